@@ -1,0 +1,19 @@
+"""How traffic is split, as pure numerics: counts in, frozen values out. numpy only; no Django, clock or I/O."""
+
+from allocation.engine.contest import expected_loss, probability_best, value_remaining
+from allocation.engine.decision import ENGINE_VERSION, Allocation, Request, allocate, allocate_many
+from allocation.engine.settings import Settings
+from allocation.engine.window import History
+
+__all__ = [
+    "ENGINE_VERSION",
+    "Allocation",
+    "History",
+    "Request",
+    "Settings",
+    "allocate",
+    "allocate_many",
+    "expected_loss",
+    "probability_best",
+    "value_remaining",
+]

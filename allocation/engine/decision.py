@@ -1,0 +1,310 @@
+"""From counts to shares: the whole way, for one experiment or a hundred thousand.
+
+Window -> warm-up -> day effects -> posterior -> probability_best -> target -> limits -> rounding. Every step is
+array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or databases.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocation.engine import limits
+from allocation.engine.beta import Floats, quantiles
+from allocation.engine.contest import Bools, contest, leader, value_remaining
+from allocation.engine.day_effects import Evidence, adjusted_evidence, pooled_evidence
+from allocation.engine.settings import Settings
+from allocation.engine.target import target_shares, uniform
+from allocation.engine.window import History, Window, select_window
+
+ENGINE_VERSION = "1"
+
+# Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in memory.
+_BATCH = 512
+_INTERVAL = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One experiment's question: what share does each of its K variants get on ``target_day``?
+
+    ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,) bool,
+    False for retired variants. ``control``: index of the control, or None.
+    """
+
+    history: History
+    target_day: int
+    active: Bools
+    control: int | None
+    previous: Floats
+    settings: Settings
+
+
+class Counts(NamedTuple):
+    """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1)."""
+
+    trials: Floats
+    successes: Floats
+    impressions_so_far: Floats
+    active: Bools
+    control: Bools
+    previous: Floats
+    settings: "SettingsArrays"
+
+
+class SettingsArrays(NamedTuple):
+    """Settings of N experiments, each of shape (N, 1)."""
+
+    alpha_prior: Floats
+    beta_prior: Floats
+    min_explore_rate: Floats
+    control_floor: Floats
+    max_daily_shift: Floats
+    min_impressions: Floats
+    day_adjustment: Bools
+    exploitation: Floats
+
+    @classmethod
+    def of(cls, settings: Sequence[Settings]) -> "SettingsArrays":
+        return cls(*(np.array([getattr(s, name) for s in settings])[:, None] for name in cls._fields))
+
+
+class Posterior(NamedTuple):
+    """What the counts say, shape (N, K)."""
+
+    trials: Floats
+    successes: Floats
+    effective_trials: Floats
+    evidence_kept: Floats
+    alpha: Floats
+    beta: Floats
+
+    @property
+    def mean(self) -> Floats:
+        return self.alpha / (self.alpha + self.beta)
+
+
+class Decision(NamedTuple):
+    """Shares and all that explains them; shape (N, K) unless said otherwise.
+
+    ``ticks``: the shares in units of 0.0001. ``bound``: the limit that held each share (a name of BOUNDS).
+    ``warm_up`` (N,): too little data to optimize. ``cap`` (N,): the daily cap in force, in ticks.
+    ``reporting`` (N,): active variants with trials in the window.
+    """
+
+    ticks: NDArray[np.int64]
+    previous_ticks: NDArray[np.int64]
+    target: Floats
+    bound: NDArray[np.str_]
+    posterior: Posterior
+    probability_best: Floats
+    expected_loss: Floats
+    lead: NDArray[np.intp]
+    warm_up: Bools
+    reporting: NDArray[np.intp]
+    cap: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One experiment's decision, (K,) arrays; retired variants have share 0 and no explanation but their counts."""
+
+    shares: Floats
+    previous: Floats
+    trials: Floats
+    successes: Floats
+    effective_trials: Floats
+    evidence_kept: Floats
+    alpha: Floats
+    beta: Floats
+    mean: Floats
+    interval_low: Floats
+    interval_high: Floats
+    probability_best: Floats
+    expected_loss: Floats
+    target: Floats
+    bound: tuple[str, ...]
+    lead: int
+    value_remaining: float
+    warm_up: bool
+    reporting: int
+    cap: float
+    window: Window
+
+
+def allocate(
+    history: History,
+    *,
+    target_day: int,
+    active: Bools,
+    control: int | None,
+    previous: Floats,
+    settings: Settings,
+) -> Allocation:
+    """The allocation of one experiment; the arguments are those of Request.
+
+    Raises ValueError where no variant is active or the shapes do not fit.
+    """
+    return allocate_many([Request(history, target_day, active, control, previous, settings)])[0]
+
+
+def allocate_many(requests: Sequence[Request]) -> list[Allocation]:
+    """The allocations of many experiments, in order; the same numbers as one by one."""
+    answers: list[Allocation] = []
+    for start in range(0, len(requests), _BATCH):
+        answers += _allocate_batch(requests[start : start + _BATCH])
+    return answers
+
+
+def decide(counts: Counts) -> Decision:
+    """Steps 2 to 8 for a batch whose windows are cut already."""
+    chosen, active = counts.settings, counts.active
+    posterior = posterior_of(counts)
+    best, loss = contest(posterior.alpha, posterior.beta, active)
+    warm_up, reporting = _warm_up(counts)
+    low_evidence = _low_evidence(posterior, active, chosen.min_impressions)
+    wanted = target_shares(best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation)
+    target = np.where(warm_up[:, None], uniform(active), wanted)
+    previous = limits.previous_ticks(counts.previous, active)
+    floor = limits.floors(active, counts.control, chosen.control_floor, chosen.min_explore_rate)
+    cap = chosen.max_daily_shift[:, 0] * limits.TICKS
+    around = limits.bounds(previous, floor, cap, active, low_evidence)
+    total = np.full(len(active), float(limits.TICKS))
+    shares = limits.project(target, around.low, around.high, total)
+    return Decision(
+        ticks=limits.round_shares(shares, around.high).astype(np.int64),
+        previous_ticks=previous.astype(np.int64),
+        target=target,
+        bound=_bound_names(
+            shares, target, around, previous, low_evidence & ~warm_up[:, None], counts.control
+        ),
+        posterior=posterior,
+        probability_best=best,
+        expected_loss=loss,
+        lead=leader(best, posterior.mean, active),
+        warm_up=warm_up,
+        reporting=reporting,
+        cap=around.cap.astype(np.int64),
+    )
+
+
+def posterior_of(counts: Counts) -> Posterior:
+    """Beta(alpha_prior + d O, beta_prior + d (n* - O)) from the window's counts (steps 3 and 4)."""
+    evidence = _evidence(counts)
+    trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
+    alpha = counts.settings.alpha_prior + evidence.kept * successes
+    beta = counts.settings.beta_prior + evidence.kept * (evidence.effective_trials - successes)
+    return Posterior(trials, successes, evidence.effective_trials, evidence.kept, alpha, beta)
+
+
+def _evidence(counts: Counts) -> Evidence:
+    adjust = counts.settings.day_adjustment[:, 0]
+    plain = pooled_evidence(counts.trials)
+    if not adjust.any():
+        return plain
+    adjusted = adjusted_evidence(counts.trials, counts.successes)
+    return Evidence(*(np.where(adjust[:, None], a, p) for a, p in zip(adjusted, plain, strict=True)))
+
+
+def _warm_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
+    reporting = ((counts.trials.sum(axis=1) > 0) & counts.active).sum(axis=-1)
+    short = counts.impressions_so_far < counts.settings.min_impressions[:, 0]
+    return short | (reporting < 2), reporting
+
+
+def _low_evidence(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
+    """A wide prior is no reason to take over: such variants get 1/K at most. No evidence is always too little."""
+    evidence = posterior.evidence_kept * posterior.effective_trials
+    needed = min_impressions / np.maximum(active.sum(axis=-1, keepdims=True), 1)
+    return active & ((evidence < needed) | (evidence <= 0))
+
+
+def _bound_names(
+    shares: Floats,
+    target: Floats,
+    around: limits.Bounds,
+    previous: Floats,
+    low_evidence: Bools,
+    control: Bools,
+) -> NDArray[np.str_]:
+    """Which limit keeps each share from its target: the one at the bound where the share stopped."""
+    wanted = target * limits.TICKS
+    lifted = (shares <= around.low + 0.5) & (wanted < around.low - 0.5)
+    held = (shares >= around.high - 0.5) & (wanted > around.high + 0.5)
+    cap_high = np.minimum(previous + around.cap[:, None], limits.TICKS)
+    names = {
+        "cap_down": lifted & (around.low > around.floor),
+        "control_floor": lifted & control,
+        "exploration_floor": lifted,
+        "cap_up": held & (around.high >= cap_high),
+        "low_evidence": held | (low_evidence & (target >= uniform(target > 0))),
+    }
+    return np.select(list(names.values()), list(names), default="none")
+
+
+def _allocate_batch(requests: Sequence[Request]) -> list[Allocation]:
+    windows = [
+        select_window(r.history, r.target_day, r.settings.window_days, r.settings.maturity_days)
+        for r in requests
+    ]
+    counts = _counts(requests, windows)
+    decision = decide(counts)
+    alpha, beta = decision.posterior.alpha, decision.posterior.beta
+    interval = quantiles(alpha, beta, _INTERVAL)
+    lead_best = np.take_along_axis(decision.probability_best, decision.lead[:, None], axis=1)
+    remaining = value_remaining(alpha, beta, counts.active, decision.lead, lead_best)
+    return [
+        _unpack(n, len(request.active), decision, interval, float(remaining[n]), windows[n])
+        for n, request in enumerate(requests)
+    ]
+
+
+def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
+    """Pad ragged experiments to one array: absent days and variants are zeros."""
+    if not all(request.active.any() for request in requests):
+        raise ValueError("an experiment needs at least one active variant")
+    size = len(requests)
+    days, variants = max(len(w.trials) for w in windows), max(len(r.active) for r in requests)
+    trials, successes = np.zeros((size, max(days, 1), variants)), np.zeros((size, max(days, 1), variants))
+    active, control = np.zeros((size, variants), dtype=bool), np.zeros((size, variants), dtype=bool)
+    previous = np.zeros((size, variants))
+    for n, (request, window) in enumerate(zip(requests, windows, strict=True)):
+        present = len(request.active)
+        trials[n, : len(window.trials), :present] = window.trials
+        successes[n, : len(window.trials), :present] = window.successes
+        active[n, :present] = request.active
+        previous[n, :present] = request.previous
+        if request.control is not None:
+            control[n, request.control] = True
+    so_far = np.array([w.impressions_so_far for w in windows])
+    settings = SettingsArrays.of([r.settings for r in requests])
+    return Counts(trials, successes, so_far, active, control, previous, settings)
+
+
+def _unpack(
+    n: int, k: int, decision: Decision, interval: Floats, remaining: float, window: Window
+) -> Allocation:
+    posterior = decision.posterior
+    return Allocation(
+        shares=decision.ticks[n, :k] / limits.TICKS,
+        previous=decision.previous_ticks[n, :k] / limits.TICKS,
+        mean=posterior.mean[n, :k],
+        interval_low=interval[n, :k, 0],
+        interval_high=interval[n, :k, 1],
+        probability_best=decision.probability_best[n, :k],
+        expected_loss=decision.expected_loss[n, :k],
+        target=decision.target[n, :k],
+        bound=tuple(str(name) for name in decision.bound[n, :k]),
+        lead=int(decision.lead[n]),
+        value_remaining=remaining,
+        warm_up=bool(decision.warm_up[n]),
+        reporting=int(decision.reporting[n]),
+        cap=int(decision.cap[n]) / limits.TICKS,
+        window=window,
+        **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
+    )
+
+
+_POSTERIOR_FIELDS = [f for f in fields(Allocation) if f.name in Posterior._fields]

@@ -1,0 +1,42 @@
+"""What share would each variant get if nothing limited it?
+
+Thompson Sampling serves a variant as often as it is likely to be the best; ``exploitation`` sharpens that, and
+``min_explore_rate`` of the traffic is spread evenly. The floor is mixed in, not clipped and renormalised, so that
+it holds exactly. Shapes (N, K); settings broadcast as (N, 1).
+"""
+
+import numpy as np
+
+from allocation.engine.beta import Floats
+from allocation.engine.contest import Bools
+from allocation.engine.limits import project
+
+# Keeps every present variant in the projection, whose bounds may have to lift it.
+SMALLEST_TARGET = 1e-12
+
+
+def uniform(active: Bools) -> Floats:
+    """1/K for each active variant."""
+    return active / np.maximum(active.sum(axis=-1, keepdims=True), 1)
+
+
+def target_shares(
+    best: Floats, active: Bools, low_evidence: Bools, min_explore_rate: Floats, exploitation: Floats
+) -> Floats:
+    """p_i = (1 - m) w_i + m / K with w_i proportional to P_i^exploitation; at most 1/K with low evidence.
+
+    What low evidence takes from a variant goes to the others in proportion.
+    """
+    # Twelve decimals: below them lies the rounding of exp and log, which differs between machines.
+    chance = np.where(active, np.round(best, 12), 0)
+    power = (chance / np.maximum(chance.max(axis=-1, keepdims=True), SMALLEST_TARGET)) ** exploitation
+    power = np.where(active, power, 0)
+    even = uniform(active)
+    weight = power / np.maximum(power.sum(axis=-1, keepdims=True), SMALLEST_TARGET)
+    shares = np.where(
+        active, np.maximum((1 - min_explore_rate) * weight + min_explore_rate * even, SMALLEST_TARGET), 0
+    )
+    if not (low_evidence & (shares > even)).any():
+        return shares
+    highest = np.where(low_evidence, even, 1.0)
+    return project(shares, np.zeros_like(shares), np.where(active, highest, 0), np.ones(len(shares)))
