@@ -1,7 +1,8 @@
-"""How traffic is split, as pure numerics: counts in, frozen values out. numpy only; no Django, clock or I/O."""
+"""How traffic is split, as pure numerics: counts in, frozen values out. numpy only, no I/O."""
 
-from allocation.engine.contest import expected_loss, probability_best, value_remaining
+from allocation.engine.contest import expected_loss, probability_best
 from allocation.engine.decision import ENGINE_VERSION, Allocation, Request, allocate, allocate_many
+from allocation.engine.margin import value_remaining
 from allocation.engine.settings import Settings
 from allocation.engine.window import History
 

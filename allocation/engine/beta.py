@@ -21,14 +21,19 @@ Floats = NDArray[np.float64]
 _EDGE_DROPS = np.array([2.0, 8.0, 24.5])
 EDGES = 2 * len(_EDGE_DROPS) + 1
 _NEWTON_STEPS = 2
-# With these panels 12 nodes leave 1e-12 for a few variants and 1e-10 for a hundred.
+# With these panels 12 nodes leave 1e-12 for a few variants and 1e-10 for a hundred. A tiny parameter makes a
+# panel so long that the bend near the mode needs more of them.
 NODES_PER_PANEL = 12
+_NODES_PER_LONG_PANEL = 48
 _MAX_QUANTILE_STEPS = 100
+# Below this Halley's correction would more than double a step; Newton's own step is the safer one there.
+_LEAST_BEND = 0.5
 # Up to this many trials the rounding of a logarithm, times the trials, stays below 1e-7.
 _HUGE = 3e8
 # With a parameter below this the axis grows so long that exp overflows, and beside a huge one
 # 1 - alpha / (alpha + beta) loses all its digits.
-_TINY = 0.1
+_TINY = 0.4
+_LARGEST_EXPONENT = 600.0
 
 
 @cache
@@ -48,34 +53,49 @@ def legendre(order: int) -> tuple[Floats, Floats, Floats]:
     return nodes, weights, antiderivative @ coefficients
 
 
+def is_plain(alpha: Floats, beta: Floats) -> NDArray[np.bool_]:
+    """Whether log and exp as they come are accurate enough for these; the careful way costs double."""
+    return np.asarray((alpha + beta < _HUGE) & (np.minimum(alpha, beta) > _TINY))
+
+
+def nodes_per_panel(alpha: Floats, beta: Floats) -> int:
+    """How many nodes each panel of these variants needs."""
+    return NODES_PER_PANEL if min(np.min(alpha), np.min(beta)) > _TINY else _NODES_PER_LONG_PANEL
+
+
+def rate_at(z: Floats) -> Floats:
+    """x where z = log(x / (1 - x))."""
+    return np.asarray(1 / (1 + np.exp(np.minimum(-z, _LARGEST_EXPONENT))))
+
+
 def log_density(z: Floats, mode: Floats, alpha: Floats, beta: Floats) -> Floats:
     """Log-density on the logit axis relative to the mode (0 there). Shapes broadcast."""
     distance = z - mode
     total = alpha + beta
-    if np.max(total) < _HUGE and min(np.min(alpha), np.min(beta)) > _TINY:
+    if is_plain(alpha, beta).all():
         rate = alpha / total
         return np.asarray(total * (rate * distance - np.log(beta / total + rate * np.exp(distance))))
-    # to the right of the mode beta decides how fast the density falls, to the left alpha does
-    near = np.where(distance > 0, beta, alpha)
-    return -_drop(np.abs(distance), near, total - near)
+    return -_drop(distance, alpha, beta)
 
 
-def _drop(distance: Floats, near: Floats, far: Floats) -> Floats:
-    """How far the log-density has fallen at ``distance`` >= 0 from the mode, for any parameters."""
-    total = near + far
-    pull = near / total
-    if np.min(far) > _TINY:
-        fallen = np.log1p(pull * np.expm1(-distance))
-    else:  # 1 - pull is too small to be had by subtraction
-        fallen = np.log(far / total + pull * np.exp(-distance))
-    return total * (pull * distance + fallen)
+def _drop(distance: Floats, alpha: Floats, beta: Floats) -> Floats:
+    """How far the log-density has fallen at a signed distance from the mode, for any parameters.
+
+    total * (log(1 + w (e^s - 1)) - w s), w the smaller parameter over the total and s the distance in its
+    direction: what cancels is never larger than the smaller parameter times s.
+    """
+    total = alpha + beta
+    part = np.minimum(alpha, beta) / total
+    s = np.where(alpha < beta, distance, -distance)
+    fallen = np.log1p(part * np.expm1(np.minimum(s, _LARGEST_EXPONENT)))
+    return np.asarray(total * np.where(s < _LARGEST_EXPONENT, fallen, s + np.log(part)) - part * total * s)
 
 
 def panel_edges(alpha: Floats, beta: Floats) -> Floats:
     """Where to cut the logit axis for each Beta: (..., K) parameters to (..., K, E) rising positions."""
     left, right = _distance_at_drop(np.stack([alpha, beta]), np.stack([beta, alpha]))
     offsets = np.concatenate([-left[..., ::-1], np.zeros((*alpha.shape, 1)), right], axis=-1)
-    return (np.log(alpha) - np.log(beta))[..., None] + offsets
+    return np.asarray((np.log(alpha) - np.log(beta))[..., None] + offsets)
 
 
 def _distance_at_drop(near: Floats, far: Floats) -> Floats:
@@ -91,7 +111,7 @@ def _distance_at_drop(near: Floats, far: Floats) -> Floats:
     for _ in range(_NEWTON_STEPS):
         decay = np.exp(-distance)
         slope = near * far * (1 - decay) / (far + near * decay)
-        distance = distance - (_drop(distance, near, far) - _EDGE_DROPS) / slope
+        distance = distance - (_drop(distance, far, near) - _EDGE_DROPS) / slope
     return distance
 
 
@@ -110,19 +130,22 @@ def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Fl
     start = np.where(under < -over, low, high)
     missing = np.where(under < -over, under, over)
     root = start
+    a, b = alpha[..., None], beta[..., None]
     for _ in range(_MAX_QUANTILE_STEPS):
-        density = np.exp(log_density(root, mode[..., None], alpha[..., None], beta[..., None]))
-        target = root + (missing - _integral(start, root, mode, alpha, beta)) / density
-        step = np.clip(target, low, high) - root
+        density = np.exp(log_density(root, mode[..., None], a, b))
+        newton = (missing - _integral(start, root, mode, alpha, beta)) / density
+        bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
+        step = np.clip(root + newton / np.where(bend > _LEAST_BEND, bend, 1.0), low, high) - root
         root = root + step
-        if np.all(np.abs(step) <= 1e-11 * (1 + np.abs(root))):
+        # the error left is of the order of the step's cube
+        if np.all(np.abs(step) <= 1e-4 * (high - low)):
             break
     return np.exp(-np.logaddexp(0, -root))
 
 
 def _integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats) -> Floats:
     """The unnormalised mass from start to end, both of shape (..., P) on the logit axis; signed."""
-    nodes, weights, _ = legendre(NODES_PER_PANEL)
+    nodes, weights, _ = legendre(nodes_per_panel(alpha, beta))
     half = (end - start)[..., None] / 2
     z = start[..., None] + half * (nodes + 1)
     parameters = (array[..., None, None] for array in (mode, alpha, beta))

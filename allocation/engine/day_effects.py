@@ -2,11 +2,13 @@
 
 Weekends, campaigns and outages move all rates at once, and the split moves too. Pooled rates then compare
 variants on different mixtures of days (Simpson's paradox). Model: rate_it = theta_i * m_t. Its maximum
-likelihood fit is found by alternating theta_i = O_i / sum_t n_it m_t and m_t = O_t / sum_i n_it theta_i.
-A trial on day t then counts m_t, scaled so that the total stays the observed total (indirect standardisation).
+likelihood fit is found by alternating theta_i = O_i / sum_t n_it m_t and m_t = O_t / sum_i n_it theta_i. A
+trial on day t then counts m_t, scaled so that the total stays the observed total (indirect
+standardisation).
 
 Not knowing m_t costs information. Given the day's successes, which variant had them is multinomial and m_t
-cancels; the Fisher information of that likelihood, over the one with m_t known, is the part of the evidence kept.
+cancels; the Fisher information of that likelihood, over the one with m_t known, is the part of the evidence
+kept.
 
 Source: Breslow & Day, "Statistical Methods in Cancer Research II" (1987), chapter 2.
 Shapes: trials and successes (N, T, K), experiments by days by variants, counts; zeros where there is no data.

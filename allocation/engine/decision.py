@@ -1,7 +1,8 @@
 """From counts to shares: the whole way, for one experiment or a hundred thousand.
 
-Window -> warm-up -> day effects -> posterior -> probability_best -> target -> limits -> rounding. Every step is
-array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or databases.
+Window -> warm-up -> day effects -> posterior -> probability_best -> target -> limits -> rounding. Every
+step is array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or
+databases.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,17 @@ from numpy.typing import NDArray
 
 from allocation.engine import limits
 from allocation.engine.beta import Floats, quantiles
-from allocation.engine.contest import Bools, contest, leader, value_remaining
+from allocation.engine.contest import Bools, contest, leader
 from allocation.engine.day_effects import Evidence, adjusted_evidence, pooled_evidence
+from allocation.engine.margin import value_remaining
 from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
 from allocation.engine.window import History, Window, select_window
 
 ENGINE_VERSION = "1"
 
-# Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in memory.
+# Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
+# memory.
 _BATCH = 512
 _INTERVAL = (0.025, 0.975)
 
@@ -30,8 +33,8 @@ _INTERVAL = (0.025, 0.975)
 class Request:
     """One experiment's question: what share does each of its K variants get on ``target_day``?
 
-    ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,) bool,
-    False for retired variants. ``control``: index of the control, or None.
+    ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
+    bool, False for retired variants. ``control``: index of the control, or None.
     """
 
     history: History
@@ -109,7 +112,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class Allocation:
-    """One experiment's decision, (K,) arrays; retired variants have share 0 and no explanation but their counts."""
+    """One experiment's decision, (K,) arrays; of retired variants only the counts say something."""
 
     shares: Floats
     previous: Floats
@@ -215,10 +218,10 @@ def _warm_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
 
 
 def _low_evidence(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
-    """A wide prior is no reason to take over: such variants get 1/K at most. No evidence is always too little."""
+    """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little."""
     evidence = posterior.evidence_kept * posterior.effective_trials
     needed = min_impressions / np.maximum(active.sum(axis=-1, keepdims=True), 1)
-    return active & ((evidence < needed) | (evidence <= 0))
+    return np.asarray(active & ((evidence < needed) | (evidence <= 0)))
 
 
 def _bound_names(

@@ -1,9 +1,9 @@
 """Which split, of those the promises allow, is nearest to the target?
 
-All limits are whole numbers of ticks, 0.0001 of the traffic: the unit shares are stored in. Bounds move inward to
-whole ticks first, so that rounding inside them can break none. The allocation is the I-projection of the target
-on the bounds, a_i = clip(k p_i, lo_i, hi_i) with the k that makes the sum one (Csiszar 1975), then largest
-remainder. Shapes (N, K) unless said otherwise; absent variants have target, bounds and share 0.
+All limits are whole numbers of ticks, 0.0001 of the traffic: the unit shares are stored in. Bounds move
+inward to whole ticks first, so that rounding inside them can break none. The allocation is the I-projection
+of the target on the bounds, a_i = clip(k p_i, lo_i, hi_i) with the k that makes the sum one (Csiszar 1975),
+then largest remainder. Shapes (N, K) unless said otherwise; absent variants have target, bounds and share 0.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _LAST_DIGITS = 1e-13
 
 
 class Bounds(NamedTuple):
-    """In ticks. ``cap`` (N,) is the cap in force: wider than the setting only where nothing else could hold."""
+    """In ticks. ``cap`` (N,) is the cap in force: wider than the setting where nothing else works."""
 
     low: Floats
     high: Floats
@@ -30,7 +30,7 @@ class Bounds(NamedTuple):
 
 
 def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rate: Floats) -> Floats:
-    """The least each active variant gets, in ticks: its part of the exploration, for the control its own floor."""
+    """The least each active variant gets, in ticks: its part of the exploration, or the control's floor."""
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
     explore = _up(min_explore_rate * TICKS / count)
     return np.where(active, np.where(control, np.maximum(explore, _up(control_floor * TICKS)), explore), 0)
@@ -39,8 +39,8 @@ def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rat
 def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evidence: Bools) -> Bounds:
     """The bounds of each share, in ticks, around the ``previous`` ones (whole ticks, rows sum to TICKS).
 
-    ``floor`` wins over the cap. Where the bounds cannot hold together, the cap (N,), in ticks, gives way to the
-    smallest larger one that works. A variant with low evidence does not rise past 1/K.
+    ``floor`` wins over the cap. Where the bounds cannot hold together, the cap (N,), in ticks, gives way to
+    the smallest larger one that works. A variant with low evidence does not rise past 1/K.
     """
     asked = np.round(cap)
     low_cap, high_cap = asked, np.full_like(asked, TICKS)
@@ -57,8 +57,8 @@ def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evid
 def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     """clip(k * target, low, high) with the k at which each row sums to ``total`` (N,).
 
-    The sum rises with k, straight between the points low_i / p_i and high_i / p_i where a bound starts or stops
-    to hold; the last such point below the total tells who is free, and k follows from them alone.
+    The sum rises with k, straight between the points low_i / p_i and high_i / p_i where a bound starts or
+    stops to hold; the last such point below the total tells who is free, and k follows from them alone.
     """
     p = np.where(target > 0, target, 1.0)
     points = np.sort(np.concatenate([low / p, high / p], axis=-1), axis=-1)
@@ -69,7 +69,8 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     free = (k * target >= low * (1 - _LAST_DIGITS)) & (k * target < high * (1 - _LAST_DIGITS)) & (target > 0)
     fixed = np.where(free, 0, np.clip(k * target, low, high)).sum(axis=-1, keepdims=True)
     room = np.where(free, target, 0).sum(axis=-1, keepdims=True)
-    k = np.where(room > 0, (total[:, None] - fixed) / np.where(room > 0, room, 1.0), k)
+    # never back below the point: with only traces of target free, a last digit of the total would undo it all
+    k = np.where(room > 0, np.maximum((total[:, None] - fixed) / np.where(room > 0, room, 1.0), k), k)
     return np.clip(k * target, low, high)
 
 

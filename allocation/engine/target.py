@@ -1,8 +1,8 @@
 """What share would each variant get if nothing limited it?
 
-Thompson Sampling serves a variant as often as it is likely to be the best; ``exploitation`` sharpens that, and
-``min_explore_rate`` of the traffic is spread evenly. The floor is mixed in, not clipped and renormalised, so that
-it holds exactly. Shapes (N, K); settings broadcast as (N, 1).
+Thompson Sampling serves a variant as often as it is likely to be the best; ``exploitation`` sharpens that,
+and ``min_explore_rate`` of the traffic is spread evenly. The floor is mixed in, not clipped and
+renormalised, so that it holds exactly. Shapes (N, K); settings broadcast as (N, 1).
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ SMALLEST_TARGET = 1e-12
 
 def uniform(active: Bools) -> Floats:
     """1/K for each active variant."""
-    return active / np.maximum(active.sum(axis=-1, keepdims=True), 1)
+    return np.asarray(active / np.maximum(active.sum(axis=-1, keepdims=True), 1))
 
 
 def target_shares(

@@ -1,8 +1,8 @@
 """Which days count?
 
 The window is the ``window_days`` days that end at data_through: the latest day up to the target day with
-impressions, less ``maturity_days``, during which outcomes still arrive. It hangs on the data, not on the clock,
-so that late reporting gives the answer that timely reporting would have given.
+impressions, less ``maturity_days``, during which outcomes still arrive. It hangs on the data, not on the
+clock, so that late reporting gives the answer that timely reporting would have given.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ Days = NDArray[np.int64]
 class History:
     """Daily counts of one experiment with K variants, retired ones too.
 
-    ``days``: (D,) day numbers, rising, one for each date with a row. ``impressions``, ``trials``, ``successes``:
-    (D, K) counts, 0 where a variant has no row. ``earlier_impressions``: all impressions before the first of
-    these days, which count for the warm-up alone.
+    ``days``: (D,) day numbers, rising, one for each date with a row. ``impressions``, ``trials``,
+    ``successes``: (D, K) counts, 0 where a variant has no row. ``earlier_impressions``: all impressions
+    before the first of these days, which count for the warm-up alone.
     """
 
     days: Days
@@ -33,7 +33,9 @@ class History:
 
 @dataclass(frozen=True)
 class Window:
-    """The days that count: ``start`` and ``end`` day numbers, both inside; None where there is no data at all."""
+    """The days that count: ``start`` and ``end`` day numbers, both inside; None where there is no data at
+    all.
+    """
 
     start: int | None
     end: int | None
@@ -43,7 +45,9 @@ class Window:
 
 
 def select_window(history: History, target_day: int, window_days: int, maturity_days: int) -> Window:
-    """The counts of step 1: trials and successes of shape (D', K), and all impressions up to the window's end."""
+    """The counts of step 1: trials and successes of shape (D', K), and all impressions up to the window's
+    end.
+    """
     reported = history.days[(history.days <= target_day) & (history.impressions.sum(axis=1) > 0)]
     if not reported.size:
         none = history.trials[:0]
