@@ -1,0 +1,224 @@
+"""Compute allocations and keep the ledger. Views, commands and the admin call these and nothing else."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db import transaction
+
+from allocation import engine
+from allocation.exceptions import NoActiveVariantError
+from allocation.models import Allocation, AllocationShare, Bound, Kind
+from allocation.questions import Question, digest, effective_settings, load_questions, variants_in_order
+from allocation.reasons import reason_for
+from experiments.algorithm_settings import SettingValue
+from experiments.exceptions import DomainError, ExperimentNotFoundError, StatusConflictError
+from experiments.models import Experiment, Status
+
+_CHUNK = 200
+_SHARE_STEP = Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one experiment in a sweep: its allocation, or why there is none."""
+
+    experiment_id: int
+    allocation: Allocation | None = None
+    error: DomainError | None = None
+
+
+def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Allocation:
+    """Computes and records the allocation for a date; equal inputs answer the revision recorded already.
+
+    Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, InvalidError (settings that clash).
+    """
+    outcome = compute_allocations(experiment_ids=[experiment_id], target_date=target_date, now=now)[0]
+    if outcome.allocation is None:
+        raise outcome.error or ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
+    return outcome.allocation
+
+
+def compute_allocations(
+    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime
+) -> list[Outcome]:
+    """The same for many experiments, in one transaction; what fails fails alone."""
+    with transaction.atomic():
+        # The lock makes two computations of one experiment follow each other: the second finds the first's row.
+        locked = (
+            Experiment.objects.select_for_update(of=("self",)).filter(pk__in=experiment_ids).order_by("pk")
+        )
+        list(locked.values_list("pk"))
+        experiments = _with_everything(experiment_ids, target_date)
+        outcomes, settings = _refusals(experiment_ids, experiments)
+        ready = [experiment for experiment in experiments if experiment.pk in settings]
+        questions = load_questions(ready, settings, target_date)
+        outcomes += _record(questions, now)
+    place = {pk: index for index, pk in enumerate(experiment_ids)}
+    return sorted(outcomes, key=lambda outcome: place[outcome.experiment_id])
+
+
+def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
+    """Every active experiment, in chunks of a transaction each."""
+    ids = list(Experiment.objects.filter(status=Status.ACTIVE).order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(ids), _CHUNK):
+        yield from compute_allocations(
+            experiment_ids=ids[start : start + _CHUNK], target_date=target_date, now=now
+        )
+
+
+def preview_allocation(
+    *, experiment_id: int, target_date: dt.date, now: dt.datetime, overrides: Mapping[str, SettingValue]
+) -> tuple[Allocation, list[AllocationShare]]:
+    """What the allocation would be with other settings; records nothing."""
+    experiments = _with_everything([experiment_id], target_date)
+    if not experiments:
+        raise ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
+    _refuse(experiments[0])
+    settings = effective_settings(experiments[0], overrides)
+    question = load_questions(experiments, {experiment_id: settings}, target_date)[0]
+    allocation = _ledger_row(question, question.inputs(), now)
+    return allocation, _decide([(allocation, question)])
+
+
+def _with_everything(experiment_ids: Sequence[int], target_date: dt.date) -> list[Experiment]:
+    chosen = Experiment.objects.filter(pk__in=experiment_ids).order_by("pk")
+    return list(chosen.with_data_summary(target_date).prefetch_related(variants_in_order()))
+
+
+def _refusals(
+    experiment_ids: Sequence[int], experiments: Sequence[Experiment]
+) -> tuple[list[Outcome], dict[int, engine.Settings]]:
+    """Who cannot be computed and why, and the settings of those who can."""
+    found = {experiment.pk for experiment in experiments}
+    outcomes = [
+        Outcome(pk, error=ExperimentNotFoundError(f"There is no experiment {pk}."))
+        for pk in experiment_ids
+        if pk not in found
+    ]
+    settings: dict[int, engine.Settings] = {}
+    for experiment in experiments:
+        try:
+            _refuse(experiment)
+            settings[experiment.pk] = effective_settings(experiment)
+        except DomainError as error:
+            outcomes.append(Outcome(experiment.pk, error=error))
+    return outcomes, settings
+
+
+def _refuse(experiment: Experiment) -> None:
+    if experiment.status in {Status.DRAFT, Status.PAUSED}:
+        said = (
+            "has not started" if experiment.status == Status.DRAFT else "is paused and computes nothing new"
+        )
+        raise StatusConflictError(f"Experiment {experiment.key!r} {said}.", status_now=experiment.status)
+    if not any(variant.is_active for variant in experiment.variants.all()):
+        raise NoActiveVariantError(
+            f"Experiment {experiment.key!r} has no active variant; post its first events."
+        )
+
+
+def _record(questions: Sequence[Question], now: dt.datetime) -> list[Outcome]:
+    """Answers the questions and writes what is new: one bulk write of allocations, one of shares."""
+    if not questions:
+        return []
+    target_date = questions[0].target_date
+    existing = Allocation.objects.filter(
+        experiment__in=[q.experiment for q in questions], target_date=target_date
+    ).last_revisions()
+    latest = {allocation.experiment_id: allocation for allocation in existing.defer("inputs")}
+    answers: dict[int, Allocation] = {}
+    fresh: list[tuple[Allocation, Question]] = []
+    for question in questions:
+        row = _ledger_row(question, question.inputs(), now)
+        last = latest.get(row.experiment_id)
+        if last is not None and last.inputs_digest == row.inputs_digest:
+            answers[row.experiment_id] = last
+        else:
+            row.revision = last.revision + 1 if last else 1
+            fresh.append((row, question))
+    shares = _decide(fresh)
+    Allocation.objects.bulk_create([row for row, _ in fresh])
+    AllocationShare.objects.bulk_create(shares, batch_size=1000)
+    answers |= {row.experiment_id: row for row, _ in fresh}
+    return [Outcome(pk, allocation=allocation) for pk, allocation in answers.items()]
+
+
+def _ledger_row(question: Question, inputs: dict[str, object], now: dt.datetime) -> Allocation:
+    """The row as far as it is known before anything is computed."""
+    return Allocation(
+        experiment=question.experiment,
+        target_date=question.target_date,
+        revision=0,
+        engine_version=engine.ENGINE_VERSION,
+        inputs=inputs,
+        inputs_digest=digest(inputs),
+        data_version=question.experiment.data_version,
+        created_at=now,
+    )
+
+
+def _decide(rows: Sequence[tuple[Allocation, Question]]) -> list[AllocationShare]:
+    """Fills the rows in and answers their shares; a completed experiment's is a matter of its status alone."""
+    completed = [pair for pair in rows if pair[1].experiment.status == Status.COMPLETED]
+    open_ones = [pair for pair in rows if pair[1].experiment.status != Status.COMPLETED]
+    shares = [share for row, question in completed for share in _completed(row, question)]
+    decisions = engine.allocate_many([question.request() for _, question in open_ones])
+    for (row, question), decision in zip(open_ones, decisions, strict=True):
+        shares += _decided(row, question, decision)
+    return shares
+
+
+def _completed(row: Allocation, question: Question) -> list[AllocationShare]:
+    """All traffic to the winner, else to the control, else to the first variant."""
+    active = [variant for variant in question.variants if variant.is_active]
+    chosen = next((v for v in question.variants if v.pk == question.experiment.winner_id), None)
+    winner = chosen or next((v for v in active if v.is_control), active[0])
+    row.kind, row.reason = (
+        Kind.COMPLETED,
+        f"The experiment is completed; {winner.name} gets all traffic."[:300],
+    )
+    return [
+        AllocationShare(allocation=row, variant=v, share=Decimal(int(v == winner))) for v in question.variants
+    ]
+
+
+def _decided(row: Allocation, question: Question, decision: engine.Allocation) -> list[AllocationShare]:
+    names = [variant.name for variant in question.variants]
+    active = [variant.is_active for variant in question.variants]
+    window = decision.window
+    row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
+    row.reason = reason_for(decision, names, active, question.settings)[:300]
+    if window.start is not None and window.end is not None:
+        row.window_start, row.window_end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
+        row.data_through = row.window_end
+        inside = [r for r in question.rows if row.window_start <= r[0] <= row.window_end]
+        row.window_impressions, row.window_clicks = sum(r[2] for r in inside), sum(r[3] for r in inside)
+    row.value_remaining = decision.value_remaining
+    return [
+        _share(row, question, decision, i) for i, variant in enumerate(question.variants) if variant.is_active
+    ]
+
+
+def _share(row: Allocation, question: Question, decision: engine.Allocation, i: int) -> AllocationShare:
+    """One variant's row of the ledger from the decision's arrays."""
+    return AllocationShare(
+        allocation=row,
+        variant=question.variants[i],
+        share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
+        previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
+        trials=int(decision.trials[i]),
+        successes=int(decision.successes[i]),
+        effective_trials=float(decision.effective_trials[i]),
+        evidence_kept=float(decision.evidence_kept[i]),
+        posterior_alpha=float(decision.alpha[i]),
+        posterior_beta=float(decision.beta[i]),
+        rate=float(decision.mean[i]),
+        rate_low=float(decision.interval_low[i]),
+        rate_high=float(decision.interval_high[i]),
+        probability_best=float(decision.probability_best[i]),
+        expected_loss=float(decision.expected_loss[i]),
+        target=float(decision.target[i]),
+        bound=Bound(decision.bound[i]),
+    )

@@ -1,0 +1,15 @@
+"""The classic API's paths about allocations, each with and without a trailing slash."""
+
+from django.urls import path
+
+from allocation import classic_views as views
+
+classic = [
+    ("allocation", views.allocation, "classic-allocation"),
+    ("experiments/<str:reference>/history", views.history, "classic-history"),
+]
+urlpatterns = [
+    path(route + slash, view, name=name + ("-slash" if slash else ""))
+    for route, view, name in classic
+    for slash in ("", "/")
+]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class BanditProjectConfig(AppConfig):
+    name = "bandit_project"
+
+    def ready(self) -> None:
+        from bandit_project import checks  # noqa: F401  (registers the check)

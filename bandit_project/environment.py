@@ -1,0 +1,96 @@
+"""Reads the environment. A value that makes no sense is remembered, not raised: the system check in checks.py
+then names every such variable at once, with what it should hold."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
+
+_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class EnvironmentProblem(NamedTuple):
+    """A variable that cannot be used, and what it should be."""
+
+    variable: str
+    value: str
+    fix: str
+
+
+class Environment:
+    """Typed look-ups of one mapping of variables; ``problems`` gathers what could not be read."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.problems: list[EnvironmentProblem] = []
+
+    def text(self, variable: str, default: str = "") -> str:
+        return self._variables.get(variable, "").strip() or default
+
+    def words(self, variable: str) -> list[str]:
+        return [word.strip() for word in self.text(variable).split(",") if word.strip()]
+
+    def boolean(self, variable: str, default: bool) -> bool:
+        value = self.text(variable).lower()
+        if value in _TRUE | _FALSE or not value:
+            return value in _TRUE if value else default
+        self._refuse(variable, "must be true or false")
+        return default
+
+    def whole(self, variable: str, default: int, low: int, high: int) -> int:
+        value = self.text(variable)
+        if not value:
+            return default
+        number = _number(value, default)
+        if isinstance(number, int) and low <= number <= high:
+            return number
+        self._refuse(variable, f"must be a whole number from {low:,} to {high:,}")
+        return default
+
+    def choice(self, variable: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(variable, default)
+        if value in allowed:
+            return value
+        self._refuse(variable, f"must be one of {', '.join(allowed)}")
+        return default
+
+    def time_zone(self, variable: str, default: str) -> str:
+        value = self.text(variable, default)
+        if value in available_timezones():
+            return value
+        self._refuse(variable, "must be the name of a time zone, such as UTC or Europe/Berlin")
+        return default
+
+    def algorithm_defaults(self) -> dict[str, SettingValue]:
+        """The installation's default of every algorithm setting; what is refused falls back, with a problem."""
+        values = {name: self._algorithm_value(name) for name in ALGORITHM_SETTINGS}
+        for name, problem in setting_problems(values).items():
+            setting = ALGORITHM_SETTINGS[name]
+            self._refuse(setting.variable, problem)
+            values[name] = setting.default
+        return values
+
+    def _algorithm_value(self, name: str) -> SettingValue:
+        setting = ALGORITHM_SETTINGS[name]
+        if isinstance(setting.default, bool):
+            return self.boolean(setting.variable, setting.default)
+        value = self.text(setting.variable)
+        if not value:
+            return setting.default
+        number = _number(value, setting.default)
+        if number is None:
+            self._refuse(setting.variable, f"must be {setting.range_text}")
+            return setting.default
+        return number
+
+    def _refuse(self, variable: str, fix: str) -> None:
+        self.problems.append(EnvironmentProblem(variable, self.text(variable), fix))
+
+
+def _number(value: str, like: float) -> float | int | None:
+    try:
+        return int(value) if isinstance(like, int) else float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,135 @@
+"""The one place where errors become answers: RFC 9457 problem details, application/problem+json."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from experiments.exceptions import ConflictError, DomainError, ForbiddenError, InvalidError, NotFoundError
+
+PROBLEM_JSON = "application/problem+json"
+_STATUS: dict[type[DomainError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    ForbiddenError: 403,
+    InvalidError: 422,
+}
+
+
+def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
+    """A problem's members. ``type`` names the code; the documentation lists the codes."""
+    title = HTTPStatus(status).phrase
+    return {
+        "type": f"urn:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **more,
+    }
+
+
+def problem_response(status: int, code: str, detail: str) -> HttpResponse:
+    return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
+
+
+def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler: domain errors and DRF's own; anything else stays a programmer's error."""
+    if isinstance(error, DomainError):
+        return _problem_of_domain(error)
+    response = exception_handler(error, dict(context))
+    if response is None:
+        return None
+    headers = {
+        name: response[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in response
+    }
+    return Response(_problem_of_drf(error), _status(error), headers=headers, content_type=PROBLEM_JSON)
+
+
+def _problem_of_domain(error: DomainError) -> Response:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    more: dict[str, object] = dict(error.members)
+    if isinstance(error, InvalidError):
+        more["errors"] = [issue._asdict() for issue in error.issues]
+    return Response(problem(status, error.code, str(error), **more), status, content_type=PROBLEM_JSON)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, exceptions.ValidationError):
+        return 422
+    if isinstance(error, exceptions.APIException):
+        return error.status_code
+    return 404 if isinstance(error, Http404) else 403
+
+
+def _problem_of_drf(error: Exception) -> dict[str, object]:
+    status = _status(error)
+    if isinstance(error, exceptions.ValidationError):
+        issues = [
+            {"field": field, "code": code, "message": message}
+            for field, code, message in _flatten(error.detail, error.get_codes())
+        ]
+        detail = "; ".join(
+            f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]
+        )
+        return problem(status, "invalid", detail, errors=issues)
+    if isinstance(error, exceptions.APIException):
+        return problem(status, _code(error), str(error.detail))
+    if isinstance(error, Http404):
+        return problem(status, "not_found", str(error) or "There is nothing here.")
+    return problem(status, "permission_denied", str(error) or "You may not do this.")
+
+
+def _code(error: exceptions.APIException) -> str:
+    codes = error.get_codes()
+    return codes if isinstance(codes, str) else "error"
+
+
+def _flatten(detail: object, codes: object, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """DRF's nested errors as rows, fields written as a client would: variants[1].clicks."""
+    if isinstance(detail, Mapping) and isinstance(codes, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(
+                value, codes[key], f"{path}[{key}]" if isinstance(key, int) else _join(path, name)
+            )
+    elif isinstance(detail, list) and isinstance(codes, Sequence):
+        for index, (value, code) in enumerate(zip(detail, codes, strict=True)):
+            leaf = not isinstance(value, Mapping | list)
+            yield from _flatten(value, code, path if leaf else f"{path}[{index}]")
+    else:
+        yield path, str(codes), str(detail)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path and name else path or name
+
+
+def _page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    if "text/html" in request.headers.get("Accept", ""):
+        return render(request, "error.html", {"status": status, "detail": detail}, status=status)
+    return problem_response(status, code, detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page_or_problem(request, 400, "bad_request", "The request could not be read.")
+
+
+def permission_denied(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
+    return _page_or_problem(request, 403, "permission_denied", str(exception) or "You may not do this.")
+
+
+def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
+    return _page_or_problem(request, 404, "not_found", f"There is nothing at {request.path}.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _page_or_problem(
+        request, 500, "server_error", "Something went wrong on our side. It has been logged."
+    )

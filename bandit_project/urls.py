@@ -1,0 +1,33 @@
+"""Every path of the service."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+
+from bandit_project import errors
+from bandit_project.docs import docs_view
+from bandit_project.health import health
+
+handler400 = "bandit_project.errors.bad_request"
+handler403 = "bandit_project.errors.permission_denied"
+handler404 = "bandit_project.errors.not_found"
+handler500 = "bandit_project.errors.server_error"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="dashboard:experiments"), name="home"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
+    path("dashboard/", include("dashboard.urls")),
+    path("health", health, name="health"),
+    path("health/", health),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("schema/", SpectacularAPIView.as_view()),
+    path("docs", docs_view, name="docs"),
+    path("docs/", docs_view),
+    path("", include("allocation.urls")),
+    path("", include("experiments.urls")),
+    # Last: an unknown path answers the same with and without DEBUG.
+    re_path("", errors.not_found),
+]

@@ -1,0 +1,168 @@
+"""The classic API's calls about experiments and their data: thin over the services."""
+
+import io
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.decorators import api_view, parser_classes
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from experiments import classic_serializers as serializers
+from experiments.counts import DailyCounts
+from experiments.csv_import import COLUMNS, ImportReport, import_csv
+from experiments.exceptions import InvalidError, InvalidRowsError, Issue
+from experiments.models import Experiment
+from experiments.selectors import daily_rows, find_experiment, today
+from experiments.services import create_experiment, record_events, reset_data
+
+_REPORTED_ERRORS = 10
+
+
+class ExperimentsView(APIView):
+    """Create, and list with all daily rows."""
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_create_experiment",
+        request=serializers.CreateExperimentSerializer,
+        responses={200: serializers.ExperimentSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Create an active experiment; its variants come with its first events."""
+        body = serializers.CreateExperimentSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        experiment = create_experiment(**body.validated_data, now=timezone.now())
+        return Response(serializers.experiment_body(experiment, []))
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_list_experiments",
+        parameters=[serializers.PageSerializer],
+        responses={200: serializers.ExperimentSerializer(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """Experiments, newest first, with every daily row."""
+        page = serializers.PageSerializer(data=request.query_params)
+        page.is_valid(raise_exception=True)
+        start, size = page.validated_data["offset"], page.validated_data["limit"]
+        experiments = list(Experiment.objects.all()[start : start + size])
+        rows = daily_rows(experiments)
+        return Response([serializers.experiment_body(e, rows[e.pk]) for e in experiments])
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_get_experiment",
+    responses={200: serializers.ExperimentSerializer},
+)
+@api_view(["GET"])
+def experiment(request: Request, reference: str) -> Response:
+    """One experiment, by id or key, with every daily row."""
+    found = find_experiment(reference)
+    return Response(serializers.experiment_body(found, daily_rows([found])[found.pk]))
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_post_events",
+    request=serializers.EventsSerializer,
+    responses={200: serializers.EventsAnswerSerializer},
+)
+@api_view(["POST"])
+def events(request: Request) -> Response:
+    """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
+    body = serializers.EventsSerializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    values = body.validated_data
+    rows = [DailyCounts(date=values["date"], **variant) for variant in values["variants"]]
+    found = find_experiment(values["experiment_id"])
+    try:
+        record_events(experiment_id=found.pk, rows=rows, today=today(), now=timezone.now())
+    except InvalidRowsError as error:
+        raise InvalidError(_as_in_body(error, flat="flat" in values)) from error
+    return Response({"status": "success", "variants_processed": len(rows)})
+
+
+def _as_in_body(error: InvalidRowsError, *, flat: bool) -> list[Issue]:
+    """Each field as the client wrote it; the date stands beside the variants, not in them."""
+    issues = [
+        issue if flat or issue.field == "date" else issue._replace(field=f"variants[{index}].{issue.field}")
+        for index, issue in error.row_issues
+    ]
+    return list(dict.fromkeys(issues))
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_upload_data",
+    request={
+        "multipart/form-data": {
+            "type": "object",
+            "properties": {"file": {"type": "string", "format": "binary"}},
+        }
+    },
+    responses={200: serializers.UploadAnswerSerializer},
+)
+@api_view(["POST"])
+@parser_classes([MultiPartParser])
+def upload_data(request: Request) -> Response:
+    """Load a CSV of daily totals; bad rows are skipped and the first 10 reported."""
+    file = request.FILES.get("file")
+    if file is None:
+        raise InvalidError([Issue("file", "required", "send the CSV as the multipart field 'file'")])
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    report = import_csv(
+        lines, today=today(), now=timezone.now(), on_error="skip", kept_issues=_REPORTED_ERRORS
+    )
+    return Response(_upload_answer(report))
+
+
+def _upload_answer(report: ImportReport) -> dict[str, object]:
+    return {
+        "status": "partial_success" if report.total_issues else "success",
+        "processed_rows": report.processed_rows,
+        "total_rows": report.total_rows,
+        "errors": [str(issue) for issue in report.issues],
+        "total_errors": report.total_issues,
+        "experiment_ids": report.experiment_ids,
+    }
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_download_template",
+    responses={
+        (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="The header and two example rows.")
+    },
+)
+@api_view(["GET"])
+def download_template(request: Request) -> HttpResponse:
+    """The CSV that upload-data takes, with two example rows."""
+    day = today().isoformat()
+    rows = [
+        COLUMNS,
+        ("1", day, "control", "10000", "700", "630"),
+        ("1", day, "variant_a", "10000", "950", "855"),
+    ]
+    text = "".join(",".join(row) + "\r\n" for row in rows)
+    headers = {"Content-Disposition": 'attachment; filename="daily_metrics_template.csv"'}
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_reset_data",
+    request=None,
+    responses={200: serializers.MessageSerializer},
+)
+@api_view(["POST"])
+def reset(request: Request) -> Response:
+    """Delete every experiment with all its data. Off outside DEBUG unless ALLOW_RESET=true."""
+    reset_data(allowed=settings.ALLOW_RESET)
+    return Response({"message": "All experiments, metrics and allocations have been deleted."})

@@ -1,0 +1,63 @@
+"""One day's counts of one variant, and what makes them impossible."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from experiments.exceptions import Issue
+from experiments.models import HIGHEST_COUNT
+
+EARLIEST_DATE = dt.date(2000, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCounts:
+    """A row as it arrives: the variant by its name (or key), and the day's totals."""
+
+    date: dt.date
+    variant_name: str
+    impressions: int
+    clicks: int
+    conversions: int = 0
+
+
+def count_issues(row: DailyCounts, today: dt.date) -> Iterator[Issue]:
+    """What is wrong with a row by itself; ``today`` is in the installation's time zone."""
+    yield from list(_range_issues(row)) or _nesting_issues(row)
+    yield from date_issues(row.date, today)
+
+
+def _nesting_issues(row: DailyCounts) -> Iterator[Issue]:
+    if row.clicks > row.impressions:
+        message = f"clicks ({row.clicks}) must not exceed impressions ({row.impressions})"
+        yield Issue("clicks", "too_many", message)
+    if row.conversions > row.clicks:
+        message = f"conversions ({row.conversions}) must not exceed clicks ({row.clicks})"
+        yield Issue("conversions", "too_many", message)
+
+
+def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
+    """Tomorrow passes: somewhere it has begun already."""
+    if date > today + dt.timedelta(days=1):
+        yield Issue("date", "in_future", f"{date} lies in the future; today is {today}")
+    if date < EARLIEST_DATE:
+        yield Issue("date", "too_early", f"{date} is before {EARLIEST_DATE}")
+
+
+def repeated(rows: Iterable[DailyCounts]) -> Iterator[tuple[int, Issue]]:
+    """Rows that name a variant and a day a second time, by position."""
+    seen: set[tuple[dt.date, str]] = set()
+    for index, row in enumerate(rows):
+        if (row.date, row.variant_name) in seen:
+            yield (
+                index,
+                Issue("variant_name", "duplicate", f"{row.variant_name!r} is given twice for {row.date}"),
+            )
+        seen.add((row.date, row.variant_name))
+
+
+def _range_issues(row: DailyCounts) -> Iterator[Issue]:
+    for field in ("impressions", "clicks", "conversions"):
+        value = getattr(row, field)
+        if not 0 <= value <= HIGHEST_COUNT:
+            yield Issue(field, "out_of_range", f"{field} must be from 0 to {HIGHEST_COUNT}, not {value}")

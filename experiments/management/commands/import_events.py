@@ -1,0 +1,54 @@
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from tqdm import tqdm
+
+from experiments.csv_import import import_csv
+from experiments.exceptions import InvalidError
+from experiments.selectors import today
+
+
+class Command(BaseCommand):
+    help = "Load a CSV of daily totals, all rows or none."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--create", action="store_true", help="Create experiments that are missing.")
+        parser.add_argument(
+            "--skip-bad-rows", action="store_true", help="Load the good rows and report the others."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with options["file"].open(encoding="utf-8-sig", newline="") as lines:
+                report = import_csv(
+                    _with_progress(lines, options["file"].stat().st_size),
+                    today=today(),
+                    now=timezone.now(),
+                    create=options["create"],
+                    on_error="skip" if options["skip_bad_rows"] else "reject",
+                )
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}") from error
+        except InvalidError as error:
+            raise CommandError(str(error)) from error
+        for issue in report.issues:
+            self.stderr.write(str(issue))
+        if report.total_issues and not report.processed_rows:
+            raise CommandError(f"{report.total_issues} problems; nothing was loaded.")
+        self.stdout.write(
+            f"Loaded {report.processed_rows} of {report.total_rows} rows into {len(report.experiment_ids)} experiments."
+        )
+
+
+def _with_progress(lines: IO[str], size: int) -> Iterator[str]:
+    """Counts characters, which is near enough to bytes for a bar."""
+    with tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar:
+        for line in lines:
+            bar.update(len(line))
+            yield line

@@ -1,0 +1,25 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from experiments.services import reset_data
+
+
+class Command(BaseCommand):
+    help = "Delete every experiment with its variants, metrics and allocations."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+        parser.add_argument("--force", action="store_true", help="Allow it outside DEBUG.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not (settings.DEBUG or options["force"]):
+            raise CommandError("This is not a development installation. Add --force if you mean it.")
+        if not options["yes"] and input("Delete all experiments and their data? Type yes: ") != "yes":
+            raise CommandError("Nothing was deleted.")
+        deleted = reset_data(allowed=True)
+        self.stdout.write(
+            f"Deleted {deleted.get('experiments.Experiment', 0)} experiments and all their data."
+        )

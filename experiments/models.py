@@ -1,0 +1,201 @@
+"""What an experiment is and what was observed. The database holds the invariants."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from experiments.algorithm_settings import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, setting_problems
+
+# The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
+HIGHEST_COUNT = 10**12
+MAX_VARIANTS = 100
+NAME_LENGTH = 200
+
+
+class Status(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    ACTIVE = "active", "Active"
+    PAUSED = "paused", "Paused"
+    COMPLETED = "completed", "Completed"
+
+
+TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
+
+
+class Reward(models.TextChoices):
+    """What counts as a success, and as a trial."""
+
+    CTR = "ctr", "Clicks per impression"
+    CONVERSION_RATE = "conversion_rate", "Conversions per impression"
+    CLICK_CONVERSION_RATE = "click_conversion_rate", "Conversions per click"
+
+    @property
+    def trials(self) -> str:
+        return "clicks" if self is Reward.CLICK_CONVERSION_RATE else "impressions"
+
+    @property
+    def successes(self) -> str:
+        return "clicks" if self is Reward.CTR else "conversions"
+
+
+def _setting_constraints() -> list[models.BaseConstraint]:
+    """The range of each setting as a CHECK; blank follows the installation's default."""
+    ranges = [
+        models.CheckConstraint(
+            name=f"experiment_{s.name}_range",
+            condition=Q((f"{s.name}__isnull", True))
+            | Q((f"{s.name}__{'gt' if s.low_open else 'gte'}", s.low), (f"{s.name}__lte", s.high)),
+            violation_error_message=f"{s.name} must be {s.range_text}.",
+        )
+        for s in ALGORITHM_SETTINGS.values()
+        if not isinstance(s.default, bool)
+    ]
+    floors = models.CheckConstraint(
+        name="experiment_floors_fit",
+        condition=Q(control_floor__isnull=True)
+        | Q(min_explore_rate__isnull=True)
+        # the sum of two floats that are 0.99 on paper may be a hair more
+        | Q(control_floor__lte=HIGHEST_FLOOR_SUM + 1e-9 - F("min_explore_rate")),
+        violation_error_message=f"control_floor and min_explore_rate must not exceed {HIGHEST_FLOOR_SUM} together.",
+    )
+    return [*ranges, floors]
+
+
+class ExperimentQuerySet(models.QuerySet["Experiment"]):
+    def with_data_summary(self, target_date: dt.date) -> Self:
+        """Adds ``latest_date`` (the last day up to ``target_date`` with impressions) and ``total_impressions``."""
+        reported = DailyMetric.objects.filter(
+            variant__experiment=OuterRef("pk"), date__lte=target_date, impressions__gt=0
+        ).values("variant__experiment")
+        return self.annotate(
+            latest_date=Subquery(reported.annotate(latest=Max("date")).values("latest")),
+            total_impressions=Coalesce(
+                Subquery(reported.annotate(total=Sum("impressions")).values("total")),
+                0,
+                output_field=models.DecimalField(max_digits=30, decimal_places=0),
+            ),
+        )
+
+
+class Experiment(models.Model):
+    """A comparison of variants, and how its traffic is to be split."""
+
+    key = models.SlugField(
+        max_length=80, unique=True, help_text="Names the experiment in URLs; never changes."
+    )
+    name = models.CharField(max_length=NAME_LENGTH)
+    description = models.TextField(blank=True, max_length=5000)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    reward = models.CharField(max_length=24, choices=Reward.choices, default=Reward.CTR)
+    winner = models.ForeignKey(
+        "Variant", on_delete=models.SET_NULL, null=True, blank=True, related_name="won_experiments"
+    )
+    # Raised by every ingestion in its own transaction: tells whether an answer is still up to date.
+    data_version = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    alpha_prior = models.FloatField(null=True, blank=True)
+    beta_prior = models.FloatField(null=True, blank=True)
+    min_explore_rate = models.FloatField(null=True, blank=True)
+    control_floor = models.FloatField(null=True, blank=True)
+    max_daily_shift = models.FloatField(null=True, blank=True)
+    window_days = models.IntegerField(null=True, blank=True)
+    maturity_days = models.IntegerField(null=True, blank=True)
+    min_impressions = models.IntegerField(null=True, blank=True)
+    day_adjustment = models.BooleanField(null=True, blank=True)
+    exploitation = models.FloatField(null=True, blank=True)
+
+    objects = ExperimentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = (
+            models.CheckConstraint(name="experiment_status_known", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(name="experiment_reward_known", condition=Q(reward__in=Reward.values)),
+            *_setting_constraints(),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Ranges and steps of the settings, with the table's own words."""
+        values = {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
+        given = {name: value for name, value in values.items() if value is not None}
+        if problems := setting_problems(given):
+            raise ValidationError({name: f"{name} {problem}" for name, problem in problems.items()})
+
+
+class Variant(models.Model):
+    """One of the things compared. Retired (not active) it keeps its data and has no share."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="variants")
+    key = models.CharField(max_length=NAME_LENGTH, help_text="The first name; never changes.")
+    name = models.CharField(max_length=NAME_LENGTH)
+    is_control = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = (
+            models.UniqueConstraint(fields=("experiment", "key"), name="variant_key_unique"),
+            models.UniqueConstraint(fields=("experiment", "name"), name="variant_name_unique"),
+            models.UniqueConstraint(
+                fields=("experiment",), condition=Q(is_control=True), name="variant_one_control"
+            ),
+            models.CheckConstraint(
+                name="variant_control_active",
+                condition=Q(is_control=False) | Q(is_active=True),
+                violation_error_message="The control cannot be retired.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DailyMetricQuerySet(models.QuerySet["DailyMetric"]):
+    def in_windows(self, windows: Sequence[tuple[Sequence[int], dt.date, dt.date]]) -> Self:
+        """Rows of several (experiment ids, first day, last day), both days inside; one query for all."""
+        chosen = Q(pk__in=())
+        for experiment_ids, first, last in windows:
+            chosen |= Q(variant__experiment_id__in=experiment_ids, date__range=(first, last))
+        return self.filter(chosen)
+
+
+class DailyMetric(models.Model):
+    """What one variant saw on one day of the installation's time zone. Rates are never stored."""
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="daily_metrics")
+    date = models.DateField()
+    impressions = models.BigIntegerField()
+    clicks = models.BigIntegerField()
+    conversions = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DailyMetricQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("date", "variant_id")
+        constraints = (
+            models.UniqueConstraint(fields=("variant", "date"), name="dailymetric_variant_date_unique"),
+            models.CheckConstraint(
+                name="dailymetric_counts_nested",
+                condition=Q(conversions__gte=0)
+                & Q(conversions__lte=F("clicks"))
+                & Q(clicks__lte=F("impressions"))
+                & Q(impressions__lte=HIGHEST_COUNT),
+                violation_error_message="0 <= conversions <= clicks <= impressions must hold.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.variant} on {self.date}"

@@ -1,0 +1,42 @@
+"""Reads that more than one place needs."""
+
+import datetime as dt
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from experiments.exceptions import ExperimentNotFoundError
+from experiments.models import DailyMetric, Experiment
+
+# More digits than a 64-bit id has, and not more than the databases take.
+_ID_DIGITS = 18
+
+
+def today() -> dt.date:
+    """The current day in the installation's time zone."""
+    return timezone.localdate()
+
+
+def find_experiment(reference: int | str, experiments: "QuerySet[Experiment] | None" = None) -> Experiment:
+    """The experiment with this id or key; raises ExperimentNotFoundError."""
+    chosen = Experiment.objects.all() if experiments is None else experiments
+    text = str(reference)
+    found: Experiment | None = None
+    if text.isascii() and text.isdigit():
+        found = chosen.filter(pk=int(text)).first() if len(text) <= _ID_DIGITS else None
+    elif "\x00" not in text:
+        found = chosen.filter(key=text).first()
+    if found is None:
+        raise ExperimentNotFoundError(f"There is no experiment {text[:100]!r}.", field="experiment_id")
+    return found
+
+
+def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyMetric]]:
+    """Every daily row with its variant, by experiment id, oldest first; one query."""
+    ids = [experiment.pk for experiment in experiments]
+    rows: dict[int, list[DailyMetric]] = {pk: [] for pk in ids}
+    metrics = DailyMetric.objects.filter(variant__experiment_id__in=ids).select_related("variant")
+    for metric in metrics.order_by("date", "variant_id"):
+        rows[metric.variant.experiment_id].append(metric)
+    return rows

@@ -1,0 +1,314 @@
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from allocation.engine import allocate_many
+from allocation.exceptions import NoActiveVariantError, NoAllocationError
+from allocation.models import Allocation, AllocationShare, Kind
+from allocation.questions import digest, request_from_inputs
+from allocation.selectors import allocation_history, allocation_in_force, current_allocations
+from allocation.services import compute_all, compute_allocations, preview_allocation
+from experiments.exceptions import InvalidError, StatusConflictError
+from experiments.models import Reward, Status, Variant
+from experiments.services import change_status
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
+
+pytestmark = pytest.mark.django_db
+
+DAY = dt.timedelta(days=1)
+
+
+def test_compute_allocation__readme_example__moves_by_the_cap_and_says_so() -> None:
+    allocation = allocate(make_running())
+
+    assert shares_of(allocation) == {"control": 0.3, "variant_b": 0.7}
+    assert (allocation.kind, allocation.revision) == (Kind.OPTIMIZED, 1)
+    assert "daily cap" in allocation.reason
+    assert list(allocation.shares.order_by("variant_id").values_list("bound", flat=True)) == [
+        "cap_down",
+        "cap_up",
+    ]
+
+
+def test_compute_allocation__ledger_row__explains_every_step() -> None:
+    allocation = allocate(make_running())
+
+    b = allocation.shares.get(variant__name="variant_b")
+    assert (b.trials, b.successes, b.previous_share) == (10000, 950, Decimal("0.5000"))
+    assert (b.posterior_alpha, b.posterior_beta) == (951, 9051)
+    assert b.rate == pytest.approx(951 / 10002)
+    assert b.rate_low < b.rate < b.rate_high
+    assert b.probability_best == pytest.approx(1, abs=1e-9)
+    assert b.target == pytest.approx(0.95 + 0.05 / 2)
+    assert (allocation.window_start, allocation.window_end) == (TODAY - 13 * DAY, TODAY)
+    assert (allocation.window_impressions, allocation.window_clicks) == (20000, 1650)
+    assert allocation.inputs_digest == digest(allocation.inputs)
+
+
+def test_compute_allocation__recorded_inputs__give_the_recorded_shares_again() -> None:
+    experiment = make_running(window_days=3, maturity_days=1)
+    for age in range(6):
+        record(
+            experiment,
+            counts("control", 900, 40, date=TODAY - age * DAY),
+            counts("c", 800, 60, date=TODAY - age * DAY),
+        )
+        allocate(experiment, TODAY - (5 - age) * DAY)
+
+    for allocation in Allocation.objects.all():
+        answer = allocate_many([request_from_inputs(allocation.inputs)])[0]
+        stored = [float(s) for s in allocation.shares.order_by("variant_id").values_list("share", flat=True)]
+        assert [share for share in answer.shares if share > 0] == stored
+
+
+def test_compute_allocation__same_inputs__write_nothing() -> None:
+    experiment = make_running()
+    first = allocate(experiment)
+
+    again = allocate(experiment)
+
+    assert again.pk == first.pk
+    assert (Allocation.objects.count(), AllocationShare.objects.count()) == (1, 2)
+
+
+def test_compute_allocation__new_data__is_a_new_revision_of_the_day() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    record(experiment, counts("control", 10000, 990))
+
+    allocation = allocate(experiment)
+
+    assert allocation.revision == 2
+    assert allocation_in_force(experiment, TODAY).pk == allocation.pk
+
+
+def test_compute_allocation__all_day_long__shifts_never_add_up() -> None:
+    experiment = make_running()
+    for clicks in (950, 960, 970, 980):
+        record(experiment, counts("variant_b", 10000, clicks))
+        assert shares_of(allocate(experiment)) == {"control": 0.3, "variant_b": 0.7}
+
+
+def test_compute_allocation__next_days__go_on_from_the_day_before_down_to_the_floor() -> None:
+    experiment = make_running()
+
+    controls = [shares_of(allocate(experiment, TODAY + n * DAY))["control"] for n in range(4)]
+
+    assert controls == [0.3, 0.1, 0.1, 0.1]
+
+
+def test_compute_allocation__gap_of_days__previous_is_the_last_one_however_old() -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    assert shares_of(allocate(experiment, TODAY + 40 * DAY))["control"] == 0.1
+
+
+def test_compute_allocation__little_data__is_a_warm_up_with_an_even_split() -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 300, 10), counts("b", 300, 90))
+
+    allocation = allocate(experiment)
+
+    assert shares_of(allocation) == {"control": 0.5, "b": 0.5}
+    assert allocation.kind == Kind.WARM_UP
+    assert "600 of 1,000" in allocation.reason
+
+
+def test_compute_allocation__old_impressions__count_for_the_warm_up_beyond_the_window() -> None:
+    experiment = make_experiment()
+    long_ago = TODAY - 60 * DAY
+    record(experiment, counts("control", 900, 10, date=long_ago), counts("b", 900, 10, date=long_ago))
+    record(experiment, counts("control", 100, 5), counts("b", 100, 9))
+
+    allocation = allocate(experiment)
+
+    assert allocation.kind == Kind.OPTIMIZED
+    assert allocation.inputs["earlier_impressions"] == 1800
+    assert allocation.window_impressions == 200
+
+
+def test_compute_allocation__data_after_the_target_date__is_not_seen() -> None:
+    experiment = make_running()
+    record(experiment, counts("control", 50000, 50000, date=TODAY + DAY))
+
+    assert allocate(experiment).window_impressions == 20000
+
+
+def test_compute_allocation__retired_variant__has_no_share_and_its_days_still_inform() -> None:
+    experiment = make_running()
+    record(experiment, counts("c", 10000, 800))
+    allocate(experiment)
+    Variant.objects.filter(name="c").update(is_active=False)
+
+    allocation = allocate(experiment, TODAY + DAY)
+
+    assert set(shares_of(allocation)) == {"control", "variant_b"}
+    assert sum(shares_of(allocation).values()) == 1
+    assert len(allocation.inputs["variants"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("reward", "trials", "successes"),
+    [(Reward.CTR, 1000, 100), (Reward.CONVERSION_RATE, 1000, 10), (Reward.CLICK_CONVERSION_RATE, 100, 10)],
+)
+def test_compute_allocation__reward__decides_trials_and_successes(
+    reward: Reward, trials: int, successes: int
+) -> None:
+    experiment = make_experiment(reward=reward)
+    record(experiment, counts("control", 1000, 100, 10), counts("b", 1000, 100, 10))
+
+    share = allocate(experiment).shares.get(variant__name="control")
+
+    assert (share.trials, share.successes) == (trials, successes)
+
+
+def test_compute_allocation__own_settings__win_over_the_installations(settings: Settings) -> None:
+    settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, "max_daily_shift": 0.05}
+    follower, own = make_running("A"), make_running("B", max_daily_shift=0.15)
+
+    assert shares_of(allocate(follower))["control"] == 0.45
+    assert shares_of(allocate(own))["control"] == 0.35
+
+
+def test_compute_allocation__settings_that_clash__name_the_setting(settings: Settings) -> None:
+    settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, "min_explore_rate": 0.5}
+
+    with pytest.raises(InvalidError, match="control_floor and min_explore_rate"):
+        allocate(make_running(control_floor=0.5))
+
+
+def test_compute_allocation__completed__gives_the_winner_everything() -> None:
+    experiment = make_running()
+    winner = experiment.variants.get(name="variant_b")
+    change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=NOW, winner_id=winner.pk)
+
+    allocation = allocate(experiment)
+
+    assert allocation.kind == Kind.COMPLETED
+    assert shares_of(allocation) == {"control": 0, "variant_b": 1}
+
+
+def test_compute_allocation__completed_without_winner__gives_the_control_everything() -> None:
+    experiment = make_running()
+    change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=NOW)
+
+    assert shares_of(allocate(experiment)) == {"control": 1, "variant_b": 0}
+
+
+@pytest.mark.parametrize("status", [Status.DRAFT, Status.PAUSED])
+def test_compute_allocation__not_running__is_a_conflict(status: Status) -> None:
+    with pytest.raises(StatusConflictError):
+        allocate(make_experiment(status=status))
+
+
+def test_compute_allocation__no_variants__is_a_conflict() -> None:
+    with pytest.raises(NoActiveVariantError):
+        allocate(make_experiment())
+
+
+def test_compute_allocations__many__same_as_one_by_one(
+    django_assert_max_num_queries: Callable[[int], Any],
+) -> None:
+    experiments = [make_running(f"E{n}", window_days=n + 1) for n in range(8)]
+
+    with django_assert_max_num_queries(12):
+        outcomes = compute_allocations(experiment_ids=[e.pk for e in experiments], target_date=TODAY, now=NOW)
+
+    assert [outcome.experiment_id for outcome in outcomes] == [e.pk for e in experiments]
+    assert Allocation.objects.count() == 8
+    for experiment in experiments:
+        assert allocate(experiment).revision == 1
+
+
+def test_compute_all__one_fails__the_others_go_on() -> None:
+    make_running("Good")
+    make_experiment("Without variants")
+    make_running("Paused", status=Status.PAUSED)
+
+    outcomes = list(compute_all(target_date=TODAY, now=NOW))
+
+    assert [outcome.error is None for outcome in outcomes] == [True, False]
+    assert Allocation.objects.count() == 1
+
+
+def test_preview_allocation__other_settings__are_used_and_nothing_is_recorded() -> None:
+    experiment = make_running()
+
+    allocation, shares = preview_allocation(
+        experiment_id=experiment.pk, target_date=TODAY, now=NOW, overrides={"max_daily_shift": 0.1}
+    )
+
+    assert [float(share.share) for share in shares] == [0.4, 0.6]
+    assert allocation.pk is None
+    assert not Allocation.objects.exists()
+
+
+def test_allocation_in_force__none_yet__is_not_found() -> None:
+    with pytest.raises(NoAllocationError):
+        allocation_in_force(make_experiment(), TODAY)
+
+
+def test_allocation_in_force__later_ones_exist__is_the_last_up_to_the_date() -> None:
+    experiment = make_running()
+    first = allocate(experiment)
+    allocate(experiment, TODAY + 5 * DAY)
+
+    assert allocation_in_force(experiment, TODAY + 4 * DAY).pk == first.pk
+    assert current_allocations([experiment], TODAY + 4 * DAY)[experiment.pk].pk == first.pk
+
+
+def test_allocation_history__revisions__only_the_last_of_each_date_newest_first() -> None:
+    experiment = make_running()
+    for n in range(3):
+        allocate(experiment, TODAY + n * DAY)
+    record(experiment, counts("control", 10000, 990))
+    allocate(experiment, TODAY + DAY)
+
+    history = allocation_history(experiment)
+
+    assert [(a.target_date, a.revision) for a in history] == [
+        (TODAY + 2 * DAY, 1), (TODAY + DAY, 2), (TODAY, 1),
+    ]  # fmt: skip
+    assert [a.target_date for a in allocation_history(experiment, start=TODAY + DAY, end=TODAY + DAY)] == [
+        TODAY + DAY
+    ]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    days=st.lists(
+        st.lists(st.tuples(st.integers(0, 3000), st.floats(0, 1)), min_size=2, max_size=5),
+        min_size=1,
+        max_size=5,
+    ),
+    floor=st.floats(0, 0.5),
+    explore=st.floats(0, 0.49),
+    cap=st.integers(1, 10_000),
+)
+def test_stored_allocations__any_history__keep_every_promise(
+    days: list[list[tuple[int, float]]], floor: float, explore: float, cap: int
+) -> None:
+    experiment = make_experiment(control_floor=floor, min_explore_rate=explore, max_daily_shift=cap / 10_000)
+    for n, day in enumerate(days):
+        date = TODAY - (len(days) - n) * DAY
+        record(experiment, *(counts(f"v{i}", c, int(c * r), date=date) for i, (c, r) in enumerate(day)))
+        allocation = allocate(experiment, date + DAY)
+
+        shares = list(allocation.shares.select_related("variant"))
+        assert sum(share.share for share in shares) == 1
+        for share in shares:
+            least = max(explore / len(shares), floor if share.variant.is_control else 0)
+            assert float(share.share) >= least - 1e-12
+            moved = abs(share.share - share.previous_share)
+            assert (
+                moved <= Decimal(cap) / 10_000
+                or "widened" in allocation.reason
+                or share.share <= Decimal(least) + Decimal("0.0001")
+            )

@@ -1,0 +1,124 @@
+"""What the environment may say, and what happens when it says nonsense."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from allocation.engine import Settings
+from bandit_project.environment import Environment
+from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+
+def _start(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
+    )
+
+
+CHECK = (
+    "import django; from django.core.management import call_command; django.setup(); call_command('check')"
+)
+
+
+def test_algorithm_defaults__empty_environment__are_the_engines() -> None:
+    environment = Environment({})
+
+    assert Settings(**environment.algorithm_defaults()) == Settings()  # type: ignore[arg-type]  # values by name
+    assert environment.problems == []
+
+
+def test_algorithm_defaults__names_of_existing_installations__are_read() -> None:
+    environment = Environment(
+        {
+            "ALPHA_PRIOR": "2",
+            "BETA_PRIOR": "30.5",
+            "MIN_EXPLORE_RATE": "0.08",
+            "CONTROL_FLOOR": "0.2",
+            "MAX_DAILY_SHIFT": "0.15",
+            "DEFAULT_WINDOW_DAYS": "21",
+            "MIN_IMPRESSIONS_FOR_OPTIMIZATION": "500",
+        }
+    )
+
+    values = environment.algorithm_defaults()
+
+    assert environment.problems == []
+    assert [values[n] for n in ("alpha_prior", "beta_prior", "min_explore_rate", "control_floor")] == [
+        2,
+        30.5,
+        0.08,
+        0.2,
+    ]
+    assert [values[n] for n in ("max_daily_shift", "window_days", "min_impressions")] == [0.15, 21, 500]
+
+
+@pytest.mark.parametrize("name", list(ALGORITHM_SETTINGS))
+@pytest.mark.parametrize("value", ["abc", "nan", "inf", "-1", "1e99"])
+def test_algorithm_defaults__nonsense__is_a_problem_that_names_the_variable(name: str, value: str) -> None:
+    setting = ALGORITHM_SETTINGS[name]
+    environment = Environment({setting.variable: value})
+
+    values = environment.algorithm_defaults()
+
+    assert [problem.variable for problem in environment.problems] == [setting.variable]
+    assert values[name] == setting.default
+
+
+def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
+    environment = Environment({"CONTROL_FLOOR": "0.5", "MIN_EXPLORE_RATE": "0.5"})
+
+    environment.algorithm_defaults()
+
+    assert "must not exceed 0.99 together" in environment.problems[0].fix
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fix"),
+    [
+        ("CONTROL_FLOOR", "0.7", "from 0 to 0.5"),
+        ("DEFAULT_WINDOW_DAYS", "14.5", "a whole number from 1 to 365"),
+        ("MAX_DAILY_SHIFT", "0.12345", "a multiple of 0.0001"),
+        ("TIME_ZONE", "Berlin", "the name of a time zone"),
+        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
+        ("ALLOW_RESET", "perhaps", "true or false"),
+        ("MAX_BODY_BYTES", "lots", "a whole number"),
+    ],
+)
+def test_start__nonsense__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:
+    result = _start(CHECK, DEBUG="true", **{variable: value})
+
+    assert result.returncode != 0
+    assert f"{variable} is '{value}'" in result.stderr
+    assert fix in result.stderr
+
+
+def test_wsgi__nonsense__stops_the_server_too() -> None:
+    result = _start("import bandit_project.wsgi", DEBUG="true", ALPHA_PRIOR="0")
+
+    assert "ALPHA_PRIOR must be above 0 to 1,000,000" in result.stderr
+
+
+def test_wsgi__good_environment__starts() -> None:
+    assert _start("import bandit_project.wsgi", DEBUG="true").returncode == 0
+
+
+def test_start__no_secret_key_outside_debug__says_what_to_set() -> None:
+    result = _start(CHECK)
+
+    assert "SECRET_KEY is not set" in result.stderr
+
+
+def test_start__secret_key_outside_debug__is_enough() -> None:
+    result = _start(CHECK + "; from django.conf import settings; print(settings.DEBUG)", SECRET_KEY="x" * 60)
+
+    assert result.stdout.strip().endswith("False")

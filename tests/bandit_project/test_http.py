@@ -1,0 +1,92 @@
+"""What holds for the service as a whole."""
+
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+from pytest_django import Settings
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/"])
+def test_health__database_and_migrations_fine__is_200(client: Client, path: str, settings: Settings) -> None:
+    settings.ENVIRONMENT = "staging"
+
+    response = client.get(path)
+
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "healthy",
+        "database": "ok",
+        "version": "0.1.0",
+        "environment": "staging",
+    }
+
+
+def test_health__migration_pending__is_503(client: Client) -> None:
+    from django.db.migrations.recorder import MigrationRecorder
+
+    MigrationRecorder.Migration.objects.filter(app="allocation", name="0001_initial").delete()
+
+    response = client.get("/health")
+
+    assert (response.status_code, response.json()["database"]) == (503, "1 pending migrations")
+
+
+def test_root__leads_to_the_dashboard(client: Client) -> None:
+    assert client.get("/", follow=True).redirect_chain == [("/dashboard/", 302)]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/dashboard", "/dashboard/", "/admin", "/admin/"])
+def test_pages__answer_html(client: Client, path: str) -> None:
+    response = client.get(path, follow=True)
+
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/schema", "/schema/"])
+def test_schema__names_all_nine_classic_calls_once(client: Client, path: str) -> None:
+    document: dict[str, Any] = yaml.safe_load(client.get(path).content)
+
+    classic = {
+        (method.upper(), route)
+        for route, calls in document["paths"].items()
+        for method, call in calls.items()
+        if "classic" in call.get("tags", [])
+    }
+    assert classic == {
+        ("POST", "/experiments"),
+        ("GET", "/experiments"),
+        ("GET", "/experiments/{reference}"),
+        ("POST", "/events"),
+        ("GET", "/allocation"),
+        ("GET", "/experiments/{reference}/history"),
+        ("POST", "/upload-data"),
+        ("GET", "/download-template"),
+        ("POST", "/reset_data"),
+    }
+
+
+def test_unknown_path__to_a_program__is_a_problem(client: Client) -> None:
+    response = client.get("/nowhere", headers={"Accept": "application/json"})
+
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+    assert response.json()["code"] == "not_found"
+
+
+def test_unknown_path__to_a_browser__is_a_page(client: Client) -> None:
+    response = client.get("/nowhere", headers={"Accept": "text/html"})
+
+    assert response.status_code == 404
+    assert b"Back to the experiments" in response.content
+
+
+def test_security_headers__pages__are_strict(client: Client) -> None:
+    policy = client.get("/dashboard/")["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy

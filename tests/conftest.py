@@ -1,0 +1,34 @@
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from rest_framework.test import APIClient
+
+from tests.factory import NOW
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_report_header() -> str:
+    from django.db import connection
+
+    return f"database: {connection.vendor}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The engine's tests touch no database: once is enough."""
+    for item in items:
+        if "tests/allocation/engine" in item.path.as_posix():
+            item.add_marker(pytest.mark.database_free)
+
+
+@pytest.fixture
+def api() -> APIClient:
+    return APIClient()
+
+
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch) -> dt.date:
+    """The day all tests with a clock live on: views and commands see this now."""
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
+    return NOW.date()

@@ -1,0 +1,172 @@
+import datetime as dt
+import io
+
+import pytest
+
+from experiments.csv_import import ImportReport, OnError, import_csv
+from experiments.exceptions import InvalidError
+from experiments.models import DailyMetric, Experiment, Status, Variant
+from tests.factory import NOW, TODAY, make_experiment
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
+def _import(text: str, *, create: bool = False, on_error: OnError = "reject") -> ImportReport:
+    lines = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8-sig", newline="")
+    return import_csv(lines, today=TODAY, now=NOW, create=create, on_error=on_error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "{id},2025-08-14,control,100,10,1\n",
+        "\ufeff" + HEADER + "{id},2025-08-14,control,100,10,1\n",
+        HEADER.replace(",", ";") + "{id};2025-08-14;control;100;10;1\n",
+        (HEADER + "{id},2025-08-14,control,100,10,1\n").replace("\n", "\r\n"),
+        HEADER + '{id},2025-08-14,"control",100,10,1',
+        "date, variant_name,EXPERIMENT_ID,clicks,impressions,conversions\n2025-08-14,control,{id}, 10 ,100,1\n",
+        HEADER + "\n{id},2025-08-14,control,100,10,1\n\n,,,,,\n",
+    ],
+    ids=["plain", "bom", "semicolon", "crlf", "quoted", "other order", "blank lines"],
+)
+def test_import_csv__spellings_of_one_file__mean_the_same(text: str) -> None:
+    experiment = make_experiment()
+
+    report = _import(text.replace("{id}", str(experiment.pk)))
+
+    assert (report.processed_rows, report.total_issues) == (1, 0)
+    assert DailyMetric.objects.values_list("date", "impressions", "clicks", "conversions").get() == (
+        dt.date(2025, 8, 14), 100, 10, 1,
+    )  # fmt: skip
+
+
+def test_import_csv__no_conversions_column__are_0() -> None:
+    experiment = make_experiment()
+
+    _import(f"experiment_id,date,variant_name,impressions,clicks\n{experiment.key},2025-08-14,a,5,1\n")
+
+    assert DailyMetric.objects.get().conversions == 0
+
+
+def test_import_csv__quoted_name_with_commas_and_quotes__is_one_name() -> None:
+    experiment = make_experiment()
+
+    _import(HEADER + f'{experiment.pk},2025-08-14,"Blue, ""bold""",5,1,0\n')
+
+    assert Variant.objects.get().name == 'Blue, "bold"'
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("{id},2025-08-14,a,5,6,0", "clicks"),
+        ("{id},2025-08-14,a,5,1,2", "conversions"),
+        ("{id},2025-08-14,a,-5,1,0", "impressions"),
+        ("{id},2025-08-14,a,5.5,1,0", "impressions"),
+        ("{id},2025-08-14,a,nan,1,0", "impressions"),
+        ("{id},2025-08-14,a,1e3,1,0", "impressions"),
+        ("{id},2025-08-14,a,,1,0", "impressions"),
+        ("{id},2025-08-14,a,9999999999999,1,0", "impressions"),
+        ("{id},2025-08-14,a,99999999999999999999999,1,0", "impressions"),
+        ("{id},14/08/2025,a,5,1,0", "date"),
+        ("{id},2025-02-30,a,5,1,0", "date"),
+        ("{id},2031-01-01,a,5,1,0", "date"),
+        ("{id},2025-08-14,,5,1,0", "variant_name"),
+        ("999999,2025-08-14,a,5,1,0", "experiment_id"),
+        ("no such,2025-08-14,a,5,1,0", "experiment_id"),
+        ("{id},2025-08-14,a,5,1", "file"),
+        ("{id},2025-08-14,good,7,1,0", "variant_name"),
+    ],
+)
+def test_import_csv__bad_row__is_reported_by_line_and_column_and_rejects_the_file(
+    row: str, column: str
+) -> None:
+    experiment = make_experiment()
+    text = (
+        HEADER + f"{experiment.pk},2025-08-14,good,5,1,0\n" + row.replace("{id}", str(experiment.pk)) + "\n"
+    )
+
+    report = _import(text)
+
+    assert [(issue.line, issue.column) for issue in report.issues] == [(3, column)]
+    assert (report.processed_rows, report.total_rows) == (0, 2)
+    assert not DailyMetric.objects.exists()
+    assert not Variant.objects.exists()
+
+
+def test_import_csv__skip__loads_the_good_rows_and_counts_all_problems() -> None:
+    experiment = make_experiment()
+    rows = [f"{experiment.pk},2025-08-{day:02},a,{day},10,0\n" for day in range(1, 21)]
+
+    report = _import(HEADER + "".join(rows), on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (11, 9)
+    assert DailyMetric.objects.count() == 11
+
+
+def test_import_csv__completed_experiment__is_a_row_problem() -> None:
+    experiment = make_experiment(status=Status.COMPLETED)
+
+    report = _import(HEADER + f"{experiment.pk},2025-08-14,a,5,1,0\n", on_error="skip")
+
+    assert "completed" in report.issues[0].message
+
+
+def test_import_csv__more_than_100_variants__skips_only_those_beyond() -> None:
+    experiment = make_experiment()
+    rows = [f"{experiment.pk},2025-08-14,v{n},5,1,0\n" for n in range(103)]
+
+    report = _import(HEADER + "".join(rows), on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (100, 3)
+    assert [issue.line for issue in report.issues] == [102, 103, 104]
+
+
+def test_import_csv__create__keeps_the_files_numbers() -> None:
+    report = _import(
+        HEADER + "7,2025-08-14,a,5,1,0\n3,2025-08-14,a,5,1,0\nnew-one,2025-08-14,a,5,1,0\n", create=True
+    )
+
+    assert report.total_issues == 0
+    assert set(Experiment.objects.values_list("key", flat=True)) == {
+        "experiment-7",
+        "experiment-3",
+        "new-one",
+    }
+    assert {3, 7} <= set(Experiment.objects.values_list("pk", flat=True))
+
+
+def test_import_csv__create__next_experiment_still_gets_a_free_id() -> None:
+    _import(HEADER + "7,2025-08-14,a,5,1,0\n", create=True)
+
+    assert make_experiment("After").pk > 7
+
+
+def test_import_csv__twice__changes_nothing() -> None:
+    text = HEADER + "7,2025-08-14,a,5,1,0\n"
+    _import(text, create=True)
+
+    _import(text, create=True)
+
+    assert (Experiment.objects.count(), DailyMetric.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a,b,c\n1,2,3\n",
+        "experiment_id,date,variant_name,impressions\n",
+        HEADER.strip() + ",extra\n",
+        HEADER.strip() + ",clicks\n",
+        HEADER + '1,2025-08-14,"' + "x" * 200_000 + '",1,1,1\n',
+    ],
+    ids=["empty", "other columns", "missing", "extra", "twice", "huge cell"],
+)
+def test_import_csv__unreadable_file__is_refused_whole(text: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        _import(text)
+
+    assert caught.value.issues[0].field == "file"

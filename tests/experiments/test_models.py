@@ -1,0 +1,106 @@
+"""The database itself refuses what must never be stored, whatever the code above it does."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from experiments.models import DailyMetric, Experiment, Variant
+from tests.factory import TODAY, make_experiment
+
+pytestmark = pytest.mark.django_db
+
+
+def _variant(experiment: Experiment, name: str, **fields: bool) -> Variant:
+    return Variant.objects.create(experiment=experiment, key=name, name=name, **fields)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(1, 2, 0), (2, 1, 2), (-1, -1, -1), (10**12 + 1, 0, 0)],
+    ids=["clicks", "conversions", "negative", "huge"],
+)
+def test_daily_metric__impossible_counts__violate_a_constraint(values: tuple[int, int, int]) -> None:
+    variant = _variant(make_experiment(), "control")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        impressions, clicks, conversions = values
+        DailyMetric.objects.create(
+            variant=variant, date=TODAY, impressions=impressions, clicks=clicks, conversions=conversions
+        )
+
+
+def test_daily_metric__largest_counts__are_stored_exactly() -> None:
+    variant = _variant(make_experiment(), "control")
+
+    DailyMetric.objects.create(
+        variant=variant, date=TODAY, impressions=10**12, clicks=10**12, conversions=10**12
+    )
+
+    assert DailyMetric.objects.get().conversions == 10**12
+
+
+def test_variant__second_control__violates_a_constraint() -> None:
+    experiment = make_experiment()
+    _variant(experiment, "a", is_control=True)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        _variant(experiment, "b", is_control=True)
+
+
+def test_variant__retired_control__violates_a_constraint() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        _variant(make_experiment(), "a", is_control=True, is_active=False)
+
+
+def test_variant__same_name_in_two_experiments__is_fine() -> None:
+    _variant(make_experiment(), "control")
+    _variant(make_experiment(), "control")
+
+    assert Variant.objects.filter(name="control").count() == 2
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, s in ALGORITHM_SETTINGS.items() if not isinstance(s.default, bool)]
+)
+def test_experiment__setting_outside_its_range__violates_a_constraint(name: str) -> None:
+    setting = ALGORITHM_SETTINGS[name]
+    experiment = make_experiment()
+
+    for value in (setting.low - 1, setting.high + 1):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Experiment.objects.filter(pk=experiment.pk).update(**{name: value})
+
+
+def test_experiment__floors_that_do_not_fit__violate_a_constraint() -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_experiment(control_floor=0.5, min_explore_rate=0.5)
+
+
+def test_experiment__floors_at_their_limit__are_stored() -> None:
+    assert make_experiment(control_floor=0.5, min_explore_rate=0.49).control_floor == 0.5
+
+
+def test_experiment__shift_between_two_steps__is_refused_by_name() -> None:
+    experiment = make_experiment()
+    experiment.max_daily_shift = 0.12345
+
+    with pytest.raises(ValidationError, match="multiple of 0.0001"):
+        experiment.full_clean()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("Button colour", "button-colour"),
+        ("2024", "experiment-2024"),
+        ("按钮", "experiment"),
+        ("A" * 200, "a" * 70),
+    ],
+)
+def test_create_experiment__key__is_made_from_the_name_and_never_a_number(name: str, key: str) -> None:
+    assert make_experiment(name).key == key
+
+
+def test_create_experiment__same_name_again__gets_a_numbered_key() -> None:
+    assert [make_experiment("Same").key for _ in range(3)] == ["same", "same-2", "same-3"]

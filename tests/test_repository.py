@@ -1,0 +1,74 @@
+"""The repository keeps its own rules."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+
+def _tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True)
+    return listed.stdout.splitlines()
+
+
+def _lines_with(pattern: str, names: list[str]) -> list[str]:
+    expression = re.compile(pattern)
+    return [
+        f"{name}: {line[:120]}"
+        for name in names
+        for line in (ROOT / name).read_text(encoding="utf-8", errors="ignore").splitlines()
+        if expression.search(line)
+    ]
+
+
+def test_tracked_files__name_no_package_index_or_lock_of_one() -> None:
+    names = [name for name in _tracked() if name != "tests/test_repository.py"]
+
+    assert _lines_with(r"--(extra-)?index-url|pypi\.org|pythonhosted|registry\.npmjs", names) == []
+    assert [name for name in names if name.endswith((".lock", "package-lock.json"))] == []
+
+
+def test_tracked_files__hold_no_path_of_one_machine() -> None:
+    names = [name for name in _tracked() if name != "tests/test_repository.py" and "vendor/" not in name]
+
+    assert _lines_with(r"(^|[\s\"'=(])/(home|root|work|Users)/", names) == []
+
+
+def test_requirements__every_package_has_hashes() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert len(re.findall(r"^[a-z].*==", text, re.M)) > 20
+        assert re.findall(r"^[a-z].*==[^\\\n]*$", text, re.M) == []
+
+
+def test_vendored_files__match_their_checksums() -> None:
+    import hashlib
+
+    table = (ROOT / "static/vendor/README.md").read_text()
+    rows = re.findall(r"^\| (\S+) \|.*`([0-9a-f]{64})` \|$", table, re.M)
+
+    assert len(rows) >= 3
+    for name, checksum in rows:
+        assert hashlib.sha256((ROOT / "static/vendor" / name).read_bytes()).hexdigest() == checksum
+
+
+def test_readme__names_every_variable_of_the_environment() -> None:
+    source = (ROOT / "bandit_project/settings.py").read_text()
+    variables = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
+    variables |= {setting.variable for setting in ALGORITHM_SETTINGS.values()}
+
+    readme, example = (ROOT / "README.md").read_text(), (ROOT / ".env.example").read_text()
+    assert [name for name in sorted(variables) if f"`{name}`" not in readme] == []
+    assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []
+
+
+def test_engine__imports_without_django() -> None:
+    command = "import sys; sys.modules['django'] = None; import allocation.engine"
+
+    subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=True)
