@@ -19,10 +19,10 @@ from allocation.engine.beta import (
     EDGES,
     NODES_PER_PANEL,
     Floats,
+    columns,
     is_plain,
     legendre,
     log_density,
-    nodes_per_panel,
     panel_edges,
     rate_at,
 )
@@ -30,7 +30,7 @@ from allocation.engine.beta import (
 Bools = NDArray[np.bool_]
 
 # Floats in one temporary array: about what a core's own cache holds.
-_CHUNK_FLOATS = 1 << 16
+_CHUNK_FLOATS = 1 << 15
 
 
 class Contest(NamedTuple):
@@ -44,8 +44,8 @@ def contest(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None)
     """probability_best and expected_loss_i = E[max_j theta_j] - E[theta_i], in rate, from the same nodes."""
     a, b, exists = checked_rows(alpha, beta, present)
     best, loss = np.zeros_like(a), np.zeros_like(a)
-    for rows in row_chunks(a, b):
-        best[rows], loss[rows] = _contest_rows(a[rows], b[rows], exists[rows])
+    for rows, plain in row_chunks(a, b):
+        best[rows], loss[rows] = _contest_rows(a[rows], b[rows], exists[rows], plain)
     shape = np.shape(alpha)
     return Contest(best.reshape(shape), loss.reshape(shape))
 
@@ -89,22 +89,23 @@ def checked_rows(
     return a, b, exists
 
 
-def row_chunks(alpha: Floats, beta: Floats) -> list[NDArray[np.intp]]:
-    """Rows to work on together: few enough for the cache, and none that slows the others down."""
+def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], bool]]:
+    """Rows to work on together, few enough for the cache, and whether they are plain: all of them or none."""
     k = alpha.shape[-1]
     size = max(1, _CHUNK_FLOATS // (k * k * EDGES * NODES_PER_PANEL))
     plain = is_plain(alpha, beta).all(axis=-1)
-    kinds = (np.flatnonzero(plain), np.flatnonzero(~plain))
-    return [rows[start : start + size] for rows in kinds for start in range(0, len(rows), size)]
+    kinds = ((np.flatnonzero(plain), True), (np.flatnonzero(~plain), False))
+    return [(rows[i : i + size], kind) for rows, kind in kinds for i in range(0, len(rows), size)]
 
 
-def _contest_rows(alpha: Floats, beta: Floats, present: Bools) -> tuple[Floats, Floats]:
-    nodes, weights, _ = legendre(nodes_per_panel(alpha, beta))
+def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
+    nodes, weights, _ = legendre(plain)
     edges = np.sort(panel_edges(alpha, beta).reshape(len(alpha), -1), axis=-1)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
-    density = np.exp(log_density(z[:, None], *columns(np.log(alpha) - np.log(beta), alpha, beta)))
-    wins = _winning_density(density * half[:, None], present)
+    mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
+    density = np.exp(log_density(z[:, None], mode, a, b, plain))
+    wins = _winning_density(density * half[:, None], present, plain)
     won = wins @ weights
     best = np.maximum(won.sum(axis=-1), 0)
     highest = ((wins.sum(axis=1) * rate_at(z)) @ weights).sum(axis=-1)
@@ -115,28 +116,25 @@ def _contest_rows(alpha: Floats, beta: Floats, present: Bools) -> tuple[Floats, 
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _winning_density(density: Floats, present: Bools) -> Floats:
+def _winning_density(density: Floats, present: Bools, plain: bool) -> Floats:
     """f_i * prod_{j != i} F_j at every node, from unnormalised densities of shape (N, K, panels, nodes).
 
     The densities already carry the panels' half-widths. Every f_i is normalised by its own integral.
     """
-    _, weights, antiderivative = legendre(density.shape[-1])
+    _, weights, antiderivative = legendre(plain)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
     below = (np.cumsum(mass, axis=-1) - mass)[..., None]
-    distribution = (below + density @ antiderivative.T) / total
+    distribution = density @ antiderivative.T
+    distribution += below
+    distribution /= total
     distribution[~present] = 1
     # Products of all others from both sides: dividing by F_i would lose everything where it is 0.
-    others = np.ones_like(distribution)
-    np.cumprod(distribution[:, :-1], axis=1, out=others[:, 1:])
-    after = np.ones_like(distribution[:, 0])
-    for i in range(distribution.shape[1] - 2, -1, -1):
-        after = after * distribution[:, i + 1]
-        others[:, i] *= after
-    wins: Floats = density / total * others
+    k = distribution.shape[1]
+    wins = density / total
     wins[~present] = 0
-    return wins
-
-
-def columns(*arrays: Floats) -> tuple[Floats, ...]:
-    return tuple(array[..., None, None] for array in arrays)
+    before, after = np.ones_like(distribution[:, 0]), np.ones_like(distribution[:, 0])
+    for i in range(1, k):
+        wins[:, i] *= np.multiply(before, distribution[:, i - 1], out=before)
+        wins[:, k - 1 - i] *= np.multiply(after, distribution[:, k - i], out=after)
+    return np.asarray(wins)

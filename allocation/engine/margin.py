@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.beta import Floats, legendre, log_density, nodes_per_panel, panel_edges
-from allocation.engine.contest import Bools, checked_rows, columns, row_chunks
+from allocation.engine.beta import Floats, columns, legendre, log_density, panel_edges
+from allocation.engine.contest import Bools, checked_rows, row_chunks
 
 # A margin is found when its probability is met this closely.
 _TOLERANCE = 1e-8
@@ -93,28 +93,28 @@ def _within(
 ) -> tuple[Floats, Floats]:
     """The probability and its derivative in the log-factor."""
     probability, derivative = np.empty(len(alpha)), np.empty(len(alpha))
-    for rows in row_chunks(alpha, beta):
+    for rows, plain in row_chunks(alpha, beta):
         probability[rows], derivative[rows] = _within_rows(
-            alpha[rows], beta[rows], present[rows], edges[rows], log_factor[rows]
+            alpha[rows], beta[rows], present[rows], edges[rows], log_factor[rows], plain
         )
     return probability, derivative
 
 
 def _within_rows(
-    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats
+    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats, plain: bool
 ) -> tuple[Floats, Floats]:
     """On the axis of the first variant's rate y; the rivals' rates there are (1 + margin) y."""
-    nodes, weights, _ = legendre(nodes_per_panel(alpha, beta))
+    nodes, weights, _ = legendre(plain)
     shrunk = _shrink(edges[:, 1:], log_factor[:, None, None])
     edges = np.sort(np.concatenate([edges[:, :1], shrunk], axis=1).reshape(len(alpha), -1), axis=-1)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     stretched, log_slope = _stretch(z, log_factor[:, None, None])
-    mode = np.log(alpha) - np.log(beta)
-    lead = np.exp(log_density(z, *columns(mode[:, 0], alpha[:, 0], beta[:, 0]))) * half
-    rivals = log_density(stretched[:, None], *columns(mode[:, 1:], alpha[:, 1:], beta[:, 1:]))
+    mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
+    lead = np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], plain)) * half
+    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], plain)
     rivals = np.exp(rivals + log_slope[:, None]) * half[:, None]
-    below, hazard = _below_all(rivals, present[:, 1:])
+    below, hazard = _below_all(rivals, present[:, 1:], plain)
     won, all_of_it = lead * below, (lead @ weights).sum(axis=-1)
     # d F_j((1 + v) y) / d log(1 + v) is the density on the logit axis over 1 - y; per unit of z, hence / half
     speed = (1 + np.exp(np.minimum(z, 50.0))) / np.maximum(half, 1e-12)
@@ -122,9 +122,9 @@ def _within_rows(
     return (won @ weights).sum(axis=-1) / all_of_it, rise / all_of_it
 
 
-def _below_all(density: Floats, present: Bools) -> tuple[Floats, Floats]:
+def _below_all(density: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
     """prod_j F_j and sum_j f_j / F_j at every node, from unnormalised f_j of shape (N, J, panels, nodes)."""
-    _, weights, antiderivative = legendre(density.shape[-1])
+    _, weights, antiderivative = legendre(plain)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
     before = (np.cumsum(mass, axis=-1) - mass)[..., None]
