@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from allocation.engine import Allocation, Settings
 
+_EVEN = "traffic moves toward an even split."
+
 
 def reason_for(
     allocation: Allocation, names: Sequence[str], active: Sequence[bool], settings: Settings
@@ -22,8 +24,8 @@ def _warm_up(allocation: Allocation, settings: Settings, active: int) -> str:
     if active == 1:
         return "There is one active variant; it gets all traffic."
     if seen < settings.min_impressions:
-        return f"Warm-up: {seen:,} of {settings.min_impressions:,} impressions so far; traffic moves toward an even split."
-    return "Warm-up: fewer than two variants have data in the window; traffic moves toward an even split."
+        return f"Warm-up: {seen:,} of {settings.min_impressions:,} impressions so far; {_EVEN}"
+    return f"Warm-up: fewer than two variants have data in the window; {_EVEN}"
 
 
 def _optimized(allocation: Allocation, names: Sequence[str]) -> str:

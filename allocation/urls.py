@@ -1,10 +1,13 @@
 """The classic API's paths about allocations, each with and without a trailing slash."""
 
+from collections.abc import Callable
+
+from django.http.response import HttpResponseBase
 from django.urls import path
 
 from allocation import classic_views as views
 
-classic = [
+classic: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
     ("allocation", views.allocation, "classic-allocation"),
     ("experiments/<str:reference>/history", views.history, "classic-history"),
 ]

@@ -32,10 +32,10 @@ class AlgorithmSetting:
     def range_text(self) -> str:
         if isinstance(self.default, bool):
             return "true or false"
-        start = f"above {self.low:,g}" if self.low_open else f"{self.low:,g}"
+        start = f"above {self.low:,.10g}" if self.low_open else f"{self.low:,.10g}"
         kind = "a whole number " if isinstance(self.default, int) else ""
         step = f", a multiple of {self.step:g}" if self.step else ""
-        return f"{kind}{'' if self.low_open else 'from '}{start} to {self.high:,g}{step}"
+        return f"{kind}{'' if self.low_open else 'from '}{start} to {self.high:,.10g}{step}"
 
     def problem(self, value: object) -> str | None:
         """Why ``value`` is refused, as the end of a sentence that begins with the setting's name; or None."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from experiments.fields import CountField, DayField, ExperimentReferenceField, NameField, StrictSerializer
@@ -75,13 +76,18 @@ class EventsAnswerSerializer(serializers.Serializer[Any]):
     variants_processed = serializers.IntegerField()
 
 
-class UploadAnswerSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField(help_text="success, or partial_success where rows were skipped.")
-    processed_rows = serializers.IntegerField()
-    total_rows = serializers.IntegerField()
-    errors = serializers.ListField(child=serializers.CharField(), help_text="The first 10.")
-    total_errors = serializers.IntegerField()
-    experiment_ids = serializers.ListField(child=serializers.IntegerField())
+# "errors" is the answer's own field here, which a class attribute of that name would hide from DRF.
+UploadAnswerSerializer = inline_serializer(
+    "UploadAnswer",
+    {
+        "status": serializers.CharField(help_text="success, or partial_success where rows were skipped."),
+        "processed_rows": serializers.IntegerField(),
+        "total_rows": serializers.IntegerField(),
+        "errors": serializers.ListField(child=serializers.CharField(), help_text="The first 10."),
+        "total_errors": serializers.IntegerField(),
+        "experiment_ids": serializers.ListField(child=serializers.IntegerField()),
+    },
+)
 
 
 class MessageSerializer(serializers.Serializer[Any]):

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from django.db import transaction
 
@@ -20,6 +20,9 @@ from experiments.exceptions import DomainError, ExperimentNotFoundError, Invalid
 from experiments.models import NAME_LENGTH, Experiment
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name, record_events
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 COLUMNS = ("experiment_id", "date", "variant_name", "impressions", "clicks", "conversions")
 _OPTIONAL = {"conversions"}
@@ -189,7 +192,7 @@ class _Importer:
         return create_experiment(name=reference, now=self.now)
 
 
-def _reader(lines: Iterable[str]) -> "csv._reader":
+def _reader(lines: Iterable[str]) -> "Reader":
     """Looks at the header alone to tell a comma from a semicolon."""
     stream = iter(lines)
     try:
@@ -205,7 +208,7 @@ def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield from rest
 
 
-def _header(reader: "csv._reader") -> list[str]:
+def _header(reader: "Reader") -> list[str]:
     try:
         header = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:

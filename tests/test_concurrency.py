@@ -1,6 +1,7 @@
 """Many clients at once, over real connections: on SQLite a file, on PostgreSQL a server."""
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -87,4 +88,4 @@ def test_events_and_allocations__at_once__every_revision_has_its_own_inputs() ->
         revisions = Allocation.objects.filter(target_date=date).order_by("revision")
         assert list(revisions.values_list("revision", flat=True)) == list(range(1, revisions.count() + 1))
         digests = list(revisions.values_list("inputs_digest", flat=True))
-        assert all(a != b for a, b in zip(digests, digests[1:], strict=False))
+        assert all(a != b for a, b in itertools.pairwise(digests))

@@ -43,7 +43,7 @@ def test_compute_allocation__ledger_row__explains_every_step() -> None:
     assert (b.trials, b.successes, b.previous_share) == (10000, 950, Decimal("0.5000"))
     assert (b.posterior_alpha, b.posterior_beta) == (951, 9051)
     assert b.rate == pytest.approx(951 / 10002)
-    assert b.rate_low < b.rate < b.rate_high
+    assert [b.rate_low, b.rate, b.rate_high] == sorted([b.rate_low, b.rate, b.rate_high])  # type: ignore[type-var]  # not null here
     assert b.probability_best == pytest.approx(1, abs=1e-9)
     assert b.target == pytest.approx(0.95 + 0.05 / 2)
     assert (allocation.window_start, allocation.window_end) == (TODAY - 13 * DAY, TODAY)
@@ -246,7 +246,7 @@ def test_preview_allocation__other_settings__are_used_and_nothing_is_recorded() 
     )
 
     assert [float(share.share) for share in shares] == [0.4, 0.6]
-    assert allocation.pk is None
+    assert allocation._state.adding
     assert not Allocation.objects.exists()
 
 
@@ -306,7 +306,7 @@ def test_stored_allocations__any_history__keep_every_promise(
         for share in shares:
             least = max(explore / len(shares), floor if share.variant.is_control else 0)
             assert float(share.share) >= least - 1e-12
-            moved = abs(share.share - share.previous_share)
+            moved = abs(share.share - (share.previous_share or 0))
             assert (
                 moved <= Decimal(cap) / 10_000
                 or "widened" in allocation.reason

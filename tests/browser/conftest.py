@@ -1,11 +1,12 @@
 """Real pages in the system's Chromium."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.factory import allocate, make_experiment, make_running
 
@@ -13,20 +14,24 @@ from tests.factory import allocate, make_experiment, make_running
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+
+
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    quiet = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-    ]
-    return {
-        **browser_type_launch_args,
-        "executable_path": os.environ.get("CHROMIUM") or "/usr/bin/chromium",
-        "args": [*quiet, "--disable-component-update", "--disable-sync"],
-    }
+def browser() -> Iterator[Browser]:
+    """``./dev test`` puts the browser's path into CHROMIUM."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        arguments = [*_QUIET, "--disable-component-update", "--disable-sync"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
@@ -36,13 +41,15 @@ def some_experiments(transactional_db: None) -> None:
 
 
 @pytest.fixture
-def clean_page(page: Page, live_server: Any) -> Iterator[Page]:
+def clean_page(browser: Browser, live_server: Any) -> Iterator[Page]:
     """A page on which any console message, error or request to another host fails the test."""
+    page = browser.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
     page.on("request", lambda request: _note_stranger(request.url, live_server.url, complaints))
     yield page
+    page.close()
     assert complaints == []
 
 

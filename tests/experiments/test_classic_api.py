@@ -267,14 +267,14 @@ def test_post_events__known_variants__at_most_four_queries(
 
 
 @pytest.mark.parametrize("raw", [b"{broken", b"[" * 100_000, b"\xff\xfe", b'{"a": 1}}', b"1" * 5000])
-def test_post_events__broken_json__is_400(api: APIClient, raw: bytes) -> None:
+def test_post_events__broken_json__is_400(api: APIClient, raw: Any) -> None:
     response = api.generic("POST", "/events", raw, content_type="application/json")
 
     assert _problem(response, 400)["code"] == "parse_error"
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'"x"', b"5"])
-def test_post_events__json_that_is_no_object__is_422(api: APIClient, raw: bytes) -> None:
+def test_post_events__json_that_is_no_object__is_422(api: APIClient, raw: Any) -> None:
     _problem(api.generic("POST", "/events", raw, content_type="application/json"), 422)
 
 
@@ -285,7 +285,7 @@ def test_post_events__wrong_content_type__is_415(api: APIClient) -> None:
 def test_post_events__body_over_the_limit__is_413(api: APIClient, settings: Settings) -> None:
     settings.MAX_BODY_BYTES = 1024
 
-    response = api.generic("POST", "/events", b" " * 1025, content_type="application/json")
+    response = api.generic("POST", "/events", " " * 1025, content_type="application/json")
 
     assert "1,024" in _problem(response, 413)["detail"]
 
@@ -294,7 +294,7 @@ def test_post_events__body_over_the_limit__is_413(api: APIClient, settings: Sett
 def test_classic_api__get_of_a_write__is_405_with_allow(api: APIClient, path: str) -> None:
     response = api.get(path)
 
-    assert response["Allow"] == "POST, OPTIONS"
+    assert set(response["Allow"].split(", ")) == {"POST", "OPTIONS"}
     _problem(response, 405)
 
 

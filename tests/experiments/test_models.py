@@ -22,12 +22,10 @@ def _variant(experiment: Experiment, name: str, **fields: bool) -> Variant:
 )
 def test_daily_metric__impossible_counts__violate_a_constraint(values: tuple[int, int, int]) -> None:
     variant = _variant(make_experiment(), "control")
+    fields = dict(zip(("impressions", "clicks", "conversions"), values, strict=True))
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        impressions, clicks, conversions = values
-        DailyMetric.objects.create(
-            variant=variant, date=TODAY, impressions=impressions, clicks=clicks, conversions=conversions
-        )
+        DailyMetric.objects.create(variant=variant, date=TODAY, **fields)
 
 
 def test_daily_metric__largest_counts__are_stored_exactly() -> None:
@@ -85,7 +83,7 @@ def test_experiment__shift_between_two_steps__is_refused_by_name() -> None:
     experiment = make_experiment()
     experiment.max_daily_shift = 0.12345
 
-    with pytest.raises(ValidationError, match="multiple of 0.0001"):
+    with pytest.raises(ValidationError, match=r"multiple of 0\.0001"):
         experiment.full_clean()
 
 

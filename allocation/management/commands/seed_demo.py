@@ -12,7 +12,7 @@ from allocation.demo import DEMO, seed_demo
 from experiments.models import Experiment
 from experiments.selectors import today
 
-_USER, _PASSWORD = "demo", "demo-only"  # noqa: S105 (printed on purpose, made in DEBUG only)
+_USER, _PASSWORD = "demo", "demo-only"
 
 
 class Command(BaseCommand):
