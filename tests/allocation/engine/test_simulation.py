@@ -1,0 +1,156 @@
+"""Days played forward: the clock, the books and the scenarios."""
+
+import numpy as np
+import pytest
+
+from allocation.engine.backtest import PastTest, backtest, true_rates
+from allocation.engine.policies import POLICIES, Even, Greedy, Thompson
+from allocation.engine.settings import Settings
+from allocation.engine.simulation import SCENARIOS, ScenarioName, make_world, simulate
+from tests.allocation.engine.factories import allocate_request, make_history, make_request
+
+RATES = np.array([0.04, 0.05, 0.06])
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_simulate__first_day__is_even(name: str) -> None:
+    outcome = simulate(make_world("constant", RATES, 600, 3, 4), POLICIES[name], Settings(), rng())
+
+    np.testing.assert_allclose(outcome.shares[:, 0], 1 / 3)
+    np.testing.assert_allclose(outcome.shares.sum(axis=2), 1)
+
+
+def test_simulate__thompson__decides_as_production_does() -> None:
+    world = make_world("weekend", RATES, 3000, 6, 2)
+    seen: list[np.ndarray] = []
+
+    class Watched(Thompson):
+        def shares(self, counts):  # type: ignore[no-untyped-def]
+            seen.append(np.stack([counts.trials[0], counts.successes[0]]))
+            return super().shares(counts)
+
+    outcome = simulate(world, Watched(), Settings(), rng())
+
+    trials, successes = seen[-1]
+    request = make_request(make_history(trials.tolist(), successes.tolist()), previous=outcome.shares[0, 4])
+    assert outcome.shares[0, 5].tolist() == allocate_request(request).shares.tolist()
+    assert trials.sum() == 5 * 3000
+
+
+def test_simulate__even_split__gains_nothing_and_gives_up_the_difference() -> None:
+    outcome = simulate(make_world("constant", RATES, 3000, 10, 200), Even(), Settings(), rng())
+
+    # 3000 visits on 10 days, 0.01 lost on average
+    assert outcome.regret.mean() == pytest.approx(300, rel=0.02)
+    assert outcome.gain.mean() == pytest.approx(0, abs=3)
+    assert (outcome.stop_day == 10).all()
+    assert not outcome.stopped.any()
+
+
+def test_simulate__regret_and_gain__are_two_sides_of_the_even_split() -> None:
+    world = make_world("trend", RATES, 500, 12, 5)
+
+    outcome = simulate(world, Greedy(), Settings(), rng())
+
+    lost_by_even = (world.traffic * (world.levels * 0.01)).sum(axis=1)
+    np.testing.assert_allclose(outcome.regret + outcome.gain, lost_by_even)
+
+
+def test_simulate__stop__gives_all_to_the_leader_from_the_next_day() -> None:
+    world = make_world("constant", np.array([0.02, 0.2]), 2000, 20, 3)
+
+    outcome = simulate(world, Even(), Settings(), rng(), stop=True)
+
+    assert outcome.stop_day.tolist() == [14] * 3
+    assert outcome.stopped.all()
+    assert outcome.front.tolist() == [1] * 3
+    assert (outcome.shares[:, 13] == 0.5).all()
+    assert outcome.shares[:, 14:, 1].tolist() == [[1.0] * 6] * 3
+
+
+def test_simulate__same_seed__same_numbers() -> None:
+    world = make_world("constant", RATES, 500, 8, 3)
+
+    first, second = (simulate(world, Thompson(), Settings(), rng()) for _ in range(2))
+
+    np.testing.assert_array_equal(first.shares, second.shares)
+    np.testing.assert_array_equal(first.regret, second.regret)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_simulate__every_scenario__keeps_the_books(scenario: ScenarioName) -> None:
+    days: list[int] = []
+
+    outcome = simulate(
+        make_world(scenario, RATES, 900, 16, 5), Thompson(), Settings(), rng(), on_day=lambda: days.append(1)
+    )
+
+    assert len(days) == 16
+    assert (outcome.regret >= -1e-9).all()
+    np.testing.assert_allclose(outcome.shares.sum(axis=2), 1)
+
+
+def test_simulate__new_variant__has_no_share_before_its_day() -> None:
+    outcome = simulate(make_world("new-variant", RATES, 900, 16, 5), Thompson(), Settings(), rng())
+
+    assert (outcome.shares[:, :8, 2] == 0).all()
+    assert (outcome.shares[:, 8, 2] <= 0.2).all()
+    assert (outcome.shares[:, 9:, 2] > 0).all()
+
+
+def test_simulate__delayed_outcomes__all_arrive_in_the_end() -> None:
+    totals: list[float] = []
+
+    class Watched(Even):
+        def shares(self, counts):  # type: ignore[no-untyped-def]
+            totals.append(float(counts.successes[0, 0].sum()))
+            return super().shares(counts)
+
+    simulate(make_world("delayed", np.array([0.5, 0.5]), 10_000, 6, 1), Watched(), Settings(), rng())
+
+    # half of day 1's outcomes are seen before day 2, four fifths before day 3, all before day 4
+    assert totals[0] == pytest.approx(2500, rel=0.06)
+    assert totals[1] == pytest.approx(4000, rel=0.06)
+    assert totals[2] == totals[3] == totals[4] == pytest.approx(5000, rel=0.06)
+
+
+def test_simulate__maturity__sees_no_immature_day() -> None:
+    outcome = simulate(
+        make_world("constant", RATES, 9000, 4, 1), Thompson(), Settings(maturity_days=3), rng()
+    )
+
+    np.testing.assert_allclose(outcome.shares[0], 1 / 3, atol=1e-4)
+
+
+def test_true_rates__few_impressions__are_drawn_to_the_pooled_rate() -> None:
+    test = PastTest(np.array([300.0, 2700.0]), np.array([30.0, 0.0]))
+
+    # pooled 0.01: (30 + 3) / 600 and 3 / 3000
+    assert true_rates(test).tolist() == pytest.approx([0.055, 0.001])
+
+
+def test_backtest__even_split__has_the_expected_regret() -> None:
+    tests = [
+        PastTest(np.array([5000.0, 5000.0]), np.array([250.0, 300.0])),
+        PastTest(np.ones(3) * 2000, np.zeros(3)),
+    ]
+
+    result = backtest(tests, Even(), Settings(), rng(), days=7, runs=40)
+
+    low, high = true_rates(tests[0])
+    assert result.regret == pytest.approx(10_000 * (high - low) / 2, rel=0.02)
+    assert result.gain_over_even == pytest.approx(0, abs=1)
+    assert result.best_in_front > 0.5
+
+
+def test_backtest__traffic_that_does_not_divide__is_all_used() -> None:
+    tests = [PastTest(np.array([50.0, 53.0]), np.array([10.0, 0.0]))]
+
+    result = backtest(tests, Even(), Settings(), rng(), days=10, runs=500)
+
+    low, high = sorted(true_rates(tests[0]))
+    assert result.regret == pytest.approx(103 * (high - low) / 2, rel=0.05)
