@@ -31,10 +31,10 @@ def test_state_of__and_its_sentence(
 
 
 def test_sentence__hardly_any_successes__does_not_name_an_absurd_percentage() -> None:
-    few, none = allocate_counts([[10_000, 10_000]], [[0, 1]]), allocate_counts([[600, 600]], [[0, 0]])
+    few, none = allocate_counts([[10_000, 10_000]], [[0, 1]]), allocate_counts([[600] * 3], [[0] * 3])
 
     assert "up to 3.5 times as good" in sentence(state_of(few, 3), few, NAMES)
-    assert "many times as good" in sentence(state_of(none, 3), none, NAMES)
+    assert "many times as good" in sentence(state_of(none, 3), none, [*NAMES, "blue"])
 
 
 def test_sentence__one_variant__says_so() -> None:

@@ -1,0 +1,61 @@
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from allocation.engine.backtest import PastTest, by_size
+from allocation.engine.report import Report, backtest_policies
+from allocation.management.past_tests import read_past_tests
+from allocation.management.setting_options import (
+    add_run_options,
+    add_setting_options,
+    read_policies,
+    read_settings,
+    whole_number,
+)
+
+# Eight arrays of this many numbers fit into two gigabytes.
+_MAX_CELLS = 30_000_000
+
+
+class Command(BaseCommand):
+    help = "What the production decision and other policies would have saved in tests that are over."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="CSV with experiment,variant,impressions,clicks")
+        parser.add_argument("--days", type=whole_number(1, 3650), default=14, help="Default 14.")
+        add_run_options(parser, runs=5, policies="thompson,even")
+        add_setting_options(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settings, policies = read_settings(options), read_policies(options["policies"])
+        tests, days, runs = read_past_tests(options["file"]), options["days"], options["runs"]
+        groups = by_size(tests)
+        if max(k * len(group) for k, group in groups.items()) * days * runs > _MAX_CELLS:
+            raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
+        played = len({*policies, "even"})
+        with tqdm(total=days * played * len(groups), desc="days", leave=False) as bar:
+            report = backtest_policies(
+                policies, tests, settings, options["seed"], days=days, runs=runs, on_day=bar.update
+            )
+        if options["json"]:
+            self.stdout.write(json.dumps({"tests": len(tests), "policies": report}))
+        else:
+            self._print(report, tests, options)
+
+    def _print(self, report: Report, tests: list[PastTest], options: dict[str, Any]) -> None:
+        variants = sum(len(test.impressions) for test in tests)
+        self.stdout.write(
+            f"{len(tests):,} tests, {variants:,} variants, {options['days']} days, {options['runs']} runs each, "
+            f"seed {options['seed']}; regret and gain in clicks, summed over the tests"
+        )
+        self.stdout.write(f"{'':15}{'regret':>12}{'of even':>9}{'gain over even':>16}{'best in front':>15}")
+        for name, row in report.items():
+            ratio = "-" if row["regret_ratio"] is None else f"{row['regret_ratio']:.3f}"
+            self.stdout.write(
+                f"{name:15}{row['regret']:12,.0f}{ratio:>9}{row['gain_over_even']:16,.0f}{row['best_in_front']:15.3f}"
+            )

@@ -1,0 +1,112 @@
+"""The backtest command: real tests replayed, and files that are refused. No database."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+pytestmark = pytest.mark.database_free
+
+HEADER = "experiment,variant,impressions,clicks\n"
+TWO_TESTS = HEADER + "a,one,5000,200\na,two,5000,300\nb,x,3000,60\nb,y,3000,90\nb,control,3000,30\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "tests.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def backtest(path: Path, *options: str) -> str:
+    out = io.StringIO()
+    call_command("backtest", str(path), *options, stdout=out)
+    return out.getvalue()
+
+
+def test_backtest__json__is_one_object_with_every_policy_asked_for(tmp_path: Path) -> None:
+    answer: dict[str, Any] = json.loads(
+        backtest(write(tmp_path, TWO_TESTS), "--json", "--policies", "thompson,even")
+    )
+
+    assert answer["tests"] == 2
+    assert list(answer["policies"]) == ["thompson", "even"]
+    assert answer["policies"]["even"]["regret_ratio"] == 1
+    thompson = answer["policies"]["thompson"]
+    assert thompson["regret_ratio"] == pytest.approx(
+        thompson["regret"] / answer["policies"]["even"]["regret"]
+    )
+    assert 0 < thompson["regret_ratio"] < 0.8
+    assert thompson["gain_over_even"] > 0
+
+
+def test_backtest__without_even__still_compares_with_it(tmp_path: Path) -> None:
+    path = write(tmp_path, TWO_TESTS)
+
+    alone = json.loads(backtest(path, "--json", "--policies", "greedy"))["policies"]
+    beside = json.loads(backtest(path, "--json", "--policies", "greedy,even"))["policies"]
+
+    assert alone["greedy"] == beside["greedy"]
+
+
+def test_backtest__text__says_what_was_played(tmp_path: Path) -> None:
+    text = backtest(write(tmp_path, TWO_TESTS), "--days", "3", "--runs", "2")
+
+    assert "2 tests, 5 variants, 3 days, 2 runs each, seed 1" in text
+
+
+def test_backtest__control__comes_first_wherever_it_stands(tmp_path: Path) -> None:
+    floor = ["--control-floor", "0.5", "--min-explore-rate", "0", "--max-daily-shift", "1", "--json"]
+    last = HEADER + "b,x,300000,6000\nb,control,300000,3000\n"
+    first = HEADER + "b,control,300000,3000\nb,x,300000,6000\n"
+
+    # half of the traffic is bound to the control, so the ratio to the even split is one
+    assert json.loads(backtest(write(tmp_path, last), *floor)) == json.loads(
+        backtest(write(tmp_path, first), *floor)
+    )
+
+
+def test_backtest__tests_without_clicks__have_no_ratio(tmp_path: Path) -> None:
+    answer = json.loads(backtest(write(tmp_path, HEADER + "a,x,50,0\na,y,50,0\n"), "--json"))
+
+    assert answer["policies"]["thompson"]["regret_ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "lacks the column experiment"),
+        (HEADER, "has no rows"),
+        ("experiment,variant,impressions\na,x,5\n", "lacks the column clicks"),
+        (HEADER + "a,x,5,1\na,y,5,6\n", "line 3: clicks 6 exceed impressions 5"),
+        (HEADER + "a,x,5,1\na,y,-5,0\n", "line 3: impressions must be a whole number"),
+        (HEADER + "a,x,5,1\na,y,5.5,0\n", "line 3: impressions must be a whole number"),
+        (HEADER + "a,x,5,1\na,y,9999999999999,0\n", "line 3: impressions"),
+        (HEADER + "a,x,5,1\na,y,5\n", "line 3: clicks"),
+        (HEADER + "a,x,5,1\na,x,5,1\n", "stands there twice"),
+        (HEADER + "a,x,5,1\n", "experiment a has 1 variants"),
+    ],
+)
+def test_backtest__bad_file__is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(CommandError) as refusal:
+        backtest(write(tmp_path, text))
+
+    assert words in str(refusal.value)
+
+
+def test_backtest__file_that_is_none__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="cannot be read"):
+        backtest(tmp_path / "missing.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CommandError, match="cannot be read"):
+        backtest(tmp_path / "binary.csv")
+
+
+@pytest.mark.parametrize(
+    "options", [["--days", "0"], ["--runs", "x"], ["--window-days", "0"], ["--policies", ""]]
+)
+def test_backtest__bad_option__is_refused_by_name(tmp_path: Path, options: list[str]) -> None:
+    with pytest.raises(CommandError, match=options[0]):
+        backtest(write(tmp_path, TWO_TESTS), *options)
