@@ -76,4 +76,4 @@ def _world(tests: Sequence[PastTest], days: int, runs: int) -> World:
     total = np.repeat([int(test.impressions.sum()) for test in tests], runs)
     # what does not divide evenly comes a visit a day, from the first day on
     traffic = total[:, None] // days + (np.arange(days) < total[:, None] % days)
-    return World(rates, traffic, np.ones(days), np.ones((days, rates.shape[1]), dtype=bool))
+    return World(rates, traffic, np.ones((1, days)), np.ones((days, rates.shape[1]), dtype=bool))

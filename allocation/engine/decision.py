@@ -5,7 +5,7 @@ step is array work over experiments; ``allocate`` is a batch of one. Nothing her
 databases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ ENGINE_VERSION = "1"
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
 # memory.
 _BATCH = 512
+_BATCH_COUNTS = 1 << 19
 _INTERVAL = (0.025, 0.975)
 
 
@@ -155,16 +156,26 @@ def allocate(
 
 def allocate_many(requests: Sequence[Request]) -> list[Allocation]:
     """The allocations of many experiments, in order; the same numbers as one by one."""
-    answers: list[Allocation] = []
-    for start in range(0, len(requests), _BATCH):
-        answers += _allocate_batch(requests[start : start + _BATCH])
-    return answers
+    return [answer for batch in _batches(requests) for answer in _allocate_batch(batch)]
 
 
-def decide(counts: Counts) -> Decision:
-    """Steps 2 to 8 for a batch whose windows are cut already."""
+def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """Runs of requests whose padded counts stay small; one that is too large by itself goes alone."""
+    start = days = variants = 0
+    for n, request in enumerate(requests):
+        own = min(len(request.history.days), request.settings.window_days), len(request.active)
+        days, variants, size = max(days, own[0]), max(variants, own[1]), n - start + 1
+        if size > 1 and (size > _BATCH or size * days * variants > _BATCH_COUNTS):
+            yield requests[start:n]
+            start, (days, variants) = n, own
+    if len(requests) > start:
+        yield requests[start:]
+
+
+def decide(counts: Counts, posterior: Posterior | None = None) -> Decision:
+    """Steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
     chosen, active = counts.settings, counts.active
-    posterior = posterior_of(counts)
+    posterior = posterior or posterior_of(counts)
     best, loss = contest(posterior.alpha, posterior.beta, active)
     warm_up, reporting = _warm_up(counts)
     low_evidence = _low_evidence(posterior, active, chosen.min_impressions)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from allocation.engine.beta import Floats
 from allocation.engine.contest import Bools, contest, leader
-from allocation.engine.decision import Counts, SettingsArrays, posterior_of
+from allocation.engine.decision import Counts, Posterior, SettingsArrays, posterior_of
 from allocation.engine.margin import value_remaining
 from allocation.engine.policies import Policy
 from allocation.engine.settings import Settings
@@ -30,7 +30,8 @@ _ARRIVAL = (0.5, 0.3, 0.2)
 
 @dataclass(frozen=True)
 class World:
-    """What is true. ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (D,) multiply all rates of a day.
+    """What is true. ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (R, D), or (1, D) for all runs, multiply
+    all rates of a day.
 
     ``available`` (D, K): from when each variant exists. ``arrival``: the part of a day's outcomes that is
     reported after 0, 1, ... days; sums to 1.
@@ -43,7 +44,7 @@ class World:
     arrival: tuple[float, ...] = (1.0,)
 
     def rates_on(self, day: int) -> Floats:
-        return np.where(self.available[day], np.clip(self.rates * self.levels[day], 0, 1), 0)
+        return np.where(self.available[day], np.clip(self.rates * self.levels[:, [day]], 0, 1), 0)
 
 
 class Outcome(NamedTuple):
@@ -76,7 +77,7 @@ def make_world(scenario: ScenarioName, rates: Floats, daily_traffic: int, days: 
     return World(
         rates=np.tile(rates, (runs, 1)),
         traffic=np.full((runs, days), daily_traffic, dtype=np.int64),
-        levels=levels,
+        levels=levels[None],
         available=available,
         arrival=_ARRIVAL if scenario == "delayed" else (1.0,),
     )
@@ -89,11 +90,12 @@ def simulate(
     rng: np.random.Generator,
     *,
     stop: bool = False,
+    estimate: Callable[[Counts], Posterior] = posterior_of,
     on_day: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run the policy through every day of the world, all runs at once."""
+    """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front."""
     (runs, days), k = world.traffic.shape, world.rates.shape[1]
-    seen = _Seen(world, settings)
+    seen = _Seen(world, settings, estimate)
     shares = np.empty((runs, days, k))
     stop_day, front = np.full(runs, days), np.zeros(runs, dtype=np.intp)
     running = np.arange(runs)
@@ -124,9 +126,9 @@ def _shares_on(day: int, policy: Policy, seen: "_Seen", shares: Floats, running:
 class _Seen:
     """What has been observed so far: the only state of a simulation."""
 
-    def __init__(self, world: World, settings: Settings) -> None:
+    def __init__(self, world: World, settings: Settings, estimate: Callable[[Counts], Posterior]) -> None:
         (runs, days), k = world.traffic.shape, world.rates.shape[1]
-        self.world, self.settings = world, settings
+        self.world, self.settings, self.estimate = world, settings, estimate
         self.trials, self.successes = np.zeros((runs, days, k)), np.zeros((runs, days, k))
         # outcomes on their way: the day they are reported, the day they belong to, and how many
         self._coming: list[tuple[int, int, Floats]] = []
@@ -175,7 +177,7 @@ class _Seen:
     def leader(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
         """Who is in front after the counts of all days before ``day``, and the value that remains."""
         counts = self.counts(day, previous[rows], rows)
-        posterior = posterior_of(counts)
+        posterior = self.estimate(counts)
         best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
         lead = leader(best, posterior.mean, counts.active)
         front = np.take_along_axis(best, lead[:, None], axis=1)

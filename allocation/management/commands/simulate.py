@@ -26,6 +26,7 @@ _COLUMNS = (
     "gain_over_even_mean",
     "best_in_front",
     "stop_day_mean",
+    "stop_day_median",
 )
 
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Allocation, Request, Settings, allocate_many
-from allocation.engine.limits import TICKS
+from allocation.engine import Settings, allocate_many
 from tests.allocation.engine.factories import (
     allocate_counts,
     allocate_request,
@@ -16,6 +15,7 @@ from tests.allocation.engine.factories import (
     make_request,
     random_request,
 )
+from tests.allocation.engine.promises import promises_broken
 
 SEED = st.integers(0, 2**32 - 1)
 NO_LIMITS = Settings(min_explore_rate=0, control_floor=0, max_daily_shift=1, min_impressions=0)
@@ -151,53 +151,6 @@ def test_allocate__prior__is_added_to_the_counts() -> None:
     assert answer.alpha.tolist() == [13, 23]
     assert answer.beta.tolist() == [97, 187]
     assert answer.mean == pytest.approx([13 / 110, 23 / 210])
-
-
-def promises_broken(request: Request, answer: Allocation) -> list[str]:
-    """The promises of every allocation, checked from the shares alone."""
-    chosen, active, k = request.settings, request.active, int(request.active.sum())
-    ticks = np.round(answer.shares * TICKS).astype(int)
-    previous = np.round(answer.previous * TICKS).astype(int)
-    explore = chosen.min_explore_rate / k * TICKS
-    floor = np.where(active, explore, 0.0)
-    if request.control is not None:
-        floor[request.control] = max(floor[request.control], chosen.control_floor * TICKS)
-    cap = round(answer.cap * TICKS)
-    step = np.abs(ticks - previous)
-    forced = (ticks == np.ceil(np.round(floor, 6))) & (ticks > previous)
-    broken = {
-        "whole ticks": not np.array_equal(ticks / TICKS, answer.shares),
-        "sum": ticks.sum() != TICKS or previous.sum() != TICKS,
-        "retired": ticks[~active].any(),
-        "floor": (ticks < floor - 1e-6).any(),
-        "cap": (active & (step > cap) & ~forced).any(),
-        "cap wider than asked": cap > round(chosen.max_daily_shift * TICKS)
-        and cap_could_hold(request, previous, floor),
-        "finite": not all(np.isfinite(getattr(answer, name)[active]).all() for name in NUMBERS),
-        "remaining": not (np.isfinite(answer.value_remaining) and answer.value_remaining >= 0),
-        "silent variant rises": (
-            active
-            & (answer.effective_trials * answer.evidence_kept <= 0)
-            & (ticks > np.maximum.reduce([previous, np.full(len(ticks), -(-TICKS // k)), np.ceil(floor)]))
-        ).any(),
-    }
-    return [name for name, wrong in broken.items() if wrong]
-
-
-NUMBERS = ("effective_trials", "evidence_kept", "alpha", "beta", "interval_low", "interval_high",
-           "probability_best", "expected_loss", "target")  # fmt: skip
-
-
-def cap_could_hold(request: Request, previous: np.ndarray, floor: np.ndarray) -> bool:
-    """Whether the asked cap leaves room for a sum of one, evidence aside."""
-    if request.settings.min_impressions > 0 or not request.active.any():
-        return False  # variants with little evidence may not rise, which can need a wider cap
-    cap, up = round(request.settings.max_daily_shift * TICKS), np.ceil(np.round(floor, 6))
-    low = np.where(request.active, np.maximum(up, previous - cap), 0)
-    high = np.where(
-        request.active, np.maximum(up, np.minimum(previous + cap, -(-TICKS // request.active.sum()))), 0
-    )
-    return bool(low.sum() <= TICKS <= high.sum())
 
 
 @settings(max_examples=200, deadline=None)

@@ -56,7 +56,7 @@ def test_simulate__regret_and_gain__are_two_sides_of_the_even_split() -> None:
 
     outcome = simulate(world, Greedy(), Settings(), rng())
 
-    lost_by_even = (world.traffic * (world.levels * 0.01)).sum(axis=1)
+    lost_by_even = (world.traffic * world.levels * 0.01).sum(axis=1)
     np.testing.assert_allclose(outcome.regret + outcome.gain, lost_by_even)
 
 
