@@ -14,8 +14,9 @@ from django.db import transaction
 from allocation.models import AllocationShare
 from allocation.services import compute_allocations
 from experiments.counts import DailyCounts
+from experiments.ingestion import record_events
 from experiments.models import Experiment, Reward, Status, Variant
-from experiments.services import change_status, create_experiment, record_events
+from experiments.services import change_status, create_experiment
 
 _WEEKEND_TRAFFIC, _WEEKEND_RATE = 0.65, 1.25
 

@@ -7,5 +7,9 @@ class NoAllocationError(NotFoundError):
     code = "no_allocation"
 
 
+class AllocationNotFoundError(NotFoundError):
+    code = "allocation_not_found"
+
+
 class NoActiveVariantError(ConflictError):
     code = "no_active_variant"

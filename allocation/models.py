@@ -17,6 +17,15 @@ class Kind(models.TextChoices):
     COMPLETED = "completed", "Completed"
 
 
+class State(models.TextChoices):
+    """Where the experiment stood when the decision was made."""
+
+    COLLECTING = "collecting", "Collecting"
+    OPTIMIZING = "optimizing", "Optimizing"
+    LEADER = "leader", "Leader found"
+    DECIDED = "decided", "Decided"
+
+
 class Bound(models.TextChoices):
     """The limit that kept a share from its target."""
 
@@ -65,7 +74,7 @@ class Allocation(models.Model):
     engine_version = models.CharField(max_length=20)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     reason = models.CharField(max_length=300)
-    state = models.CharField(max_length=12, blank=True)
+    state = models.CharField(max_length=12, choices=State.choices, blank=True)
     window_start = models.DateField(null=True)
     window_end = models.DateField(null=True)
     data_through = models.DateField(null=True)

@@ -12,13 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from django.conf import settings as django_settings
 from django.db.models import Prefetch
 
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
 from allocation.models import Allocation, AllocationShare
-from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
-from experiments.exceptions import InvalidError, Issue
+from experiments.algorithm_settings import SettingValue
 from experiments.models import DailyMetric, Experiment, Reward, Variant
 
 # Date, variant id, impressions, clicks, conversions.
@@ -34,6 +32,7 @@ class Question:
     target_date: dt.date
     rows: list[MetricRow]
     earlier_impressions: int
+    days_with_data: int
     previous: dict[int, float] | None
     settings: Settings
 
@@ -49,6 +48,7 @@ class Question:
             ],
             "counts": [[date.isoformat(), *counts] for date, *counts in self.rows],
             "earlier_impressions": self.earlier_impressions,
+            "days_with_data": self.days_with_data,
             "previous": None
             if self.previous is None
             else {str(pk): share for pk, share in self.previous.items()},
@@ -85,14 +85,8 @@ def request_from_inputs(inputs: Mapping[str, Any]) -> Request:
 def effective_settings(
     experiment: Experiment, overrides: Mapping[str, SettingValue] | None = None
 ) -> Settings:
-    """The experiment's own settings over the installation's defaults; raises InvalidError where they clash."""
-    values: dict[str, Any] = dict(django_settings.ALGORITHM_DEFAULTS)
-    values |= {name: own for name in ALGORITHM_SETTINGS if (own := getattr(experiment, name)) is not None}
-    values |= overrides or {}
-    if problems := setting_problems(values):
-        raise InvalidError(
-            [Issue(name, "out_of_range", f"{name} {problem}") for name, problem in problems.items()]
-        )
+    """The settings in force as the engine takes them; raises InvalidError where they clash."""
+    values: dict[str, Any] = {**experiment.settings_in_force(), **(overrides or {})}
     return Settings(**values)
 
 
@@ -113,6 +107,7 @@ def load_questions(
             variants=list(experiment.variants.all()),
             target_date=target_date,
             rows=rows[experiment.pk],
+            days_with_data=experiment.days_with_data,  # type: ignore[attr-defined]  # with_data_summary
             earlier_impressions=int(_total(experiment)) - sum(row[2] for row in rows[experiment.pk]),
             previous=previous.get(experiment.pk),
             settings=settings[experiment.pk],

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from allocation import engine
+from allocation.engine.state import state_of
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation, AllocationShare, Bound, Kind
 from allocation.questions import Question, digest, effective_settings, load_questions, variants_in_order
@@ -72,14 +73,22 @@ def preview_allocation(
     *, experiment_id: int, target_date: dt.date, now: dt.datetime, overrides: Mapping[str, SettingValue]
 ) -> tuple[Allocation, list[AllocationShare]]:
     """What the allocation would be with other settings; records nothing."""
-    experiments = _with_everything([experiment_id], target_date)
-    if not experiments:
-        raise ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
-    _refuse(experiments[0])
-    settings = effective_settings(experiments[0], overrides)
-    question = load_questions(experiments, {experiment_id: settings}, target_date)[0]
+    question = load_question(experiment_id, target_date, overrides)
+    _refuse(question.experiment)
     allocation = _ledger_row(question, question.inputs(), now)
     return allocation, _decide([(allocation, question)])
+
+
+def load_question(
+    experiment_id: int, date: dt.date, overrides: Mapping[str, SettingValue] | None = None
+) -> Question:
+    """What an allocation for ``date`` would rest on; for reads, without a lock."""
+    experiments = _with_everything([experiment_id], date)
+    if not experiments:
+        raise ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
+    _refuse_without_variants(experiments[0])
+    settings = effective_settings(experiments[0], overrides)
+    return load_questions(experiments, {experiment_id: settings}, date)[0]
 
 
 def _with_everything(experiment_ids: Sequence[int], target_date: dt.date) -> list[Experiment]:
@@ -113,6 +122,10 @@ def _refuse(experiment: Experiment) -> None:
             "has not started" if experiment.status == Status.DRAFT else "is paused and computes nothing new"
         )
         raise StatusConflictError(f"Experiment {experiment.key!r} {said}.", status_now=experiment.status)
+    _refuse_without_variants(experiment)
+
+
+def _refuse_without_variants(experiment: Experiment) -> None:
     if not any(variant.is_active for variant in experiment.variants.all()):
         raise NoActiveVariantError(
             f"Experiment {experiment.key!r} has no active variant; post its first events."
@@ -189,6 +202,7 @@ def _decided(row: Allocation, question: Question, decision: engine.Allocation) -
     active = [variant.is_active for variant in question.variants]
     window = decision.window
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
+    row.state = state_of(decision, question.days_with_data)
     row.reason = reason_for(decision, names, active, question.settings)[:300]
     if window.start is not None and window.end is not None:
         row.window_start, row.window_end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)

@@ -5,4 +5,4 @@ class BanditProjectConfig(AppConfig):
     name = "bandit_project"
 
     def ready(self) -> None:
-        from bandit_project import checks  # noqa: F401  (registers the check)
+        from bandit_project import api_schema, checks  # noqa: F401  (they register themselves)

@@ -1,6 +1,7 @@
 """Reads the environment. A value that makes no sense is remembered, not raised: the system check in checks.py
 then names every such variable at once, with what it should hold."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from zoneinfo import available_timezones
@@ -55,6 +56,14 @@ class Environment:
             return value
         self._refuse(variable, f"must be one of {', '.join(allowed)}")
         return default
+
+    def rate(self, variable: str) -> str | None:
+        """Requests in a period, as 600/min; None where nothing is set."""
+        value = self.text(variable)
+        if not value or re.fullmatch(r"[1-9][0-9]*/(second|sec|s|minute|min|m|hour|h|day|d)", value):
+            return value or None
+        self._refuse(variable, "must be a number of requests in a period, such as 600/min")
+        return None
 
     def time_zone(self, variable: str, default: str) -> str:
         value = self.text(variable, default)

@@ -5,9 +5,11 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from allocation.api_urls import urlpatterns as allocation_api
 from bandit_project import errors
 from bandit_project.docs import docs_view
 from bandit_project.health import health
+from experiments.api_urls import urlpatterns as experiments_api
 
 handler400 = "bandit_project.errors.bad_request"
 handler403 = "bandit_project.errors.permission_denied"
@@ -26,6 +28,7 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
+    path("api/v1/", include(([*allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.urls")),
     path("", include("experiments.urls")),
     # Last: an unknown path answers the same with and without DEBUG.

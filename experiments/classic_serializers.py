@@ -43,7 +43,7 @@ class FlatEventSerializer(VariantEventSerializer):
     def to_internal_value(self, data: Any) -> Any:
         values = super().to_internal_value(data)
         place = {name: values.pop(name) for name in ("experiment_id", "date")}
-        return {**place, "variants": [values], "flat": True}
+        return {**place, "variants": [values]}
 
 
 class PageSerializer(serializers.Serializer[Any]):
@@ -53,7 +53,7 @@ class PageSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
 
 
-class MetricSerializer(serializers.Serializer[Any]):
+class ClassicMetricSerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
     variant_name = serializers.CharField()
     impressions = serializers.IntegerField()
@@ -62,13 +62,13 @@ class MetricSerializer(serializers.Serializer[Any]):
     ctr = serializers.FloatField(help_text="Clicks per impression; 0 without impressions.")
 
 
-class ExperimentSerializer(serializers.Serializer[Any]):
+class ClassicExperimentSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     description = serializers.CharField()
     status = serializers.CharField()
     created_at = serializers.DateTimeField()
-    metrics = MetricSerializer(many=True)
+    metrics = ClassicMetricSerializer(many=True)
 
 
 class EventsAnswerSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
 """The classic API's calls about experiments and their data: thin over the services."""
 
-import io
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -15,11 +15,13 @@ from rest_framework.views import APIView
 
 from experiments import classic_serializers as serializers
 from experiments.counts import DailyCounts
-from experiments.csv_import import COLUMNS, ImportReport, import_csv
+from experiments.csv_import import ImportReport, import_csv, template, uploaded_lines
+from experiments.event_parsing import quick_day
 from experiments.exceptions import InvalidError, InvalidRowsError, Issue
+from experiments.ingestion import record_events
 from experiments.models import Experiment
-from experiments.selectors import daily_rows, find_experiment, today
-from experiments.services import create_experiment, record_events, reset_data
+from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
+from experiments.services import create_experiment, reset_data
 
 _REPORTED_ERRORS = 10
 
@@ -31,7 +33,7 @@ class ExperimentsView(APIView):
         tags=["classic"],
         operation_id="classic_create_experiment",
         request=serializers.CreateExperimentSerializer,
-        responses={200: serializers.ExperimentSerializer},
+        responses={200: serializers.ClassicExperimentSerializer},
     )
     def post(self, request: Request) -> Response:
         """Create an active experiment; its variants come with its first events."""
@@ -44,7 +46,7 @@ class ExperimentsView(APIView):
         tags=["classic"],
         operation_id="classic_list_experiments",
         parameters=[serializers.PageSerializer],
-        responses={200: serializers.ExperimentSerializer(many=True)},
+        responses={200: serializers.ClassicExperimentSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
         """Experiments, newest first, with every daily row."""
@@ -59,7 +61,7 @@ class ExperimentsView(APIView):
 @extend_schema(
     tags=["classic"],
     operation_id="classic_get_experiment",
-    responses={200: serializers.ExperimentSerializer},
+    responses={200: serializers.ClassicExperimentSerializer},
 )
 @api_view(["GET"])
 def experiment(request: Request, reference: str) -> Response:
@@ -77,16 +79,21 @@ def experiment(request: Request, reference: str) -> Response:
 @api_view(["POST"])
 def events(request: Request) -> Response:
     """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
-    body = serializers.EventsSerializer(data=request.data)
+    reference, rows = quick_day(request.data) or _checked_day(request.data)
+    try:
+        record_events(
+            experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
+        )
+    except InvalidRowsError as error:
+        raise InvalidError(_as_in_body(error, flat="variants" not in request.data)) from error
+    return Response({"status": "success", "variants_processed": len(rows)})
+
+
+def _checked_day(data: Any) -> tuple[str, list[DailyCounts]]:
+    body = serializers.EventsSerializer(data=data)
     body.is_valid(raise_exception=True)
     values = body.validated_data
-    rows = [DailyCounts(date=values["date"], **variant) for variant in values["variants"]]
-    found = find_experiment(values["experiment_id"])
-    try:
-        record_events(experiment_id=found.pk, rows=rows, today=today(), now=timezone.now())
-    except InvalidRowsError as error:
-        raise InvalidError(_as_in_body(error, flat="flat" in values)) from error
-    return Response({"status": "success", "variants_processed": len(rows)})
+    return values["experiment_id"], [DailyCounts(date=values["date"], **row) for row in values["variants"]]
 
 
 def _as_in_body(error: InvalidRowsError, *, flat: bool) -> list[Issue]:
@@ -113,10 +120,7 @@ def _as_in_body(error: InvalidRowsError, *, flat: bool) -> list[Issue]:
 @parser_classes([MultiPartParser])
 def upload_data(request: Request) -> Response:
     """Load a CSV of daily totals; bad rows are skipped and the first 10 reported."""
-    file = request.FILES.get("file")
-    if file is None:
-        raise InvalidError([Issue("file", "required", "send the CSV as the multipart field 'file'")])
-    lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    lines = uploaded_lines(request)
     report = import_csv(
         lines, today=today(), now=timezone.now(), on_error="skip", kept_issues=_REPORTED_ERRORS
     )
@@ -144,15 +148,8 @@ def _upload_answer(report: ImportReport) -> dict[str, object]:
 @api_view(["GET"])
 def download_template(request: Request) -> HttpResponse:
     """The CSV that upload-data takes, with two example rows."""
-    day = today().isoformat()
-    rows = [
-        COLUMNS,
-        ("1", day, "control", "10000", "700", "630"),
-        ("1", day, "variant_a", "10000", "950", "855"),
-    ]
-    text = "".join(",".join(row) + "\r\n" for row in rows)
     headers = {"Content-Disposition": 'attachment; filename="daily_metrics_template.csv"'}
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(template(today()), content_type="text/csv; charset=utf-8", headers=headers)
 
 
 @extend_schema(

@@ -6,6 +6,7 @@ reason; then either nothing is written (reject) or the good rows are (skip). One
 
 import csv
 import datetime as dt
+import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -14,12 +15,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from django.db import transaction
+from rest_framework.request import Request
 
 from experiments.counts import DailyCounts, count_issues
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion import record_events
 from experiments.models import NAME_LENGTH, Experiment
 from experiments.selectors import find_experiment
-from experiments.services import create_experiment, key_from_name, record_events
+from experiments.services import create_experiment, key_from_name
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -93,6 +96,20 @@ def import_csv(
             importer.report.processed_rows = 0
             importer.report.experiment_ids = []
     return importer.report
+
+
+def template(day: dt.date) -> str:
+    """The header and two example rows."""
+    rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
+    return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
+
+
+def uploaded_lines(request: Request) -> io.TextIOWrapper:
+    """The lines of the multipart field "file"; raises InvalidError where it is missing."""
+    file = request.FILES.get("file")
+    if file is None:
+        raise InvalidError([Issue("file", "required", "send the CSV as the multipart field 'file'")])
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:

@@ -44,6 +44,10 @@ class InvalidError(DomainError):
         self.issues = list(issues)
 
 
+class VariantNotFoundError(NotFoundError):
+    code = "variant_not_found"
+
+
 class InvalidRowsError(InvalidError):
     """Bad rows in a list of rows, each by its position; the caller knows how its own input names them."""
 
@@ -60,6 +64,30 @@ class ExperimentNotFoundError(NotFoundError):
 
 class StatusConflictError(ConflictError):
     code = "status_conflict"
+
+
+class IdempotencyKeyInUseError(ConflictError):
+    code = "idempotency_key_in_use"
+
+
+class IdempotencyKeyReusedError(InvalidError):
+    """A domain error of its own code; the key itself is the field."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Issue("Idempotency-Key", self.code, message)])
+
+
+class IdempotencyKeyRequiredError(InvalidError):
+    code = "idempotency_key_required"
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Issue("Idempotency-Key", self.code, message)])
+
+
+class ControlConflictError(ConflictError):
+    code = "control_conflict"
 
 
 class ResetForbiddenError(ForbiddenError):

@@ -4,13 +4,20 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Self
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, setting_problems
+from experiments.algorithm_settings import (
+    ALGORITHM_SETTINGS,
+    HIGHEST_FLOOR_SUM,
+    SettingValue,
+    setting_problems,
+)
+from experiments.exceptions import InvalidError, Issue
 
 # The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
 HIGHEST_COUNT = 10**12
@@ -69,12 +76,18 @@ def _setting_constraints() -> list[models.BaseConstraint]:
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     def with_data_summary(self, target_date: dt.date) -> Self:
-        """Adds ``latest_date`` (the last day up to ``target_date`` with impressions) and ``total_impressions``."""
+        """Adds what is known up to ``target_date``: latest_date, days_with_data and total_impressions.
+
+        Days count where there were impressions.
+        """
         reported = DailyMetric.objects.filter(
             variant__experiment=OuterRef("pk"), date__lte=target_date, impressions__gt=0
         ).values("variant__experiment")
         return self.annotate(
             latest_date=Subquery(reported.annotate(latest=Max("date")).values("latest")),
+            days_with_data=Coalesce(
+                Subquery(reported.annotate(days=Count("date", distinct=True)).values("days")), 0
+            ),
             total_impressions=Coalesce(
                 Subquery(reported.annotate(total=Sum("impressions")).values("total")),
                 0,
@@ -96,7 +109,9 @@ class Experiment(models.Model):
     winner = models.ForeignKey(
         "Variant", on_delete=models.SET_NULL, null=True, blank=True, related_name="won_experiments"
     )
-    # Raised by every ingestion in its own transaction: tells whether an answer is still up to date.
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Raised by everything that may change an allocation, in its own transaction: ingestion, settings, variants,
+    # status. Tells whether an answer is still up to date.
     data_version = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -125,10 +140,23 @@ class Experiment(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def own_settings(self) -> dict[str, SettingValue | None]:
+        """What the experiment sets itself; None follows the installation."""
+        return {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
+
+    def settings_in_force(self) -> dict[str, SettingValue]:
+        """Its own settings over the installation's defaults; raises InvalidError where they clash."""
+        defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
+        values = defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+        if problems := setting_problems(values):
+            raise InvalidError(
+                [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
+            )
+        return values
+
     def clean(self) -> None:
         """Ranges and steps of the settings, with the table's own words."""
-        values = {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
-        given = {name: value for name, value in values.items() if value is not None}
+        given = {name: value for name, value in self.own_settings().items() if value is not None}
         if problems := setting_problems(given):
             raise ValidationError({name: f"{name} {problem}" for name, problem in problems.items()})
 
@@ -199,3 +227,26 @@ class DailyMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} on {self.date}"
+
+
+class IdempotentAnswer(models.Model):
+    """The first answer to a write with an Idempotency-Key, stored in the write's own transaction.
+
+    Either both happened or neither: a repetition can never find the write without its answer.
+    """
+
+    principal = models.CharField(max_length=160, help_text="Who asked: a key's id, a user, or anyone.")
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    status_code = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("principal", "key"), name="idempotentanswer_key_unique"),
+        )
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,9 +1,9 @@
 """Reads that more than one place needs."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from experiments.exceptions import ExperimentNotFoundError
@@ -29,6 +29,26 @@ def find_experiment(reference: int | str, experiments: "QuerySet[Experiment] | N
         found = chosen.filter(key=text).first()
     if found is None:
         raise ExperimentNotFoundError(f"There is no experiment {text[:100]!r}.", field="experiment_id")
+    return found
+
+
+def find_experiment_id(reference: str) -> int:
+    """The id behind an id or a key. An id is taken at its word: what is done with it says if there is none."""
+    if reference.isascii() and reference.isdigit() and len(reference) <= _ID_DIGITS:
+        return int(reference)
+    return find_experiment(reference).pk
+
+
+def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
+    """The experiments that exist of these ids and keys, by the reference that was given; one query."""
+    ids = {int(r): r for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
+    keys = {r for r in references if not r.isdigit() and "\x00" not in r}
+    found: dict[str, Experiment] = {}
+    for experiment in Experiment.objects.filter(Q(pk__in=ids) | Q(key__in=keys)):
+        if experiment.pk in ids:
+            found[ids[experiment.pk]] = experiment
+        if experiment.key in keys:
+            found[experiment.key] = experiment
     return found
 
 

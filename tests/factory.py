@@ -6,8 +6,9 @@ from typing import Any
 from allocation.models import Allocation
 from allocation.services import compute_allocation
 from experiments.counts import DailyCounts
+from experiments.ingestion import record_events
 from experiments.models import Experiment
-from experiments.services import create_experiment, record_events
+from experiments.services import create_experiment
 
 NOW = dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC)
 TODAY = NOW.date()

@@ -35,7 +35,19 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(max_length=300)),
-                ("state", models.CharField(blank=True, max_length=12)),
+                (
+                    "state",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("collecting", "Collecting"),
+                            ("optimizing", "Optimizing"),
+                            ("leader", "Leader found"),
+                            ("decided", "Decided"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
                 ("window_start", models.DateField(null=True)),
                 ("window_end", models.DateField(null=True)),
                 ("data_through", models.DateField(null=True)),

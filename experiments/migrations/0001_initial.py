@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                         max_length=24,
                     ),
                 ),
+                ("archived_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("data_version", models.BigIntegerField(default=0, editable=False)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -68,6 +69,32 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("-created_at", "-id"),
+            },
+        ),
+        migrations.CreateModel(
+            name="IdempotentAnswer",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "principal",
+                    models.CharField(help_text="Who asked: a key's id, a user, or anyone.", max_length=160),
+                ),
+                ("key", models.CharField(max_length=255)),
+                ("request_digest", models.CharField(max_length=64)),
+                ("status_code", models.PositiveSmallIntegerField()),
+                ("headers", models.JSONField(default=dict)),
+                ("body", models.TextField()),
+                ("created_at", models.DateTimeField(db_index=True)),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("principal", "key"), name="idempotentanswer_key_unique")
+                ],
             },
         ),
         migrations.CreateModel(

@@ -11,8 +11,8 @@ from experiments.exceptions import (
     InvalidRowsError,
     StatusConflictError,
 )
+from experiments.ingestion import record_events
 from experiments.models import HIGHEST_COUNT, DailyMetric, Experiment, Status, Variant
-from experiments.services import record_events
 from tests.factory import NOW, TODAY, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,209 @@
+"""/api/v1/: allocations, the ledger, assignment, statistics, simulations, backtests."""
+
+import hashlib
+from typing import Any, ClassVar
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.utils.http import http_date
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from allocation import api_serializers as serializers
+from allocation.engine.assignment import assign_many
+from allocation.exceptions import AllocationNotFoundError
+from allocation.filters import AllocationFilter
+from allocation.models import Allocation
+from allocation.selectors import allocation_in_force
+from allocation.services import compute_allocation
+from allocation.simulations import run_backtest, run_simulation
+from allocation.statistics import experiment_statistics
+from experiments.api_views import IDEMPOTENCY_KEY
+from experiments.idempotency import IdempotentWrites
+from experiments.models import Experiment
+from experiments.selectors import find_experiment, today
+
+_LARGEST_ID = 2**63 - 1
+
+
+@extend_schema(tags=["allocation"])
+class AllocationView(IdempotentWrites):
+    @extend_schema(
+        operation_id="allocation_retrieve",
+        responses={200: serializers.AllocationSerializer, 304: None},
+        summary="The allocation in force today; never writes",
+    )
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
+        newest = Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(today())
+        experiments = Experiment.objects.annotate(newest=Subquery(newest.values("pk")[:1]))
+        experiment = find_experiment(reference, experiments)
+        etag = _etag(experiment)
+        unchanged = get_conditional_response(request._request, etag=etag)
+        if unchanged is not None:
+            return _with_validators(unchanged, etag)
+        found = allocation_in_force(experiment, today())
+        response = Response(serializers.AllocationSerializer(found).data)
+        return _with_validators(response, etag, found)
+
+    @extend_schema(
+        operation_id="allocation_compute",
+        request=None,
+        responses={200: serializers.AllocationSerializer, 201: serializers.AllocationSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Compute and record today's allocation now",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """201 with a new revision; 200 with the recorded one where nothing has changed."""
+        experiment, now = find_experiment(reference), timezone.now()
+        found = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=now)
+        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=found.pk)
+        location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
+        code = 201 if stored.created_at == now else 200
+        return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
+
+
+def _etag(experiment: Experiment) -> str:
+    """Of the decision, and of the names it is shown with."""
+    newest: int | None = experiment.newest  # type: ignore[attr-defined]  # annotated by the view
+    parts = f"{experiment.pk} {newest} {experiment.updated_at.isoformat()}"
+    return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
+
+
+def _with_validators(response: Any, etag: str, found: Allocation | None = None) -> HttpResponseBase:
+    response["ETag"] = etag
+    # Ask again each time, cheaply: a decision may change at any moment.
+    response["Cache-Control"] = "private, no-cache"
+    if found is not None:
+        response["Last-Modified"] = http_date(found.created_at.timestamp())
+    answer: HttpResponseBase = response
+    return answer
+
+
+@extend_schema(tags=["allocation"])
+class LedgerView(GenericAPIView[Allocation]):
+    queryset = Allocation.objects.none()  # for the schema; get_queryset narrows it
+    serializer_class = serializers.AllocationSerializer
+    filterset_class = AllocationFilter
+    search_fields = ("reason",)
+    ordering_fields = ("target_date", "revision", "created_at")
+
+    def get_queryset(self) -> QuerySet[Allocation]:
+        experiment = find_experiment(self.kwargs["reference"])
+        ledger = Allocation.objects.filter(experiment=experiment).with_shares().select_related("experiment")
+        return ledger.order_by("-target_date", "-revision")
+
+    @extend_schema(
+        operation_id="ledger_list", summary="Every decision, newest first, with what explains each share"
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+@extend_schema(tags=["allocation"])
+class LedgerEntryView(APIView):
+    @extend_schema(
+        responses={200: serializers.LedgerEntrySerializer}, summary="One decision with all that went into it"
+    )
+    def get(self, request: Request, reference: str, allocation_id: int) -> Response:
+        experiment = find_experiment(reference)
+        ledger = Allocation.objects.with_shares().defer(None).select_related("experiment")
+        found = ledger.filter(experiment=experiment, pk=min(allocation_id, _LARGEST_ID)).first()
+        if found is None:
+            raise AllocationNotFoundError(f"Experiment {experiment.key!r} has no allocation {allocation_id}.")
+        return Response(serializers.LedgerEntrySerializer(found).data)
+
+
+@extend_schema(tags=["assignment"])
+class AssignmentView(APIView):
+    @extend_schema(
+        parameters=[serializers.AssignmentQuerySerializer],
+        responses={200: serializers.AssignmentSerializer},
+        summary="The variant a unit sees",
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """The same unit sees the same variant as long as the shares stand."""
+        query = serializers.AssignmentQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        _, assigned = _assign(reference, [query.validated_data["unit"]])
+        return Response(assigned[0])
+
+
+@extend_schema(tags=["assignment"])
+class AssignmentsView(APIView):
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @extend_schema(
+        request=serializers.UnitsSerializer,
+        responses={200: serializers.AssignmentsSerializer},
+        summary=f"The variants that up to {serializers.MAX_UNITS:,} units see; writes nothing",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        body = serializers.UnitsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        allocation, assigned = _assign(reference, body.validated_data["units"])
+        return Response({"allocation_id": allocation.pk, "assignments": assigned})
+
+
+def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str, str]]]:
+    experiment = find_experiment(reference)
+    allocation = allocation_in_force(experiment, today())
+    names = {share.variant.key: share.variant.name for share in allocation.shares.all()}
+    shares = {share.variant.key: float(share.share) for share in allocation.shares.all()}
+    keys = assign_many(experiment.key, shares, units)
+    return allocation, [
+        {"unit": unit, "variant_key": key, "variant_name": names[key]}
+        for unit, key in zip(units, keys, strict=True)
+    ]
+
+
+@extend_schema(tags=["statistics"])
+class StatisticsView(APIView):
+    @extend_schema(
+        responses={200: serializers.StatisticsSerializer},
+        summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        return Response(experiment_statistics(find_experiment(reference).pk, today()))
+
+
+class _ReadOnlyPost(APIView):
+    """Computes and writes nothing: a read key is enough."""
+
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
+
+
+@extend_schema(tags=["simulations"])
+class SimulationsView(_ReadOnlyPost):
+    @extend_schema(
+        request=serializers.SimulationSerializer,
+        responses={200: serializers.SimulationReportSerializer},
+        summary="Play an experiment forward with known rates",
+    )
+    def post(self, request: Request) -> Response:
+        """The production engine beside other policies, as `manage.py simulate`."""
+        body = serializers.SimulationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response({"policies": run_simulation(body.validated_data)})
+
+
+@extend_schema(tags=["simulations"])
+class BacktestsView(_ReadOnlyPost):
+    @extend_schema(
+        request=serializers.BacktestSerializer,
+        responses={200: serializers.BacktestReportSerializer},
+        summary="What would have been saved in past tests",
+    )
+    def post(self, request: Request) -> Response:
+        """The production engine on tests that are over, as `manage.py backtest`."""
+        body = serializers.BacktestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        values = body.validated_data
+        return Response({"tests": len(values["tests"]), "policies": run_backtest(values)})

@@ -1,0 +1,74 @@
+"""Simulations and backtests on request: the engine's own, bounded so that no request can hold a worker for long."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from django.conf import settings as django_settings
+
+from allocation.engine import Settings
+from allocation.engine.backtest import PastTest
+from allocation.engine.policies import POLICIES
+from allocation.engine.report import Report, backtest_policies, simulate_policies
+from allocation.engine.simulation import make_world
+from experiments.algorithm_settings import SettingValue, setting_problems
+from experiments.exceptions import InvalidError, Issue
+
+# Decisions computed, variants counted: about ten seconds of one core.
+MAX_VARIANT_DECISIONS = 500_000
+
+
+def run_simulation(values: Mapping[str, Any]) -> Report:
+    """``values`` as SimulationSerializer has checked them; raises InvalidError past the bound."""
+    rates, days, runs = np.array(values["rates"]), values["days"], values["runs"]
+    _refuse_too_large(
+        "runs", len(rates) * days * runs * len(values["policies"]), "runs, days, rates and policies"
+    )
+    return simulate_policies(
+        {name: POLICIES[name] for name in values["policies"]},
+        make_world(values["scenario"], rates, values["daily_traffic"], days, runs),
+        _settings(values["settings"]),
+        values["seed"],
+        stop=values["stop"] is not None,
+    )
+
+
+def run_backtest(values: Mapping[str, Any]) -> Report:
+    """``values`` as BacktestSerializer has checked them; raises InvalidError past the bound."""
+    tests = [
+        PastTest(
+            impressions=np.array([v["impressions"] for v in test["variants"]], dtype=np.float64),
+            clicks=np.array([v["clicks"] for v in test["variants"]], dtype=np.float64),
+        )
+        for test in values["tests"]
+    ]
+    variants = sum(len(test.impressions) for test in tests)
+    cells = variants * values["days"] * values["runs"] * len({*values["policies"], "even"})
+    _refuse_too_large("tests", cells, "variants of all tests, days, runs and policies")
+    return backtest_policies(
+        {name: POLICIES[name] for name in values["policies"]},
+        tests,
+        _settings(values["settings"]),
+        values["seed"],
+        days=values["days"],
+        runs=values["runs"],
+    )
+
+
+def _settings(own: Mapping[str, SettingValue | None]) -> Settings:
+    """Over the installation's defaults, as an experiment's own."""
+    given = {name: value for name, value in own.items() if value is not None}
+    values: dict[str, Any] = {**django_settings.ALGORITHM_DEFAULTS, **given}
+    if problems := setting_problems(values):
+        raise InvalidError(
+            [Issue(f"settings.{n}", "out_of_range", f"{n} {why}") for n, why in problems.items()]
+        )
+    return Settings(**values)
+
+
+def _refuse_too_large(field: str, cells: int, product: str) -> None:
+    if cells > MAX_VARIANT_DECISIONS:
+        message = (
+            f"the product of {product} is {cells:,}; at most {MAX_VARIANT_DECISIONS:,} are computed here"
+        )
+        raise InvalidError([Issue(field, "too_large", f"{message}. manage.py has no such bound")])

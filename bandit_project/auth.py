@@ -1,0 +1,112 @@
+"""Who is asking, and may they? API keys for programs, sessions for people; both answers are problem+json."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from bandit_project.models import ApiKey, Scope
+
+if TYPE_CHECKING:
+    # DRF's views read the settings that name this module.
+    from rest_framework.views import APIView
+
+_KEYWORD = "Api-Key"
+# Precise enough to find keys nobody uses; a write for every request would cost more than the request.
+_LAST_USED_PRECISION = dt.timedelta(minutes=10)
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """``Authorization: Api-Key <key>``. A wrong key is refused even where none is required."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        word, _, given = request.headers.get("Authorization", "").partition(" ")
+        if word.lower() != _KEYWORD.lower():
+            return None
+        key = _usable_key(given.strip())
+        if key is None:
+            raise AuthenticationFailed("The API key is wrong, revoked or expired.", code="invalid_api_key")
+        _note_use(key)
+        return AnonymousUser(), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return _KEYWORD
+
+
+class HasScope(BasePermission):
+    """Reading takes a read key, everything else a write key, unless the view's ``required_scopes`` says more."""
+
+    message = "This API key's scope does not allow that."
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        method = request.method or "GET"
+        if method == "OPTIONS" or not settings.API_KEY_REQUIRED:
+            return True
+        usual = Scope.READ if method in SAFE_METHODS else Scope.WRITE
+        needed: Scope = Scope(_required_scopes(view).get(method, usual))
+        held = _scope_of(request)
+        return held is not None and held.includes(needed)
+
+
+class ScopeThrottle(SimpleRateThrottle):
+    """THROTTLE_READ and THROTTLE_WRITE, for each key (without one: each user, each address)."""
+
+    def __init__(self) -> None:
+        self.rate = None  # known once the request's method is
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        self.scope = "read" if request.method in SAFE_METHODS else "write"
+        self.rate = settings.THROTTLE_RATES[self.scope]
+        if self.rate is None:
+            return True
+        self.num_requests, self.duration = self.parse_rate(self.rate)
+        return super().allow_request(request, view)
+
+    def get_cache_key(self, request: Request, view: "APIView") -> str:
+        if isinstance(request.auth, ApiKey):
+            who = f"key-{request.auth.prefix}"
+        elif request.user and request.user.pk:
+            who = f"user-{request.user.pk}"
+        else:
+            who = f"address-{self.get_ident(request)}"
+        return f"throttle-{self.scope}-{who}"
+
+
+def _required_scopes(view: "APIView") -> dict[str, str]:
+    scopes: dict[str, str] = getattr(view, "required_scopes", {})
+    return scopes
+
+
+def _usable_key(given: str) -> ApiKey | None:
+    if not given.isascii() or "\x00" in given:
+        return None
+    try:
+        key = ApiKey.objects.get_from_key(given)
+    except ApiKey.DoesNotExist:
+        return None
+    return None if key.has_expired or not isinstance(key, ApiKey) else key
+
+
+def _note_use(key: ApiKey) -> None:
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at > _LAST_USED_PRECISION:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+def _scope_of(request: Request) -> Scope | None:
+    """A key's own scope; a person's from what the admin lets them do."""
+    if isinstance(request.auth, ApiKey):
+        return Scope(request.auth.scope)
+    user: Any = request.user
+    if user is None or not user.is_authenticated:
+        return None
+    if user.is_superuser:
+        return Scope.ADMIN
+    return Scope.WRITE if user.is_staff else Scope.READ

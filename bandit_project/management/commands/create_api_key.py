@@ -1,0 +1,26 @@
+import datetime as dt
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from bandit_project.models import ApiKey, Scope
+
+
+class Command(BaseCommand):
+    help = "Make an API key and print it. It is shown this once and cannot be shown again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="Whose it is, or what for.")
+        parser.add_argument("--scope", choices=Scope.values, default=Scope.READ.value)
+        parser.add_argument("--days", type=int, help="Days until it expires (default: never).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        days = options["days"]
+        expiry = None if days is None else timezone.now() + dt.timedelta(days=days)
+        _, key = ApiKey.objects.create_key(
+            name=options["name"][:50], scope=options["scope"], expiry_date=expiry
+        )
+        self.stderr.write(f"A key with scope {options['scope']}. Keep it; it is not stored.")
+        self.stdout.write(key)

@@ -1,0 +1,31 @@
+"""Who may call the API."""
+
+from typing import ClassVar
+
+from django.db import models
+from rest_framework_api_key.models import AbstractAPIKey
+
+
+class Scope(models.TextChoices):
+    """What a key may do; each includes the ones before it."""
+
+    READ = "read", "Read"
+    WRITE = "write", "Read and write"
+    ADMIN = "admin", "Everything, deleting and resetting too"
+
+    def includes(self, other: "Scope") -> bool:
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
+
+
+class ApiKey(AbstractAPIKey):
+    """Shown once when it is made; only its digest is stored."""
+
+    scope = models.CharField(max_length=5, choices=Scope.choices, default=Scope.READ)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta(AbstractAPIKey.Meta):
+        abstract: ClassVar[bool] = False
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(name="apikey_scope_known", condition=models.Q(scope__in=Scope.values))
+        ]

@@ -1,0 +1,167 @@
+"""Exactly once: a write that carries an Idempotency-Key happens once, however often it is sent.
+
+The write and its stored answer are one transaction. While it runs, the key is held by a lock that dies with its
+holder (an advisory lock of PostgreSQL; a file lock beside SQLite, which lives on one machine): a crash leaves
+nothing to clean up, and a retry after it simply goes through.
+"""
+
+import datetime as dt
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from experiments.exceptions import IdempotencyKeyInUseError, IdempotencyKeyReusedError, InvalidError, Issue
+from experiments.models import IdempotentAnswer
+
+HEADER = "Idempotency-Key"
+KEPT_FOR = dt.timedelta(hours=24)
+_KEY_LENGTH = 255
+_KEPT_HEADERS = ("Location",)
+
+
+class _ReplayError(Exception):
+    """Leaves the view before its handler, once the caller has been let in."""
+
+    def __init__(self, answer: IdempotentAnswer) -> None:
+        self.answer = answer
+
+
+class IdempotentWrites(APIView):
+    """A view whose POSTs take an Idempotency-Key. Authentication and throttling come before any replay."""
+
+    _held: tuple[str, str, str] | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST" or HEADER not in request.headers:
+            return super().dispatch(request, *args, **kwargs)
+        with _one_at_a_time(request.headers[HEADER]) as free:
+            self._is_free = free
+            response = super().dispatch(request, *args, **kwargs)
+            if response.status_code >= 400:
+                _roll_back()
+            elif self._held is not None:
+                _store(self._held, response)
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method == "POST" and HEADER in request.headers:
+            self._held = self._claim(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, _ReplayError):
+            return _replayed(exc.answer)
+        return super().handle_exception(exc)
+
+    def _claim(self, request: Request) -> tuple[str, str, str]:
+        key = request.headers[HEADER]
+        if not 0 < len(key) <= _KEY_LENGTH or not key.isprintable():
+            message = f"must be 1 to {_KEY_LENGTH} printable characters"
+            raise InvalidError([Issue(HEADER, "invalid", message)])
+        if not self._is_free:
+            raise IdempotencyKeyInUseError("The first request with this Idempotency-Key is still running.")
+        principal, digest = _principal(request), _digest(request)
+        answer = IdempotentAnswer.objects.filter(principal=principal, key=key).first()
+        if answer is None or answer.created_at < timezone.now() - KEPT_FOR:
+            return principal, key, digest
+        if answer.request_digest != digest:
+            raise IdempotencyKeyReusedError("This Idempotency-Key was used for another request.")
+        raise _ReplayError(answer)
+
+
+def prune_idempotent_answers(*, now: dt.datetime) -> int:
+    """Deletes the answers that are no longer replayed; how many."""
+    deleted, _ = IdempotentAnswer.objects.filter(created_at__lt=now - KEPT_FOR).delete()
+    return deleted
+
+
+def has_idempotency_key(request: Request) -> bool:
+    return HEADER in request.headers
+
+
+def _roll_back() -> None:
+    """An answer that refuses leaves the key unused: a corrected request may carry it again."""
+    if connection.in_atomic_block:
+        transaction.set_rollback(True)
+
+
+def _principal(request: Request) -> str:
+    """Keys of different callers never meet."""
+    if request.auth is not None:
+        return f"key:{request.auth.pk}"
+    return f"user:{request.user.pk}" if request.user and request.user.pk else "anyone"
+
+
+def _digest(request: Request) -> str:
+    """Of the method, the path and the body: what makes two requests the same."""
+    body = hashlib.sha256(request.body).digest()
+    return hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + body).hexdigest()
+
+
+def _store(held: tuple[str, str, str], response: HttpResponseBase) -> None:
+    if not isinstance(response, HttpResponse):
+        raise TypeError("a streamed answer cannot be stored")
+    if isinstance(response, Response) and not response.is_rendered:
+        response.render()
+    principal, key, digest = held
+    IdempotentAnswer.objects.update_or_create(
+        principal=principal,
+        key=key,
+        defaults={
+            "request_digest": digest,
+            "status_code": response.status_code,
+            "headers": {name: response[name] for name in _KEPT_HEADERS if name in response},
+            "body": response.content.decode(),
+            "created_at": timezone.now(),
+        },
+    )
+
+
+def _replayed(answer: IdempotentAnswer) -> Response:
+    body = json.loads(answer.body) if answer.body else None
+    return Response(body, answer.status_code, headers={**answer.headers, "Idempotent-Replayed": "true"})
+
+
+@contextmanager
+def _one_at_a_time(key: str) -> Iterator[bool]:
+    """A transaction that holds the key until it has ended; yields False, without one, where another holds it."""
+    number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], signed=True)
+    if connection.vendor == "postgresql":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+            yield bool(cursor.fetchone()[0])
+        return
+    with _file_lock(number) as free:
+        if not free:
+            yield False
+            return
+        with transaction.atomic():
+            yield True
+
+
+@contextmanager
+def _file_lock(number: int) -> Iterator[bool]:
+    """One of 65,536 files: two keys that share one by chance wait for each other, and a retry goes through."""
+    folder = Path(tempfile.gettempdir(), f"bandit-idempotency-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / f"{number % 65_536}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True

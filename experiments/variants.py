@@ -1,0 +1,120 @@
+"""Variants: who becomes the control, and what may be changed while traffic flows."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import F
+
+from experiments.exceptions import (
+    ControlConflictError,
+    InvalidError,
+    Issue,
+    StatusConflictError,
+    VariantNotFoundError,
+)
+from experiments.models import MAX_VARIANTS, Experiment, Status, Variant
+
+CONTROL_NAME = "control"
+_IDS_END = 2**63
+
+
+def new_variants(
+    experiment_id: int,
+    names: Sequence[str],
+    *,
+    has_control: bool,
+    now: dt.datetime,
+    control: str | None = None,
+) -> list[Variant]:
+    """Unsaved variants; where there is no control yet it is ``control``, else the one named so, else the first."""
+    chosen = None
+    if not has_control:
+        chosen = control or (CONTROL_NAME if CONTROL_NAME in names else names[0])
+    return [
+        Variant(experiment_id=experiment_id, key=name, name=name, is_control=name == chosen, created_at=now)
+        for name in names
+    ]
+
+
+def add_variant(*, experiment_id: int, name: str, now: dt.datetime, is_control: bool = False) -> Variant:
+    """Adds a variant; live it starts from a share of 0. The first one becomes the control."""
+    with transaction.atomic():
+        experiment = _open_for_change(experiment_id, now)
+        known = list(experiment.variants.all())
+        _refuse_taken(name, known)
+        if len(known) >= MAX_VARIANTS:
+            message = f"an experiment has at most {MAX_VARIANTS} variants"
+            raise InvalidError([Issue("name", "too_many_variants", message)])
+        has_control = any(variant.is_control for variant in known)
+        variant = new_variants(experiment_id, [name], has_control=has_control, now=now)[0]
+        variant.save()
+        if is_control and not variant.is_control:
+            _move_control(experiment, variant)
+    return variant
+
+
+def change_variant(
+    *,
+    experiment_id: int,
+    variant_id: int,
+    now: dt.datetime,
+    name: str | None = None,
+    is_active: bool | None = None,
+    is_control: bool | None = None,
+) -> Variant:
+    """Renames, retires or brings back a variant, or makes it the control; what is None stays."""
+    with transaction.atomic():
+        experiment = _open_for_change(experiment_id, now)
+        variant = find_variant(experiment, variant_id)
+        if name is not None and name != variant.name:
+            _refuse_taken(name, list(experiment.variants.exclude(pk=variant.pk)))
+            variant.name = name
+        if is_control is not None and is_control != variant.is_control:
+            _refuse_control_away(is_control)
+            _move_control(experiment, variant)
+        if is_active is not None:
+            variant.is_active = is_active
+        if variant.is_control and not variant.is_active:
+            raise ControlConflictError("The control cannot be retired.")
+        variant.save(update_fields=["name", "is_active"])
+    return variant
+
+
+def find_variant(experiment: Experiment, variant_id: int) -> Variant:
+    found = experiment.variants.filter(pk=variant_id).first() if variant_id < _IDS_END else None
+    if found is None:
+        raise VariantNotFoundError(f"Experiment {experiment.key!r} has no variant {variant_id}.")
+    return found
+
+
+def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
+    """Takes the experiment's lock and counts the change; refuses completed and archived ones."""
+    changeable = Experiment.objects.filter(pk=experiment_id, archived_at=None).exclude(
+        status=Status.COMPLETED
+    )
+    changed = changeable.update(data_version=F("data_version") + 1, updated_at=now)
+    experiment = Experiment.objects.get(pk=experiment_id)
+    if changed != 1:
+        said = "archived" if experiment.archived_at else experiment.status
+        raise StatusConflictError(f"Experiment {experiment.key!r} is {said}; its variants stay as they are.")
+    return experiment
+
+
+def _refuse_taken(name: str, others: Sequence[Variant]) -> None:
+    """Names and keys are one space: events find a variant by either."""
+    if any(name in {variant.name, variant.key} for variant in others):
+        raise InvalidError([Issue("name", "taken", f"{name!r} is or was the name of another variant")])
+
+
+def _refuse_control_away(is_control: bool) -> None:
+    if not is_control:
+        raise ControlConflictError("An experiment keeps a control: make another variant the control instead.")
+
+
+def _move_control(experiment: Experiment, variant: Variant) -> None:
+    if experiment.status != Status.DRAFT:
+        raise ControlConflictError("The control moves only while the experiment is a draft.")
+    experiment.variants.update(is_control=False)
+    variant.is_control = True
+    variant.save(update_fields=["is_control"])
