@@ -101,7 +101,8 @@ def simulate(
     running = np.arange(runs)
     for day in range(days):
         shares[:, day] = np.arange(k) == front[:, None]  # all to the leader, for those who have stopped
-        shares[running, day] = _shares_on(day, policy, seen, shares, running)
+        if running.size:
+            shares[running, day] = _shares_on(day, policy, seen, shares, running)
         seen.serve(day, shares[:, day], rng)
         on_day()
         if stop and day + 1 >= DECIDED_AFTER_DAYS and running.size:

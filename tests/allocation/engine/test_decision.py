@@ -1,13 +1,14 @@
 """From counts to shares: the whole way."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Settings, allocate_many
+from allocation.engine import Allocation, Request, Settings, allocate_many, decision
 from tests.allocation.engine.factories import (
     allocate_counts,
     allocate_request,
@@ -210,3 +211,23 @@ def test_allocate_many__ragged_batch__answers_as_one_by_one(seed: int) -> None:
 
 def test_allocate_many__nothing__answers_nothing() -> None:
     assert allocate_many([]) == []
+
+
+def test_allocate_many__more_counts_than_fit__are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [random_request(np.random.default_rng(seed), 3) for seed in range(12)]
+    at_once = allocate_many(requests)
+    sizes: list[int] = []
+    whole = decision._allocate_batch
+
+    def counted(batch: Sequence[Request]) -> list[Allocation]:
+        sizes.append(len(batch))
+        return whole(batch)
+
+    monkeypatch.setattr(decision, "_BATCH_COUNTS", 100)
+    monkeypatch.setattr(decision, "_allocate_batch", counted)
+    in_parts = allocate_many(requests)
+
+    assert len(sizes) > 3
+    assert sum(sizes) == 12
+    for one, other in zip(at_once, in_parts, strict=True):
+        assert one.shares.tolist() == other.shares.tolist()
