@@ -30,10 +30,11 @@ def _warm_up(allocation: Allocation, settings: Settings, active: int) -> str:
 
 def _optimized(allocation: Allocation, names: Sequence[str]) -> str:
     lead = allocation.lead
-    chance = (
-        f"{names[lead]} leads: {_percent(float(allocation.probability_best[lead]))} likely to be the best."
-    )
-    return chance + _LIMITS.get(allocation.bound[lead], "")
+    name, bound = names[lead], allocation.bound[lead]
+    if bound == "low_evidence":
+        return f"{name} has too little data to be judged; until it has more it gets an even share at most."
+    chance = _percent(float(allocation.probability_best[lead]))
+    return f"{name} leads: {chance} likely to be the best.{_LIMITS.get(bound, '')}"
 
 
 _LIMITS = {
@@ -41,7 +42,6 @@ _LIMITS = {
     "cap_down": " The daily cap limits how fast its share moves.",
     "control_floor": " The control floor holds its share.",
     "exploration_floor": " The exploration floor holds its share.",
-    "low_evidence": " It has too little evidence yet for more than an even share.",
 }
 
 

@@ -3,8 +3,10 @@ then names every such variable at once, with what it should hold."""
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import available_timezones
+
+import environ
 
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
 
@@ -71,6 +73,17 @@ class Environment:
             return value
         self._refuse(variable, "must be the name of a time zone, such as UTC or Europe/Berlin")
         return default
+
+    def database(self, variable: str, default: str) -> dict[str, Any]:
+        """Django's settings of the database that a URL names: SQLite or PostgreSQL."""
+        url = self.text(variable, default)
+        if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            return dict(environ.Env.db_url_config(url))
+        self._refuse(
+            variable,
+            "must be like sqlite:////data/bandit.sqlite3 or postgresql://user:password@host:5432/name",
+        )
+        return dict(environ.Env.db_url_config(default))
 
     def algorithm_defaults(self) -> dict[str, SettingValue]:
         """The installation's default of every algorithm setting; what is refused falls back, with a problem."""

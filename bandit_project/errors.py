@@ -21,6 +21,33 @@ _STATUS: dict[type[DomainError], int] = {
     InvalidError: 422,
 }
 
+# Refusals that come before any of our own code.
+_FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
+    "parse_error": (400, "The body is not JSON."),
+    "bad_request": (400, "The request could not be read."),
+    "not_authenticated": (401, "No API key or session."),
+    "invalid_api_key": (401, "The API key is wrong, revoked or expired."),
+    "permission_denied": (403, "The key's scope does not allow it."),
+    "method_not_allowed": (405, "The path does not take this method."),
+    "not_acceptable": (406, "No format of the Accept header can be served."),
+    "body_too_large": (413, "The body is larger than MAX_BODY_BYTES."),
+    "unsupported_media_type": (415, "The body's media type is not taken."),
+    "throttled": (429, "Too many requests; Retry-After says when to come back."),
+    "server_error": (500, "A fault of the service; it has been logged."),
+}
+
+
+def problem_codes() -> dict[str, dict[str, object]]:
+    """Every stable code, with its status and what it means."""
+    codes: dict[str, tuple[int, str]] = dict(_FRAMEWORK_CODES)
+    kinds: list[type[DomainError]] = list(_STATUS)
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        status = next(status for parent, status in _STATUS.items() if issubclass(kind, parent))
+        codes.setdefault(kind.code, (status, (kind.__doc__ or "").splitlines()[0]))
+    return {code: {"status": status, "meaning": meaning} for code, (status, meaning) in sorted(codes.items())}
+
 
 def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
     """A problem's members. ``type`` names the code; the documentation lists the codes."""

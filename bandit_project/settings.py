@@ -84,7 +84,7 @@ TEMPLATES = [
 ]
 
 DATABASES: dict[str, Any] = {
-    "default": environ.Env.db_url_config(env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'bandit.sqlite3'}"))
+    "default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR / 'bandit.sqlite3'}")
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE takes the write lock when a transaction begins: two writers wait for each other, neither fails.
@@ -172,6 +172,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["bandit_project.api_schema.without_slash_twins"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "bandit_project.api_schema.with_problems",
+    ],
+    "OAS_VERSION": "3.1.1",
 }
 
 CONTENT_SECURITY_POLICY = {

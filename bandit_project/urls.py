@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 from allocation.api_urls import urlpatterns as allocation_api
 from bandit_project import errors
 from bandit_project.docs import docs_view
+from bandit_project.favicon import favicon
 from bandit_project.health import health
 from experiments.api_urls import urlpatterns as experiments_api
 
@@ -16,7 +17,10 @@ handler403 = "bandit_project.errors.permission_denied"
 handler404 = "bandit_project.errors.not_found"
 handler500 = "bandit_project.errors.server_error"
 
+admin.site.site_header = admin.site.site_title = "Bandit administration"
+
 urlpatterns = [
+    path("favicon.ico", favicon),
     path("", RedirectView.as_view(pattern_name="dashboard:experiments"), name="home"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -1,5 +1,6 @@
 """Pages: read, prepare, render."""
 
+import datetime as dt
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +25,7 @@ class ExperimentRow(NamedTuple):
     experiment: Experiment
     badge: str
     sentence: str
+    decided_for: dt.date | None
     split: list[SplitPart]
 
 
@@ -37,6 +39,11 @@ def experiments(request: HttpRequest) -> HttpResponse:
 
 
 def _row(experiment: Experiment, allocation: Allocation | None) -> ExperimentRow:
-    sentence = allocation.reason if allocation else "Nothing has been decided yet."
-    split = split_bar(allocation.shares.all()) if allocation else []
-    return ExperimentRow(experiment, _BADGES[Status(experiment.status)], sentence, split)
+    badge = _BADGES[Status(experiment.status)]
+    if allocation is None:
+        return ExperimentRow(experiment, badge, "Nothing has been decided yet.", None, [])
+    paused = experiment.status == Status.PAUSED
+    sentence = "Paused: the last split stays in force." if paused else allocation.reason
+    return ExperimentRow(
+        experiment, badge, sentence, allocation.target_date, split_bar(allocation.shares.all())
+    )

@@ -6,7 +6,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, AlgorithmSetting
-from experiments.fields import CountField, DayField, ExperimentReferenceField, NameField, StrictSerializer
+from experiments.fields import (
+    CountField,
+    DayField,
+    ExperimentReferenceField,
+    NameField,
+    StrictSerializer,
+    TextField,
+)
 from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
 
 MAX_BATCH_ROWS = 10_000
@@ -84,7 +91,7 @@ class VariantSerializer(serializers.ModelSerializer[Variant]):
 
 class NewExperimentSerializer(StrictSerializer):
     name = NameField()
-    description = serializers.CharField(required=False, allow_blank=True, default="", max_length=5000)
+    description = TextField(required=False, allow_blank=True, default="", max_length=5000)
     reward = serializers.ChoiceField(Reward.choices, required=False, default=Reward.CTR)
     status = serializers.ChoiceField(
         [(Status.DRAFT.value, "Draft"), (Status.ACTIVE.value, "Active")], required=False, default=Status.DRAFT
@@ -95,7 +102,7 @@ class NewExperimentSerializer(StrictSerializer):
 
 class ExperimentChangeSerializer(StrictSerializer):
     name = NameField(required=False)
-    description = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    description = TextField(required=False, allow_blank=True, max_length=5000)
     reward = serializers.ChoiceField(Reward.choices, required=False, help_text="Changes only in a draft.")
     settings = SettingsSerializer(required=False)
 

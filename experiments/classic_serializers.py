@@ -5,13 +5,20 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from experiments.fields import CountField, DayField, ExperimentReferenceField, NameField, StrictSerializer
+from experiments.fields import (
+    CountField,
+    DayField,
+    ExperimentReferenceField,
+    NameField,
+    StrictSerializer,
+    TextField,
+)
 from experiments.models import DailyMetric, Experiment
 
 
 class CreateExperimentSerializer(StrictSerializer):
     name = NameField()
-    description = serializers.CharField(required=False, allow_blank=True, default="", max_length=5000)
+    description = TextField(required=False, allow_blank=True, default="", max_length=5000)
 
 
 class VariantEventSerializer(StrictSerializer):

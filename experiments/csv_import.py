@@ -184,6 +184,8 @@ class _Importer:
             yield RowIssue(row.line, issue.field, issue.message)
         # A hash of 64 bits for each row, not the row: a million of them fit in memory.
         place = hash((row.experiment, row.counts.date, row.counts.variant_name))
+        if not self.create and isinstance(problem := self._experiment(row.experiment), str):
+            yield RowIssue(row.line, "experiment_id", problem)
         first = self._seen.setdefault(place, row.line)
         if first != row.line:
             yield RowIssue(

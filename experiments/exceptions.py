@@ -23,19 +23,25 @@ class DomainError(Exception):
 
 
 class NotFoundError(DomainError):
+    """What is asked for does not exist."""
+
     code = "not_found"
 
 
 class ConflictError(DomainError):
+    """The state of things does not allow it."""
+
     code = "conflict"
 
 
 class ForbiddenError(DomainError):
+    """It is not allowed here."""
+
     code = "forbidden"
 
 
 class InvalidError(DomainError):
-    """Bad input, field by field."""
+    """A field is refused; `errors` names each, and the fix."""
 
     code = "invalid"
 
@@ -45,6 +51,8 @@ class InvalidError(DomainError):
 
 
 class VariantNotFoundError(NotFoundError):
+    """The experiment has no such variant."""
+
     code = "variant_not_found"
 
 
@@ -59,19 +67,25 @@ class InvalidRowsError(InvalidError):
 
 
 class ExperimentNotFoundError(NotFoundError):
+    """There is no experiment with this id or key."""
+
     code = "experiment_not_found"
 
 
 class StatusConflictError(ConflictError):
+    """The experiment's status does not allow it; `allowed` lists the states it can move to."""
+
     code = "status_conflict"
 
 
 class IdempotencyKeyInUseError(ConflictError):
+    """The first request with this Idempotency-Key is still running; try again."""
+
     code = "idempotency_key_in_use"
 
 
 class IdempotencyKeyReusedError(InvalidError):
-    """A domain error of its own code; the key itself is the field."""
+    """This Idempotency-Key was used for another request."""
 
     code = "idempotency_key_reused"
 
@@ -80,6 +94,8 @@ class IdempotencyKeyReusedError(InvalidError):
 
 
 class IdempotencyKeyRequiredError(InvalidError):
+    """mode=add needs an Idempotency-Key."""
+
     code = "idempotency_key_required"
 
     def __init__(self, message: str) -> None:
@@ -87,8 +103,12 @@ class IdempotencyKeyRequiredError(InvalidError):
 
 
 class ControlConflictError(ConflictError):
+    """An experiment keeps one active control, which moves only in a draft."""
+
     code = "control_conflict"
 
 
 class ResetForbiddenError(ForbiddenError):
+    """Resetting is off in this installation."""
+
     code = "reset_forbidden"

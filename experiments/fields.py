@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from experiments.models import HIGHEST_COUNT, NAME_LENGTH
 
@@ -18,14 +19,21 @@ class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields it does not have: a misspelt setting must not be dropped in silence."""
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = [key for key in data if key not in self.fields] if isinstance(data, Mapping) else []
+        unknown = self._unknown_fields(data) if isinstance(data, Mapping) else {}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict):
+                raise serializers.ValidationError({**error.detail, **unknown}) from error
+            raise
         if unknown:
-            allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
-            message = f"Unknown field; the fields are {allowed}."
-            raise serializers.ValidationError(
-                {str(key)[:100]: [message] for key in unknown}, code="unknown_field"
-            )
-        return super().to_internal_value(data)
+            raise serializers.ValidationError(unknown)
+        return values
+
+    def _unknown_fields(self, data: Mapping[Any, Any]) -> dict[str, list[ErrorDetail]]:
+        allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+        problem = ErrorDetail(f"Unknown field; the fields are {allowed}.", code="unknown_field")
+        return {str(key)[:100]: [problem] for key in data if key not in self.fields}
 
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": HIGHEST_COUNT})
@@ -59,11 +67,21 @@ class DayField(serializers.DateField):
         return super().to_internal_value(value)
 
 
-class NameField(serializers.CharField):
-    """A person's name for something: text, trimmed, printable."""
+class TextField(serializers.CharField):
+    """Text, and no number or boolean in its place."""
+
+    default_error_messages = {"invalid": "Must be text."}  # noqa: RUF012 (DRF's way)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class NameField(TextField):
+    """A person's name for something: trimmed and printable."""
 
     default_error_messages = {  # noqa: RUF012 (DRF's way)
-        "invalid": "Must be text.",
         "unprintable": "Must hold printable characters only.",
     }
 
@@ -71,8 +89,6 @@ class NameField(serializers.CharField):
         super().__init__(**{"max_length": NAME_LENGTH, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
         value = super().to_internal_value(data)
         if not value.isprintable():
             self.fail("unprintable")

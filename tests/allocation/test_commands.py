@@ -75,7 +75,7 @@ def test_seed_demo__again__adds_nothing(settings: Settings) -> None:
 
     call_command("seed_demo", stdout=out)
 
-    assert "nothing was added" in out.getvalue()
+    assert "no demo data was added" in out.getvalue()
     assert Experiment.objects.count() == 1
 
 

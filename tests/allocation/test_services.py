@@ -312,3 +312,13 @@ def test_stored_allocations__any_history__keep_every_promise(
                 or "widened" in allocation.reason
                 or share.share <= Decimal(least) + Decimal("0.0001")
             )
+
+
+def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_cannot_be_judged() -> None:
+    experiment = make_running()
+    record(experiment, counts("newcomer", 10, 5))
+
+    allocation = allocate(experiment)
+
+    assert allocation.reason.startswith("newcomer has too little data to be judged")
+    assert shares_of(allocation)["newcomer"] <= 0.3334

@@ -92,6 +92,8 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
         ("ALLOW_RESET", "perhaps", "true or false"),
         ("MAX_BODY_BYTES", "lots", "a whole number"),
+        ("DATABASE_URL", "mysql://x", "postgresql://user"),
+        ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
 def test_start__nonsense__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:

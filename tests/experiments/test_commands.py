@@ -19,7 +19,9 @@ def test_import_events__sample_with_create__loads_37_rows_of_2_experiments(
 ) -> None:
     call_command("import_events", SAMPLE, create=True)
 
-    assert "Loaded 37 of 37 rows into 2 experiments" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Loaded 37 of 37 rows into 2 experiments" in said
+    assert "1 experiment-1: control, variant_a" in said
     assert set(Experiment.objects.values_list("pk", flat=True)) == {1, 2}
     assert DailyMetric.objects.count() == 37
     first = DailyMetric.objects.get(variant__experiment=1, variant__name="variant_a", date="2025-08-14")
@@ -29,7 +31,7 @@ def test_import_events__sample_with_create__loads_37_rows_of_2_experiments(
 def test_import_events__missing_experiments__fails_and_loads_nothing() -> None:
     errors = io.StringIO()
 
-    with pytest.raises(CommandError, match="37 problems; nothing was loaded"):
+    with pytest.raises(CommandError, match=r"Problems found: 37\. Nothing was loaded"):
         call_command("import_events", SAMPLE, stderr=errors)
 
     assert "line 2, experiment_id" in errors.getvalue()

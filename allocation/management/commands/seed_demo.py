@@ -23,9 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if Experiment.objects.exists():
-            self.stdout.write(
-                "There are experiments already; nothing was added. reset_data empties the installation."
-            )
+            self.stdout.write("There are experiments already; no demo data was added.")
         else:
             self._seed(options["seed"])
         if settings.DEBUG:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from experiments.csv_import import import_csv
 from experiments.exceptions import InvalidError
+from experiments.models import Experiment
 from experiments.selectors import today
 
 
@@ -40,10 +41,13 @@ class Command(BaseCommand):
         for issue in report.issues:
             self.stderr.write(str(issue))
         if report.total_issues and not report.processed_rows:
-            raise CommandError(f"{report.total_issues} problems; nothing was loaded.")
+            raise CommandError(f"Problems found: {report.total_issues}. Nothing was loaded.")
         self.stdout.write(
             f"Loaded {report.processed_rows} of {report.total_rows} rows into {len(report.experiment_ids)} experiments."
         )
+        for experiment in Experiment.objects.filter(pk__in=report.experiment_ids).order_by("pk"):
+            variants = ", ".join(experiment.variants.values_list("name", flat=True))
+            self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
 
 
 def _with_progress(lines: IO[str], size: int) -> Iterator[str]:

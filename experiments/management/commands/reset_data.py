@@ -17,9 +17,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not (settings.DEBUG or options["force"]):
             raise CommandError("This is not a development installation. Add --force if you mean it.")
-        if not options["yes"] and input("Delete all experiments and their data? Type yes: ") != "yes":
-            raise CommandError("Nothing was deleted.")
+        if not options["yes"] and not _confirmed():
+            raise CommandError("Nothing was deleted. Where nobody can be asked, add --yes.")
         deleted = reset_data(allowed=True)
         self.stdout.write(
             f"Deleted {deleted.get('experiments.Experiment', 0)} experiments and all their data."
         )
+
+
+def _confirmed() -> bool:
+    try:
+        return input("Delete all experiments and their data? Type yes: ") == "yes"
+    except EOFError:
+        return False
