@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from allocation.engine.policies import POLICIES
 from allocation.engine.simulation import SCENARIOS
 from allocation.models import Allocation, AllocationShare, State
 from experiments.api_serializers import SettingsSerializer
-from experiments.fields import CountField, NameField, StrictSerializer
+from experiments.fields import BoundedListField, CountField, NameField, StrictSerializer, TextField
 from experiments.models import MAX_VARIANTS
 
 MAX_UNITS = 1000
@@ -75,14 +76,20 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
         )
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"})
+class UnitField(TextField):
+    """An id as it is: nothing is trimmed, for two clients must hash the same text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=255, trim_whitespace=False, **kwargs)
+
+
 class AssignmentQuerySerializer(serializers.Serializer[Any]):
-    unit = serializers.CharField(max_length=255, help_text="Who is assigned: a visitor's or an account's id.")
+    unit = UnitField(help_text="Who is assigned: a visitor's or an account's id.")
 
 
 class UnitsSerializer(StrictSerializer):
-    units = serializers.ListField(
-        child=serializers.CharField(max_length=255), allow_empty=False, max_length=MAX_UNITS
-    )
+    units = BoundedListField(child=UnitField(), max_length=MAX_UNITS)
 
 
 class AssignmentSerializer(serializers.Serializer[Any]):
@@ -171,9 +178,8 @@ class StatisticsSerializer(serializers.Serializer[Any]):
 
 
 class _RunSerializer(StrictSerializer):
-    policies = serializers.ListField(
+    policies = BoundedListField(
         child=serializers.ChoiceField(list(POLICIES)),
-        allow_empty=False,
         required=False,
         max_length=len(POLICIES),
     )
@@ -185,7 +191,7 @@ class _RunSerializer(StrictSerializer):
 
 
 class SimulationSerializer(_RunSerializer):
-    rates = serializers.ListField(
+    rates = BoundedListField(
         child=serializers.FloatField(min_value=0, max_value=1), min_length=2, max_length=MAX_VARIANTS
     )
     daily_traffic = serializers.IntegerField(min_value=1, max_value=10**9, required=False, default=1000)
@@ -210,11 +216,11 @@ class PastVariantSerializer(StrictSerializer):
 
 class PastTestSerializer(StrictSerializer):
     experiment = NameField()
-    variants = serializers.ListField(child=PastVariantSerializer(), min_length=2, max_length=MAX_VARIANTS)
+    variants = BoundedListField(child=PastVariantSerializer(), min_length=2, max_length=MAX_VARIANTS)
 
 
 class BacktestSerializer(_RunSerializer):
-    tests = serializers.ListField(child=PastTestSerializer(), allow_empty=False, max_length=10_000)
+    tests = BoundedListField(child=PastTestSerializer(), max_length=10_000)
     days = serializers.IntegerField(min_value=1, max_value=365, required=False, default=14)
     runs = serializers.IntegerField(min_value=1, max_value=1000, required=False, default=1)
 
@@ -228,7 +234,7 @@ class SimulatedPolicySerializer(serializers.Serializer[Any]):
     stopped = serializers.FloatField()
     stop_day_mean = serializers.FloatField()
     stop_day_median = serializers.FloatField()
-    mean_shares_by_day = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+    mean_shares_by_day = BoundedListField(child=BoundedListField(child=serializers.FloatField()))
 
 
 class SimulationReportSerializer(serializers.Serializer[Any]):

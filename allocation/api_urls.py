@@ -7,6 +7,7 @@ from allocation import api_views as views
 _EXPERIMENT = "experiments/<str:reference>"
 
 urlpatterns = [
+    path(f"{_EXPERIMENT}/complete/", views.CompleteView.as_view(), name="complete"),
     path(f"{_EXPERIMENT}/allocation/", views.AllocationView.as_view(), name="allocation"),
     path(f"{_EXPERIMENT}/allocations/", views.LedgerView.as_view(), name="ledger"),
     path(

@@ -21,13 +21,15 @@ from allocation.exceptions import AllocationNotFoundError
 from allocation.filters import AllocationFilter
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force
-from allocation.services import compute_allocation
+from allocation.services import complete_experiment, compute_allocation
 from allocation.simulations import run_backtest, run_simulation
 from allocation.statistics import experiment_statistics
-from experiments.api_views import IDEMPOTENCY_KEY
+from experiments.api_serializers import CompleteSerializer, ExperimentSerializer
+from experiments.api_views import IDEMPOTENCY_KEY, with_variants
 from experiments.idempotency import IdempotentWrites
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
+from experiments.variants import find_winner
 
 _LARGEST_ID = 2**63 - 1
 
@@ -84,6 +86,27 @@ def _with_validators(response: Any, etag: str, found: Allocation | None = None) 
         response["Last-Modified"] = http_date(found.created_at.timestamp())
     answer: HttpResponseBase = response
     return answer
+
+
+@extend_schema(tags=["experiments"])
+class CompleteView(IdempotentWrites):
+    @extend_schema(
+        operation_id="experiments_complete",
+        request=CompleteSerializer,
+        responses={200: ExperimentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="End the experiment: the winner, else the control, gets all traffic",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        body = CompleteSerializer(data=request.data or {})
+        body.is_valid(raise_exception=True)
+        experiment = find_experiment(reference)
+        winner = body.validated_data["winner"]
+        winner_id = None if winner is None else find_winner(experiment, winner).pk
+        complete_experiment(
+            experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner_id
+        )
+        return Response(ExperimentSerializer(find_experiment(experiment.pk, with_variants())).data)
 
 
 @extend_schema(tags=["allocation"])

@@ -12,7 +12,7 @@ import numpy as np
 from django.db import transaction
 
 from allocation.models import AllocationShare
-from allocation.services import compute_allocations
+from allocation.services import complete_experiment, compute_allocations
 from experiments.counts import DailyCounts
 from experiments.ingestion import record_events
 from experiments.models import Experiment, Reward, Status, Variant
@@ -190,5 +190,4 @@ def _finish(demo: DemoExperiment, experiment: Experiment, today: dt.date, now: d
     if demo.ends_as is Status.COMPLETED:
         best = max(demo.rates, key=lambda name: demo.rates[name])
         winner = Variant.objects.get(experiment=experiment, name=best)
-        change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=now, winner_id=winner.pk)
-        compute_allocations(experiment_ids=[experiment.pk], target_date=today, now=now)
+        complete_experiment(experiment_id=experiment.pk, target_date=today, now=now, winner_id=winner.pk)

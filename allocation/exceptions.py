@@ -1,6 +1,6 @@
 """What can be wrong with asking for an allocation."""
 
-from experiments.exceptions import ConflictError, NotFoundError
+from experiments.exceptions import ConflictError, DomainError, NotFoundError
 
 
 class NoAllocationError(NotFoundError):
@@ -19,3 +19,9 @@ class NoActiveVariantError(ConflictError):
     """The experiment has no active variant to give traffic to."""
 
     code = "no_active_variant"
+
+
+class AllocationFailedError(DomainError):
+    """A fault of ours while computing one of many; it has been logged."""
+
+    code = "allocation_failed"

@@ -73,7 +73,7 @@ class Allocation(models.Model):
     revision = models.PositiveIntegerField()
     engine_version = models.CharField(max_length=20)
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    reason = models.CharField(max_length=300)
+    reason = models.CharField(max_length=1000)
     state = models.CharField(max_length=12, choices=State.choices, blank=True)
     window_start = models.DateField(null=True)
     window_end = models.DateField(null=True)

@@ -17,7 +17,7 @@ from django.db.models import Prefetch
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
 from allocation.models import Allocation, AllocationShare
 from experiments.algorithm_settings import SettingValue
-from experiments.models import DailyMetric, Experiment, Reward, Variant
+from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
 
 # Date, variant id, impressions, clicks, conversions.
 MetricRow = tuple[dt.date, int, int, int, int]
@@ -42,6 +42,8 @@ class Question:
             "engine_version": ENGINE_VERSION,
             "target_date": self.target_date.isoformat(),
             "reward": self.experiment.reward,
+            "completed": self.experiment.status == Status.COMPLETED,
+            "winner": self.experiment.winner_id if self.experiment.status == Status.COMPLETED else None,
             "variants": [
                 {"id": v.pk, "key": v.key, "is_control": v.is_control, "is_active": v.is_active}
                 for v in self.variants

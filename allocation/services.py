@@ -1,6 +1,7 @@
 """Compute allocations and keep the ledger. Views, commands and the admin call these and nothing else."""
 
 import datetime as dt
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,13 +10,16 @@ from django.db import transaction
 
 from allocation import engine
 from allocation.engine.state import state_of
-from allocation.exceptions import NoActiveVariantError
+from allocation.exceptions import AllocationFailedError, NoActiveVariantError
 from allocation.models import Allocation, AllocationShare, Bound, Kind
 from allocation.questions import Question, digest, effective_settings, load_questions, variants_in_order
 from allocation.reasons import reason_for
 from experiments.algorithm_settings import SettingValue
 from experiments.exceptions import DomainError, ExperimentNotFoundError, StatusConflictError
 from experiments.models import Experiment, Status
+from experiments.services import change_status, lock_experiments
+
+logger = logging.getLogger(__name__)
 
 _CHUNK = 200
 _SHARE_STEP = Decimal("0.0001")
@@ -46,11 +50,8 @@ def compute_allocations(
 ) -> list[Outcome]:
     """The same for many experiments, in one transaction; what fails fails alone."""
     with transaction.atomic():
-        # The lock makes two computations of one experiment follow each other: the second finds the first's row.
-        locked = (
-            Experiment.objects.select_for_update(of=("self",)).filter(pk__in=experiment_ids).order_by("pk")
-        )
-        list(locked.values_list("pk"))
+        # Two computations of one experiment follow each other: the second finds the first's row.
+        lock_experiments(experiment_ids)
         experiments = _with_everything(experiment_ids, target_date)
         outcomes, settings = _refusals(experiment_ids, experiments)
         ready = [experiment for experiment in experiments if experiment.pk in settings]
@@ -61,12 +62,36 @@ def compute_allocations(
 
 
 def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
-    """Every active experiment, in chunks of a transaction each."""
+    """Every active experiment, in chunks of a transaction each; the outcomes as they come."""
     ids = list(Experiment.objects.filter(status=Status.ACTIVE).order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), _CHUNK):
-        yield from compute_allocations(
-            experiment_ids=ids[start : start + _CHUNK], target_date=target_date, now=now
-        )
+        yield from _compute_chunk(ids[start : start + _CHUNK], target_date, now)
+
+
+def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> list[Outcome]:
+    """A chunk that fails as a whole is taken apart: whatever was wrong with one must not stop the others."""
+    try:
+        return compute_allocations(experiment_ids=ids, target_date=target_date, now=now)
+    except Exception as error:
+        logger.exception("allocation failed for %s", ids[0] if len(ids) == 1 else f"{len(ids)} experiments")
+        if len(ids) == 1:
+            return [Outcome(ids[0], error=AllocationFailedError(f"{type(error).__name__}: {error}"))]
+    return [outcome for pk in ids for outcome in _compute_chunk([pk], target_date, now)]
+
+
+def complete_experiment(
+    *, experiment_id: int, target_date: dt.date, now: dt.datetime, winner_id: int | None = None
+) -> Allocation | None:
+    """Ends an experiment and records, in the same transaction, that the winner gets all traffic from now on.
+
+    None where there is no variant to give it to.
+    """
+    with transaction.atomic():
+        change_status(experiment_id=experiment_id, to=Status.COMPLETED, now=now, winner_id=winner_id)
+        try:
+            return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now)
+        except NoActiveVariantError:
+            return None
 
 
 def preview_allocation(
@@ -188,10 +213,10 @@ def _completed(row: Allocation, question: Question) -> list[AllocationShare]:
     active = [variant for variant in question.variants if variant.is_active]
     chosen = next((v for v in question.variants if v.pk == question.experiment.winner_id), None)
     winner = chosen or next((v for v in active if v.is_control), active[0])
-    row.kind, row.reason = (
-        Kind.COMPLETED,
-        f"The experiment is completed; {winner.name} gets all traffic."[:300],
-    )
+    row.kind = Kind.COMPLETED
+    row.reason = f"The experiment is completed; {winner.name} gets all traffic."
+    if question.rows:
+        _set_window(row, question, question.rows[0][0], question.rows[-1][0])
     return [
         AllocationShare(allocation=row, variant=v, share=Decimal(int(v == winner))) for v in question.variants
     ]
@@ -203,16 +228,20 @@ def _decided(row: Allocation, question: Question, decision: engine.Allocation) -
     window = decision.window
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
     row.state = state_of(decision, question.days_with_data)
-    row.reason = reason_for(decision, names, active, question.settings)[:300]
+    row.reason = reason_for(decision, names, active, question.settings)
     if window.start is not None and window.end is not None:
-        row.window_start, row.window_end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
-        row.data_through = row.window_end
-        inside = [r for r in question.rows if row.window_start <= r[0] <= row.window_end]
-        row.window_impressions, row.window_clicks = sum(r[2] for r in inside), sum(r[3] for r in inside)
+        _set_window(row, question, dt.date.fromordinal(window.start), dt.date.fromordinal(window.end))
     row.value_remaining = decision.value_remaining
     return [
         _share(row, question, decision, i) for i, variant in enumerate(question.variants) if variant.is_active
     ]
+
+
+def _set_window(row: Allocation, question: Question, start: dt.date, end: dt.date) -> None:
+    row.window_start, row.window_end, row.data_through = start, end, end
+    inside = [counts for counts in question.rows if start <= counts[0] <= end]
+    row.window_impressions = sum(impressions for _, _, impressions, _, _ in inside)
+    row.window_clicks = sum(clicks for _, _, _, clicks, _ in inside)
 
 
 def _share(row: Allocation, question: Question, decision: engine.Allocation, i: int) -> AllocationShare:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 
 @register()
@@ -16,4 +16,19 @@ def check_environment(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[
             id="bandit_project.E001",
         )
         for problem in settings.ENVIRONMENT_PROBLEMS
+    ]
+
+
+@register()
+def check_static_files(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Outside DEBUG pages take their styles from what collectstatic has gathered."""
+    if settings.DEBUG or (settings.STATIC_ROOT / "staticfiles.json").exists():
+        return []
+    hint = "Run manage.py collectstatic once after each installation or upgrade."
+    return [
+        Warning(
+            "The static files have not been collected: pages will have no styles.",
+            hint,
+            id="bandit_project.W001",
+        )
     ]

@@ -35,6 +35,14 @@ class Environment:
     def words(self, variable: str) -> list[str]:
         return [word.strip() for word in self.text(variable).split(",") if word.strip()]
 
+    def hosts(self, variable: str, *, required: bool) -> list[str]:
+        hosts = self.words(variable)
+        if required and not hosts:
+            self._refuse(
+                variable, "must name the hosts that are served, such as bandit.example.com, unless DEBUG=true"
+            )
+        return hosts
+
     def boolean(self, variable: str, default: bool) -> bool:
         value = self.text(variable).lower()
         if value in _TRUE | _FALSE or not value:
@@ -77,12 +85,13 @@ class Environment:
     def database(self, variable: str, default: str) -> dict[str, Any]:
         """Django's settings of the database that a URL names: SQLite or PostgreSQL."""
         url = self.text(variable, default)
-        if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
-            return dict(environ.Env.db_url_config(url))
-        self._refuse(
-            variable,
-            "must be like sqlite:////data/bandit.sqlite3 or postgresql://user:password@host:5432/name",
-        )
+        try:
+            if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+                return dict(environ.Env.db_url_config(url))
+        except ValueError:
+            pass  # a port that is no number, say; refused below like any other nonsense
+        fix = "must be like sqlite:////data/bandit.sqlite3 or postgresql://user:password@host:5432/name"
+        self._refuse(variable, fix)
         return dict(environ.Env.db_url_config(default))
 
     def algorithm_defaults(self) -> dict[str, SettingValue]:

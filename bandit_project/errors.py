@@ -1,17 +1,26 @@
 """The one place where errors become answers: RFC 9457 problem details, application/problem+json."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from experiments.exceptions import ConflictError, DomainError, ForbiddenError, InvalidError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+# A body of a million wrong rows is answered with the first ones.
+_MOST_ISSUES = 100
 
 PROBLEM_JSON = "application/problem+json"
 _STATUS: dict[type[DomainError], int] = {
@@ -27,6 +36,8 @@ _FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request could not be read."),
     "not_authenticated": (401, "No API key or session."),
     "invalid_api_key": (401, "The API key is wrong, revoked or expired."),
+    "csrf_failed": (403, "A session's write came without its CSRF token."),
+    "unavailable": (503, "The database cannot be reached or is busy; Retry-After says when to come back."),
     "permission_denied": (403, "The key's scope does not allow it."),
     "method_not_allowed": (405, "The path does not take this method."),
     "not_acceptable": (406, "No format of the Accept header can be served."),
@@ -57,9 +68,14 @@ def problem(status: int, code: str, detail: str, **more: object) -> dict[str, ob
         "title": title,
         "status": status,
         "code": code,
-        "detail": detail,
+        "detail": _printable(detail),
         **more,
     }
+
+
+def _printable(text: str) -> str:
+    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, comes back spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def problem_response(status: int, code: str, detail: str) -> HttpResponse:
@@ -70,6 +86,8 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Respon
     """DRF's exception handler: domain errors and DRF's own; anything else stays a programmer's error."""
     if isinstance(error, DomainError):
         return _problem_of_domain(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        return _unavailable(error)
     response = exception_handler(error, dict(context))
     if response is None:
         return None
@@ -83,8 +101,20 @@ def _problem_of_domain(error: DomainError) -> Response:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     more: dict[str, object] = dict(error.members)
     if isinstance(error, InvalidError):
-        more["errors"] = [issue._asdict() for issue in error.issues]
+        more["errors"] = [
+            {name: _printable(text) for name, text in issue._asdict().items()}
+            for issue in error.issues[:_MOST_ISSUES]
+        ]
     return Response(problem(status, error.code, str(error), **more), status, content_type=PROBLEM_JSON)
+
+
+def _unavailable(error: Exception) -> Response:
+    """The database is away, full, or locked for longer than we wait: nothing was written, try again."""
+    logger.error("database unavailable: %s", error)
+    body = problem(
+        503, "unavailable", "The database cannot be reached or is busy. Nothing was written; try again."
+    )
+    return Response(body, 503, headers={"Retry-After": "5"}, content_type=PROBLEM_JSON)
 
 
 def _status(error: Exception) -> int:
@@ -99,8 +129,8 @@ def _problem_of_drf(error: Exception) -> dict[str, object]:
     status = _status(error)
     if isinstance(error, exceptions.ValidationError):
         issues = [
-            {"field": field, "code": code, "message": message}
-            for field, code, message in _flatten(error.detail, error.get_codes())
+            {"field": _printable(field), "code": code, "message": _printable(message)}
+            for field, code, message in islice(_flatten(error.detail, error.get_codes()), _MOST_ISSUES)
         ]
         detail = "; ".join(
             f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]
@@ -140,7 +170,7 @@ def _join(path: str, name: str) -> str:
 
 def _page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if "text/html" in request.headers.get("Accept", ""):
-        return render(request, "error.html", {"status": status, "detail": detail}, status=status)
+        return render(request, "error.html", {"status": status, "detail": _printable(detail)}, status=status)
     return problem_response(status, code, detail)
 
 
@@ -152,8 +182,15 @@ def permission_denied(request: HttpRequest, exception: PermissionDenied) -> Http
     return _page_or_problem(request, 403, "permission_denied", str(exception) or "You may not do this.")
 
 
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
     return _page_or_problem(request, 404, "not_found", f"There is nothing at {request.path}.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _page_or_problem(
+        request, 403, "csrf_failed", "The form has expired. Reload the page and try again."
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -18,7 +18,7 @@ def body_limit(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdigit() and int(length) > settings.MAX_BODY_BYTES:
+        if length.isascii() and length.isdigit() and int(length) > settings.MAX_BODY_BYTES:
             return problem_response(
                 413,
                 "body_too_large",

@@ -26,7 +26,7 @@ if not SECRET_KEY:
         "SECRET_KEY is not set. Set it to a long random text, for example the output of "
         "python -c 'import secrets; print(secrets.token_urlsafe(50))', or set DEBUG=true on your own machine."
     )
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", required=not DEBUG)
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 ALLOW_RESET = env.boolean("ALLOW_RESET", DEBUG)
 
@@ -128,6 +128,8 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+# A page without its styles is better than none; the check in checks.py says what is missing.
+WHITENOISE_MANIFEST_STRICT = False
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 
 # Requests with a larger body answer 413; the limit of a CSV upload is within it.
@@ -189,6 +191,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+CSRF_FAILURE_VIEW = "bandit_project.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 

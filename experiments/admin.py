@@ -5,15 +5,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from experiments.models import DailyMetric, Experiment, Variant
+from experiments.services import update_experiment
 
 
 class VariantInline(admin.TabularInline[Variant, Experiment]):
+    """To look at: renaming and retiring have rules of their own, which the API keeps."""
+
     model = Variant
     extra = 0
-    fields = ("name", "key", "is_control", "is_active")
-    readonly_fields = ("key", "is_control")
+    fields = readonly_fields = ("name", "key", "is_control", "is_active")
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -25,7 +28,7 @@ class ExperimentAdmin(admin.ModelAdmin[Experiment]):
     list_display = ("name", "key", "status", "reward", "variant_count", "created_at")
     list_filter = ("status", "reward")
     search_fields = ("name", "key", "description")
-    readonly_fields = ("key", "status", "winner", "data_version", "created_at", "updated_at")
+    readonly_fields = ("key", "status", "reward", "winner", "data_version", "created_at", "updated_at")
     inlines = (VariantInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Experiment]:
@@ -35,6 +38,13 @@ class ExperimentAdmin(admin.ModelAdmin[Experiment]):
     def variant_count(self, experiment: Experiment) -> int:
         total: int = experiment.variant_total  # type: ignore[attr-defined]  # annotated above
         return total
+
+    def save_model(self, request: HttpRequest, obj: Experiment, form: Any, change: bool) -> None:
+        """The same way as the API's: one service, which counts the change."""
+        own = obj.own_settings()
+        update_experiment(
+            experiment_id=obj.pk, now=timezone.now(), settings=own, name=obj.name, description=obj.description
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # made through the API, which chooses the key
@@ -57,3 +67,6 @@ class DailyMetricAdmin(admin.ModelAdmin[DailyMetric]):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # a day is corrected by posting it again

@@ -44,14 +44,15 @@ class AlgorithmSetting:
     def _allows(self, value: object) -> bool:
         if isinstance(self.default, bool) or isinstance(value, bool):
             return isinstance(self.default, bool) and isinstance(value, bool)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            return False
-        if isinstance(self.default, int) and not isinstance(value, int):
+        if not isinstance(value, int | float) or (
+            isinstance(self.default, int) and not isinstance(value, int)
+        ):
             return False
         above = value > self.low if self.low_open else value >= self.low
         return above and value <= self.high and self._on_step(value)
 
     def _on_step(self, value: float) -> bool:
+        # only values inside the range come here: NaN and infinities do not
         return self.step is None or math.isclose(value / self.step, round(value / self.step), rel_tol=1e-9)
 
 

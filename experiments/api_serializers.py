@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, AlgorithmSetting
 from experiments.fields import (
+    BoundedListField,
     CountField,
     DayField,
     ExperimentReferenceField,
@@ -150,7 +151,7 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
 
     @extend_schema_field(SettingsInForceSerializer)
     def get_settings_in_force(self, experiment: Experiment) -> dict[str, Any]:
-        return experiment.settings_in_force()
+        return experiment.merged_settings()
 
 
 class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
@@ -175,7 +176,7 @@ class EventBatchSerializer(StrictSerializer):
     """Rows of any experiments and days. ``add`` needs an Idempotency-Key."""
 
     mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
-    rows = serializers.ListField(child=EventRowSerializer(), allow_empty=False, max_length=MAX_BATCH_ROWS)
+    rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
 
 
 class RecordedSerializer(serializers.Serializer[Any]):
@@ -195,7 +196,7 @@ class CsvReportSerializer(serializers.Serializer[Any]):
     processed_rows = serializers.IntegerField()
     total_issues = serializers.IntegerField()
     issues = CsvIssueSerializer(many=True)
-    experiment_ids = serializers.ListField(child=serializers.IntegerField())
+    experiment_ids = BoundedListField(child=serializers.IntegerField())
 
 
 class CsvOptionsSerializer(serializers.Serializer[Any]):

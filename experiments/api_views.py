@@ -23,11 +23,12 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from experiments import api_serializers as serializers
-from experiments.csv_import import COLUMNS, import_csv, template, uploaded_lines
+from experiments.csv_import import import_csv
+from experiments.csv_rows import COLUMNS, template
 from experiments.event_parsing import parse_batch
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, Issue
 from experiments.filters import ExperimentFilter, MetricFilter
-from experiments.idempotency import HEADER, IdempotentWrites, has_idempotency_key
+from experiments.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
 from experiments.ingestion import record_batch
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
@@ -39,11 +40,12 @@ from experiments.services import (
     duplicate_experiment,
     update_experiment,
 )
+from experiments.uploads import uploaded_lines
 from experiments.variants import add_variant, change_variant, find_variant
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     HEADER,
-    str,
+    {"type": "string", "pattern": KEY_PATTERN},
     OpenApiParameter.HEADER,
     description="The same key and body answer the first answer again, for 24 h.",
 )
@@ -52,7 +54,7 @@ _action = extend_schema(
 )
 
 
-def _with_variants() -> QuerySet[Experiment]:
+def with_variants() -> QuerySet[Experiment]:
     return Experiment.objects.prefetch_related(Prefetch("variants", queryset=Variant.objects.order_by("id")))
 
 
@@ -70,7 +72,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     required_scopes: ClassVar[dict[str, str]] = {"DELETE": "admin"}
 
     def get_queryset(self) -> QuerySet[Experiment]:
-        found = _with_variants()
+        found = with_variants()
         return found if "archived" in self.request.query_params else found.filter(archived_at=None)
 
     @extend_schema(
@@ -130,23 +132,6 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         """Go on after a pause."""
         return self._move(reference, Status.ACTIVE, from_status=Status.PAUSED)
 
-    @extend_schema(
-        request=serializers.CompleteSerializer,
-        responses={200: serializers.ExperimentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
-    )
-    @action(detail=True, methods=["post"])
-    def complete(self, request: Request, reference: str) -> Response:
-        """End the experiment: the winner, else the control, gets all traffic."""
-        body = serializers.CompleteSerializer(data=request.data or {})
-        body.is_valid(raise_exception=True)
-        experiment = find_experiment(reference)
-        winner_id = _variant_id(experiment, body.validated_data["winner"])
-        change_status(
-            experiment_id=experiment.pk, to=Status.COMPLETED, now=timezone.now(), winner_id=winner_id
-        )
-        return self._answer(experiment.pk)
-
     @_action
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, reference: str) -> Response:
@@ -183,7 +168,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     def _answer(
         self, reference: int | str, code: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
     ) -> Response:
-        experiment = find_experiment(reference, _with_variants())
+        experiment = find_experiment(reference, with_variants())
         return Response(serializers.ExperimentSerializer(experiment).data, code, headers=headers)
 
 
@@ -198,15 +183,6 @@ def _creation(values: dict[str, Any]) -> dict[str, Any]:
         )
     control = variants[marked[0]]["name"] if marked else None
     return {**values, "variants": [variant["name"] for variant in variants], "control": control}
-
-
-def _variant_id(experiment: Experiment, name: str | None) -> int | None:
-    if name is None:
-        return None
-    found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
-    if found is None:
-        raise InvalidError([Issue("winner", "unknown_variant", "must be one of the experiment's variants")])
-    return found.pk
 
 
 @extend_schema(tags=["variants"])

@@ -6,6 +6,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from experiments.fields import (
+    BoundedListField,
     CountField,
     DayField,
     ExperimentReferenceField,
@@ -13,7 +14,7 @@ from experiments.fields import (
     StrictSerializer,
     TextField,
 )
-from experiments.models import DailyMetric, Experiment
+from experiments.models import MAX_VARIANTS, DailyMetric, Experiment
 
 
 class CreateExperimentSerializer(StrictSerializer):
@@ -33,7 +34,7 @@ class EventsSerializer(StrictSerializer):
 
     experiment_id = ExperimentReferenceField()
     date = DayField()
-    variants = VariantEventSerializer(many=True, allow_empty=False)
+    variants = BoundedListField(child=VariantEventSerializer(), max_length=MAX_VARIANTS)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and "variants" not in data and "variant_name" in data:

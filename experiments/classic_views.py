@@ -15,13 +15,15 @@ from rest_framework.views import APIView
 
 from experiments import classic_serializers as serializers
 from experiments.counts import DailyCounts
-from experiments.csv_import import ImportReport, import_csv, template, uploaded_lines
+from experiments.csv_import import ImportReport, import_csv
+from experiments.csv_rows import template
 from experiments.event_parsing import quick_day
 from experiments.exceptions import InvalidError, InvalidRowsError, Issue
 from experiments.ingestion import record_events
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
+from experiments.uploads import uploaded_lines
 
 _REPORTED_ERRORS = 10
 

@@ -11,13 +11,15 @@ from typing import Any
 from experiments.api_serializers import MAX_BATCH_ROWS, EventBatchSerializer
 from experiments.counts import DailyCounts
 from experiments.ingestion import Mode
-from experiments.models import HIGHEST_COUNT, NAME_LENGTH
+from experiments.models import HIGHEST_COUNT
+from experiments.names import is_name
 
 ReferencedCounts = tuple[str, DailyCounts]
 
 _REQUIRED = frozenset({"variant_name", "impressions", "clicks"})
 _OPTIONAL = frozenset({"conversions"})
 _PLACE = frozenset({"experiment_id", "date"})
+_KEY = re.compile(r"[a-z0-9_-]+")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -80,12 +82,7 @@ def _quick_counts(
         return None
     name, conversions = item["variant_name"], item.get("conversions", 0)
     impressions, clicks = item["impressions"], item["clicks"]
-    if (
-        type(name) is not str
-        or not 0 < len(name) <= NAME_LENGTH
-        or not name.isprintable()
-        or name != name.strip()
-    ):
+    if type(name) is not str or name != name.strip() or not is_name(name):
         return None
     for value in (impressions, clicks, conversions):
         if type(value) is not int or not 0 <= value <= HIGHEST_COUNT:
@@ -94,10 +91,10 @@ def _quick_counts(
 
 
 def _quick_reference(value: Any) -> str | None:
-    """An id, or a key: printable and not empty."""
-    if type(value) is int:
+    """An id, or a key; the serializer judges everything unusual."""
+    if type(value) is int and value > 0:
         return str(value)
-    return value if type(value) is str and value.isprintable() and value else None
+    return value if type(value) is str and _KEY.fullmatch(value) else None
 
 
 def _quick_date(value: Any) -> dt.date | None:

@@ -9,8 +9,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
-from experiments.models import HIGHEST_COUNT, NAME_LENGTH
+from experiments.models import HIGHEST_COUNT
+from experiments.names import NAME_LENGTH, NAME_PATTERN, is_name
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -34,6 +36,22 @@ class StrictSerializer(serializers.Serializer[Any]):
         allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
         problem = ErrorDetail(f"Unknown field; the fields are {allowed}.", code="unknown_field")
         return {str(key)[:100]: [problem] for key in data if key not in self.fields}
+
+
+class BoundedListField(serializers.ListField):
+    """A list whose length is checked before any of its items: a long list costs nothing to refuse."""
+
+    def __init__(self, *, min_length: int = 1, **kwargs: Any) -> None:
+        super().__init__(min_length=min_length, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        longest = self.max_length or 0
+        if isinstance(data, list) and len(data) > longest:
+            raise serializers.ValidationError(
+                f"At most {longest:,} items are taken, not {len(data):,}.", "max_length"
+            )
+        items: list[Any] = super().to_internal_value(data)
+        return items
 
 
 @extend_schema_field({"type": "integer", "minimum": 0, "maximum": HIGHEST_COUNT})
@@ -78,35 +96,41 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "string", "maxLength": NAME_LENGTH, "pattern": NAME_PATTERN})
 class NameField(TextField):
-    """A person's name for something: trimmed and printable."""
+    """A person's name for something; spaces around it are taken off."""
 
     default_error_messages = {  # noqa: RUF012 (DRF's way)
-        "unprintable": "Must hold printable characters only.",
+        "unprintable": f"Must be 1 to {NAME_LENGTH} characters, one of them visible and none a control character.",
     }
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"max_length": NAME_LENGTH, **kwargs})
-
     def to_internal_value(self, data: Any) -> str:
-        value = super().to_internal_value(data)
-        if not value.isprintable():
+        if isinstance(data, str) and not is_name(data):
             self.fail("unprintable")
-        return value
+        return super().to_internal_value(data)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Blank text is refused with the field's own words, not CharField's."""
+        return super(serializers.CharField, self).run_validation(data)
 
 
-@extend_schema_field({"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]})
+REFERENCE_PATTERN = r"^[A-Za-z0-9_-]+$"
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": REFERENCE_PATTERN}]}
+)
 class ExperimentReferenceField(serializers.Field[str, Any, str, Any]):
     """An experiment's id, or its key."""
 
     default_error_messages = {"invalid": "Must be an experiment's id or key."}  # noqa: RUF012 (DRF's way)
 
     def to_internal_value(self, data: Any) -> str:
+        usable = isinstance(data, int | str) and not isinstance(data, bool)
         if (
-            isinstance(data, bool)
-            or not isinstance(data, int | str)
-            or not str(data).isprintable()
-            or data == ""
+            not usable
+            or not re.fullmatch(REFERENCE_PATTERN.strip("^$"), str(data))
+            or (isinstance(data, int) and data < 1)
         ):
             self.fail("invalid")
         return str(data)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from experiments.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
-_KEY_LENGTH = 255
+KEY_PATTERN = r"^[!-~]{1,255}$"
 _KEPT_HEADERS = ("Location",)
 
 
@@ -69,9 +70,8 @@ class IdempotentWrites(APIView):
 
     def _claim(self, request: Request) -> tuple[str, str, str]:
         key = request.headers[HEADER]
-        if not 0 < len(key) <= _KEY_LENGTH or not key.isprintable():
-            message = f"must be 1 to {_KEY_LENGTH} printable characters"
-            raise InvalidError([Issue(HEADER, "invalid", message)])
+        if not re.match(KEY_PATTERN, key):
+            raise InvalidError([Issue(HEADER, "invalid", "must be 1 to 255 visible ASCII characters")])
         if not self._is_free:
             raise IdempotencyKeyInUseError("The first request with this Idempotency-Key is still running.")
         principal, digest = _principal(request), _digest(request)

@@ -18,11 +18,11 @@ from experiments.algorithm_settings import (
     setting_problems,
 )
 from experiments.exceptions import InvalidError, Issue
+from experiments.names import NAME_LENGTH
 
 # The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
 HIGHEST_COUNT = 10**12
 MAX_VARIANTS = 100
-NAME_LENGTH = 200
 
 
 class Status(models.TextChoices):
@@ -144,10 +144,14 @@ class Experiment(models.Model):
         """What the experiment sets itself; None follows the installation."""
         return {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
 
-    def settings_in_force(self) -> dict[str, SettingValue]:
-        """Its own settings over the installation's defaults; raises InvalidError where they clash."""
+    def merged_settings(self) -> dict[str, SettingValue]:
+        """Its own settings over the installation's defaults."""
         defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
-        values = defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+        return defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+
+    def settings_in_force(self) -> dict[str, SettingValue]:
+        """The merged settings; raises InvalidError where they clash, as they do once a default has changed."""
+        values = self.merged_settings()
         if problems := setting_problems(values):
             raise InvalidError(
                 [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
@@ -156,8 +160,7 @@ class Experiment(models.Model):
 
     def clean(self) -> None:
         """Ranges and steps of the settings, with the table's own words."""
-        given = {name: value for name, value in self.own_settings().items() if value is not None}
-        if problems := setting_problems(given):
+        if problems := setting_problems(self.merged_settings()):
             raise ValidationError({name: f"{name} {problem}" for name, problem in problems.items()})
 
 

@@ -1,8 +1,8 @@
 """What can be done to experiments and their data. Views, commands and the admin call these and nothing else."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping, Sequence
-from itertools import count
 
 from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
@@ -11,7 +11,8 @@ from django.utils.text import slugify
 
 from experiments.algorithm_settings import SettingValue
 from experiments.exceptions import InvalidError, Issue, ResetForbiddenError, StatusConflictError
-from experiments.models import MAX_VARIANTS, NAME_LENGTH, Experiment, Reward, Status, Variant
+from experiments.models import MAX_VARIANTS, Experiment, Reward, Status, Variant
+from experiments.names import NAME_LENGTH
 from experiments.selectors import find_experiment
 from experiments.variants import new_variants
 
@@ -61,10 +62,8 @@ def create_experiment(
 
 def _insert_under_free_key(experiment: Experiment) -> Experiment:
     stem = key_from_name(experiment.name)
-    for attempt in count(1):
-        experiment.key = stem if attempt == 1 else f"{stem}-{attempt}"
-        if Experiment.objects.filter(key=experiment.key).exists():
-            continue
+    while True:
+        experiment.key = _free_key(stem)
         try:
             with transaction.atomic():
                 experiment.save(force_insert=True)
@@ -72,8 +71,18 @@ def _insert_under_free_key(experiment: Experiment) -> Experiment:
             if not Experiment.objects.filter(key=experiment.key).exists():
                 raise
             continue  # another request took the key since we looked
-        break
-    return experiment
+        return experiment
+
+
+def _free_key(stem: str) -> str:
+    """The stem, or the stem with the number after the largest in use."""
+    taken = set(Experiment.objects.filter(key__startswith=stem).values_list("key", flat=True))
+    if stem not in taken:
+        return stem
+    numbers = [
+        int(key[len(stem) + 1 :]) for key in taken if re.fullmatch(re.escape(stem) + r"-[0-9]{1,9}", key)
+    ]
+    return f"{stem}-{max(numbers, default=1) + 1}"
 
 
 def update_experiment(
@@ -139,6 +148,13 @@ def delete_experiment(*, experiment_id: int) -> None:
         _locked(experiment_id).delete()
 
 
+def lock_experiments(ids: Sequence[int] | None = None) -> None:
+    """Locks these experiments (or all) until the transaction ends, always in the order of their ids: two that
+    want the same ones wait for each other and never deadlock."""
+    chosen = Experiment.objects.all() if ids is None else Experiment.objects.filter(pk__in=ids)
+    list(chosen.select_for_update().order_by("pk").values_list("pk"))
+
+
 def _locked(experiment_id: int) -> Experiment:
     return find_experiment(experiment_id, Experiment.objects.select_for_update())
 
@@ -155,10 +171,10 @@ def _refuse_repeated(names: Sequence[str]) -> None:
 
 def key_from_name(name: str) -> str:
     """A slug that is never a number alone: where an id stands, a key may stand too."""
-    slug = slugify(name)[:_KEY_LENGTH].strip("-_")
-    if not slug:
-        return "experiment"
-    return f"experiment-{slug}" if slug.isdigit() else slug
+    slug = slugify(name).strip("-_")
+    if slug.isdigit():
+        slug = f"experiment-{slug}"
+    return slug[:_KEY_LENGTH].rstrip("-_") or "experiment"
 
 
 def reset_data(*, allowed: bool) -> dict[str, int]:
@@ -166,6 +182,8 @@ def reset_data(*, allowed: bool) -> dict[str, int]:
     if not allowed:
         raise ResetForbiddenError("Resetting is off here. Set ALLOW_RESET=true to allow it.")
     with transaction.atomic():
+        # Whoever is writing finishes first; whoever comes later finds nothing.
+        lock_experiments()
         _, deleted = Experiment.objects.all().delete()
     return deleted
 

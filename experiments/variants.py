@@ -88,6 +88,14 @@ def find_variant(experiment: Experiment, variant_id: int) -> Variant:
     return found
 
 
+def find_winner(experiment: Experiment, name: str) -> Variant:
+    """One of the experiment's variants, by name or key; raises InvalidError."""
+    found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
+    if found is None:
+        raise InvalidError([Issue("winner", "unknown_variant", "must be one of the experiment's variants")])
+    return found
+
+
 def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
     """Takes the experiment's lock and counts the change; refuses completed and archived ones."""
     changeable = Experiment.objects.filter(pk=experiment_id, archived_at=None).exclude(

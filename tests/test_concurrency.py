@@ -1,8 +1,10 @@
 """Many clients at once, over real connections: on SQLite a file, on PostgreSQL a server."""
 
 import datetime as dt
+import io
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,8 +13,11 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
+from allocation.services import compute_all
+from experiments.csv_import import import_csv
 from experiments.models import DailyMetric, Experiment, Variant
-from tests.factory import TODAY, allocate, make_experiment, make_running
+from experiments.services import reset_data
+from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
@@ -89,3 +94,63 @@ def test_events_and_allocations__at_once__every_revision_has_its_own_inputs() ->
         assert list(revisions.values_list("revision", flat=True)) == list(range(1, revisions.count() + 1))
         digests = list(revisions.values_list("inputs_digest", flat=True))
         assert all(a != b for a, b in itertools.pairwise(digests))
+
+
+def _csv(experiments: Sequence[Experiment], rows: int) -> str:
+    lines = ["experiment_id,date,variant_name,impressions,clicks"]
+    for experiment in experiments:
+        days = (TODAY - dt.timedelta(days=n) for n in range(rows))
+        lines += [f"{experiment.pk},{day.isoformat()},control,10,1" for day in days]
+    return "\n".join(lines)
+
+
+def test_imports__opposite_orders_beside_allocations__wait_for_each_other_and_never_deadlock() -> None:
+    experiments = [make_running(f"E{n}") for n in range(3)]
+
+    def import_or_allocate(client: int) -> int:
+        if client % 4 == 0:
+            return sum(outcome.error is not None for outcome in compute_all(target_date=TODAY, now=NOW))
+        ordered = experiments if client % 2 else experiments[::-1]
+        text = _csv(ordered, 200)
+        return import_csv(lambda: io.StringIO(text), today=TODAY, now=NOW).total_issues
+
+    assert _at_once(import_or_allocate) == [0] * CLIENTS
+    assert DailyMetric.objects.filter(impressions=10).count() == 600
+
+
+def test_reset__beside_posts__neither_fails() -> None:
+    experiments = [make_running(f"E{n}") for n in range(4)]
+
+    def post_or_reset(client: int) -> int:
+        if client == 7:
+            reset_data(allowed=True)
+            return 200
+        return _post(experiments[client % 4], client)
+
+    assert set(_at_once(post_or_reset)) <= {200, 404}
+    assert not Experiment.objects.filter(pk__in=[e.pk for e in experiments]).exists()
+
+
+def test_idempotency_key__sixteen_at_once__the_write_happens_once() -> None:
+    experiment = make_running()
+    rows = [
+        {
+            "experiment_id": experiment.pk,
+            "date": TODAY.isoformat(),
+            "variant_name": "c",
+            "impressions": 5,
+            "clicks": 1,
+        }
+    ]
+
+    def add(client: int) -> int:
+        headers = {"Idempotency-Key": "the-same"}
+        for _ in range(100):
+            response = APIClient().post("/api/v1/events/", {"mode": "add", "rows": rows}, headers=headers)
+            if response.status_code != 409:
+                return response.status_code
+            time.sleep(0.02)
+        return response.status_code
+
+    assert _at_once(add) == [200] * CLIENTS
+    assert DailyMetric.objects.get(variant__name="c").impressions == 5

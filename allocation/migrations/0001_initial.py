@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("reason", models.CharField(max_length=300)),
+                ("reason", models.CharField(max_length=1000)),
                 (
                     "state",
                     models.CharField(

@@ -11,9 +11,9 @@ from pytest_django import Settings
 from allocation.engine import allocate_many
 from allocation.exceptions import NoActiveVariantError, NoAllocationError
 from allocation.models import Allocation, AllocationShare, Kind
-from allocation.questions import digest, request_from_inputs
+from allocation.questions import digest, load_questions, request_from_inputs
 from allocation.selectors import allocation_history, allocation_in_force, current_allocations
-from allocation.services import compute_all, compute_allocations, preview_allocation
+from allocation.services import complete_experiment, compute_all, compute_allocations, preview_allocation
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.models import Reward, Status, Variant
 from experiments.services import change_status
@@ -322,3 +322,34 @@ def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_can
 
     assert allocation.reason.startswith("newcomer has too little data to be judged")
     assert shares_of(allocation)["newcomer"] <= 0.3334
+
+
+def test_complete_experiment__computed_already_today__the_winner_has_all_traffic_at_once() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    control = experiment.variants.get(name="control")
+
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=control.pk)
+
+    in_force = allocation_in_force(experiment, TODAY)
+    assert (in_force.revision, shares_of(in_force)) == (2, {"control": 1.0, "variant_b": 0.0})
+    assert in_force.window_impressions == 20000
+
+
+def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good, bad, other = make_running("A"), make_running("B"), make_running("C")
+
+    def fail_for_bad(experiments: Any, *args: Any) -> Any:
+        if bad.pk in {experiment.pk for experiment in experiments}:
+            raise ZeroDivisionError("a fault")
+        return load_questions(experiments, *args)
+
+    monkeypatch.setattr("allocation.services.load_questions", fail_for_bad)
+
+    outcomes = {outcome.experiment_id: outcome.error for outcome in compute_all(target_date=TODAY, now=NOW)}
+
+    assert "a fault" in str(outcomes[bad.pk])
+    assert outcomes[good.pk] is outcomes[other.pk] is None
+    assert Allocation.objects.count() == 2

@@ -93,6 +93,7 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
         ("ALLOW_RESET", "perhaps", "true or false"),
         ("MAX_BODY_BYTES", "lots", "a whole number"),
         ("DATABASE_URL", "mysql://x", "postgresql://user"),
+        ("DATABASE_URL", "postgresql://localhost:port/x", "postgresql://user"),
         ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
@@ -120,7 +121,15 @@ def test_start__no_secret_key_outside_debug__says_what_to_set() -> None:
     assert "SECRET_KEY is not set" in result.stderr
 
 
-def test_start__secret_key_outside_debug__is_enough() -> None:
-    result = _start(CHECK + "; from django.conf import settings; print(settings.DEBUG)", SECRET_KEY="x" * 60)
+def test_start__secret_key_and_hosts_outside_debug__are_enough() -> None:
+    result = _start(
+        CHECK + "; from django.conf import settings; print(settings.DEBUG)",
+        SECRET_KEY="x" * 60,
+        ALLOWED_HOSTS="example.com",
+    )
 
     assert result.stdout.strip().endswith("False")
+
+
+def test_start__no_hosts_outside_debug__says_what_to_set() -> None:
+    assert "ALLOWED_HOSTS must name the hosts" in _start(CHECK, SECRET_KEY="x" * 60).stderr

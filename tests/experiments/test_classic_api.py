@@ -387,3 +387,50 @@ def test_sample_data__is_the_format_of_the_template(api: APIClient) -> None:
     sample = (ROOT / "benchmarks/data/sample_daily_metrics.csv").read_text().splitlines()
 
     assert sample[0] == api.get("/download-template").content.decode().splitlines()[0]
+
+
+def test_post_events__a_hundred_thousand_variants__are_refused_without_looking_at_each(
+    api: APIClient,
+) -> None:
+    body = {**_event(make_experiment()), "variants": [{}] * 100_000}
+
+    response = api.post("/events", body)
+
+    assert _fields(response) == ["variants"]
+    assert "100,000" in response.json()["detail"]
+
+
+def test_post_events__every_field_wrong__names_all_of_them_at_once(api: APIClient) -> None:
+    body = {"experiment_id": True, "date": "x", "variants": [{"variant_name": "", "views": 1}], "note": 1}
+
+    fields = set(_fields(api.post("/events", body)))
+
+    assert fields == {
+        "experiment_id",
+        "date",
+        "note",
+        "variants[0].variant_name",
+        "variants[0].impressions",
+        "variants[0].clicks",
+        "variants[0].views",
+    }
+
+
+@pytest.mark.parametrize("path", ["/events", "/experiments", "/api/v1/events/", "/api/v1/experiments/"])
+def test_writes__half_a_surrogate_pair_as_a_field__is_refused_and_spelt_out(
+    api: APIClient, path: str
+) -> None:
+    response = api.generic("POST", path, '{"\\ud800": 1}', content_type="application/json")
+
+    assert "\\ud800" in _fields(response)
+
+
+@pytest.mark.parametrize("length", ["²", "-5", "ten", "99999999999999999999"])
+def test_content_length__nonsense__is_no_server_error(api: APIClient, length: str) -> None:
+    response = api.generic("POST", "/events", "{}", content_type="application/json", CONTENT_LENGTH=length)
+
+    assert 400 <= response.status_code < 500
+
+
+def test_unknown_path__post__is_404_as_json(api: APIClient) -> None:
+    assert _problem(APIClient(enforce_csrf_checks=True).post("/event", {}), 404)["code"] == "not_found"

@@ -14,8 +14,10 @@ HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
 
 
 def _import(text: str, *, create: bool = False, on_error: OnError = "reject") -> ImportReport:
-    lines = io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8-sig", newline="")
-    return import_csv(lines, today=TODAY, now=NOW, create=create, on_error=on_error)
+    def open_lines() -> io.TextIOWrapper:
+        return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8-sig", newline="")
+
+    return import_csv(open_lines, today=TODAY, now=NOW, create=create, on_error=on_error)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +172,40 @@ def test_import_csv__unreadable_file__is_refused_whole(text: str) -> None:
         _import(text)
 
     assert caught.value.issues[0].field == "file"
+
+
+def test_import_csv__bad_row_and_its_correction__the_correction_is_loaded() -> None:
+    experiment = make_experiment()
+    text = HEADER + f"{experiment.pk},2025-08-14,a,5,6,0\n{experiment.pk},2025-08-14,a,6,5,0\n"
+
+    report = _import(text, on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (1, 1)
+    assert DailyMetric.objects.get().impressions == 6
+
+
+def test_import_csv__several_problems__are_all_reported_at_once() -> None:
+    experiment = make_experiment()
+    text = HEADER + f"{experiment.pk},2025-08-14,a,5,6,0\n99,2025-08-14,a,6,5,0\n"
+
+    assert [(issue.line, issue.column) for issue in _import(text).issues] == [
+        (2, "clicks"),
+        (3, "experiment_id"),
+    ]
+
+
+@pytest.mark.parametrize("reference", ["9223372036854775807", "99999999999999999999", "0"])
+def test_import_csv__create_with_an_impossible_id__is_refused_and_numbering_goes_on(reference: str) -> None:
+    report = _import(HEADER + f"{reference},2025-08-14,a,5,1,0\n", create=True)
+
+    assert report.issues[0].column == "experiment_id"
+    assert make_experiment("After").pk < 10**9
+
+
+def test_import_csv__binary_after_a_long_header__is_refused_whole() -> None:
+    def open_lines() -> io.TextIOWrapper:
+        raw = b'"' + b"x" * 9000 + b"\xff" + b'"\n'
+        return io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
+
+    with pytest.raises(InvalidError):
+        import_csv(open_lines, today=TODAY, now=NOW)

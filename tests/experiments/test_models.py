@@ -94,6 +94,7 @@ def test_experiment__shift_between_two_steps__is_refused_by_name() -> None:
         ("2024", "experiment-2024"),
         ("按钮", "experiment"),
         ("A" * 200, "a" * 70),
+        ("1" * 200, "experiment-" + "1" * 59),
     ],
 )
 def test_create_experiment__key__is_made_from_the_name_and_never_a_number(name: str, key: str) -> None:

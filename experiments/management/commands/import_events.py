@@ -2,7 +2,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -26,14 +26,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with options["file"].open(encoding="utf-8-sig", newline="") as lines:
-                report = import_csv(
-                    _with_progress(lines, options["file"].stat().st_size),
-                    today=today(),
-                    now=timezone.now(),
-                    create=options["create"],
-                    on_error="skip" if options["skip_bad_rows"] else "reject",
-                )
+            report = import_csv(
+                lambda: _lines_with_progress(options["file"]),
+                today=today(),
+                now=timezone.now(),
+                create=options["create"],
+                on_error="skip" if options["skip_bad_rows"] else "reject",
+            )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         except InvalidError as error:
@@ -50,9 +49,14 @@ class Command(BaseCommand):
             self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
 
 
-def _with_progress(lines: IO[str], size: int) -> Iterator[str]:
-    """Counts characters, which is near enough to bytes for a bar."""
-    with tqdm(total=size, unit="B", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar:
+def _lines_with_progress(path: Path) -> Iterator[str]:
+    """A bar for each of the two readings; it counts characters, which is near enough to bytes."""
+    with (
+        path.open(encoding="utf-8-sig", newline="") as lines,
+        tqdm(
+            total=path.stat().st_size, unit="B", unit_scale=True, file=sys.stderr, disable=None, leave=False
+        ) as bar,
+    ):
         for line in lines:
             bar.update(len(line))
             yield line
