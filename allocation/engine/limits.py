@@ -74,27 +74,32 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     return np.clip(k * target, low, high)
 
 
-def round_shares(shares: Floats, high: Floats) -> Floats:
-    """Whole ticks by largest remainder, ties by position, none above ``high``; rows sum to TICKS."""
+def round_shares(shares: Floats, high: Floats, preference: Floats | None = None) -> Floats:
+    """Whole ticks by largest remainder, none above ``high``; rows sum to TICKS.
+
+    Ties go to the larger ``preference``, then to the earlier position.
+    """
     near = np.round(shares)
     snapped = np.where(np.abs(shares - near) < _SNAP, near, shares)
     whole = np.floor(snapped)
     remainder = np.where(whole < high, np.round(snapped - whole, 6), -1.0)
     missing = TICKS - whole.sum(axis=-1, keepdims=True)
-    rank = np.argsort(np.argsort(-remainder, axis=-1, kind="stable"), axis=-1, kind="stable")
+    ties = np.zeros_like(remainder) if preference is None else -preference
+    rank = np.argsort(np.lexsort((ties, -remainder), axis=-1), axis=-1)
     return np.asarray(whole + (rank < missing))
 
 
-def previous_ticks(previous: Floats, active: Bools) -> Floats:
+def previous_ticks(previous: Floats, active: Bools, preference: Floats) -> Floats:
     """Yesterday's shares as ticks among today's variants: NaN rows (none) and rows of 0 become uniform.
 
-    A retired variant leaves at once, and the others' shares are divided by their sum; a new one has 0.
+    A retired variant leaves at once, and the others' shares are divided by their sum; a new one has 0. Ticks to
+    spare go by ``preference``: by position they could move a cap that has to give way, and with it every share.
     """
     kept = np.where(active, np.nan_to_num(previous), 0)
     total = kept.sum(axis=-1, keepdims=True)
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
     shares = np.where(total > 0, kept / np.where(total > 0, total, 1.0), active / count)
-    return round_shares(shares * TICKS, np.where(active, float(TICKS), 0))
+    return round_shares(shares * TICKS, np.where(active, float(TICKS), 0), preference)
 
 
 def _around(

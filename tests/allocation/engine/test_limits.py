@@ -71,7 +71,17 @@ def test_round_shares__variant_at_its_bound__gets_no_spare_tick() -> None:
 def test_previous_ticks__variants_come_and_go__divide_what_is_left(
     previous: list[float], active: list[bool], expected: list[int]
 ) -> None:
-    assert previous_ticks(np.array([previous]), np.array([active])).tolist() == [expected]
+    found = previous_ticks(np.array([previous]), np.array([active]), np.zeros((1, len(active))))
+
+    assert found.tolist() == [expected]
+
+
+def test_previous_ticks__tick_to_spare__goes_to_the_preferred() -> None:
+    preference = np.array([[0.2, 0.3, 0.5]])
+
+    found = previous_ticks(np.full((1, 3), np.nan), np.ones((1, 3), dtype=bool), preference)
+
+    assert found.tolist() == [[3333, 3333, 3334]]
 
 
 def bounds_of(previous: list[int], floor: list[int], cap: int, low: bool = False) -> list[Floats]:
