@@ -9,7 +9,15 @@ from allocation.engine.policies import POLICIES
 from allocation.engine.simulation import SCENARIOS
 from allocation.models import Allocation, AllocationShare, State
 from experiments.api_serializers import SettingsSerializer
-from experiments.fields import BoundedListField, CountField, NameField, StrictSerializer, TextField
+from experiments.fields import (
+    BoundedListField,
+    CountField,
+    NameField,
+    NumberField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
 from experiments.models import MAX_VARIANTS
 
 MAX_UNITS = 1000
@@ -184,7 +192,7 @@ class _RunSerializer(StrictSerializer):
         max_length=len(POLICIES),
     )
     settings = SettingsSerializer(required=False, default=dict)
-    seed = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, default=1)
+    seed = WholeNumberField(min_value=0, max_value=2**63 - 1, required=False, default=1)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {**attrs, "policies": list(dict.fromkeys(attrs.get("policies", ["thompson", "even"])))}
@@ -192,11 +200,11 @@ class _RunSerializer(StrictSerializer):
 
 class SimulationSerializer(_RunSerializer):
     rates = BoundedListField(
-        child=serializers.FloatField(min_value=0, max_value=1), min_length=2, max_length=MAX_VARIANTS
+        child=NumberField(min_value=0, max_value=1), min_length=2, max_length=MAX_VARIANTS
     )
-    daily_traffic = serializers.IntegerField(min_value=1, max_value=10**9, required=False, default=1000)
-    days = serializers.IntegerField(min_value=1, max_value=3650, required=False, default=60)
-    runs = serializers.IntegerField(min_value=1, max_value=100_000, required=False, default=100)
+    daily_traffic = WholeNumberField(min_value=1, max_value=10**9, required=False, default=1000)
+    days = WholeNumberField(min_value=1, max_value=3650, required=False, default=60)
+    runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
     scenario = serializers.ChoiceField(list(SCENARIOS), required=False, default="constant")
     stop = serializers.ChoiceField(["value-remaining"], required=False, allow_null=True, default=None)
 
@@ -221,8 +229,8 @@ class PastTestSerializer(StrictSerializer):
 
 class BacktestSerializer(_RunSerializer):
     tests = BoundedListField(child=PastTestSerializer(), max_length=10_000)
-    days = serializers.IntegerField(min_value=1, max_value=365, required=False, default=14)
-    runs = serializers.IntegerField(min_value=1, max_value=1000, required=False, default=1)
+    days = WholeNumberField(min_value=1, max_value=365, required=False, default=14)
+    runs = WholeNumberField(min_value=1, max_value=1000, required=False, default=1)
 
 
 class SimulatedPolicySerializer(serializers.Serializer[Any]):

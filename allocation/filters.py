@@ -6,9 +6,10 @@ import django_filters as filters
 from django.db.models import QuerySet
 
 from allocation.models import Allocation
+from experiments.filters import StrictFilterSet
 
 
-class AllocationFilter(filters.FilterSet):
+class AllocationFilter(StrictFilterSet):
     start_date = filters.DateFilter(field_name="target_date", lookup_expr="gte")
     end_date = filters.DateFilter(field_name="target_date", lookup_expr="lte", help_text="This day included.")
     latest = filters.BooleanFilter(method="by_latest", help_text="true: only the last revision of each date.")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # Tests run on a file, as installations do: an in-memory database knows no second connection.
-    DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "test.sqlite3")}
+    # Tests run on a file, as installations do: an in-memory database knows no second connection. One for each
+    # process, so that two runs at once do not meet.
+    test_file = Path(tempfile.gettempdir(), f"bandit-test-{os.getpid()}.sqlite3")
+    DATABASES["default"]["TEST"] = {"NAME": str(test_file)}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -14,6 +14,7 @@ from experiments.fields import (
     NameField,
     StrictSerializer,
     TextField,
+    TrueOrFalseField,
 )
 from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
 
@@ -71,17 +72,13 @@ SettingsInForceSerializer = type(
 
 class NewVariantSerializer(StrictSerializer):
     name = NameField()
-    is_control = serializers.BooleanField(required=False, default=False)
+    is_control = TrueOrFalseField(required=False, default=False)
 
 
 class VariantChangeSerializer(StrictSerializer):
     name = NameField(required=False)
-    is_active = serializers.BooleanField(
-        required=False, help_text="false retires the variant; its data stays."
-    )
-    is_control = serializers.BooleanField(
-        required=False, help_text="true moves the control here, in a draft."
-    )
+    is_active = TrueOrFalseField(required=False, help_text="false retires the variant; its data stays.")
+    is_control = TrueOrFalseField(required=False, help_text="true moves the control here, in a draft.")
 
 
 class VariantSerializer(serializers.ModelSerializer[Variant]):

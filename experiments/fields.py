@@ -54,25 +54,45 @@ class BoundedListField(serializers.ListField):
         return items
 
 
-@extend_schema_field({"type": "integer", "minimum": 0, "maximum": HIGHEST_COUNT})
-class CountField(serializers.Field[int, Any, int, Any]):
+class WholeNumberField(serializers.IntegerField):
     """A whole JSON number (10 or 10.0), never text, true or NaN."""
 
-    default_error_messages = {  # noqa: RUF012 (DRF's way)
-        "invalid": "Must be a whole number.",
-        "out_of_range": f"Must be from 0 to {HIGHEST_COUNT}.",
-    }
+    default_error_messages = {"invalid": "Must be a whole number."}  # noqa: RUF012 (DRF's way)
 
     def to_internal_value(self, data: Any) -> int:
         whole = isinstance(data, int) or (isinstance(data, float) and data.is_integer())
         if isinstance(data, bool) or not whole:
             self.fail("invalid")
-        if not 0 <= data <= HIGHEST_COUNT:
-            self.fail("out_of_range")
         return int(data)
 
-    def to_representation(self, value: int) -> int:
-        return value
+
+class CountField(WholeNumberField):
+    """Impressions, clicks or conversions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=HIGHEST_COUNT, **kwargs)
+
+
+class NumberField(serializers.FloatField):
+    """A JSON number, never text, true or NaN."""
+
+    default_error_messages = {"invalid": "Must be a number."}  # noqa: RUF012 (DRF's way)
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float) or not -1e300 < data < 1e300:
+            self.fail("invalid")
+        return float(data)
+
+
+class TrueOrFalseField(serializers.BooleanField):
+    """A JSON boolean, and no text or number in its place."""
+
+    default_error_messages = {"invalid": "Must be true or false."}  # noqa: RUF012 (DRF's way)
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid")
+        return data
 
 
 @extend_schema_field(OpenApiTypes.DATE)

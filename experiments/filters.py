@@ -8,7 +8,24 @@ from django.db.models import QuerySet
 from experiments.models import DailyMetric, Experiment
 
 
-class ExperimentFilter(filters.FilterSet):
+class StrictFilterSet(filters.FilterSet):
+    """Refuses a blank value and a boolean that is none, which the library takes for no filter at all."""
+
+    def is_valid(self) -> bool:
+        valid: bool = super().is_valid()
+        for name, wanted in self.filters.items():
+            given = (self.data or {}).get(name)
+            if given == "":
+                self.form.add_error(name, "May not be blank.")
+            elif given is not None and isinstance(wanted, filters.BooleanFilter) and given not in _BOOLEANS:
+                self.form.add_error(name, "Must be true or false.")
+        return valid and not self.form.errors
+
+
+_BOOLEANS = {"true", "false"}
+
+
+class ExperimentFilter(StrictFilterSet):
     archived = filters.BooleanFilter(
         method="by_archived", help_text="true: the archived ones; else the others."
     )
@@ -23,7 +40,7 @@ class ExperimentFilter(filters.FilterSet):
         return queryset.filter(archived_at__isnull=not value)
 
 
-class MetricFilter(filters.FilterSet):
+class MetricFilter(StrictFilterSet):
     start_date = filters.DateFilter(field_name="date", lookup_expr="gte")
     end_date = filters.DateFilter(field_name="date", lookup_expr="lte", help_text="This day included.")
     variant = filters.CharFilter(method="by_variant", help_text="A variant's name or key.")

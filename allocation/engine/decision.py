@@ -27,6 +27,8 @@ ENGINE_VERSION = "1"
 # memory.
 _BATCH = 512
 _BATCH_COUNTS = 1 << 19
+# A prior of less says the same, that the rate is 0 or 1, and its reciprocal leaves the range of floats.
+SMALLEST_PARAMETER = 1e-9
 _INTERVAL = (0.025, 0.975)
 
 
@@ -210,6 +212,7 @@ def posterior_of(counts: Counts) -> Posterior:
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     alpha = counts.settings.alpha_prior + evidence.kept * successes
     beta = counts.settings.beta_prior + evidence.kept * (evidence.effective_trials - successes)
+    alpha, beta = np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
     return Posterior(trials, successes, evidence.effective_trials, evidence.kept, alpha, beta)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Allocation, Request, Settings, allocate_many, decision
+from allocation.engine import Allocation, History, Request, Settings, allocate, allocate_many, decision
 from tests.allocation.engine.factories import (
     allocate_counts,
     allocate_request,
@@ -231,3 +231,22 @@ def test_allocate_many__more_counts_than_fit__are_worked_on_in_parts(monkeypatch
     assert sum(sizes) == 12
     for one, other in zip(at_once, in_parts, strict=True):
         assert one.shares.tolist() == other.shares.tolist()
+
+
+@pytest.mark.parametrize("prior", [5e-324, 1e-300])
+def test_allocate__smallest_priors_that_floats_have__stay_finite(prior: float) -> None:
+    counts = np.array([[1e12, 1.0, 0.0]])
+    history = History(np.array([1]), counts, counts, np.array([[1e12, 0.0, 0.0]]))
+    chosen = Settings(alpha_prior=prior, beta_prior=prior, exploitation=prior, min_impressions=0)
+
+    answer = allocate(
+        history,
+        target_day=1,
+        active=np.ones(3, dtype=bool),
+        control=0,
+        previous=np.full(3, np.nan),
+        settings=chosen,
+    )
+
+    assert np.isfinite(answer.probability_best).all()
+    assert answer.shares.sum() == pytest.approx(1)

@@ -1,0 +1,51 @@
+"""The API keeps its own contract: Schemathesis, with every check, against the running server.
+
+schemathesis.toml says the one thing that is set. `SCHEMATHESIS_EXAMPLES` makes it try harder.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from bandit_project.models import ApiKey
+from tests.conftest import ROOT
+from tests.factory import allocate, make_running
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("part", ["classic", "v1"])
+def test_api__schemathesis_with_all_checks__finds_no_failure(
+    live_server: Any, settings: Settings, part: str
+) -> None:
+    settings.API_KEY_REQUIRED = True
+    settings.ALLOW_RESET = True
+    _, key = ApiKey.objects.create_key(name="contract", scope="admin")
+    allocate(make_running())
+    which = "--include-path-regex" if part == "v1" else "--exclude-path-regex"
+
+    result = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            "run",
+            f"{live_server.url}/schema",
+            *("--checks", "all", "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"),
+            *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "6")),
+            *("--header", f"Authorization: Api-Key {key}"),
+            *(which, "^/api/v1/"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stdout[-6000:]
+    found = re.search(r"(\d+) generated, (\d+) passed", result.stdout)
+    assert found is not None
+    assert int(found[1]) > 100
