@@ -21,7 +21,7 @@ from allocation.exceptions import AllocationNotFoundError
 from allocation.filters import AllocationFilter
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force
-from allocation.services import complete_experiment, compute_allocation
+from allocation.services import complete_experiment, compute_or_find
 from allocation.simulations import run_backtest, run_simulation
 from allocation.statistics import experiment_statistics
 from experiments.api_serializers import CompleteSerializer, ExperimentSerializer
@@ -63,11 +63,11 @@ class AllocationView(IdempotentWrites):
     )
     def post(self, request: Request, reference: str) -> Response:
         """201 with a new revision; 200 with the recorded one where nothing has changed."""
-        experiment, now = find_experiment(reference), timezone.now()
-        found = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=now)
+        experiment = find_experiment(reference)
+        found, is_new = compute_or_find(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
         stored = Allocation.objects.with_shares().select_related("experiment").get(pk=found.pk)
         location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
-        code = 201 if stored.created_at == now else 200
+        code = 201 if is_new else 200
         return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
 
 

@@ -32,6 +32,7 @@ class Outcome:
     experiment_id: int
     allocation: Allocation | None = None
     error: DomainError | None = None
+    is_new: bool = False
 
 
 def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Allocation:
@@ -39,10 +40,15 @@ def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.date
 
     Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, InvalidError (settings that clash).
     """
+    return compute_or_find(experiment_id=experiment_id, target_date=target_date, now=now)[0]
+
+
+def compute_or_find(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> tuple[Allocation, bool]:
+    """The same, and whether a new revision was recorded."""
     outcome = compute_allocations(experiment_ids=[experiment_id], target_date=target_date, now=now)[0]
     if outcome.allocation is None:
         raise outcome.error or ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
-    return outcome.allocation
+    return outcome.allocation, outcome.is_new
 
 
 def compute_allocations(
@@ -180,7 +186,8 @@ def _record(questions: Sequence[Question], now: dt.datetime) -> list[Outcome]:
     Allocation.objects.bulk_create([row for row, _ in fresh])
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
     answers |= {row.experiment_id: row for row, _ in fresh}
-    return [Outcome(pk, allocation=allocation) for pk, allocation in answers.items()]
+    new = {row.experiment_id for row, _ in fresh}
+    return [Outcome(pk, allocation=allocation, is_new=pk in new) for pk, allocation in answers.items()]
 
 
 def _ledger_row(question: Question, inputs: dict[str, object], now: dt.datetime) -> Allocation:

@@ -1,6 +1,6 @@
 """The classic API's calls about experiments and their data: thin over the services."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -154,14 +154,16 @@ def download_template(request: Request) -> HttpResponse:
     return HttpResponse(template(today()), content_type="text/csv; charset=utf-8", headers=headers)
 
 
-@extend_schema(
-    tags=["classic"],
-    operation_id="classic_reset_data",
-    request=None,
-    responses={200: serializers.MessageSerializer},
-)
-@api_view(["POST"])
-def reset(request: Request) -> Response:
-    """Delete every experiment with all its data. Off outside DEBUG unless ALLOW_RESET=true."""
-    reset_data(allowed=settings.ALLOW_RESET)
-    return Response({"message": "All experiments, metrics and allocations have been deleted."})
+class ResetView(APIView):
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "admin"}
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_reset_data",
+        request=None,
+        responses={200: serializers.MessageSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Delete every experiment with all its data. Off outside DEBUG unless ALLOW_RESET=true."""
+        reset_data(allowed=settings.ALLOW_RESET)
+        return Response({"message": "All experiments, metrics and allocations have been deleted."})

@@ -139,7 +139,9 @@ def _replayed(answer: IdempotentAnswer) -> Response:
 @contextmanager
 def _one_at_a_time(key: str) -> Iterator[bool]:
     """A transaction that holds the key until it has ended; yields False, without one, where another holds it."""
-    number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:8], signed=True)
+    # The lock is the database's own: another installation on this machine may use the same key.
+    place = f"{connection.settings_dict['NAME']} {key}".encode("utf-8", "surrogateescape")
+    number = int.from_bytes(hashlib.sha256(place).digest()[:8], signed=True)
     if connection.vendor == "postgresql":
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])

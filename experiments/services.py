@@ -49,9 +49,10 @@ def create_experiment(
         "reward": reward,
         **(settings or {}),
     }
+    experiment = Experiment(pk=pk, created_at=now, **fields)
+    experiment.settings_in_force()
     with transaction.atomic():
-        experiment = _insert_under_free_key(Experiment(pk=pk, created_at=now, **fields))
-        experiment.settings_in_force()
+        experiment = _insert_under_free_key(experiment)
         if variants:
             new = new_variants(experiment.pk, variants, has_control=False, now=now, control=control)
             Variant.objects.bulk_create(new)

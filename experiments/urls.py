@@ -13,7 +13,7 @@ classic: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
     ("events", views.events, "classic-events"),
     ("upload-data", views.upload_data, "classic-upload-data"),
     ("download-template", views.download_template, "classic-download-template"),
-    ("reset_data", views.reset, "classic-reset-data"),
+    ("reset_data", views.ResetView.as_view(), "classic-reset-data"),
 ]
 urlpatterns = [
     path(route + slash, view, name=name + ("-slash" if slash else ""))

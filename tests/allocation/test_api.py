@@ -1,0 +1,206 @@
+"""/api/v1/ about allocations, assignment, statistics, simulations and backtests."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from allocation.engine.assignment import assign
+from allocation.models import Allocation
+from experiments.models import Status
+from tests.factory import TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+V1 = "/api/v1"
+
+
+def test_get_allocation__none_yet__is_404_and_nothing_is_computed(api: APIClient) -> None:
+    response = api.get(f"{V1}/experiments/{make_running().key}/allocation/")
+
+    assert (response.status_code, response.json()["code"]) == (404, "no_allocation")
+    assert not Allocation.objects.exists()
+
+
+def test_post_allocation__first_and_again__is_201_with_location_and_then_200(api: APIClient) -> None:
+    url = f"{V1}/experiments/{make_running().key}/allocation/"
+
+    first, again = api.post(url), api.post(url)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    entry = api.get(first["Location"]).json()
+    assert entry["inputs"]["counts"] == [["2025-09-01", entry["inputs"]["variants"][0]["id"], 10000, 700, 0], ["2025-09-01", entry["inputs"]["variants"][1]["id"], 10000, 950, 0]]  # fmt: skip  # noqa: E501
+
+
+def test_get_allocation__explains_each_share(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    body = api.get(f"{V1}/experiments/{experiment.pk}/allocation/").json()
+
+    assert (body["kind"], body["state"], body["target_date"]) == ("optimized", "leader", "2025-09-01")
+    b = body["shares"][1]
+    assert (b["variant_key"], b["share"], b["previous_share"], b["bound"]) == (
+        "variant_b",
+        0.7,
+        0.5,
+        "cap_up",
+    )
+    assert (b["trials"], b["successes"], b["posterior_alpha"]) == (10000, 950, 951.0)
+
+
+def test_get_allocation__etag_sent_back__is_304_until_something_changes(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    url = f"{V1}/experiments/{experiment.key}/allocation/"
+    first = api.get(url)
+
+    assert first["Cache-Control"] == "private, no-cache"
+    assert "Last-Modified" in first
+    same = {"If-None-Match": first["ETag"]}
+    unchanged = api.get(url, headers=same)
+    assert (unchanged.status_code, unchanged.content, unchanged["ETag"]) == (304, b"", first["ETag"])
+    record(experiment, counts("control", 10000, 900))
+    assert api.get(url, headers=same).status_code == 304
+    allocate(experiment)
+    assert api.get(url, headers=same).status_code == 200
+
+
+def test_get_allocation__if_none_match__one_query(api: APIClient, django_assert_num_queries: Any) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    url = f"{V1}/experiments/{experiment.key}/allocation/"
+    etag = api.get(url)["ETag"]
+
+    with django_assert_num_queries(1):
+        api.get(url, headers={"If-None-Match": etag})
+
+
+def test_ledger__revisions__filter_to_the_latest(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    record(experiment, counts("control", 10000, 990))
+    allocate(experiment)
+    allocate(experiment, TODAY + dt.timedelta(days=1))
+    url = f"{V1}/experiments/{experiment.key}/allocations/"
+
+    def revisions(**query: str) -> list[tuple[str, int]]:
+        return [(a["target_date"], a["revision"]) for a in api.get(url, query).json()["results"]]
+
+    assert revisions() == [("2025-09-02", 1), ("2025-09-01", 2), ("2025-09-01", 1)]
+    assert revisions(latest="true", end_date="2025-09-01") == [("2025-09-01", 2)]
+
+
+def test_ledger_entry__of_another_experiment__is_404(api: APIClient) -> None:
+    other = allocate(make_running("Other"))
+
+    response = api.get(f"{V1}/experiments/{make_running().key}/allocations/{other.pk}/")
+
+    assert response.json()["code"] == "allocation_not_found"
+
+
+def test_assignment__one_and_many__agree_with_the_engine(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    url = f"{V1}/experiments/{experiment.key}"
+    units = [f"visitor-{n}" for n in range(200)]
+
+    many = api.post(f"{url}/assignments/", {"units": units}).json()["assignments"]
+    one = api.get(f"{url}/assignment/", {"unit": units[0]}).json()
+
+    expected = [assign(experiment.key, {"control": 0.3, "variant_b": 0.7}, unit) for unit in units]
+    assert [a["variant_key"] for a in many] == expected
+    assert one == many[0]
+    assert 110 < expected.count("variant_b") < 170
+
+
+def test_assignments__bad_units__are_named(api: APIClient) -> None:
+    url = f"{V1}/experiments/{make_running().key}/assignments/"
+
+    for body, field in (
+        ({"units": []}, "units"),
+        ({"units": [""]}, "units[0]"),
+        ({"units": ["x"] * 1001}, "units"),
+    ):
+        assert [issue["field"] for issue in api.post(url, body).json()["errors"]] == [field]
+
+
+def test_statistics__running__has_state_uplift_and_rewards(api: APIClient) -> None:
+    experiment = make_running()
+    record(
+        experiment,
+        *(
+            counts(n, 10000, c, date=TODAY - dt.timedelta(days=1))
+            for n, c in (("control", 700), ("variant_b", 950))
+        ),
+    )
+    allocate(experiment, TODAY - dt.timedelta(days=1))
+
+    body = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()
+
+    assert (body["state"], body["leader"], body["days_with_data"]) == ("leader", "variant_b", 2)
+    assert "variant_b leads" in body["sentence"]
+    control, b = body["variants"]
+    assert control["uplift"] is None
+    assert b["uplift"] == pytest.approx(1901 / 1401 - 1)
+    assert b["uplift_low"] < b["uplift"] < b["uplift_high"]
+    assert b["beats_control"] > 0.999
+    assert body["sample_ratio"]["observed"] == {"control": 20000.0, "variant_b": 20000.0}
+    assert body["rewards"]["by_day"][-1]["gained_over_even"] == pytest.approx(0, abs=1e-6)
+    assert body["rewards"]["given_up"] == pytest.approx(20000 * (1901 - 1401) / 20002, rel=1e-6)
+
+
+def test_statistics__traffic_that_ignored_the_split__is_a_mismatch(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    ratio = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()["sample_ratio"]
+
+    assert ratio["mismatch"] is True
+    assert ratio["expected"] == {"control": pytest.approx(6000), "variant_b": pytest.approx(14000)}
+
+
+@pytest.mark.parametrize("status", [Status.DRAFT, Status.ACTIVE])
+def test_statistics__no_variants__is_409(api: APIClient, status: Status) -> None:
+    experiment = make_experiment(status=status)
+
+    assert api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()["code"] == "no_active_variant"
+
+
+def test_simulations__two_policies__answer_what_the_command_answers(api: APIClient) -> None:
+    body = {
+        "rates": [0.04, 0.06],
+        "daily_traffic": 2000,
+        "days": 10,
+        "runs": 20,
+        "policies": ["thompson", "even"],
+    }
+
+    policies = api.post(f"{V1}/simulations/", body).json()["policies"]
+
+    assert policies.keys() == {"thompson", "even"}
+    assert policies["thompson"]["regret_mean"] < policies["even"]["regret_mean"]
+    assert len(policies["thompson"]["mean_shares_by_day"]) == 10
+
+
+def test_simulations__past_the_bound__are_422_with_the_bound(api: APIClient) -> None:
+    response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.2], "days": 3000, "runs": 1000})
+
+    assert response.status_code == 422
+    assert "500,000" in response.json()["detail"]
+
+
+def test_backtests__past_tests__answer_regret_beside_an_even_split(api: APIClient) -> None:
+    variants = [
+        {"variant": "control", "impressions": 4000, "clicks": 80},
+        {"variant": "b", "impressions": 4000, "clicks": 160},
+    ]
+
+    answer = api.post(
+        f"{V1}/backtests/", {"tests": [{"experiment": "one", "variants": variants}], "runs": 5}
+    ).json()
+
+    assert answer["tests"] == 1
+    assert answer["policies"]["thompson"]["regret_ratio"] < 0.8
