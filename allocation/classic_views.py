@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.core.cache import cache
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -13,7 +14,13 @@ from rest_framework.response import Response
 
 from allocation.models import Allocation, AllocationShare
 from allocation.questions import effective_settings
-from allocation.selectors import allocation_history, allocation_in_force
+from allocation.selectors import (
+    allocation_history,
+    allocation_in_force,
+    answer_key,
+    unchanged_but_for,
+    with_newest_allocation,
+)
 from allocation.services import compute_allocation, preview_allocation
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 from experiments.fields import DayField, ExperimentReferenceField
@@ -90,11 +97,12 @@ def allocation(request: Request) -> Response:
     """Compute and record today's allocation. Another window_days than the experiment's is answered, not recorded."""
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    experiment = find_experiment(query.validated_data["experiment_id"])
-    own_window = effective_settings(experiment).window_days
-    window_days = query.validated_data.get("window_days", own_window)
-    decision, shares = _decision(experiment, window_days, recorded=window_days == own_window)
-    return Response(_allocation_body(experiment, window_days, decision, shares))
+    experiment = find_experiment(query.validated_data["experiment_id"], with_newest_allocation())
+    window_days = query.validated_data.get("window_days")
+    key = answer_key("allocation", experiment, today(), window_days)
+    if (answer := cache.get(key)) is None:
+        answer = _computed_answer(experiment, window_days)
+    return Response(answer)
 
 
 @extend_schema(
@@ -108,14 +116,26 @@ def history(request: Request, reference: str) -> Response:
     """The last decision for each of the latest 30 dates, newest first."""
     query = HistoryQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    experiment = find_experiment(reference)
+    experiment = find_experiment(reference, with_newest_allocation())
     start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
-    return Response(
-        {
-            "experiment_id": experiment.pk,
-            "history": _history(allocation_history(experiment, start=start, end=end)),
-        }
-    )
+    key = answer_key("history", experiment, start, end)
+    if (answer := cache.get(key)) is None:
+        found = allocation_history(experiment, start=start, end=end)
+        answer = {"experiment_id": experiment.pk, "history": _history(found)}
+        cache.set(key, answer)
+    return Response(answer)
+
+
+def _computed_answer(experiment: Experiment, asked_window: int | None) -> dict[str, object]:
+    """Computes, records and answers; cached only where nothing else has changed from before to after."""
+    own_window = effective_settings(experiment).window_days
+    window_days = own_window if asked_window is None else asked_window
+    decision, shares = _decision(experiment, window_days, recorded=window_days == own_window)
+    answer = _allocation_body(experiment, window_days, decision, shares)
+    after = find_experiment(experiment.pk, with_newest_allocation())
+    if unchanged_but_for(decision, experiment, after):
+        cache.set(answer_key("allocation", after, today(), asked_window), answer)
+    return answer
 
 
 def _decision(

@@ -92,6 +92,8 @@ class Allocation(models.Model):
 
     class Meta:
         ordering = ("-target_date", "-revision")
+        # The newest entry of a ledger, asked for by every classic read.
+        indexes = (models.Index(fields=("experiment", "-id"), name="allocation_newest"),)
         constraints = (
             models.UniqueConstraint(
                 fields=("experiment", "target_date", "revision"), name="allocation_revision_unique"

@@ -3,6 +3,9 @@
 import datetime as dt
 from collections.abc import Iterable
 
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
 from allocation.models import Allocation
 from experiments.models import Experiment
@@ -39,3 +42,27 @@ def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dic
     ids = [experiment.pk for experiment in experiments]
     newest = Allocation.objects.newest_of(ids, date).with_shares()
     return {allocation.experiment_id: allocation for allocation in newest}
+
+
+def with_newest_allocation() -> QuerySet[Experiment]:
+    """Adds ``newest_allocation``, the id of the last entry of the ledger: every decision has a new one."""
+    ledger = Allocation.objects.filter(experiment=OuterRef("pk")).order_by("-pk")
+    return Experiment.objects.annotate(newest_allocation=Subquery(ledger.values("pk")[:1]))
+
+
+def answer_key(call: str, experiment: Experiment, *arguments: object) -> str:
+    """Under which an answer is cached. Whatever could change the answer changes the key: nothing goes stale."""
+    return f"{call}:{ENGINE_VERSION}:" + ":".join(str(part) for part in (*_state(experiment), *arguments))
+
+
+def unchanged_but_for(decision: Allocation, before: Experiment, after: Experiment) -> bool:
+    """Whether ``decision`` is all that has happened to the experiment between two reads of it."""
+    *was, newest_before = _state(before)
+    *became, newest_after = _state(after)
+    return was == became and newest_after in (newest_before, decision.pk)
+
+
+def _state(experiment: Experiment) -> tuple[object, ...]:
+    """Data, settings, variants and status (data_version, updated_at), and the ledger (its newest entry)."""
+    newest = experiment.newest_allocation  # type: ignore[attr-defined]  # from with_newest_allocation
+    return experiment.pk, experiment.data_version, experiment.updated_at.timestamp(), newest

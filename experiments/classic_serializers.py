@@ -1,5 +1,6 @@
 """What the classic API takes and answers, field for field as its clients know it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import inline_serializer
@@ -14,7 +15,8 @@ from experiments.fields import (
     StrictSerializer,
     TextField,
 )
-from experiments.models import MAX_VARIANTS, DailyMetric, Experiment
+from experiments.models import MAX_VARIANTS, Experiment
+from experiments.selectors import DailyRow
 
 
 class CreateExperimentSerializer(StrictSerializer):
@@ -102,7 +104,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
-def experiment_body(experiment: Experiment, metrics: list[DailyMetric]) -> dict[str, object]:
+def experiment_body(experiment: Experiment, rows: Iterable[DailyRow]) -> dict[str, object]:
     """Written by hand: a list of experiments with all their days goes through here."""
     return {
         "id": experiment.pk,
@@ -112,13 +114,13 @@ def experiment_body(experiment: Experiment, metrics: list[DailyMetric]) -> dict[
         "created_at": experiment.created_at.isoformat(),
         "metrics": [
             {
-                "date": metric.date.isoformat(),
-                "variant_name": metric.variant.name,
-                "impressions": metric.impressions,
-                "clicks": metric.clicks,
-                "conversions": metric.conversions,
-                "ctr": metric.clicks / metric.impressions if metric.impressions else 0.0,
+                "date": date,
+                "variant_name": name,
+                "impressions": impressions,
+                "clicks": clicks,
+                "conversions": conversions,
+                "ctr": clicks / impressions if impressions else 0.0,
             }
-            for metric in metrics
+            for date, name, impressions, clicks, conversions in rows
         ],
     }

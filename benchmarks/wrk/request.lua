@@ -1,0 +1,24 @@
+-- One request, over and over: wrk -s request.lua URL -- METHOD BODY_FILE HEADER: VALUE ...
+-- Prints one line of JSON that benchmarks/http.py reads.
+
+function init(args)
+   wrk.method = args[1]
+   if args[2] ~= "-" then
+      local file = io.open(args[2], "rb")
+      wrk.body = file:read("*a")
+      file:close()
+      wrk.headers["Content-Type"] = "application/json"
+   end
+   for i = 3, #args do
+      local name, value = args[i]:match("^([^:]+): (.*)$")
+      wrk.headers[name] = value
+   end
+end
+
+function done(summary, latency, requests)
+   local e = summary.errors
+   local errors = e.connect + e.read + e.write + e.status + e.timeout
+   print(string.format('JSON {"requests": %d, "seconds": %.6f, "errors": %d, "p50": %.3f, "p95": %.3f, "p99": %.3f}',
+      summary.requests, summary.duration / 1e6, errors,
+      latency:percentile(50) / 1000, latency:percentile(95) / 1000, latency:percentile(99) / 1000))
+end
