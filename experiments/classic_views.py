@@ -2,7 +2,9 @@
 
 from typing import Any, ClassVar
 
+import orjson
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -56,8 +58,19 @@ class ExperimentsView(APIView):
         page.is_valid(raise_exception=True)
         start, size = page.validated_data["offset"], page.validated_data["limit"]
         experiments = list(Experiment.objects.all()[start : start + size])
-        rows = daily_rows(experiments)
-        return Response([serializers.experiment_body(e, rows[e.pk]) for e in experiments])
+        return Response(_experiment_fragments(experiments))
+
+
+def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
+    """Each experiment as JSON, made once for each state of its data: the key names the state."""
+    keys = {e.pk: f"classic:{e.pk}:{e.data_version}:{e.updated_at.timestamp()}" for e in experiments}
+    cached = cache.get_many(keys.values())
+    missing = [e for e in experiments if keys[e.pk] not in cached]
+    rows = daily_rows(missing) if missing else {}
+    fresh = {keys[e.pk]: orjson.dumps(serializers.experiment_body(e, rows[e.pk])) for e in missing}
+    cache.set_many(fresh)
+    cached |= fresh
+    return [orjson.Fragment(cached[keys[e.pk]]) for e in experiments]
 
 
 @extend_schema(

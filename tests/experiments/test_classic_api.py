@@ -113,7 +113,22 @@ def test_get_experiments__fifty_with_data__two_queries(
         make_running(f"E{n}")
 
     with django_assert_num_queries(2):
-        assert len(api.get("/experiments").json()) == 50
+        first = api.get("/experiments").json()
+    with django_assert_num_queries(1):
+        assert api.get("/experiments").json() == first
+    assert len(first) == 50
+
+
+def test_get_experiments__new_day_or_new_name__is_seen_at_once(api: APIClient) -> None:
+    experiment = make_running()
+    api.get("/experiments")
+    record(experiment, counts("c", 7, 1))
+    assert api.get("/experiments").json()[0]["metrics"][-1]["variant_name"] == "c"
+
+    variant = experiment.variants.get(name="c")
+    api.patch(f"/api/v1/experiments/{experiment.key}/variants/{variant.pk}/", {"name": "d"})
+
+    assert api.get("/experiments").json()[0]["metrics"][-1]["variant_name"] == "d"
 
 
 @pytest.mark.parametrize("query", [{"limit": "x"}, {"limit": 0}, {"limit": 1001}, {"offset": -1}])

@@ -1,0 +1,40 @@
+"""What the documents show is run as written, against a real server."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from bandit_project.models import ApiKey
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    settings.API_KEY_REQUIRED = settings.ALLOW_RESET = True
+    return str(ApiKey.objects.create_key(name="documents", scope="admin")[1])
+
+
+def test_api_document__every_line__is_answered(live_server: Any, key: str, tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.S)
+    script = f"set -eu\nAPI={live_server.url}\nKEY={key}\n" + "".join(blocks)
+    assert script.count("curl ") > 35
+
+    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert result.returncode == 0, result.stdout[-1500:] + result.stderr
+
+
+def test_example_client__against_a_server__prints_an_explained_allocation(live_server: Any, key: str) -> None:
+    command = [sys.executable, str(ROOT / "scripts/example_requests.py"), live_server.url, key]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "control: 30.00%, held by: cap_down" in result.stdout
+    assert "blue leads" in result.stdout
