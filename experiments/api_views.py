@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
+from experiments import api_examples
 from experiments import api_serializers as serializers
 from experiments.csv_import import import_csv
 from experiments.csv_rows import COLUMNS, template
@@ -77,6 +78,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
 
     @extend_schema(
         request=serializers.NewExperimentSerializer,
+        examples=[api_examples.NEW_EXPERIMENT],
         responses={201: serializers.ExperimentSerializer},
         parameters=[IDEMPOTENCY_KEY],
         summary="Create an experiment, with variants and settings if you like",
@@ -305,6 +307,7 @@ def _csv_lines(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
 class EventsView(IdempotentWrites):
     @extend_schema(
         request=serializers.EventBatchSerializer,
+        examples=[api_examples.BATCH],
         responses={200: serializers.RecordedSerializer},
         parameters=[IDEMPOTENCY_KEY],
         summary=f"Record up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",

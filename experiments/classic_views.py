@@ -8,13 +8,14 @@ from django.core.cache import cache
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import api_view, parser_classes
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from experiments import api_examples
 from experiments import classic_serializers as serializers
 from experiments.counts import DailyCounts
 from experiments.csv_import import ImportReport, import_csv
@@ -88,7 +89,12 @@ def experiment(request: Request, reference: str) -> Response:
 @extend_schema(
     tags=["classic"],
     operation_id="classic_post_events",
-    request=serializers.EventsSerializer,
+    request=PolymorphicProxySerializer(
+        component_name="ClassicEvents",
+        serializers=[serializers.EventsSerializer, serializers.FlatEventSerializer],
+        resource_type_field_name=None,
+    ),
+    examples=[api_examples.CLASSIC_DAY, api_examples.CLASSIC_FLAT],
     responses={200: serializers.EventsAnswerSerializer},
 )
 @api_view(["POST"])
