@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any, ClassVar
 
+import orjson
+from django.core.cache import cache
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -11,6 +13,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -50,9 +53,14 @@ class AllocationView(IdempotentWrites):
         unchanged = get_conditional_response(request._request, etag=etag)
         if unchanged is not None:
             return _with_validators(unchanged, etag)
-        found = allocation_in_force(experiment, today())
-        response = Response(serializers.AllocationSerializer(found).data)
-        return _with_validators(response, etag, found)
+        key = f"v1-allocation:{etag}"
+        if (answer := cache.get(key)) is None:
+            found = allocation_in_force(experiment, today())
+            body = serializers.AllocationSerializer(found).data
+            answer = (http_date(found.created_at.timestamp()), JSONRenderer().render(body))
+            cache.set(key, answer)
+        modified, json = answer
+        return _with_validators(Response(orjson.Fragment(json)), etag, modified)
 
     @extend_schema(
         operation_id="allocation_compute",
@@ -78,12 +86,12 @@ def _etag(experiment: Experiment) -> str:
     return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
 
 
-def _with_validators(response: Any, etag: str, found: Allocation | None = None) -> HttpResponseBase:
+def _with_validators(response: Any, etag: str, modified: str | None = None) -> HttpResponseBase:
     response["ETag"] = etag
     # Ask again each time, cheaply: a decision may change at any moment.
     response["Cache-Control"] = "private, no-cache"
-    if found is not None:
-        response["Last-Modified"] = http_date(found.created_at.timestamp())
+    if modified is not None:
+        response["Last-Modified"] = modified
     answer: HttpResponseBase = response
     return answer
 

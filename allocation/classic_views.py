@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from django.core.cache import cache
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -102,7 +103,7 @@ def allocation(request: Request) -> Response:
     key = answer_key("allocation", experiment, today(), window_days)
     if (answer := cache.get(key)) is None:
         answer = _computed_answer(experiment, window_days)
-    return Response(answer)
+    return Response(orjson.Fragment(answer))
 
 
 @extend_schema(
@@ -121,17 +122,17 @@ def history(request: Request, reference: str) -> Response:
     key = answer_key("history", experiment, start, end)
     if (answer := cache.get(key)) is None:
         found = allocation_history(experiment, start=start, end=end)
-        answer = {"experiment_id": experiment.pk, "history": _history(found)}
+        answer = orjson.dumps({"experiment_id": experiment.pk, "history": _history(found)})
         cache.set(key, answer)
-    return Response(answer)
+    return Response(orjson.Fragment(answer))
 
 
-def _computed_answer(experiment: Experiment, asked_window: int | None) -> dict[str, object]:
-    """Computes, records and answers; cached only where nothing else has changed from before to after."""
+def _computed_answer(experiment: Experiment, asked_window: int | None) -> bytes:
+    """Computes, records and answers in JSON; cached only where nothing else has changed from before to after."""
     own_window = effective_settings(experiment).window_days
     window_days = own_window if asked_window is None else asked_window
     decision, shares = _decision(experiment, window_days, recorded=window_days == own_window)
-    answer = _allocation_body(experiment, window_days, decision, shares)
+    answer = orjson.dumps(_allocation_body(experiment, window_days, decision, shares))
     after = find_experiment(experiment.pk, with_newest_allocation())
     if unchanged_but_for(decision, experiment, after):
         cache.set(answer_key("allocation", after, today(), asked_window), answer)
