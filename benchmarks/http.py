@@ -5,6 +5,7 @@ The project under gunicorn (2 workers) on a PostgreSQL of its own, beside any se
 
     ./dev bench http                                # without and with an API key
     ./dev bench http --against http://127.0.0.1:9000
+    ./dev bench http --clients 256 --seconds 60 --rounds 1 --only "POST /events"
 """
 
 import argparse
@@ -93,6 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--only", default="", help="Only the calls whose name holds this text.")
     return parser.parse_args()
 
 
@@ -202,6 +204,8 @@ def _wait_until_up(url: str) -> None:
 def _table(targets: Sequence[Target], options: argparse.Namespace) -> None:
     print(f"\n{'':34}{'':12}{'req/s':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'errors':>8}")
     for index, call in enumerate(_calls(targets[0])):
+        if options.only not in call.name:
+            continue
         taking_part = [target for target in targets if call.classic or target.name != "against"]
         results: dict[str, list[dict[str, float]]] = {target.name: [] for target in taking_part}
         for _ in range(options.rounds):
