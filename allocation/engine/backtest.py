@@ -28,7 +28,7 @@ class PastTest:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """Sums over all tests of means over runs, in clicks; ``front`` is the part of runs that end with the best."""
+    """Sums over all tests of means over runs, in clicks; ``best_in_front`` is the part of runs ending so."""
 
     regret: float
     gain_over_even: float

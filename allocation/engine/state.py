@@ -36,7 +36,7 @@ def sentence(state: State, allocation: Allocation, names: Sequence[str]) -> str:
     if k < 2:
         return f"{name} is the only active variant and gets all traffic."
     if state == "collecting" and allocation.reporting < 2:
-        return "Waiting for data from at least two variants; until then traffic is split evenly."
+        return "Waiting for data from at least two variants; until then traffic moves toward an even split."
     if state == "collecting":
         return "Not enough data to optimize yet: traffic is split evenly, as far as the limits allow."
     if state == "decided":
