@@ -179,7 +179,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> Decision:
     chosen, active = counts.settings, counts.active
     posterior = posterior or posterior_of(counts)
     best, loss = contest(posterior.alpha, posterior.beta, active)
-    warm_up, reporting = _warm_up(counts)
+    warm_up, reporting = warming_up(counts)
     low_evidence = _low_evidence(posterior, active, chosen.min_impressions)
     wanted = target_shares(best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation)
     target = np.where(warm_up[:, None], uniform(active), wanted)
@@ -225,7 +225,8 @@ def _evidence(counts: Counts) -> Evidence:
     return Evidence(*(np.where(adjust[:, None], a, p) for a, p in zip(adjusted, plain, strict=True)))
 
 
-def _warm_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
+def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
+    """Whether there is too little data to optimize (step 2), and how many active variants report; (N,) each."""
     reporting = ((counts.trials.sum(axis=1) > 0) & counts.active).sum(axis=-1)
     short = counts.impressions_so_far < counts.settings.min_impressions[:, 0]
     return short | (reporting < 2), reporting

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from allocation.engine.beta import Floats
 from allocation.engine.contest import Bools, contest, leader
-from allocation.engine.decision import Counts, Posterior, SettingsArrays, posterior_of
+from allocation.engine.decision import Counts, Posterior, SettingsArrays, posterior_of, warming_up
 from allocation.engine.margin import value_remaining
 from allocation.engine.policies import Policy
 from allocation.engine.settings import Settings
@@ -182,4 +182,6 @@ class _Seen:
         best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
         lead = leader(best, posterior.mean, counts.active)
         front = np.take_along_axis(best, lead[:, None], axis=1)
-        return lead, value_remaining(posterior.alpha, posterior.beta, counts.active, lead, front)
+        remaining = value_remaining(posterior.alpha, posterior.beta, counts.active, lead, front)
+        # as in state.state_of: nothing is decided before it is optimized
+        return lead, np.where(warming_up(counts)[0], np.inf, remaining)

@@ -73,6 +73,16 @@ def test_simulate__stop__gives_all_to_the_leader_from_the_next_day(policy: Polic
     assert outcome.shares[:, 14:, 1].tolist() == [[1.0] * 6] * 3
 
 
+def test_simulate__stop_while_warming_up__waits_as_production_does() -> None:
+    world = make_world("constant", np.array([0.05, 0.10]), 20_000, 20, 2)
+    never_warm = Settings(min_impressions=10**9)
+
+    outcome = simulate(world, Thompson(), never_warm, np.random.default_rng(1), stop=True)
+
+    assert not outcome.stopped.any()
+    assert outcome.shares[:, -1] == pytest.approx(0.5)
+
+
 def test_simulate__same_seed__same_numbers() -> None:
     world = make_world("constant", RATES, 500, 8, 3)
 
