@@ -154,9 +154,19 @@ class LeaderShareSerializer(serializers.Serializer[Any]):
     share = serializers.FloatField()
 
 
+class LeaderChanceSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    probability_best = serializers.FloatField()
+
+
 class ConvergenceSerializer(serializers.Serializer[Any]):
-    leader_share = LeaderShareSerializer(many=True)
-    first_passed_95_percent = serializers.DateField(allow_null=True)
+    leader_share = LeaderShareSerializer(many=True, help_text="Today's leader's share, by target date.")
+    leader_probability_best = LeaderChanceSerializer(
+        many=True, help_text="Its chance of being the best, by target date; no warm-up, nothing completed."
+    )
+    first_passed_95_percent = serializers.DateField(
+        allow_null=True, help_text="The first of these dates on which that chance was at least 95%."
+    )
 
 
 class DailyRewardsSerializer(serializers.Serializer[Any]):

@@ -1,8 +1,9 @@
 """What the data say about an experiment: rates, uplifts, state, mismatch, rewards. Reads only, records nothing."""
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,14 +11,22 @@ from allocation import engine
 from allocation.engine.comparison import compare_to_control
 from allocation.engine.progress import first_passed, rewards_by_day
 from allocation.engine.sample_ratio import SampleRatio, sample_ratio
-from allocation.engine.state import sentence, state_of
-from allocation.models import AllocationShare
+from allocation.engine.state import LEADER_PROBABILITY, sentence, state_of
+from allocation.models import Allocation, AllocationShare, Kind
 from allocation.questions import Question
 from allocation.services import load_question
 from experiments.models import DailyMetric, Experiment, Reward
 
-# Shares in force, by target date: variant id to share.
-SharesByDate = Mapping[dt.date, Mapping[int, float]]
+
+class Decided(NamedTuple):
+    """An allocation of the ledger, by variant id. ``chances``: probability_best, of optimized variants only."""
+
+    shares: dict[int, float]
+    chances: dict[int, float]
+
+
+# The last revision of each target date.
+Ledger = Mapping[dt.date, Decided]
 
 
 def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
@@ -26,7 +35,7 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
     decision = engine.allocate_many([question.request()])[0]
     names = [variant.name for variant in question.variants]
     state = state_of(decision, question.days_with_data)
-    shares = _shares_by_date(question.experiment, date)
+    ledger = _ledger(question.experiment, date)
     days, observed = _daily_counts(question, date)
     return {
         "experiment_id": experiment_id,
@@ -37,8 +46,8 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
         "value_remaining": decision.value_remaining,
         "days_with_data": question.days_with_data,
         "variants": _variants(question, decision),
-        "sample_ratio": _sample_ratio(question, shares, days, observed["impressions"]),
-        "convergence": _convergence(shares, question.variants[decision.lead].pk),
+        "sample_ratio": _sample_ratio(question, ledger, days, observed["impressions"]),
+        "convergence": _convergence(ledger, question.variants[decision.lead].pk),
         "rewards": _rewards(question, decision, days, observed),
     }
 
@@ -68,19 +77,18 @@ def _variants(question: Question, decision: engine.Allocation) -> list[dict[str,
     ]
 
 
-def _shares_by_date(experiment: Experiment, date: dt.date) -> SharesByDate:
+def _ledger(experiment: Experiment, date: dt.date) -> Ledger:
     """The last revision of every target date, oldest first; one query."""
-    rows = (
-        AllocationShare.objects.filter(allocation__experiment=experiment, allocation__target_date__lte=date)
-        .order_by("allocation__target_date", "allocation__revision")
-        .values_list("allocation__target_date", "allocation_id", "variant_id", "share")
+    last = Allocation.objects.filter(experiment=experiment, target_date__lte=date).last_revisions()
+    rows = AllocationShare.objects.filter(allocation__in=last.values("pk")).values_list(
+        "allocation__target_date", "allocation__kind", "variant_id", "share", "probability_best"
     )
-    last: dict[dt.date, tuple[int, dict[int, float]]] = {}
-    for target_date, allocation_id, variant_id, share in rows:
-        if last.get(target_date, (0, {}))[0] != allocation_id:
-            last[target_date] = (allocation_id, {})
-        last[target_date][1][variant_id] = float(share)
-    return {target_date: shares for target_date, (_, shares) in last.items()}
+    ledger: defaultdict[dt.date, Decided] = defaultdict(lambda: Decided({}, {}))
+    for target_date, kind, variant_id, share, chance in rows.order_by("allocation__target_date"):
+        ledger[target_date].shares[variant_id] = float(share)
+        if kind == Kind.OPTIMIZED and chance is not None:
+            ledger[target_date].chances[variant_id] = chance
+    return dict(ledger)
 
 
 def _daily_counts(question: Question, date: dt.date) -> tuple[list[dt.date], dict[str, np.ndarray[Any, Any]]]:
@@ -102,10 +110,10 @@ def _daily_counts(question: Question, date: dt.date) -> tuple[list[dt.date], dic
 
 
 def _sample_ratio(
-    question: Question, shares: SharesByDate, days: Sequence[dt.date], impressions: np.ndarray[Any, Any]
+    question: Question, ledger: Ledger, days: Sequence[dt.date], impressions: np.ndarray[Any, Any]
 ) -> dict[str, Any] | None:
     """None without two variants and days to compare."""
-    in_force = _in_force(shares, days)
+    in_force = _in_force(ledger, days)
     known = [n for n, row in enumerate(in_force) if row]
     if not known:
         return None
@@ -124,22 +132,28 @@ def _sample_ratio(
     }
 
 
-def _in_force(shares: SharesByDate, days: Sequence[dt.date]) -> list[Mapping[int, float]]:
+def _in_force(ledger: Ledger, days: Sequence[dt.date]) -> list[Mapping[int, float]]:
     """For each day the shares of the latest target date up to it; empty before the first."""
-    dates = sorted(shares)
+    dates = sorted(ledger)
     last = np.searchsorted(
         [date.toordinal() for date in dates], [day.toordinal() for day in days], side="right"
     )
-    return [shares[dates[n - 1]] if n else {} for n in last]
+    return [ledger[dates[n - 1]].shares if n else {} for n in last]
 
 
-def _convergence(shares: SharesByDate, leader_id: int) -> dict[str, Any]:
-    dates = sorted(shares)
-    series = np.array([shares[date].get(leader_id, 0.0) for date in dates])
-    passed = first_passed(series)
+def _convergence(ledger: Ledger, leader_id: int) -> dict[str, Any]:
+    """Its share stays below 95% wherever the others' floors take more: how sure we are shows in its chances."""
+    compared = [date for date in sorted(ledger) if len(ledger[date].chances) > 1]
+    chances = [ledger[date].chances.get(leader_id, 0.0) for date in compared]
+    passed = first_passed(np.array(chances), LEADER_PROBABILITY)
     return {
-        "leader_share": [{"date": date, "share": float(s)} for date, s in zip(dates, series, strict=True)],
-        "first_passed_95_percent": None if passed is None else dates[passed],
+        "leader_share": [
+            {"date": date, "share": ledger[date].shares.get(leader_id, 0.0)} for date in sorted(ledger)
+        ],
+        "leader_probability_best": [
+            {"date": date, "probability_best": chance} for date, chance in zip(compared, chances, strict=True)
+        ],
+        "first_passed_95_percent": None if passed is None else compared[passed],
     }
 
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from allocation.engine.beta import Floats
 
-CONVERGED = 0.95
-
 
 class Rewards(NamedTuple):
     """(D,) running sums, in expected successes."""
@@ -29,7 +27,7 @@ def rewards_by_day(trials: Floats, mean: Floats, lead: int) -> Rewards:
     return Rewards(np.cumsum(total * mean[lead] - worth), np.cumsum(worth - even))
 
 
-def first_passed(series: Floats, level: float = CONVERGED) -> int | None:
-    """The index of the first value of at least ``level``, such as the leader's share; None if there is none."""
+def first_passed(series: Floats, level: float) -> int | None:
+    """The index of the first value of at least ``level``, such as the leader's probability_best, or None."""
     passed = np.flatnonzero(np.asarray(series) >= level)
     return int(passed[0]) if passed.size else None

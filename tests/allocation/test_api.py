@@ -162,6 +162,39 @@ def test_statistics__traffic_that_ignored_the_split__is_a_mismatch(api: APIClien
     assert ratio["expected"] == {"control": pytest.approx(6000), "variant_b": pytest.approx(14000)}
 
 
+def test_statistics__leader_far_below_95_percent_of_traffic__passed_on_the_day_it_became_likely_enough(
+    api: APIClient,
+) -> None:
+    days = [TODAY - dt.timedelta(days=age) for age in (2, 1, 0)]
+    experiment = make_experiment(min_explore_rate=0.3)
+    for day, control, b in zip(days, (50, 500, 500), (70, 520, 640), strict=True):
+        size = 400 if day == days[0] else 10_000
+        record(experiment, counts("control", size, control, date=day), counts("b", size, b, date=day))
+        allocate(experiment, day)
+
+    convergence = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()["convergence"]
+
+    shares = {row["date"]: row["share"] for row in convergence["leader_share"]}
+    chances = {row["date"]: row["probability_best"] for row in convergence["leader_probability_best"]}
+    first, second, third = (day.isoformat() for day in days)
+    assert list(shares) == [first, second, third]
+    assert max(shares.values()) <= 0.85
+    # 800 impressions are warm-up: however likely, nothing is said of a leader yet
+    assert list(chances) == [second, third]
+    assert chances[second] < 0.95 < chances[third]
+    assert convergence["first_passed_95_percent"] == third
+
+
+def test_statistics__a_single_variant__has_passed_nothing(api: APIClient) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 10_000, 700))
+    allocate(experiment)
+
+    convergence = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()["convergence"]
+
+    assert convergence["first_passed_95_percent"] is None
+
+
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.ACTIVE])
 def test_statistics__no_variants__is_409(api: APIClient, status: Status) -> None:
     experiment = make_experiment(status=status)

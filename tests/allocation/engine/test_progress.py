@@ -24,6 +24,6 @@ def test_rewards_by_day__variant_not_served_yet__is_no_part_of_the_even_split() 
 
 
 def test_first_passed__rising_series__is_the_first_index() -> None:
-    assert first_passed(np.array([0.5, 0.94, 0.95, 0.2, 0.99])) == 2
+    assert first_passed(np.array([0.5, 0.94, 0.95, 0.2, 0.99]), level=0.95) == 2
     assert first_passed(np.array([0.5, 0.6]), level=0.6) == 1
-    assert first_passed(np.array([0.5])) is None
+    assert first_passed(np.array([0.5]), level=0.95) is None
