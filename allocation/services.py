@@ -10,13 +10,20 @@ from django.db import transaction
 
 from allocation import engine
 from allocation.engine.state import state_of
+from allocation.engine.window import Window
 from allocation.exceptions import AllocationFailedError, NoActiveVariantError
 from allocation.models import Allocation, AllocationShare, Bound, Kind
 from allocation.questions import Question, digest, effective_settings, load_questions, variants_in_order
 from allocation.reasons import reason_for
 from experiments.algorithm_settings import SettingValue
-from experiments.exceptions import DomainError, ExperimentNotFoundError, StatusConflictError
-from experiments.models import Experiment, Status
+from experiments.exceptions import (
+    DomainError,
+    ExperimentNotFoundError,
+    InvalidError,
+    Issue,
+    StatusConflictError,
+)
+from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, lock_experiments
 
 logger = logging.getLogger(__name__)
@@ -90,14 +97,24 @@ def complete_experiment(
 ) -> Allocation | None:
     """Ends an experiment and records, in the same transaction, that the winner gets all traffic from now on.
 
-    None where there is no variant to give it to.
+    None where there is no variant yet. Raises InvalidError for a winner that is retired, and the errors of
+    change_status and compute_allocation.
     """
     with transaction.atomic():
-        change_status(experiment_id=experiment_id, to=Status.COMPLETED, now=now, winner_id=winner_id)
-        try:
-            return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now)
-        except NoActiveVariantError:
+        experiment = change_status(
+            experiment_id=experiment_id, to=Status.COMPLETED, now=now, winner_id=winner_id
+        )
+        _refuse_retired(experiment.winner)
+        if not experiment.variants.exists():
             return None
+        return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now)
+
+
+def _refuse_retired(winner: Variant | None) -> None:
+    """A retired variant has no share, and cannot be brought back once the experiment is completed."""
+    if winner is not None and not winner.is_active:
+        message = f"{winner.name!r} is retired; bring it back first, or name another variant"
+        raise InvalidError([Issue("winner", "retired", message)])
 
 
 def preview_allocation(
@@ -157,10 +174,10 @@ def _refuse(experiment: Experiment) -> None:
 
 
 def _refuse_without_variants(experiment: Experiment) -> None:
-    if not any(variant.is_active for variant in experiment.variants.all()):
-        raise NoActiveVariantError(
-            f"Experiment {experiment.key!r} has no active variant; post its first events."
-        )
+    variants = experiment.variants.all()
+    if not any(variant.is_active for variant in variants):
+        fix = "bring one back" if variants else "post its first events"
+        raise NoActiveVariantError(f"Experiment {experiment.key!r} has no active variant; {fix}.")
 
 
 def _record(questions: Sequence[Question], now: dt.datetime) -> list[Outcome]:
@@ -216,35 +233,40 @@ def _decide(rows: Sequence[tuple[Allocation, Question]]) -> list[AllocationShare
 
 
 def _completed(row: Allocation, question: Question) -> list[AllocationShare]:
-    """All traffic to the winner, else to the control, else to the first variant."""
-    active = [variant for variant in question.variants if variant.is_active]
-    chosen = next((v for v in question.variants if v.pk == question.experiment.winner_id), None)
-    winner = chosen or next((v for v in active if v.is_control), active[0])
+    """All traffic to the winner, else to the control, else to the first active variant."""
+    winner = _winner(question)
     row.kind = Kind.COMPLETED
     row.reason = f"The experiment is completed; {winner.name} gets all traffic."
-    if question.rows:
-        _set_window(row, question, question.rows[0][0], question.rows[-1][0])
+    _set_window(row, question, question.request().window())
     return [
         AllocationShare(allocation=row, variant=v, share=Decimal(int(v == winner))) for v in question.variants
     ]
 
 
+def _winner(question: Question) -> Variant:
+    chosen = [variant for variant in question.variants if variant.pk == question.experiment.winner_id]
+    active = [variant for variant in question.variants if variant.is_active]
+    control = [variant for variant in active if variant.is_control]
+    return (chosen + control + active)[0]
+
+
 def _decided(row: Allocation, question: Question, decision: engine.Allocation) -> list[AllocationShare]:
     names = [variant.name for variant in question.variants]
     active = [variant.is_active for variant in question.variants]
-    window = decision.window
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
     row.state = state_of(decision, question.days_with_data)
     row.reason = reason_for(decision, names, active, question.settings)
-    if window.start is not None and window.end is not None:
-        _set_window(row, question, dt.date.fromordinal(window.start), dt.date.fromordinal(window.end))
+    _set_window(row, question, decision.window)
     row.value_remaining = decision.value_remaining
     return [
         _share(row, question, decision, i) for i, variant in enumerate(question.variants) if variant.is_active
     ]
 
 
-def _set_window(row: Allocation, question: Question, start: dt.date, end: dt.date) -> None:
+def _set_window(row: Allocation, question: Question, window: Window) -> None:
+    if window.start is None or window.end is None:
+        return
+    start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     row.window_start, row.window_end, row.data_through = start, end, end
     inside = [counts for counts in question.rows if start <= counts[0] <= end]
     row.window_impressions = sum(impressions for _, _, impressions, _, _ in inside)

@@ -47,6 +47,10 @@ class Request:
     previous: Floats
     settings: Settings
 
+    def window(self) -> Window:
+        chosen = self.settings
+        return select_window(self.history, self.target_day, chosen.window_days, chosen.maturity_days)
+
 
 class Counts(NamedTuple):
     """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1)."""
@@ -263,10 +267,7 @@ def _bound_names(
 
 
 def _allocate_batch(requests: Sequence[Request]) -> list[Allocation]:
-    windows = [
-        select_window(r.history, r.target_day, r.settings.window_days, r.settings.maturity_days)
-        for r in requests
-    ]
+    windows = [request.window() for request in requests]
     counts = _counts(requests, windows)
     decision = decide(counts)
     alpha, beta = decision.posterior.alpha, decision.posterior.beta

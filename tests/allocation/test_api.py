@@ -78,6 +78,24 @@ def test_get_allocation__if_none_match__one_query(api: APIClient, django_assert_
         api.get(url, headers={"If-None-Match": etag})
 
 
+def test_complete__retired_winner__is_422_and_names_the_fix(api: APIClient) -> None:
+    url = f"{V1}/experiments/{make_running().key}"
+    b = api.get(f"{url}/variants/").json()["results"][1]
+    api.patch(f"{url}/variants/{b['id']}/", {"is_active": False})
+
+    response = api.post(f"{url}/complete/", {"winner": "variant_b"})
+
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
+        {
+            "field": "winner",
+            "code": "retired",
+            "message": "'variant_b' is retired; bring it back first, or name another variant",
+        }
+    ]
+    assert api.get(f"{url}/").json()["status"] == "active"
+
+
 def test_ledger__revisions__filter_to_the_latest(api: APIClient) -> None:
     experiment = make_running()
     allocate(experiment)
