@@ -30,10 +30,19 @@ class Bounds(NamedTuple):
 
 
 def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rate: Floats) -> Floats:
-    """The least each active variant gets, in ticks: its part of the exploration, or the control's floor."""
+    """The least each active variant gets, in ticks: its part of the exploration, or the control's floor.
+
+    The exploration rounds up, but down where that would make the sum pass all traffic, as it can with more than
+    100 variants. Raises ValueError where the settings leave no room even so.
+    """
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
-    explore = _up(min_explore_rate * TICKS / count)
-    return np.where(active, np.where(control, np.maximum(explore, _up(control_floor * TICKS)), explore), 0)
+    explore, for_control = min_explore_rate * TICKS / count, _up(control_floor * TICKS)
+    floor = _floors(active, control, for_control, _up(explore))
+    if (_sum(floor) > TICKS).any():
+        floor = np.where(_sum(floor) > TICKS, _floors(active, control, for_control, _down(explore)), floor)
+    if (_sum(floor) > TICKS).any():
+        raise ValueError("control_floor and min_explore_rate ask for more than all traffic")
+    return floor
 
 
 def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evidence: Bools) -> Bounds:
@@ -102,6 +111,14 @@ def previous_ticks(previous: Floats, active: Bools, preference: Floats) -> Float
     return round_shares(shares * TICKS, np.where(active, float(TICKS), 0), preference)
 
 
+def _floors(active: Bools, control: Bools, for_control: Floats, explore: Floats) -> Floats:
+    return np.where(active, np.where(control, np.maximum(explore, for_control), explore), 0)
+
+
+def _sum(floor: Floats) -> Floats:
+    return np.asarray(floor.sum(axis=-1, keepdims=True))
+
+
 def _around(
     previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evidence: Bools
 ) -> tuple[Floats, Floats]:
@@ -119,3 +136,7 @@ def _fits(low: Floats, high: Floats) -> NDArray[np.bool_]:
 def _up(ticks: Floats) -> Floats:
     """The next whole tick at or above, forgiving the last digits of a product such as 0.07 * 10000."""
     return np.ceil(np.round(ticks, 6))
+
+
+def _down(ticks: Floats) -> Floats:
+    return np.floor(np.round(ticks, 6))

@@ -131,6 +131,22 @@ def test_floors__retired__has_none() -> None:
     assert floors(active, ~active, np.array([[0.5]]), np.array([[0.1]])).tolist() == [[500, 0, 500]]
 
 
+def test_floors__more_variants_than_ticks_to_round_up_with__round_down_and_fit() -> None:
+    active = np.ones((1, 300), dtype=bool)
+
+    answer = floors(active, np.arange(300)[None] == 0, np.array([[0.5]]), np.array([[0.49]]))
+
+    # 4900 ticks for 300 are 16.33 each: rounded up they and the control's 5000 would be 10083
+    assert answer.tolist() == [[5000] + [16] * 299]
+
+
+def test_floors__settings_that_leave_no_room__are_a_value_error() -> None:
+    active = np.ones((2, 3), dtype=bool)
+
+    with pytest.raises(ValueError, match="control_floor and min_explore_rate ask for more than all traffic"):
+        floors(active, np.arange(3)[None] == 0, np.array([[0.1], [0.9]]), np.array([[0.1], [0.6]]))
+
+
 def test_project__all_but_traces_at_their_bounds__does_not_fall_back() -> None:
     # 9621 + 379 is everything already; the last digits left over belong to nobody
     shares = project(
