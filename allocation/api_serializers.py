@@ -133,7 +133,8 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     probability_best = serializers.FloatField()
     expected_loss = serializers.FloatField()
     uplift = serializers.FloatField(
-        allow_null=True, help_text="Over the control, relative; null for the control."
+        allow_null=True,
+        help_text="Over the control, relative; null for the control, and for all where there is no control.",
     )
     uplift_low = serializers.FloatField(allow_null=True)
     uplift_high = serializers.FloatField(allow_null=True)

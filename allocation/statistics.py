@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allocation import engine
-from allocation.engine.comparison import compare_to_control
+from allocation.engine.comparison import Comparison, compare_to_control
 from allocation.engine.progress import first_passed, rewards_by_day
 from allocation.engine.sample_ratio import SampleRatio, sample_ratio
 from allocation.engine.state import LEADER_PROBABILITY, sentence, state_of
@@ -30,7 +30,8 @@ Ledger = Mapping[dt.date, Decided]
 
 
 def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
-    """As of ``date``. Raises NotFoundError, StatusConflictError (a draft), NoActiveVariantError."""
+    """As of ``date``, whatever the status. Raises ExperimentNotFoundError, NoActiveVariantError, InvalidError
+    (settings that clash)."""
     question = load_question(experiment_id, date)
     decision = engine.allocate_many([question.request()])[0]
     names = [variant.name for variant in question.variants]
@@ -53,8 +54,7 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
 
 
 def _variants(question: Question, decision: engine.Allocation) -> list[dict[str, Any]]:
-    control = next((i for i, v in enumerate(question.variants) if v.is_control), 0)
-    compared = compare_to_control(decision.alpha, decision.beta, control)
+    compared = _compared(question, decision)
     return [
         {
             "variant_key": variant.key,
@@ -68,12 +68,22 @@ def _variants(question: Question, decision: engine.Allocation) -> list[dict[str,
             "rate_high": float(decision.interval_high[i]),
             "probability_best": float(decision.probability_best[i]),
             "expected_loss": float(decision.expected_loss[i]),
-            "uplift": None if i == control else float(compared.uplift[i]),
-            "uplift_low": None if i == control else float(compared.uplift_low[i]),
-            "uplift_high": None if i == control else float(compared.uplift_high[i]),
-            "beats_control": None if i == control else float(compared.beats_control[i]),
+            **compared[i],
         }
         for i, variant in enumerate(question.variants)
+    ]
+
+
+def _compared(question: Question, decision: engine.Allocation) -> list[dict[str, float | None]]:
+    """Each variant beside the control; None throughout for the control itself, and where there is none."""
+    nothing: dict[str, float | None] = dict.fromkeys(Comparison._fields)
+    control = next((i for i, variant in enumerate(question.variants) if variant.is_control), None)
+    if control is None:
+        return [nothing for _ in question.variants]
+    found = compare_to_control(decision.alpha, decision.beta, control)._asdict()
+    return [
+        nothing if i == control else {name: float(values[i]) for name, values in found.items()}
+        for i in range(len(question.variants))
     ]
 
 

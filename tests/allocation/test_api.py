@@ -213,6 +213,27 @@ def test_statistics__a_single_variant__has_passed_nothing(api: APIClient) -> Non
     assert convergence["first_passed_95_percent"] is None
 
 
+def test_statistics__no_control__compare_with_nothing(api: APIClient) -> None:
+    experiment = make_running()
+    experiment.variants.update(is_control=False)
+
+    body = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()
+
+    for variant in body["variants"]:
+        assert variant["uplift"] is variant["uplift_low"] is variant["uplift_high"] is None
+        assert variant["beats_control"] is None
+    assert body["leader"] == "variant_b"
+
+
+def test_statistics__draft_with_variants__is_collecting(api: APIClient) -> None:
+    body = {"name": "Soon", "status": "draft", "variants": [{"name": "control"}, {"name": "b"}]}
+    key = api.post(f"{V1}/experiments/", body).json()["key"]
+
+    found = api.get(f"{V1}/experiments/{key}/statistics/").json()
+
+    assert (found["state"], found["days_with_data"], found["rewards"]["by_day"]) == ("collecting", 0, [])
+
+
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.ACTIVE])
 def test_statistics__no_variants__is_409(api: APIClient, status: Status) -> None:
     experiment = make_experiment(status=status)
