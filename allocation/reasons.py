@@ -11,18 +11,16 @@ def reason_for(
     allocation: Allocation, names: Sequence[str], active: Sequence[bool], settings: Settings
 ) -> str:
     """What decided the split, and whether a limit had to give way."""
-    text = (
-        _warm_up(allocation, settings, sum(active)) if allocation.warm_up else _optimized(allocation, names)
-    )
+    if sum(active) == 1:
+        return "There is one active variant; it gets all traffic."
+    text = _warm_up(allocation, settings) if allocation.warm_up else _optimized(allocation, names)
     if allocation.cap > settings.max_daily_shift + 1e-9:
         text += f" The floors did not fit within the daily cap, which was widened to {allocation.cap:.4f}."
     return text
 
 
-def _warm_up(allocation: Allocation, settings: Settings, active: int) -> str:
+def _warm_up(allocation: Allocation, settings: Settings) -> str:
     seen = int(allocation.window.impressions_so_far)
-    if active == 1:
-        return "There is one active variant; it gets all traffic."
     if seen < settings.min_impressions:
         return f"Warm-up: {seen:,} of {settings.min_impressions:,} impressions so far; {_EVEN}"
     return f"Warm-up: fewer than two variants have data in the window; {_EVEN}"

@@ -230,17 +230,24 @@ def _evidence(counts: Counts) -> Evidence:
 
 
 def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
-    """Whether there is too little data to optimize (step 2), and how many active variants report; (N,) each."""
+    """Whether there is too little data to optimize (step 2), and how many active variants report; (N,) each.
+
+    A single active variant waits for no second one.
+    """
     reporting = ((counts.trials.sum(axis=1) > 0) & counts.active).sum(axis=-1)
     short = counts.impressions_so_far < counts.settings.min_impressions[:, 0]
-    return short | (reporting < 2), reporting
+    return short | (reporting < np.minimum(counts.active.sum(axis=-1), 2)), reporting
 
 
 def _low_evidence(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
-    """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little."""
+    """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
+
+    A single variant takes over from none.
+    """
     evidence = posterior.evidence_kept * posterior.effective_trials
-    needed = min_impressions / np.maximum(active.sum(axis=-1, keepdims=True), 1)
-    return np.asarray(active & ((evidence < needed) | (evidence <= 0)))
+    count = active.sum(axis=-1, keepdims=True)
+    needed = min_impressions / np.maximum(count, 1)
+    return np.asarray(active & (count > 1) & ((evidence < needed) | (evidence <= 0)))
 
 
 def _bound_names(

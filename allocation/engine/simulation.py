@@ -183,5 +183,6 @@ class _Seen:
         lead = leader(best, posterior.mean, counts.active)
         front = np.take_along_axis(best, lead[:, None], axis=1)
         remaining = value_remaining(posterior.alpha, posterior.beta, counts.active, lead, front)
-        # as in state.state_of: nothing is decided before it is optimized
-        return lead, np.where(warming_up(counts)[0], np.inf, remaining)
+        # as in state.state_of, nothing is decided before it is optimized; and with one variant there is no choice yet
+        undecided = warming_up(counts)[0] | (counts.active.sum(axis=1) < 2)
+        return lead, np.where(undecided, np.inf, remaining)

@@ -2,7 +2,7 @@
 
 ``collecting``: too little data to optimize. ``optimizing``: traffic follows the evidence. ``leader``: one variant
 is the best with a chance of 95% or more. ``decided``: two weeks of data, and with 95% probability less than 1% is
-left to gain by going on.
+left to gain by going on. A single active variant is the best for certain: ``leader``, and in two weeks ``decided``.
 """
 
 from collections.abc import Sequence

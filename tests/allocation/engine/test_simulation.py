@@ -83,6 +83,14 @@ def test_simulate__stop_while_warming_up__waits_as_production_does() -> None:
     assert outcome.shares[:, -1] == pytest.approx(0.5)
 
 
+def test_simulate__stop_with_a_single_variant__waits_for_the_second() -> None:
+    world = make_world("new-variant", np.array([0.05, 0.10]), 2000, 40, 2)
+
+    outcome = simulate(world, Thompson(), Settings(), rng(), stop=True)
+
+    assert (outcome.stop_day > 20).all()
+
+
 def test_simulate__same_seed__same_numbers() -> None:
     world = make_world("constant", RATES, 500, 8, 3)
 

@@ -1,5 +1,6 @@
 """Where an experiment stands."""
 
+import numpy as np
 import pytest
 
 from allocation.engine.state import sentence, state_of
@@ -37,9 +38,19 @@ def test_sentence__hardly_any_successes__does_not_name_an_absurd_percentage() ->
     assert "many times as good" in sentence(state_of(none, 3), none, [*NAMES, "blue"])
 
 
-def test_sentence__one_variant__says_so() -> None:
-    answer = allocate_counts([[10_000]], [[500]])
+@pytest.mark.parametrize(
+    ("trials", "days", "state"), [(100, 3, "collecting"), (10_000, 13, "leader"), (10_000, 14, "decided")]
+)
+def test_state_of__one_variant__waits_for_no_second(trials: int, days: int, state: str) -> None:
+    answer = allocate_counts([[trials]], [[50]])
 
-    assert sentence(state_of(answer, 3), answer, ["control"]) == (
-        "control is the only active variant and gets all traffic."
-    )
+    found = state_of(answer, days)
+
+    assert found == state
+    assert sentence(found, answer, ["control"]) == "control is the only active variant and gets all traffic."
+
+
+def test_state_of__one_variant_without_data_in_the_window__is_collecting() -> None:
+    answer = allocate_counts([[10_000, 0]], [[500, 0]], active=np.array([False, True]), control=None)
+
+    assert (state_of(answer, 14), answer.shares.tolist(), answer.bound[1]) == ("collecting", [0, 1], "none")
