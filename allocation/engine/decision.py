@@ -263,12 +263,13 @@ def _bound_names(
     lifted = (shares <= around.low + 0.5) & (wanted < around.low - 0.5)
     held = (shares >= around.high - 0.5) & (wanted > around.high + 0.5)
     cap_high = np.minimum(previous + around.cap[:, None], limits.TICKS)
+    even = uniform(target > 0) * limits.TICKS
     names = {
         "cap_down": lifted & (around.low > around.floor),
         "control_floor": lifted & control,
         "exploration_floor": lifted,
         "cap_up": held & (around.high >= cap_high),
-        "low_evidence": held | (low_evidence & (target >= uniform(target > 0))),
+        "low_evidence": held | (low_evidence & (wanted >= even - 0.5)),
     }
     return np.select(list(names.values()), list(names), default="none")
 

@@ -112,6 +112,17 @@ def test_allocate__new_variant__rises_by_the_cap_and_not_past_an_even_share() ->
     assert first.bound[2] in {"cap_up", "low_evidence"}
 
 
+def test_allocate__all_with_too_little_evidence__each_is_named_whatever_the_last_digit() -> None:
+    history = dataclasses.replace(make_history([[35, 50]], [[5, 20]]), earlier_impressions=5000.0)
+    settings = Settings(control_floor=0, min_explore_rate=0)
+
+    answer = allocate_request(make_request(history, settings=settings))
+
+    # the first target is 0.5 less one in the 17th digit
+    assert answer.target.tolist() == pytest.approx([0.5, 0.5])
+    assert answer.bound == ("low_evidence", "low_evidence")
+
+
 def test_allocate__retired_variant__leaves_at_once() -> None:
     answer = allocate_counts(
         [[5000] * 3], [[250] * 3], active=np.array([True, False, True]), previous=np.array([0.2, 0.6, 0.2])
