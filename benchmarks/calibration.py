@@ -21,8 +21,8 @@ from tqdm import tqdm
 from allocation.engine.beta import Floats, quantiles
 from allocation.engine.contest import Bools, contest, leader
 from allocation.engine.day_effects import adjusted_evidence
-from allocation.engine.decision import Counts, Posterior, posterior_of
-from allocation.engine.policies import Thompson
+from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.limits import TICKS
 from allocation.engine.sample_ratio import sample_ratio
 from allocation.engine.settings import Settings
 from allocation.engine.simulation import World, simulate
@@ -88,7 +88,7 @@ class Recorded:
         best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
         self.said.append(best.max(axis=1))
         self.lead.append(leader(best, posterior.mean, counts.active))
-        return Thompson(self.estimate).shares(counts)
+        return np.asarray(decide(counts, posterior).ticks / TICKS)
 
 
 def adaptive(rng: np.random.Generator, runs: int) -> None:
@@ -110,7 +110,7 @@ def adaptive(rng: np.random.Generator, runs: int) -> None:
     for name, (estimate, adjusted) in tqdm(kinds.items(), leave=False):
         policy = Recorded(estimate)
         settings = Settings(window_days=days, day_adjustment=adjusted)
-        simulate(world, policy, settings, np.random.default_rng(2), estimate=estimate)
+        simulate(world, policy, settings, np.random.default_rng(2))
         said, lead = np.stack(policy.said, axis=1), np.stack(policy.lead, axis=1)
         chosen = (said >= _SAID[0]) & (said < _SAID[1])
         _clustered(name, chosen, lead == best[:, None], said)

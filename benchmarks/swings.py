@@ -9,13 +9,14 @@ its traffic, as others do: rate_i = sum_t (N_t / N) O_it / n_it.
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
 from allocation.engine.beta import Floats
-from allocation.engine.decision import Counts, Posterior, posterior_of
-from allocation.engine.policies import Thompson
+from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.limits import TICKS
 from allocation.engine.settings import Settings
 from allocation.engine.simulation import Outcome, World, simulate
 from benchmarks.machine import machine
@@ -50,6 +51,16 @@ def traffic_weighted(counts: Counts) -> Posterior:
     return Posterior(n.sum(axis=1), o.sum(axis=1), trials, np.ones_like(trials), alpha, beta)
 
 
+@dataclass(frozen=True)
+class Production:
+    """The production decision, on another estimate of the posterior."""
+
+    estimate: Callable[[Counts], Posterior]
+
+    def shares(self, counts: Counts) -> Floats:
+        return np.asarray(decide(counts, self.estimate(counts)).ticks / TICKS)
+
+
 ESTIMATORS: dict[str, tuple[Callable[[Counts], Posterior], bool]] = {
     "day-adjusted": (posterior_of, True),
     "pooled": (posterior_of, False),
@@ -66,7 +77,7 @@ def play(levels: Floats, estimator: str, runs: int) -> Outcome:
         available=np.ones((_DAYS, len(_RATES)), dtype=bool),
     )
     settings = Settings(window_days=_DAYS, day_adjustment=adjusted)
-    return simulate(world, Thompson(estimate), settings, np.random.default_rng(1), estimate=estimate)
+    return simulate(world, Production(estimate), settings, np.random.default_rng(1), estimate=estimate)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ rules it is compared with, bare of limits. None keeps anything between calls, an
 day's traffic is split at once, so the chance that a rule serves a variant is the variant's share.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from allocation.engine.beta import Floats
 from allocation.engine.contest import Bools, probability_best
-from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.decision import Counts, decide, posterior_of
 from allocation.engine.limits import TICKS
 from allocation.engine.target import uniform
 
@@ -25,15 +25,10 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class Thompson:
-    """Thompson Sampling under limits: the very function that decides in production, with its posterior.
-
-    Another ``estimate`` of the posterior may be put in, to be compared with it.
-    """
-
-    estimate: Callable[[Counts], Posterior] = posterior_of
+    """Thompson Sampling under limits: the very function that decides in production."""
 
     def shares(self, counts: Counts) -> Floats:
-        return np.asarray(decide(counts, self.estimate(counts)).ticks / TICKS)
+        return np.asarray(decide(counts).ticks / TICKS)
 
 
 @dataclass(frozen=True)
