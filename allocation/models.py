@@ -84,8 +84,6 @@ class Allocation(models.Model):
     window_clicks = models.BigIntegerField(default=0)
     inputs = models.JSONField()
     inputs_digest = models.CharField(max_length=64)
-    # The experiment's data_version when this was computed.
-    data_version = models.BigIntegerField()
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AllocationQuerySet.as_manager()

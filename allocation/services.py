@@ -216,7 +216,6 @@ def _ledger_row(question: Question, inputs: dict[str, object], now: dt.datetime)
         engine_version=engine.ENGINE_VERSION,
         inputs=inputs,
         inputs_digest=digest(inputs),
-        data_version=question.experiment.data_version,
         created_at=now,
     )
 

@@ -56,7 +56,6 @@ class Migration(migrations.Migration):
                 ("window_clicks", models.BigIntegerField(default=0)),
                 ("inputs", models.JSONField()),
                 ("inputs_digest", models.CharField(max_length=64)),
-                ("data_version", models.BigIntegerField()),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "experiment",
