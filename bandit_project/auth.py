@@ -1,7 +1,7 @@
 """Who is asking, and may they? API keys for programs, sessions for people; both answers are problem+json."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -13,12 +13,14 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from bandit_project.models import ApiKey, Scope
+from experiments.roles import Role, role_of
 
 if TYPE_CHECKING:
     # DRF's views read the settings that name this module.
     from rest_framework.views import APIView
 
 _KEYWORD = "Api-Key"
+_SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
 # Precise enough to find keys nobody uses; a write for every request would cost more than the request.
 _LAST_USED_PRECISION = dt.timedelta(minutes=10)
 
@@ -101,12 +103,8 @@ def _note_use(key: ApiKey) -> None:
 
 
 def _scope_of(request: Request) -> Scope | None:
-    """A key's own scope; a person's from what the admin lets them do."""
+    """A key's own scope; a person's from their role."""
     if isinstance(request.auth, ApiKey):
         return Scope(request.auth.scope)
-    user: Any = request.user
-    if user is None or not user.is_authenticated:
-        return None
-    if user.is_superuser:
-        return Scope.ADMIN
-    return Scope.WRITE if user.is_staff else Scope.READ
+    role = role_of(request.user)
+    return None if role is None else _SCOPES[role]

@@ -94,6 +94,14 @@ class Environment:
         self._refuse(variable, fix)
         return dict(environ.Env.db_url_config(default))
 
+    def email(self, variable: str, default: str) -> dict[str, Any]:
+        """Django's mail settings of a URL such as smtp+tls://user:password@mail.example.com:587."""
+        try:
+            return dict(environ.Env.email_url_config(self.text(variable, default)))
+        except (KeyError, ValueError):
+            self._refuse(variable, "must be like smtp+tls://user:password@mail.example.com:587")
+            return dict(environ.Env.email_url_config(default))
+
     def algorithm_defaults(self) -> dict[str, SettingValue]:
         """The installation's default of every algorithm setting; what is refused falls back, with a problem."""
         values = {name: self._algorithm_value(name) for name in ALGORITHM_SETTINGS}

@@ -3,11 +3,28 @@
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
 
 from bandit_project.errors import problem_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+_PAGES = ("/dashboard", "/accounts/", "/admin")
+
+
+class PageLanguage(LocaleMiddleware):
+    """Pages speak the visitor's language; the APIs always English, as programs compare their words."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if request.path.startswith(_PAGES):
+            super().process_request(request)
+        else:
+            translation.activate(settings.LANGUAGE_CODE)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return super().process_response(request, response) if request.path.startswith(_PAGES) else response
 
 
 def body_limit(get_response: GetResponse) -> GetResponse:

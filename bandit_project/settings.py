@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from bandit_project.environment import LOG_LEVELS, Environment
+from experiments.roles import Role
 
 django_stubs_ext.monkeypatch()
 
@@ -47,6 +48,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
+    "simple_history",
     "bandit_project.apps.BanditProjectConfig",
     "experiments",
     "allocation",
@@ -59,9 +61,11 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "bandit_project.middleware.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -79,6 +83,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "dashboard.access.role",
             ]
         },
     }
@@ -121,6 +127,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 # A day in the data is a day in this time zone.
@@ -145,6 +153,16 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 # Requests with a larger body answer 413; the limit of a CSV upload is within it.
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard:experiments"
+LOGOUT_REDIRECT_URL = "login"
+DASHBOARD_LOGIN_REQUIRED = env.boolean("DASHBOARD_LOGIN_REQUIRED", not DEBUG)
+# What a visitor may do where no login is asked for: everything on one's own machine, look elsewhere.
+DASHBOARD_VISITOR_ROLE = Role.ADMIN if DEBUG else Role.VIEWER
+# For resetting passwords; without a mail server the mails are written to the log.
+vars().update(env.email("EMAIL_URL", "consolemail://"))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "bandit@localhost")
 
 # Whether both APIs ask for a key (or a session); /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)

@@ -1,12 +1,96 @@
-"""What pages draw, as plain data: pure functions of what was read."""
+"""What pages draw, as plain data: pure functions of what was read. static/js/charts.js draws it."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from allocation.models import AllocationShare
+from experiments.models import Variant
 
 _COLOURS = 7
+
+Kind = Literal["lines", "steps", "area", "bars"]
+Unit = Literal["percent", "count", "number"]
+Values = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line, band or row of bars; ``low`` and ``high`` are its 95% bounds. Colours are names of site.css."""
+
+    name: str
+    colour: str
+    values: Values
+    low: Values | None = None
+    high: Values | None = None
+    dashed: bool = False
+
+    def data(self) -> dict[str, Any]:
+        bands = {} if self.low is None else {"low": _rounded(self.low), "high": _rounded(self.high or ())}
+        return {
+            "name": self.name,
+            "colour": self.colour,
+            "values": _rounded(self.values),
+            "dashed": self.dashed,
+            **bands,
+        }
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says."""
+
+    axis: Literal["x", "y"]
+    at: float | str
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """``x`` holds dates, numbers or names. ``note`` says in a sentence what there is to see."""
+
+    id: str
+    title: str
+    kind: Kind
+    unit: Unit
+    x_title: str
+    y_title: str
+    x: Sequence[dt.date] | Sequence[float] | Sequence[str]
+    series: Sequence[Series]
+    note: str = ""
+    marks: Sequence[Mark] = field(default=())
+    # Of the y axis; None leaves the ends to the data.
+    y_min: float | None = 0
+    y_max: float | None = None
+    tall: bool = False
+
+    def data(self) -> dict[str, Any]:
+        """For json_script."""
+        dates = bool(self.x) and isinstance(self.x[0], dt.date)
+        names = bool(self.x) and isinstance(self.x[0], str)
+        return {
+            "title": self.title,
+            "kind": self.kind,
+            "unit": self.unit,
+            "xTitle": self.x_title,
+            "yTitle": self.y_title,
+            "xKind": "date" if dates else "name" if names else "number",
+            "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
+            "series": [series.data() for series in self.series],
+            "marks": [{"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks],
+            "yMin": self.y_min,
+            "yMax": self.y_max,
+        }
+
+    @property
+    def data_id(self) -> str:
+        return f"{self.id}-data"
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.x or not any(value is not None for series in self.series for value in series.values)
 
 
 class SplitPart(NamedTuple):
@@ -18,15 +102,43 @@ class SplitPart(NamedTuple):
     colour: str
 
 
-def split_bar(shares: Iterable[AllocationShare]) -> list[SplitPart]:
-    """The shares side by side, each variant always in its own colour, the control in the neutral one."""
-    parts: list[SplitPart] = []
-    start, others = Decimal(0), 0
-    for share in shares:
-        if not share.variant.is_control:
+def variant_colours(variants: Iterable[Variant]) -> dict[int, str]:
+    """Each variant's colour by its id, the same on every page: by order of creation, the control neutral."""
+    colours: dict[int, str] = {}
+    others = 0
+    for variant in sorted(variants, key=lambda variant: variant.pk):
+        if not variant.is_control:
             others += 1
-        colour = "variant-control" if share.variant.is_control else f"variant-{(others - 1) % _COLOURS + 1}"
+        colours[variant.pk] = (
+            "variant-control" if variant.is_control else f"variant-{(others - 1) % _COLOURS + 1}"
+        )
+    return colours
+
+
+def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> list[SplitPart]:
+    """The shares side by side."""
+    parts: list[SplitPart] = []
+    start = Decimal(0)
+    for share in shares:
         percent = share.share * 100
-        parts.append(SplitPart(share.variant.name, start, percent, colour))
+        parts.append(SplitPart(share.variant.name, start, percent, colours[share.variant_id]))
         start += percent
     return parts
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """The points of an SVG polyline in a box of 100 by 24; gaps are bridged."""
+    known = [(index, value) for index, value in enumerate(values) if value is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(v for _, v in known), max(v for _, v in known)
+    width, height = 100 / (len(values) - 1), high - low
+    return " ".join(
+        f"{index * width:.1f},{22 - 20 * ((value - low) / height if height else 0.5):.1f}"
+        for index, value in known
+    )
+
+
+def _rounded(values: Values) -> list[float | None]:
+    """Six significant digits: what a pixel can show, at a third of the bytes."""
+    return [None if value is None else float(f"{value:.6g}") for value in values]

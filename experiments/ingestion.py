@@ -16,6 +16,7 @@ from experiments.exceptions import (
     Issue,
     StatusConflictError,
 )
+from experiments.history import record_history
 from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
@@ -137,7 +138,9 @@ def _variant_ids(
             for e, names in missing.items()
             for variant in new_variants(e, list(names), has_control=e in with_control, now=now)
         ]
-        ids |= {(v.experiment_id, v.name): v.pk for v in Variant.objects.bulk_create(new)}
+        made = Variant.objects.bulk_create(new)
+        record_history(made, created=True)
+        ids |= {(v.experiment_id, v.name): v.pk for v in made}
     return ids, sum(len(names) for names in missing.values())
 
 

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from experiments.algorithm_settings import (
     ALGORITHM_SETTINGS,
@@ -18,6 +19,7 @@ from experiments.algorithm_settings import (
     setting_problems,
 )
 from experiments.exceptions import InvalidError, Issue
+from experiments.history import audit_history
 from experiments.names import NAME_LENGTH
 
 # The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
@@ -26,10 +28,10 @@ MAX_VARIANTS = 100
 
 
 class Status(models.TextChoices):
-    DRAFT = "draft", "Draft"
-    ACTIVE = "active", "Active"
-    PAUSED = "paused", "Paused"
-    COMPLETED = "completed", "Completed"
+    DRAFT = "draft", _("Draft")
+    ACTIVE = "active", _("Active")
+    PAUSED = "paused", _("Paused")
+    COMPLETED = "completed", _("Completed")
 
 
 TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
@@ -38,9 +40,9 @@ TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
 class Reward(models.TextChoices):
     """What counts as a success, and as a trial."""
 
-    CTR = "ctr", "Clicks per impression"
-    CONVERSION_RATE = "conversion_rate", "Conversions per impression"
-    CLICK_CONVERSION_RATE = "click_conversion_rate", "Conversions per click"
+    CTR = "ctr", _("Clicks per impression")
+    CONVERSION_RATE = "conversion_rate", _("Conversions per impression")
+    CLICK_CONVERSION_RATE = "click_conversion_rate", _("Conversions per click")
 
     @property
     def trials(self) -> str:
@@ -128,6 +130,7 @@ class Experiment(models.Model):
     exploitation = models.FloatField(null=True, blank=True)
 
     objects = ExperimentQuerySet.as_manager()
+    history = audit_history(excluded_fields=["data_version", "updated_at"])
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -173,6 +176,8 @@ class Variant(models.Model):
     is_control = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    history = audit_history()
 
     class Meta:
         ordering = ("id",)

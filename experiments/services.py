@@ -11,6 +11,7 @@ from django.utils.text import slugify
 
 from experiments.algorithm_settings import SettingValue
 from experiments.exceptions import InvalidError, Issue, ResetForbiddenError, StatusConflictError
+from experiments.history import record_history
 from experiments.models import MAX_VARIANTS, Experiment, Reward, Status, Variant
 from experiments.names import NAME_LENGTH
 from experiments.selectors import find_experiment
@@ -55,7 +56,7 @@ def create_experiment(
         experiment = _insert_under_free_key(experiment)
         if variants:
             new = new_variants(experiment.pk, variants, has_control=False, now=now, control=control)
-            Variant.objects.bulk_create(new)
+            record_history(Variant.objects.bulk_create(new), created=True)
         if pk is not None:
             _raise_sequence_past_ids()
     return experiment
@@ -186,6 +187,8 @@ def reset_data(*, allowed: bool) -> dict[str, int]:
         # Whoever is writing finishes first; whoever comes later finds nothing.
         lock_experiments()
         _, deleted = Experiment.objects.all().delete()
+        for model in (Experiment, Variant):
+            model.history.all().delete()
     return deleted
 
 
@@ -224,6 +227,7 @@ def change_status(
             status_now=experiment.status,
             allowed=following,
         )
+    record_history([experiment])
     return experiment
 
 

@@ -123,6 +123,8 @@ def _refuse_control_away(is_control: bool) -> None:
 def _move_control(experiment: Experiment, variant: Variant) -> None:
     if experiment.status != Status.DRAFT:
         raise ControlConflictError("The control moves only while the experiment is a draft.")
-    experiment.variants.update(is_control=False)
+    for other in experiment.variants.filter(is_control=True):
+        other.is_control = False
+        other.save(update_fields=["is_control"])
     variant.is_control = True
     variant.save(update_fields=["is_control"])

@@ -1,6 +1,7 @@
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
+import simple_history.models
 from django.db import migrations, models
 
 
@@ -72,6 +73,48 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="HistoricalVariant",
+            fields=[
+                (
+                    "id",
+                    models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID"),
+                ),
+                ("key", models.CharField(help_text="The first name; never changes.", max_length=200)),
+                ("name", models.CharField(max_length=200)),
+                ("is_control", models.BooleanField(default=False)),
+                ("is_active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("history_user_id", models.CharField(max_length=160, null=True)),
+                ("history_change_reason", models.CharField(max_length=500, null=True)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                (
+                    "history_type",
+                    models.CharField(
+                        choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1
+                    ),
+                ),
+                (
+                    "experiment",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="experiments.experiment",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "historical variant",
+                "verbose_name_plural": "historical variants",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
+        ),
+        migrations.CreateModel(
             name="IdempotentAnswer",
             fields=[
                 (
@@ -123,6 +166,86 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ("id",),
             },
+        ),
+        migrations.CreateModel(
+            name="HistoricalExperiment",
+            fields=[
+                (
+                    "id",
+                    models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID"),
+                ),
+                (
+                    "key",
+                    models.SlugField(help_text="Names the experiment in URLs; never changes.", max_length=80),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True, max_length=5000)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("active", "Active"),
+                            ("paused", "Paused"),
+                            ("completed", "Completed"),
+                        ],
+                        default="active",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "reward",
+                    models.CharField(
+                        choices=[
+                            ("ctr", "Clicks per impression"),
+                            ("conversion_rate", "Conversions per impression"),
+                            ("click_conversion_rate", "Conversions per click"),
+                        ],
+                        default="ctr",
+                        max_length=24,
+                    ),
+                ),
+                ("archived_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("alpha_prior", models.FloatField(blank=True, null=True)),
+                ("beta_prior", models.FloatField(blank=True, null=True)),
+                ("min_explore_rate", models.FloatField(blank=True, null=True)),
+                ("control_floor", models.FloatField(blank=True, null=True)),
+                ("max_daily_shift", models.FloatField(blank=True, null=True)),
+                ("window_days", models.IntegerField(blank=True, null=True)),
+                ("maturity_days", models.IntegerField(blank=True, null=True)),
+                ("min_impressions", models.IntegerField(blank=True, null=True)),
+                ("day_adjustment", models.BooleanField(blank=True, null=True)),
+                ("exploitation", models.FloatField(blank=True, null=True)),
+                ("history_user_id", models.CharField(max_length=160, null=True)),
+                ("history_change_reason", models.CharField(max_length=500, null=True)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                (
+                    "history_type",
+                    models.CharField(
+                        choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1
+                    ),
+                ),
+                (
+                    "winner",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="experiments.variant",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "historical experiment",
+                "verbose_name_plural": "historical experiments",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
+            },
+            bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.AddField(
             model_name="experiment",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
@@ -109,6 +110,19 @@ def test_create_api_key__prints_the_key_alone_and_stores_a_digest() -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
     assert client.get("/experiments").status_code == 200
+
+
+@pytest.mark.parametrize(("group", "code"), [("viewer", 403), ("analyst", 201), ("admin", 201)])
+def test_session__writes_from_the_role_of_an_analyst_on(group: str, code: int, settings: Settings) -> None:
+    settings.API_KEY_REQUIRED = True
+    user = get_user_model().objects.create_user("ann", password="pw")
+    user.groups.add(Group.objects.get(name=group))
+    client = Client()
+    client.force_login(user)
+
+    response = client.post("/api/v1/experiments/", {"name": "x"}, content_type="application/json")
+
+    assert (client.get("/api/v1/experiments/").status_code, response.status_code) == (200, code)
 
 
 def test_session__write_needs_the_csrf_token() -> None:

@@ -1,0 +1,53 @@
+"""Who may see and do what on the pages. What a person may not do is not offered, and refused when tried."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, resolve_url
+from django.utils.translation import gettext as _
+
+from experiments.roles import Role, role_of
+
+View = Callable[..., HttpResponseBase]
+
+
+def visitor_role(request: HttpRequest) -> Role | None:
+    """The role on the pages; None for someone who has to log in first."""
+    role = role_of(request.user)
+    if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
+        return Role(settings.DASHBOARD_VISITOR_ROLE)
+    return role
+
+
+def requires(needed: Role) -> Callable[[View], View]:
+    """A page for people of at least this role; others are asked to log in, or told that they may not."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            held = visitor_role(request)
+            if held is None:
+                back = quote(request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
+                return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
+            if held < needed:
+                raise PermissionDenied(_("Your role does not allow this. Ask an administrator."))
+            return view(request, *args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def role(request: HttpRequest) -> dict[str, Any]:
+    """For templates: what is offered to this person."""
+    held = visitor_role(request) if hasattr(request, "user") else None
+    return {
+        "may_look": held is not None,
+        "may_edit": held is not None and held >= Role.ANALYST,
+        "may_administer": held is not None and held >= Role.ADMIN,
+    }

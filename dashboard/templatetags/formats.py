@@ -1,0 +1,79 @@
+"""Numbers, icons and links as pages write them, in the reader's language."""
+
+import datetime as dt
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+_MISSING = "–"
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One of the vendored outlines, sized and coloured as the text beside it."""
+    sprite = static("vendor/tabler-icons/sprite.svg")
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name)
+
+
+@register.filter
+def count(value: float | None) -> str:
+    """A whole number with its thousands apart."""
+    return _MISSING if value is None else number_format(round(value), 0, force_grouping=True)
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    return _MISSING if value is None else f"{'+' if round(value) > 0 else ''}{count(value)}"
+
+
+@register.filter
+def percent(value: Any, decimals: int = 1) -> str:
+    """A fraction as percent."""
+    return _MISSING if value is None else f"{number_format(100 * float(value), decimals)}%"
+
+
+@register.filter
+def signed_percent(value: Any, decimals: int = 1) -> str:
+    if value is None:
+        return _MISSING
+    # far beyond a doubling decimals are noise
+    return f"{'+' if value > 0 else ''}{percent(value, decimals if abs(value) < 10 else 0)}"
+
+
+@register.filter
+def chance(value: float | None) -> str:
+    """A probability, never shown as certain or impossible."""
+    if value is None:
+        return _MISSING
+    if value > 0.999:
+        return f"> {percent(0.999)}"
+    return f"< {percent(0.001)}" if value < 0.001 else percent(value)
+
+
+@register.filter
+def decimal(value: float | None, decimals: int = 2) -> str:
+    return _MISSING if value is None else number_format(value, decimals, force_grouping=True)
+
+
+@register.filter
+def iso(value: dt.date | None) -> str:
+    return "" if value is None else value.isoformat()
+
+
+@register.simple_tag(takes_context=True)
+def with_query(context: dict[str, Any], **changes: Any) -> str:
+    """This page's address with some of its query changed; None takes a parameter away."""
+    request: HttpRequest = context["request"]
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value not in (None, ""):
+            query[name] = str(value)
+    return f"?{query.urlencode()}"

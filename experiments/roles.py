@@ -1,0 +1,26 @@
+"""What a person may do: look (viewer), change data and experiments (analyst), everything (admin)."""
+
+from enum import IntEnum
+from typing import Any
+
+
+class Role(IntEnum):
+    """Each may do what the ones below it may; the names are those of the groups."""
+
+    VIEWER = 1
+    ANALYST = 2
+    ADMIN = 3
+
+    @property
+    def group(self) -> str:
+        return self.name.lower()
+
+
+def role_of(user: Any) -> Role | None:
+    """The highest role among the user's groups; whoever can log in may look. None for nobody."""
+    if user is None or not user.is_authenticated:
+        return None
+    if user.is_superuser:
+        return Role.ADMIN
+    names = set(user.groups.values_list("name", flat=True))
+    return max((role for role in Role if role.group in names), default=Role.VIEWER)

@@ -1,0 +1,30 @@
+// What every page does: charts, menus, questions before what cannot be undone, and a quiet refresh.
+import { drawCharts } from "./charts.js";
+import { keepFresh } from "./live.js";
+
+function toggle(button) {
+  const target = document.getElementById(button.dataset.toggle);
+  const open = target.classList.toggle("is-open");
+  button.setAttribute("aria-expanded", String(open));
+}
+
+document.addEventListener("click", (event) => {
+  const toggler = event.target.closest("[data-toggle]");
+  if (toggler) toggle(toggler);
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) document.getElementById(opener.dataset.dialog).showModal();
+  const closer = event.target.closest("[data-close]");
+  if (closer) closer.closest("dialog").close();
+  // one open menu at a time, and none once the visitor has gone elsewhere
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+// A select that acts at once; without scripts its form has a button.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+drawCharts();
+keepFresh();
