@@ -11,10 +11,11 @@ from allocation import engine
 from allocation.engine.comparison import Comparison, compare_to_control
 from allocation.engine.progress import first_passed, rewards_by_day
 from allocation.engine.sample_ratio import SampleRatio, sample_ratio
-from allocation.engine.state import LEADER_PROBABILITY, sentence, state_of
+from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.questions import Question
 from allocation.services import load_question
+from allocation.wording import sentence
 from experiments.models import DailyMetric, Experiment, Reward
 
 
@@ -34,7 +35,7 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
     (settings that clash)."""
     question = load_question(experiment_id, date)
     decision = engine.allocate_many([question.request()])[0]
-    names = [variant.name for variant in question.variants]
+    leader = question.variants[decision.lead]
     state = state_of(decision, question.days_with_data)
     ledger = _ledger(question.experiment, date)
     days, observed = _daily_counts(question, date)
@@ -42,13 +43,20 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
         "experiment_id": experiment_id,
         "date": date,
         "state": state,
-        "sentence": sentence(state, decision, names),
-        "leader": question.variants[decision.lead].key,
+        "sentence": sentence(
+            state=state,
+            leader=leader.name,
+            chance=float(decision.probability_best[decision.lead]),
+            value_remaining=decision.value_remaining,
+            active=sum(variant.is_active for variant in question.variants),
+            reporting=decision.reporting,
+        ),
+        "leader": leader.key,
         "value_remaining": decision.value_remaining,
         "days_with_data": question.days_with_data,
         "variants": _variants(question, decision),
         "sample_ratio": _sample_ratio(question, ledger, days, observed["impressions"]),
-        "convergence": _convergence(ledger, question.variants[decision.lead].pk),
+        "convergence": _convergence(ledger, leader.pk),
         "rewards": _rewards(question, decision, days, observed),
     }
 

@@ -33,8 +33,12 @@ def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = 
         )
 
 
-def _actor(request: Any = None, **kwargs: Any) -> str | None:
-    """An API key is ``request.auth``, which DRF leaves on Django's request; a person is ``request.user``."""
+def _actor(**kwargs: Any) -> str | None:
+    """An API key is ``request.auth``, which DRF leaves on Django's request; a person is ``request.user``.
+
+    The library hands the request on for logged-in people only, so it is taken from where its middleware put it.
+    """
+    request = getattr(HistoricalRecords.context, "request", None)
     key = getattr(request, "auth", None)
     if key is not None:
         return f"API key {key}"[:_ACTOR_LENGTH]

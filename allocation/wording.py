@@ -1,0 +1,51 @@
+"""Where an experiment stands, in one plain sentence in the reader's language (the APIs always speak English)."""
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from allocation.engine.state import DECIDED_BELOW
+
+
+def sentence(
+    *, state: str, leader: str, chance: float, value_remaining: float, active: int, reporting: int
+) -> str:
+    """For someone who has not seen the numbers. ``reporting``: variants with data in the window."""
+    values = {"leader": leader, "chance": _percent(chance), "remaining": _percent(value_remaining)}
+    if active < 2:
+        return _("%(leader)s is the only active variant and gets all traffic.") % values
+    if state == "collecting" and reporting < 2:
+        return _(
+            "Waiting for data from at least two variants; until then traffic moves toward an even split."
+        )
+    if state == "collecting":
+        return _("Not enough data to optimize yet: traffic is split evenly, as far as the limits allow.")
+    if state == "decided":
+        return (
+            _("%(leader)s can be chosen: with 95%% probability no variant is more than %(remaining)s better.")
+            % values
+        )
+    values["gain"] = _gain(value_remaining)
+    if state == "leader":
+        return _("%(leader)s leads with a %(chance)s chance of being the best; %(gain)s.") % values
+    return (
+        _("No clear winner yet: %(leader)s is in front with a %(chance)s chance of being the best; %(gain)s.")
+        % values
+    )
+
+
+def _gain(remaining: float) -> str:
+    if remaining < DECIDED_BELOW:
+        return _("little is left to gain from more data")
+    if remaining > 10:
+        return _("another variant may still be many times as good")
+    if remaining > 1:
+        times = number_format(1 + remaining, 1)
+        return _("another variant may still be up to %(times)s times as good") % {"times": times}
+    return _("another variant may still be up to %(gain)s better") % {"gain": _percent(remaining)}
+
+
+def _percent(fraction: float) -> str:
+    """With one decimal, and never 0% or 100% for what is not certain."""
+    if fraction > 1:
+        return f"{number_format(100 * fraction, 0, force_grouping=True)}%"
+    return f"{number_format(min(max(100 * fraction, 0.1), 99.9), 1)}%"
