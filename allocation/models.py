@@ -51,7 +51,9 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
         """The newest decision first, of those for ``date`` or earlier."""
         return self.filter(target_date__lte=date).order_by("-target_date", "-revision")
 
-    def newest_of(self, experiment_ids: Sequence[int], date: dt.date) -> Self:
+    def newest_of(
+        self, experiment_ids: "Sequence[int] | models.QuerySet[Experiment, int]", date: dt.date
+    ) -> Self:
         """The one in force on ``date`` for each of the experiments."""
         in_force = Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(date)
         experiments = Experiment.objects.filter(pk__in=experiment_ids)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from allocation import engine
 from allocation.engine.state import state_of
@@ -134,14 +135,25 @@ def load_question(
     experiments = _with_everything([experiment_id], date)
     if not experiments:
         raise ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
-    _refuse_without_variants(experiments[0])
-    settings = effective_settings(experiments[0], overrides)
-    return load_questions(experiments, {experiment_id: settings}, date)[0]
+    return question_about(experiments[0], date, overrides)
+
+
+def question_about(
+    experiment: Experiment, date: dt.date, overrides: Mapping[str, SettingValue] | None = None
+) -> Question:
+    """The same for an experiment that was read already, with its summary for ``date`` and its variants."""
+    _refuse_without_variants(experiment)
+    settings = effective_settings(experiment, overrides)
+    return load_questions([experiment], {experiment.pk: settings}, date)[0]
+
+
+def with_everything(target_date: dt.date) -> "QuerySet[Experiment]":
+    """Experiments as questions need them: with the summary of their data and their variants in order."""
+    return Experiment.objects.with_data_summary(target_date).prefetch_related(variants_in_order())
 
 
 def _with_everything(experiment_ids: Sequence[int], target_date: dt.date) -> list[Experiment]:
-    chosen = Experiment.objects.filter(pk__in=experiment_ids).order_by("pk")
-    return list(chosen.with_data_summary(target_date).prefetch_related(variants_in_order()))
+    return list(with_everything(target_date).filter(pk__in=experiment_ids).order_by("pk"))
 
 
 def _refusals(

@@ -14,7 +14,7 @@ from allocation.engine.sample_ratio import SampleRatio, sample_ratio
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.questions import Question
-from allocation.services import load_question
+from allocation.services import load_question, question_about
 from allocation.wording import sentence
 from experiments.models import DailyMetric, Experiment, Reward
 
@@ -33,14 +33,22 @@ Ledger = Mapping[dt.date, Decided]
 def experiment_statistics(experiment_id: int, date: dt.date) -> dict[str, Any]:
     """As of ``date``, whatever the status. Raises ExperimentNotFoundError, NoActiveVariantError, InvalidError
     (settings that clash)."""
-    question = load_question(experiment_id, date)
+    return _statistics(load_question(experiment_id, date), date)
+
+
+def statistics_of(experiment: Experiment, date: dt.date) -> dict[str, Any]:
+    """The same for an experiment read from services.with_everything(date)."""
+    return _statistics(question_about(experiment, date), date)
+
+
+def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
     decision = engine.allocate_many([question.request()])[0]
     leader = question.variants[decision.lead]
     state = state_of(decision, question.days_with_data)
     ledger = _ledger(question.experiment, date)
     days, observed = _daily_counts(question, date)
     return {
-        "experiment_id": experiment_id,
+        "experiment_id": question.experiment.pk,
         "date": date,
         "state": state,
         "sentence": sentence(

@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
     path("dashboard/", include("dashboard.urls")),
+    path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),
     path("health/", health),
     path("schema", SpectacularAPIView.as_view(), name="schema"),

@@ -17,11 +17,14 @@ View = Callable[..., HttpResponseBase]
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
-    """The role on the pages; None for someone who has to log in first."""
-    role = role_of(request.user)
-    if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
-        return Role(settings.DASHBOARD_VISITOR_ROLE)
-    return role
+    """The role on the pages; None for someone who has to log in first. Looked up once in a request."""
+    if not hasattr(request, "visitor_role"):
+        role = role_of(request.user)
+        if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
+            role = Role(settings.DASHBOARD_VISITOR_ROLE)
+        request.visitor_role = role  # type: ignore[attr-defined]  # kept for the templates
+    found: Role | None = request.visitor_role  # type: ignore[attr-defined]
+    return found
 
 
 def requires(needed: Role) -> Callable[[View], View]:

@@ -94,11 +94,11 @@ class Chart:
 
 
 class SplitPart(NamedTuple):
-    """One variant's piece of the bar, in percent of its length."""
+    """One variant's piece of the bar: where it starts and how long it is, as fractions of the bar."""
 
     name: str
     start: Decimal
-    percent: Decimal
+    share: Decimal
     colour: str
 
 
@@ -120,9 +120,8 @@ def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> lis
     parts: list[SplitPart] = []
     start = Decimal(0)
     for share in shares:
-        percent = share.share * 100
-        parts.append(SplitPart(share.variant.name, start, percent, colours[share.variant_id]))
-        start += percent
+        parts.append(SplitPart(share.variant.name, start, share.share, colours[share.variant_id]))
+        start += share.share
     return parts
 
 

@@ -1,6 +1,7 @@
 """Numbers, icons and links as pages write them, in the reader's language."""
 
 import datetime as dt
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django import template
@@ -13,6 +14,8 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 _MISSING = "–"
+# What Django's templates make of an attribute of None.
+_NOTHING = (None, "")
 
 
 @register.simple_tag
@@ -23,34 +26,38 @@ def icon(name: str) -> SafeString:
 
 
 @register.filter
-def count(value: float | None) -> str:
+def count(value: Any) -> str:
     """A whole number with its thousands apart."""
-    return _MISSING if value is None else number_format(round(value), 0, force_grouping=True)
+    return _MISSING if value in _NOTHING else number_format(round(value), 0, force_grouping=True)
 
 
 @register.filter
-def signed(value: float | None) -> str:
-    return _MISSING if value is None else f"{'+' if round(value) > 0 else ''}{count(value)}"
+def signed(value: Any) -> str:
+    return _MISSING if value in _NOTHING else f"{'+' if round(value) > 0 else ''}{count(value)}"
 
 
 @register.filter
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction as percent."""
-    return _MISSING if value is None else f"{number_format(100 * float(value), decimals)}%"
+    if value in _NOTHING:
+        return _MISSING
+    # through its decimal spelling, so that 2.45% rounds up wherever it is written
+    exact = 100 * Decimal(str(value))
+    return f"{number_format(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP), decimals)}%"
 
 
 @register.filter
 def signed_percent(value: Any, decimals: int = 1) -> str:
-    if value is None:
+    if value in _NOTHING:
         return _MISSING
     # far beyond a doubling decimals are noise
     return f"{'+' if value > 0 else ''}{percent(value, decimals if abs(value) < 10 else 0)}"
 
 
 @register.filter
-def chance(value: float | None) -> str:
+def chance(value: Any) -> str:
     """A probability, never shown as certain or impossible."""
-    if value is None:
+    if value in _NOTHING:
         return _MISSING
     if value > 0.999:
         return f"> {percent(0.999)}"
@@ -58,13 +65,13 @@ def chance(value: float | None) -> str:
 
 
 @register.filter
-def decimal(value: float | None, decimals: int = 2) -> str:
-    return _MISSING if value is None else number_format(value, decimals, force_grouping=True)
+def decimal(value: Any, decimals: int = 2) -> str:
+    return _MISSING if value in _NOTHING else number_format(value, decimals, force_grouping=True)
 
 
 @register.filter
 def iso(value: dt.date | None) -> str:
-    return "" if value is None else value.isoformat()
+    return "" if value in _NOTHING else value.isoformat()
 
 
 @register.simple_tag(takes_context=True)
@@ -77,3 +84,9 @@ def with_query(context: dict[str, Any], **changes: Any) -> str:
         if value not in (None, ""):
             query[name] = str(value)
     return f"?{query.urlencode()}"
+
+
+@register.filter
+def unlocalized(value: object) -> str:
+    """For attributes and addresses: no thousands apart, a point for decimals."""
+    return str(value)

@@ -68,7 +68,7 @@ function lineDatasets(chart) {
 }
 
 function areaDatasets(chart) {
-  return chart.series.map((series) => {
+  return chart.series.map((series, order) => {
     const colour = css(series.colour);
     return {
       label: series.name,
@@ -78,7 +78,7 @@ function areaDatasets(chart) {
       borderWidth: 1,
       pointRadius: chart.x.length < 2 ? 4 : 0,
       pointHitRadius: 12,
-      fill: true,
+      fill: order ? "-1" : "origin",
       stepped: "before",
     };
   });
@@ -87,20 +87,23 @@ function areaDatasets(chart) {
 function barDatasets(chart) {
   return chart.series.map((series) => {
     const colour = css(series.colour);
-    const bars = series.values.map((y, index) =>
-      series.low ? { x: chart.x[index], y, yMin: series.low[index], yMax: series.high[index] } : { x: chart.x[index], y },
-    );
+    // a place without a bar keeps its place: bars go by position
+    const number = (value) => value ?? NaN;
+    const bars = series.values.map((y, index) => ({
+      y: number(y),
+      ...(series.low && { yMin: number(series.low[index]), yMax: number(series.high[index]) }),
+    }));
     return {
       label: series.name,
-      data: bars.filter((bar) => bar.y !== null),
+      data: bars,
       backgroundColor: translucent(colour, 0.8),
       borderColor: colour,
       borderWidth: 1,
       borderRadius: 3,
       maxBarThickness: 56,
       grouped: false,
-      errorBarColor: css("tblr-body-color"),
-      errorBarWhiskerColor: css("tblr-body-color"),
+      errorBarColor: css("chart-text"),
+      errorBarWhiskerColor: css("chart-text"),
       errorBarWhiskerSize: 12,
       errorBarLineWidth: 1.5,
     };
@@ -122,8 +125,8 @@ function annotations(chart) {
       display: true,
       content: mark.label,
       position: mark.axis === "x" ? "start" : "end",
-      backgroundColor: css("tblr-bg-surface"),
-      color: css("tblr-body-color"),
+      backgroundColor: css("chart-ground"),
+      color: css("chart-text"),
       font: { size: 11, weight: "500" },
       padding: 4,
     },
@@ -155,7 +158,7 @@ function configuration(chart) {
   const single = chart.series.length < 2 && chart.kind !== "area";
   return {
     type: chart.kind === "bars" ? (chart.series[0].low ? "barWithErrorBars" : "bar") : "line",
-    data: { labels: chart.xKind === "name" ? chart.x : undefined, datasets: DATASETS[chart.kind](chart) },
+    data: { ...(chart.xKind === "name" && { labels: chart.x }), datasets: DATASETS[chart.kind](chart) },
     options: {
       animation: false,
       responsive: true,
@@ -188,7 +191,7 @@ function configuration(chart) {
         tooltip: {
           filter: (item) => !item.dataset.isBand,
           callbacks: {
-            title: (items) => (items.length ? placeName(chart, items[0].parsed.x ?? items[0].label, longDate) : ""),
+            title: (items) => (items.length ? chart.xKind === "name" ? items[0].label : placeName(chart, items[0].parsed.x, longDate) : ""),
             label: (item) => tooltipLine(chart, item, exact),
           },
         },
@@ -206,7 +209,7 @@ function bandOwner(drawn, index) {
 
 function tooltipLine(chart, item, exact) {
   const series = chart.series.find((one) => one.name === item.dataset.label);
-  const index = chart.kind === "bars" ? chart.x.indexOf(item.raw.x) : item.dataIndex;
+  const index = item.dataIndex;
   const bounds = series?.low ? ` (${exact(series.low[index])} – ${exact(series.high[index])})` : "";
   return ` ${item.dataset.label}: ${exact(item.parsed.y)}${bounds}`;
 }
@@ -283,7 +286,7 @@ function saveImage(id) {
   const copy = document.createElement("canvas");
   [copy.width, copy.height] = [canvas.width, canvas.height];
   const context = copy.getContext("2d");
-  context.fillStyle = css("tblr-bg-surface");
+  context.fillStyle = css("chart-ground");
   context.fillRect(0, 0, copy.width, copy.height);
   context.drawImage(canvas, 0, 0);
   save(`${id}.png`, copy.toDataURL("image/png"));
@@ -295,7 +298,7 @@ function applyDefaults() {
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12;
   Chart.defaults.color = css("tblr-secondary");
-  Chart.defaults.borderColor = css("tblr-border-color");
+  Chart.defaults.borderColor = css("chart-grid");
 }
 
 export function drawCharts(root = document) {

@@ -1,13 +1,25 @@
+import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 
-from dashboard.charts import split_bar
-from experiments.models import Status
-from tests.factory import allocate, counts, make_experiment, make_running, record
+from dashboard.charts import split_bar, variant_colours
+from dashboard.summaries import totals
+from experiments.models import Experiment, Status
+from experiments.roles import Role
+from experiments.services import archive_experiment, change_status
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+
+@pytest.fixture
+def own_machine(settings: Any) -> None:
+    """As in DEBUG: no login, and a visitor may do everything."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
 def test_experiments__none__invites_to_begin(client: Client) -> None:
@@ -21,7 +33,7 @@ def test_experiments__running__shows_split_and_reason(client: Client) -> None:
 
     assert "Button &lt;b&gt;colour&lt;/b&gt;" in page
     assert "control 30.0%, variant_b 70.0%" in page
-    assert "daily cap" in page
+    assert "variant_b leads with a 99.9% chance of being the best" in page
 
 
 def test_experiments__many__same_number_of_queries(client: Client, django_assert_num_queries: Any) -> None:
@@ -29,7 +41,7 @@ def test_experiments__many__same_number_of_queries(client: Client, django_assert
         allocate(make_running(f"E{n}"))
     make_experiment("Draft", status=Status.DRAFT)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(9):
         client.get("/dashboard/")
 
 
@@ -37,8 +49,139 @@ def test_split_bar__shares__lie_side_by_side_with_the_control_neutral() -> None:
     experiment = make_experiment()
     record(experiment, counts("b", 1000, 10), counts("control", 1000, 10), counts("c", 1000, 10))
 
-    parts = split_bar(allocate(experiment).shares.select_related("variant").order_by("variant_id"))
+    shares = allocate(experiment).shares.select_related("variant").order_by("variant_id")
+    parts = split_bar(shares, variant_colours(experiment.variants.all()))
 
     assert [part.colour for part in parts] == ["variant-1", "variant-control", "variant-2"]
-    assert [float(part.start) for part in parts] == [0, pytest.approx(33.34), pytest.approx(66.67)]
-    assert sum(part.percent for part in parts) == 100
+    assert [float(part.start) for part in parts] == [0, 0.3334, 0.6667]
+    assert sum(part.share for part in parts) == 1
+
+
+def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    paused = make_running("Other")
+    change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
+    record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
+
+    found = totals(TODAY)
+
+    # rates of the decision: 701/10002 and 951/10002; the day had 4,000 impressions, 3,000 of them on the better one
+    worth, even = (1000 * 701 + 3000 * 951) / 10002, 4000 * (701 + 951) / 2 / 10002
+    assert found.impressions == 4000
+    assert found.clicks_gained == pytest.approx(worth - even)
+    assert found.conversions_gained == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["Third", "Second one", "First"]),
+        ("?order=name", ["First", "Second one", "Third"]),
+        ("?status=paused", ["Second one"]),
+        ("?q=one second", ["Second one"]),
+        ("?q=nothing-like-it", []),
+        ("?status=archived", ["Put away"]),
+        ("?status=bogus&order=bogus&page=99", ["Third", "Second one", "First"]),
+    ],
+)
+def test_experiments__searched_filtered_and_ordered(client: Client, query: str, names: list[str]) -> None:
+    _first, second, _third, away = [make_experiment(n) for n in ("First", "Second one", "Third", "Put away")]
+    change_status(experiment_id=second.pk, to=Status.PAUSED, now=NOW)
+    change_status(experiment_id=away.pk, to=Status.PAUSED, now=NOW)
+    archive_experiment(experiment_id=away.pk, now=NOW)
+
+    rows = client.get(f"/dashboard/{query}").context["rows"]
+
+    assert [row.experiment.name for row in rows] == names
+
+
+def test_overview__running__explains_each_share(client: Client) -> None:
+    allocate(make_running())
+
+    response = client.get("/dashboard/experiments/button-colour/")
+
+    rows = {row.share.variant.name: row for row in response.context["explained"]}
+    assert rows["control"].limit == "decline limited by the daily cap"
+    assert rows["variant_b"].limit == "growth limited by the daily cap"
+    assert (rows["variant_b"].share.share, rows["variant_b"].change) == (Decimal("0.7"), pytest.approx(0.2))
+    assert b"growth limited by the daily cap" in response.content
+
+
+@pytest.mark.parametrize("tab", ["", "performance/", "allocation/", "regret/", "confidence/", "activity/"])
+def test_tabs__draft_without_variants__say_that_there_is_nothing_yet(client: Client, tab: str) -> None:
+    make_experiment(status=Status.DRAFT)
+
+    response = client.get(f"/dashboard/experiments/button-colour/{tab}")
+
+    assert response.status_code == 200
+    assert b"Not started yet." in response.content
+
+
+@pytest.mark.parametrize("tab", ["", "performance/", "allocation/", "regret/", "confidence/", "activity/"])
+def test_tabs__any_history__at_most_12_queries(
+    client: Client, tab: str, django_assert_max_num_queries: Any
+) -> None:
+    experiment = make_running()
+    for day in range(3):
+        allocate(experiment, TODAY - dt.timedelta(days=day))
+
+    # three more go to session, user and role
+    with django_assert_max_num_queries(9):
+        assert client.get(f"/dashboard/experiments/button-colour/{tab}").status_code == 200
+
+
+def test_tab__unknown_experiment__is_404(client: Client) -> None:
+    assert client.get("/dashboard/experiments/none/").status_code == 404
+    assert client.post("/dashboard/experiments/none/pause/").status_code == 404
+
+
+def test_complete__with_a_winner__gives_it_all_traffic(client: Client) -> None:
+    experiment = make_running()
+    winner = experiment.variants.get(name="variant_b")
+
+    client.post("/dashboard/experiments/button-colour/complete/", {"winner": winner.pk})
+
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.winner) == (Status.COMPLETED, winner)
+    assert b"Completed: variant_b gets all traffic." in client.get("/dashboard/").content
+
+
+@pytest.mark.parametrize("winner", ["", "x", "999999"])
+def test_complete__without_a_winner_of_its_own__changes_nothing(client: Client, winner: str) -> None:
+    experiment = make_running()
+
+    client.post("/dashboard/experiments/button-colour/complete/", {"winner": winner})
+
+    experiment.refresh_from_db()
+    assert experiment.status == Status.ACTIVE
+
+
+def test_recompute__twice__tells_that_nothing_has_changed(client: Client) -> None:
+    make_running()
+
+    first = client.post("/dashboard/experiments/button-colour/recompute/", follow=True)
+    second = client.post("/dashboard/experiments/button-colour/recompute/", follow=True)
+
+    assert b"Decided anew" in first.content
+    assert b"Nothing has changed since the last decision" in second.content
+
+
+def test_activity__changes__are_told_with_their_author(client: Client) -> None:
+    make_running()
+    client.force_login(get_user_model().objects.create_superuser("ann"))
+    client.post("/dashboard/experiments/button-colour/pause/")
+
+    changes = client.get("/dashboard/experiments/button-colour/activity/").context["changes"]
+
+    told = [(c.what, c.actor, [(f.field, f.before, f.after) for f in c.fields]) for c in changes]
+    assert ("Experiment changed", "ann", [("status", "active", "paused")]) in told
+    assert ("Variant variant_b created", "", []) in told
+
+
+def test_demo__into_an_installation_with_experiments__is_refused(client: Client) -> None:
+    make_experiment()
+
+    client.post("/dashboard/load-demo/")
+
+    assert Experiment.objects.count() == 1

@@ -1,0 +1,104 @@
+"""Who may see and do what on the pages."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core import mail
+from django.test import Client
+
+from experiments.models import Experiment, Status
+from tests.factory import allocate, make_running
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+PAGES = ("", "performance/", "allocation/", "regret/", "confidence/", "activity/")
+
+
+def _client(group: str | None) -> Client:
+    client = Client()
+    if group:
+        user = get_user_model().objects.create_user(group, f"{group}@example.com", "a long password 1")
+        user.groups.add(Group.objects.get(name=group))
+        client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def login_required(settings: Any) -> None:
+    settings.DASHBOARD_LOGIN_REQUIRED = True
+
+
+@pytest.mark.usefixtures("login_required")
+def test_page__nobody__leads_to_the_login_and_back() -> None:
+    response = Client().get("/dashboard/?status=paused")
+
+    assert response.status_code == 302
+    assert response["Location"] == "/accounts/login/?next=/dashboard/%3Fstatus%3Dpaused"
+    assert b"Log in" in Client().get(response["Location"]).content
+
+
+@pytest.mark.usefixtures("login_required")
+@pytest.mark.parametrize("group", ["viewer", "analyst", "admin"])
+def test_pages__everyone_with_a_login__may_look(group: str) -> None:
+    allocate(make_running())
+    client = _client(group)
+
+    pages = ["/dashboard/", *(f"/dashboard/experiments/button-colour/{page}" for page in PAGES)]
+    assert [client.get(page).status_code for page in pages] == [200] * len(pages)
+
+
+@pytest.mark.usefixtures("login_required")
+@pytest.mark.parametrize(
+    ("group", "code", "status"),
+    [(None, 302, "active"), ("viewer", 403, "active"), ("analyst", 302, "paused")],
+)
+def test_action__below_an_analyst__changes_nothing(group: str | None, code: int, status: str) -> None:
+    make_running()
+
+    response = _client(group).post("/dashboard/experiments/button-colour/pause/")
+
+    assert response.status_code == code
+    assert Experiment.objects.get().status == status
+
+
+@pytest.mark.usefixtures("login_required")
+def test_page__what_a_viewer_may_not_do__is_not_offered() -> None:
+    make_running()
+
+    as_viewer = _client("viewer").get("/dashboard/experiments/button-colour/").content
+    as_analyst = _client("analyst").get("/dashboard/experiments/button-colour/").content
+
+    assert (b"/pause/" in as_viewer, b"/pause/" in as_analyst) == (False, True)
+
+
+def test_visitor__without_a_required_login__only_looks_outside_debug(settings: Any) -> None:
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, 1
+    make_running()
+
+    assert Client().get("/dashboard/").status_code == 200
+    assert Client().post("/dashboard/experiments/button-colour/pause/").status_code == 403
+
+
+def test_action__without_its_token__is_refused() -> None:
+    make_running()
+    client = Client(enforce_csrf_checks=True)
+
+    assert client.post("/dashboard/experiments/button-colour/pause/").status_code == 403
+    assert Experiment.objects.get().status == Status.ACTIVE
+
+
+def test_password__forgotten__a_link_lets_one_choose_a_new_one() -> None:
+    _client("viewer")
+    client = Client()
+
+    client.post("/accounts/password_reset/", {"email": "viewer@example.com"})
+    path = re.findall(r"/accounts/reset/\S+", str(mail.outbox[0].body))[0]
+    form = client.get(path, follow=True)
+    new = {"new_password1": "another long one 2", "new_password2": "another long one 2"}
+    done = client.post(form.redirect_chain[-1][0], new, follow=True)
+
+    assert b"The password is set" in done.content
+    assert client.login(username="viewer", password="another long one 2")
