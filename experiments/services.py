@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 
 from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
@@ -10,7 +11,13 @@ from django.db.models import F
 from django.utils.text import slugify
 
 from experiments.algorithm_settings import SettingValue
-from experiments.exceptions import InvalidError, Issue, ResetForbiddenError, StatusConflictError
+from experiments.exceptions import (
+    ConflictError,
+    InvalidError,
+    Issue,
+    ResetForbiddenError,
+    StatusConflictError,
+)
 from experiments.history import record_history
 from experiments.models import MAX_VARIANTS, Experiment, Reward, Status, Variant
 from experiments.names import NAME_LENGTH
@@ -23,7 +30,11 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.PAUSED: frozenset({Status.ACTIVE, Status.COMPLETED}),
     Status.COMPLETED: frozenset(),
 }
+# A name's part of a key leaves room for a number.
 _KEY_LENGTH = 70
+_KEY_END = 80
+# Each one lost means that another request took the key at that moment.
+_KEY_ATTEMPTS = 100
 
 
 def create_experiment(
@@ -64,7 +75,7 @@ def create_experiment(
 
 def _insert_under_free_key(experiment: Experiment) -> Experiment:
     stem = key_from_name(experiment.name)
-    while True:
+    for _ in range(_KEY_ATTEMPTS):
         experiment.key = _free_key(stem)
         try:
             with transaction.atomic():
@@ -74,17 +85,15 @@ def _insert_under_free_key(experiment: Experiment) -> Experiment:
                 raise
             continue  # another request took the key since we looked
         return experiment
+    raise ConflictError(f"Others keep taking the keys after {stem!r}; try again.")
 
 
 def _free_key(stem: str) -> str:
-    """The stem, or the stem with the number after the largest in use."""
+    """The stem, or the stem with the number after the largest in use; the first free one where that is too long."""
     taken = set(Experiment.objects.filter(key__startswith=stem).values_list("key", flat=True))
-    if stem not in taken:
-        return stem
-    numbers = [
-        int(key[len(stem) + 1 :]) for key in taken if re.fullmatch(re.escape(stem) + r"-[0-9]{1,9}", key)
-    ]
-    return f"{stem}-{max(numbers, default=1) + 1}"
+    numbers = [int(key[len(stem) + 1 :]) for key in taken if re.fullmatch(re.escape(stem) + r"-[0-9]+", key)]
+    numbered = (f"{stem}-{number}" for number in chain([max(numbers, default=1) + 1], count(2)))
+    return next(key for key in chain([stem], numbered) if key not in taken and len(key) <= _KEY_END)
 
 
 def update_experiment(

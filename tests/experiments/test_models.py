@@ -103,3 +103,21 @@ def test_create_experiment__key__is_made_from_the_name_and_never_a_number(name: 
 
 def test_create_experiment__same_name_again__gets_a_numbered_key() -> None:
     assert [make_experiment("Same").key for _ in range(3)] == ["same", "same-2", "same-3"]
+
+
+@pytest.mark.parametrize("number", ["9" * 9, "9" * 10, "9" * 60])
+def test_create_experiment__name_taken_beside_a_long_number__ends_with_a_free_key(number: str) -> None:
+    make_experiment(f"Sale {number}")
+
+    keys = [make_experiment("Sale").key for _ in range(3)]
+
+    assert len({*keys, f"sale-{number}"}) == 4
+    assert all(len(key) <= 80 for key in keys)
+
+
+def test_create_experiment__longest_name_beside_the_largest_number__stays_within_the_keys_length() -> None:
+    name = "x" * 70
+    make_experiment(name)
+    Experiment.objects.filter(pk=make_experiment(name).pk).update(key=f"{name}-999999999")
+
+    assert make_experiment(name).key == f"{name}-2"
