@@ -7,34 +7,35 @@ from typing import Self
 from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from experiments.models import Experiment, Variant
 
 
 class Kind(models.TextChoices):
-    WARM_UP = "warm_up", "Warm-up"
-    OPTIMIZED = "optimized", "Optimized"
-    COMPLETED = "completed", "Completed"
+    WARM_UP = "warm_up", _("Warm-up")
+    OPTIMIZED = "optimized", _("Optimized")
+    COMPLETED = "completed", _("Completed")
 
 
 class State(models.TextChoices):
     """Where the experiment stood when the decision was made."""
 
-    COLLECTING = "collecting", "Collecting"
-    OPTIMIZING = "optimizing", "Optimizing"
-    LEADER = "leader", "Leader found"
-    DECIDED = "decided", "Decided"
+    COLLECTING = "collecting", _("Collecting")
+    OPTIMIZING = "optimizing", _("Optimizing")
+    LEADER = "leader", _("Leader found")
+    DECIDED = "decided", _("Decided")
 
 
 class Bound(models.TextChoices):
     """The limit that kept a share from its target."""
 
-    NONE = "none", "None"
-    CONTROL_FLOOR = "control_floor", "Control floor"
-    EXPLORATION_FLOOR = "exploration_floor", "Exploration floor"
-    CAP_UP = "cap_up", "Daily cap, upward"
-    CAP_DOWN = "cap_down", "Daily cap, downward"
-    LOW_EVIDENCE = "low_evidence", "Too little evidence"
+    NONE = "none", _("None")
+    CONTROL_FLOOR = "control_floor", _("Control floor")
+    EXPLORATION_FLOOR = "exploration_floor", _("Exploration floor")
+    CAP_UP = "cap_up", _("Daily cap, upward")
+    CAP_DOWN = "cap_down", _("Daily cap, downward")
+    LOW_EVIDENCE = "low_evidence", _("Too little evidence")
 
 
 class AllocationQuerySet(models.QuerySet["Allocation"]):
@@ -54,8 +55,8 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
     def newest_of(
         self, experiment_ids: "Sequence[int] | models.QuerySet[Experiment, int]", date: dt.date
     ) -> Self:
-        """The one in force on ``date`` for each of the experiments."""
-        in_force = Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(date)
+        """For each of the experiments the one of these in force on ``date``."""
+        in_force = self.filter(experiment=OuterRef("pk")).in_force_on(date)
         experiments = Experiment.objects.filter(pk__in=experiment_ids)
         return self.filter(
             pk__in=experiments.annotate(newest=Subquery(in_force.values("pk")[:1])).values("newest")

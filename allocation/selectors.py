@@ -3,12 +3,12 @@
 import datetime as dt
 from collections.abc import Iterable
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import Allocation
-from experiments.models import Experiment
+from allocation.models import Allocation, AllocationQuerySet, Kind
+from experiments.models import Experiment, ExperimentQuerySet, Status
 
 HISTORY_DATES = 30
 
@@ -39,9 +39,34 @@ def allocation_history(
 
 def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
     """The allocation in force of each experiment that has one, by experiment id; two queries."""
-    ids = [experiment.pk for experiment in experiments]
-    newest = Allocation.objects.newest_of(ids, date).with_shares()
+    return _newest(Allocation.objects.all(), experiments, date)
+
+
+def last_computed_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
+    """The same, but of completed experiments the last decision that rested on their data."""
+    return _newest(Allocation.objects.exclude(kind=Kind.COMPLETED), experiments, date)
+
+
+def _newest(
+    ledger: AllocationQuerySet, experiments: Iterable[Experiment], date: dt.date
+) -> dict[int, Allocation]:
+    newest = ledger.newest_of([experiment.pk for experiment in experiments], date).with_shares()
     return {allocation.experiment_id: allocation for allocation in newest}
+
+
+def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:
+    """Those that run and whose allocation in force on ``date`` is in this state."""
+    return experiments.filter(status=Status.ACTIVE).alias(now=_in_force("state", date)).filter(now=state)
+
+
+def nearest_to_a_decision(experiments: ExperimentQuerySet, date: dt.date) -> ExperimentQuerySet:
+    """Least value remaining first, what has none yet last."""
+    remaining = F("remaining").asc(nulls_last=True)
+    return experiments.alias(remaining=_in_force("value_remaining", date)).order_by(remaining, "-pk")
+
+
+def _in_force(field: str, date: dt.date) -> Subquery:
+    return Subquery(Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(date).values(field)[:1])
 
 
 def with_newest_allocation() -> QuerySet[Experiment]:

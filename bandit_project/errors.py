@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -175,25 +176,27 @@ def _page_or_problem(request: HttpRequest, status: int, code: str, detail: str) 
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page_or_problem(request, 400, "bad_request", "The request could not be read.")
+    return _page_or_problem(request, 400, "bad_request", _("The request could not be read."))
 
 
 def permission_denied(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
-    return _page_or_problem(request, 403, "permission_denied", str(exception) or "You may not do this.")
+    return _page_or_problem(request, 403, "permission_denied", str(exception) or _("You may not do this."))
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
-    return _page_or_problem(request, 404, "not_found", f"There is nothing at {request.path}.")
+    return _page_or_problem(
+        request, 404, "not_found", _("There is nothing at %(path)s.") % {"path": request.path}
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page_or_problem(
-        request, 403, "csrf_failed", "The form has expired. Reload the page and try again."
+        request, 403, "csrf_failed", _("The form has expired. Reload the page and try again.")
     )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     return _page_or_problem(
-        request, 500, "server_error", "Something went wrong on our side. It has been logged."
+        request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
     )

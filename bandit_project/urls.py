@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView
 
 from allocation.api_urls import urlpatterns as allocation_api
@@ -26,6 +27,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
     path("dashboard/", include("dashboard.urls")),
+    path("accounts/language/", set_language, name="set_language"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),
     path("health/", health),

@@ -90,7 +90,8 @@ def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, flo
         x_title=_("Date"),
         y_title=_reward_name(reward),
         x=table.days,
-        y_min=None,
+        # lines decide the height, not the bands of days with a handful of visitors
+        y_max=_with_headroom(float(observed.max(initial=0.0))),
         series=_per_variant(
             table,
             lambda i: _gaps(observed[:, i], trials[:, i]),
@@ -354,6 +355,14 @@ def _share_series(
         Series(variant.name, colours[variant.pk], [shares.get(variant.pk, absent) for shares in by_date])
         for variant in variants
     ]
+
+
+def _with_headroom(highest: float) -> float | None:
+    """The next round number above a fifth more; None where all is 0."""
+    if highest <= 0:
+        return None
+    step = 10.0 ** np.floor(np.log10(1.2 * highest)) / 2
+    return float(min(np.ceil(1.2 * highest / step) * step, 1.0))
 
 
 def _gaps(values: Floats, trials: Floats) -> list[float | None]:

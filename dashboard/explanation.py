@@ -11,10 +11,13 @@ from dashboard.charts import variant_colours
 from dashboard.summaries import Summary
 from experiments.models import Experiment, Status
 
+# Half a point of the tables' decimals: less would not be seen.
+_WORTH_SAYING = 0.0005
+
 
 @dataclass(frozen=True)
 class ExplainedShare:
-    """The way from a variant's counts to its share; ``limit`` says what held it, empty where nothing did."""
+    """The way from a variant's counts to its share; ``limit`` says what moved it from what was wanted."""
 
     share: AllocationShare
     colour: str
@@ -48,7 +51,9 @@ def explain(experiment: Experiment, allocation: Allocation | None) -> list[Expla
 
 
 def limit_text(share: AllocationShare) -> str:
-    """What kept the share from its target."""
+    """What kept the share from its target; a share that no limit held makes room for those that one did."""
+    if share.bound == Bound.NONE:
+        return _what_others_did(float(share.share) - (share.target or 0.0))
     return {
         Bound.CONTROL_FLOOR: _("held up by the control floor"),
         Bound.EXPLORATION_FLOOR: _("held up by the exploration floor"),
@@ -56,6 +61,14 @@ def limit_text(share: AllocationShare) -> str:
         Bound.CAP_DOWN: _("decline limited by the daily cap"),
         Bound.LOW_EVIDENCE: _("too little data: an even share at most"),
     }.get(Bound(share.bound), "")
+
+
+def _what_others_did(beyond_target: float) -> str:
+    if beyond_target < -_WORTH_SAYING:
+        return _("makes room for what the floors and the cap hold")
+    if beyond_target > _WORTH_SAYING:
+        return _("takes what the limits of others leave")
+    return _("nothing: it is what was wanted")
 
 
 def advice(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Advice]:

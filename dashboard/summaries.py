@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine.progress import rewards_by_day
 from allocation.models import Allocation, AllocationShare, Kind
-from allocation.selectors import current_allocations
+from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import with_everything
 from allocation.wording import sentence
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
@@ -33,7 +33,10 @@ Observed = tuple[dt.date, int, int, int]
 
 @dataclass(frozen=True)
 class Summary:
-    """``gained``: rewards over an even split so far, in successes; None before any are counted."""
+    """``leader``: of a completed experiment its winner, as the last decision from data saw it.
+
+    ``gained``: rewards over an even split so far, in successes; None before any are counted.
+    """
 
     experiment: Experiment
     allocation: Allocation | None
@@ -70,12 +73,12 @@ def experiment_or_404(reference: str, date: dt.date) -> Experiment:
 
 
 def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary]:
-    """The experiments come with their variants prefetched; three queries, however many they are."""
+    """The experiments come with their variants prefetched; five queries, however many they are."""
     allocations = current_allocations(experiments, today)
+    computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
     observed = _observed(experiments)
     return [
-        _summary(experiment, allocations.get(experiment.pk), observed[experiment.pk], today)
-        for experiment in experiments
+        _summary(e, allocations.get(e.pk), observed[e.pk], today, computed.get(e.pk)) for e in experiments
     ]
 
 
@@ -150,17 +153,23 @@ def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
 
 
 def _summary(
-    experiment: Experiment, allocation: Allocation | None, rows: Sequence[Observed], today: dt.date
+    experiment: Experiment,
+    allocation: Allocation | None,
+    rows: Sequence[Observed],
+    today: dt.date,
+    computed: Allocation | None = None,
 ) -> Summary:
+    """``computed``: the last decision from data, where ``allocation`` is none."""
     latest = rows[-1][0] if rows else None
     colours = variant_colours(experiment.variants.all())
-    shares = list(allocation.shares.all()) if allocation else []
-    leader = _leader(shares)
+    split = list(allocation.shares.all()) if allocation else []
+    shares = list(computed.shares.all()) if computed else split
+    leader = _winner(shares, split) if computed else _leader(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,
         sentence=plain_sentence(experiment, allocation),
-        split=split_bar(shares, colours),
+        split=split_bar(split, colours),
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
@@ -198,6 +207,12 @@ def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
     """The likeliest to be the best, as the engine breaks ties: by rate, then by id. None where nothing is known."""
     known = [share for share in shares if share.probability_best is not None and share.trials > 0]
     return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
+
+
+def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
+    """What was known of the variant that gets all traffic now."""
+    winners = {share.variant_id for share in split if share.share == 1}
+    return next((share for share in shares if share.variant_id in winners), None)
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:

@@ -97,6 +97,14 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
             ),
         )
 
+    def busiest_first(self, since: dt.date, until: dt.date) -> Self:
+        """By impressions on the days from ``since`` to ``until``, both included."""
+        recent = DailyMetric.objects.filter(
+            variant__experiment=OuterRef("pk"), date__range=(since, until)
+        ).values("variant__experiment")
+        total = Subquery(recent.annotate(total=Sum("impressions")).values("total"))
+        return self.alias(recent=total).order_by(F("recent").desc(nulls_last=True), "-pk")
+
 
 class Experiment(models.Model):
     """A comparison of variants, and how its traffic is to be split."""

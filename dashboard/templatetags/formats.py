@@ -7,7 +7,8 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -67,6 +68,30 @@ def chance(value: Any) -> str:
 @register.filter
 def decimal(value: Any, decimals: int = 2) -> str:
     return _MISSING if value in _NOTHING else number_format(value, decimals, force_grouping=True)
+
+
+@register.filter
+def day(value: dt.date | None) -> str:
+    """One spelling of a date on every page, short and never mistaken for another: 4 Sep 2026."""
+    return _MISSING if value in _NOTHING else date_format(value, "j M Y")
+
+
+@register.filter
+def moment(value: dt.datetime | None) -> str:
+    """A date and time of the installation's time zone."""
+    return _MISSING if value in _NOTHING else date_format(timezone.localtime(value), "j M Y, H:i")
+
+
+@register.simple_tag
+def meter(value: Any, colour: str) -> SafeString:
+    """A fraction as a short bar, drawn beside its number, which says the same in words."""
+    width = min(max(float(value or 0), 0.0), 1.0)
+    return format_html(
+        '<svg class="meter" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="meter-ground" width="1" height="1" /><rect class="{}" width="{}" height="1" /></svg>',
+        colour,
+        f"{width:.4f}",
+    )
 
 
 @register.filter

@@ -1,25 +1,37 @@
 """The list of experiments: what runs, how it is split, what it has brought."""
 
+import datetime as dt
+from collections.abc import Callable
+
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from allocation.models import State
+from allocation.selectors import in_state, nearest_to_a_decision
 from dashboard.access import requires
-from dashboard.summaries import status_counts, summarise, totals
-from experiments.models import Experiment, Status, Variant
+from dashboard.summaries import TOTALS_DAYS, status_counts, summarise, totals
+from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
 
 PAGE_SIZE = 20
 _LONGEST_SEARCH = 200
 
-ORDERS = {
-    "newest": (_("Newest first"), ("-created_at", "-pk")),
-    "changed": (_("Last changed"), ("-updated_at", "-pk")),
-    "name": (_("By name"), ("name", "pk")),
+# How each order is made of the experiments and the day.
+Order = Callable[[ExperimentQuerySet, dt.date], ExperimentQuerySet]
+ORDERS: dict[str, tuple[object, Order]] = {
+    "newest": (_("Newest first"), lambda chosen, _today: chosen.order_by("-created_at", "-pk")),
+    "changed": (_("Last changed"), lambda chosen, _today: chosen.order_by("-updated_at", "-pk")),
+    "name": (_("By name"), lambda chosen, _today: chosen.order_by("name", "pk")),
+    "traffic": (
+        _("Most traffic, 7 days"),
+        lambda chosen, today: chosen.busiest_first(today - dt.timedelta(days=TOTALS_DAYS - 1), today),
+    ),
+    "decision": (_("Nearest to a decision"), nearest_to_a_decision),
 }
 ARCHIVED = "archived"
 
@@ -28,14 +40,13 @@ ARCHIVED = "archived"
 @requires(Role.VIEWER)
 def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and ordered by the query; unknown values count as none."""
-    date = today()
+    date, counts = today(), status_counts()
     search = request.GET.get("q", "").strip()[:_LONGEST_SEARCH].replace("\x00", "")
-    status = request.GET.get("status", "")
-    order = request.GET.get("order", "newest")
+    status, state = request.GET.get("status", ""), request.GET.get("state", "")
+    order = request.GET.get("order", "")
     order = order if order in ORDERS else "newest"
-    found = _chosen(search, status).order_by(*ORDERS[order][1])
+    found = ORDERS[order][1](_chosen(search, status, state, date), date)
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    counts = status_counts()
     context = {
         "section": "experiments",
         "page": page,
@@ -44,6 +55,7 @@ def experiments(request: HttpRequest) -> HttpResponse:
         "running": counts[Status.ACTIVE],
         "statuses": _status_links(counts, status),
         "orders": [(name, label, name == order) for name, (label, _columns) in ORDERS.items()],
+        "states": [(s.value, s.label, s == state) for s in State],
         "search": search,
         "status": status,
         "any": sum(counts.values()) > 0,
@@ -51,11 +63,13 @@ def experiments(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/experiments.html", context)
 
 
-def _chosen(search: str, status: str) -> "QuerySet[Experiment]":
+def _chosen(search: str, status: str, state: str, date: dt.date) -> ExperimentQuerySet:
     variants = Prefetch("variants", queryset=Variant.objects.order_by("id"))
     chosen = Experiment.objects.filter(archived_at__isnull=status != ARCHIVED).prefetch_related(variants)
     if status in Status.values:
         chosen = chosen.filter(status=status)
+    if state in State.values:
+        chosen = in_state(chosen, state, date)
     for word in search.split():
         chosen = chosen.filter(
             Q(name__icontains=word) | Q(key__icontains=word) | Q(description__icontains=word)

@@ -15,7 +15,7 @@ from allocation.statistics import statistics_of
 from dashboard import experiment_charts as charts
 from dashboard.access import requires
 from dashboard.activity import changes_of
-from dashboard.charts import variant_colours
+from dashboard.charts import split_bar, variant_colours
 from dashboard.explanation import advice, explain
 from dashboard.summaries import experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError
@@ -70,8 +70,8 @@ def performance(request: HttpRequest, reference: str) -> HttpResponse:
         "charts": [
             charts.cumulative_rates(table, reward, prior),
             charts.daily_rates(table, reward, prior),
-            *charts.daily_counts(table),
         ],
+        "count_charts": charts.daily_counts(table),
     }
     if statistics and len(statistics["variants"]) == len(variants):
         context["comparison"] = charts.rate_comparison(variants, statistics["variants"], reward)
@@ -85,14 +85,14 @@ def allocation(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, date)
     context = _context(experiment, "allocation", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
+    colours = variant_colours(variants)
     ledger = Allocation.objects.filter(experiment=experiment).defer("inputs").with_shares()
     context |= {
         "charts": [
             charts.shares_over_time(variants, history),
             charts.wanted_and_applied(variants, history),
         ],
-        "ledger": list(ledger[:30]),
-        "colours": variant_colours(variants),
+        "ledger": [(entry, split_bar(entry.shares.all(), colours)) for entry in ledger[:30]],
     }
     return render(request, "dashboard/allocation.html", context)
 
@@ -123,11 +123,10 @@ def confidence(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, date)
     context = _context(experiment, "confidence", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
-    in_force = context["summary"].allocation
+    in_force, colours = context["summary"].allocation, variant_colours(variants)
     shares = list(in_force.shares.all()) if in_force else []
     context |= {
-        "shares": shares,
-        "colours": variant_colours(variants),
+        "shares": [(share, colours[share.variant_id]) for share in shares],
         "charts": [
             charts.posterior_densities(variants, shares, Reward(experiment.reward)),
             charts.chances_over_time(variants, history),
@@ -191,9 +190,11 @@ def _numbers(
     """Totals of the whole history, by variant, and how each compares to the control."""
     compared = {row["variant_key"]: row for row in statistics["variants"]} if statistics else {}
     trials, successes = table.trials(reward).sum(axis=0), table.successes(reward).sum(axis=0)
+    colours = variant_colours(variants)
     return [
         {
             "variant": variant,
+            "colour": colours[variant.pk],
             "impressions": int(table.impressions[:, i].sum()),
             "clicks": int(table.clicks[:, i].sum()),
             "conversions": int(table.conversions[:, i].sum()),
@@ -209,8 +210,14 @@ def _sample_ratio(experiment: Experiment, statistics: dict[str, Any] | None) -> 
     found = statistics["sample_ratio"] if statistics else None
     if not found:
         return None
+    colours = variant_colours(experiment.variants.all())
     rows = [
-        (variant.name, found["observed"].get(variant.key, 0), found["expected"].get(variant.key, 0))
+        (
+            variant,
+            colours[variant.pk],
+            found["observed"].get(variant.key, 0),
+            found["expected"].get(variant.key, 0),
+        )
         for variant in experiment.variants.all()
     ]
     return {**found, "rows": rows}

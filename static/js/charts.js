@@ -112,6 +112,10 @@ function barDatasets(chart) {
 
 const DATASETS = { lines: lineDatasets, steps: lineDatasets, area: areaDatasets, bars: barDatasets };
 
+function drawsLines(chart) {
+  return chart.kind === "lines" || chart.kind === "steps";
+}
+
 function annotations(chart) {
   const colour = css("tblr-secondary");
   return chart.marks.map((mark) => ({
@@ -124,7 +128,9 @@ function annotations(chart) {
     label: {
       display: true,
       content: mark.label,
-      position: mark.axis === "x" ? "start" : "end",
+      // where lines seldom are: under a horizontal mark at its beginning, at the foot of a vertical one
+      position: mark.axis === "x" ? "end" : "start",
+      yAdjust: mark.axis === "x" ? 0 : 12,
       backgroundColor: css("chart-ground"),
       color: css("chart-text"),
       font: { size: 11, weight: "500" },
@@ -146,6 +152,7 @@ function xScale(chart) {
     ticks: {
       maxRotation: 0,
       autoSkipPadding: 18,
+      includeBounds: chart.xKind === "date",
       precision: chart.xKind === "date" ? 0 : undefined,
       callback: (value) => placeName(chart, value),
     },
@@ -177,7 +184,12 @@ function configuration(chart) {
       plugins: {
         legend: {
           display: !single && chart.kind !== "bars",
-          labels: { boxWidth: 12, boxHeight: 12, filter: (item, data) => !data.datasets[item.datasetIndex].isBand },
+          labels: {
+            boxWidth: 12,
+            boxHeight: 12,
+            ...(drawsLines(chart) && { usePointStyle: true, pointStyle: "line", pointStyleWidth: 24 }),
+            filter: (item, data) => !data.datasets[item.datasetIndex].isBand,
+          },
           // a band goes with its line
           onClick: (event, item, legend) => {
             const visible = legend.chart.isDatasetVisible(item.datasetIndex);

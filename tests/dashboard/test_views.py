@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from allocation.services import complete_experiment
 from dashboard.charts import split_bar, variant_colours
 from dashboard.summaries import totals
 from experiments.models import Experiment, Status
@@ -20,6 +21,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machi
 def own_machine(settings: Any) -> None:
     """As in DEBUG: no login, and a visitor may do everything."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
+
+
+def _complete(experiment: Experiment) -> None:
+    winner = experiment.variants.get(name="variant_b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
 
 
 def test_experiments__none__invites_to_begin(client: Client) -> None:
@@ -40,8 +46,11 @@ def test_experiments__many__same_number_of_queries(client: Client, django_assert
     for n in range(6):
         allocate(make_running(f"E{n}"))
     make_experiment("Draft", status=Status.DRAFT)
+    done = make_running("Done")
+    allocate(done)
+    _complete(done)
 
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         client.get("/dashboard/")
 
 
@@ -94,6 +103,75 @@ def test_experiments__searched_filtered_and_ordered(client: Client, query: str, 
     rows = client.get(f"/dashboard/{query}").context["rows"]
 
     assert [row.experiment.name for row in rows] == names
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("?state=leader", []),
+        ("?state=decided", []),
+        ("?state=collecting", ["Thin"]),
+        ("?state=optimizing", ["Close"]),
+        ("?state=bogus", ["Thin", "Close", "Clear"]),
+        ("?order=traffic", ["Clear", "Close", "Thin"]),
+        ("?order=decision", ["Clear", "Close", "Thin"]),
+    ],
+)
+def test_experiments__by_state_and_by_what_matters(client: Client, query: str, names: list[str]) -> None:
+    clear = make_running("Clear")
+    close, thin = make_experiment("Close"), make_experiment("Thin")
+    record(close, counts("control", 4000, 200), counts("b", 4000, 205))
+    record(thin, counts("control", 10, 1), counts("b", 10, 1))
+    for experiment in (clear, close, thin):
+        allocate(experiment)
+    if query == "?state=leader":
+        change_status(experiment_id=clear.pk, to=Status.PAUSED, now=NOW)
+
+    rows = client.get(f"/dashboard/{query}").context["rows"]
+
+    assert [row.experiment.name for row in rows] == names
+
+
+def test_experiments__completed__tell_what_they_brought(client: Client) -> None:
+    experiment = make_running()
+    record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
+    running = client.get("/dashboard/").context["rows"]
+    allocate(experiment)
+    before = client.get("/dashboard/").context["rows"][0]
+    _complete(experiment)
+
+    row = client.get("/dashboard/").context["rows"][0]
+
+    assert running[0].gained is None
+    assert (row.leader.variant.name, row.sentence) == ("variant_b", "Completed: variant_b gets all traffic.")
+    assert (row.gained, row.uplift) == (before.gained, before.uplift)
+    assert [part.share for part in row.split] == [0, 1]
+
+
+def test_overview__share_that_no_limit_holds__says_whom_it_makes_room_for(client: Client) -> None:
+    experiment = make_running(control_floor=0.4, max_daily_shift=1)
+    allocate(experiment)
+
+    rows = client.get("/dashboard/experiments/button-colour/").context["explained"]
+
+    assert [row.limit for row in rows] == [
+        "held up by the control floor",
+        "makes room for what the floors and the cap hold",
+    ]
+
+
+def test_language__switched__pages_change_and_the_api_does_not(client: Client) -> None:
+    answer = client.post("/accounts/language/", {"language": "pt-br", "next": "/dashboard/?q=a"})
+
+    assert answer["Location"] == "/dashboard/?q=a"
+    assert b'<html lang="pt-br">' in client.get("/dashboard/").content
+    assert client.get("/experiments/99").json()["detail"] == "There is no experiment '99'."
+
+
+def test_language__address_elsewhere__leads_home(client: Client) -> None:
+    answer = client.post("/accounts/language/", {"language": "pt-br", "next": "https://example.com/"})
+
+    assert answer["Location"] == "/"
 
 
 def test_overview__running__explains_each_share(client: Client) -> None:
