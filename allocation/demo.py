@@ -104,13 +104,18 @@ DEMO = (
 
 
 def seed_demo(
-    *, today: dt.date, now: dt.datetime, seed: int, progress: Callable[[], object]
+    *,
+    today: dt.date,
+    now: dt.datetime,
+    seed: int,
+    progress: Callable[[], object] = lambda: None,
+    stories: Sequence[DemoExperiment] = DEMO,
 ) -> list[Experiment]:
     """Creates the demo's experiments; ``progress`` is called after each day. All or nothing."""
     rng = np.random.default_rng(seed)
-    longest = max(demo.days for demo in DEMO)
+    longest = max(demo.days for demo in stories)
     with transaction.atomic():
-        pairs = [(demo, _create(demo, today, now)) for demo in DEMO]
+        pairs = [(demo, _create(demo, today, now)) for demo in stories]
         for age in range(longest, 0, -1):
             _live_through(pairs, today - dt.timedelta(days=age), age, rng)
             progress()

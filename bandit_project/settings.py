@@ -143,7 +143,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG or _TESTING
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "bandit_project.storage.StaticFiles"
     },
 }
 # A page without its styles is better than none; the check in checks.py says what is missing.

@@ -93,5 +93,5 @@ def load_demo(request: HttpRequest) -> HttpResponse:
                 request, _("There are experiments already; demo data go into an empty installation.")
             )
         else:
-            seed_demo(today=today(), now=timezone.now(), seed=_DEMO_SEED, progress=lambda: None)
+            seed_demo(today=today(), now=timezone.now(), seed=_DEMO_SEED)
     return redirect("dashboard:experiments")

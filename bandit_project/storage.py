@@ -1,0 +1,9 @@
+"""How static files are stored in production: compressed, under names that change with what they hold."""
+
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class StaticFiles(CompressedManifestStaticFilesStorage):
+    """ES modules import each other under such names too, so that no browser mixes an old one with a new one."""
+
+    support_js_module_import_aggregation = True

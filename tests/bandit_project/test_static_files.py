@@ -1,0 +1,25 @@
+"""Static files as production serves them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+
+from bandit_project.storage import StaticFiles
+
+
+def test_collectstatic__module_that_imports__names_the_hashed_file(tmp_path: Path, settings: Any) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": f"{StaticFiles.__module__}.{StaticFiles.__qualname__}"},
+    }
+
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+    page = next(path for path in (tmp_path / "js").glob("page.*.js"))
+    imported = re.findall(r'from "\./([^"]+)"', page.read_text())
+    assert len(imported) >= 2
+    assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name) for name in imported)
+    assert all((tmp_path / "js" / name).exists() for name in imported)
