@@ -104,7 +104,7 @@ def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **
     """``times`` copies of all rows, each with the named columns shifted by so much more."""
     from django.db import connection
 
-    columns = [field.column for field in model._meta.concrete_fields]
+    columns = [str(field.column) for field in model._meta.concrete_fields]
     values = [
         f"{column} + n * {shifts[column]}" if column in shifts else expressions.get(column, column)
         for column in columns

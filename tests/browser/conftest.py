@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.factory import allocate, make_experiment, make_running
+from experiments.roles import Role
+from scripts.screenshots import BROWSER_ARGUMENTS
 
 # Playwright's synchronous interface runs an event loop in this thread, which Django takes for an async caller.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-
-_QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +20,15 @@ def browser() -> Iterator[Browser]:
     """``./dev test`` puts the browser's path into CHROMIUM."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        arguments = [*_QUIET, "--disable-component-update", "--disable-sync"]
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def some_experiments(transactional_db: None) -> None:
-    allocate(make_running("Button colour"))
-    make_experiment("A long name that has to wrap on a telephone without pushing anything off the page")
+@pytest.fixture(autouse=True)
+def own_machine(settings: Any) -> None:
+    """As in DEBUG: no login, and a visitor may do everything."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
 @pytest.fixture

@@ -1,29 +1,97 @@
+"""Every page in the system's browser: it fits, it keeps quiet, and it can be read and used by everyone."""
+
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
-pytestmark = pytest.mark.usefixtures("some_experiments")
+from allocation.demo import DemoExperiment, seed_demo
+from experiments.models import Status
+from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
-WIDTHS = (1440, 390)
+_ONE = "/dashboard/experiments/headline/"
+PAGES = {
+    "experiments": "/dashboard/",
+    "overview": _ONE,
+    "performance": f"{_ONE}performance/",
+    "allocation": f"{_ONE}allocation/",
+    "regret": f"{_ONE}regret/",
+    "confidence": f"{_ONE}confidence/",
+    "activity": f"{_ONE}activity/",
+    "draft": "/dashboard/experiments/planned/",
+    "completed": "/dashboard/experiments/done/",
+    "login": "/accounts/login/",
+    "password-reset": "/accounts/password_reset/",
+}
+VIEWS = [(width, scheme) for width in (1440, 390) for scheme in ("light", "dark")]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_experiments_page__each_width_and_theme__shows_splits_and_fits(
-    clean_page: Page, live_server: Any, width: int, scheme: Any
+@pytest.fixture
+def stories(transactional_db: None, today: Any) -> None:
+    """One that runs, with a long name among its variants, one completed, one not begun."""
+    rates = {"control": 0.05, "benefit": 0.06, "a name so long that it has to wrap on every telephone": 0.045}
+    seed_demo(
+        today=TODAY,
+        now=NOW,
+        seed=3,
+        stories=[
+            DemoExperiment("Headline", "Three headlines above the fold.", 20, 3000, rates),
+            DemoExperiment("Done", "", 16, 2000, {"control": 0.05, "b": 0.07}, ends_as=Status.COMPLETED),
+            DemoExperiment("Planned", "", 0, 0, {}, ends_as=Status.DRAFT),
+        ],
+    )
+
+
+@pytest.mark.usefixtures("stories")
+@pytest.mark.parametrize("name", PAGES)
+def test_page__each_width_and_theme__fits_and_is_accessible(
+    clean_page: Page, live_server: Any, name: str
 ) -> None:
-    clean_page.set_viewport_size({"width": width, "height": 900})
-    clean_page.emulate_media(color_scheme=scheme)
+    for width, scheme in VIEWS:
+        clean_page.set_viewport_size({"width": width, "height": 900})
+        clean_page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        clean_page.goto(f"{live_server.url}{PAGES[name]}", wait_until="networkidle")
 
+        expect(clean_page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+        assert clean_page.evaluate("document.documentElement.scrollWidth") == width
+        assert _violations(clean_page) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_error_page__each_theme__is_accessible_and_leads_back(browser: Browser, live_server: Any) -> None:
+    # a browser notes every answer of 404 on its console
+    page = browser.new_page()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.goto(f"{live_server.url}/dashboard/experiments/none/")
+        assert _violations(page) == []
+    page.get_by_role("link", name="Back to the experiments").click()
+    expect(page).to_have_url(f"{live_server.url}/dashboard/")
+    page.close()
+
+
+def _violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA, each with the first place where."""
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found.response["violations"]]
+
+
+@pytest.fixture
+def some_experiments(transactional_db: None) -> None:
+    allocate(make_running("Button colour"))
+    make_experiment("A long name that has to wrap on a telephone without pushing anything off the page")
+
+
+@pytest.mark.usefixtures("some_experiments")
+def test_experiments_page__root__leads_there_and_tells_the_split(clean_page: Page, live_server: Any) -> None:
     clean_page.goto(f"{live_server.url}/")
 
     expect(clean_page).to_have_url(f"{live_server.url}/dashboard/")
     expect(
         clean_page.get_by_role("img", name="Traffic split: control 30.0%, variant_b 70.0%")
     ).to_be_visible()
-    expect(clean_page.locator("html")).to_have_attribute("data-bs-theme", scheme)
-    assert clean_page.evaluate("document.documentElement.scrollWidth") == width
 
 
 def test_docs_page__offline__lists_the_calls(clean_page: Page, live_server: Any) -> None:

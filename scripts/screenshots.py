@@ -1,0 +1,110 @@
+"""Pictures of every page, of a demo installation made for them: docs/screenshots/, as the README shows them.
+
+./dev screenshots [--only overview] [--folder docs/screenshots]
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+_ONE = "/dashboard/experiments/homepage-headline/"
+PAGES = {
+    "experiments": "/dashboard/",
+    "overview": _ONE,
+    "performance": f"{_ONE}performance/",
+    "allocation": f"{_ONE}allocation/",
+    "regret": f"{_ONE}regret/",
+    "confidence": f"{_ONE}confidence/",
+    "activity": f"{_ONE}activity/",
+    "login": "/accounts/login/",
+}
+# Width, height and how the file is marked; the first is the README's.
+VIEWS = ((1440, 900, ""), (390, 844, "-phone"))
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def main() -> None:
+    options = _options()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with _demo() as home, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        for name, page in PAGES.items():
+            if options.only in name:
+                _picture(browser, f"{home}{page}", options.folder / name)
+                print(f"{name}: {page}", file=sys.stderr)
+        browser.close()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev screenshots", description=__doc__)
+    parser.add_argument("--only", default="", help="Only the pages whose name holds this text.")
+    parser.add_argument("--folder", type=Path, default=ROOT / "docs/screenshots")
+    return parser.parse_args()
+
+
+@contextmanager
+def _demo() -> Iterator[str]:
+    """A demo of its own, which knows nothing of the installation here."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "DEBUG": "true", "DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3"}
+        manage = [sys.executable, str(ROOT / "manage.py")]
+        for command in (["migrate", "--verbosity", "0"], ["seed_demo"]):
+            subprocess.run([*manage, *command], env=environment, check=True, stdout=sys.stderr)
+        serve = [*manage, "runserver", f"127.0.0.1:{port}", "--noreload"]
+        with subprocess.Popen(serve, env=environment, stdout=sys.stderr, stderr=subprocess.DEVNULL) as server:
+            try:
+                yield _when_up(f"http://127.0.0.1:{port}")
+            finally:
+                server.terminate()
+
+
+def _when_up(home: str) -> str:
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(f"{home}/health", timeout=2):  # noqa: S310 (our own server)
+                return home
+        except OSError:
+            time.sleep(0.1)
+    sys.exit("the demo did not start")
+
+
+def _picture(browser: Browser, url: str, stem: Path) -> None:
+    """Light and dark, wide and narrow; the whole page, once its charts are drawn."""
+    for width, height, mark in VIEWS:
+        for scheme in ("light", "dark"):
+            page = browser.new_page(
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if scheme == "dark" else "light",
+            )
+            page.goto(url, wait_until="networkidle")
+            page.wait_for_function("document.fonts.status === 'loaded'")
+            page.screenshot(path=f"{stem}{mark}-{scheme}.png", full_page=True)
+            page.close()
+
+
+if __name__ == "__main__":
+    main()
