@@ -84,6 +84,41 @@ def request_from_inputs(inputs: Mapping[str, Any]) -> Request:
     )
 
 
+def question_from_inputs(inputs: Mapping[str, Any], experiment_id: int) -> Question:
+    """The question itself, from recorded inputs and from nothing else; variants go by their keys."""
+    experiment = Experiment(
+        pk=experiment_id,
+        reward=inputs["reward"],
+        status=Status.COMPLETED if inputs["completed"] else Status.ACTIVE,
+        winner_id=inputs["winner"],
+    )
+    previous = inputs["previous"]
+    return Question(
+        experiment=experiment,
+        variants=[_variant_from_inputs(variant, experiment) for variant in inputs["variants"]],
+        target_date=dt.date.fromisoformat(inputs["target_date"]),
+        rows=[
+            (dt.date.fromisoformat(date), pk, impressions, clicks, conversions)
+            for date, pk, impressions, clicks, conversions in inputs["counts"]
+        ],
+        earlier_impressions=inputs["earlier_impressions"],
+        days_with_data=inputs["days_with_data"],
+        previous=None if previous is None else {int(pk): share for pk, share in previous.items()},
+        settings=Settings(**inputs["settings"]),
+    )
+
+
+def _variant_from_inputs(recorded: Mapping[str, Any], experiment: Experiment) -> Variant:
+    return Variant(
+        pk=recorded["id"],
+        experiment=experiment,
+        key=recorded["key"],
+        name=recorded["key"],
+        is_control=recorded["is_control"],
+        is_active=recorded["is_active"],
+    )
+
+
 def effective_settings(
     experiment: Experiment, overrides: Mapping[str, SettingValue] | None = None
 ) -> Settings:
