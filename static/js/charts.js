@@ -116,6 +116,12 @@ function drawsLines(chart) {
   return chart.kind === "lines" || chart.kind === "steps";
 }
 
+// Chart.js would show every line solid: with point styles it asks the points, which have no dashes.
+function lineLabels(drawn) {
+  const labels = Chart.defaults.plugins.legend.labels.generateLabels(drawn);
+  return labels.map((label) => ({ ...label, lineWidth: 2, lineDash: drawn.data.datasets[label.datasetIndex].borderDash }));
+}
+
 function annotations(chart) {
   const colour = css("tblr-secondary");
   return chart.marks.map((mark) => ({
@@ -187,7 +193,7 @@ function configuration(chart) {
           labels: {
             boxWidth: 12,
             boxHeight: 12,
-            ...(drawsLines(chart) && { usePointStyle: true, pointStyle: "line", pointStyleWidth: 24 }),
+            ...(drawsLines(chart) && { usePointStyle: true, pointStyle: "line", pointStyleWidth: 24, generateLabels: lineLabels }),
             filter: (item, data) => !data.datasets[item.datasetIndex].isBand,
           },
           // a band goes with its line
