@@ -6,12 +6,12 @@ import django_filters as filters
 from django.db.models import QuerySet
 
 from allocation.models import Allocation
-from experiments.filters import StrictFilterSet
+from experiments.filters import DayFilter, StrictFilterSet
 
 
 class AllocationFilter(StrictFilterSet):
-    start_date = filters.DateFilter(field_name="target_date", lookup_expr="gte")
-    end_date = filters.DateFilter(field_name="target_date", lookup_expr="lte", help_text="This day included.")
+    start_date = DayFilter(field_name="target_date", lookup_expr="gte")
+    end_date = DayFilter(field_name="target_date", lookup_expr="lte", help_text="This day included.")
     latest = filters.BooleanFilter(method="by_latest", help_text="true: only the last revision of each date.")
 
     class Meta:

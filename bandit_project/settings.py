@@ -183,8 +183,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "bandit_project.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
-        "rest_framework.filters.SearchFilter",
-        "rest_framework.filters.OrderingFilter",
+        "bandit_project.list_parameters.BoundedSearch",
+        "bandit_project.list_parameters.StrictOrdering",
     ],
     "DEFAULT_PARSER_CLASSES": ["bandit_project.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["bandit_project.renderers.FastJSONRenderer"],

@@ -28,7 +28,7 @@ from experiments.csv_import import import_csv
 from experiments.csv_rows import COLUMNS, template
 from experiments.event_parsing import parse_batch
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, Issue
-from experiments.filters import ExperimentFilter, MetricFilter
+from experiments.filters import ExperimentFilter, MetricFilter, VariantFilter
 from experiments.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
 from experiments.ingestion import record_batch
 from experiments.models import DailyMetric, Experiment, Status, Variant
@@ -191,6 +191,7 @@ def _creation(values: dict[str, Any]) -> dict[str, Any]:
 class VariantsView(IdempotentWrites, GenericAPIView[Variant]):
     queryset = Variant.objects.none()  # for the schema; get_queryset narrows it
     serializer_class = serializers.VariantSerializer
+    filterset_class = VariantFilter
     search_fields = ("name", "key")
     ordering_fields = ("id", "name")
 

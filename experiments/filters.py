@@ -1,11 +1,47 @@
 """What lists can be narrowed by."""
 
-from typing import ClassVar
+import datetime as dt
+import re
+from typing import Any, ClassVar
 
 import django_filters as filters
+from django import forms
 from django.db.models import QuerySet
+from django_filters.fields import IsoDateTimeField
 
-from experiments.models import DailyMetric, Experiment
+from experiments.models import DailyMetric, Experiment, Variant
+
+_BOOLEANS = {"true", "false"}
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+class _DayField(forms.DateField):
+    def to_python(self, value: Any) -> dt.date | None:
+        if value and not _ISO_DATE.fullmatch(str(value)):
+            raise forms.ValidationError("Must be a date such as 2025-08-14.", code="invalid")
+        return super().to_python(value)
+
+
+class _MomentField(IsoDateTimeField):
+    def to_python(self, value: Any) -> dt.datetime | None:
+        """In UTC, as the databases compare it: near the calendar's ends another zone's moment is in no year."""
+        try:
+            moment: dt.datetime | None = super().to_python(value)
+            return moment and moment.astimezone(dt.UTC)
+        except OverflowError as error:
+            raise forms.ValidationError("Must lie in the years 1 to 9999, in UTC.", code="invalid") from error
+
+
+class DayFilter(filters.DateFilter):
+    """A calendar day as 2025-08-14 and in no other way."""
+
+    field_class = _DayField
+
+
+class MomentFilter(filters.IsoDateTimeFilter):
+    """A moment of the calendar, in ISO 8601."""
+
+    field_class = _MomentField
 
 
 class StrictFilterSet(filters.FilterSet):
@@ -22,15 +58,12 @@ class StrictFilterSet(filters.FilterSet):
         return valid and not self.form.errors
 
 
-_BOOLEANS = {"true", "false"}
-
-
 class ExperimentFilter(StrictFilterSet):
     archived = filters.BooleanFilter(
         method="by_archived", help_text="true: the archived ones; else the others."
     )
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Experiment
@@ -40,9 +73,15 @@ class ExperimentFilter(StrictFilterSet):
         return queryset.filter(archived_at__isnull=not value)
 
 
+class VariantFilter(StrictFilterSet):
+    class Meta:
+        model = Variant
+        fields: ClassVar[list[str]] = ["is_active", "is_control"]
+
+
 class MetricFilter(StrictFilterSet):
-    start_date = filters.DateFilter(field_name="date", lookup_expr="gte")
-    end_date = filters.DateFilter(field_name="date", lookup_expr="lte", help_text="This day included.")
+    start_date = DayFilter(field_name="date", lookup_expr="gte")
+    end_date = DayFilter(field_name="date", lookup_expr="lte", help_text="This day included.")
     variant = filters.CharFilter(method="by_variant", help_text="A variant's name or key.")
 
     class Meta:

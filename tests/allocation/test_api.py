@@ -276,3 +276,37 @@ def test_backtests__past_tests__answer_regret_beside_an_even_split(api: APIClien
 
     assert answer["tests"] == 1
     assert answer["policies"]["thompson"]["regret_ratio"] < 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ordering", "reason"),
+        ("ordering", "target_date,-target_date"),
+        ("ordering", ""),
+        ("search", "x" * 201),
+        ("start_date", "2025-9-1"),
+        ("end_date", "09/01/2025"),
+        ("kind", "guessed"),
+        ("latest", "yes"),
+    ],
+)
+def test_ledger__what_it_has_not__is_refused_by_name(api: APIClient, name: str, value: str) -> None:
+    response = api.get(f"{V1}/experiments/{make_running().key}/allocations/", {name: value})
+
+    assert response.status_code == 422
+    assert [issue["field"] for issue in response.json()["errors"]] == [name]
+
+
+def test_ledger__order_with_ties__every_entry_stands_on_one_page(api: APIClient) -> None:
+    experiment = make_running()
+    for age in range(25):
+        allocate(experiment, TODAY - dt.timedelta(days=age))
+    url = f"{V1}/experiments/{experiment.key}/allocations/"
+
+    pages = [
+        api.get(url, {"ordering": "-revision", "page_size": "5", "page": str(page)}).json()
+        for page in range(1, 6)
+    ]
+
+    assert len({entry["id"] for page in pages for entry in page["results"]}) == 25
