@@ -16,11 +16,12 @@ from rest_framework.response import Response
 from allocation.models import Allocation, AllocationShare
 from allocation.questions import effective_settings
 from allocation.selectors import (
+    ExperimentState,
     allocation_history,
     allocation_in_force,
     answer_key,
+    state_with_newest,
     unchanged_but_for,
-    with_newest_allocation,
 )
 from allocation.services import compute_allocation, preview_allocation
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
@@ -98,11 +99,10 @@ def allocation(request: Request) -> Response:
     """Compute and record today's allocation. Another window_days than the experiment's is answered, not recorded."""
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    experiment = find_experiment(query.validated_data["experiment_id"], with_newest_allocation())
+    state = state_with_newest(query.validated_data["experiment_id"])
     window_days = query.validated_data.get("window_days")
-    key = answer_key("allocation", experiment, today(), window_days)
-    if (answer := cache.get(key)) is None:
-        answer = _computed_answer(experiment, window_days)
+    if (answer := cache.get(answer_key("allocation", state, today(), window_days))) is None:
+        answer = _computed_answer(state, window_days)
     return Response(orjson.Fragment(answer))
 
 
@@ -117,24 +117,25 @@ def history(request: Request, reference: str) -> Response:
     """The last decision for each of the latest 30 dates, newest first."""
     query = HistoryQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    experiment = find_experiment(reference, with_newest_allocation())
+    state = state_with_newest(reference)
     start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
-    key = answer_key("history", experiment, start, end)
+    key = answer_key("history", state, start, end)
     if (answer := cache.get(key)) is None:
-        found = allocation_history(experiment, start=start, end=end)
-        answer = orjson.dumps({"experiment_id": experiment.pk, "history": _history(found)})
+        found = allocation_history(state.experiment_id, start=start, end=end)
+        answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
         cache.set(key, answer)
     return Response(orjson.Fragment(answer))
 
 
-def _computed_answer(experiment: Experiment, asked_window: int | None) -> bytes:
+def _computed_answer(before: ExperimentState, asked_window: int | None) -> bytes:
     """Computes, records and answers in JSON; cached only where nothing else has changed from before to after."""
+    experiment = find_experiment(before.experiment_id)
     own_window = effective_settings(experiment).window_days
     window_days = own_window if asked_window is None else asked_window
     decision, shares = _decision(experiment, window_days, recorded=window_days == own_window)
     answer = orjson.dumps(_allocation_body(experiment, window_days, decision, shares))
-    after = find_experiment(experiment.pk, with_newest_allocation())
-    if unchanged_but_for(decision, experiment, after):
+    after = state_with_newest(experiment.pk)
+    if unchanged_but_for(decision, before, after):
         cache.set(answer_key("allocation", after, today(), asked_window), answer)
     return answer
 

@@ -30,15 +30,26 @@ def today() -> dt.date:
 def find_experiment(reference: int | str, experiments: "QuerySet[Experiment] | None" = None) -> Experiment:
     """The experiment with this id or key; raises ExperimentNotFoundError."""
     chosen = Experiment.objects.all() if experiments is None else experiments
-    text = str(reference)
-    found: Experiment | None = None
-    if text.isascii() and text.isdigit():
-        found = chosen.filter(pk=int(text)).first() if len(text) <= _ID_DIGITS else None
-    elif "\x00" not in text:
-        found = chosen.filter(key=text).first()
+    column, value = id_or_key(reference)
+    found = chosen.filter(**{column: value}).first()
     if found is None:
-        raise ExperimentNotFoundError(f"There is no experiment {text[:100]!r}.", field="experiment_id")
+        raise not_found(reference)
     return found
+
+
+def id_or_key(reference: int | str) -> tuple[str, int | str]:
+    """The column that ``reference`` stands in, and its value there; raises ExperimentNotFoundError for neither."""
+    text = str(reference)
+    if text.isascii() and text.isdigit():
+        if len(text) <= _ID_DIGITS:
+            return "id", int(text)
+    elif "\x00" not in text:
+        return "key", text
+    raise not_found(reference)
+
+
+def not_found(reference: int | str) -> ExperimentNotFoundError:
+    return ExperimentNotFoundError(f"There is no experiment {str(reference)[:100]!r}.", field="experiment_id")
 
 
 def find_experiment_id(reference: str) -> int:
