@@ -1,15 +1,16 @@
 """/api/v1/: allocations, the ledger, assignment, statistics, simulations, backtests."""
 
+import datetime as dt
 import hashlib
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from django.core.cache import cache
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import http_date
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
@@ -20,10 +21,10 @@ from rest_framework.views import APIView
 
 from allocation import api_serializers as serializers
 from allocation.engine.assignment import assign_many
-from allocation.exceptions import AllocationNotFoundError
+from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
 from allocation.filters import AllocationFilter
 from allocation.models import Allocation
-from allocation.selectors import allocation_in_force
+from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
 from allocation.services import complete_experiment, compute_or_find
 from allocation.simulations import run_backtest, run_simulation
 from allocation.statistics import experiment_statistics
@@ -46,21 +47,20 @@ class AllocationView(IdempotentWrites):
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
-        newest = Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(today())
-        experiments = Experiment.objects.annotate(newest=Subquery(newest.values("pk")[:1]))
-        experiment = find_experiment(reference, experiments)
-        etag = _etag(experiment)
-        unchanged = get_conditional_response(request._request, etag=etag)
-        if unchanged is not None:
-            return _with_validators(unchanged, etag)
-        key = f"v1-allocation:{etag}"
+        state = state_with_in_force(reference, today())
+        # New data change nothing here before there is a new decision.
+        key = answer_key("v1-allocation", state._replace(data_version=0))
         if (answer := cache.get(key)) is None:
-            found = allocation_in_force(experiment, today())
-            body = serializers.AllocationSerializer(found).data
-            answer = (http_date(found.created_at.timestamp()), JSONRenderer().render(body))
+            answer = _shown(find_experiment(state.experiment_id))
             cache.set(key, answer)
-        modified, json = answer
-        return _with_validators(Response(orjson.Fragment(json)), etag, modified)
+        modified, body = answer
+        etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+        response = get_conditional_response(request._request, etag, modified)
+        if response is not None and response.status_code == 412:
+            raise PreconditionFailedError(
+                "The allocation is not the one that If-Match or If-Unmodified-Since names."
+            )
+        return _with_validators(response or Response(orjson.Fragment(body)), etag, modified)
 
     @extend_schema(
         operation_id="allocation_compute",
@@ -79,21 +79,21 @@ class AllocationView(IdempotentWrites):
         return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
 
 
-def _etag(experiment: Experiment) -> str:
-    """Of the decision, and of the names it is shown with."""
-    newest: int | None = experiment.newest  # type: ignore[attr-defined]  # annotated by the view
-    parts = f"{experiment.pk} {newest} {experiment.updated_at.isoformat()}"
-    return f'"{hashlib.sha256(parts.encode()).hexdigest()[:32]}"'
+def _shown(experiment: Experiment) -> tuple[int, bytes]:
+    """The allocation in force as JSON, and since when it is so: made, come into force, or shown with other names."""
+    found = allocation_in_force(experiment, today())
+    begun = timezone.make_aware(dt.datetime.combine(found.target_date, dt.time.min))
+    modified = max(found.created_at, experiment.updated_at, begun)
+    return int(modified.timestamp()), JSONRenderer().render(serializers.AllocationSerializer(found).data)
 
 
-def _with_validators(response: Any, etag: str, modified: str | None = None) -> HttpResponseBase:
+def _with_validators(response: HttpResponseBase, etag: str, modified: int) -> HttpResponseBase:
     response["ETag"] = etag
+    response["Last-Modified"] = http_date(modified)
     # Ask again each time, cheaply: a decision may change at any moment.
     response["Cache-Control"] = "private, no-cache"
-    if modified is not None:
-        response["Last-Modified"] = modified
-    answer: HttpResponseBase = response
-    return answer
+    patch_vary_headers(response, ["Authorization", "Cookie"])
+    return response
 
 
 @extend_schema(tags=["experiments"])

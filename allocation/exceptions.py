@@ -21,6 +21,12 @@ class NoActiveVariantError(ConflictError):
     code = "no_active_variant"
 
 
+class PreconditionFailedError(DomainError):
+    """If-Match or If-Unmodified-Since names another state than the present one."""
+
+    code = "precondition_failed"
+
+
 class AllocationFailedError(DomainError):
     """A fault of ours while computing one of many; it has been logged."""
 

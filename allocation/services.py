@@ -19,7 +19,6 @@ from experiments.exceptions import (
     ExperimentNotFoundError,
     InvalidError,
     Issue,
-    StatusConflictError,
 )
 from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, lock_experiments
@@ -177,7 +176,7 @@ def _refuse(experiment: Experiment) -> None:
         said = (
             "has not started" if experiment.status == Status.DRAFT else "is paused and computes nothing new"
         )
-        raise StatusConflictError(f"Experiment {experiment.key!r} {said}.", status_now=experiment.status)
+        raise experiment.status_conflict(f"{said}.")
     _refuse_without_variants(experiment)
 
 

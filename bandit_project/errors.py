@@ -13,21 +13,26 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
-from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from experiments.exceptions import ConflictError, DomainError, ForbiddenError, InvalidError, NotFoundError
+from allocation.exceptions import PreconditionFailedError
+from experiments.exceptions import (
+    MAX_ISSUES,
+    ConflictError,
+    DomainError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
 
 logger = logging.getLogger(__name__)
-
-# A body of a million wrong rows is answered with the first ones.
-_MOST_ISSUES = 100
 
 PROBLEM_JSON = "application/problem+json"
 _STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     ForbiddenError: 403,
+    PreconditionFailedError: 412,
     InvalidError: 422,
 }
 
@@ -79,11 +84,16 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def problem_response(status: int, code: str, detail: str) -> HttpResponse:
-    return JsonResponse(problem(status, code, detail), status=status, content_type=PROBLEM_JSON)
+def problem_response(status: int, code: str, detail: str, **headers: str) -> HttpResponse:
+    return _json(problem(status, code, detail), headers)
 
 
-def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def _json(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """JSON whatever the view's own format is, be it CSV, YAML or a page."""
+    return JsonResponse(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
+
+
+def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's exception handler: domain errors and DRF's own; anything else stays a programmer's error."""
     if isinstance(error, DomainError):
         return _problem_of_domain(error)
@@ -95,27 +105,27 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> Respon
     headers = {
         name: response[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in response
     }
-    return Response(_problem_of_drf(error), _status(error), headers=headers, content_type=PROBLEM_JSON)
+    return _json(_problem_of_drf(error), headers)
 
 
-def _problem_of_domain(error: DomainError) -> Response:
+def _problem_of_domain(error: DomainError) -> HttpResponse:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     more: dict[str, object] = dict(error.members)
     if isinstance(error, InvalidError):
         more["errors"] = [
             {name: _printable(text) for name, text in issue._asdict().items()}
-            for issue in error.issues[:_MOST_ISSUES]
+            for issue in error.issues[:MAX_ISSUES]
         ]
-    return Response(problem(status, error.code, str(error), **more), status, content_type=PROBLEM_JSON)
+    return _json(problem(status, error.code, str(error), **more))
 
 
-def _unavailable(error: Exception) -> Response:
+def _unavailable(error: Exception) -> HttpResponse:
     """The database is away, full, or locked for longer than we wait: nothing was written, try again."""
     logger.error("database unavailable: %s", error)
     body = problem(
         503, "unavailable", "The database cannot be reached or is busy. Nothing was written; try again."
     )
-    return Response(body, 503, headers={"Retry-After": "5"}, content_type=PROBLEM_JSON)
+    return _json(body, {"Retry-After": "5"})
 
 
 def _status(error: Exception) -> int:
@@ -131,7 +141,7 @@ def _problem_of_drf(error: Exception) -> dict[str, object]:
     if isinstance(error, exceptions.ValidationError):
         issues = [
             {"field": _printable(field), "code": code, "message": _printable(message)}
-            for field, code, message in islice(_flatten(error.detail, error.get_codes()), _MOST_ISSUES)
+            for field, code, message in islice(_flatten(error.detail, error.get_codes()), MAX_ISSUES)
         ]
         detail = "; ".join(
             f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]

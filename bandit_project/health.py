@@ -6,17 +6,21 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
 
 from bandit_project import __version__
+from bandit_project.errors import problem_response
 
 
-@require_safe
+@csrf_exempt
 @never_cache
-def health(request: HttpRequest) -> JsonResponse:
+def health(request: HttpRequest) -> HttpResponse:
     """200 when requests can be served, else 503 with what is missing."""
+    if request.method not in ("GET", "HEAD"):
+        detail = f'Method "{request.method}" not allowed.'
+        return problem_response(405, "method_not_allowed", detail, Allow="GET, HEAD")
     problem = _database_problem()
     body = {
         "status": "unhealthy" if problem else "healthy",

@@ -241,13 +241,10 @@ class VariantView(APIView):
 
 
 class CsvRenderer(BaseRenderer):
-    """Lets a client ask for CSV; the view streams it, and only errors come through here, as JSON."""
+    """Lets a client ask for CSV; the view streams it, and nothing comes through here."""
 
     media_type = "text/csv"
     format = "csv"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
-        return JSONRenderer().render(data)
 
 
 @extend_schema(tags=["metrics"])
@@ -354,7 +351,8 @@ class EventsCsvView(IdempotentWrites):
                 [
                     Issue(f"line {issue.line}, {issue.column}", "bad_row", issue.message)
                     for issue in report.issues
-                ]
+                ],
+                total_issues=report.total_issues,
             )
         return Response(
             {

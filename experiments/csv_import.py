@@ -16,7 +16,7 @@ from django.db import transaction
 
 from experiments.counts import count_issues
 from experiments.csv_rows import CsvRow, RowIssue, read_rows
-from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidRowsError
+from experiments.exceptions import MAX_ISSUES, DomainError, ExperimentNotFoundError, InvalidRowsError
 from experiments.ingestion import record_events
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
@@ -54,7 +54,7 @@ def import_csv(
     now: dt.datetime,
     create: bool = False,
     on_error: OnError = "reject",
-    kept_issues: int = 100,
+    kept_issues: int = MAX_ISSUES,
 ) -> ImportReport:
     """Records the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+# A body of a million wrong rows is answered with the first ones: as many as a batch has rows.
+MAX_ISSUES = 10_000
+
 
 class Issue(NamedTuple):
     """One thing wrong with the input: where, a stable code, and what to do."""
@@ -45,8 +48,8 @@ class InvalidError(DomainError):
 
     code = "invalid"
 
-    def __init__(self, issues: Sequence[Issue]) -> None:
-        super().__init__("; ".join(f"{issue.field}: {issue.message}" for issue in issues[:3]))
+    def __init__(self, issues: Sequence[Issue], **members: object) -> None:
+        super().__init__("; ".join(f"{issue.field}: {issue.message}" for issue in issues[:3]), **members)
         self.issues = list(issues)
 
 
@@ -73,7 +76,7 @@ class ExperimentNotFoundError(NotFoundError):
 
 
 class StatusConflictError(ConflictError):
-    """The experiment's status does not allow it; `allowed` lists the states it can move to."""
+    """The experiment's status does not allow it; `status_now` is that status, `allowed` what it can move to."""
 
     code = "status_conflict"
 

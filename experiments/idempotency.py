@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -108,8 +109,21 @@ def _principal(request: Request) -> str:
 
 def _digest(request: Request) -> str:
     """Of the method, the path and the body: what makes two requests the same."""
-    body = hashlib.sha256(request.body).digest()
+    is_form = any(isinstance(parser, MultiPartParser) for parser in request.parsers)
+    body = _form_digest(request) if is_form else hashlib.sha256(request.body).digest()
     return hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + body).hexdigest()
+
+
+def _form_digest(request: Request) -> bytes:
+    """Of what a form holds, and not of how it was packed: each sending has another boundary between the parts."""
+    held = hashlib.sha256(repr(sorted(request.POST.lists())).encode("utf-8", "surrogateescape"))
+    for name, files in sorted(request.FILES.lists()):
+        for file in files:
+            content = hashlib.sha256()
+            for chunk in file.chunks():
+                content.update(chunk)
+            held.update(f"{name!r} {content.hexdigest()}\n".encode("utf-8", "surrogateescape"))
+    return held.digest()
 
 
 def _store(held: tuple[str, str, str], response: HttpResponseBase) -> None:

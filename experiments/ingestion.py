@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from django.db import transaction
-from django.db.models import F
 
 from experiments.counts import DailyCounts, count_issues
 from experiments.exceptions import (
@@ -14,13 +13,12 @@ from experiments.exceptions import (
     InvalidError,
     InvalidRowsError,
     Issue,
-    StatusConflictError,
 )
 from experiments.history import record_history
-from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
+from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
-from experiments.upsert import MetricValues, upsert_daily_metrics
+from experiments.upsert import MetricValues, raise_data_versions, upsert_daily_metrics, variants_of
 from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is there.
@@ -104,27 +102,20 @@ def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
     """A guarded UPDATE: takes the rows' locks, and effect only where the experiments take events."""
     if len(experiment_ids) > 1:
         lock_experiments(experiment_ids)
-    open_ones = Experiment.objects.filter(pk__in=experiment_ids, status__in=TAKES_EVENTS, archived_at=None)
-    if open_ones.update(data_version=F("data_version") + 1) == len(experiment_ids):
+    if raise_data_versions(experiment_ids) == len(experiment_ids):
         return
     for experiment_id in experiment_ids:
         experiment = find_experiment(experiment_id)
         if experiment.status not in TAKES_EVENTS or experiment.archived_at:
             said = "archived" if experiment.archived_at else experiment.status
-            raise StatusConflictError(
-                f"Experiment {experiment.key!r} is {said} and takes no events.", status_now=experiment.status
-            )
+            raise experiment.status_conflict(f"is {said} and takes no events.")
 
 
 def _variant_ids(
     experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
 ) -> tuple[dict[tuple[int, str], int], int]:
     """Each row's variant, found by name or by key; the others are created. Call under the experiments' locks."""
-    known = list(
-        Variant.objects.filter(experiment_id__in=experiment_ids).values_list(
-            "experiment_id", "pk", "key", "name", "is_control"
-        )
-    )
+    known = variants_of(experiment_ids)
     ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
     missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
     for experiment_id, counts in rows:

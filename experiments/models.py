@@ -18,7 +18,7 @@ from experiments.algorithm_settings import (
     SettingValue,
     setting_problems,
 )
-from experiments.exceptions import InvalidError, Issue
+from experiments.exceptions import InvalidError, Issue, StatusConflictError
 from experiments.history import audit_history
 from experiments.names import NAME_LENGTH
 
@@ -34,6 +34,12 @@ class Status(models.TextChoices):
     COMPLETED = "completed", _("Completed")
 
 
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.DRAFT: frozenset({Status.ACTIVE}),
+    Status.ACTIVE: frozenset({Status.PAUSED, Status.COMPLETED}),
+    Status.PAUSED: frozenset({Status.ACTIVE, Status.COMPLETED}),
+    Status.COMPLETED: frozenset(),
+}
 TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
 
 
@@ -168,6 +174,13 @@ class Experiment(models.Model):
                 [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
             )
         return values
+
+    def status_conflict(self, refusal: str) -> StatusConflictError:
+        """The error that says so, with the states it can move to; archived it moves to none."""
+        following = [] if self.archived_at else sorted(TRANSITIONS[Status(self.status)])
+        return StatusConflictError(
+            f"Experiment {self.key!r} {refusal}", status_now=self.status, allowed=following
+        )
 
     def clean(self) -> None:
         """Ranges and steps of the settings, with the table's own words."""

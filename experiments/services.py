@@ -16,20 +16,13 @@ from experiments.exceptions import (
     InvalidError,
     Issue,
     ResetForbiddenError,
-    StatusConflictError,
 )
 from experiments.history import record_history
-from experiments.models import MAX_VARIANTS, Experiment, Reward, Status, Variant
+from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Reward, Status, Variant
 from experiments.names import NAME_LENGTH
 from experiments.selectors import find_experiment
 from experiments.variants import new_variants
 
-TRANSITIONS: dict[Status, frozenset[Status]] = {
-    Status.DRAFT: frozenset({Status.ACTIVE}),
-    Status.ACTIVE: frozenset({Status.PAUSED, Status.COMPLETED}),
-    Status.PAUSED: frozenset({Status.ACTIVE, Status.COMPLETED}),
-    Status.COMPLETED: frozenset(),
-}
 # A name's part of a key leaves room for a number.
 _KEY_LENGTH = 70
 _KEY_END = 80
@@ -110,7 +103,7 @@ def update_experiment(
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
-            raise StatusConflictError("The reward changes only while the experiment is a draft.")
+            raise experiment.status_conflict(f"is {experiment.status}; the reward changes only in a draft.")
         changes = {**fields, **(settings or {})}
         for name, value in changes.items():
             setattr(experiment, name, value)
@@ -126,11 +119,7 @@ def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool =
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if experiment.status == Status.ACTIVE and archived:
-            raise StatusConflictError(
-                f"Experiment {experiment.key!r} is active; pause or complete it first.",
-                status_now=experiment.status,
-                allowed=sorted(TRANSITIONS[Status.ACTIVE]),
-            )
+            raise experiment.status_conflict("is active; pause or complete it first.")
         experiment.archived_at = (experiment.archived_at or now) if archived else None
         experiment.data_version += 1
         experiment.save(update_fields=["archived_at", "data_version", "updated_at"])
@@ -229,15 +218,18 @@ def change_status(
     )
     experiment = find_experiment(experiment_id)
     if changed != 1:
-        following = sorted(TRANSITIONS[Status(experiment.status)])
-        said = f"it can become {' or '.join(following)}" if following else "it stays so"
-        raise StatusConflictError(
-            f"Experiment {experiment.key!r} is {experiment.status}; {said}.",
-            status_now=experiment.status,
-            allowed=following,
-        )
+        raise experiment.status_conflict(_why_not(experiment))
     record_history([experiment])
     return experiment
+
+
+def _why_not(experiment: Experiment) -> str:
+    if experiment.archived_at:
+        return "is archived; unarchive it first."
+    following = sorted(TRANSITIONS[Status(experiment.status)])
+    return f"is {experiment.status}; " + (
+        f"it can become {' or '.join(following)}." if following else "it stays so."
+    )
 
 
 def _raise_sequence_past_ids() -> None:

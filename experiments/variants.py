@@ -10,7 +10,6 @@ from experiments.exceptions import (
     ControlConflictError,
     InvalidError,
     Issue,
-    StatusConflictError,
     VariantNotFoundError,
 )
 from experiments.models import MAX_VARIANTS, Experiment, Status, Variant
@@ -105,7 +104,7 @@ def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
     experiment = Experiment.objects.get(pk=experiment_id)
     if changed != 1:
         said = "archived" if experiment.archived_at else experiment.status
-        raise StatusConflictError(f"Experiment {experiment.key!r} is {said}; its variants stay as they are.")
+        raise experiment.status_conflict(f"is {said}; its variants stay as they are.")
     return experiment
 
 

@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 
 from allocation.engine.assignment import assign
 from allocation.models import Allocation
-from experiments.models import Status
-from tests.factory import TODAY, allocate, counts, make_experiment, make_running, record
+from experiments.models import Experiment, Status
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -76,6 +76,59 @@ def test_get_allocation__if_none_match__one_query(api: APIClient, django_assert_
 
     with django_assert_num_queries(1):
         api.get(url, headers={"If-None-Match": etag})
+
+
+@pytest.mark.parametrize("given", ["*", "W/{etag}", '"other", {etag}', '"other", W/{etag}'])
+def test_get_allocation__if_none_match_in_any_spelling__is_304(api: APIClient, given: str) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    url = f"{V1}/experiments/{experiment.key}/allocation/"
+    etag = api.get(url)["ETag"]
+
+    response = api.get(url, headers={"If-None-Match": given.format(etag=etag)})
+
+    assert (response.status_code, response["ETag"]) == (304, etag)
+    assert response["Cache-Control"] == "private, no-cache"
+    assert {"Authorization", "Cookie"} <= set(response["Vary"].split(", "))
+
+
+def test_get_allocation__if_none_match_any__without_an_allocation_is_404(api: APIClient) -> None:
+    url = f"{V1}/experiments/{make_running().key}/allocation/"
+
+    assert api.get(url, headers={"If-None-Match": "*"}).status_code == 404
+
+
+def test_get_allocation__if_modified_since__is_304_until_something_changes(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    url = f"{V1}/experiments/{experiment.key}/allocation/"
+    since = {"If-Modified-Since": api.get(url)["Last-Modified"]}
+
+    assert since == {"If-Modified-Since": "Mon, 01 Sep 2025 12:00:00 GMT"}
+    assert api.get(url, headers=since).status_code == 304
+    Experiment.objects.update(updated_at=NOW + dt.timedelta(seconds=1))  # as a new name does
+    assert api.get(url, headers=since).status_code == 200
+
+
+def test_get_allocation__made_earlier_for_today__was_modified_when_the_day_began(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    Experiment.objects.update(updated_at=NOW - dt.timedelta(days=9))
+    Allocation.objects.update(created_at=NOW - dt.timedelta(days=2))
+
+    answer = api.get(f"{V1}/experiments/{experiment.key}/allocation/")
+
+    assert answer["Last-Modified"] == "Mon, 01 Sep 2025 00:00:00 GMT"
+
+
+def test_get_allocation__if_match_of_another_state__is_412_as_a_problem(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    response = api.get(f"{V1}/experiments/{experiment.key}/allocation/", headers={"If-Match": '"other"'})
+
+    assert (response.status_code, response["Content-Type"]) == (412, "application/problem+json")
+    assert response.json()["code"] == "precondition_failed"
 
 
 def test_complete__retired_winner__is_422_and_names_the_fix(api: APIClient) -> None:

@@ -35,6 +35,25 @@ def test_health__migration_pending__is_503(client: Client) -> None:
     assert (response.status_code, response.json()["database"]) == (503, "1 pending migrations")
 
 
+@pytest.mark.parametrize("path", ["/health", "/schema", "/docs", "/experiments", "/api/v1/events/"])
+def test_wrong_method__anywhere__is_405_as_a_problem(path: str) -> None:
+    response = Client(enforce_csrf_checks=True).delete(path)
+
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    assert response.json()["code"] == "method_not_allowed"
+    assert response["Allow"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/schema", "/experiments", "/api/v1/experiments/", "/api/v1/events/template.csv"]
+)
+def test_format_that_is_not_served__is_406_as_a_problem(client: Client, path: str) -> None:
+    response = client.get(path, headers={"Accept": "image/png"})
+
+    assert (response.status_code, response["Content-Type"]) == (406, "application/problem+json")
+    assert response.json()["code"] == "not_acceptable"
+
+
 def test_root__leads_to_the_dashboard(client: Client) -> None:
     assert client.get("/", follow=True).redirect_chain == [("/dashboard/", 302)]
 

@@ -160,6 +160,30 @@ def test_actions__along_the_table__and_409_with_the_allowed_states_off_it(api: A
     assert api.post(f"{url}/unarchive/").json()["archived_at"] is None
 
 
+def test_actions__of_an_archived_experiment__are_409_and_say_so(api: APIClient) -> None:
+    url = f"{V1}/experiments/{make_experiment(status=Status.PAUSED).key}"
+    api.post(f"{url}/archive/")
+
+    for action in ("resume", "complete"):
+        problem = api.post(f"{url}/{action}/").json()
+        assert (problem["status"], problem["status_now"], problem["allowed"]) == (409, "paused", [])
+        assert "is archived; unarchive it first" in problem["detail"]
+
+
+def test_status_conflict__whatever_was_asked__lists_the_allowed_states(api: APIClient) -> None:
+    experiment = make_experiment(status=Status.DRAFT)
+    url = f"{V1}/experiments/{experiment.key}"
+
+    refusals = [
+        api.post(f"{V1}/events/", {"rows": [_row(experiment)]}),
+        api.post(f"{url}/allocation/"),
+        api.post(f"{url}/pause/"),
+    ]
+
+    for response in refusals:
+        assert (response.status_code, response.json()["allowed"]) == (409, ["active"])
+
+
 def test_complete__with_a_winner__gives_it_all_traffic_at_once(api: APIClient) -> None:
     experiment = make_running()
     url = f"{V1}/experiments/{experiment.key}"
@@ -343,20 +367,36 @@ def test_csv__bad_row__rejects_the_file_by_line_or_skips_it(api: APIClient) -> N
     assert (report["processed_rows"], report["issues"][0]["line"]) == (1, 3)
 
 
-def test_csv__with_a_key__is_replayed(api: APIClient) -> None:
+def _upload_with_key(api: APIClient, text: str, boundary: str) -> Any:
+    body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="d.csv"\r\n'
+        f"Content-Type: text/csv\r\n\r\n{text}\r\n--{boundary}--\r\n"
+    )
+    kind, key = f"multipart/form-data; boundary={boundary}", {"Idempotency-Key": "k"}
+    return api.generic("POST", f"{V1}/events/csv/", body, content_type=kind, headers=key)
+
+
+def test_csv__sent_again_with_a_key__is_replayed_whatever_boundary_it_is_packed_with(api: APIClient) -> None:
     experiment = make_experiment()
     text = f"experiment_id,date,variant_name,impressions,clicks\n{experiment.key},{DAY},a,5,1\n"
 
-    def upload() -> Any:
-        body = (
-            '--x\r\nContent-Disposition: form-data; name="file"; filename="d.csv"\r\n'
-            f"Content-Type: text/csv\r\n\r\n{text}\r\n--x--\r\n"
-        )
-        kind, key = "multipart/form-data; boundary=x", {"Idempotency-Key": "k"}
-        return api.generic("POST", f"{V1}/events/csv/", body, content_type=kind, headers=key)
+    first, again = _upload_with_key(api, text, "one"), _upload_with_key(api, text, "two")
+    other = _upload_with_key(api, text.replace("5,1", "6,1"), "one")
 
-    assert upload().json() == upload().json()
-    assert upload()["Idempotent-Replayed"] == "true"
+    assert first.status_code == 200
+    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_csv__hundreds_of_bad_rows__are_all_reported(api: APIClient) -> None:
+    rows = "".join(f"{make_experiment().key},{DAY},v{n},1,5\n" for n in range(300))
+    text = f"experiment_id,date,variant_name,impressions,clicks\n{rows}"
+
+    refused = _csv(api, text)
+
+    assert _fields(refused) == [f"line {line}, clicks" for line in range(2, 302)]
+    assert refused.json()["total_issues"] == 300
+    assert len(_csv(api, text, on_error="skip").json()["issues"]) == 300
 
 
 def test_template__is_what_the_upload_takes(api: APIClient) -> None:

@@ -3,8 +3,8 @@ import itertools
 import pytest
 
 from experiments.exceptions import InvalidError, StatusConflictError
-from experiments.models import Status
-from experiments.services import TRANSITIONS, change_status
+from experiments.models import TRANSITIONS, Status
+from experiments.services import change_status
 from tests.factory import NOW, make_experiment, make_running
 
 pytestmark = pytest.mark.django_db
