@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from allocation import api_examples
 from allocation import api_serializers as serializers
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
@@ -28,6 +29,7 @@ from allocation.selectors import allocation_in_force, answer_key, state_with_in_
 from allocation.services import complete_experiment, compute_or_find
 from allocation.simulations import run_backtest, run_simulation
 from allocation.statistics import experiment_statistics
+from experiments.api_examples import COMPLETION
 from experiments.api_serializers import CompleteSerializer, ExperimentSerializer
 from experiments.api_views import IDEMPOTENCY_KEY, with_variants
 from experiments.idempotency import IdempotentWrites
@@ -101,6 +103,7 @@ class CompleteView(IdempotentWrites):
     @extend_schema(
         operation_id="experiments_complete",
         request=CompleteSerializer,
+        examples=[COMPLETION],
         responses={200: ExperimentSerializer},
         parameters=[IDEMPOTENCY_KEY],
         summary="End the experiment: the winner, else the control, gets all traffic",
@@ -173,6 +176,7 @@ class AssignmentsView(APIView):
 
     @extend_schema(
         request=serializers.UnitsSerializer,
+        examples=[api_examples.UNITS],
         responses={200: serializers.AssignmentsSerializer},
         summary=f"The variants that up to {serializers.MAX_UNITS:,} units see; writes nothing",
     )
@@ -215,6 +219,7 @@ class _ReadOnlyPost(APIView):
 class SimulationsView(_ReadOnlyPost):
     @extend_schema(
         request=serializers.SimulationSerializer,
+        examples=[api_examples.SIMULATION],
         responses={200: serializers.SimulationReportSerializer},
         summary="Play an experiment forward with known rates",
     )
@@ -229,6 +234,7 @@ class SimulationsView(_ReadOnlyPost):
 class BacktestsView(_ReadOnlyPost):
     @extend_schema(
         request=serializers.BacktestSerializer,
+        examples=[api_examples.BACKTEST],
         responses={200: serializers.BacktestReportSerializer},
         summary="What would have been saved in past tests",
     )

@@ -59,7 +59,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "bandit_project.middleware.body_limit",
     "corsheaders.middleware.CorsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
     "django.middleware.common.CommonMiddleware",
@@ -205,6 +205,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "bandit_project.api_schema.with_problems",
+        "bandit_project.api_schema.with_words",
     ],
     "OAS_VERSION": "3.1.1",
 }

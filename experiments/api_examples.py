@@ -12,6 +12,11 @@ _ROW = {
 _BLUE = {**_ROW, "variant_name": "blue", "clicks": 950}
 _DAY = [{k: row[k] for k in ("variant_name", "impressions", "clicks")} for row in (_ROW, _BLUE)]
 
+
+def _request(name: str, value: object, media_type: str = "application/json") -> OpenApiExample:
+    return OpenApiExample(name, request_only=True, value=value, media_type=media_type)
+
+
 NEW_EXPERIMENT = OpenApiExample(
     "Two variants, one setting of its own",
     request_only=True,
@@ -33,3 +38,15 @@ CLASSIC_DAY = OpenApiExample(
 CLASSIC_FLAT = OpenApiExample(
     "A day of one variant", request_only=True, value={"experiment_id": 1, "date": "2025-08-14", **_DAY[0]}
 )
+REPLACEMENT = _request(
+    "Another window, all else by default", {"name": "Checkout", "settings": {"window_days": 21}}
+)
+CHANGE = _request(
+    "One setting set, one given back to the installation",
+    {"settings": {"window_days": 21, "control_floor": None}},
+)
+NEW_VARIANT = _request("A third variant", {"name": "green"})
+VARIANT_CHANGE = _request("Another name", {"name": "Blue button"})
+COMPLETION = _request("With a winner", {"winner": "blue"})
+CSV = _request("A file of daily totals", {"file": "events.csv"}, "multipart/form-data")
+CLASSIC_EXPERIMENT = _request("An experiment", {"name": "Button", "description": "Green or blue?"})

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
@@ -96,6 +96,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
 
     @extend_schema(
         request=serializers.ExperimentReplacementSerializer,
+        examples=[api_examples.REPLACEMENT],
         summary="Replace name, description, reward and settings",
     )
     def update(self, request: Request, reference: str) -> Response:
@@ -105,7 +106,11 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         values = {"description": "", **body.validated_data}
         return self._update(reference, {**values, "settings": blank | values.get("settings", {})})
 
-    @extend_schema(request=serializers.ExperimentChangeSerializer, summary="Change what is given")
+    @extend_schema(
+        request=serializers.ExperimentChangeSerializer,
+        examples=[api_examples.CHANGE],
+        summary="Change what is given",
+    )
     def partial_update(self, request: Request, reference: str) -> Response:
         body = serializers.ExperimentChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
@@ -205,6 +210,7 @@ class VariantsView(IdempotentWrites, GenericAPIView[Variant]):
 
     @extend_schema(
         request=serializers.NewVariantSerializer,
+        examples=[api_examples.NEW_VARIANT],
         responses={201: serializers.VariantSerializer},
         parameters=[IDEMPOTENCY_KEY],
         summary="Add a variant; live, it starts from a share of 0",
@@ -227,6 +233,7 @@ class VariantView(APIView):
 
     @extend_schema(
         request=serializers.VariantChangeSerializer,
+        examples=[api_examples.VARIANT_CHANGE],
         responses={200: serializers.VariantSerializer},
         summary="Rename or retire a variant, or make it a draft's control",
     )
@@ -333,11 +340,9 @@ class EventsCsvView(IdempotentWrites):
                 "required": ["file"],
             }
         },
+        examples=[api_examples.CSV],
         parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
-        responses={
-            200: serializers.CsvReportSerializer,
-            422: OpenApiResponse(description="Rejected, by line."),
-        },
+        responses={200: serializers.CsvReportSerializer},
         summary="Upload daily totals as CSV",
     )
     def post(self, request: Request) -> Response:

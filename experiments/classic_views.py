@@ -38,6 +38,7 @@ class ExperimentsView(APIView):
         tags=["classic"],
         operation_id="classic_create_experiment",
         request=serializers.CreateExperimentSerializer,
+        examples=[api_examples.CLASSIC_EXPERIMENT],
         responses={200: serializers.ClassicExperimentSerializer},
     )
     def post(self, request: Request) -> Response:
@@ -135,6 +136,7 @@ def _as_in_body(error: InvalidRowsError, *, flat: bool) -> list[Issue]:
             "properties": {"file": {"type": "string", "format": "binary"}},
         }
     },
+    examples=[api_examples.CSV],
     responses={200: serializers.UploadAnswerSerializer},
 )
 @api_view(["POST"])

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -101,6 +102,19 @@ def test_unknown_path__to_a_browser__is_a_page(client: Client) -> None:
 
     assert response.status_code == 404
     assert b"Back to the experiments" in response.content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_health__no_table_of_migrations__is_503_and_not_unreachable(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+    try:
+        response = client.get("/health")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO django_migrations")
+
+    assert (response.status_code, "pending migrations" in response.json()["database"]) == (503, True)
 
 
 def test_security_headers__pages__are_strict(client: Client) -> None:

@@ -1,0 +1,70 @@
+"""What the OpenAPI document says of every call."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def document(client: Client) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(client.get("/schema").content)
+    return found
+
+
+def _calls(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_schema__every_field_and_parameter__is_described(document: dict[str, Any]) -> None:
+    fields = {
+        f"{component}.{name}"
+        for component, schema in document["components"]["schemas"].items()
+        for name, field in schema.get("properties", {}).items()
+        if not field.get("description")
+    }
+    parameters = {
+        f"{call}?{parameter['name']}"
+        for call, operation in _calls(document)
+        for parameter in operation.get("parameters", ())
+        if not parameter.get("description")
+    }
+
+    assert fields | parameters == set()
+
+
+def test_schema__every_call__has_a_summary_described_answers_and_examples_of_requests_and_refusals(
+    document: dict[str, Any],
+) -> None:
+    for call, operation in _calls(document):
+        answers = operation["responses"]
+        assert operation["summary"], call
+        assert any(status.startswith("2") and answers[status]["description"] for status in answers), call
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            assert content["examples"], call
+        for status in (status for status in answers if status >= "4"):
+            assert answers[status] == {"$ref": f"#/components/responses/Problem{status}"}, call
+    for name, refusal in document["components"]["responses"].items():
+        for example in refusal["content"]["application/problem+json"]["examples"].values():
+            assert name == f"Problem{example['value']['status']}"
+
+
+def test_schema__every_post_that_writes_under_v1__takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    without = {
+        call
+        for call, operation in _calls(document)
+        if call.startswith("POST /api/v1/")
+        and "Idempotency-Key" not in {parameter["name"] for parameter in operation.get("parameters", ())}
+    }
+
+    assert without == {
+        "POST /api/v1/simulations/",
+        "POST /api/v1/backtests/",
+        "POST /api/v1/experiments/{reference}/assignments/",
+    }
