@@ -57,8 +57,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "bandit_project.middleware.body_limit",
     "corsheaders.middleware.CorsMiddleware",
+    "bandit_project.middleware.body_limit",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
@@ -169,8 +169,14 @@ API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
 # Browsers of other sites may call the APIs from these origins; none by default.
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
-CORS_URLS_REGEX = r"^/(api/|experiments|events|allocation|download-template)"
-CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "if-none-match"]
+CORS_URLS_REGEX = r"^/(api/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
+CORS_ALLOW_HEADERS = [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "if-modified-since",
+]
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After"]
 
 REST_FRAMEWORK = {

@@ -1,7 +1,7 @@
 """How many requests a second, and how long do they take?
 
-The project under gunicorn (2 workers of 2 threads) on a PostgreSQL of its own, beside any service with the classic API that
---against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
+The project under gunicorn (2 workers of 2 threads) on a PostgreSQL of its own, beside any service with the classic API
+that --against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
 
     ./dev bench http                                # without and with an API key
     ./dev bench http --against http://127.0.0.1:9000

@@ -38,7 +38,9 @@ def main() -> None:
             csv.writer(lines).writerows([COLUMNS, *islice(_rows(), options.rows)])
         seconds = _timed(database, file)
         print(machine())
-        print(f"{options.rows:,} rows, {EXPERIMENTS} experiments, {file.stat().st_size / 2**20:.0f} MB of CSV")
+        print(
+            f"{options.rows:,} rows, {EXPERIMENTS} experiments, {file.stat().st_size / 2**20:.0f} MB of CSV"
+        )
         # The largest child: the command itself. Kilobytes on Linux.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{seconds:.1f} s, {options.rows / seconds:,.0f} rows a second, {peak:.0f} MB at most")

@@ -30,6 +30,11 @@ NEW_EXPERIMENT = OpenApiExample(
 BATCH = OpenApiExample(
     "A day of two variants", request_only=True, value={"mode": "set", "rows": [_ROW, _BLUE]}
 )
+DAY = OpenApiExample(
+    "One day of one experiment",
+    request_only=True,
+    value={"experiment_id": "checkout", "date": "2025-08-14", "variants": _DAY},
+)
 CLASSIC_DAY = OpenApiExample(
     "A day of two variants",
     request_only=True,

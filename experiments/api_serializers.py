@@ -16,7 +16,7 @@ from experiments.fields import (
     TextField,
     TrueOrFalseField,
 )
-from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
+from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Reward, Status, Variant
 
 MAX_BATCH_ROWS = 10_000
 
@@ -160,13 +160,16 @@ class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
         fields = ("date", "variant_key", "variant_name", "impressions", "clicks", "conversions", "updated_at")
 
 
-class EventRowSerializer(StrictSerializer):
-    experiment_id = ExperimentReferenceField()
-    date = DayField()
+class VariantCountsSerializer(StrictSerializer):
     variant_name = NameField()
     impressions = CountField()
     clicks = CountField()
     conversions = CountField(required=False, default=0)
+
+
+class EventRowSerializer(VariantCountsSerializer):
+    experiment_id = ExperimentReferenceField()
+    date = DayField()
 
 
 class EventBatchSerializer(StrictSerializer):
@@ -174,6 +177,15 @@ class EventBatchSerializer(StrictSerializer):
 
     mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
     rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
+
+
+class EventDaySerializer(StrictSerializer):
+    """One day of one experiment. ``add`` needs an Idempotency-Key."""
+
+    mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
+    experiment_id = ExperimentReferenceField()
+    date = DayField()
+    variants = BoundedListField(child=VariantCountsSerializer(), max_length=MAX_VARIANTS)
 
 
 class RecordedSerializer(serializers.Serializer[Any]):

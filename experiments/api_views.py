@@ -11,7 +11,12 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    PolymorphicProxySerializer,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
@@ -26,8 +31,8 @@ from experiments import api_examples
 from experiments import api_serializers as serializers
 from experiments.csv_import import import_csv
 from experiments.csv_rows import COLUMNS, template
-from experiments.event_parsing import parse_batch
-from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, Issue
+from experiments.event_parsing import is_day, issues_of_day, parse_batch, parse_day
+from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
 from experiments.filters import ExperimentFilter, MetricFilter, VariantFilter
 from experiments.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
 from experiments.ingestion import record_batch
@@ -311,20 +316,28 @@ def _csv_lines(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
 @extend_schema(tags=["events"])
 class EventsView(IdempotentWrites):
     @extend_schema(
-        request=serializers.EventBatchSerializer,
-        examples=[api_examples.BATCH],
+        request=PolymorphicProxySerializer(
+            component_name="DayOrBatch",
+            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
+            resource_type_field_name=None,
+        ),
+        examples=[api_examples.BATCH, api_examples.DAY],
         responses={200: serializers.RecordedSerializer},
         parameters=[IDEMPOTENCY_KEY],
-        summary=f"Record up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
+        summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
     )
     def post(self, request: Request) -> Response:
         """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
-        mode, rows = parse_batch(request.data)
+        one_day = is_day(request.data)
+        mode, rows = parse_day(request.data) if one_day else parse_batch(request.data)
         if mode == "add" and not has_idempotency_key(request):
             raise IdempotencyKeyRequiredError(
                 f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
             )
-        recorded = record_batch(rows=rows, mode=mode, today=today(), now=timezone.now())
+        try:
+            recorded = record_batch(rows=rows, mode=mode, today=today(), now=timezone.now())
+        except InvalidRowsError as error:
+            raise InvalidError(issues_of_day(error)) if one_day else error from None
         return Response(recorded._asdict())
 
 

@@ -20,8 +20,8 @@ from experiments import classic_serializers as serializers
 from experiments.counts import DailyCounts
 from experiments.csv_import import ImportReport, import_csv
 from experiments.csv_rows import template
-from experiments.event_parsing import quick_day
-from experiments.exceptions import InvalidError, InvalidRowsError, Issue
+from experiments.event_parsing import issues_of_day, quick_day
+from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion import record_events
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
@@ -107,7 +107,7 @@ def events(request: Request) -> Response:
             experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
         )
     except InvalidRowsError as error:
-        raise InvalidError(_as_in_body(error, flat="variants" not in request.data)) from error
+        raise InvalidError(issues_of_day(error, flat="variants" not in request.data)) from error
     return Response({"status": "success", "variants_processed": len(rows)})
 
 
@@ -116,15 +116,6 @@ def _checked_day(data: Any) -> tuple[str, list[DailyCounts]]:
     body.is_valid(raise_exception=True)
     values = body.validated_data
     return values["experiment_id"], [DailyCounts(date=values["date"], **row) for row in values["variants"]]
-
-
-def _as_in_body(error: InvalidRowsError, *, flat: bool) -> list[Issue]:
-    """Each field as the client wrote it; the date stands beside the variants, not in them."""
-    issues = [
-        issue if flat or issue.field == "date" else issue._replace(field=f"variants[{index}].{issue.field}")
-        for index, issue in error.row_issues
-    ]
-    return list(dict.fromkeys(issues))
 
 
 @extend_schema(

@@ -8,8 +8,9 @@ import datetime as dt
 import re
 from typing import Any
 
-from experiments.api_serializers import MAX_BATCH_ROWS, EventBatchSerializer
+from experiments.api_serializers import MAX_BATCH_ROWS, EventBatchSerializer, EventDaySerializer
 from experiments.counts import DailyCounts
+from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion import Mode
 from experiments.models import HIGHEST_COUNT
 from experiments.names import is_name
@@ -21,6 +22,29 @@ _OPTIONAL = frozenset({"conversions"})
 _PLACE = frozenset({"experiment_id", "date"})
 _KEY = re.compile(r"[a-z0-9_-]+")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def is_day(data: Any) -> bool:
+    """Whether a body is one day of one experiment, and no batch."""
+    return isinstance(data, dict) and "variants" in data and "rows" not in data
+
+
+def parse_day(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
+    """Mode and rows of one day; raises DRF's ValidationError with fields such as variants[3].clicks."""
+    body = EventDaySerializer(data=data)
+    body.is_valid(raise_exception=True)
+    values = body.validated_data
+    rows = [DailyCounts(date=values["date"], **counts) for counts in values["variants"]]
+    return values["mode"], [(values["experiment_id"], row) for row in rows]
+
+
+def issues_of_day(error: InvalidRowsError, *, flat: bool = False) -> list[Issue]:
+    """Each field as the client wrote it: experiment and date stand beside the variants, not in them."""
+    issues = [
+        issue if flat or issue.field in _PLACE else issue._replace(field=f"variants[{index}].{issue.field}")
+        for index, issue in error.row_issues
+    ]
+    return list(dict.fromkeys(issues))
 
 
 def parse_batch(data: Any) -> tuple[Mode, list[ReferencedCounts]]:

@@ -50,7 +50,7 @@ class IdempotentWrites(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or HEADER not in request.headers:
             return super().dispatch(request, *args, **kwargs)
-        with _one_at_a_time(request.headers[HEADER]) as free:
+        with _one_at_a_time(f"{_credential(request)} {request.headers[HEADER]}") as free:
             self._is_free = free
             response = super().dispatch(request, *args, **kwargs)
             if response.status_code >= 400:
@@ -105,6 +105,12 @@ def _principal(request: Request) -> str:
     if request.auth is not None:
         return f"key:{request.auth.pk}"
     return f"user:{request.user.pk}" if request.user and request.user.pk else "anyone"
+
+
+def _credential(request: HttpRequest) -> str:
+    """What tells callers apart before they are known: an API key however its scheme is written. Sessions and those
+    without either share one, and may wait for each other."""
+    return request.headers.get("Authorization", "").partition(" ")[2].strip()
 
 
 def _digest(request: Request) -> str:

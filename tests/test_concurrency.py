@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
 from allocation.services import compute_all
+from bandit_project.models import ApiKey
 from experiments.csv_import import import_csv
 from experiments.models import DailyMetric, Experiment, Variant
 from experiments.services import reset_data
@@ -154,3 +155,16 @@ def test_idempotency_key__sixteen_at_once__the_write_happens_once() -> None:
 
     assert _at_once(add) == [200] * CLIENTS
     assert DailyMetric.objects.get(variant__name="c").impressions == 5
+
+
+def test_idempotency_key__sixteen_callers_with_the_same_one__never_meet() -> None:
+    experiment = make_running()
+    keys = [ApiKey.objects.create_key(name=str(n), scope="write")[1] for n in range(CLIENTS)]
+
+    def post(client: int) -> int:
+        headers = {"Idempotency-Key": "1", "Authorization": f"Api-Key {keys[client]}"}
+        return (
+            APIClient().post(f"/api/v1/experiments/{experiment.key}/duplicate/", headers=headers).status_code
+        )
+
+    assert _at_once(post) == [201] * CLIENTS

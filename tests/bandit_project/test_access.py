@@ -157,6 +157,16 @@ def test_cors__off_by_default_and_on_for_named_origins(settings: Settings) -> No
     )
 
 
+def test_cors__refusals_of_any_call__can_be_read_by_a_named_origin(settings: Settings) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    settings.MAX_BODY_BYTES = 1024
+    headers = {"Origin": "https://app.example.com"}
+
+    response = Client().post("/upload-data", "x" * 2000, content_type="text/csv", headers=headers)
+
+    assert (response.status_code, response["Access-Control-Allow-Origin"]) == (413, headers["Origin"])
+
+
 def test_problem_codes__are_all_in_the_documentation() -> None:
     table = (ROOT / "docs/errors.md").read_text()
 

@@ -277,6 +277,22 @@ def test_events__one_bad_row_of_three__names_it_and_writes_none(api: APIClient) 
     assert not DailyMetric.objects.exists()
 
 
+def test_events__one_day__is_recorded_and_its_fields_are_named_as_written(api: APIClient) -> None:
+    experiment = make_experiment()
+    variants = [{"variant_name": name, "impressions": 10, "clicks": 1} for name in ("control", "b")]
+    body = {"experiment_id": experiment.key, "date": DAY, "variants": variants}
+
+    answer = api.post(f"{V1}/events/", body).json()
+
+    assert answer == {"rows": 2, "new_variants": 2, "experiments": 1}
+    assert _fields(api.post(f"{V1}/events/", {**body, "experiment_id": "no-such"})) == ["experiment_id"]
+    variants[1]["clicks"] = 11
+    assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]
+    variants[1]["clicks"] = -1
+    assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]
+    assert api.post(f"{V1}/events/", {**body, "mode": "add"}).status_code == 422
+
+
 def test_events__more_than_ten_thousand_rows__are_refused_with_the_bound(api: APIClient) -> None:
     response = api.post(f"{V1}/events/", {"rows": [_row(make_experiment())] * 10_001})
 
