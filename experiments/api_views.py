@@ -253,10 +253,13 @@ class VariantView(APIView):
 
 
 class CsvRenderer(BaseRenderer):
-    """Lets a client ask for CSV; the view streams it, and nothing comes through here."""
+    """Lets a client ask for CSV; the view streams it, and only what OPTIONS tells comes through here, as JSON."""
 
     media_type = "text/csv"
     format = "csv"
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return JSONRenderer().render(data)
 
 
 @extend_schema(tags=["metrics"])

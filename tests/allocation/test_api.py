@@ -317,6 +317,18 @@ def test_simulations__past_the_bound__are_422_with_the_bound(api: APIClient) -> 
     assert "500,000" in response.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"rates": [0.1] * 100, "days": 10, "runs": 60}, {"stop": "value-remaining", "days": 100, "runs": 700}],
+)
+def test_simulations__what_takes_longer__counts_for_more(api: APIClient, more: dict[str, Any]) -> None:
+    response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.2], "policies": ["thompson"], **more})
+
+    assert response.status_code == 422
+    assert "counts as" in response.json()["detail"]
+    assert "500,000" in response.json()["detail"]
+
+
 def test_backtests__past_tests__answer_regret_beside_an_even_split(api: APIClient) -> None:
     variants = [
         {"variant": "control", "impressions": 4000, "clicks": 80},
