@@ -28,11 +28,24 @@ class PastTest:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """Sums over all tests of means over runs, in clicks; ``best_in_front`` is the part of runs ending so."""
+    """(T,) means over runs, in the order of the tests: clicks, and the part of runs ending with the best in front."""
 
-    regret: float
-    gain_over_even: float
-    best_in_front: float
+    regret_by_test: Floats
+    gain_by_test: Floats
+    best_in_front_by_test: Floats
+
+    @property
+    def regret(self) -> float:
+        """Summed over all tests, as is the gain."""
+        return float(self.regret_by_test.sum())
+
+    @property
+    def gain_over_even(self) -> float:
+        return float(self.gain_by_test.sum())
+
+    @property
+    def best_in_front(self) -> float:
+        return float(self.best_in_front_by_test.mean())
 
 
 def true_rates(test: PastTest) -> Floats:
@@ -52,22 +65,21 @@ def backtest(
     on_day: Callable[[], object] = lambda: None,
 ) -> PolicyResult:
     """Play every test ``runs`` times over ``days`` days; tests with as many variants are played together."""
-    regret = gain = front = 0.0
-    for group in by_size(tests).values():
-        world = _world(group, days, runs)
+    means = np.zeros((3, len(tests)))
+    for members in by_size(tests).values():
+        world = _world([tests[place] for place in members], days, runs)
         outcome = simulate(world, policy, settings, rng, on_day=on_day)
-        regret += float(outcome.regret.sum()) / runs
-        gain += float(outcome.gain.sum()) / runs
-        best = np.take_along_axis(world.rates, outcome.front[:, None], axis=1)[:, 0]
-        front += float((best >= world.rates.max(axis=1)).sum()) / runs
-    return PolicyResult(regret, gain, front / len(tests))
+        front = np.take_along_axis(world.rates, outcome.front[:, None], axis=1)[:, 0]
+        for row, values in enumerate((outcome.regret, outcome.gain, front >= world.rates.max(axis=1))):
+            means[row, members] = values.reshape(len(members), runs).mean(axis=1)
+    return PolicyResult(*means)
 
 
-def by_size(tests: Sequence[PastTest]) -> Mapping[int, list[PastTest]]:
-    """The tests by their number of variants, so that no array has gaps."""
-    groups: dict[int, list[PastTest]] = {}
-    for test in tests:
-        groups.setdefault(len(test.impressions), []).append(test)
+def by_size(tests: Sequence[PastTest]) -> Mapping[int, list[int]]:
+    """The places of the tests with so many variants, played together so that no array has gaps."""
+    groups: dict[int, list[int]] = {}
+    for place, test in enumerate(tests):
+        groups.setdefault(len(test.impressions), []).append(place)
     return dict(sorted(groups.items()))
 
 

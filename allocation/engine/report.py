@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from allocation.engine.backtest import PastTest, backtest
+from allocation.engine.contest import Bools
 from allocation.engine.policies import Even, Policy
 from allocation.engine.settings import Settings
 from allocation.engine.simulation import Outcome, World, simulate
@@ -25,15 +26,19 @@ def simulate_policies(
     seed: int,
     *,
     stop: bool = False,
+    watch: bool = False,
     on_day: Callable[[], object] = lambda: None,
 ) -> Report:
-    """Each policy in the same world; ``on_day`` is called once for each policy and day."""
-    return {
-        name: _summary(
-            simulate(world, policy, settings, _generator(seed, name), stop=stop, on_day=on_day), world
-        )
-        for name, policy in policies.items()
-    }
+    """Each policy in the same world; ``on_day`` is called once for each policy and day.
+
+    With ``watch`` what is reported of the end is reported of every day as well.
+    """
+    report: Report = {}
+    for name, policy in policies.items():
+        rng = generator_of(seed, name)
+        outcome = simulate(world, policy, settings, rng, stop=stop, watch=watch, on_day=on_day)
+        report[name] = _summary(outcome, world) | (_by_day(outcome, world) if watch else {})
+    return report
 
 
 def backtest_policies(
@@ -52,7 +57,7 @@ def backtest_policies(
     ``on_day`` is called once for each policy, day and number of variants.
     """
     results = {
-        name: backtest(tests, policy, settings, _generator(seed, name), days=days, runs=runs, on_day=on_day)
+        name: backtest(tests, policy, settings, generator_of(seed, name), days=days, runs=runs, on_day=on_day)
         for name, policy in {**policies, "even": policies.get("even", Even())}.items()
     }
     even = results["even"].regret
@@ -68,14 +73,13 @@ def backtest_policies(
 
 
 def _summary(outcome: Outcome, world: World) -> dict[str, Any]:
-    best = np.take_along_axis(world.rates, outcome.front[:, None], axis=1)[:, 0] >= world.rates.max(axis=1)
     low, high = np.percentile(outcome.regret, [10, 90])
     return {
         "regret_mean": float(outcome.regret.mean()),
         "regret_p10": float(low),
         "regret_p90": float(high),
         "gain_over_even_mean": float(outcome.gain.mean()),
-        "best_in_front": float(best.mean()),
+        "best_in_front": float(best_in_front(outcome, world)[:, -1].mean()),
         "stopped": float(outcome.stopped.mean()),
         "stop_day_mean": float(outcome.stop_day.mean()),
         "stop_day_median": float(np.median(outcome.stop_day)),
@@ -83,5 +87,27 @@ def _summary(outcome: Outcome, world: World) -> dict[str, Any]:
     }
 
 
-def _generator(seed: int, name: str) -> np.random.Generator:
+def _by_day(outcome: Outcome, world: World) -> dict[str, Any]:
+    """(D,) lists. ``stopped_by_day``: the part of the runs with no decision to come."""
+    low, high = np.percentile(outcome.regret_by_day, [10, 90], axis=0)
+    days = np.arange(1, outcome.shares.shape[1] + 1)
+    stopped = outcome.stopped[:, None] & (outcome.stop_day[:, None] <= days)
+    by_day = {
+        "best_in_front_by_day": best_in_front(outcome, world).mean(axis=0),
+        "regret_mean_by_day": outcome.regret_by_day.mean(axis=0),
+        "regret_p10_by_day": low,
+        "regret_p90_by_day": high,
+        "gain_over_even_mean_by_day": outcome.gain_by_day.mean(axis=0),
+        "stopped_by_day": stopped.mean(axis=0),
+    }
+    return {name: values.tolist() for name, values in by_day.items()}
+
+
+def best_in_front(outcome: Outcome, world: World) -> Bools:
+    """(R, D): whether no variant's rate is higher than that of the one in front; of all variants, to come or not."""
+    front = np.take_along_axis(world.rates, outcome.front_by_day, axis=1)
+    return np.asarray(front >= world.rates.max(axis=1, keepdims=True))
+
+
+def generator_of(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])

@@ -50,17 +50,31 @@ class World:
 class Outcome(NamedTuple):
     """What came of it. Rewards are expected ones: impressions times true rates.
 
-    ``shares`` (R, D, K), ``regret`` (R,) against always serving the best, ``gain`` (R,) over an even split,
-    ``front`` (R,) the variant in front at the end, ``stop_day`` (R,) the last day with a decision to come, D where
-    no stop was reached, ``stopped`` (R,) whether it was.
+    ``shares`` (R, D, K). ``regret_by_day`` against always serving the best, ``gain_by_day`` over an even split: (R, D)
+    running sums. ``front_by_day`` (R, D) the variant in front after each day; without ``watch`` only the last day is
+    filled in. ``stop_day`` (R,) the last day with a decision to come, D where no stop was reached, ``stopped`` (R,)
+    whether it was.
     """
 
     shares: Floats
-    regret: Floats
-    gain: Floats
-    front: NDArray[np.intp]
+    regret_by_day: Floats
+    gain_by_day: Floats
+    front_by_day: NDArray[np.intp]
     stop_day: NDArray[np.int64]
     stopped: Bools
+
+    @property
+    def regret(self) -> Floats:
+        """(R,) over the whole horizon, as are the two below."""
+        return self.regret_by_day[:, -1]
+
+    @property
+    def gain(self) -> Floats:
+        return self.gain_by_day[:, -1]
+
+    @property
+    def front(self) -> NDArray[np.intp]:
+        return self.front_by_day[:, -1]
 
 
 def make_world(scenario: ScenarioName, rates: Floats, daily_traffic: int, days: int, runs: int) -> World:
@@ -90,13 +104,17 @@ def simulate(
     rng: np.random.Generator,
     *,
     stop: bool = False,
+    watch: bool = False,
     estimate: Callable[[Counts], Posterior] = posterior_of,
     on_day: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front."""
+    """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front.
+
+    ``watch`` asks that after every day, which costs about as much as the decisions; it changes no other number.
+    """
     (runs, days), k = world.traffic.shape, world.rates.shape[1]
     seen = _Seen(world, settings, estimate)
-    shares = np.empty((runs, days, k))
+    shares, fronts = np.empty((runs, days, k)), np.zeros((runs, days), dtype=np.intp)
     stop_day, front = np.full(runs, days), np.zeros(runs, dtype=np.intp)
     running = np.arange(runs)
     for day in range(days):
@@ -105,16 +123,19 @@ def simulate(
             shares[running, day] = _shares_on(day, policy, seen, shares, running)
         seen.serve(day, shares[:, day], rng)
         on_day()
-        if stop and day + 1 >= DECIDED_AFTER_DAYS and running.size:
-            lead, remaining = seen.leader(day + 1, shares[:, day], running)
-            done = remaining < DECIDED_BELOW
-            front[running[done]], stop_day[running[done]] = lead[done], day + 1
-            running = running[~done]
-    if running.size:
-        front[running] = seen.leader(days, shares[:, -1], running)[0]
+        may_stop = stop and day + 1 >= DECIDED_AFTER_DAYS
+        if running.size and (watch or may_stop or day + 1 == days):
+            standing = seen.standing(day + 1, shares[:, day], running)
+            front[running] = standing.lead
+            if may_stop:
+                done = standing.value_remaining() < DECIDED_BELOW
+                stop_day[running[done]] = day + 1
+                running = running[~done]
+        fronts[:, day] = front
     stopped = np.ones(runs, dtype=bool)
     stopped[running] = False
-    return Outcome(shares, seen.regret, seen.gain, front, stop_day, stopped)
+    regret, gain = np.cumsum(seen.regret, axis=1), np.cumsum(seen.gain, axis=1)
+    return Outcome(shares, regret, gain, fronts, stop_day, stopped)
 
 
 def _shares_on(day: int, policy: Policy, seen: "_Seen", shares: Floats, running: NDArray[np.intp]) -> Floats:
@@ -133,7 +154,7 @@ class _Seen:
         self.trials, self.successes = np.zeros((runs, days, k)), np.zeros((runs, days, k))
         # outcomes on their way: the day they are reported, the day they belong to, and how many
         self._coming: list[tuple[int, int, Floats]] = []
-        self.regret, self.gain = np.zeros(runs), np.zeros(runs)
+        self.regret, self.gain = np.zeros((runs, days)), np.zeros((runs, days))
 
     def serve(self, day: int, shares: Floats, rng: np.random.Generator) -> None:
         """Split the day's visitors, draw their outcomes, and book what the split was worth."""
@@ -142,8 +163,8 @@ class _Seen:
         outcomes = rng.binomial(served, rate)
         worth = (served * rate).sum(axis=1)
         even = (rate * uniform(self.world.available[day])).sum(axis=1)
-        self.regret += traffic * rate.max(axis=1) - worth
-        self.gain += worth - traffic * even
+        self.regret[:, day] = traffic * rate.max(axis=1) - worth
+        self.gain[:, day] = worth - traffic * even
         self.trials[:, day] = served
         self._report(day, outcomes, rng)
 
@@ -175,14 +196,27 @@ class _Seen:
             settings=SettingsArrays.of([self.settings] * size),
         )
 
-    def leader(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Floats]:
-        """Who is in front after the counts of all days before ``day``, and the value that remains."""
+    def standing(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> "_Standing":
+        """Where the given runs stand after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
         best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
-        lead = leader(best, posterior.mean, counts.active)
-        front = np.take_along_axis(best, lead[:, None], axis=1)
-        remaining = value_remaining(posterior.alpha, posterior.beta, counts.active, lead, front)
+        return _Standing(counts, posterior, best, leader(best, posterior.mean, counts.active))
+
+
+class _Standing(NamedTuple):
+    """Who is in front, ``lead`` (N,), and what that rests on."""
+
+    counts: Counts
+    posterior: Posterior
+    probability_best: Floats
+    lead: NDArray[np.intp]
+
+    def value_remaining(self) -> Floats:
+        """(N,); infinite where production would not call it decided, however little remains."""
+        alpha, beta, active = self.posterior.alpha, self.posterior.beta, self.counts.active
+        front = np.take_along_axis(self.probability_best, self.lead[:, None], axis=1)
+        remaining = value_remaining(alpha, beta, active, self.lead, front)
         # as in state.state_of, nothing is decided before it is optimized; and with one variant there is no choice yet
-        undecided = warming_up(counts)[0] | (counts.active.sum(axis=1) < 2)
-        return lead, np.where(undecided, np.inf, remaining)
+        undecided = warming_up(self.counts)[0] | (active.sum(axis=1) < 2)
+        return np.where(undecided, np.inf, remaining)

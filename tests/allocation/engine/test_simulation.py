@@ -5,6 +5,7 @@ import pytest
 
 from allocation.engine.backtest import PastTest, backtest, true_rates
 from allocation.engine.policies import POLICIES, Even, Greedy, Policy, Thompson
+from allocation.engine.report import simulate_policies
 from allocation.engine.settings import Settings
 from allocation.engine.simulation import SCENARIOS, ScenarioName, make_world, simulate
 from tests.allocation.engine.factories import allocate_request, make_history, make_request
@@ -100,6 +101,50 @@ def test_simulate__same_seed__same_numbers() -> None:
     np.testing.assert_array_equal(first.regret, second.regret)
 
 
+@pytest.mark.parametrize("stop", [False, True])
+def test_simulate__watched__tells_every_day_and_changes_nothing(stop: bool) -> None:
+    world = make_world("constant", np.array([0.03, 0.06]), 300, 20, 40)
+
+    blind, watched = (
+        simulate(world, Thompson(), Settings(), rng(), stop=stop, watch=watch) for watch in (False, True)
+    )
+
+    np.testing.assert_array_equal(blind.shares, watched.shares)
+    np.testing.assert_array_equal(blind.regret_by_day, watched.regret_by_day)
+    np.testing.assert_array_equal(blind.front, watched.front)
+    np.testing.assert_array_equal(blind.stop_day, watched.stop_day)
+    # after one day of 150 visits each the better one is mostly, not always, in front; in the end nearly always
+    assert 0.6 < watched.front_by_day[:, 0].mean() < 0.96 < watched.front_by_day[:, -1].mean()
+
+
+def test_simulate__by_day__running_sums_of_what_the_shares_cost() -> None:
+    outcome = simulate(make_world("constant", RATES, 900, 16, 400), Thompson(), Settings(), rng())
+
+    # a visit on the first two of three variants costs 0.02 and 0.01
+    expected = np.cumsum(900 * outcome.shares.mean(axis=0) @ [0.02, 0.01, 0.0])
+    np.testing.assert_allclose(outcome.regret_by_day.mean(axis=0), expected, rtol=0.01)
+    assert (np.diff(outcome.regret_by_day, axis=1) >= 0).all()
+    np.testing.assert_allclose(
+        outcome.regret_by_day + outcome.gain_by_day, 9.0 * np.arange(1, 17) + np.zeros((400, 1))
+    )
+
+
+def test_report__watched__ends_where_the_summary_does() -> None:
+    world = make_world("constant", np.array([0.03, 0.06]), 1000, 20, 20)
+
+    plain, watched = (
+        simulate_policies({"thompson": Thompson()}, world, Settings(), 1, stop=True, watch=watch)["thompson"]
+        for watch in (False, True)
+    )
+
+    assert plain.items() <= watched.items()
+    for name, series in watched.items():
+        if name.endswith("_by_day") and name != "mean_shares_by_day":
+            assert len(series) == 20
+            assert series[-1] == watched[name.removesuffix("_by_day")]
+    assert watched["stopped_by_day"][:13] == [0] * 13
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_simulate__every_scenario__keeps_the_books(scenario: ScenarioName) -> None:
     days: list[int] = []
@@ -164,6 +209,20 @@ def test_backtest__even_split__has_the_expected_regret() -> None:
     assert result.regret == pytest.approx(10_000 * (high - low) / 2, rel=0.02)
     assert result.gain_over_even == pytest.approx(0, abs=1)
     assert result.best_in_front > 0.5
+
+
+def test_backtest__by_test__keeps_the_order_given() -> None:
+    three, two = (
+        PastTest(np.ones(3) * 2000, np.zeros(3)),
+        PastTest(np.full(2, 5000.0), np.array([250.0, 300.0])),
+    )
+
+    result = backtest([three, two, three], Even(), Settings(), rng(), days=7, runs=40)
+
+    low, high = true_rates(two)
+    assert result.regret_by_test == pytest.approx([0, 10_000 * (high - low) / 2, 0], rel=0.02)
+    assert result.best_in_front_by_test[[0, 2]].tolist() == [1, 1]
+    assert result.regret == result.regret_by_test[1]
 
 
 def test_backtest__traffic_that_does_not_divide__is_all_used() -> None:
