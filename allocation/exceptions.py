@@ -1,6 +1,9 @@
 """What can be wrong with asking for an allocation."""
 
-from experiments.exceptions import ConflictError, DomainError, NotFoundError
+from collections.abc import Sequence
+
+from experiments.csv_rows import RowIssue
+from experiments.exceptions import ConflictError, DomainError, InvalidError, Issue, NotFoundError
 
 
 class NoAllocationError(NotFoundError):
@@ -31,3 +34,11 @@ class AllocationFailedError(DomainError):
     """A fault of ours while computing one of many; it has been logged."""
 
     code = "allocation_failed"
+
+
+class PastTestsError(InvalidError):
+    """A file of past tests that is refused, with its lines; line 0 means the file as a whole."""
+
+    def __init__(self, row_issues: Sequence[RowIssue]) -> None:
+        self.row_issues = list(row_issues)
+        super().__init__([Issue(issue.column or "file", "invalid", issue.message) for issue in row_issues])

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from allocation.engine.backtest import PastTest, by_size
 from allocation.engine.report import Report, backtest_policies
-from allocation.management.past_tests import read_past_tests
+from allocation.exceptions import PastTestsError
 from allocation.management.setting_options import (
     add_run_options,
     add_setting_options,
@@ -16,9 +16,23 @@ from allocation.management.setting_options import (
     read_settings,
     whole_number,
 )
+from allocation.past_tests import read_past_tests
 
 # Eight arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 30_000_000
+
+
+def _read(path: Path) -> list[PastTest]:
+    """A CommandError names the line and what is wrong with it."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [test.counts for test in read_past_tests(file)]
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error}") from error
+    except PastTestsError as error:
+        first = error.row_issues[0]
+        place = f"line {first.line}" if first.line else str(path)
+        raise CommandError(f"{place}: {first.message}") from error
 
 
 class Command(BaseCommand):
@@ -33,7 +47,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings, policies = read_settings(options), read_policies(options["policies"])
-        tests, days, runs = read_past_tests(options["file"]), options["days"], options["runs"]
+        tests, days, runs = _read(options["file"]), options["days"], options["runs"]
         groups = by_size(tests)
         if max(k * len(group) for k, group in groups.items()) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
