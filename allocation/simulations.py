@@ -29,7 +29,7 @@ def run_simulation(values: Mapping[str, Any]) -> Report:
     return simulate_policies(
         {name: POLICIES[name] for name in values["policies"]},
         make_world(values["scenario"], rates, values["daily_traffic"], days, runs),
-        _settings(values["settings"]),
+        merged_settings(values["settings"]),
         values["seed"],
         stop=values["stop"] is not None,
     )
@@ -51,14 +51,14 @@ def run_backtest(values: Mapping[str, Any]) -> Report:
     return backtest_policies(
         {name: POLICIES[name] for name in values["policies"]},
         tests,
-        _settings(values["settings"]),
+        merged_settings(values["settings"]),
         values["seed"],
         days=values["days"],
         runs=values["runs"],
     )
 
 
-def _settings(own: Mapping[str, SettingValue | None]) -> Settings:
+def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
     """Over the installation's defaults, as an experiment's own."""
     given = {name: value for name, value in own.items() if value is not None}
     values: dict[str, Any] = {**django_settings.ALGORITHM_DEFAULTS, **given}

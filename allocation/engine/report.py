@@ -37,7 +37,7 @@ def simulate_policies(
     for name, policy in policies.items():
         rng = generator_of(seed, name)
         outcome = simulate(world, policy, settings, rng, stop=stop, watch=watch, on_day=on_day)
-        report[name] = _summary(outcome, world) | (_by_day(outcome, world) if watch else {})
+        report[name] = _summary(outcome, world) | (_watched(outcome, world) if watch else {})
     return report
 
 
@@ -87,8 +87,11 @@ def _summary(outcome: Outcome, world: World) -> dict[str, Any]:
     }
 
 
-def _by_day(outcome: Outcome, world: World) -> dict[str, Any]:
-    """(D,) lists. ``stopped_by_day``: the part of the runs with no decision to come."""
+def _watched(outcome: Outcome, world: World) -> dict[str, Any]:
+    """(D,) lists, and the standard error of the mean regret; one run has none.
+
+    ``stopped_by_day``: the part of the runs with no decision to come.
+    """
     low, high = np.percentile(outcome.regret_by_day, [10, 90], axis=0)
     days = np.arange(1, outcome.shares.shape[1] + 1)
     stopped = outcome.stopped[:, None] & (outcome.stop_day[:, None] <= days)
@@ -100,7 +103,9 @@ def _by_day(outcome: Outcome, world: World) -> dict[str, Any]:
         "gain_over_even_mean_by_day": outcome.gain_by_day.mean(axis=0),
         "stopped_by_day": stopped.mean(axis=0),
     }
-    return {name: values.tolist() for name, values in by_day.items()}
+    runs = len(outcome.regret)
+    error = float(outcome.regret.std(ddof=1) / np.sqrt(runs)) if runs > 1 else None
+    return {"regret_standard_error": error, **{name: values.tolist() for name, values in by_day.items()}}
 
 
 def best_in_front(outcome: Outcome, world: World) -> Bools:
