@@ -18,7 +18,10 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True)
 class Series:
-    """One line, band or row of bars; ``low`` and ``high`` are its 95% bounds. Colours are names of site.css."""
+    """One line, band or row of bars; ``low`` and ``high`` are the bounds that the chart names.
+
+    Colours are names of site.css.
+    """
 
     name: str
     colour: str
@@ -40,11 +43,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says."""
+    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says.
+
+    ``low``: a line at a place says it at its foot, where the data leave room.
+    """
 
     axis: Literal["x", "y"]
     at: float | str
     label: str
+    low: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Chart:
     y_min: float | None = 0
     y_max: float | None = None
     tall: bool = False
+    # What the bounds of a series are, for the table behind the chart.
+    bounds: tuple[str, str] = ("2.5%", "97.5%")
 
     def data(self) -> dict[str, Any]:
         """For json_script."""
@@ -79,7 +88,11 @@ class Chart:
             "xKind": "date" if dates else "name" if names else "number",
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
             "series": [series.data() for series in self.series],
-            "marks": [{"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks],
+            "marks": [
+                {"axis": mark.axis, "at": mark.at, "label": mark.label, "low": mark.low}
+                for mark in self.marks
+            ],
+            "bounds": list(self.bounds),
             "yMin": self.y_min,
             "yMax": self.y_max,
         }

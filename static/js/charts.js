@@ -242,7 +242,7 @@ function rows(chart) {
   const header = [chart.xTitle || ""];
   for (const series of chart.series) {
     header.push(series.name);
-    if (series.low) header.push(`${series.name} 2.5%`, `${series.name} 97.5%`);
+    if (series.low) header.push(...chart.bounds.map((bound) => `${series.name} ${bound}`));
   }
   const lines = chart.x.map((x, index) => [
     x,
