@@ -1,6 +1,6 @@
 from django.urls import path
 
-from dashboard.views import actions, experiments, tabs
+from dashboard.views import actions, experiments, lab, tabs
 
 app_name = "dashboard"
 
@@ -20,4 +20,11 @@ urlpatterns = [
     path(f"{_ONE}resume/", actions.resume, name="resume"),
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
+    path("simulator/", lab.simulator, name="simulator"),
+    path("simulator/run/", lab.simulator_run, name="simulator-run"),
+    path("backtest/", lab.backtest, name="backtest"),
+    path("backtest/run/", lab.backtest_run, name="backtest-run"),
+    path("planner/", lab.planner, name="planner"),
+    path("planner/run/", lab.planner_run, name="planner-run"),
+    path("algorithm/", lab.algorithm, name="algorithm"),
 ]

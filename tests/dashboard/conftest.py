@@ -1,0 +1,13 @@
+"""What the pages' tests share."""
+
+from typing import Any
+
+import pytest
+
+from experiments.roles import Role
+
+
+@pytest.fixture
+def visitor(settings: Any) -> None:
+    """No login, and a visitor may look."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.VIEWER
