@@ -44,6 +44,14 @@ def clean_page(browser: Browser, live_server: Any) -> Iterator[Page]:
     assert complaints == []
 
 
+@pytest.fixture
+def page_with_refusals(browser: Browser) -> Iterator[Page]:
+    """A page on which the server says no; the browser writes each 4xx to its console."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
 def _note_stranger(url: str, home: str, complaints: list[str]) -> None:
     if not url.startswith((home, "data:")):
         complaints.append(f"request to another host: {url}")
