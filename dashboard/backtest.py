@@ -96,7 +96,7 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "serves_one": any(column.serves_one for column in backtest.columns),
         "sentences": _sentences(backtest, results, service, found),
         "settings": _settings_table(service, best),
-        "variables": _variables(best),
+        "variables": "\n".join(_variables(best)),
         "chart": charts.gains(others, {c.key: total(results[c.key].gain_by_test) for c in others}),
         "best_tests": _tests(backtest, results[best.key], slice(None, -_SHOWN_TESTS - 1, -1)),
         "worst_tests": _tests(backtest, results[best.key], slice(0, _SHOWN_TESTS)),

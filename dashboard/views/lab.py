@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -104,6 +105,8 @@ def _page(request: HttpRequest, tool: _Tool, form: LabForm, **more: Any) -> Http
     is_valid = form.is_valid()
     context = {
         "section": tool.name,
+        "page_url": reverse(f"dashboard:{tool.name}"),
+        "run_url": reverse(f"dashboard:{tool.name}-run"),
         "form": form,
         "starts": is_valid and (asked or tool.runs_at_once),
         **more,
