@@ -43,15 +43,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says.
-
-    ``low``: a line at a place says it at its foot, where the data leave room.
-    """
+    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says."""
 
     axis: Literal["x", "y"]
     at: float | str
     label: str
-    low: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,7 @@ class Chart:
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
             "series": [series.data() for series in self.series],
             "marks": [
-                {"axis": mark.axis, "at": mark.at, "label": mark.label, "low": mark.low}
-                for mark in self.marks
+                {"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks
             ],
             "bounds": list(self.bounds),
             "yMin": self.y_min,

@@ -106,7 +106,7 @@ def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate]) -> Chart
 
 def decided(columns: Sequence[Column], reports: Reports, days: int, classical_days: int) -> Chart:
     """How many runs have come to an end by each day, beside the classical test's only one."""
-    mark = Mark("x", classical_days, _("classical test ends"), low=True)
+    mark = Mark("x", classical_days, _("classical test ends"))
     return Chart(
         id="decided",
         title=_("Decided by day"),
