@@ -1,12 +1,9 @@
 """/api/v1/: experiments, variants, daily metrics, events. Parse, call one service, answer."""
 
-import csv
-import io
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -29,8 +26,9 @@ from rest_framework.viewsets import GenericViewSet
 
 from experiments import api_examples
 from experiments import api_serializers as serializers
+from experiments.csv_download import metrics_download
 from experiments.csv_import import import_csv
-from experiments.csv_rows import COLUMNS, template
+from experiments.csv_rows import template
 from experiments.event_parsing import is_day, issues_of_day, parse_batch, parse_day
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
 from experiments.filters import ExperimentFilter, MetricFilter, VariantFilter
@@ -287,33 +285,9 @@ class MetricsView(GenericAPIView[DailyMetric]):
         """`Accept: text/csv` or `?format=csv` streams the file that the upload takes."""
         rows = self.filter_queryset(self.get_queryset())
         if request.accepted_renderer.format == CsvRenderer.format:
-            return self._file(find_experiment(reference), rows)
+            return metrics_download(find_experiment(reference), rows)
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    def _file(self, experiment: Experiment, rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
-        values = rows.values_list("date", "variant__name", "impressions", "clicks", "conversions")
-        lines = ((experiment.pk, *row) for row in values.iterator(chunk_size=2000))
-        return csv_download(f"{experiment.key}-daily-metrics.csv", lines)
-
-
-def csv_download(name: str, rows: Iterator[tuple[Any, ...]]) -> StreamingHttpResponse:
-    """Header and rows, a block at a time."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(_csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _csv_lines(rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(row)
-        if buffer.tell() > 32_768:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
 
 
 @extend_schema(tags=["events"])

@@ -22,6 +22,8 @@ _COUNTS = COLUMNS[3:]
 # Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A spreadsheet takes a cell that begins so for a formula, and runs it.
+_FORMULA = re.compile(r"'*[=+\-@]")
 
 
 class RowIssue(NamedTuple):
@@ -45,6 +47,16 @@ def template(day: dt.date) -> str:
     """The header and two example rows."""
     rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
     return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
+
+
+def as_cell(name: str) -> str:
+    """A name as the file has it: an apostrophe keeps a spreadsheet from running it as a formula."""
+    return f"'{name}" if _FORMULA.match(name) else name
+
+
+def _as_name(cell: str) -> str:
+    """What as_cell was given; a name that has apostrophes of its own comes back with just these."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
@@ -94,6 +106,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIss
         return [RowIssue(line, "file", f"has {len(cells)} cells, the header has {len(header)}")]
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     values["conversions"] = values.get("conversions") or "0"
+    values["variant_name"] = _as_name(values["variant_name"])
     issues = [RowIssue(line, column, message) for column, message in _cell_issues(values)]
     if issues:
         return issues

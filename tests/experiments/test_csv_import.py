@@ -3,10 +3,11 @@ import io
 
 import pytest
 
+from experiments.csv_download import metrics_download
 from experiments.csv_import import ImportReport, OnError, import_csv
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment, Status, Variant
-from tests.factory import NOW, TODAY, make_experiment
+from tests.factory import NOW, TODAY, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db
 
@@ -209,3 +210,19 @@ def test_import_csv__binary_after_a_long_header__is_refused_whole() -> None:
 
     with pytest.raises(InvalidError):
         import_csv(open_lines, today=TODAY, now=NOW)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+x", "-x", "@x", "'=1+1", "''-x", "'quoted'", "plain", 'a, "b"'])
+def test_download__names_like_formulas__are_neutral_and_come_back(name: str) -> None:
+    experiment = make_experiment()
+    record(experiment, counts(name, 100, 10))
+    rows = DailyMetric.objects.filter(variant__experiment=experiment)
+
+    file = b"".join(metrics_download(experiment, rows)).decode()  # type: ignore[arg-type]  # no async here
+    DailyMetric.objects.all().delete()
+    report = _import(file)
+
+    assert not any(cell.lstrip('"').startswith(("=", "+", "-", "@")) for cell in file.split(","))
+    assert (report.processed_rows, report.issues) == (1, [])
+    assert [row.variant.name for row in DailyMetric.objects.all()] == [name]
+    assert Variant.objects.count() == 1
