@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from experiments.exceptions import Issue
 from experiments.models import HIGHEST_COUNT
 
@@ -29,23 +31,29 @@ def count_issues(row: DailyCounts, today: dt.date) -> Iterator[Issue]:
 
 def _nesting_issues(row: DailyCounts) -> Iterator[Issue]:
     if row.clicks > row.impressions:
-        message = f"clicks ({row.clicks}) must not exceed impressions ({row.impressions})"
-        yield Issue("clicks", "too_many", message)
+        message = _("clicks (%(clicks)s) must not exceed impressions (%(impressions)s)")
+        said = message % {"clicks": row.clicks, "impressions": row.impressions}
+        yield Issue("clicks", "too_many", said)
     if row.conversions > row.clicks:
-        message = f"conversions ({row.conversions}) must not exceed clicks ({row.clicks})"
-        yield Issue("conversions", "too_many", message)
+        message = _("conversions (%(conversions)s) must not exceed clicks (%(clicks)s)")
+        said = message % {"conversions": row.conversions, "clicks": row.clicks}
+        yield Issue("conversions", "too_many", said)
 
 
 def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
     """Tomorrow passes: somewhere it has begun already."""
     if date > today + dt.timedelta(days=1):
-        yield Issue("date", "in_future", f"{date} lies in the future; today is {today}")
+        message = _("%(date)s lies in the future; today is %(today)s") % {"date": date, "today": today}
+        yield Issue("date", "in_future", message)
     if date < EARLIEST_DATE:
-        yield Issue("date", "too_early", f"{date} is before {EARLIEST_DATE}")
+        message = _("%(date)s is before %(earliest)s") % {"date": date, "earliest": EARLIEST_DATE}
+        yield Issue("date", "too_early", message)
 
 
 def _range_issues(row: DailyCounts) -> Iterator[Issue]:
     for field in ("impressions", "clicks", "conversions"):
         value = getattr(row, field)
         if not 0 <= value <= HIGHEST_COUNT:
-            yield Issue(field, "out_of_range", f"{field} must be from 0 to {HIGHEST_COUNT}, not {value}")
+            message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
+            said = message % {"field": field, "highest": HIGHEST_COUNT, "value": value}
+            yield Issue(field, "out_of_range", said)

@@ -2,7 +2,7 @@
 
 Read twice: first every row is checked, with no lock held; then the good rows are written, with the experiments
 locked in the order of their ids. Bad rows are reported by line, column and reason; then either nothing is
-written (reject) or the good rows are (skip).
+written (reject) or the good rows are (skip). A dry run does all of it and takes it back.
 """
 
 import datetime as dt
@@ -13,9 +13,11 @@ from itertools import islice
 from typing import Literal
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from experiments.counts import count_issues
 from experiments.csv_rows import CsvRow, RowIssue, read_rows
+from experiments.effects import Effect, effects_of
 from experiments.exceptions import MAX_ISSUES, DomainError, ExperimentNotFoundError, InvalidRowsError
 from experiments.ingestion import record_events
 from experiments.models import Experiment
@@ -24,6 +26,8 @@ from experiments.services import create_experiment, key_from_name, lock_experime
 
 OnError = Literal["reject", "skip"]
 OpenLines = Callable[[], Iterable[str]]
+# Told about each group of rows that were recorded: their experiment, their lines and what they changed.
+Observer = Callable[[Experiment, list[tuple[int, Effect]]], None]
 
 _BATCH_ROWS = 5000
 # Ids beyond would use up the database's own numbering.
@@ -32,11 +36,15 @@ _LARGEST_NEW_ID = 10**9
 
 @dataclass
 class ImportReport:
-    """What came of a file. ``issues`` keeps the first ``kept_issues`` of ``total_issues``."""
+    """What came of a file. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
+
+    ``left_out``: rows of experiments other than the only one asked for; they count as neither good nor bad.
+    """
 
     kept_issues: int
     total_rows: int = 0
     processed_rows: int = 0
+    left_out: int = 0
     total_issues: int = 0
     issues: list[RowIssue] = field(default_factory=list)
     experiment_ids: list[int] = field(default_factory=list)
@@ -45,6 +53,11 @@ class ImportReport:
         self.total_issues += 1
         if len(self.issues) < self.kept_issues:
             self.issues.append(issue)
+
+    @property
+    def refused_rows(self) -> int:
+        """After a file whose good rows were recorded."""
+        return self.total_rows - self.left_out - self.processed_rows
 
 
 def import_csv(
@@ -55,13 +68,18 @@ def import_csv(
     create: bool = False,
     on_error: OnError = "reject",
     kept_issues: int = MAX_ISSUES,
+    only: Experiment | None = None,
+    dry_run: bool = False,
+    observer: Observer | None = None,
 ) -> ImportReport:
     """Records the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
+
+    ``only`` leaves out the rows of other experiments; ``dry_run`` reports, and tells the ``observer``, what would be.
 
     Raises InvalidError where the file as a whole cannot be read: no header, columns missing, not UTF-8.
     """
     report = ImportReport(kept_issues)
-    check = _Check(today, create, report)
+    check = _Check(today, create, report, only)
     for row in read_rows(open_lines()):
         check.look_at(row)
     if on_error == "reject" and report.total_issues:
@@ -69,16 +87,18 @@ def import_csv(
     with transaction.atomic():
         experiments = {reference: _find_or_create(reference, now) for reference in check.references}
         lock_experiments([experiment.pk for experiment in experiments.values()])
-        writer = _Writer(today, now, experiments, report)
+        writer = _Writer(today, now, experiments, report, observer)
         good = (
             row
             for row in read_rows(open_lines())
-            if isinstance(row, CsvRow) and row.line not in check.bad_lines
+            if isinstance(row, CsvRow) and row.line not in check.bad_lines and check.is_wanted(row)
         )
         while batch := list(islice(good, _BATCH_ROWS)):
             writer.record(batch)
-        if on_error == "reject" and report.total_issues:
+        rejected = on_error == "reject" and report.total_issues > 0
+        if rejected or dry_run:
             transaction.set_rollback(True)
+        if rejected:
             report.processed_rows, report.experiment_ids = 0, []
     return report
 
@@ -86,8 +106,9 @@ def import_csv(
 class _Check:
     """The first reading: what is wrong with each row by itself and beside the others."""
 
-    def __init__(self, today: dt.date, create: bool, report: ImportReport) -> None:
+    def __init__(self, today: dt.date, create: bool, report: ImportReport, only: Experiment | None) -> None:
         self.today, self.create, self.report = today, create, report
+        self._only = {only.key, str(only.pk)} if only else None
         self.bad_lines: set[int] = set()
         # Every experiment named by a good row, in the order of the file.
         self.references: dict[str, None] = {}
@@ -96,12 +117,18 @@ class _Check:
 
     def look_at(self, row: CsvRow | list[RowIssue]) -> None:
         self.report.total_rows += 1
+        if isinstance(row, CsvRow) and not self.is_wanted(row):
+            self.report.left_out += 1
+            return
         issues = list(self._issues(row)) if isinstance(row, CsvRow) else row
         for issue in issues:
             self.report.add(issue)
             self.bad_lines.add(issue.line)
         if isinstance(row, CsvRow) and not issues:
             self.references[row.experiment] = None
+
+    def is_wanted(self, row: CsvRow) -> bool:
+        return self._only is None or row.experiment in self._only
 
     def _issues(self, row: CsvRow) -> Iterator[RowIssue]:
         found = [
@@ -116,8 +143,8 @@ class _Check:
         place = hash((row.experiment, row.counts.date, row.counts.variant_name))
         first = self._seen.setdefault(place, row.line)
         if first != row.line:
-            message = f"the same experiment, date and variant stand on line {first}"
-            yield RowIssue(row.line, "variant_name", message)
+            message = _("the same experiment, date and variant stand on line %(line)s")
+            yield RowIssue(row.line, "variant_name", message % {"line": first})
 
     def _reference_problem(self, reference: str) -> str | None:
         if reference not in self._problems:
@@ -136,23 +163,30 @@ class _Writer:
     """The second reading: good rows into their experiments."""
 
     def __init__(
-        self, today: dt.date, now: dt.datetime, experiments: dict[str, Experiment], report: ImportReport
+        self,
+        today: dt.date,
+        now: dt.datetime,
+        experiments: dict[str, Experiment],
+        report: ImportReport,
+        observer: Observer | None,
     ) -> None:
         self.today, self.now, self.experiments, self.report = today, now, experiments, report
+        self.observer = observer
 
     def record(self, batch: list[CsvRow]) -> None:
         groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
         for row in batch:
             groups[self.experiments[row.experiment].pk].append(row)
-        for experiment_id, group in groups.items():
-            self._record_group(experiment_id, group)
+        for group in groups.values():
+            self._record_group(self.experiments[group[0].experiment], group)
 
-    def _record_group(self, experiment_id: int, group: list[CsvRow]) -> None:
+    def _record_group(self, experiment: Experiment, group: list[CsvRow]) -> None:
         """What only the database knows (a completed experiment, a variant too many) is still a row's problem."""
         while group:
             counts = [row.counts for row in group]
+            effects = effects_of(experiment.pk, counts) if self.observer else []
             try:
-                record_events(experiment_id=experiment_id, rows=counts, today=self.today, now=self.now)
+                record_events(experiment_id=experiment.pk, rows=counts, today=self.today, now=self.now)
             except InvalidRowsError as error:
                 for index, issue in error.row_issues:
                     self.report.add(RowIssue(group[index].line, issue.field, issue.message))
@@ -164,8 +198,11 @@ class _Writer:
                 return
             else:
                 self.report.processed_rows += len(group)
-                if experiment_id not in self.report.experiment_ids:
-                    self.report.experiment_ids.append(experiment_id)
+                if experiment.pk not in self.report.experiment_ids:
+                    self.report.experiment_ids.append(experiment.pk)
+                if self.observer:
+                    lines = [row.line for row in group]
+                    self.observer(experiment, list(zip(lines, effects, strict=True)))
                 return
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.utils.translation import gettext as _
+
 from experiments.counts import DailyCounts
 from experiments.exceptions import InvalidError, Issue
 from experiments.names import NAME_LENGTH, is_name
@@ -68,9 +70,17 @@ def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
             if any(cell.strip() for cell in cells):
                 yield _row(reader.line_num, header, cells)
     except csv.Error as error:
-        raise InvalidError([Issue("file", "unreadable", f"line {reader.line_num}: {error}")]) from error
+        raise InvalidError(
+            [
+                Issue(
+                    "file",
+                    "unreadable",
+                    _("line %(line)s: %(error)s") % {"line": reader.line_num, "error": error},
+                )
+            ]
+        ) from error
     except UnicodeDecodeError as error:
-        raise InvalidError([Issue("file", "not_utf8", "the file is not UTF-8 text")]) from error
+        raise InvalidError([Issue("file", "not_utf8", _("the file is not UTF-8 text"))]) from error
 
 
 def _reader(lines: Iterable[str]) -> "Reader":
@@ -92,18 +102,20 @@ def _header(reader: "Reader") -> list[str]:
     unknown = [name for name in header if name not in COLUMNS]
     if missing or unknown or len(set(header)) < len(header):
         said = (
-            f"missing: {', '.join(missing)}"
+            _("missing: %(names)s") % {"names": ", ".join(missing)}
             if missing
-            else f"not known or twice: {', '.join(unknown or header)[:200]}"
+            else _("not known or twice: %(names)s") % {"names": ", ".join(unknown or header)[:200]}
         )
-        message = f"the first line must name the columns {', '.join(COLUMNS)}; {said}"
+        message = _("the first line must name the columns %(names)s; %(said)s")
+        message %= {"names": ", ".join(COLUMNS), "said": said}
         raise InvalidError([Issue("file", "wrong_header", message)])
     return header
 
 
 def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIssue]:
     if len(cells) != len(header):
-        return [RowIssue(line, "file", f"has {len(cells)} cells, the header has {len(header)}")]
+        message = _("has %(cells)s cells, the header has %(columns)s")
+        return [RowIssue(line, "file", message % {"cells": len(cells), "columns": len(header)})]
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     values["conversions"] = values.get("conversions") or "0"
     values["variant_name"] = _as_name(values["variant_name"])
@@ -121,14 +133,15 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIss
 def _cell_issues(values: dict[str, str]) -> Iterator[tuple[str, str]]:
     for name in ("experiment_id", "variant_name"):
         if not values[name]:
-            yield name, "is empty"
+            yield name, _("is empty")
         elif not is_name(values[name]):
-            yield name, f"must be at most {NAME_LENGTH} characters, none of them a control character"
+            message = _("must be at most %(length)s characters, none of them a control character")
+            yield name, message % {"length": NAME_LENGTH}
     if not _is_date(values["date"]):
-        yield "date", f"{values['date'][:40]!r} is not a date such as 2025-08-14"
+        yield "date", _("%(value)r is not a date such as 2025-08-14") % {"value": values["date"][:40]}
     for name in _COUNTS:
         if not _WHOLE.fullmatch(values[name]):
-            yield name, f"{values[name][:40]!r} is not a whole number"
+            yield name, _("%(value)r is not a whole number") % {"value": values[name][:40]}
 
 
 def _is_date(text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from experiments.counts import DailyCounts, count_issues
 from experiments.exceptions import (
@@ -91,8 +92,9 @@ def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:
     for index, (experiment_id, counts) in enumerate(rows):
         place = (experiment_id, counts.date, counts.variant_name)
         if place in seen:
-            message = f"{counts.variant_name!r} is given twice for {counts.date}"
-            found.append((index, Issue("variant_name", "duplicate", message)))
+            message = _("%(name)r is given twice for %(date)s")
+            said = message % {"name": counts.variant_name, "date": counts.date}
+            found.append((index, Issue("variant_name", "duplicate", said)))
         seen.add(place)
     if found:
         raise InvalidRowsError(found)
@@ -138,7 +140,9 @@ def _variant_ids(
 def _refuse_too_many(
     rows: Sequence[PlacedCounts], missing: dict[int, dict[str, None]], known: Sequence[int]
 ) -> None:
-    message = f"an experiment has at most {MAX_VARIANTS} variants; this one would be more"
+    message = _("an experiment has at most %(most)s variants; this one would be more") % {
+        "most": MAX_VARIANTS
+    }
     issue = Issue("variant_name", "too_many_variants", message)
     beyond = {
         (e, name)
@@ -155,9 +159,9 @@ def _refuse_two_names_of_one(values: Iterable[MetricValues]) -> None:
     """A renamed variant answers to its key too: the same day under both names would be two totals for one."""
     seen: set[tuple[int, dt.date]] = set()
     found: list[tuple[int, Issue]] = []
-    for index, (variant_id, date, *_) in enumerate(values):
+    for index, (variant_id, date, *_counts) in enumerate(values):
         if (variant_id, date) in seen:
-            message = "is another name of a variant given already for this date"
+            message = _("is another name of a variant given already for this date")
             found.append((index, Issue("variant_name", "duplicate", message)))
         seen.add((variant_id, date))
     if found:

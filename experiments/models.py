@@ -157,6 +157,15 @@ class Experiment(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_open(self) -> bool:
+        """Neither completed nor archived: it can still be changed."""
+        return self.status != Status.COMPLETED and self.archived_at is None
+
+    @property
+    def takes_events(self) -> bool:
+        return self.status in TAKES_EVENTS and self.archived_at is None
+
     def own_settings(self) -> dict[str, SettingValue | None]:
         """What the experiment sets itself; None follows the installation."""
         return {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
@@ -256,6 +265,22 @@ class DailyMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} on {self.date}"
+
+
+class CsvUpload(models.Model):
+    """A file between its preview and the word to record it; csv_uploads tells how long it waits."""
+
+    NAME_LENGTH = 100
+
+    token = models.CharField(max_length=64, unique=True)
+    owner = models.CharField(max_length=160, help_text="Who uploaded it: a user, or a visitor.")
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=NAME_LENGTH)
+    content = models.BinaryField()
+    created_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class IdempotentAnswer(models.Model):

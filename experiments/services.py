@@ -9,6 +9,7 @@ from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from experiments.algorithm_settings import SettingValue
 from experiments.exceptions import (
@@ -23,6 +24,8 @@ from experiments.names import NAME_LENGTH
 from experiments.selectors import find_experiment
 from experiments.variants import new_variants
 
+# Pages of their own where an experiment's key stands.
+_RESERVED_KEYS = frozenset({"new"})
 # A name's part of a key leaves room for a number.
 _KEY_LENGTH = 70
 _KEY_END = 80
@@ -68,7 +71,7 @@ def create_experiment(
 
 def _insert_under_free_key(experiment: Experiment) -> Experiment:
     stem = key_from_name(experiment.name)
-    for _ in range(_KEY_ATTEMPTS):
+    for _attempt in range(_KEY_ATTEMPTS):
         experiment.key = _free_key(stem)
         try:
             with transaction.atomic():
@@ -103,7 +106,7 @@ def update_experiment(
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
-            raise experiment.status_conflict(f"is {experiment.status}; the reward changes only in a draft.")
+            raise experiment.status_conflict(_("is %(status)s; the reward changes only in a draft.") % {"status": experiment.status})
         changes = {**fields, **(settings or {})}
         for name, value in changes.items():
             setattr(experiment, name, value)
@@ -131,7 +134,7 @@ def duplicate_experiment(*, experiment_id: int, now: dt.datetime) -> Experiment:
     source = find_experiment(experiment_id)
     variants = list(source.variants.filter(is_active=True))
     return create_experiment(
-        name=f"Copy of {source.name}"[:NAME_LENGTH],
+        name=(_("Copy of %(name)s") % {"name": source.name})[:NAME_LENGTH],
         description=source.description,
         status=Status.DRAFT,
         reward=Reward(source.reward),
@@ -161,18 +164,18 @@ def _locked(experiment_id: int) -> Experiment:
 
 def _refuse_repeated(names: Sequence[str]) -> None:
     if len(names) > MAX_VARIANTS:
-        message = f"an experiment has at most {MAX_VARIANTS} variants"
+        message = _("an experiment has at most %(most)s variants") % {"most": MAX_VARIANTS}
         raise InvalidError([Issue("variants", "too_many_variants", message)])
     repeated = [index for index, name in enumerate(names) if name in names[:index]]
     if repeated:
-        message = "is given twice"
+        message = _("is given twice")
         raise InvalidError([Issue(f"variants[{index}].name", "duplicate", message) for index in repeated])
 
 
 def key_from_name(name: str) -> str:
-    """A slug that is never a number alone: where an id stands, a key may stand too."""
+    """A slug that is never a number alone (where an id stands, a key may stand too), nor the name of a page."""
     slug = slugify(name).strip("-_")
-    if slug.isdigit():
+    if slug.isdigit() or slug in _RESERVED_KEYS:
         slug = f"experiment-{slug}"
     return slug[:_KEY_LENGTH].rstrip("-_") or "experiment"
 
@@ -184,7 +187,7 @@ def reset_data(*, allowed: bool) -> dict[str, int]:
     with transaction.atomic():
         # Whoever is writing finishes first; whoever comes later finds nothing.
         lock_experiments()
-        _, deleted = Experiment.objects.all().delete()
+        _total, deleted = Experiment.objects.all().delete()
         for model in (Experiment, Variant):
             model.history.all().delete()
     return deleted

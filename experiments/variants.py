@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 
 from experiments.exceptions import (
     ControlConflictError,
@@ -43,7 +44,7 @@ def add_variant(*, experiment_id: int, name: str, now: dt.datetime, is_control: 
         known = list(experiment.variants.all())
         _refuse_taken(name, known)
         if len(known) >= MAX_VARIANTS:
-            message = f"an experiment has at most {MAX_VARIANTS} variants"
+            message = _("an experiment has at most %(most)s variants") % {"most": MAX_VARIANTS}
             raise InvalidError([Issue("name", "too_many_variants", message)])
         has_control = any(variant.is_control for variant in known)
         variant = new_variants(experiment_id, [name], has_control=has_control, now=now)[0]
@@ -75,7 +76,7 @@ def change_variant(
         if is_active is not None:
             variant.is_active = is_active
         if variant.is_control and not variant.is_active:
-            raise ControlConflictError("The control cannot be retired.")
+            raise ControlConflictError(_("The control cannot be retired."))
         variant.save(update_fields=["name", "is_active"])
     return variant
 
@@ -111,7 +112,8 @@ def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
 def _refuse_taken(name: str, others: Sequence[Variant]) -> None:
     """Names and keys are one space: events find a variant by either."""
     if any(name in {variant.name, variant.key} for variant in others):
-        raise InvalidError([Issue("name", "taken", f"{name!r} is or was the name of another variant")])
+        message = _("%(name)r is or was the name of another variant") % {"name": name}
+        raise InvalidError([Issue("name", "taken", message)])
 
 
 def _refuse_control_away(is_control: bool) -> None:
@@ -121,7 +123,7 @@ def _refuse_control_away(is_control: bool) -> None:
 
 def _move_control(experiment: Experiment, variant: Variant) -> None:
     if experiment.status != Status.DRAFT:
-        raise ControlConflictError("The control moves only while the experiment is a draft.")
+        raise ControlConflictError(_("The control moves only while the experiment is a draft."))
     for other in experiment.variants.filter(is_control=True):
         other.is_control = False
         other.save(update_fields=["is_control"])

@@ -218,7 +218,7 @@ def test_download__names_like_formulas__are_neutral_and_come_back(name: str) -> 
     record(experiment, counts(name, 100, 10))
     rows = DailyMetric.objects.filter(variant__experiment=experiment)
 
-    file = b"".join(metrics_download(experiment, rows)).decode()  # type: ignore[arg-type]  # no async here
+    file = b"".join(metrics_download(experiment, rows)).decode()
     DailyMetric.objects.all().delete()
     report = _import(file)
 

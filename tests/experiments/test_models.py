@@ -121,3 +121,10 @@ def test_create_experiment__longest_name_beside_the_largest_number__stays_within
     Experiment.objects.filter(pk=make_experiment(name).pk).update(key=f"{name}-999999999")
 
     assert make_experiment(name).key == f"{name}-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("New", "experiment-new"), ("2024", "experiment-2024"), ("New one", "new-one")]
+)
+def test_experiment__name_like_a_page_or_an_id__gets_another_key(name: str, key: str) -> None:
+    assert make_experiment(name).key == key
