@@ -27,8 +27,11 @@ def visitor_role(request: HttpRequest) -> Role | None:
     return found
 
 
-def requires(needed: Role) -> Callable[[View], View]:
-    """A page for people of at least this role; others are asked to log in, or told that they may not."""
+def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View]:
+    """A page for people of at least this role; others are asked to log in, or told that they may not.
+
+    ``to_post`` is what it takes to change something on a page that others may look at.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -37,7 +40,7 @@ def requires(needed: Role) -> Callable[[View], View]:
             if held is None:
                 back = quote(request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
                 return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
-            if held < needed:
+            if held < (to_post or needed if request.method == "POST" else needed):
                 raise PermissionDenied(_("Your role does not allow this. Ask an administrator."))
             return view(request, *args, **kwargs)
 

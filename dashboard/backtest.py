@@ -16,7 +16,7 @@ from dashboard import lab_charts as charts
 from dashboard.charts import Chart, Series
 from dashboard.columns import Column, even_column, policy_columns, service_column
 from dashboard.lab_forms import BacktestForm
-from dashboard.setting_words import SETTING_WORDS, value_words
+from dashboard.lab_setting_words import SETTING_WORDS, value_words
 from dashboard.templatetags.formats import count, percent
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue
 

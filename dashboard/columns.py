@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from allocation.comparisons import Contender
 from allocation.engine import Settings
 from allocation.simulations import merged_settings
-from dashboard.setting_words import SETTING_WORDS, value_words
+from dashboard.lab_setting_words import SETTING_WORDS, value_words
 from experiments.algorithm_settings import SettingValue
 
 POLICY_NAMES: dict[str, str | Promise] = {

@@ -13,7 +13,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-from dashboard.setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 
 _PAGE = "how-it-decides"

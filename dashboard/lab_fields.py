@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from dashboard.setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
 from experiments.algorithm_settings import (
     ALGORITHM_SETTINGS,
     AlgorithmSetting,

@@ -1,100 +1,140 @@
-"""The algorithm's settings in words for pages: a short name, and what it does for whoever sets it."""
+"""The algorithm's settings in the words, units and groups of the pages; the limits are those of the one table."""
 
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.conf import settings
 from django.utils.formats import number_format
-from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from experiments.algorithm_settings import AlgorithmSetting, SettingValue
+from experiments.algorithm_settings import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue
+from experiments.models import Experiment
 
-Words = str | Promise
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
-SETTING_WORDS: dict[str, tuple[Words, Words]] = {
-    "alpha_prior": (
-        _("Prior successes"),
-        _(
-            "What is believed of a rate before any data, as if so many successes had been seen. With prior failures it "
-            "makes the rate one starts from; small numbers give way to data at once."
+
+class SettingWords(NamedTuple):
+    """``unit`` stands behind the number; fractions of the traffic are written as percent."""
+
+    label: "_StrPromise"
+    help: "_StrPromise"
+    unit: "_StrPromise | str" = ""
+
+
+SETTING_WORDS: dict[str, SettingWords] = {
+    "control_floor": SettingWords(
+        gettext_lazy("Control floor"), gettext_lazy("The least share the control ever gets."), "%"
+    ),
+    "min_explore_rate": SettingWords(
+        gettext_lazy("Exploration"),
+        gettext_lazy("Traffic always spread evenly over all variants, so that none is given up for good."),
+        "%",
+    ),
+    "max_daily_shift": SettingWords(
+        gettext_lazy("Daily cap"), gettext_lazy("The most a share moves from one day to the next."), "%"
+    ),
+    "window_days": SettingWords(
+        gettext_lazy("Window"),
+        gettext_lazy("Days of data a decision looks at. Fewer follow changes faster, more are surer."),
+        gettext_lazy("days"),
+    ),
+    "maturity_days": SettingWords(
+        gettext_lazy("Latest days left out"),
+        gettext_lazy("For outcomes that arrive late: these days count once they are complete."),
+        gettext_lazy("days"),
+    ),
+    "min_impressions": SettingWords(
+        gettext_lazy("Warm-up"),
+        gettext_lazy("Impressions before traffic is moved; until then the split stays even."),
+        gettext_lazy("impressions"),
+    ),
+    "day_adjustment": SettingWords(
+        gettext_lazy("Day effects"),
+        gettext_lazy(
+            "Take out what moves all rates together, such as weekends, before variants are compared."
         ),
     ),
-    "beta_prior": (
-        _("Prior failures"),
-        _("As if so many failures had been seen. Successes 5 and failures 95 say: about 5%, give or take."),
+    "exploitation": SettingWords(
+        gettext_lazy("Greediness"),
+        gettext_lazy("1 is Thompson Sampling; more sends traffic to the leader sooner."),
     ),
-    "min_explore_rate": (
-        _("Exploration"),
-        _(
-            "The part of the traffic that is always spread evenly over all variants. More of it keeps learning about "
-            "losers; it costs what they lose."
-        ),
+    "alpha_prior": SettingWords(
+        gettext_lazy("Prior successes"), gettext_lazy("Successes assumed before any data.")
     ),
-    "control_floor": (
-        _("Control floor"),
-        _(
-            "The least share the control ever gets, so that there is always something to compare with. It costs as "
-            "much as the control falls behind."
-        ),
-    ),
-    "max_daily_shift": (
-        _("Daily cap"),
-        _(
-            "The most a share moves from one day to the next. A small cap protects from surprises and is slow to leave "
-            "a bad variant."
-        ),
-    ),
-    "window_days": (
-        _("Window, days"),
-        _(
-            "How many days of data a decision looks at. A short window follows rates that change; a long one is surer "
-            "where they do not."
-        ),
-    ),
-    "maturity_days": (
-        _("Maturity, days"),
-        _(
-            "The latest days that are left out because their outcomes still arrive, such as orders after a click. Set "
-            "it where conversions come late."
-        ),
-    ),
-    "min_impressions": (
-        _("Warm-up, impressions"),
-        _(
-            "How many impressions an experiment needs before traffic moves at all. Until then the split is even."
-        ),
-    ),
-    "day_adjustment": (
-        _("Day adjustment"),
-        _(
-            "Takes out swings that all variants share, such as weekends, so that a variant does not look better for "
-            "having been shown on better days."
-        ),
-    ),
-    "exploitation": (
-        _("Exploitation"),
-        _(
-            "1 gives each variant as much traffic as it is likely to be the best. More is greedier: faster to the "
-            "leader, slower to notice a mistake."
-        ),
+    "beta_prior": SettingWords(
+        gettext_lazy("Prior failures"), gettext_lazy("Failures assumed before any data.")
     ),
 }
+LIMITS = ("control_floor", "min_explore_rate", "max_daily_shift")
+EVIDENCE = ("window_days", "maturity_days", "min_impressions", "day_adjustment")
+EXPERT = ("exploitation", "alpha_prior", "beta_prior")
+
+
+def shown_number(name: str, value: SettingValue) -> Decimal:
+    """As the pages write it: percent for fractions of the traffic. By its decimal spelling, so that 0.07 is 7."""
+    exact = Decimal(str(value))
+    return exact * 100 if SETTING_WORDS[name].unit == "%" else exact
+
+
+def own_number(name: str, shown: Decimal) -> SettingValue:
+    """What shown_number was given; whole where the setting is."""
+    value = float(shown / 100 if SETTING_WORDS[name].unit == "%" else shown)
+    is_whole = isinstance(ALGORITHM_SETTINGS[name].default, int) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def value_words(name: str, value: SettingValue) -> str:
+    """A value with its unit, in the reader's language."""
+    if isinstance(value, bool):
+        return _("on") if value else _("off")
+    unit = str(SETTING_WORDS[name].unit)
+    number = localised(shown_number(name, value))
+    return f"{number}{unit}" if unit == "%" else f"{number} {unit}".strip()
+
+
+def default_words(name: str) -> str:
+    """The installation's own value."""
+    return value_words(name, settings.ALGORITHM_DEFAULTS[name])
+
+
+class InForce(NamedTuple):
+    """A setting to read: what is used, and whether the experiment says so itself."""
+
+    label: "_StrPromise"
+    help: "_StrPromise"
+    value: str
+    is_own: bool
+
+
+def settings_in_words(experiment: Experiment) -> list[InForce]:
+    own, merged = experiment.own_settings(), experiment.merged_settings()
+    return [
+        InForce(words.label, words.help, value_words(name, merged[name]), own[name] is not None)
+        for name, words in SETTING_WORDS.items()
+    ]
 
 
 def range_words(setting: AlgorithmSetting) -> str:
-    """Where its values may lie, in the reader's language; a part of a sentence."""
-    if isinstance(setting.default, bool):
-        return gettext("on or off")
-    ends = {"low": value_words(setting.low), "high": value_words(setting.high)}
-    words = (
-        gettext("more than %(low)s, up to %(high)s") if setting.low_open else gettext("%(low)s to %(high)s")
-    )
+    """What is allowed, as a sentence that serves as help and as the error."""
+    ends = {"low": value_words(setting.name, setting.low), "high": value_words(setting.name, setting.high)}
+    if setting.low_open:
+        text = _("Above %(low)s, at most %(high)s.")
+    elif isinstance(setting.default, int):
+        ends["low"] = localised(Decimal(str(setting.low)))
+        text = _("A whole number from %(low)s to %(high)s.")
+    else:
+        text = _("From %(low)s to %(high)s.")
     if setting.step:
-        words += gettext(", in steps of %(step)s") % {"step": value_words(setting.step)}
-    return words % ends
+        return f"{text % ends} " + _("In steps of %(step)s.") % {
+            "step": value_words(setting.name, setting.step)
+        }
+    return text % ends
 
 
-def value_words(value: SettingValue) -> str:
-    if isinstance(value, bool):
-        return pgettext("setting", "on") if value else pgettext("setting", "off")
-    # through its shortest spelling: 1e-05 and 1000000.0 are nothing to read
-    text = f"{value:.10f}".rstrip("0").rstrip(".")
-    return number_format(text, len(text.partition(".")[2]) or None, force_grouping=True)
+def localised(number: Decimal) -> str:
+    """No digits that say nothing, thousands apart."""
+    plain = number.normalize()
+    decimals = max(0, -int(plain.as_tuple().exponent))
+    return number_format(plain, decimals, force_grouping=True)

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from experiments.csv_import import ImportReport, OpenLines, import_csv
@@ -27,13 +28,23 @@ class OtherRows(NamedTuple):
 
 @dataclass
 class CsvPreview:
-    """``lines`` and ``tally`` (rows by kind) are of the experiment that was asked about, ``others`` of the others."""
+    """``lines`` and ``tally`` (rows by kind) are of the experiment that was asked about, ``others`` of the others.
+
+    ``known``: its variants' names and keys before the file, to tell which ones are new.
+    """
 
     experiment: Experiment
+    known: frozenset[str]
     report: ImportReport = field(default_factory=lambda: ImportReport(0))
     lines: dict[str, list[PreviewLine]] = field(default_factory=lambda: {"changed": [], "added": []})
     tally: Counter[str] = field(default_factory=Counter)
     others: dict[int, OtherRows] = field(default_factory=dict)
+    new_variants: dict[str, None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "CsvPreview":
+        names = experiment.variants.values_list("key", "name")
+        return cls(experiment, frozenset(chain.from_iterable(names)))
 
     @property
     def rows(self) -> int:
@@ -50,6 +61,8 @@ class CsvPreview:
             self.others[experiment.pk] = OtherRows(experiment, before.rows + len(lines))
             return
         for line, effect in lines:
+            if effect.row.variant_name not in self.known:
+                self.new_variants[effect.row.variant_name] = None
             self.tally[effect.kind] += 1
             kept = self.lines.get(effect.kind, [])
             if len(kept) < KEPT_LINES:
@@ -60,7 +73,7 @@ def preview_csv(
     open_lines: OpenLines, *, experiment: Experiment, today: dt.date, now: dt.datetime
 ) -> CsvPreview:
     """What recording the good rows of the file would do to this experiment and to others that it names."""
-    preview = CsvPreview(experiment)
+    preview = CsvPreview.of(experiment)
     preview.report = import_csv(
         open_lines,
         today=today,

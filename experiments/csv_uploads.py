@@ -12,8 +12,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from experiments.csv_import import ImportReport, import_csv
-from experiments.csv_preview import CsvPreview, preview_csv
+from experiments.csv_import import import_csv
+from experiments.csv_preview import KEPT_LINES, CsvPreview, preview_csv
 from experiments.csv_rows import read_rows
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.history import record_history
@@ -75,20 +75,23 @@ def record_upload(
     with_others: bool,
     today: dt.date,
     now: dt.datetime,
-) -> ImportReport:
-    """Records the file once. ``with_others`` takes rows of other experiments too.
+) -> CsvPreview:
+    """Records the file once, and answers what that did. ``with_others`` takes rows of other experiments too.
 
     Without ``skip_bad_rows`` one bad row means that nothing is written, and the file is kept.
     """
+    done = CsvPreview.of(experiment)
     with transaction.atomic():
         waiting = CsvUpload.objects.select_for_update()
         upload = find_upload(experiment=experiment, owner=owner, token=token, now=now, uploads=waiting)
-        report = import_csv(
+        done.report = report = import_csv(
             lambda: _lines(upload.content),
             today=today,
             now=now,
             on_error="skip" if skip_bad_rows else "reject",
             only=None if with_others else experiment,
+            kept_issues=KEPT_LINES,
+            observer=done.observe,
         )
         if report.processed_rows:
             upload.delete()
@@ -97,7 +100,7 @@ def record_upload(
                 "rows": report.processed_rows,
             }
             record_history(list(Experiment.objects.filter(pk__in=report.experiment_ids)), reason=said)
-    return report
+    return done
 
 
 def prune_uploads(*, now: dt.datetime) -> int:

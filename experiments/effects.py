@@ -26,6 +26,11 @@ class Effect(NamedTuple):
     def after(self) -> Counts:
         return self.row.impressions, self.row.clicks, self.row.conversions
 
+    @property
+    def pairs(self) -> list[tuple[int | None, int]]:
+        """Impressions, clicks, conversions: what is stored and what comes."""
+        return list(zip(self.before or (None,) * 3, self.after, strict=True))
+
 
 def effects_of(experiment_id: int, rows: Sequence[DailyCounts]) -> list[Effect]:
     """In the order of ``rows``; one query. A variant answers to its name and to its key."""

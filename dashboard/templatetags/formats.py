@@ -12,6 +12,8 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard.lab_setting_words import localised
+
 register = template.Library()
 
 _MISSING = "–"
@@ -45,6 +47,12 @@ def percent(value: Any, decimals: int = 1) -> str:
     # through its decimal spelling, so that 2.45% rounds up wherever it is written
     exact = 100 * Decimal(str(value))
     return f"{number_format(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP), decimals)}%"
+
+
+@register.filter
+def points(value: Any) -> str:
+    """A fraction as percentage points, with the digits it has."""
+    return localised(100 * Decimal(str(value)))
 
 
 @register.filter

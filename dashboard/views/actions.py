@@ -18,41 +18,73 @@ from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
-from experiments.services import change_status
+from experiments.services import (
+    archive_experiment,
+    change_status,
+    delete_experiment,
+    duplicate_experiment,
+)
 from experiments.variants import find_variant
 
 _DEMO_SEED = 7
 
 
-def _on_experiment(act: Callable[[HttpRequest, Experiment], str]) -> View:
-    """A POST on one experiment; what the service refuses is told on the page, and nothing has changed."""
-
-    @require_POST
-    @requires(Role.ANALYST)
-    def view(request: HttpRequest, reference: str) -> HttpResponse:
-        experiment = experiment_or_404(reference, today())
-        try:
-            messages.success(request, act(request, experiment))
-        except DomainError as error:
-            messages.error(request, str(error))
-        return redirect("dashboard:overview", reference=experiment.key)
-
-    return view
+Act = Callable[..., str | HttpResponse]
 
 
-@_on_experiment
+def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALYST) -> Callable[[Act], View]:
+    """A POST on one experiment; what the service refuses is told on the page, and nothing has changed.
+
+    The act answers what to say, then the visitor goes ``back``; or it answers where to go instead.
+    """
+
+    def decorate(act: Act) -> View:
+        @require_POST
+        @requires(needed)
+        def view(request: HttpRequest, reference: str, **place: int) -> HttpResponse:
+            experiment = experiment_or_404(reference, today())
+            try:
+                answer = act(request, experiment, **place)
+            except DomainError as error:
+                messages.error(request, words(error))
+            else:
+                if isinstance(answer, HttpResponse):
+                    return answer
+                messages.success(request, answer)
+            return redirect(back, reference=experiment.key)
+
+        return view
+
+    return decorate
+
+
+def words(error: DomainError) -> str:
+    """For a page, which shows the field in its own way."""
+    return "; ".join(i.message for i in error.issues) if isinstance(error, InvalidError) else str(error)
+
+
+def closed_reason(experiment: Experiment) -> str:
+    """Why an experiment takes no changes; empty while it does."""
+    if experiment.archived_at:
+        return _("This experiment is archived. Bring it back to change it.")
+    if experiment.status == Status.COMPLETED:
+        return _("This experiment is completed: data, variants and settings stay as they were decided on.")
+    return ""
+
+
+@on_experiment()
 def start(request: HttpRequest, experiment: Experiment) -> str:
     change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.DRAFT)
     return _("Started: it takes events and decides from now on.")
 
 
-@_on_experiment
+@on_experiment()
 def pause(request: HttpRequest, experiment: Experiment) -> str:
     change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=timezone.now())
     return _("Paused: the last split stays in force; events are still taken.")
 
 
-@_on_experiment
+@on_experiment()
 def resume(request: HttpRequest, experiment: Experiment) -> str:
     change_status(
         experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.PAUSED
@@ -60,7 +92,7 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
     return _("Resumed: the split is decided anew from the data.")
 
 
-@_on_experiment
+@on_experiment()
 def complete(request: HttpRequest, experiment: Experiment) -> str:
     """The winner is one of the experiment's variants, chosen in the dialog."""
     chosen = request.POST.get("winner", "")
@@ -73,7 +105,7 @@ def complete(request: HttpRequest, experiment: Experiment) -> str:
     return _("Completed: %(winner)s gets all traffic.") % {"winner": winner.name}
 
 
-@_on_experiment
+@on_experiment()
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
     _allocation, is_new = compute_or_find(
         experiment_id=experiment.pk, target_date=today(), now=timezone.now()
@@ -81,6 +113,36 @@ def recompute(request: HttpRequest, experiment: Experiment) -> str:
     if is_new:
         return _("Decided anew from the data of this moment.")
     return _("Nothing has changed since the last decision; it stands.")
+
+
+@on_experiment(back="dashboard:settings")
+def duplicate(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    made = duplicate_experiment(experiment_id=experiment.pk, now=timezone.now())
+    messages.success(
+        request, _("This is the copy: a draft with the same variants and settings, and no data.")
+    )
+    return redirect("dashboard:settings", reference=made.key)
+
+
+@on_experiment(back="dashboard:settings")
+def archive(request: HttpRequest, experiment: Experiment) -> str:
+    archive_experiment(experiment_id=experiment.pk, now=timezone.now())
+    return _("Archived: out of sight, with all its data. Bring it back at any time.")
+
+
+@on_experiment(back="dashboard:settings")
+def unarchive(request: HttpRequest, experiment: Experiment) -> str:
+    archive_experiment(experiment_id=experiment.pk, now=timezone.now(), archived=False)
+    return _("Brought back among the experiments.")
+
+
+@on_experiment(needed=Role.ADMIN)
+def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    delete_experiment(experiment_id=experiment.pk)
+    messages.success(
+        request, _("Deleted %(name)s with all its data and decisions.") % {"name": experiment.name}
+    )
+    return redirect("dashboard:experiments")
 
 
 @require_POST

@@ -32,6 +32,8 @@ _TABS = (
     ("allocation", _("Allocation")),
     ("regret", _("Regret")),
     ("confidence", _("Confidence")),
+    ("data", _("Data")),
+    ("settings", _("Settings")),
     ("activity", _("Activity")),
 )
 
@@ -41,7 +43,7 @@ _TABS = (
 def overview(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "overview", date)
+    context = tab_context(experiment, "overview", date)
     statistics = _statistics(experiment, date)
     summary = context["summary"]
     context |= {
@@ -58,7 +60,7 @@ def overview(request: HttpRequest, reference: str) -> HttpResponse:
 def performance(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "performance", date)
+    context = tab_context(experiment, "performance", date)
     variants, reward = list(experiment.variants.all()), Reward(experiment.reward)
     table = _daily_table(experiment, variants, date)
     settings = experiment.merged_settings()
@@ -83,7 +85,7 @@ def performance(request: HttpRequest, reference: str) -> HttpResponse:
 def allocation(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "allocation", date)
+    context = tab_context(experiment, "allocation", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
     colours = variant_colours(variants)
     ledger = Allocation.objects.filter(experiment=experiment).defer("inputs").with_shares()
@@ -102,7 +104,7 @@ def allocation(request: HttpRequest, reference: str) -> HttpResponse:
 def regret(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "regret", date)
+    context = tab_context(experiment, "regret", date)
     statistics = _statistics(experiment, date)
     context["statistics"] = statistics
     if statistics:
@@ -121,7 +123,7 @@ def regret(request: HttpRequest, reference: str) -> HttpResponse:
 def confidence(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "confidence", date)
+    context = tab_context(experiment, "confidence", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
     in_force, colours = context["summary"].allocation, variant_colours(variants)
     shares = list(in_force.shares.all()) if in_force else []
@@ -141,12 +143,12 @@ def confidence(request: HttpRequest, reference: str) -> HttpResponse:
 def activity(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
-    context = _context(experiment, "activity", date)
+    context = tab_context(experiment, "activity", date)
     context["changes"] = changes_of(experiment)
     return render(request, "dashboard/activity.html", context)
 
 
-def _context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, Any]:
+def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, Any]:
     """What the header of every tab shows."""
     active = [variant for variant in experiment.variants.all() if variant.is_active]
     return {

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import translation
 
 from dashboard.handbook import how_it_decides, setting_rows, to_html
-from dashboard.setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]

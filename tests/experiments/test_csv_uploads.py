@@ -42,7 +42,7 @@ def _keep(experiment: Experiment, text: str, now: dt.datetime = NOW) -> CsvUploa
 
 
 def _record(upload: CsvUpload, *, owner: str = "ann", skip: bool = False, others: bool = False) -> Any:
-    return record_upload(
+    done = record_upload(
         experiment=upload.experiment,
         owner=owner,
         token=upload.token,
@@ -51,6 +51,7 @@ def _record(upload: CsvUpload, *, owner: str = "ann", skip: bool = False, others
         today=TODAY,
         now=NOW,
     )
+    return done.report
 
 
 def _stored() -> list[tuple[Any, ...]]:
@@ -73,6 +74,7 @@ def test_preview__mixed_file__tells_each_line_and_writes_nothing() -> None:
         "added": [(4, "control", None), (5, "variant_c", None)],
     }
     assert dict(preview.tally) == {"changed": 1, "same": 1, "added": 2}
+    assert list(preview.new_variants) == ["variant_c"]
     assert [(issue.line, issue.column) for issue in preview.report.issues] == [
         (6, "clicks"),
         (7, "variant_name"),
