@@ -1,0 +1,228 @@
+"""What people fill in, in a real browser: on a desk and on a telephone, with nothing said on the console."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import FilePayload, Page, expect
+
+from experiments.models import DailyMetric, Experiment, Status
+from experiments.roles import Role
+from experiments.selectors import today
+from tests.factory import counts, make_experiment, record
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
+@pytest.fixture(autouse=True)
+def own_machine(settings: Any) -> None:
+    """As in DEBUG: no login, and a visitor may do everything."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
+
+
+@pytest.fixture(params=[1440, 390])
+def page(request: Any, clean_page: Page) -> Iterator[Page]:
+    """Each story at both widths; whatever it led to fits."""
+    clean_page.set_viewport_size({"width": request.param, "height": 900})
+    yield clean_page
+    assert clean_page.evaluate("document.documentElement.scrollWidth") == request.param
+
+
+@pytest.fixture
+def running(transactional_db: None) -> Experiment:
+    experiment = make_experiment()
+    record(experiment, counts("control", 10000, 700, date=today()), today=today())
+    record(experiment, counts("variant_b", 10000, 950, date=today()), today=today())
+    return experiment
+
+
+def _url(live_server: Any, path: str) -> str:
+    return f"{live_server.url}/dashboard/experiments/{path}"
+
+
+def _csv(text: str) -> FilePayload:
+    return {"name": "totals.csv", "mimeType": "text/csv", "buffer": text.encode()}
+
+
+def _violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{v['id']}: {node['html'][:120]}" for v in found for node in v["nodes"]]
+
+
+def test_new_experiment__with_a_slip_mended__is_created_and_started(page: Page, live_server: Any) -> None:
+    page.goto(f"{live_server.url}/dashboard/")
+    page.get_by_role("link", name="Create an experiment").click()
+
+    page.get_by_label("Name", exact=True).fill("Button colour")
+    page.get_by_role("button", name="Add a variant").click()
+    page.get_by_label("Name of the variant").nth(2).fill("blue")
+    page.get_by_role("radio", name="Control").nth(1).check()
+    expect(page.get_by_text("For 3 variants:")).to_be_visible()
+
+    floor = page.get_by_label("Control floor")
+    floor.fill("70")
+    expect(page.locator(".field-error:visible")).to_have_text(["From 0% to 50%."])
+    expect(floor).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_text("Some settings are refused:")).to_be_visible()
+    floor.fill("20")
+    expect(page.locator(".field-error:visible")).to_have_count(0)
+    expect(page.get_by_text("The control never gets less than 20.0%.")).to_be_visible()
+
+    page.get_by_role("button", name="Create and start").click()
+    expect(page.get_by_text("Created and started.")).to_be_visible()
+    made = Experiment.objects.get()
+    assert (made.status, made.control_floor) == (Status.ACTIVE, 0.2)
+    variants = list(made.variants.order_by("id").values_list("name", "is_control"))
+    assert variants == [("control", False), ("variant_b", True), ("blue", False)]
+
+
+def test_new_experiment__refused__leads_to_the_first_field_and_loses_nothing(
+    page: Page, live_server: Any
+) -> None:
+    page.goto(_url(live_server, "new/"))
+
+    page.get_by_label("Name of the variant").nth(1).fill("control")
+    page.get_by_label("Daily cap").fill("5")
+    page.get_by_role("button", name="Save as a draft").click()
+
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    expect(page.get_by_label("Name", exact=True)).to_have_accessible_description(
+        re.compile("This field is required.")
+    )
+    expect(page.get_by_label("Daily cap")).to_have_value("5")
+
+
+def test_variant__taken_away__passes_the_control_on(page: Page, live_server: Any) -> None:
+    page.goto(_url(live_server, "new/"))
+
+    page.get_by_role("button", name="Remove this variant").nth(0).click()
+
+    expect(page.get_by_label("Name of the variant")).to_have_count(1)
+    expect(page.get_by_role("radio", name="Control")).to_be_checked()
+    expect(page.get_by_text("A single variant gets all traffic.")).to_be_visible()
+
+
+def test_day__edited_in_place__is_refused_then_saved(
+    page: Page, live_server: Any, running: Experiment
+) -> None:
+    page.goto(_url(live_server, f"{running.key}/data/"))
+
+    page.get_by_role("link", name="Edit").click()
+    expect(page.get_by_label("Impressions, control")).to_be_focused()
+    expect(page).to_have_url(re.compile("/data/$"))
+    page.get_by_label("Clicks, control").fill("20000")
+    page.get_by_label("Clicks, control").press("Enter")
+
+    clicks = page.get_by_label("Clicks, control")
+    expect(clicks).to_be_focused()
+    expect(clicks).to_have_accessible_description("Clicks (20000) must not exceed impressions (10000)")
+    clicks.fill("710")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.get_by_text("control clicks 700 → 710")).to_be_visible()
+    assert DailyMetric.objects.get(variant__name="control").clicks == 710
+    page.get_by_role("button", name="Recompute the split now").click()
+    expect(page.get_by_text("Decided anew from the data of this moment.")).to_be_visible()
+
+
+def test_day__edit_left_with_escape__is_as_it_was(page: Page, live_server: Any, running: Experiment) -> None:
+    page.goto(_url(live_server, f"{running.key}/data/"))
+
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Clicks, control").fill("1")
+    page.keyboard.press("Escape")
+
+    expect(page.get_by_role("link", name="Edit")).to_be_focused()
+    expect(page.get_by_text("700", exact=True)).to_be_visible()
+
+
+def test_upload__previewed__is_recorded_once_confirmed(
+    page: Page, live_server: Any, running: Experiment
+) -> None:
+    text = HEADER + f"{running.key},{today()},control,10000,710,0\n{running.key},{today()},control,1,2,0\n"
+    page.goto(_url(live_server, f"{running.key}/data/"))
+    page.get_by_role("link", name="Upload CSV").click()
+
+    page.get_by_label("CSV file").set_input_files(_csv(text))
+    page.get_by_role("button", name="Show what it would change").click()
+    expect(page.get_by_role("heading", name="What totals.csv would change")).to_be_visible()
+    expect(page.get_by_text("Clicks (2) must not exceed impressions (1)")).to_be_visible()
+    assert DailyMetric.objects.get(variant__name="control").clicks == 700
+
+    page.get_by_role("button", name="Record the good rows, leave out the refused").click()
+    expect(page.get_by_text("Recorded 1 row.")).to_be_visible()
+    assert DailyMetric.objects.get(variant__name="control").clicks == 710
+
+
+def test_delete__asks_with_the_name__and_begins_on_the_harmless_answer(
+    page: Page, live_server: Any, running: Experiment
+) -> None:
+    page.goto(_url(live_server, f"{running.key}/settings/"))
+
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("dialog", name="Delete “Button colour”?")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_focused()
+    page.get_by_role("button", name="Delete for good").click()
+
+    expect(page.get_by_text("Deleted Button colour")).to_be_visible()
+    assert not Experiment.objects.exists()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "new/",
+        *(f"button-colour/{tab}" for tab in ("settings/", "data/", "data/day/", "data/upload/")),
+        "over/settings/",
+        "over/data/",
+    ],
+)
+def test_forms__each_theme__break_no_rule_of_wcag(
+    page: Page, live_server: Any, running: Experiment, path: str, scheme: Any
+) -> None:
+    make_experiment("Over", status=Status.COMPLETED)
+    page.emulate_media(color_scheme=scheme)
+
+    page.goto(_url(live_server, path))
+
+    assert _violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forms__refused_or_open__break_no_rule_of_wcag(
+    page: Page, live_server: Any, running: Experiment, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(_url(live_server, f"{running.key}/data/"))
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Clicks, control").fill("20000")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Nothing has been saved yet")).to_be_visible()
+    assert _violations(page) == []
+
+    page.get_by_label("Clicks, control").fill("710")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Recompute the split now")).to_be_visible()
+    assert _violations(page) == []
+
+    text = HEADER + f"{running.key},{today()},c,9,7,0\n{running.key},{today()},control,9,8,0\nx,x,x,1,2,0\n"
+    page.goto(_url(live_server, f"{running.key}/data/upload/"))
+    page.get_by_label("CSV file").set_input_files(_csv(text))
+    page.get_by_role("button", name="Show what it would change").click()
+    expect(page.get_by_text("New variants would be created")).to_be_visible()
+    assert _violations(page) == []
+
+    page.goto(_url(live_server, f"{running.key}/settings/"))
+    page.get_by_text("Priors and greediness").click()
+    page.get_by_text("Rename").first.click()
+    page.get_by_label("Control floor").fill("70")
+    expect(page.get_by_text("Some settings are refused:")).to_be_visible()
+    page.get_by_role("button", name="Save settings").click()
+    expect(page.get_by_text("Nothing has been saved yet")).to_be_visible()
+    assert _violations(page) == []
