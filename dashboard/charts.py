@@ -84,9 +84,7 @@ class Chart:
             "xKind": "date" if dates else "name" if names else "number",
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
             "series": [series.data() for series in self.series],
-            "marks": [
-                {"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks
-            ],
+            "marks": [{"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks],
             "bounds": list(self.bounds),
             "yMin": self.y_min,
             "yMax": self.y_max,

@@ -106,7 +106,9 @@ def update_experiment(
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
-            raise experiment.status_conflict(_("is %(status)s; the reward changes only in a draft.") % {"status": experiment.status})
+            raise experiment.status_conflict(
+                _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.status}
+            )
         changes = {**fields, **(settings or {})}
         for name, value in changes.items():
             setattr(experiment, name, value)

@@ -12,7 +12,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.lab_setting_words import localised
+from dashboard.setting_words import localised
 
 register = template.Library()
 

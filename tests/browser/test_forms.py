@@ -5,24 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, expect
 
 from experiments.models import DailyMetric, Experiment, Status
-from experiments.roles import Role
 from experiments.selectors import today
+from tests.browser.accessibility import violations
 from tests.factory import counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
-
-
-@pytest.fixture(autouse=True)
-def own_machine(settings: Any) -> None:
-    """As in DEBUG: no login, and a visitor may do everything."""
-    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
 @pytest.fixture(params=[1440, 390])
@@ -47,11 +39,6 @@ def _url(live_server: Any, path: str) -> str:
 
 def _csv(text: str) -> FilePayload:
     return {"name": "totals.csv", "mimeType": "text/csv", "buffer": text.encode()}
-
-
-def _violations(page: Page) -> list[str]:
-    found = Axe().run(page, options=WCAG).response["violations"]
-    return [f"{v['id']}: {node['html'][:120]}" for v in found for node in v["nodes"]]
 
 
 def test_new_experiment__with_a_slip_mended__is_created_and_started(page: Page, live_server: Any) -> None:
@@ -191,7 +178,7 @@ def test_forms__each_theme__break_no_rule_of_wcag(
 
     page.goto(_url(live_server, path))
 
-    assert _violations(page) == []
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -204,19 +191,19 @@ def test_forms__refused_or_open__break_no_rule_of_wcag(
     page.get_by_label("Clicks, control").fill("20000")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Nothing has been saved yet")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []
 
     page.get_by_label("Clicks, control").fill("710")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Recompute the split now")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []
 
     text = HEADER + f"{running.key},{today()},c,9,7,0\n{running.key},{today()},control,9,8,0\nx,x,x,1,2,0\n"
     page.goto(_url(live_server, f"{running.key}/data/upload/"))
     page.get_by_label("CSV file").set_input_files(_csv(text))
     page.get_by_role("button", name="Show what it would change").click()
     expect(page.get_by_text("New variants would be created")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []
 
     page.goto(_url(live_server, f"{running.key}/settings/"))
     page.get_by_text("Priors and greediness").click()
@@ -225,4 +212,4 @@ def test_forms__refused_or_open__break_no_rule_of_wcag(
     expect(page.get_by_text("Some settings are refused:")).to_be_visible()
     page.get_by_role("button", name="Save settings").click()
     expect(page.get_by_text("Nothing has been saved yet")).to_be_visible()
-    assert _violations(page) == []
+    assert violations(page) == []

@@ -5,30 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_pages import WIDTHS
+from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
 from tests.dashboard.test_backtest import MANY_TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SMALL = "rates=4+8&daily_traffic=500&days=16&runs=20&seed=3"
-# A colour that is being faded in has no contrast yet, so motion is off; the rules are those of WCAG 2.2 AA.
-_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 WAIT = 60_000
-
-
-def _assert_accessible(page: Page) -> None:
-    violations = Axe().run(page, options=_RULES).response["violations"]
-    assert [(v["id"], [node["target"] for node in v["nodes"]]) for v in violations] == []
 
 
 def _finished(page: Page) -> None:
     expect(page.get_by_text("Finished: the results are below the form.")).to_be_attached(timeout=WAIT)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
     "path",
@@ -41,18 +33,15 @@ def _finished(page: Page) -> None:
     ],
 )
 def test_lab__each_page_width_and_theme__fits_and_is_accessible(
-    clean_page: Page, live_server: Any, path: str, width: int, scheme: Any
+    clean_page: Page, live_server: Any, path: str, width: int, scheme: str
 ) -> None:
-    clean_page.set_viewport_size({"width": width, "height": 900})
-    clean_page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-
-    clean_page.goto(f"{live_server.url}/dashboard/{path}")
+    show(clean_page, f"{live_server.url}/dashboard/{path}", width, scheme)
     if "?" in path and "x" not in path:
         _finished(clean_page)
         expect(clean_page.locator("#lab-result canvas").first).to_be_visible()
 
     assert clean_page.evaluate("document.documentElement.scrollWidth") == width
-    _assert_accessible(clean_page)
+    assert violations(clean_page) == []
 
 
 def test_simulator__analyst__compares_two_settings_and_shares_the_address(
@@ -121,7 +110,7 @@ def test_backtest__analyst__reads_the_recommendation_of_the_sample(
 
     expect(clean_page.get_by_role("heading", name="Recommended: Boldest")).to_be_visible(timeout=2 * WAIT)
     expect(clean_page.get_by_text("Boldest lost the least, 41%")).to_be_visible()
-    _assert_accessible(clean_page)
+    assert violations(clean_page) == []
     expect(clean_page.get_by_text("Upworthy Research Archive")).to_be_visible()
 
 

@@ -1,13 +1,14 @@
 """Every page in the system's browser: it fits, it keeps quiet, and it can be read and used by everyone."""
 
+from itertools import product
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from allocation.demo import DemoExperiment, seed_demo
 from experiments.models import Status
+from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
 from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
 _ONE = "/dashboard/experiments/headline/"
@@ -18,14 +19,16 @@ PAGES = {
     "allocation": f"{_ONE}allocation/",
     "regret": f"{_ONE}regret/",
     "confidence": f"{_ONE}confidence/",
+    "data": f"{_ONE}data/",
+    "a day": f"{_ONE}data/day/?date=2025-08-30",
+    "settings": f"{_ONE}settings/",
     "activity": f"{_ONE}activity/",
+    "new": "/dashboard/experiments/new/",
     "draft": "/dashboard/experiments/planned/",
     "completed": "/dashboard/experiments/done/",
     "login": "/accounts/login/",
     "password-reset": "/accounts/password_reset/",
 }
-VIEWS = [(width, scheme) for width in (1440, 390) for scheme in ("light", "dark")]
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture
@@ -49,33 +52,24 @@ def stories(transactional_db: None, today: Any) -> None:
 def test_page__each_width_and_theme__fits_and_is_accessible(
     clean_page: Page, live_server: Any, name: str
 ) -> None:
-    for width, scheme in VIEWS:
-        clean_page.set_viewport_size({"width": width, "height": 900})
-        clean_page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        clean_page.goto(f"{live_server.url}{PAGES[name]}", wait_until="networkidle")
+    for width, scheme in product(WIDTHS, SCHEMES):
+        show(clean_page, f"{live_server.url}{PAGES[name]}", width, scheme)
 
         expect(clean_page.locator("html")).to_have_attribute("data-bs-theme", scheme)
         assert clean_page.evaluate("document.documentElement.scrollWidth") == width
-        assert _violations(clean_page) == []
+        assert violations(clean_page) == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_error_page__each_theme__is_accessible_and_leads_back(browser: Browser, live_server: Any) -> None:
     # a browser notes every answer of 404 on its console
     page = browser.new_page()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.goto(f"{live_server.url}/dashboard/experiments/none/")
-        assert _violations(page) == []
+    for scheme in SCHEMES:
+        show(page, f"{live_server.url}/dashboard/experiments/none/", 390, scheme)
+        assert violations(page) == []
     page.get_by_role("link", name="Back to the experiments").click()
     expect(page).to_have_url(f"{live_server.url}/dashboard/")
     page.close()
-
-
-def _violations(page: Page) -> list[str]:
-    """What axe finds against WCAG 2.2 AA, each with the first place where."""
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
-    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found.response["violations"]]
 
 
 @pytest.fixture
