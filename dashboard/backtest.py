@@ -16,7 +16,7 @@ from dashboard import lab_charts as charts
 from dashboard.charts import Chart, Series
 from dashboard.columns import Column, even_column, policy_columns, service_column
 from dashboard.lab_forms import BacktestForm
-from dashboard.lab_setting_words import SETTING_WORDS, value_words
+from dashboard.setting_words import SETTING_WORDS, in_environment, value_words
 from dashboard.templatetags.formats import count, percent
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue
 
@@ -187,7 +187,10 @@ def _settings_table(service: Sequence[Column], best: Column) -> dict[str, Any]:
         "columns": service,
         "best": best,
         "rows": [
-            (SETTING_WORDS[name][0], [(value_words(getattr(c.settings, name)), c is best) for c in service])
+            (
+                SETTING_WORDS[name].label,
+                [(value_words(name, getattr(c.settings, name)), c is best) for c in service],
+            )
             for name in names
         ],
     }
@@ -196,12 +199,8 @@ def _settings_table(service: Sequence[Column], best: Column) -> dict[str, Any]:
 def _variables(best: Column) -> list[str]:
     """The lines of the environment that make these settings the installation's."""
     return [
-        f"{ALGORITHM_SETTINGS[name].variable}={_in_environment(value)}" for name, value in best.own.items()
+        f"{ALGORITHM_SETTINGS[name].variable}={in_environment(value)}" for name, value in best.own.items()
     ]
-
-
-def _in_environment(value: SettingValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.10g}"
 
 
 def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from allocation.comparisons import Contender
 from allocation.engine import Settings
 from allocation.simulations import merged_settings
-from dashboard.lab_setting_words import SETTING_WORDS, value_words
+from dashboard.setting_words import SETTING_WORDS, value_words
 from experiments.algorithm_settings import SettingValue
 
 POLICY_NAMES: dict[str, str | Promise] = {
@@ -56,7 +56,9 @@ class Column:
 
     @property
     def own_words(self) -> list[tuple[str, str]]:
-        return [(str(SETTING_WORDS[name][0]), value_words(value)) for name, value in self.own.items()]
+        return [
+            (str(SETTING_WORDS[name].label), value_words(name, value)) for name, value in self.own.items()
+        ]
 
 
 def service_column(place: int, key: str, name: str, own: Mapping[str, SettingValue]) -> Column:

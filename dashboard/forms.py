@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
@@ -11,21 +10,18 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.setting_fields import SettingField, no_room, setting_field
 from dashboard.setting_words import (
     EVIDENCE,
     EXPERT,
     LIMITS,
     SETTING_WORDS,
     default_words,
-    localised,
-    own_number,
     range_words,
     shown_number,
 )
 from experiments.algorithm_settings import (
     ALGORITHM_SETTINGS,
-    HIGHEST_FLOOR_SUM,
-    AlgorithmSetting,
     SettingValue,
     setting_problems,
 )
@@ -56,71 +52,13 @@ class NameField(forms.CharField):
         )
 
 
-class SettingField(forms.DecimalField):
-    """A number of the algorithm's table, in the unit of the pages; blank follows the installation."""
-
-    def __init__(self, setting: AlgorithmSetting) -> None:
-        self.setting = setting
-        words = SETTING_WORDS[setting.name]
-        super().__init__(
-            required=False,
-            label=words.label,
-            help_text=words.help,
-            widget=forms.NumberInput(attrs=_limit_attributes(setting)),
-        )
-
-    def clean(self, value: Any) -> Any:
-        try:
-            number = super().clean(value)
-        except ValidationError as error:
-            raise ValidationError(range_words(self.setting), code="invalid") from error
-        if number is None:
-            return None
-        own = own_number(self.setting.name, number)
-        if self.setting.problem(own):
-            raise ValidationError(range_words(self.setting), code="out_of_range")
-        return own
-
-
-def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
-    """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
-    default: SettingValue = settings.ALGORITHM_DEFAULTS[setting.name]
-    return {
-        "class": "form-control",
-        "step": "any",
-        "placeholder": f"{shown_number(setting.name, default).normalize():f}",
-        "data-low": f"{shown_number(setting.name, setting.low):f}",
-        "data-high": f"{shown_number(setting.name, setting.high):f}",
-        "data-low-open": str(setting.low_open).lower(),
-        "data-step": f"{shown_number(setting.name, setting.step):f}" if setting.step else "",
-        "data-whole": str(isinstance(setting.default, int)).lower(),
-        "data-problem": range_words(setting),
-    }
-
-
-def _setting_field(setting: AlgorithmSetting) -> forms.Field:
-    if not isinstance(setting.default, bool):
-        return SettingField(setting)
-    words = SETTING_WORDS[setting.name]
-    as_installed = _("As installed (%(default)s)") % {"default": default_words(setting.name)}
-    return forms.TypedChoiceField(
-        required=False,
-        label=words.label,
-        help_text=words.help,
-        choices=[("", as_installed), ("on", _("On")), ("off", _("Off"))],
-        coerce=lambda value: value == "on",
-        empty_value=None,
-        widget=forms.Select(attrs={"class": "form-select"}),
-    )
-
-
 class SettingsForm(forms.Form):
     """One field for each setting of the table."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         for name, setting in ALGORITHM_SETTINGS.items():
-            self.fields[name] = _setting_field(setting)
+            self.fields[name] = setting_field(setting)
 
     def own_settings(self) -> dict[str, SettingValue | None]:
         return {name: self.cleaned_data.get(name) for name in ALGORITHM_SETTINGS}
@@ -132,16 +70,8 @@ class SettingsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Floors that leave no room together; each by itself has been looked at."""
         if not self.errors and setting_problems(merged := self.merged_settings()):
-            total = Decimal(str(merged["control_floor"])) + Decimal(str(merged["min_explore_rate"]))
-            message = _(
-                "Control floor and exploration must leave room: at most %(most)s%% together, not %(total)s%%."
-            )
-            said = message % {
-                "most": localised(Decimal(str(HIGHEST_FLOOR_SUM)) * 100),
-                "total": localised(total * 100),
-            }
             given = self.cleaned_data.get("control_floor") is not None
-            self.add_error("control_floor" if given else "min_explore_rate", said)
+            self.add_error("control_floor" if given else "min_explore_rate", no_room(merged))
         return self.cleaned_data
 
     @property

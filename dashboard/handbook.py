@@ -13,7 +13,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.setting_words import SETTING_WORDS, in_environment, range_words, value_words
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 
 _PAGE = "how-it-decides"
@@ -31,12 +31,12 @@ def setting_rows() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "label": SETTING_WORDS[name][0],
-            "help": SETTING_WORDS[name][1],
-            "variable": setting.variable,
+            "label": SETTING_WORDS[name].label,
+            "help": SETTING_WORDS[name].more,
+            "variable": f"{setting.variable}={in_environment(django_settings.ALGORITHM_DEFAULTS[name])}",
             "range": range_words(setting),
-            "default": value_words(setting.default),
-            "value": value_words(django_settings.ALGORITHM_DEFAULTS[name]),
+            "default": value_words(name, setting.default),
+            "value": value_words(name, django_settings.ALGORITHM_DEFAULTS[name]),
             "is_changed": django_settings.ALGORITHM_DEFAULTS[name] != setting.default,
         }
         for name, setting in ALGORITHM_SETTINGS.items()

@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.setting_fields import no_room, setting_field
+from dashboard.setting_words import SETTING_WORDS, range_words
 from experiments.algorithm_settings import (
     ALGORITHM_SETTINGS,
     AlgorithmSetting,
@@ -19,7 +20,6 @@ from experiments.algorithm_settings import (
 )
 
 _MOST_RATES = 12
-_ON_OFF = {"on": True, "off": False}
 # A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
 _RATE = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,6}))?%?,?")
 
@@ -80,9 +80,7 @@ class SettingsColumns(LabForm):
         super().__init__(*args, **kwargs)
         for prefix in self.prefixes:
             for setting in ALGORITHM_SETTINGS.values():
-                field = _setting_field(setting, prefix)
-                _dress(field.widget)
-                self.fields[f"{prefix}_{setting.name}"] = field
+                self.fields[f"{prefix}_{setting.name}"] = _column_field(setting, prefix)
 
     def own_settings(self, prefix: str) -> dict[str, SettingValue]:
         """Those that are filled in."""
@@ -94,11 +92,12 @@ class SettingsColumns(LabForm):
         return [
             {
                 "name": name,
-                "label": label,
+                "label": words.label,
+                "unit": words.unit,
                 "range": range_words(ALGORITHM_SETTINGS[name]),
                 "fields": [self[f"{prefix}_{name}"] for prefix in self.prefixes],
             }
-            for name, (label, _help) in SETTING_WORDS.items()
+            for name, words in SETTING_WORDS.items()
         ]
 
     def has_settings(self) -> bool:
@@ -117,34 +116,14 @@ class SettingsColumns(LabForm):
         """Floors that leave no room, one of which may be the installation's."""
         merged = {**django_settings.ALGORITHM_DEFAULTS, **self.own_settings(prefix)}
         for name in setting_problems(merged):
-            message = _("The control floor and the exploration must not exceed 0.99 together.")
             if f"{prefix}_{name}" not in self.errors:
-                self.add_error(f"{prefix}_{name}", message)
+                self.add_error(f"{prefix}_{name}", no_room(merged))
 
 
-def _setting_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
-    default = django_settings.ALGORITHM_DEFAULTS[setting.name]
-    label = _("%(setting)s, settings %(column)s") % {
-        "setting": SETTING_WORDS[setting.name][0],
+def _column_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
+    field = setting_field(setting)
+    field.label = _("%(setting)s, settings %(column)s") % {
+        "setting": SETTING_WORDS[setting.name].label,
         "column": prefix.upper(),
     }
-    if isinstance(setting.default, bool):
-        choices = [("", _("default")), ("on", _("on")), ("off", _("off"))]
-        return forms.TypedChoiceField(
-            choices=choices, required=False, coerce=_ON_OFF.__getitem__, empty_value=None, label=label
-        )
-    whole = isinstance(setting.default, int)
-    attrs = {"placeholder": value_words(default), "step": "1" if whole else "any"}
-    kind = forms.IntegerField if whole else forms.FloatField
-    return kind(
-        required=False, label=label, widget=forms.NumberInput(attrs=attrs), validators=[_InRange(setting)]
-    )
-
-
-class _InRange:
-    def __init__(self, setting: AlgorithmSetting) -> None:
-        self._setting = setting
-
-    def __call__(self, value: float) -> None:
-        if self._setting.problem(value):
-            raise ValidationError(_("Allowed: %(range)s.") % {"range": range_words(self._setting)})
+    return field

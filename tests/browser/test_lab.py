@@ -52,12 +52,12 @@ def test_simulator__analyst__compares_two_settings_and_shares_the_address(
     clean_page.get_by_label("True rates, percent").fill("4 8")
     clean_page.get_by_label("Days", exact=True).fill("16")
     clean_page.get_by_text("Settings A and B").click()
-    clean_page.get_by_label("Daily cap, settings B").fill("0.01")
+    clean_page.get_by_label("Daily cap, settings B").fill("1")
 
     clean_page.get_by_role("button", name="Run").click()
     expect(clean_page.get_by_text("clicks more than A")).to_be_visible(timeout=WAIT)
 
-    assert "b_max_daily_shift=0.01" in clean_page.url
+    assert "b_max_daily_shift=1" in clean_page.url
     summary = clean_page.locator("#lab-result table").first
     shown = summary.inner_text()
     assert "Settings B" in shown

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import translation
 
 from dashboard.handbook import how_it_decides, setting_rows, to_html
-from dashboard.lab_setting_words import SETTING_WORDS, range_words, value_words
+from dashboard.setting_words import SETTING_WORDS, in_environment, range_words, value_words
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
 def test_algorithm__every_setting__has_words_range_default_and_variable(client: Client) -> None:
     page = client.get("/dashboard/algorithm/").content.decode()
 
-    assert list(SETTING_WORDS) == list(ALGORITHM_SETTINGS)
+    assert SETTING_WORDS.keys() == ALGORITHM_SETTINGS.keys()
     for setting in ALGORITHM_SETTINGS.values():
-        assert f"<code>{setting.variable}</code>" in page
+        assert f"<code>{setting.variable}={in_environment(setting.default)}</code>" in page
         assert f'id="setting-{setting.name}"' in page
 
 
@@ -27,18 +27,18 @@ def test_setting_rows__changed_in_this_installation__are_marked(settings: Any) -
 
     rows = {row["name"]: row for row in setting_rows()}
 
-    assert (rows["window_days"]["value"], rows["window_days"]["default"]) == ("30", "14")
+    assert (rows["window_days"]["value"], rows["window_days"]["default"]) == ("30 days", "14 days")
     assert [name for name, row in rows.items() if row["is_changed"]] == ["window_days"]
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("alpha_prior", "more than 0, up to 1,000,000"),
-        ("max_daily_shift", "0.0001 to 1, in steps of 0.0001"),
-        ("window_days", "1 to 365"),
-        ("day_adjustment", "on or off"),
-        ("min_impressions", "0 to 1,000,000,000"),
+        ("alpha_prior", "Above 0, at most 1,000,000."),
+        ("max_daily_shift", "From 0.01% to 100%. In steps of 0.01%."),
+        ("window_days", "A whole number from 1 to 365 days."),
+        ("day_adjustment", "On or off."),
+        ("min_impressions", "A whole number from 0 to 1,000,000,000 impressions."),
     ],
 )
 def test_range_words__each_kind(name: str, words: str) -> None:
@@ -47,9 +47,10 @@ def test_range_words__each_kind(name: str, words: str) -> None:
 
 def test_value_words__in_portuguese__have_a_comma() -> None:
     with translation.override("pt-br"):
-        assert value_words(0.05) == "0,05"
-        assert value_words(1_000_000) == "1.000.000"
-    assert [value_words(value) for value in (True, False, 1.0, 1e-05)] == ["on", "off", "1", "0.00001"]
+        assert value_words("control_floor", 0.075) == "7,5%"
+        assert value_words("alpha_prior", 1_000_000) == "1.000.000"
+    assert [value_words("day_adjustment", value) for value in (True, False)] == ["on", "off"]
+    assert [value_words("alpha_prior", value) for value in (1.0, 1e-05)] == ["1", "0.00001"]
 
 
 def test_how_it_decides__document__has_anchors_and_tables(client: Client) -> None:

@@ -332,7 +332,8 @@ def test_data__viewer__looks_and_is_refused_to_change(path: str) -> None:
     page = viewer.get(DATA).content.decode()
 
     assert "daily-metrics.csv" in page
-    assert (DAY in page, UPLOAD in page, page.count("<form")) == (False, False, 1)
+    # the forms of every page: the language, logging out
+    assert (DAY in page, UPLOAD in page, page.count("<form")) == (False, False, 2)
     assert viewer.get(f"{DATA}{path}").status_code == 403
     assert viewer.post(f"{DATA}{path}").status_code == 403
 

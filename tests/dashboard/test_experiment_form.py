@@ -334,7 +334,7 @@ def test_settings__viewer__reads_values_and_is_offered_nothing() -> None:
 
     assert "Settings in force" in page
     assert "7%" in page
-    assert page.count("<form") == 1  # logging out
+    assert page.count("<form") == 2  # the language, logging out
     assert viewer.get(NEW).status_code == 403
 
 

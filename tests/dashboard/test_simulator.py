@@ -113,7 +113,7 @@ def test_run__nobody_waits__the_computation_ends() -> None:
 
 
 def test_simulator__two_settings__are_compared_in_words(client: Client) -> None:
-    better = client.get(f"{PAGE}?{SMALL}&a_max_daily_shift=0.001&whole=1&b_max_daily_shift=1").context
+    better = client.get(f"{PAGE}?{SMALL}&a_max_daily_shift=0.1&whole=1&b_max_daily_shift=100").context
     level = client.get(f"{PAGE}?{SMALL}&b_maturity_days=0&whole=1").context
 
     assert "clicks less than A (give or take" in better["sentences"][1]
@@ -166,13 +166,13 @@ def test_rates__several_spellings__are_read(text: str) -> None:
         ("seed=-1", "seed", "greater than or equal to 0"),
         ("runs=5000", "runs", "A page computes at most 2,985 runs"),
         ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 106 runs"),
-        ("a_window_days=0", "a_window_days", "Allowed: 1 to 365."),
-        ("b_window_days=2.5", "b_window_days", "Enter a whole number"),
-        ("b_exploitation=0", "b_exploitation", "Allowed: more than 0, up to 20."),
-        ("b_exploitation=nan", "b_exploitation", "Enter a number"),
-        ("a_max_daily_shift=0.00005", "a_max_daily_shift", "in steps of 0.0001"),
+        ("a_window_days=0", "a_window_days", "A whole number from 1 to 365 days."),
+        ("b_window_days=2.5", "b_window_days", "A whole number from 1 to 365 days."),
+        ("b_exploitation=0", "b_exploitation", "Above 0, at most 20."),
+        ("b_exploitation=nan", "b_exploitation", "Above 0, at most 20."),
+        ("a_max_daily_shift=0.005", "a_max_daily_shift", "In steps of 0.01%."),
         ("a_day_adjustment=maybe", "a_day_adjustment", "maybe is not one of"),
-        ("b_control_floor=0.5&b_min_explore_rate=0.5", "b_control_floor", "must not exceed 0.99"),
+        ("b_control_floor=50&b_min_explore_rate=50", "b_control_floor", "at most 99% together"),
     ],
 )
 def test_simulator__what_cannot_be_computed__is_refused_at_its_field(
@@ -202,7 +202,7 @@ def test_simulator__installation_with_its_own_defaults__is_the_blank_settings(
     changed = reports_of(client, SMALL)
 
     assert changed["a"] != plain["a"]
-    assert changed["a"] == reports_of(client, f"{SMALL}&a_max_daily_shift=0.01")["a"]
+    assert changed["a"] == reports_of(client, f"{SMALL}&a_max_daily_shift=1")["a"]
 
 
 @pytest.mark.parametrize("page", ["simulator", "backtest", "planner", "algorithm"])
