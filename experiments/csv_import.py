@@ -88,11 +88,7 @@ def import_csv(
         experiments = {reference: _find_or_create(reference, now) for reference in check.references}
         lock_experiments([experiment.pk for experiment in experiments.values()])
         writer = _Writer(today, now, experiments, report, observer)
-        good = (
-            row
-            for row in read_rows(open_lines())
-            if isinstance(row, CsvRow) and row.line not in check.bad_lines and check.is_wanted(row)
-        )
+        good = check.good_rows(read_rows(open_lines()))
         while batch := list(islice(good, _BATCH_ROWS)):
             writer.record(batch)
         rejected = on_error == "reject" and report.total_issues > 0
@@ -126,6 +122,12 @@ class _Check:
             self.bad_lines.add(issue.line)
         if isinstance(row, CsvRow) and not issues:
             self.references[row.experiment] = None
+
+    def good_rows(self, rows: Iterable[CsvRow | list[RowIssue]]) -> Iterator[CsvRow]:
+        """On the second reading: what is neither bad nor left out."""
+        for row in rows:
+            if isinstance(row, CsvRow) and row.line not in self.bad_lines and self.is_wanted(row):
+                yield row
 
     def is_wanted(self, row: CsvRow) -> bool:
         return self._only is None or row.experiment in self._only

@@ -19,8 +19,8 @@ from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.history import record_history
 from experiments.models import CsvUpload, Experiment
 
-# Larger files are for the API and for import_events, which stream them.
-MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+# Some 200,000 rows, and well within MAX_BODY_BYTES. Larger files are for import_events, which streams them.
+MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
 
 

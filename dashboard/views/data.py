@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
+from dashboard.daily_forms import DayForm, UploadForm
 from dashboard.daily_table import counts_of, days_of, days_page, next_day
-from dashboard.forms import DayForm, UploadForm
 from dashboard.summaries import experiment_or_404
 from dashboard.views.actions import closed_reason, words
 from dashboard.views.tabs import tab_context

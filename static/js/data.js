@@ -37,5 +37,24 @@ document.addEventListener("keydown", (event) => {
   if (edited) cancel(edited.id);
 });
 
+// A file that is too large is not sent at all.
+document.addEventListener("change", (event) => {
+  const { mostBytes, problem } = event.target.dataset;
+  if (!mostBytes) return;
+  const error = document.getElementById(`${event.target.id}_error`);
+  error.hidden = !(event.target.files[0]?.size > Number(mostBytes));
+  error.textContent = error.hidden ? "" : problem;
+  event.target.setCustomValidity(error.textContent);
+  if (error.hidden) event.target.removeAttribute("aria-invalid");
+  else event.target.setAttribute("aria-invalid", "true");
+});
+document.addEventListener("submit", (event) => {
+  const file = event.target.querySelector("[data-most-bytes]");
+  if (file?.validity.customError) {
+    event.preventDefault();
+    file.focus();
+  }
+});
+
 const first = ["[aria-invalid]", "[data-focus]", "[data-day-form] input:not([type=hidden])", "[data-count]"];
 first.map((selector) => document.querySelector(selector)).find(Boolean)?.focus();

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
+from experiments.csv_uploads import MAX_UPLOAD_BYTES
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import today
 from tests.browser.accessibility import violations
@@ -82,6 +83,27 @@ def test_new_experiment__refused__leads_to_the_first_field_and_loses_nothing(
         re.compile("This field is required.")
     )
     expect(page.get_by_label("Daily cap")).to_have_value("5")
+
+
+def test_new_experiment__enter_in_a_field__saves_a_draft(page: Page, live_server: Any) -> None:
+    page.goto(_url(live_server, "new/"))
+
+    page.get_by_label("Name", exact=True).fill("Button colour")
+    page.get_by_label("Name", exact=True).press("Enter")
+
+    expect(page.get_by_text("Saved as a draft.")).to_be_visible()
+    assert Experiment.objects.get().status == Status.DRAFT
+
+
+def test_upload__file_too_large__is_not_even_sent(page: Page, live_server: Any, running: Experiment) -> None:
+    page.goto(_url(live_server, f"{running.key}/data/upload/"))
+
+    page.get_by_label("CSV file").set_input_files(_csv("x" * (MAX_UPLOAD_BYTES + 1)))
+    page.get_by_role("button", name="Show what it would change").click()
+
+    said = "At most 8 MB. Split the file, or ask an administrator to load it."
+    expect(page.locator(".field-error:visible")).to_have_text([said])
+    expect(page.get_by_label("CSV file")).to_be_focused()
 
 
 def test_variant__taken_away__passes_the_control_on(page: Page, live_server: Any) -> None:

@@ -262,13 +262,13 @@ def test_upload__nothing_to_read__is_told_beside_the_file(
     assert not CsvUpload.objects.exists()
 
 
-def test_upload__larger_than_10_mb__is_refused(analyst: Client, settings: Any) -> None:
+def test_upload__larger_than_8_mb__is_refused(analyst: Client, settings: Any) -> None:
     settings.MAX_BODY_BYTES = 2 * MAX_UPLOAD_BYTES
     make_running()
 
     response = analyst.post(UPLOAD, _file(" " * (MAX_UPLOAD_BYTES + 1)))
 
-    assert "At most 10 MB" in response.context["form"].errors["file"][0]
+    assert "At most 8 MB" in response.context["form"].errors["file"][0]
 
 
 def test_preview__of_another_person__is_not_found(analyst: Client) -> None:
