@@ -14,7 +14,7 @@ from dashboard.setting_words import (
     default_words,
     localised,
     own_number,
-    range_words,
+    problem_words,
     shown_number,
 )
 from experiments.algorithm_settings import (
@@ -41,12 +41,12 @@ class SettingField(forms.DecimalField):
         try:
             number = super().clean(value)
         except ValidationError as error:
-            raise ValidationError(range_words(self.setting), code="invalid") from error
+            raise ValidationError(problem_words(self.setting), code="invalid") from error
         if number is None:
             return None
         own = own_number(self.setting.name, number)
         if self.setting.problem(own):
-            raise ValidationError(range_words(self.setting), code="out_of_range")
+            raise ValidationError(problem_words(self.setting), code="out_of_range")
         return own
 
 
@@ -62,7 +62,7 @@ def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
         "data-low-open": str(setting.low_open).lower(),
         "data-step": f"{shown_number(setting.name, setting.step):f}" if setting.step else "",
         "data-whole": str(isinstance(setting.default, int)).lower(),
-        "data-problem": range_words(setting),
+        "data-problem": problem_words(setting),
     }
 
 

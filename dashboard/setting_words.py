@@ -170,7 +170,7 @@ def settings_in_words(experiment: Experiment) -> list[InForce]:
 
 
 def range_words(setting: AlgorithmSetting) -> str:
-    """What is allowed, as a sentence that serves as help and as the error."""
+    """What is allowed, in a sentence."""
     if isinstance(setting.default, bool):
         return _("On or off.")
     ends = {"low": value_words(setting.name, setting.low), "high": value_words(setting.name, setting.high)}
@@ -186,6 +186,11 @@ def range_words(setting: AlgorithmSetting) -> str:
             "step": value_words(setting.name, setting.step)
         }
     return text % ends
+
+
+def problem_words(setting: AlgorithmSetting) -> str:
+    """What stands beside a value that is not allowed."""
+    return _("Out of range. %(range)s") % {"range": range_words(setting)}
 
 
 def localised(number: Decimal) -> str:

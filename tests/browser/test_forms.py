@@ -54,7 +54,7 @@ def test_new_experiment__with_a_slip_mended__is_created_and_started(page: Page, 
 
     floor = page.get_by_label("Control floor")
     floor.fill("70")
-    expect(page.locator(".field-error:visible")).to_have_text(["From 0% to 50%."])
+    expect(page.locator(".field-error:visible")).to_have_text(["Out of range. From 0% to 50%."])
     expect(floor).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_text("Some settings are refused:")).to_be_visible()
     floor.fill("20")
@@ -175,6 +175,7 @@ def test_delete__asks_with_the_name__and_begins_on_the_harmless_answer(
 
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_role("dialog", name="Delete “Button colour”?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Delete “Button colour”?")).to_be_in_viewport(ratio=1)
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     page.get_by_role("button", name="Delete for good").click()
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dashboard.setting_words import SETTING_WORDS, own_number, range_words, shown_number
+from dashboard.setting_words import SETTING_WORDS, own_number, problem_words, shown_number
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 from experiments.models import Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
@@ -82,7 +82,7 @@ def test_new__setting_outside_its_range__is_told_beside_it_and_nothing_is_lost(
 ) -> None:
     response = analyst.post(NEW, _filled("control", "b", **{name: value}))
 
-    assert _errors(response) == {name: [range_words(ALGORITHM_SETTINGS[name])]}
+    assert _errors(response) == {name: [problem_words(ALGORITHM_SETTINGS[name])]}
     page = response.content.decode()
     assert 'value="Button colour"' in page
     assert f'value="{value}"' in page
@@ -153,7 +153,7 @@ def test_new__page__shows_defaults_and_what_they_mean(analyst: Client) -> None:
         ("variants=0", "As an example, for two variants:"),
         ("variants=x", "As an example, for two variants:"),
         ("variants=2&control_floor=50", "floors leave no room beyond an even split of 50.0%"),
-        ("variants=2&control_floor=70", "Control floor: From 0% to 50%."),
+        ("variants=2&control_floor=70", "Control floor: Out of range. From 0% to 50%."),
         ("variants=2&min_impressions=0", "14 days of data, from the first on."),
         ("variants=999", "For 100 variants:"),
     ],
