@@ -118,6 +118,10 @@ def test_simulator__two_settings__are_compared_in_words(client: Client) -> None:
 
     assert "clicks less than A (give or take" in better["sentences"][1]
     assert level["sentences"][1].startswith("No clear difference in clicks lost")
+    assert level["sentences"][2] == (
+        # two times sqrt(2 * 21/22 * 1/22 / 22)
+        "The best is in front in 100% of the runs with A, in 100% with B; up to 13 points may be chance."
+    )
 
 
 def test_simulator__charts__have_every_day_and_every_column(client: Client) -> None:
