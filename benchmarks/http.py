@@ -201,7 +201,7 @@ def _wait_until_up(url: str) -> None:
         try:
             if requests.get(f"{url}/health", timeout=2).ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.1)
     sys.exit(f"{url} did not start")
 

@@ -19,7 +19,7 @@ from experiments.counts import count_issues
 from experiments.csv_rows import CsvRow, RowIssue, read_rows
 from experiments.effects import Effect, effects_of
 from experiments.exceptions import MAX_ISSUES, DomainError, ExperimentNotFoundError, InvalidRowsError
-from experiments.ingestion import record_events
+from experiments.ingestion import record_events, record_placed
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name, lock_experiments
@@ -176,11 +176,32 @@ class _Writer:
         self.observer = observer
 
     def record(self, batch: list[CsvRow]) -> None:
+        """A batch in one go, whoever its rows belong to; each experiment by itself where something is refused, or
+        someone wants to know what each row does."""
+        if self.observer:
+            self._record_groups(batch)
+            return
+        placed = [(self.experiments[row.experiment].pk, row.counts) for row in batch]
+        try:
+            record_placed(rows=placed, today=self.today, now=self.now)
+        except DomainError:
+            self._record_groups(batch)
+        else:
+            self._note(len(batch), {experiment_id for experiment_id, _ in placed})
+
+    def _record_groups(self, batch: list[CsvRow]) -> None:
         groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
         for row in batch:
             groups[self.experiments[row.experiment].pk].append(row)
         for group in groups.values():
             self._record_group(self.experiments[group[0].experiment], group)
+
+    def _note(self, rows: int, experiment_ids: set[int]) -> None:
+        """Counts what was recorded; the experiments in the order in which the file names them."""
+        self.report.processed_rows += rows
+        known = experiment_ids | set(self.report.experiment_ids)
+        in_order = dict.fromkeys(experiment.pk for experiment in self.experiments.values())
+        self.report.experiment_ids = [experiment_id for experiment_id in in_order if experiment_id in known]
 
     def _record_group(self, experiment: Experiment, group: list[CsvRow]) -> None:
         """What only the database knows (a completed experiment, a variant too many) is still a row's problem."""
@@ -199,9 +220,7 @@ class _Writer:
                     self.report.add(RowIssue(row.line, "experiment_id", str(error)))
                 return
             else:
-                self.report.processed_rows += len(group)
-                if experiment.pk not in self.report.experiment_ids:
-                    self.report.experiment_ids.append(experiment.pk)
+                self._note(len(group), {experiment.pk})
                 if self.observer:
                     lines = [row.line for row in group]
                     self.observer(experiment, list(zip(lines, effects, strict=True)))

@@ -68,6 +68,13 @@ def record_batch(
     return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode)
 
 
+def record_placed(
+    *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
+) -> Recorded:
+    """The same where the experiments' ids are known already."""
+    return _record(rows, today, now, mode)
+
+
 def _record(rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode) -> Recorded:
     _refuse_bad_rows(rows, today)
     experiment_ids = sorted({experiment_id for experiment_id, _ in rows})
