@@ -1,7 +1,7 @@
 """How many requests a second, and how long do they take?
 
-The project under gunicorn (2 workers of 2 threads) on a PostgreSQL of its own, beside any service with the classic API
-that --against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
+The project under gunicorn (2 workers) on a PostgreSQL of its own, beside any service with the classic API that
+--against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
 
     ./dev bench http                                # without and with an API key
     ./dev bench http --against http://127.0.0.1:9000
@@ -150,7 +150,7 @@ def _fill(target: Target) -> None:
 
 @contextmanager
 def _served(database: str, *, key: bool) -> Iterator[Target]:
-    """gunicorn with two workers of two threads, in production's settings but for the hosts."""
+    """gunicorn with two workers, in production's settings but for the hosts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -178,11 +178,6 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
         "gunicorn",
         "bandit_project.wsgi",
         "--workers",
-        "2",
-        # As where no proxy stands before it: connections stay open between requests.
-        "--worker-class",
-        "gthread",
-        "--threads",
         "2",
         "--log-level",
         "warning",

@@ -38,7 +38,7 @@ def test_api__schemathesis_with_all_checks__finds_no_failure(
             *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "6")),
             *("--header", f"Authorization: Api-Key {key}"),
             # A simulation at its bound takes ten seconds of a core, on a busy machine longer.
-            *("--request-timeout", "60"),
+            *("--request-timeout", "60", "--max-response-time", "60"),
             *(which, "^/api/v1/"),
         ],
         capture_output=True,
