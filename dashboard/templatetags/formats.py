@@ -85,6 +85,12 @@ def day(value: dt.date | None) -> str:
 
 
 @register.filter
+def weekday(value: dt.date) -> str:
+    """The date with its day of the week, which swings go by: Mon, 23 Nov 2026."""
+    return date_format(value, "D, j M Y")
+
+
+@register.filter
 def moment(value: dt.datetime | None) -> str:
     """A date and time of the installation's time zone."""
     return _MISSING if value in _NOTHING else date_format(timezone.localtime(value), "j M Y, H:i")

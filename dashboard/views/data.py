@@ -7,7 +7,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
@@ -16,6 +15,7 @@ from dashboard.access import View, requires
 from dashboard.daily_forms import DayForm, UploadForm
 from dashboard.daily_table import counts_of, days_of, days_page, next_day
 from dashboard.summaries import experiment_or_404
+from dashboard.templatetags.formats import day as spelt_day
 from dashboard.views.actions import closed_reason, words
 from dashboard.views.tabs import tab_context
 from experiments.csv_download import metrics_download, template_download
@@ -120,7 +120,7 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
 def _told(effects: list[Effect]) -> str:
     """What was saved, in a sentence."""
     changed = [_change(effect) for effect in effects if effect.kind != "same"]
-    on = date_format(effects[0].row.date, "DATE_FORMAT")
+    on = spelt_day(effects[0].row.date)
     if not changed:
         return _("Nothing on %(date)s has changed.") % {"date": on}
     return _("Saved %(date)s: %(changes)s.") % {"date": on, "changes": "; ".join(changed)}

@@ -79,7 +79,7 @@ def test_day__edited__is_saved_told_and_offered_to_the_split(analyst: Client) ->
 
     assert _stored() == [(TODAY, "control", 10000, 710, 5), (TODAY, "variant_b", 10000, 950, 0)]
     page = response.content.decode()
-    assert "Saved Sept. 1, 2025: control clicks 700 → 710, conversions 0 → 5." in page
+    assert "Saved 1 Sep 2025: control clicks 700 → 710, conversions 0 → 5." in page
     assert "Recompute the split now" in page
     assert response.redirect_chain == [(f"{DATA}?page=1", 302)]
 
@@ -90,7 +90,7 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
     sent = _day(control=(10000, 700, 0), variant_b=(10000, 950, ""))
     page = analyst.post(EDIT, sent, follow=True).content.decode()
 
-    assert "Nothing on Sept. 1, 2025 has changed." in page
+    assert "Nothing on 1 Sep 2025 has changed." in page
     assert "Recompute the split now" not in page
 
 
