@@ -133,7 +133,7 @@ def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:
 
     assert _stored()[0] == (dt.date(2025, 8, 31), "control", 50, 5, 0)
     assert len(_stored()) == 3
-    assert "Saved Aug. 31, 2025: control added." in page
+    assert "Saved 31 Aug 2025: control added." in page
 
 
 @pytest.mark.parametrize(
