@@ -122,7 +122,7 @@ def seed_demo(
         for demo, experiment in pairs:
             _finish(demo, experiment, today, now)
         active = [experiment.pk for demo, experiment in pairs if demo.ends_as is Status.ACTIVE]
-        compute_allocations(experiment_ids=active, target_date=today, now=now)
+        compute_allocations(experiment_ids=active, target_date=today, now=now, quiet=True)
     return [experiment for _, experiment in pairs]
 
 
@@ -141,7 +141,7 @@ def _live_through(
     morning = dt.datetime.combine(date, dt.time(0, 5), tzinfo=dt.UTC)
     running = [(demo, experiment) for demo, experiment in pairs if demo.days >= age > demo.quiet_days]
     started = [experiment.pk for demo, experiment in running if demo.days > age]
-    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning)
+    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning, quiet=True)
     shares = _shares([outcome.allocation.pk for outcome in outcomes if outcome.allocation])
     for demo, experiment in running:
         rows = _traffic(demo, date, demo.days - age, shares.get(experiment.pk, {}), rng)
@@ -150,6 +150,7 @@ def _live_through(
             rows=rows,
             today=date,
             now=morning + dt.timedelta(hours=23, minutes=50),
+            source=None,
         )
 
 

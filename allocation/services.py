@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from allocation import engine
+from allocation.announcements import announce_decisions
 from allocation.exceptions import AllocationFailedError, NoActiveVariantError
 from allocation.models import Allocation, AllocationShare
 from allocation.questions import Question, effective_settings, load_questions, variants_in_order
@@ -21,6 +23,7 @@ from experiments.exceptions import (
     Issue,
 )
 from experiments.models import Experiment, Status, Variant
+from experiments.observability import tell_problem
 from experiments.services import change_status, lock_experiments
 
 logger = logging.getLogger(__name__)
@@ -55,9 +58,12 @@ def compute_or_find(*, experiment_id: int, target_date: dt.date, now: dt.datetim
 
 
 def compute_allocations(
-    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime
+    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime, quiet: bool = False
 ) -> list[Outcome]:
-    """The same for many experiments, in one transaction; what fails fails alone."""
+    """The same for many experiments, in one transaction; what fails fails alone.
+
+    ``quiet`` tells nobody: for invented histories.
+    """
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
@@ -65,7 +71,7 @@ def compute_allocations(
         outcomes, settings = _refusals(experiment_ids, experiments)
         ready = [experiment for experiment in experiments if experiment.pk in settings]
         questions = load_questions(ready, settings, target_date)
-        outcomes += _record(questions, now)
+        outcomes += _record(questions, now, quiet=quiet)
     place = {pk: index for index, pk in enumerate(experiment_ids)}
     return sorted(outcomes, key=lambda outcome: place[outcome.experiment_id])
 
@@ -74,7 +80,10 @@ def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
     """Every active experiment, in chunks of a transaction each; the outcomes as they come."""
     ids = list(Experiment.objects.filter(status=Status.ACTIVE).order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), _CHUNK):
-        yield from _compute_chunk(ids[start : start + _CHUNK], target_date, now)
+        for outcome in _compute_chunk(ids[start : start + _CHUNK], target_date, now):
+            if outcome.error is not None:
+                tell_problem("allocation.failed", experiment=outcome.experiment_id, code=outcome.error.code)
+            yield outcome
 
 
 def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> list[Outcome]:
@@ -187,7 +196,7 @@ def _refuse_without_variants(experiment: Experiment) -> None:
         raise NoActiveVariantError(f"Experiment {experiment.key!r} has no active variant; {fix}.")
 
 
-def _record(questions: Sequence[Question], now: dt.datetime) -> list[Outcome]:
+def _record(questions: Sequence[Question], now: dt.datetime, *, quiet: bool) -> list[Outcome]:
     """Answers the questions and writes what is new: one bulk write of allocations, one of shares."""
     if not questions:
         return []
@@ -206,9 +215,14 @@ def _record(questions: Sequence[Question], now: dt.datetime) -> list[Outcome]:
         else:
             row.revision = last.revision + 1 if last else 1
             fresh.append((row, question))
+    started = time.perf_counter()
     shares = decide(fresh)
-    Allocation.objects.bulk_create([row for row, _ in fresh])
+    seconds = time.perf_counter() - started
+    rows = [row for row, _ in fresh]
+    Allocation.objects.bulk_create(rows)
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
+    if fresh and not quiet:
+        announce_decisions(rows, shares, now, seconds)
     answers |= {row.experiment_id: row for row, _ in fresh}
     new = {row.experiment_id for row, _ in fresh}
     return [Outcome(pk, allocation=allocation, is_new=pk in new) for pk, allocation in answers.items()]

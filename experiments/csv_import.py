@@ -19,8 +19,9 @@ from experiments.counts import count_issues
 from experiments.csv_rows import CsvRow, RowIssue, read_rows
 from experiments.effects import Effect, effects_of
 from experiments.exceptions import MAX_ISSUES, DomainError, ExperimentNotFoundError, InvalidRowsError
-from experiments.ingestion import record_events, record_placed
+from experiments.ingestion import Source, record_events, record_placed
 from experiments.models import Experiment
+from experiments.observability import tell_after_commit
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name, lock_experiments
 
@@ -71,6 +72,7 @@ def import_csv(
     only: Experiment | None = None,
     dry_run: bool = False,
     observer: Observer | None = None,
+    source: Source = "csv",
 ) -> ImportReport:
     """Records the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
 
@@ -96,7 +98,20 @@ def import_csv(
             transaction.set_rollback(True)
         if rejected:
             report.processed_rows, report.experiment_ids = 0, []
+    if not dry_run:
+        _tell(report, source)
     return report
+
+
+def _tell(report: ImportReport, source: Source) -> None:
+    tell_after_commit(
+        "events.recorded",
+        source=source,
+        mode="set",
+        rows=report.processed_rows,
+        experiments=len(report.experiment_ids),
+        refused=report.total_issues,
+    )
 
 
 class _Check:
@@ -209,7 +224,9 @@ class _Writer:
             counts = [row.counts for row in group]
             effects = effects_of(experiment.pk, counts) if self.observer else []
             try:
-                record_events(experiment_id=experiment.pk, rows=counts, today=self.today, now=self.now)
+                record_events(
+                    experiment_id=experiment.pk, rows=counts, today=self.today, now=self.now, source=None
+                )
             except InvalidRowsError as error:
                 for index, issue in error.row_issues:
                     self.report.add(RowIssue(group[index].line, issue.field, issue.message))

@@ -17,6 +17,7 @@ from experiments.exceptions import (
 )
 from experiments.history import record_history
 from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
+from experiments.observability import tell_after_commit
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
 from experiments.upsert import MetricValues, raise_data_versions, upsert_daily_metrics, variants_of
@@ -24,6 +25,8 @@ from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is there.
 Mode = Literal["set", "add"]
+# Where rows come from; a label of the metrics.
+Source = Literal["api", "csv", "admin", "command", "demo"]
 PlacedCounts = tuple[int, DailyCounts]
 
 
@@ -36,17 +39,29 @@ class Recorded(NamedTuple):
 
 
 def record_events(
-    *, experiment_id: int, rows: Sequence[DailyCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
+    *,
+    experiment_id: int,
+    rows: Sequence[DailyCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    source: Source | None = "api",
 ) -> Recorded:
     """Sets (or adds to) the daily totals of one experiment, all rows or none; unknown variants are created.
 
+    ``source`` is for the log; None where the caller tells of the whole itself.
     Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
     """
-    return _record([(experiment_id, row) for row in rows], today, now, mode)
+    return _record([(experiment_id, row) for row in rows], today, now, mode, source)
 
 
 def record_batch(
-    *, rows: Sequence[tuple[str, DailyCounts]], today: dt.date, now: dt.datetime, mode: Mode = "set"
+    *,
+    rows: Sequence[tuple[str, DailyCounts]],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    source: Source = "api",
 ) -> Recorded:
     """Rows of many experiments, each with its experiment's id or key: all or none.
 
@@ -65,17 +80,19 @@ def record_batch(
     ]
     if unknown:
         raise InvalidRowsError(unknown)
-    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode)
+    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode, source)
 
 
 def record_placed(
     *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
 ) -> Recorded:
-    """The same where the experiments' ids are known already."""
-    return _record(rows, today, now, mode)
+    """The same where the experiments' ids are known already; the caller tells of it."""
+    return _record(rows, today, now, mode, None)
 
 
-def _record(rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode) -> Recorded:
+def _record(
+    rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode, source: Source | None
+) -> Recorded:
     _refuse_bad_rows(rows, today)
     experiment_ids = sorted({experiment_id for experiment_id, _ in rows})
     with transaction.atomic():
@@ -86,7 +103,13 @@ def _record(rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode
         ]
         _refuse_two_names_of_one(values)
         upsert_daily_metrics(_added_to_stored(values) if mode == "add" else values, now)
-    return Recorded(len(rows), created, len(experiment_ids))
+        recorded = Recorded(len(rows), created, len(experiment_ids))
+        if source is not None:
+            one = experiment_ids[0] if len(experiment_ids) == 1 else None
+            tell_after_commit(
+                "events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict()
+            )
+    return recorded
 
 
 def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:

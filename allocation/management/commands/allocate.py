@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from allocation.announcements import announce_sweep
 from allocation.models import Allocation
 from allocation.services import Outcome, compute_all, compute_allocations
 from experiments.counts import EARLIEST_DATE
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             )
         else:
             outcomes = list(compute_all(target_date=target_date, now=now))
+            announce_sweep(target_date, now)
         for outcome in outcomes:
             self._report(outcome)
         failed = sum(outcome.allocation is None for outcome in outcomes)

@@ -32,6 +32,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 create=options["create"],
                 on_error="skip" if options["skip_bad_rows"] else "reject",
+                source="command",
             )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
