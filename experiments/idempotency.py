@@ -6,15 +6,11 @@ nothing to clean up, and a retry after it simply goes through.
 """
 
 import datetime as dt
-import fcntl
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
@@ -27,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from experiments.exceptions import IdempotencyKeyInUseError, IdempotencyKeyReusedError, InvalidError, Issue
+from experiments.locks import file_lock, lock_number
 from experiments.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"
@@ -159,31 +156,16 @@ def _replayed(answer: IdempotentAnswer) -> Response:
 @contextmanager
 def _one_at_a_time(key: str) -> Iterator[bool]:
     """A transaction that holds the key until it has ended; yields False, without one, where another holds it."""
-    # The lock is the database's own: another installation on this machine may use the same key.
-    place = f"{connection.settings_dict['NAME']} {key}".encode("utf-8", "surrogateescape")
-    number = int.from_bytes(hashlib.sha256(place).digest()[:8], signed=True)
+    number = lock_number(key)
     if connection.vendor == "postgresql":
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             yield bool(cursor.fetchone()[0])
         return
-    with _file_lock(number) as free:
+    # One of 65,536 files: two keys that share one by chance wait for each other, and a retry goes through.
+    with file_lock(str(number % 65_536)) as free:
         if not free:
             yield False
             return
         with transaction.atomic():
-            yield True
-
-
-@contextmanager
-def _file_lock(number: int) -> Iterator[bool]:
-    """One of 65,536 files: two keys that share one by chance wait for each other, and a retry goes through."""
-    folder = Path(tempfile.gettempdir(), f"bandit-idempotency-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{number % 65_536}.lock").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
             yield True

@@ -1,0 +1,51 @@
+"""Locks by name that die with their holder: advisory locks of PostgreSQL, file locks beside SQLite, which lives on one
+machine. A crash leaves nothing to clean up."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+
+@contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """Yields whether nobody else holds the name; for work of many transactions, on one connection."""
+    number = lock_number(name)
+    if connection.vendor != "postgresql":
+        with file_lock(f"{name}-{number}") as free:
+            yield free
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
+        free = bool(cursor.fetchone()[0])
+    try:
+        yield free
+    finally:
+        if free:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+
+
+def lock_number(name: str) -> int:
+    """The database's own: another installation on this machine may use the same name."""
+    place = f"{connection.settings_dict['NAME']} {name}".encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.sha256(place).digest()[:8], signed=True)
+
+
+@contextmanager
+def file_lock(name: str) -> Iterator[bool]:
+    """Released by the system when its holder ends, however that comes."""
+    folder = Path(tempfile.gettempdir(), f"bandit-idempotency-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / f"{name}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
