@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.db import connection
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Exists, F, OuterRef, Subquery
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
 from allocation.models import Allocation, AllocationQuerySet, Kind
-from experiments.models import Experiment, ExperimentQuerySet, Status
+from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 
 HISTORY_DATES = 30
@@ -55,6 +55,14 @@ def _newest(
 ) -> dict[int, Allocation]:
     newest = ledger.newest_of([experiment.pk for experiment in experiments], date).with_shares()
     return {allocation.experiment_id: allocation for allocation in newest}
+
+
+def without_decision(date: dt.date) -> ExperimentQuerySet:
+    """Active experiments with variants that were not decided for ``date``."""
+    decided = Allocation.objects.filter(experiment=OuterRef("pk"), target_date=date)
+    some = Variant.objects.filter(experiment=OuterRef("pk"), is_active=True)
+    active = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
+    return active.filter(Exists(some), ~Exists(decided))
 
 
 def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:

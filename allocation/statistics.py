@@ -16,7 +16,7 @@ from allocation.models import Allocation, AllocationShare, Kind
 from allocation.questions import Question
 from allocation.services import load_question, question_about
 from allocation.wording import sentence
-from experiments.models import DailyMetric, Experiment, Reward
+from experiments.models import DailyMetric, Experiment, Reward, Variant
 
 
 class Decided(NamedTuple):
@@ -41,12 +41,23 @@ def statistics_of(experiment: Experiment, date: dt.date) -> dict[str, Any]:
     return _statistics(question_about(experiment, date), date)
 
 
+def sample_ratio_of(experiment: Experiment, date: dt.date) -> dict[str, Any] | None:
+    """Whether traffic arrives as it was split, and on how many ``days`` that rests; two queries.
+
+    ``experiment`` has its variants prefetched.
+    """
+    variants, ledger = list(experiment.variants.all()), _ledger(experiment, date)
+    days, observed = _daily_counts(experiment, variants, date)
+    found = _sample_ratio(variants, ledger, days, observed["impressions"])
+    return None if found is None else {**found, "days": len(days)}
+
+
 def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
     decision = engine.allocate_many([question.request()])[0]
     leader = question.variants[decision.lead]
     state = state_of(decision, question.days_with_data)
     ledger = _ledger(question.experiment, date)
-    days, observed = _daily_counts(question, date)
+    days, observed = _daily_counts(question.experiment, question.variants, date)
     return {
         "experiment_id": question.experiment.pk,
         "date": date,
@@ -63,7 +74,7 @@ def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
         "value_remaining": decision.value_remaining,
         "days_with_data": question.days_with_data,
         "variants": _variants(question, decision),
-        "sample_ratio": _sample_ratio(question, ledger, days, observed["impressions"]),
+        "sample_ratio": _sample_ratio(question.variants, ledger, days, observed["impressions"]),
         "convergence": _convergence(ledger, leader.pk),
         "rewards": _rewards(question, decision, days, observed),
     }
@@ -117,11 +128,13 @@ def _ledger(experiment: Experiment, date: dt.date) -> Ledger:
     return dict(ledger)
 
 
-def _daily_counts(question: Question, date: dt.date) -> tuple[list[dt.date], dict[str, np.ndarray[Any, Any]]]:
+def _daily_counts(
+    experiment: Experiment, variants: Sequence[Variant], date: dt.date
+) -> tuple[list[dt.date], dict[str, np.ndarray[Any, Any]]]:
     """Every day of the experiment's history and its counts, (D, K) each; one query."""
-    place = {variant.pk: i for i, variant in enumerate(question.variants)}
+    place = {variant.pk: i for i, variant in enumerate(variants)}
     rows = list(
-        DailyMetric.objects.filter(variant__experiment=question.experiment, date__lte=date)
+        DailyMetric.objects.filter(variant__experiment=experiment, date__lte=date)
         .order_by("date")
         .values_list("date", "variant_id", "impressions", "clicks", "conversions")
     )
@@ -136,18 +149,18 @@ def _daily_counts(question: Question, date: dt.date) -> tuple[list[dt.date], dic
 
 
 def _sample_ratio(
-    question: Question, ledger: Ledger, days: Sequence[dt.date], impressions: np.ndarray[Any, Any]
+    variants: Sequence[Variant], ledger: Ledger, days: Sequence[dt.date], impressions: np.ndarray[Any, Any]
 ) -> dict[str, Any] | None:
     """None without two variants and days to compare."""
     in_force = _in_force(ledger, days)
     known = [n for n, row in enumerate(in_force) if row]
     if not known:
         return None
-    expected = np.array([[in_force[n].get(v.pk, 0.0) for v in question.variants] for n in known])
+    expected = np.array([[in_force[n].get(v.pk, 0.0) for v in variants] for n in known])
     found: SampleRatio | None = sample_ratio(impressions[known], expected)
     if found is None:
         return None
-    keys = [variant.key for variant in question.variants]
+    keys = [variant.key for variant in variants]
     return {
         "mismatch": found.mismatch,
         "p_value": found.p_value,

@@ -1,0 +1,65 @@
+"""Where a webhook may go. An installation stands inside a network; nobody may make it call what is in there.
+
+A name is looked up once for each attempt, every address that it has must be public, and the connection goes to the
+address that was checked: a name that answers differently the second time gains nothing.
+"""
+
+import ipaddress
+import socket
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Addresses of the other family inside these reach hosts by translation: what they hold is looked at.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class RefusedAddressError(Exception):
+    """The URL, or where it leads, is not called."""
+
+
+def url_problem(url: str) -> str | None:
+    """What is wrong with a URL by itself; None where nothing is."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "This is not a URL."
+    schemes = {"https", "http"} if settings.WEBHOOK_ALLOW_PRIVATE else {"https"}
+    if parts.scheme not in schemes or not parts.hostname:
+        return f"The URL must begin with {' or '.join(sorted(schemes))}:// and name a host."
+    if parts.username or parts.password:
+        return "The URL must not hold a user name or a password."
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "The URL must be written in visible ASCII characters."
+    return None
+
+
+def checked_address(parts: SplitResult) -> tuple[str, int]:
+    """The address and port to connect to; raises RefusedAddressError, and OSError where the name is unknown."""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    addresses = [str(info[4][0]) for info in found]
+    if not settings.WEBHOOK_ALLOW_PRIVATE:
+        for address in addresses:
+            if not is_public(ipaddress.ip_address(address.partition("%")[0])):
+                raise RefusedAddressError(f"{parts.hostname} leads to {address}, which is not public")
+    return addresses[0], port
+
+
+def is_public(address: Address) -> bool:
+    inner = _embedded(address)
+    if inner is not None:
+        return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def _embedded(address: Address) -> Address | None:
+    """The IPv4 address that an IPv6 one stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

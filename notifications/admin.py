@@ -1,0 +1,100 @@
+"""Who is told of what, and how each delivery went."""
+
+import json
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+
+from notifications.models import Alarm, Attempt, Delivery, Endpoint, EventKind
+from notifications.outbox import queue_test
+from notifications.services import retry
+
+
+class _ReadOnly:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class EndpointForm(forms.ModelForm[Endpoint]):
+    events = forms.MultipleChoiceField(
+        choices=[choice for choice in EventKind.choices if choice[0] != EventKind.TEST],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="None chosen: all.",
+    )
+
+    class Meta:
+        model = Endpoint
+        fields = ("name", "channel", "address", "events", "secret", "is_active")
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(admin.ModelAdmin[Endpoint]):
+    form = EndpointForm
+    list_display = ("name", "channel", "address", "is_active", "created_at")
+    list_filter = ("channel", "is_active")
+    actions = ("send_test",)
+
+    @admin.action(permissions=["change"], description="Send a test with the next delivery")
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        for endpoint in queryset:
+            queue_test(endpoint, timezone.now())
+        self.message_user(request, "Queued: deliver_webhooks or the scheduler sends it.")
+
+
+class AttemptInline(_ReadOnly, admin.TabularInline[Attempt, Delivery]):
+    model = Attempt
+    fields = ("at", "status_code", "problem", "duration_ms")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(_ReadOnly, admin.ModelAdmin[Delivery]):
+    list_display = ("created_at", "endpoint", "kind", "about", "state", "attempts_made", "next_attempt_at")
+    list_filter = ("state", "endpoint", "event__kind")
+    list_select_related = ("endpoint", "event__experiment")
+    show_full_result_count = False
+    fields = (
+        "public_id", "endpoint", "kind", "about", "state", "attempts_made", "next_attempt_at", "created_at", "sent",
+    )  # fmt: skip
+    inlines = (AttemptInline,)
+    actions = ("try_again",)
+
+    @admin.display(description="Event")
+    def kind(self, delivery: Delivery) -> str:
+        return delivery.event.get_kind_display()
+
+    @admin.display(description="Experiment")
+    def about(self, delivery: Delivery) -> str:
+        return str(delivery.event.experiment or "-")
+
+    @admin.display(description="What is sent")
+    def sent(self, delivery: Delivery) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(delivery.event.payload, indent=2, ensure_ascii=False))
+
+    @admin.action(permissions=["retry"], description="Try again from the beginning")
+    def try_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        for delivery in queryset.filter(state=Delivery.State.GIVEN_UP):
+            retry(delivery, timezone.now())
+        self.message_user(request, "What had been given up is tried again.")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.change_endpoint")
+
+
+@admin.register(Alarm)
+class AlarmAdmin(_ReadOnly, admin.ModelAdmin[Alarm]):
+    list_display = ("experiment", "kind", "raised_at", "cleared_at")
+    list_filter = ("kind", ("cleared_at", admin.EmptyFieldListFilter))
+    list_select_related = ("experiment",)
+    show_full_result_count = False

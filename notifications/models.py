@@ -1,0 +1,155 @@
+"""Who wants to know of what, what happened (the outbox), and every attempt to deliver it."""
+
+import secrets
+import uuid
+from typing import Any, Self
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from experiments.models import Experiment
+from notifications.addresses import url_problem
+
+
+class EventKind(models.TextChoices):
+    ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
+    LEADER_FOUND = "leader.found", _("Leader found")
+    EXPERIMENT_DECIDED = "experiment.decided", _("Decided")
+    SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
+    NO_DATA = "data.missing", _("No data for some days")
+    TEST = "test", _("Test")
+
+
+def new_secret() -> str:
+    return f"whsec_{secrets.token_urlsafe(32)}"
+
+
+class Endpoint(models.Model):
+    """Where notifications go. The secret signs webhooks; whoever may change endpoints may read it."""
+
+    class Channel(models.TextChoices):
+        WEBHOOK = "webhook", _("Webhook")
+        EMAIL = "email", _("E-mail")
+
+    name = models.CharField(max_length=100)
+    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
+    address = models.CharField(max_length=500, help_text="A URL, or an e-mail address.")
+    events = models.JSONField(default=list, blank=True, help_text="None chosen: all.")
+    secret = models.CharField(max_length=100, default=new_secret, help_text="Signs each webhook.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def wants(self, kind: str) -> bool:
+        return self.is_active and (not self.events or kind in self.events)
+
+    def clean(self) -> None:
+        """Where a name leads is asked at every delivery; here only what can never be right."""
+        if self.channel == self.Channel.EMAIL:
+            validate_email(self.address)
+        elif problem := url_problem(self.address):
+            raise ValidationError({"address": problem})
+
+
+class Event(models.Model):
+    """Something that happened, written in the transaction of what caused it. ``payload`` is what is sent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=30, choices=EventKind.choices)
+    experiment = models.ForeignKey(Experiment, on_delete=models.SET_NULL, null=True, blank=True)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-created_at", "id")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def waiting(self) -> Self:
+        """Those that will still be tried."""
+        return self.filter(state=Delivery.State.WAITING, endpoint__is_active=True)
+
+
+class Delivery(models.Model):
+    """One event on its way to one endpoint. An endpoint's deliveries go out in the order of their ids."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        DELIVERED = "delivered", _("Delivered")
+        GIVEN_UP = "given_up", _("Given up")
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="deliveries")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    attempts_made = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_index=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name_plural = "deliveries"
+        indexes = (
+            models.Index(fields=("endpoint", "id"), condition=Q(state="waiting"), name="delivery_waiting"),
+        )
+        constraints = (models.UniqueConstraint(fields=("event", "endpoint"), name="delivery_once_each"),)
+
+    def __str__(self) -> str:
+        return str(self.public_id)
+
+
+class Attempt(models.Model):
+    """One try, as it went; never changed."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    at = models.DateTimeField()
+    status_code = models.PositiveSmallIntegerField(null=True)
+    problem = models.CharField(max_length=300, blank=True)
+    duration_ms = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.problem or f"answered {self.status_code}"
+
+
+class Alarm(models.Model):
+    """A state worth telling of, from when it began until it ended: told once, however long it lasts."""
+
+    class Kind(models.TextChoices):
+        LEADER_FOUND = EventKind.LEADER_FOUND.value, EventKind.LEADER_FOUND.label
+        EXPERIMENT_DECIDED = EventKind.EXPERIMENT_DECIDED.value, EventKind.EXPERIMENT_DECIDED.label
+        SAMPLE_RATIO_MISMATCH = EventKind.SAMPLE_RATIO_MISMATCH.value, EventKind.SAMPLE_RATIO_MISMATCH.label
+        NO_DATA = EventKind.NO_DATA.value, EventKind.NO_DATA.label
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="alarms")
+    kind = models.CharField(max_length=30, choices=Kind.choices)
+    facts: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
+    raised_at = models.DateTimeField()
+    cleared_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-raised_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("experiment", "kind"), condition=Q(cleared_at=None), name="alarm_one_open"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.get_kind_display()}"

@@ -1,0 +1,68 @@
+"""What happened, written down for everyone who wants to know, in the transaction of what caused it."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from experiments.models import Experiment
+from notifications.models import Delivery, Endpoint, Event, EventKind
+
+
+class Happened(NamedTuple):
+    kind: str
+    experiment: Experiment | None
+    data: Mapping[str, Any]
+
+
+def queue(happened: Sequence[Happened], now: dt.datetime) -> int:
+    """One delivery for each event and each endpoint that wants it; how many. Call inside a transaction.
+
+    The endpoints' locks are held until it ends: deliveries appear in the order of their ids, so that none is overtaken.
+    """
+    if not happened:
+        return 0
+    endpoints = list(Endpoint.objects.select_for_update(no_key=True).filter(is_active=True).order_by("pk"))
+    return _write(
+        [
+            (event, endpoint)
+            for event in (_event(item, now) for item in happened)
+            for endpoint in endpoints
+            if endpoint.wants(event.kind)
+        ],
+        now,
+    )
+
+
+def queue_test(endpoint: Endpoint, now: dt.datetime) -> int:
+    """To see whether an endpoint is reached at all, whatever it wants."""
+    data = {"message": "This endpoint receives notifications."}
+    return _write([(_event(Happened(EventKind.TEST, None, data), now), endpoint)], now)
+
+
+def _write(pairs: Sequence[tuple[Event, Endpoint]], now: dt.datetime) -> int:
+    Event.objects.bulk_create(list({event.pk: event for event, _ in pairs}.values()))
+    Delivery.objects.bulk_create(
+        [
+            Delivery(event=event, endpoint=endpoint, next_attempt_at=now, created_at=now)
+            for event, endpoint in pairs
+        ]
+    )
+    return len(pairs)
+
+
+def _event(happened: Happened, now: dt.datetime) -> Event:
+    event = Event(kind=happened.kind, experiment=happened.experiment, created_at=now)
+    event.payload = {
+        "id": str(event.pk),
+        "type": str(happened.kind),
+        "created_at": now.isoformat(),
+        "experiment": _named(happened.experiment),
+        "data": dict(happened.data),
+    }
+    return event
+
+
+def _named(experiment: Experiment | None) -> dict[str, Any] | None:
+    if experiment is None:
+        return None
+    return {"id": experiment.pk, "key": experiment.key, "name": experiment.name}
