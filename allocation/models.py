@@ -93,8 +93,12 @@ class Allocation(models.Model):
 
     class Meta:
         ordering = ("-target_date", "-revision")
-        # The newest entry of a ledger, asked for by every classic read.
-        indexes = (models.Index(fields=("experiment", "-id"), name="allocation_newest"),)
+        indexes = (
+            # The newest entry of a ledger, asked for by every classic read.
+            models.Index(fields=("experiment", "-id"), name="allocation_newest"),
+            # The admin's list and its calendar, and what was decided today.
+            models.Index(fields=("target_date", "id"), name="allocation_target_date"),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=("experiment", "target_date", "revision"), name="allocation_revision_unique"

@@ -1,4 +1,4 @@
-"""Who may call the API."""
+"""Who may call the API, and what the scheduler has done."""
 
 from typing import ClassVar
 
@@ -29,3 +29,17 @@ class ApiKey(AbstractAPIKey):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(name="apikey_scope_known", condition=models.Q(scope__in=Scope.values))
         ]
+
+
+class JobRun(models.Model):
+    """A day on which the scheduler finished a daily job: it is not done again."""
+
+    name = models.CharField(max_length=20)
+    date = models.DateField()
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("name", "date"), name="jobrun_once_a_day"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.date}"

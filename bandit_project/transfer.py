@@ -31,7 +31,7 @@ from experiments.exceptions import ConflictError, InvalidError, Issue
 
 FORMAT, VERSION = "bandit-installation", 1
 _APPS = ("auth", "bandit_project", "experiments", "allocation", "notifications")
-_LEFT_OUT = {"auth.permission", "experiments.idempotentanswer"}
+_LEFT_OUT = {"auth.permission", "experiments.idempotentanswer", "experiments.pendingimport"}
 _CHUNK = 1000
 
 

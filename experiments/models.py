@@ -251,6 +251,8 @@ class DailyMetric(models.Model):
 
     class Meta:
         ordering = ("date", "variant_id")
+        # The admin's list and its calendar: newest days first, over all experiments.
+        indexes = (models.Index(fields=("date", "variant"), name="dailymetric_date"),)
         constraints = (
             models.UniqueConstraint(fields=("variant", "date"), name="dailymetric_variant_date_unique"),
             models.CheckConstraint(
@@ -304,3 +306,14 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PendingImport(models.Model):
+    """A file that was shown as a preview in the admin and waits to be confirmed."""
+
+    name = models.CharField(max_length=32, unique=True)
+    text = models.TextField()
+    created_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.name
