@@ -1,6 +1,8 @@
 """Reads the environment. A value that makes no sense is remembered, not raised: the system check in checks.py
 then names every such variable at once, with what it should hold."""
 
+import datetime as dt
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import environ
 from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -74,6 +77,25 @@ class Environment:
             return value or None
         self._refuse(variable, "must be a number of requests in a period, such as 600/min")
         return None
+
+    def networks(self, variable: str) -> list[Network]:
+        """Addresses and networks, such as 10.0.0.0/8."""
+        try:
+            return [ipaddress.ip_network(word) for word in self.words(variable)]
+        except ValueError:
+            self._refuse(variable, "must be addresses or networks separated by commas, such as 10.0.0.0/8")
+            return []
+
+    def time_of_day(self, variable: str, default: str) -> dt.time:
+        value = self.text(variable, default)
+        if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            return dt.time.fromisoformat(value)
+        self._refuse(variable, "must be a time of day such as 00:15")
+        return dt.time.fromisoformat(default)
+
+    def optional_days(self, variable: str) -> int | None:
+        """None where nothing is set."""
+        return self.whole(variable, 1, 1, 36500) if self.text(variable) else None
 
     def time_zone(self, variable: str, default: str) -> str:
         value = self.text(variable, default)

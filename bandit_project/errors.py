@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
+from bandit_project.request_log import request_id
 from experiments.exceptions import (
     MAX_ISSUES,
     ConflictError,
@@ -69,6 +70,8 @@ def problem_codes() -> dict[str, dict[str, object]]:
 def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
     """A problem's members. ``type`` names the code; the documentation lists the codes."""
     title = HTTPStatus(status).phrase
+    if status >= 500 and (found := request_id()):
+        more["request_id"] = found  # whoever reports a failure can name its lines in the log
     return {
         "type": f"urn:problem:{code}",
         "title": title,
@@ -179,34 +182,35 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
 
 
-def _page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+def page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
     if "text/html" in request.headers.get("Accept", ""):
-        return render(request, "error.html", {"status": status, "detail": _printable(detail)}, status=status)
+        shown = {"status": status, "detail": _printable(detail), "request_id": status >= 500 and request_id()}
+        return render(request, "error.html", shown, status=status)
     return problem_response(status, code, detail)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page_or_problem(request, 400, "bad_request", _("The request could not be read."))
+    return page_or_problem(request, 400, "bad_request", _("The request could not be read."))
 
 
 def permission_denied(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
-    return _page_or_problem(request, 403, "permission_denied", str(exception) or _("You may not do this."))
+    return page_or_problem(request, 403, "permission_denied", str(exception) or _("You may not do this."))
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
-    return _page_or_problem(
+    return page_or_problem(
         request, 404, "not_found", _("There is nothing at %(path)s.") % {"path": request.path}
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return _page_or_problem(
+    return page_or_problem(
         request, 403, "csrf_failed", _("The form has expired. Reload the page and try again.")
     )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _page_or_problem(
+    return page_or_problem(
         request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
     )

@@ -1,9 +1,9 @@
-"""Is the service able to work? Database reachable, migrations applied."""
+"""Is the service able to work (database reachable, migrations applied)? And is this process alive at all?"""
 
 from functools import cache
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -31,10 +31,16 @@ def health(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=503 if problem else 200)
 
 
+@never_cache
+def live(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers: no database, so that its outage restarts nothing."""
+    return JsonResponse({"status": "alive", "version": __version__})
+
+
 def _database_problem() -> str | None:
     try:
         pending = len(_known_migrations() - _applied_migrations())
-    except DatabaseError:
+    except Error:
         return "unreachable"
     return f"{pending} pending migrations" if pending else None
 

@@ -1,5 +1,6 @@
 """All settings of the project, from the environment alone. README.md lists the variables."""
 
+import datetime as dt
 import os
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from bandit_project.environment import LOG_LEVELS, Environment
+from bandit_project.logs import REQUEST_LOG, configure_structlog, logging_config
 from experiments.roles import Role
 
 django_stubs_ext.monkeypatch()
@@ -49,12 +51,19 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "simple_history",
+    "django_structlog",
+    "django_prometheus",
+    "import_export",
+    "axes",
     "bandit_project.apps.BanditProjectConfig",
     "experiments",
     "allocation",
+    "notifications.apps.NotificationsConfig",
     "dashboard",
 ]
 MIDDLEWARE = [
+    "bandit_project.metrics.CountRequests",
+    "bandit_project.request_log.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -68,6 +77,8 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+    "bandit_project.metrics.CountViews",
 ]
 ROOT_URLCONF = "bandit_project.urls"
 WSGI_APPLICATION = "bandit_project.wsgi.application"
@@ -167,6 +178,8 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "bandit@localhost")
 # Whether both APIs ask for a key (or a session); /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
+# Proxies in front that append to X-Forwarded-For: whose word about the visitor's address is taken.
+PROXY_COUNT = env.whole("PROXY_COUNT", 0, 0, 10)
 # Browsers of other sites may call the APIs from these origins; none by default.
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/(api/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
@@ -176,8 +189,9 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-none-match",
     "if-modified-since",
+    "x-request-id",
 ]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -195,6 +209,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["bandit_project.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["bandit_project.renderers.FastJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # Which address a throttle counts: the last one that a trusted proxy has written.
+    "NUM_PROXIES": PROXY_COUNT,
     "EXCEPTION_HANDLER": "bandit_project.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -232,13 +248,41 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"django": {"level": LOG_LEVEL}},
-}
+configure_structlog()
+LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
+vars().update(REQUEST_LOG)
+
+# Who may read /metrics: whoever brings the token, or connects from these networks; in DEBUG everybody.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_ALLOWED_ADDRESSES = env.networks("METRICS_ALLOWED_ADDRESSES")
+PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
+
+# Notifications: how long an experiment is left alone, how much it must have seen, how many days without data are one
+# too many; how webhooks may be sent.
+ALARM_GRACE_DAYS = env.whole("ALARM_GRACE_DAYS", 3, 0, 365)
+ALARM_MIN_IMPRESSIONS = env.whole("ALARM_MIN_IMPRESSIONS", 1000, 0, 10**9)
+NO_DATA_DAYS = env.whole("NO_DATA_DAYS", 3, 1, 365)
+WEBHOOK_ALLOW_PRIVATE = env.boolean("WEBHOOK_ALLOW_PRIVATE", False)
+EMAIL_TIMEOUT = 10
+# What the scheduler does when, and what is kept how long.
+SCHEDULER_ALLOCATE_AT = env.time_of_day("SCHEDULER_ALLOCATE_AT", "00:15")
+LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
+DELIVERY_RETENTION_DAYS = env.whole("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
+
+# Locks a login out after guesses, by user and address together: nobody locks out others, and no address tries on.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURE_LIMIT", 5, 1, 100)
+AXES_COOLOFF_TIME = dt.timedelta(minutes=env.whole("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "bandit_project.lockout.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "bandit_project.lockout.client_address"
+AXES_VERBOSE = False
+
+SIMPLE_HISTORY_REVERT_DISABLED = True  # it would go around the services
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
+IMPORT_EXPORT_TMP_STORAGE_CLASS = "experiments.pending_imports.DatabaseStorage"
 
 ENVIRONMENT_PROBLEMS = env.problems

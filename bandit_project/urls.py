@@ -10,7 +10,8 @@ from allocation.api_urls import urlpatterns as allocation_api
 from bandit_project import errors
 from bandit_project.docs import docs_view
 from bandit_project.favicon import favicon
-from bandit_project.health import health
+from bandit_project.health import health, live
+from bandit_project.metrics_view import metrics
 from experiments.api_urls import urlpatterns as experiments_api
 
 handler400 = "bandit_project.errors.bad_request"
@@ -31,6 +32,9 @@ urlpatterns = [
     path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),
     path("health/", health),
+    path("health/live", live, name="live"),
+    path("health/live/", live),
+    path("metrics", metrics, name="metrics"),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("schema/", SpectacularAPIView.as_view()),
     path("docs", docs_view, name="docs"),

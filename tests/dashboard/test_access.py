@@ -101,4 +101,5 @@ def test_password__forgotten__a_link_lets_one_choose_a_new_one() -> None:
     done = client.post(form.redirect_chain[-1][0], new, follow=True)
 
     assert b"The password is set" in done.content
-    assert client.login(username="viewer", password="another long one 2")
+    login = client.post("/accounts/login/", {"username": "viewer", "password": "another long one 2"})
+    assert login["Location"] == "/dashboard/"

@@ -1,0 +1,75 @@
+"""Gauges read from the database when Prometheus asks: every worker and every machine says the same."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+from django.db import Error
+from django.db.models import Count, Min
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from allocation.models import Allocation, Kind
+from allocation.selectors import without_decision
+from bandit_project import __version__
+from experiments.models import Experiment, Status
+from experiments.selectors import today
+from notifications.models import Alarm, Delivery
+from notifications.selectors import stale_experiments
+
+
+class DatabaseCollector(Collector):
+    """Without a database only bandit_database_up is there, and says so."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("bandit_build", "The version that runs.", {"version": __version__})
+        try:
+            found = list(_gauges(timezone.now(), today()))
+        except Error:
+            found = []
+        yield GaugeMetricFamily("bandit_database_up", "1 where the database answers.", int(bool(found)))
+        yield from found
+
+
+def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
+    statuses = Experiment.objects.order_by().values_list("status").annotate(n=Count("pk"))
+    yield _by("bandit_experiments", "Experiments, by status.", "status", dict(statuses), Status.values)
+    kinds = Allocation.objects.filter(target_date=date).order_by().values_list("kind").annotate(n=Count("pk"))
+    yield _by(
+        "bandit_decisions_today", "Decisions for today, by kind; revisions count.", "kind", dict(kinds), Kind.values
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "bandit_experiments_without_decision",
+        "Active experiments with variants that have no decision for today.",
+        without_decision(date).count(),
+    )
+    yield GaugeMetricFamily(
+        "bandit_stale_experiments",
+        "Active experiments without data for NO_DATA_DAYS.",
+        stale_experiments(date).count(),
+    )
+    alarms = Alarm.objects.filter(cleared_at=None).order_by().values_list("kind").annotate(n=Count("pk"))
+    yield _by("bandit_alarms_open", "Alarms that hold now, by kind.", "kind", dict(alarms), Alarm.Kind.values)
+    yield from _deliveries(now)
+
+
+def _deliveries(now: dt.datetime) -> Iterator[Metric]:
+    states = Delivery.objects.order_by().values_list("state").annotate(n=Count("pk"))
+    yield _by(
+        "bandit_deliveries", "Notifications kept in the log, by state.", "state", dict(states), Delivery.State.values
+    )  # fmt: skip
+    oldest = Delivery.objects.waiting().aggregate(oldest=Min("created_at"))["oldest"]
+    yield GaugeMetricFamily(
+        "bandit_delivery_backlog_seconds",
+        "Age of the oldest notification that still waits.",
+        (now - oldest).total_seconds() if oldest else 0,
+    )
+
+
+def _by(name: str, words: str, label: str, found: Mapping[str, int], known: list[str]) -> Metric:
+    """Every known value is there, with 0 where there is none: an alert sees it rise."""
+    family = GaugeMetricFamily(name, words, labels=[label])
+    for value in known:
+        family.add_metric([value], found.get(value, 0))
+    return family
