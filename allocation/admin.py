@@ -1,11 +1,26 @@
-"""The ledger, to look at: append-only, so nothing here can be changed."""
+"""The ledger, to look at: append-only, so nothing here can be changed. And what is decided about an experiment."""
 
+import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from allocation.models import Allocation, AllocationShare
+from allocation.services import complete_experiment, compute_or_find
+from experiments.admin import ExperimentAdmin
+from experiments.admin_lists import ExperimentFilter, act_on_each
+from experiments.calendars import CalendarQuerySet
+from experiments.models import Experiment
+from experiments.selectors import today
+
+# One request decides so many; the rest is the command's.
+_MOST_AT_ONCE = 100
 
 
 class _ReadOnly:
@@ -22,22 +37,118 @@ class _ReadOnly:
 class ShareInline(_ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     model = AllocationShare
     fields = (
-        "variant",
-        "share",
-        "previous_share",
-        "trials",
-        "successes",
-        "rate",
-        "probability_best",
-        "target",
-        "bound",
-    )
+        "variant", "percent", "before", "trials", "successes", "rate_between", "chance", "loss", "aim", "bound",
+    )  # fmt: skip
+    readonly_fields = ("percent", "before", "rate_between", "chance", "loss", "aim")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AllocationShare]:
+        return super().get_queryset(request).select_related("variant")
+
+    @admin.display(description="Share")
+    def percent(self, share: AllocationShare) -> str:
+        return _percent(share.share)
+
+    @admin.display(description="The day before")
+    def before(self, share: AllocationShare) -> str:
+        return _percent(share.previous_share)
+
+    @admin.display(description="Rate (95% between)")
+    def rate_between(self, share: AllocationShare) -> str:
+        if share.rate is None:
+            return "-"
+        return f"{_percent(share.rate)} ({_percent(share.rate_low)} - {_percent(share.rate_high)})"
+
+    @admin.display(description="Chance of being best")
+    def chance(self, share: AllocationShare) -> str:
+        return _percent(share.probability_best)
+
+    @admin.display(description="Expected loss")
+    def loss(self, share: AllocationShare) -> str:
+        return _percent(share.expected_loss)
+
+    @admin.display(description="Target before limits")
+    def aim(self, share: AllocationShare) -> str:
+        return _percent(share.target)
 
 
 @admin.register(Allocation)
 class AllocationAdmin(_ReadOnly, admin.ModelAdmin[Allocation]):
-    list_display = ("experiment", "target_date", "revision", "kind", "reason", "created_at")
+    list_display = ("target_date", "experiment", "revision", "kind", "state", "reason", "created_at")
     list_select_related = ("experiment",)
-    list_filter = ("kind", "experiment")
+    list_filter = (ExperimentFilter, "kind", "state")
     date_hierarchy = "target_date"
+    ordering = ("-target_date", "-id")
+    show_full_result_count = False
     inlines = (ShareInline,)
+    fields = (
+        "experiment", "target_date", "revision", "kind", "state", "reason", "window_start", "window_end",
+        "data_through", "window_impressions", "window_clicks", "value_remaining", "engine_version",
+        "inputs_digest", "settings_used", "everything_given", "created_at",
+    )  # fmt: skip
+    readonly_fields = ("settings_used", "everything_given")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
+        found = CalendarQuerySet(Allocation).order_by(*self.ordering)
+        return (
+            found
+            if request.resolver_match and "object_id" in request.resolver_match.kwargs
+            else found.defer("inputs")
+        )
+
+    @admin.display(description="Settings used")
+    def settings_used(self, allocation: Allocation) -> str:
+        settings = allocation.inputs.get("settings", {})
+        return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+
+    @admin.display(description="All that the decision was given")
+    def everything_given(self, allocation: Allocation) -> str:
+        """A line for each day and variant, not for each number."""
+        lines = json.dumps(allocation.inputs, sort_keys=True).replace("], [", "],\n  [")
+        return format_html("<pre>{}</pre>", lines)
+
+    def view_on_site(self, allocation: Allocation) -> str:
+        return reverse("dashboard:allocation", args=[allocation.experiment.key])
+
+
+admin.site.unregister(Experiment)
+
+
+@admin.register(Experiment)
+class DecidedExperimentAdmin(ExperimentAdmin):
+    """With what only this app can do to an experiment."""
+
+    actions = ("recompute", *ExperimentAdmin.actions, "complete")
+
+    @admin.action(permissions=["change"], description="Recompute the allocation")
+    def recompute(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        def act(experiment: Experiment) -> str:
+            _allocation, is_new = compute_or_find(
+                experiment_id=experiment.pk, target_date=today(), now=timezone.now()
+            )
+            if is_new:
+                return _("Decided anew from the data of this moment.")
+            return _("Nothing has changed since the last decision; it stands.")
+
+        self._act(request, queryset, act)
+
+    @admin.action(
+        permissions=["change"],
+        description="Complete: the control gets all traffic (choose a winner on the dashboard)",
+    )
+    def complete(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        def act(experiment: Experiment) -> str:
+            complete_experiment(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+            return _("Completed.")
+
+        self._act(request, queryset, act)
+
+    def _act(self, request: HttpRequest, queryset: QuerySet[Experiment], act: Any) -> None:
+        if queryset.count() > _MOST_AT_ONCE:
+            words = _("At most %(most)d at once; manage.py allocate --all takes any number.")
+            messages.error(request, words % {"most": _MOST_AT_ONCE})
+            return
+        act_on_each(request, queryset, act)
+
+
+def _percent(fraction: Any) -> str:
+    return "-" if fraction is None else f"{100 * float(fraction):.2f}%"

@@ -1,15 +1,19 @@
 """The admin for operators: every page opens, changes go through the services, decisions cannot be edited."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from allocation.models import Allocation
 from bandit_project.models import ApiKey
-from experiments.models import DailyMetric, Experiment
-from tests.factory import allocate, make_running
+from experiments.models import DailyMetric, Experiment, PendingImport, Status, Variant
+from notifications.models import Endpoint
+from tests.factory import allocate, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -33,8 +37,15 @@ def _change_form(experiment: Experiment, **changes: Any) -> dict[str, Any]:
         "",
         "experiments/experiment/",
         "experiments/dailymetric/",
+        "experiments/dailymetric/?experiment=button-colour",
+        "experiments/dailymetric/?experiment=nobody",
         "allocation/allocation/",
+        "allocation/allocation/?experiment=button-colour&kind__exact=optimized",
         "bandit_project/apikey/",
+        "notifications/endpoint/",
+        "notifications/delivery/",
+        "notifications/alarm/",
+        "axes/accessattempt/",
     ],
 )
 def test_admin__each_list__opens(operator: Client, path: str) -> None:
@@ -126,3 +137,326 @@ def test_admin__api_key__is_made_shown_once_and_revoked(operator: Client) -> Non
         f"/admin/bandit_project/apikey/{key.pk}/change/", {"name": "shop", "scope": "write", "revoked": "on"}
     )
     assert ApiKey.objects.get().revoked is True
+
+
+def _metric(name: str = "control") -> DailyMetric:
+    return DailyMetric.objects.get(variant__name=name)
+
+
+def _correction(metric: DailyMetric, **changes: Any) -> dict[str, Any]:
+    counts = {"impressions": metric.impressions, "clicks": metric.clicks, "conversions": metric.conversions}
+    return {**counts, "reason": "wrong export", **changes}
+
+
+def test_admin__wrong_day_corrected__names_who_and_why_and_counts(operator: Client) -> None:
+    experiment = make_running()
+    metric, before = _metric(), Experiment.objects.get().data_version
+
+    response = operator.post(
+        f"/admin/experiments/dailymetric/{metric.pk}/change/", _correction(metric, clicks=650)
+    )
+
+    assert response.status_code == 302, response.content
+    assert _metric().clicks == 650
+    assert Experiment.objects.get().data_version == before + 1
+    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
+    assert record.history_user == "op"
+    assert record.history_change_reason == (
+        "control, 2025-09-01: 10000/700/0 became 10000/650/0. wrong export"
+    )
+    assert "wrong export" in operator.get("/dashboard/experiments/button-colour/activity/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"clicks": 10001}, "clicks (10001) must not exceed impressions (10000)"),
+        ({"impressions": -1, "clicks": -1, "conversions": -1}, "impressions must be from 0 to"),
+        ({"reason": ""}, "This field is required"),
+    ],
+)
+def test_admin__impossible_correction__is_refused_on_the_form(
+    operator: Client, changes: dict[str, Any], words: str
+) -> None:
+    make_running()
+    metric = _metric()
+
+    response = operator.post(
+        f"/admin/experiments/dailymetric/{metric.pk}/change/", _correction(metric, **changes)
+    )
+
+    assert words in response.content.decode()
+    assert _metric().clicks == 700
+
+
+def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal(operator: Client) -> None:
+    experiment = make_running()
+    Experiment.objects.filter(pk=experiment.pk).update(status=Status.COMPLETED)
+    metric = _metric()
+
+    response = operator.post(
+        f"/admin/experiments/dailymetric/{metric.pk}/change/", _correction(metric, clicks=1), follow=True
+    )
+
+    assert "is completed and takes no events" in response.content.decode()
+    assert _metric().clicks == 700
+
+
+def _upload(operator: Client, *lines: str) -> str:
+    header = "experiment_id,date,variant_name,impressions,clicks,conversions"
+    file = SimpleUploadedFile("day.csv", "\n".join([header, *lines]).encode(), "text/csv")
+    response = operator.post(
+        "/admin/experiments/dailymetric/import/", {"import_file": file, "format": "0", "resource": "0"}
+    )
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def _confirm(operator: Client, preview: str) -> None:
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview)
+    fields = {name: value for name, value in hidden if name != "csrfmiddlewaretoken"}
+    response = operator.post("/admin/experiments/dailymetric/process_import/", fields)
+    assert response.status_code == 302, response.content.decode()
+
+
+def test_admin_import__preview__shows_the_difference_and_writes_nothing(operator: Client) -> None:
+    make_running()
+
+    page = _upload(
+        operator, "button-colour,2025-09-01,control,10000,750,5", "button-colour,2025-08-31,new,10,1,0"
+    )
+
+    assert "<del>700</del> <ins>750</ins>" in page
+    assert "Confirm import" in page
+    assert (_metric().clicks, Variant.objects.count(), DailyMetric.objects.count()) == (700, 2, 2)
+
+
+def test_admin_import__confirmed__writes_and_names_who(operator: Client) -> None:
+    experiment = make_running()
+    page = _upload(
+        operator,
+        "button-colour,2025-09-01,control,10000,750,5",
+        f"{experiment.pk},2025-08-31,variant_c,10,1,0",
+    )
+    assert "<del>700</del> <ins>750</ins>" in page
+
+    _confirm(operator, page)
+
+    assert (_metric().clicks, _metric("variant_c").impressions) == (750, 10)
+    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
+    assert record.history_user == "op"
+    assert "day.csv" in record.history_change_reason
+    assert "2 rows, 2025-08-31 to 2025-09-01" in record.history_change_reason
+    assert not PendingImport.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("button-colour,2025-09-01,control,10,20,0", "clicks (20) must not exceed impressions (10)"),
+        ("button-colour,2025-13-01,control,10,1,0", "is not a date"),
+        ("button-colour,2030-01-01,control,10,1,0", "lies in the future"),
+        ("nothing,2025-09-01,control,10,1,0", "there is no experiment"),
+        ("button-colour,2025-09-01,control,x,1,0", "is not a whole number"),
+        ("draft,2025-09-01,control,10,1,0", "is draft and takes no events"),
+    ],
+)
+def test_admin_import__bad_row__is_refused_as_by_the_api(operator: Client, line: str, words: str) -> None:
+    make_running()
+    make_experiment("Draft", status=Status.DRAFT)
+
+    page = _upload(operator, "button-colour,2025-08-30,control,10,1,0", line)
+
+    assert words in page
+    assert "Confirm import" not in page
+    assert DailyMetric.objects.count() == 2
+
+
+def test_admin_export__filtered__is_the_file_that_the_import_takes(operator: Client) -> None:
+    make_running()
+    make_running("Other")
+
+    response = operator.get("/admin/experiments/dailymetric/export/?experiment=other")
+
+    assert b"".join(response.streaming_content).decode().splitlines() == [  # type: ignore[attr-defined]
+        "experiment_id,date,variant_name,impressions,clicks,conversions",
+        "other,2025-09-01,control,10000,700,0",
+        "other,2025-09-01,variant_b,10000,950,0",
+    ]
+
+
+def _act(client: Client, action: str, *experiments: Experiment) -> str:
+    chosen = [experiment.pk for experiment in experiments]
+    response = client.post(
+        "/admin/experiments/experiment/", {"action": action, "_selected_action": chosen}, follow=True
+    )
+    return response.content.decode()
+
+
+def test_admin_actions__each_experiment__gets_its_own_message(operator: Client) -> None:
+    running, draft = make_running(), make_experiment("Draft", status=Status.DRAFT)
+
+    page = _act(operator, "pause", running, draft)
+
+    assert "Button colour: Paused" in page
+    assert "is draft; it can become active" in page
+    assert set(Experiment.objects.values_list("status", flat=True)) == {"paused", "draft"}
+
+
+def test_admin_actions__recompute_and_complete__go_through_the_services(operator: Client) -> None:
+    running = make_running()
+
+    assert "Decided anew" in _act(operator, "recompute", running)
+    assert "Nothing has changed" in _act(operator, "recompute", running)
+    assert "Completed." in _act(operator, "complete", running)
+    assert Experiment.objects.get().status == Status.COMPLETED
+    assert "stays so" in _act(operator, "pause", running)
+
+
+def test_admin_variants__renamed_added_and_retired__follow_the_rules(operator: Client) -> None:
+    experiment = make_running()
+    control, other = experiment.variants.order_by("pk")
+    forms = {
+        "variants-TOTAL_FORMS": 3, "variants-INITIAL_FORMS": 2,
+        "variants-0-id": control.pk, "variants-0-name": "control", "variants-0-is_active": "on",
+        "variants-1-id": other.pk, "variants-1-name": "green",
+        "variants-2-name": "blue", "variants-2-is_active": "on",
+    }  # fmt: skip
+    url = f"/admin/experiments/experiment/{experiment.pk}/change/"
+
+    assert operator.post(url, _change_form(experiment, **forms)).status_code == 302
+    assert list(experiment.variants.values_list("key", "name", "is_active")) == [
+        ("control", "control", True), ("variant_b", "green", False), ("blue", "blue", True),
+    ]  # fmt: skip
+
+    del forms["variants-0-is_active"]
+    forms |= {"variants-TOTAL_FORMS": 2}
+    page = operator.post(url, _change_form(experiment, **forms), follow=True).content.decode()
+    assert "The control cannot be retired" in page
+    assert experiment.variants.get(name="control").is_active
+
+
+def test_admin_history__changes__are_shown_with_before_and_after_under_the_policy(operator: Client) -> None:
+    experiment = make_running()
+    operator.post(
+        f"/admin/experiments/experiment/{experiment.pk}/change/",
+        _change_form(experiment, control_floor="0.3"),
+    )
+
+    response = operator.get(f"/admin/experiments/experiment/{experiment.pk}/history/")
+
+    page = response.content.decode()
+    assert "Control floor:" in page
+    assert ">op<" in page or "op\n" in page
+    assert "'unsafe-inline'" in response["Content-Security-Policy"]
+    record = Experiment.history.latest("history_id")
+    old = operator.get(f"/admin/experiments/experiment/{experiment.pk}/history/{record.pk}/")
+    assert old.status_code == 200
+    assert "'unsafe-inline'" not in operator.get("/admin/")["Content-Security-Policy"]
+
+
+def test_admin__experiment_and_dashboard__link_each_other(operator: Client) -> None:
+    experiment = make_running()
+
+    page = operator.get(f"/admin/experiments/experiment/{experiment.pk}/change/").content.decode()
+    back = operator.get("/dashboard/experiments/button-colour/").content.decode()
+
+    assert "/dashboard/experiments/button-colour/" in page
+    assert f"/admin/experiments/experiment/{experiment.pk}/change/" in back
+
+
+def _staff(role: str) -> Client:
+    person = get_user_model().objects.create_user(role, password="pw", is_staff=True)
+    person.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+_LOOK = {"viewer": 200, "analyst": 200, "admin": 200}
+_EDIT = {"viewer": 403, "analyst": 302, "admin": 302}
+_OWN = {"viewer": 403, "analyst": 403, "admin": 200}
+
+
+@pytest.mark.parametrize("role", ["viewer", "analyst", "admin"])
+def test_admin_roles__who_may_do_what__is_the_table(role: str) -> None:
+    experiment, client = make_running(), _staff(role)
+    allocation, metric = allocate(experiment), _metric()
+    one = f"/admin/experiments/experiment/{experiment.pk}/change/"
+    day = f"/admin/experiments/dailymetric/{metric.pk}/change/"
+
+    for path in (
+        one, day, f"/admin/allocation/allocation/{allocation.pk}/change/",
+        f"/admin/experiments/experiment/{experiment.pk}/history/", "/admin/notifications/alarm/",
+        "/admin/experiments/dailymetric/export/",
+    ):  # fmt: skip
+        assert client.get(path).status_code == _LOOK[role], path
+    assert client.post(one, _change_form(experiment, name="x")).status_code == _EDIT[role]
+    assert client.post(day, _correction(metric, clicks=1)).status_code == _EDIT[role]
+    assert (client.get("/admin/experiments/dailymetric/import/").status_code == 200) is (role != "viewer")
+    assert client.get(f"/admin/experiments/experiment/{experiment.pk}/delete/").status_code == 403
+    for path in (
+        "bandit_project/apikey/add/", "notifications/endpoint/", "notifications/delivery/", "auth/user/",
+        "axes/accessattempt/",
+    ):  # fmt: skip
+        assert client.get(f"/admin/{path}").status_code == _OWN[role], path
+    experiments = client.get("/admin/experiments/experiment/").content.decode()
+    assert ('value="pause"' in experiments) is (role != "viewer")
+
+
+def test_admin__action_of_a_viewer__does_nothing() -> None:
+    experiment = make_running()
+
+    _act(_staff("viewer"), "pause", experiment)
+
+    assert Experiment.objects.get().status == Status.ACTIVE
+
+
+def test_admin__endpoint__is_made_with_a_secret_and_tested(operator: Client) -> None:
+    fields = {
+        "name": "ops",
+        "channel": "webhook",
+        "address": "https://hooks.example.com/x",
+        "secret": "s" * 30,
+    }
+
+    operator.post("/admin/notifications/endpoint/add/", {**fields, "is_active": "on"})
+    endpoint = Endpoint.objects.get()
+    operator.post(
+        "/admin/notifications/endpoint/", {"action": "send_test", "_selected_action": [endpoint.pk]}
+    )
+
+    delivery = endpoint.deliveries.get()
+    assert delivery.event.kind == "test"
+    page = operator.get(f"/admin/notifications/delivery/{delivery.pk}/change/").content.decode()
+    assert "This endpoint receives notifications." in page
+
+
+@pytest.mark.parametrize(
+    "address", ["http://example.com/", "https://u:p@example.com/", "ftp://x", "https://", "x"]
+)
+def test_admin__endpoint_with_an_unsound_url__is_refused(operator: Client, address: str) -> None:
+    fields = {"name": "ops", "channel": "webhook", "address": address, "secret": "s" * 30, "is_active": "on"}
+
+    assert operator.post("/admin/notifications/endpoint/add/", fields).status_code == 200
+    assert not Endpoint.objects.exists()
+
+
+def test_admin__ledger_entry__shows_shares_and_inputs_legibly(operator: Client) -> None:
+    allocation = allocate(make_running())
+
+    page = operator.get(f"/admin/allocation/allocation/{allocation.pk}/change/").content.decode()
+
+    assert "70.00%" in page
+    assert "control_floor 0.1" in page
+    assert "&quot;days_with_data&quot;: 1" in page
+    assert "/dashboard/experiments/button-colour/allocation/" in page
+
+
+def test_admin_calendar__empty_and_filled__offers_what_lies_between(operator: Client) -> None:
+    assert operator.get("/admin/experiments/dailymetric/").status_code == 200
+    make_running()
+
+    page = operator.get("/admin/experiments/dailymetric/?date__year=2025&date__month=9").content.decode()
+
+    assert "September 1" in page

@@ -1,0 +1,73 @@
+"""Parts of the admin's lists: a filter that asks for an experiment by name instead of offering ten thousand, and what a
+service refuses as a message instead of a failure."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+
+from experiments.exceptions import DomainError, ExperimentNotFoundError
+from experiments.models import Experiment
+from experiments.selectors import find_experiment
+
+
+class ExperimentFilter(admin.SimpleListFilter):
+    """A field for an experiment's id or key."""
+
+    title = _("experiment")
+    parameter_name = "experiment"
+    template = "admin/experiment_filter.html"
+    # From the listed model to its experiment.
+    path = "experiment"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "")]  # none to choose from; an empty list would leave the filter out
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """What else the list is filtered by stays so when the field is sent."""
+        others = changelist.get_filters_params()
+        yield {
+            "value": self.value() or "",
+            "others": [(name, values[-1]) for name, values in others.items() if name != self.parameter_name],
+        }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(**{self.path: find_experiment(str(self.value()))})
+        except ExperimentNotFoundError:
+            return queryset.none()
+
+
+class MetricExperimentFilter(ExperimentFilter):
+    path = "variant__experiment"
+
+
+class TellsRefusals:
+    """For a ModelAdmin whose forms call services: a refusal is a message above the form, and nothing has changed."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
+        except DomainError as error:
+            messages.error(request, str(error))
+            return redirect(request.get_full_path())
+        return answer
+
+
+def act_on_each(
+    request: HttpRequest, experiments: Iterable[Experiment], act: Callable[[Experiment], str]
+) -> None:
+    """One service call and one message for each; what is refused stops no other."""
+    for experiment in experiments:
+        try:
+            messages.success(request, f"{experiment}: {act(experiment)}")
+        except DomainError as error:
+            messages.error(request, f"{experiment}: {error}")
