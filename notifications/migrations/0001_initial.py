@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("experiments", "0003_pending_imports_and_metric_dates"),
+        ("experiments", "0004_pending_imports_and_metric_dates"),
     ]
 
     operations = [
