@@ -22,7 +22,7 @@ def prune(*, now: dt.datetime) -> dict[str, int]:
     logs_until = now - dt.timedelta(days=settings.DELIVERY_RETENTION_DAYS)
     deleted = {
         "idempotent answers": prune_idempotent_answers(now=now),
-        "uploads that were never recorded": prune_uploads(now=now),
+        "uploads never recorded": prune_uploads(now=now),
         "expired API keys": ApiKey.objects.filter(expiry_date__lt=now).delete()[0],
         "superseded decisions": _prune_ledger(now),
         "notifications": prune_notifications(before=logs_until),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("allocation", "0001_initial"),
-        ("experiments", "0003_pending_imports_and_metric_dates"),
+        ("experiments", "0004_pending_imports_and_metric_dates"),
     ]
 
     operations = [
