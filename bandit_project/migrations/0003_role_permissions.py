@@ -28,7 +28,7 @@ def take_permissions(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("bandit_project", "0002_job_runs"),
-        ("experiments", "0003_pending_imports_and_metric_dates"),
+        ("experiments", "0004_pending_imports_and_metric_dates"),
         ("allocation", "0002_target_date_index"),
         ("notifications", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
