@@ -255,6 +255,9 @@ vars().update(REQUEST_LOG)
 # Who may read /metrics: whoever brings the token, or connects from these networks; in DEBUG everybody.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 METRICS_ALLOWED_ADDRESSES = env.networks("METRICS_ALLOWED_ADDRESSES")
+if folder := env.text("PROMETHEUS_MULTIPROC_DIR"):
+    # The library writes there as soon as it is imported, in commands too; gunicorn.conf.py empties it at the start.
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 
 # Notifications: how long an experiment is left alone, how much it must have seen, how many days without data are one

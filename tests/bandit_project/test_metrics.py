@@ -176,6 +176,16 @@ def test_alerts__each__has_a_section_in_the_handbook() -> None:
         assert anchor in anchors
 
 
+@pytest.mark.database_free
+def test_command__folder_of_the_counters_missing__makes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    environment = {"PATH": os.environ["PATH"], "DEBUG": "true", "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+
+    subprocess.run([sys.executable, str(ROOT / "manage.py"), "check"], env=environment, check=True)
+
+    assert folder.is_dir()
+
+
 def _database_url() -> str:
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
