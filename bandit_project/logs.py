@@ -17,7 +17,6 @@ _IN_TEXT = (
 
 # What request_log tells at which level; read by django_structlog.
 REQUEST_LOG = {
-    "DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID": True,
     "DJANGO_STRUCTLOG_IP_LOGGING_ENABLED": False,
     "DJANGO_STRUCTLOG_USER_ID_FIELD": "",  # looking it up would cost a query
     "DJANGO_STRUCTLOG_STATUS_DEFAULT_LOG_LEVEL": logging.DEBUG,

@@ -4,13 +4,16 @@ A request that succeeds writes its own line at DEBUG only (what it did, a decisi
 own); one that is refused at INFO, one that fails at ERROR, with the traceback.
 """
 
+import logging
 import re
+import uuid
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 HEADER = "X-Request-ID"
+_logger = logging.getLogger("django_structlog.middlewares.request")
 _META = "HTTP_X_REQUEST_ID"
 _TAKEN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -22,16 +25,22 @@ def request_id() -> str | None:
 
 
 class RequestLog(RequestMiddleware):
-    """The id is the caller's where it sent a sound one."""
+    """The id is the caller's where it sent a sound one. Where nothing would be written, nothing is put together."""
 
     def prepare(self, request: HttpRequest) -> None:
-        if not _TAKEN.fullmatch(request.META.get(_META, "")):
-            request.META.pop(_META, None)
-        super().prepare(request)
+        given = request.META.get(_META, "")
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(
+            request_id=given if _TAKEN.fullmatch(given) else str(uuid.uuid4())
+        )
 
     def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
         response[HEADER] = request_id() or ""
-        super().handle_response(request, response)
+        told = response.status_code >= 400 or hasattr(request, "_raised_exception")
+        if told or _logger.isEnabledFor(logging.DEBUG):
+            super().handle_response(request, response)
+        else:
+            structlog.contextvars.clear_contextvars()
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
