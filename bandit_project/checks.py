@@ -9,14 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 @register()
 def check_environment(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [
-        Error(
-            f"The environment variable {problem.variable} is {problem.value!r}.",
-            hint=f"{problem.variable} {problem.fix}.",
-            id="bandit_project.E001",
-        )
-        for problem in settings.ENVIRONMENT_PROBLEMS
-    ]
+    return [Error(str(problem), id="bandit_project.E001") for problem in settings.ENVIRONMENT_PROBLEMS]
 
 
 @register()

@@ -5,6 +5,7 @@ import datetime as dt
 import ipaddress
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -15,6 +16,12 @@ from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, set
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# 43 characters of URL-safe base64 hold 256 bits; a random key of that length repeats few of them.
+_KEY_LENGTH, _KEY_DISTINCT = 43, 10
+_KEY_FIX = (
+    f"must be {_KEY_LENGTH} or more random characters, as python3 -c "
+    "'import secrets; print(secrets.token_urlsafe(50))' prints, unless DEBUG=true on your own machine"
+)
 
 
 class EnvironmentProblem(NamedTuple):
@@ -23,6 +30,19 @@ class EnvironmentProblem(NamedTuple):
     variable: str
     value: str
     fix: str
+
+    def __str__(self) -> str:
+        """The reason and the fix in one line."""
+        return f"The environment variable {self.variable} {self._found()}. {self.variable} {self.fix}."
+
+    def _found(self) -> str:
+        if not self.value:
+            return "is not set"
+        return (
+            "is too easy to guess"
+            if self.variable == "SECRET_KEY"
+            else f"is {_without_password(self.value)!r}"
+        )
 
 
 class Environment:
@@ -33,7 +53,36 @@ class Environment:
         self.problems: list[EnvironmentProblem] = []
 
     def text(self, variable: str, default: str = "") -> str:
-        return self._variables.get(variable, "").strip() or default
+        """What the variable says, or the file that ``variable_FILE`` names: how containers are handed secrets."""
+        given, path = self._given(variable), self._given(f"{variable}_FILE")
+        if given and path:
+            self._refuse(f"{variable}_FILE", f"must be empty where {variable} is set")
+        if given or not path:
+            return given or default
+        try:
+            return Path(path).read_text(encoding="utf-8").strip() or default
+        except (OSError, ValueError):
+            self._refuse(f"{variable}_FILE", "must name a text file that this process may read")
+            return default
+
+    def _given(self, variable: str) -> str:
+        return self._variables.get(variable, "").strip()
+
+    def secret_key(self, variable: str, *, debug: bool) -> str:
+        """Outside DEBUG one that nobody guesses. Empty where there is none to use, with a problem."""
+        key = self.text(variable)
+        if debug or (len(key) >= _KEY_LENGTH and len(set(key)) >= _KEY_DISTINCT and "insecure" not in key):
+            return key
+        self._refuse(variable, _KEY_FIX)
+        return ""
+
+    def debug(self, variable: str, *, environment: str) -> bool:
+        debug = self.boolean(variable, False)
+        if debug and self.text(environment).lower() == "production":
+            self._refuse(
+                variable, f"must be false where {environment} is production: it shows secrets to visitors"
+            )
+        return debug
 
     def words(self, variable: str) -> list[str]:
         return [word.strip() for word in self.text(variable).split(",") if word.strip()]
@@ -43,6 +92,11 @@ class Environment:
         if required and not hosts:
             self._refuse(
                 variable, "must name the hosts that are served, such as bandit.example.com, unless DEBUG=true"
+            )
+        if required and "*" in hosts:
+            self._refuse(
+                variable,
+                "must name each host, such as bandit.example.com: * lets a visitor choose what links say",
             )
         return hosts
 
@@ -147,7 +201,14 @@ class Environment:
         return number
 
     def _refuse(self, variable: str, fix: str) -> None:
-        self.problems.append(EnvironmentProblem(variable, self.text(variable), fix))
+        value = self._given(variable) if variable.endswith("_FILE") else self.text(variable)
+        problem = EnvironmentProblem(variable, value, fix)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:...@", value)
 
 
 def _number(value: str, like: float) -> float | int | None:

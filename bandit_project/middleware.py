@@ -36,6 +36,27 @@ class PagePolicy(CSPMiddleware):
             return super().process_response(request, response)
         return response
 
+def by_address(get_response: GetResponse) -> GetResponse:
+    """Probes and scrapers call a container by its address, which is no name in ALLOWED_HOSTS: take it for one."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path in settings.BY_ADDRESS and settings.ALLOWED_HOSTS:
+            request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0].lstrip(".")
+        return get_response(request)
+
+    return middleware
+
+
+def resource_policy(get_response: GetResponse) -> GetResponse:
+    """No page of another site may embed what is here. CORS, where it is allowed, is not concerned."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+    return middleware
+
 
 def body_limit(get_response: GetResponse) -> GetResponse:
     """Refuses a body that says it is too large, before a byte of it is read.

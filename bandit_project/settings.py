@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
 from bandit_project.environment import LOG_LEVELS, Environment
 from bandit_project.logs import REQUEST_LOG, configure_structlog, logging_config
@@ -22,14 +22,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
 env = Environment(os.environ)
 
-DEBUG = env.boolean("DEBUG", False)
+DEBUG = env.debug("DEBUG", environment="ENVIRONMENT")
 ENVIRONMENT = env.text("ENVIRONMENT", "development" if DEBUG else "production")
-SECRET_KEY = env.text("SECRET_KEY", "development-only-key-never-used-outside-debug" if DEBUG else "")
-if not SECRET_KEY:
-    raise ImproperlyConfigured(
-        "SECRET_KEY is not set. Set it to a long random text, for example the output of "
-        "python -c 'import secrets; print(secrets.token_urlsafe(50))', or set DEBUG=true on your own machine."
-    )
+# Without a good key the checks stop every start; what runs without checks (collectstatic) gets one that nobody knows.
+SECRET_KEY = env.secret_key("SECRET_KEY", debug=DEBUG) or (
+    "development-only-key-never-used-outside-debug" if DEBUG else secrets.token_urlsafe(50)
+)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", required=not DEBUG)
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 ALLOW_RESET = env.boolean("ALLOW_RESET", DEBUG)
@@ -64,8 +62,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "bandit_project.metrics.CountRequests",
     "bandit_project.request_log.RequestLog",
+    "bandit_project.middleware.by_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "bandit_project.middleware.resource_policy",
     "corsheaders.middleware.CorsMiddleware",
     "bandit_project.middleware.body_limit",
     "bandit_project.middleware.PagePolicy",
@@ -118,6 +118,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Apart from the address, so that one secret serves the database's container and this one.
+    DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.text("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
 CACHES = {
     "default": {
@@ -146,7 +148,7 @@ USE_TZ = True
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 _TESTING = "pytest" in sys.modules
 STORAGES = {
@@ -200,6 +202,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["bandit_project.auth.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["bandit_project.auth.ScopeThrottle"],
+    "NUM_PROXIES": PROXY_COUNT,
     "DEFAULT_PAGINATION_CLASS": "bandit_project.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
@@ -246,6 +249,24 @@ CSRF_FAILURE_VIEW = "bandit_project.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
 LANGUAGE_COOKIE_SAMESITE = "Lax"
+# Only a proxy that overwrites the header may say that the visitor came by HTTPS: without one anybody could.
+if PROXY_COUNT:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
+# Probes and scrapers come from within, over plain HTTP and by address; see middleware.by_address.
+BY_ADDRESS = ("/health", "/health/", "/health/live", "/health/live/", "/metrics", "/metrics/")
+SECURE_REDIRECT_EXEMPT = [f"^{path[1:]}$" for path in BY_ADDRESS]
+SECURE_HSTS_SECONDS = env.whole(
+    "SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 3600, 0, 10 * 365 * 24 * 3600
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBUG)
+SECURE_HSTS_PRELOAD = env.boolean("SECURE_HSTS_PRELOAD", False)
+SILENCED_SYSTEM_CHECKS = [
+    # A host cannot enter the browsers' preload list, only a whole domain: whoever owns it says so above.
+    "security.W021",
+    # Counts characters, 50 of them; environment.py refuses a weak key at every start.
+    "security.W009",
+]
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 configure_structlog()

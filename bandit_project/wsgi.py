@@ -1,15 +1,20 @@
 """The WSGI application. Servers do not run Django's checks; a start with a bad configuration fails here."""
 
 import os
+import sys
 
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
+
+# What gunicorn takes for "this worker cannot start": it stops, where another code would have it try for ever.
+_CANNOT_START = 3
 
 application = get_wsgi_application()
 
 errors = [message for message in checks.run_checks() if message.is_serious()]
 if errors:
-    raise ImproperlyConfigured("\n".join(str(error) for error in errors))
+    for error in errors:
+        print(error, file=sys.stderr)
+    sys.exit(_CANNOT_START)

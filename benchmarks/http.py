@@ -160,6 +160,7 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
         "DEBUG": "false",
         "SECRET_KEY": "benchmark-" * 6,
         "ALLOWED_HOSTS": "127.0.0.1",
+        "SECURE_SSL_REDIRECT": "false",
         "API_KEY_REQUIRED": str(key).lower(),
         "LOG_LEVEL": "WARNING",
     }

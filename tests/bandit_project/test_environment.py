@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ def _start(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+GOOD_KEY = "".join(map(chr, range(48, 123)))  # 75 different characters
 CHECK = (
     "import django; from django.core.management import call_command; django.setup(); call_command('check')"
 )
@@ -124,7 +126,7 @@ def test_start__no_secret_key_outside_debug__says_what_to_set() -> None:
 def test_start__secret_key_and_hosts_outside_debug__are_enough() -> None:
     result = _start(
         CHECK + "; from django.conf import settings; print(settings.DEBUG)",
-        SECRET_KEY="x" * 60,
+        SECRET_KEY=GOOD_KEY,
         ALLOWED_HOSTS="example.com",
     )
 
@@ -132,4 +134,101 @@ def test_start__secret_key_and_hosts_outside_debug__are_enough() -> None:
 
 
 def test_start__no_hosts_outside_debug__says_what_to_set() -> None:
-    assert "ALLOWED_HOSTS must name the hosts" in _start(CHECK, SECRET_KEY="x" * 60).stderr
+    assert "ALLOWED_HOSTS must name the hosts" in _start(CHECK, SECRET_KEY=GOOD_KEY).stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({}, "SECRET_KEY is not set. SECRET_KEY must be 43 or more random characters"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too easy to guess. SECRET_KEY must be 43 or more random"),
+        ({"SECRET_KEY": "ab" * 40}, "SECRET_KEY is too easy to guess."),
+        ({"SECRET_KEY": f"django-insecure-{GOOD_KEY}"}, "SECRET_KEY is too easy to guess."),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is '*'. ALLOWED_HOSTS must name each host"),
+        (
+            {"ENVIRONMENT": "production", "DEBUG": "true"},
+            "DEBUG is 'true'. DEBUG must be false where ENVIRONMENT",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [CHECK, "import bandit_project.wsgi"])
+def test_production_start__unsafe__fails_with_the_reason_and_the_fix_in_one_line(
+    variables: dict[str, str], reason: str, command: str
+) -> None:
+    good = {"SECRET_KEY": GOOD_KEY, "ALLOWED_HOSTS": "example.com"} if variables else {}
+
+    result = _start(command, **{**good, **variables})
+
+    assert result.returncode != 0
+    assert any(reason in line and line.rstrip().endswith(".") for line in result.stderr.splitlines())
+
+
+def test_production_start__unsafe_under_a_server__shows_no_traceback_and_no_secret() -> None:
+    result = _start("import bandit_project.wsgi", SECRET_KEY="hunter2", ALLOWED_HOSTS="*")
+
+    assert result.returncode == 3
+    assert result.stderr.count("The environment variable") == 2
+    assert "Traceback" not in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_text__variable_with_file__is_the_files_content(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file\n")
+    environment = Environment({"SECRET_KEY_FILE": str(tmp_path / "key")})
+
+    assert environment.text("SECRET_KEY") == "from a file"
+    assert environment.problems == []
+
+
+def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://ann:secret@db:5432/bandit\n")
+
+    database = Environment({"DATABASE_URL_FILE": str(tmp_path / "url")}).database(
+        "DATABASE_URL", "sqlite:///x"
+    )
+
+    assert (database["HOST"], database["PASSWORD"]) == ("db", "secret")
+
+
+def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss:w/rd")
+    show = "from django.conf import settings; print(settings.DATABASES['default']['PASSWORD'])"
+
+    result = _start(
+        show,
+        DEBUG="true",
+        DATABASE_URL="postgresql://ann@db/x",
+        POSTGRES_PASSWORD_FILE=str(tmp_path / "password"),
+    )
+
+    assert result.stdout.strip() == "p@ss:w/rd"
+
+
+@pytest.mark.parametrize(
+    ("variables", "fix"),
+    [
+        ({"SECRET_KEY_FILE": "/nowhere/key"}, "must name a text file that this process may read"),
+        ({"SECRET_KEY_FILE": "/key", "SECRET_KEY": GOOD_KEY}, "must be empty where SECRET_KEY is set"),
+    ],
+)
+def test_text__file_that_cannot_be_used__is_a_problem(variables: dict[str, str], fix: str) -> None:
+    environment = Environment(variables)
+
+    environment.text("SECRET_KEY")
+
+    assert [(problem.variable, problem.fix) for problem in environment.problems] == [("SECRET_KEY_FILE", fix)]
+
+
+def test_problem__address_with_a_password__does_not_show_it() -> None:
+    environment = Environment({"DATABASE_URL": "postgresql://ann:secret@db:port/x"})
+
+    environment.database("DATABASE_URL", "sqlite:///x")
+
+    assert "'postgresql://ann:...@db:port/x'" in str(environment.problems[0])
+
+
+def test_proxy_header__none_in_front__is_not_believed() -> None:
+    show = "from django.conf import settings; print(settings.SECURE_PROXY_SSL_HEADER)"
+
+    assert _start(show, DEBUG="true").stdout.strip() == "None"
+    assert "X_FORWARDED_PROTO" in _start(show, DEBUG="true", PROXY_COUNT="1").stdout

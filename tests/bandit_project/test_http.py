@@ -123,3 +123,32 @@ def test_security_headers__pages__are_strict(client: Client) -> None:
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
+
+
+def test_security_headers__any_answer__may_not_be_embedded_elsewhere(client: Client) -> None:
+    assert client.get("/experiments")["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "127.0.0.1", "localhost:8000"])
+def test_health__called_by_address_without_tls__answers(
+    client: Client, host: str, settings: Settings
+) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["bandit.example.com"], True
+
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+def test_page__called_by_address__is_refused(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["bandit.example.com"]
+
+    assert client.get("/dashboard/", headers={"Host": "10.0.0.7:8000"}).status_code == 400
+
+
+def test_page__without_tls_in_production__leads_to_https_on_the_same_host(
+    client: Client, settings: Settings
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+
+    response = client.get("/dashboard/?a=1")
+
+    assert (response.status_code, response["Location"]) == (301, "https://testserver/dashboard/?a=1")
