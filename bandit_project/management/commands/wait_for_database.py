@@ -1,0 +1,30 @@
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+
+_PAUSE = 0.5
+
+
+class Command(BaseCommand):
+    help = "Return once the database answers; fail, and say why, if it does not within the given time."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--seconds", type=float, default=60, help="How long to wait (default: 60).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        deadline = time.monotonic() + options["seconds"]
+        while reason := _problem():
+            if time.monotonic() >= deadline:
+                raise CommandError(f"No database after {options['seconds']:g} seconds: {reason}")
+            time.sleep(_PAUSE)
+
+
+def _problem() -> str | None:
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        return " ".join(str(error).split())
+    return None

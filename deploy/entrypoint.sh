@@ -1,0 +1,75 @@
+#!/bin/sh
+# What the image runs. It needs python on the PATH and nothing else, so it also runs outside a container.
+set -eu
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat >&2 <<'TEXT'
+usage: entrypoint.sh web         serve HTTP on PORT (8000); with MIGRATE_ON_START=true migrate first
+       entrypoint.sh migrate     bring the database up to this version
+       entrypoint.sh scheduler   allocate daily, deliver webhooks, prune, for as long as it runs
+       entrypoint.sh manage ...  any command of manage.py
+Each waits for the database, DATABASE_WAIT_SECONDS (60) at most.
+TEXT
+    exit 2
+}
+
+# Also runs the system checks: a bad configuration ends here, with one line for each variable.
+wait_for_database() {
+    python manage.py wait_for_database --seconds "${DATABASE_WAIT_SECONDS:-60}"
+}
+
+# gunicorn reads this one itself, before its configuration file, and answers nonsense with a traceback.
+check_web_concurrency() {
+    case ${WEB_CONCURRENCY:-} in
+    "") unset WEB_CONCURRENCY ;;
+    *[!0-9]* | 0)
+        echo "WEB_CONCURRENCY is '$WEB_CONCURRENCY'. It must be a whole number, such as 2." >&2
+        exit 2
+        ;;
+    esac
+}
+
+# Workers share their counters through files there. Those of an earlier start would be added to this one's. Only the
+# server's own processes may write there: a command beside them must neither count nor clean.
+start_web() {
+    check_web_concurrency
+    metrics=${PROMETHEUS_MULTIPROC_DIR:-${TMPDIR:-/tmp}/bandit-metrics}
+    unset PROMETHEUS_MULTIPROC_DIR
+    wait_for_database
+    if [ "${MIGRATE_ON_START:-false}" = true ]; then
+        python manage.py migrate --noinput
+    fi
+    mkdir -p "$metrics"
+    rm -f "$metrics"/*.db
+    export PROMETHEUS_MULTIPROC_DIR="$metrics"
+    exec python -m gunicorn --config deploy/gunicorn_conf.py bandit_project.wsgi
+}
+
+[ $# -gt 0 ] || usage
+role=$1
+shift
+# Render tells a service its own name; a name given by hand wins.
+if [ -z "${ALLOWED_HOSTS:-}" ] && [ -n "${RENDER_EXTERNAL_HOSTNAME:-}" ]; then
+    export ALLOWED_HOSTS="$RENDER_EXTERNAL_HOSTNAME"
+fi
+[ "$role" = web ] || unset PROMETHEUS_MULTIPROC_DIR
+case $role in
+web)
+    start_web
+    ;;
+migrate)
+    wait_for_database
+    exec python manage.py migrate --noinput
+    ;;
+scheduler)
+    wait_for_database
+    exec python manage.py scheduler "$@"
+    ;;
+manage)
+    [ $# -gt 0 ] || usage
+    wait_for_database
+    exec python manage.py "$@"
+    ;;
+*) usage ;;
+esac

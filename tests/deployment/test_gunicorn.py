@@ -1,0 +1,58 @@
+"""How many workers of which kind serve."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+FILE = ROOT / "deploy/gunicorn_conf.py"
+
+
+def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    for name in ("WEB_CONCURRENCY", "WEB_THREADS", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(FILE))
+
+
+@pytest.mark.parametrize(("threads", "kind"), [("", "gthread"), ("4", "gthread"), ("1", "sync")])
+def test_worker__facing_clients_or_behind_a_buffer__is_of_the_kind_that_suits(
+    monkeypatch: pytest.MonkeyPatch, threads: str, kind: str
+) -> None:
+    assert _configuration(monkeypatch, WEB_THREADS=threads)["worker_class"] == kind
+
+
+@pytest.mark.parametrize(
+    ("limit", "most"), [("100000 100000", 1), ("10000 100000", 1), ("max 100000", 999), ("nonsense", 999)]
+)
+def test_workers__container_with_a_limit__are_no_more_than_it_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, most: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(limit)
+
+    cores = _configuration(monkeypatch)["usable_cores"](str(tmp_path / "cpu.max"))
+
+    assert 1 <= cores <= most
+
+
+def test_number__nonsense__is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match="PORT is 'http'. It must be a whole number"):
+        _configuration(monkeypatch, PORT="http")
+
+
+def test_readme__names_every_variable_of_the_image() -> None:
+    source = FILE.read_text() + (ROOT / "deploy/entrypoint.sh").read_text()
+    variables = set(re.findall(r'"([A-Z_]{4,})"', source)) | set(re.findall(r"\$\{([A-Z_]+):", source))
+    variables -= {"TMPDIR", "RENDER_EXTERNAL_HOSTNAME"}  # the system's, and Render's
+
+    readme, example = (ROOT / "README.md").read_text(), (ROOT / ".env.example").read_text()
+    assert len(variables) >= 8
+    assert [name for name in sorted(variables) if f"`{name}`" not in readme] == []
+    assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []
