@@ -1,0 +1,300 @@
+"""The deployment files, as far as they can be judged without a container engine or a cluster."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from django.conf import settings
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml")
+KUBERNETES = ROOT / "deploy/kubernetes"
+KUBERNETES_VERSIONS = ("1.33", "1.37")
+# Of the repository's folders, those that nothing needs once it is installed.
+_NOT_IN_THE_IMAGE = {".ci", ".github", "scripts", "tests"}
+
+
+def load(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    return document
+
+
+def docker_instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.M)
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in lines if line.strip()]
+
+
+def copied_names() -> list[str]:
+    """What the Dockerfile takes from the repository."""
+    copies = [words.split() for name, words in docker_instructions() if name == "COPY"]
+    return [source for words in copies if not words[0].startswith("--from") for source in words[:-1]]
+
+
+def _tracked_folders() -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, cwd=ROOT, check=True)
+    return {name.split("/")[0] for name in listed.stdout.splitlines() if "/" in name}
+
+
+def _resources() -> list[dict[str, Any]]:
+    names = load("deploy/kubernetes/base/kustomization.yaml")["resources"]
+    return [load(f"deploy/kubernetes/base/{name}") for name in names]
+
+
+def _pods() -> dict[str, dict[str, Any]]:
+    """The pod of each resource that has one, by the resource's kind and name."""
+    found = {}
+    for resource in _resources():
+        spec = resource.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if template:
+            found[f"{resource['kind']}/{resource['metadata']['name']}"] = template
+    return found
+
+
+def test_dockerfile__copies__every_source_exists_and_nothing_is_fetched() -> None:
+    instructions = docker_instructions()
+
+    assert [name for name in copied_names() if not (ROOT / name).exists()] == []
+    assert [words for name, words in instructions if name == "ADD" or "http" in words] == []
+
+
+def test_dockerfile__copies__every_folder_that_runs() -> None:
+    copied = {name.split("/")[0] for name in copied_names()}
+
+    assert _tracked_folders() - copied - _NOT_IN_THE_IMAGE == set()
+
+
+def test_dockerignore__lets_through__what_is_copied_alone() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+
+    assert lines[1] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == set(copied_names())
+
+
+def test_dockerfile__last_stage__is_unprivileged_and_says_whether_it_is_well() -> None:
+    instructions = docker_instructions()
+    last = dict(instructions[max(i for i, (name, _) in enumerate(instructions) if name == "FROM") :])
+
+    assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", last["USER"])
+    assert (ROOT / "deploy/healthcheck.py").exists()
+    assert '["python", "deploy/healthcheck.py"]' in last["HEALTHCHECK"]
+    assert last["STOPSIGNAL"] == "SIGTERM"
+    assert last["ENTRYPOINT"] == '["/app/deploy/entrypoint.sh"]'
+    assert "org.opencontainers.image.version" in last["LABEL"]
+
+
+def test_dockerfile__packages__are_checked_against_hashes_and_leave_no_cache() -> None:
+    runs = " ".join(words for name, words in docker_instructions() if name in ("RUN", "ENV"))
+
+    assert "--require-hashes" in runs
+    assert "PIP_NO_CACHE_DIR=1" in runs
+
+
+def test_entrypoint__is_executable_and_parses() -> None:
+    path = ROOT / "deploy/entrypoint.sh"
+
+    assert path.stat().st_mode & 0o111
+    for script in (path, ROOT / "dev"):
+        subprocess.run(["sh", "-n", script], check=True)
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose__file__follows_the_specification(name: str) -> None:
+    jsonschema.validate(load(name), get_builtin_schema("compose-spec"))
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose__client_there__accepts_the_file(name: str) -> None:
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+        pytest.skip("docker compose is not here; the schema has been checked")
+    environment = {"PATH": str(Path(docker).parent), "ALLOWED_HOSTS": "example.com"}
+
+    subprocess.run(
+        [docker, "compose", "--file", name, "config", "--quiet"], cwd=ROOT, env=environment, check=True
+    )
+
+
+def test_compose__development_with_an_empty_env__needs_no_variable() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+
+    assert re.findall(r"\$\{(\w+)(?!\w|:-)", text) == []
+    assert "127.0.0.1:${PORT:-8000}:8000" in text
+
+
+def test_compose__production__every_service_is_confined() -> None:
+    for name, service in load("docker-compose.prod.yml")["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
+        assert "privileged" not in service, name
+
+
+def test_compose__production__only_nginx_is_reachable_and_waits_for_the_rest() -> None:
+    services = load("docker-compose.prod.yml")["services"]
+
+    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    assert services["app"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
+    assert services["nginx"]["depends_on"]["app"] == {"condition": "service_healthy", "restart": True}
+    assert services["scheduler"]["command"] == ["scheduler"]
+
+
+def test_compose__production__secrets_come_from_files_that_git_does_not_take() -> None:
+    document = load("docker-compose.prod.yml")
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+
+    assert "/deploy/secrets/" in ignored
+    assert all(secret["file"].startswith("./deploy/secrets/") for secret in document["secrets"].values())
+    for service in document["services"].values():
+        given = service.get("environment", {})
+        assert [n for n in given if re.search("PASSWORD$|KEY$|TOKEN$", n) and given[n]] == []
+
+
+@pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
+def test_kubernetes__every_manifest__follows_the_clusters_schema(version: str) -> None:
+    for resource in _resources():
+        kubernetes_validate.validate(resource, version, strict=True)
+
+
+def test_kubernetes__what_is_laid_over__names_resources_that_exist() -> None:
+    known = {(resource["kind"], resource["metadata"]["name"]) for resource in _resources()}
+    for path in KUBERNETES.glob("overlays/*/kustomization.yaml"):
+        for patch in yaml.safe_load(path.read_text())["patches"]:
+            target = patch.get("target") or _identity(path.parent / patch["path"])
+            assert (target["kind"], target["name"]) in known
+
+
+def _identity(path: Path) -> dict[str, str]:
+    document = yaml.safe_load(path.read_text())
+    return {"kind": document["kind"], "name": document["metadata"]["name"]}
+
+
+def test_kubernetes__client_there__builds_the_overlay() -> None:
+    kubectl = shutil.which("kubectl")
+    if not kubectl:
+        pytest.skip("kubectl is not here; the manifests have been checked one by one")
+
+    built = subprocess.run(
+        [kubectl, "kustomize", KUBERNETES / "overlays/example"], capture_output=True, text=True, check=True
+    ).stdout
+
+    documents = list(yaml.safe_load_all(built))
+    for document in documents:
+        kubernetes_validate.validate(document, KUBERNETES_VERSIONS[0], strict=True)
+    assert len(documents) == len(_resources())
+    assert {rule["host"] for d in documents if d["kind"] == "Ingress" for rule in d["spec"]["rules"]} == {
+        "experiments.example.com"
+    }
+    assert {document["metadata"].get("namespace", "bandit") for document in documents} == {"bandit"}
+
+
+def test_kubernetes__every_pod__is_restricted_as_its_namespace_demands() -> None:
+    pods = _pods()
+
+    assert len(pods) == 5
+    for name, template in pods.items():
+        pod, container = template["spec"], template["spec"]["containers"][0]
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, name
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}, name
+        assert container["resources"]["limits"]["memory"], name
+
+
+def test_kubernetes__pods__take_secrets_by_reference_and_the_files_hold_none() -> None:
+    assert [resource for resource in _resources() if resource["kind"] == "Secret"] == []
+    for template in _pods().values():
+        sources = template["spec"]["containers"][0]["envFrom"]
+        assert sources == [
+            {"configMapRef": {"name": "bandit-settings"}},
+            {"secretRef": {"name": "bandit-secrets"}},
+        ]
+
+
+def test_kubernetes__deployment__is_probed_and_selected_by_what_names_it() -> None:
+    template = _pods()["Deployment/bandit"]
+    container, labels = template["spec"]["containers"][0], template["metadata"]["labels"]
+
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health/live"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/health"
+    assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 60
+    for resource in _resources():
+        if resource["kind"] in ("Service", "PodDisruptionBudget"):
+            selector = resource["spec"]["selector"]
+            assert selector.get("matchLabels", selector).items() <= labels.items()
+
+
+def test_deployment_files__body_limit__is_the_services_default() -> None:
+    nginx = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    ingress = load("deploy/kubernetes/base/ingress.yaml")["metadata"]["annotations"]
+
+    assert f"client_max_body_size {settings.MAX_BODY_BYTES};" in nginx
+    assert ingress["nginx.ingress.kubernetes.io/proxy-body-size"] == str(settings.MAX_BODY_BYTES)
+
+
+def _render_variables(service: dict[str, Any]) -> set[str]:
+    groups = {group["name"]: group["envVars"] for group in load("render.yaml")["envVarGroups"]}
+    names = set()
+    for variable in service["envVars"]:
+        inherited = groups[variable["fromGroup"]] if "fromGroup" in variable else [variable]
+        names |= {entry["key"] for entry in inherited}
+    return names
+
+
+def test_render__services__have_what_a_start_needs() -> None:
+    document = load("render.yaml")
+    services = {service["name"]: service for service in document["services"]}
+
+    assert services["bandit"]["healthCheckPath"] == "/health"
+    assert services["bandit"]["preDeployCommand"].endswith("entrypoint.sh migrate")
+    assert services["bandit-allocate"]["dockerCommand"].endswith("manage allocate --all")
+    for service in services.values():
+        assert {"SECRET_KEY", "DATABASE_URL", "PROXY_COUNT"} <= _render_variables(service)
+        assert service["type"] == "web" or "ALLOWED_HOSTS" in _render_variables(service)
+
+
+def test_render__references__name_what_the_blueprint_makes() -> None:
+    document = load("render.yaml")
+    databases = {database["name"] for database in document["databases"]}
+    services = {service["name"] for service in document["services"]}
+    for service in document["services"]:
+        for variable in service["envVars"]:
+            assert variable.get("fromDatabase", {}).get("name") in databases | {None}
+            assert variable.get("fromService", {}).get("name") in services | {None}
+
+
+def test_render__secrets__are_generated() -> None:
+    (group,) = load("render.yaml")["envVarGroups"]
+    for variable in group["envVars"]:
+        if re.search("KEY$|TOKEN$", variable["key"]):
+            assert variable == {"key": variable["key"], "generateValue": True}
+
+
+def test_workflow__file__follows_the_schema_and_pins_its_actions() -> None:
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    # YAML 1.1 reads the word on as true.
+    document = yaml.safe_load(re.sub("^on:", '"on":', text, flags=re.M))
+
+    jsonschema.validate(document, get_builtin_schema("vendor.github-workflows"))
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert [action for action in used if not re.search(r"@[0-9a-f]{40}$", action)] == []
