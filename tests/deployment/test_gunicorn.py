@@ -43,7 +43,7 @@ def test_workers__container_with_a_limit__are_no_more_than_it_may_use(
 
 
 def test_number__nonsense__is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match="PORT is 'http'. It must be a whole number"):
+    with pytest.raises(SystemExit, match=r"PORT is .http.\. It must be a whole number"):
         _configuration(monkeypatch, PORT="http")
 
 

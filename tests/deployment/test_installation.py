@@ -1,0 +1,325 @@
+"""Production, started by the image's entrypoint, as its users and operators meet it."""
+
+import re
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.deployment.installation import Installation, free_port
+from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
+
+pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
+
+PASSWORD = "a long one, 4 tests"
+ALWAYS_OPEN = ("/health", "/docs", "/schema", "/accounts/login/", "/admin/login/")
+PAGES = ("/dashboard/", "/dashboard/experiments/button/", "/admin/", "/admin/experiments/dailymetric/")
+CALLS = (
+    "/experiments",
+    "/download-template",
+    "/api/v1/experiments/",
+    "/api/v1/experiments/button/statistics/",
+    "/api/v1/experiments/button/allocation/",
+    "/api/v1/events/template.csv",
+)
+
+
+@pytest.fixture(scope="session")
+def with_user(served: Installation) -> Installation:
+    made = served.run(
+        "manage", "createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com",
+        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    return served
+
+
+@pytest.fixture(scope="session")
+def key(served: Installation) -> str:
+    return served.run("manage", "create_api_key", "shop", "--scope", "write").stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def experiment(served: Installation, key: str) -> str:
+    """One that has decided, made by calls over HTTPS alone."""
+    session = _client(served, key)
+    session.post(f"{served.url}/experiments", json={"name": "Button", "description": ""}).raise_for_status()
+    rows = [
+        {"variant_name": name, "impressions": 5000, "clicks": n} for name, n in (("control", 350), ("b", 400))
+    ]
+    day = session.get(f"{served.url}/health").headers["Date"]
+    body = {"experiment_id": 1, "date": _iso(day), "variants": rows}
+    session.post(f"{served.url}/events", json=body).raise_for_status()
+    session.get(f"{served.url}/allocation", params={"experiment_id": 1}).raise_for_status()
+    return "button"
+
+
+def _iso(http_date: str) -> str:
+    from email.utils import parsedate_to_datetime
+
+    return parsedate_to_datetime(http_date).date().isoformat()
+
+
+def _client(served: Installation, key: str) -> requests.Session:
+    session = served.session()
+    session.headers["Authorization"] = f"Api-Key {key}"
+    return session
+
+
+def log_in(made: Installation, path: str = "/accounts/login/") -> requests.Session:
+    session = made.session()
+    page = session.get(f"{made.url}{path}")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token is not None
+    answer = session.post(
+        f"{made.url}{path}",
+        data={
+            "username": "ann",
+            "password": PASSWORD,
+            "csrfmiddlewaretoken": token[1],
+            "next": "/dashboard/",
+        },
+        headers={"Referer": f"{made.url}{path}", "Origin": made.url},
+    )
+    assert answer.status_code == 200
+    return session
+
+
+def test_start__logs__say_nothing_that_worries(served: Installation) -> None:
+    served.session().get(f"{served.url}/health").raise_for_status()
+
+    log = (served.folder / "web.log").read_text()
+    assert "Booting worker" in log
+    assert re.findall(r".*(?:warning|error|traceback).*", log, re.I) == []
+
+
+@pytest.mark.parametrize("path", ALWAYS_OPEN)
+def test_open_page__over_https__answers(served: Installation, path: str) -> None:
+    assert served.session().get(f"{served.url}{path}").status_code == 200
+
+
+def test_every_page_and_call__over_https__answers(with_user: Installation, experiment: str, key: str) -> None:
+    visitor, program = log_in(with_user), _client(with_user, key)
+
+    answers = {path: visitor.get(f"{with_user.url}{path}") for path in PAGES}
+    answers |= {path: program.get(f"{with_user.url}{path}") for path in CALLS}
+
+    assert {path: answer.status_code for path, answer in answers.items() if answer.status_code != 200} == {}
+    assert all(answer.url.startswith("https://") for answer in answers.values())
+
+
+def test_page__everything_it_names__comes_from_here_compressed_and_kept_for_ever(
+    with_user: Installation, experiment: str
+) -> None:
+    visitor = log_in(with_user)
+    page = visitor.get(f"{with_user.url}/dashboard/experiments/{experiment}/").text
+    files = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="([^"]+)"', page)
+
+    assert len(files) >= 3
+    for name in files:
+        assert name.startswith("/"), name
+        answer = visitor.get(f"{with_user.url}{name}", headers={"Accept-Encoding": "gzip"})
+        assert answer.status_code == 200, name
+        if name.startswith("/static/"):
+            assert "immutable" in answer.headers["Cache-Control"], name
+    assert visitor.get(f"{with_user.url}{files[0]}").headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/dashboard/", "/admin/", "/experiments", "/nowhere"])
+def test_headers__by_observatorys_rules__earn_an_a_plus(with_user: Installation, path: str) -> None:
+    answer = log_in(with_user).get(f"{with_user.url}{path}")
+    headers, policy = answer.headers, policy_of(answer.headers["Content-Security-Policy"])
+
+    assert score(headers, answer.raw.headers.getlist("Set-Cookie")) >= A_PLUS
+    assert policy["default-src"] in (["'self'"], ["'none'"])
+    assert {"frame-ancestors", "base-uri", "form-action"} <= policy.keys()
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert int(headers["Strict-Transport-Security"].split("max-age=")[1].split(";")[0]) >= HALF_A_YEAR
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Server"] == "nginx"
+
+
+def test_cookies__of_a_session__are_secure_and_of_this_site_alone(with_user: Installation) -> None:
+    session = log_in(with_user)
+
+    cookies = {cookie.name: cookie for cookie in session.cookies}
+    assert cookies.keys() >= {"sessionid", "csrftoken"}
+    for cookie in cookies.values():
+        assert cookie.secure
+        assert cookie._rest.get("SameSite") in ("Lax", "Strict")  # type: ignore[attr-defined]  # not in the stubs
+    assert "HttpOnly" in cookies["sessionid"]._rest  # type: ignore[attr-defined]  # not in the stubs
+
+
+def test_plain_http__any_path__leads_to_https_on_the_same_host(served: Installation) -> None:
+    answer = requests.get(f"http://localhost:{served.http}/dashboard/?a=1", allow_redirects=False, timeout=10)
+
+    assert (answer.status_code, answer.headers["Location"]) == (301, "https://localhost/dashboard/?a=1")
+
+
+def test_acme_challenge__over_plain_http__is_served_from_its_folder(served: Installation) -> None:
+    folder = served.folder / "acme/.well-known/acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "token").write_text("answer")
+
+    answer = requests.get(f"http://localhost:{served.http}/.well-known/acme-challenge/token", timeout=10)
+
+    assert answer.text == "answer"
+
+
+def test_forwarded_headers__written_by_a_client__are_not_believed(served: Installation) -> None:
+    """Past nginx nothing of them is left; to the service itself nobody but nginx has a way."""
+    claims = {"X-Forwarded-Proto": "http", "X-Forwarded-For": "10.9.9.9", "X-Forwarded-Host": "evil.example"}
+
+    answer = served.session().get(f"{served.url}/accounts/login/", headers=claims, allow_redirects=False)
+
+    assert answer.status_code == 200
+    assert "evil.example" not in answer.text
+
+
+def test_host__not_ours__is_refused(served: Installation) -> None:
+    answer = served.session().get(f"{served.url}/dashboard/", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_metrics__from_outside__are_not_there(served: Installation, path: str) -> None:
+    assert served.session().get(f"{served.url}{path}").headers["Content-Type"] == "text/html"
+
+
+def test_body__larger_than_the_limit__is_a_problem_that_nginx_words(served: Installation, key: str) -> None:
+    answer = _client(served, key).post(f"{served.url}/events", data=b" " * (10 * 1024 * 1024 + 1))
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_answer__large_json__is_compressed(served: Installation) -> None:
+    assert served.session().get(f"{served.url}/schema").headers["Content-Encoding"] == "gzip"
+
+
+def test_check_deploy__production_settings__is_silent(installed: Installation) -> None:
+    result = installed.run("manage", "check", "--deploy", "--fail-level", "WARNING")
+
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert "no issues" in result.stdout
+
+
+def test_healthcheck__of_the_image__tells_well_from_unwell(served: Installation) -> None:
+    command = ["python", "deploy/healthcheck.py"]
+    environment = served.environment
+
+    well = subprocess.run(command, cwd=served.image, env=environment, capture_output=True, text=True)
+    nobody = {**environment, "PORT": str(free_port())}
+    unwell = subprocess.run(command, cwd=served.image, env=nobody, capture_output=True, text=True)
+
+    assert (well.returncode, unwell.returncode) == (0, 1)
+    assert '"healthy"' in well.stdout
+    assert "Traceback" not in unwell.stderr
+
+
+def test_disk__image_and_home__cannot_be_written_and_are_not(
+    with_user: Installation, experiment: str
+) -> None:
+    attempt = [*with_user.command()[:-1], "touch", "new"]
+    refused = subprocess.run(attempt, cwd=with_user.image, capture_output=True, text=True)
+
+    assert refused.returncode != 0
+    assert list(with_user.image.rglob("*.pyc")) == []
+    assert not Path("/nonexistent").exists()
+
+
+def _second(made: Installation) -> dict[str, str]:
+    return {"PORT": str(free_port()), "WEB_CONCURRENCY": "1"}
+
+
+def _serve_once(made: Installation, **variables: str) -> subprocess.CompletedProcess[str]:
+    return made.run("web", **{**_second(made), **variables})
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"SECRET_KEY_FILE": ""}, "SECRET_KEY is not set. SECRET_KEY must be 43 or more"),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS is '*'."),
+        (
+            {"DEBUG": "true", "ENVIRONMENT": "production"},
+            "DEBUG must be false where ENVIRONMENT is production",
+        ),
+        ({"WEB_CONCURRENCY": "many"}, "WEB_CONCURRENCY is 'many'. It must be a whole number"),
+    ],
+)
+def test_start__unsafe__ends_with_the_reason_and_no_traceback(
+    installed: Installation, variables: dict[str, str], reason: str
+) -> None:
+    result = _serve_once(installed, **variables)
+
+    assert result.returncode != 0
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_start__no_database__gives_up_in_time_and_says_where_it_looked(installed: Installation) -> None:
+    address = f"postgresql://bandit@127.0.0.1:{free_port()}/bandit"
+
+    result = _serve_once(installed, DATABASE_URL=address, DATABASE_WAIT_SECONDS="1")
+
+    assert result.returncode != 0
+    assert "No database after 1 seconds: connection failed" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_metrics_folder__files_of_an_earlier_start__are_gone_and_a_command_leaves_it_alone(
+    installed: Installation,
+) -> None:
+    folder = installed.folder / "tmp/second"
+    folder.mkdir()
+    (folder / "counter_7.db").write_text("old")
+    variables = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+
+    installed.run("manage", "showmigrations", **variables)
+    assert (folder / "counter_7.db").exists()
+
+    with _serving_beside(installed, variables):
+        assert not (folder / "counter_7.db").exists()
+
+
+def _serving_beside(made: Installation, variables: dict[str, str]) -> Any:
+    port = free_port()
+    other = Installation(made.folder, made.database, made.https, made.http, port, dict(made.environment))
+    other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "1"}
+    return other.serving(**variables)
+
+
+def test_stop__while_requests_run__answers_them_first(
+    installed: Installation, served: Installation, key: str
+) -> None:
+    """A deployment loses nothing: SIGTERM lets what has begun come to its end."""
+    port = free_port()
+    other = Installation(installed.folder, installed.database, 0, 0, port, dict(installed.environment))
+    other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
+    body = {"rates": [0.04, 0.05], "days": 60, "runs": 100, "daily_traffic": 1000}
+
+    def simulate() -> int:
+        headers = {"Authorization": f"Api-Key {key}", "X-Forwarded-Proto": "https", "Host": "localhost"}
+        return requests.post(
+            f"http://127.0.0.1:{port}/api/v1/simulations/", json=body, headers=headers, timeout=60
+        ).status_code
+
+    with ThreadPoolExecutor() as pool, other.serving() as server:
+        running = pool.submit(simulate)
+        time.sleep(0.5)
+        still_running = not running.done()
+        server.send_signal(signal.SIGTERM)
+
+        assert running.result() == 200
+        assert server.wait(timeout=30) == 0
+    assert still_running
