@@ -170,6 +170,8 @@ def _environment(made: Installation) -> dict[str, str]:
         "SECRET_KEY_FILE": str(made.folder / "secret_key"),
         "DATABASE_URL": f"postgresql://bandit:@/bandit?host={made.database}",
         "PROXY_COUNT": "1",
+        # As between containers: nginx has an address that gunicorn was not told of.
+        "FORWARDED_ALLOW_IPS": "10.0.0.1",
         "BIND_ADDRESS": "127.0.0.1",
         "PORT": str(made.app),
         "WEB_CONCURRENCY": "2",
