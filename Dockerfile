@@ -10,13 +10,15 @@ ENV PATH=/opt/venv/bin:$PATH
 # Before the code: a change of code installs nothing again.
 COPY requirements.txt ./
 RUN pip install --require-hashes --no-deps -r requirements.txt && pip check && pip uninstall --yes pip
-COPY manage.py LICENSE README.md ./
+COPY manage.py gunicorn.conf.py LICENSE README.md ./
 COPY allocation allocation
 COPY bandit_project bandit_project
 COPY dashboard dashboard
 COPY experiments experiments
+COPY notifications notifications
 COPY benchmarks/data benchmarks/data
 COPY docs docs
+COPY locale locale
 COPY deploy deploy
 COPY static static
 COPY templates templates

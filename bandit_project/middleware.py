@@ -36,6 +36,7 @@ class PagePolicy(CSPMiddleware):
             return super().process_response(request, response)
         return response
 
+
 def by_address(get_response: GetResponse) -> GetResponse:
     """Probes and scrapers call a container by its address, which is no name in ALLOWED_HOSTS: take it for one."""
 

@@ -202,6 +202,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["bandit_project.auth.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["bandit_project.auth.ScopeThrottle"],
+    # Which address a throttle counts: the last one that a trusted proxy has written.
     "NUM_PROXIES": PROXY_COUNT,
     "DEFAULT_PAGINATION_CLASS": "bandit_project.pagination.Pages",
     "DEFAULT_FILTER_BACKENDS": [
@@ -212,8 +213,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["bandit_project.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["bandit_project.renderers.FastJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    # Which address a throttle counts: the last one that a trusted proxy has written.
-    "NUM_PROXIES": PROXY_COUNT,
     "EXCEPTION_HANDLER": "bandit_project.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

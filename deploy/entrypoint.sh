@@ -30,8 +30,8 @@ check_web_concurrency() {
     esac
 }
 
-# Workers share their counters through files there. Those of an earlier start would be added to this one's. Only the
-# server's own processes may write there: a command beside them must neither count nor clean.
+# gunicorn.conf.py empties the folder of the workers' counters. Only the server's own processes may write there: a
+# command beside them must neither count nor clean.
 start_web() {
     check_web_concurrency
     metrics=${PROMETHEUS_MULTIPROC_DIR:-${TMPDIR:-/tmp}/bandit-metrics}
@@ -40,10 +40,8 @@ start_web() {
     if [ "${MIGRATE_ON_START:-false}" = true ]; then
         python manage.py migrate --noinput
     fi
-    mkdir -p "$metrics"
-    rm -f "$metrics"/*.db
     export PROMETHEUS_MULTIPROC_DIR="$metrics"
-    exec python -m gunicorn --config deploy/gunicorn_conf.py bandit_project.wsgi
+    exec python -m gunicorn bandit_project.wsgi
 }
 
 [ $# -gt 0 ] || usage

@@ -11,13 +11,14 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.database_free
 
-FILE = ROOT / "deploy/gunicorn_conf.py"
+FILE = ROOT / "gunicorn.conf.py"
 
 
 def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     for name in ("WEB_CONCURRENCY", "WEB_THREADS", "PORT"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
+    # the file makes a folder for the counters where none is named
+    for name, value in {"PROMETHEUS_MULTIPROC_DIR": "unused", **variables}.items():
         monkeypatch.setenv(name, value)
     return runpy.run_path(str(FILE))
 
