@@ -92,6 +92,7 @@ def record_upload(
             only=None if with_others else experiment,
             kept_issues=KEPT_LINES,
             observer=done.observe,
+            source="dashboard",
         )
         if report.processed_rows:
             upload.delete()

@@ -34,7 +34,7 @@ def set_day(
         if is_new and any(effect.before is not None for effect in effects):
             message = _("There are data of %(date)s already; edit that day instead.")
             raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])
-        record_events(experiment_id=experiment_id, rows=rows, today=today, now=now)
+        record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source="dashboard")
         changed = [effect.row.variant_name for effect in effects if effect.kind != "same"]
         if changed:
             said = _("Data of %(date)s set by hand: %(variants)s")

@@ -26,7 +26,7 @@ from experiments.variants import new_variants
 # set: the rows are the day's totals. add: they are added to what is there.
 Mode = Literal["set", "add"]
 # Where rows come from; a label of the metrics.
-Source = Literal["api", "csv", "admin", "command", "demo"]
+Source = Literal["api", "csv", "dashboard", "admin", "command"]
 PlacedCounts = tuple[int, DailyCounts]
 
 
