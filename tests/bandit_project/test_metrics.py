@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -199,10 +200,16 @@ def _two_workers(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {
-        **os.environ, "DATABASE_URL": _database_url(), "DEBUG": "false", "SECRET_KEY": "x" * 60,
-        "ALLOWED_HOSTS": "127.0.0.1", "METRICS_TOKEN": "scrape", "LOG_LEVEL": "ERROR",
+        **os.environ,
+        "DATABASE_URL": _database_url(),
+        "DEBUG": "false",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "SECURE_SSL_REDIRECT": "false",
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "METRICS_TOKEN": "scrape",
+        "LOG_LEVEL": "ERROR",
         "PROMETHEUS_MULTIPROC_DIR": str(folder),
-    }  # fmt: skip
+    }
     command = [sys.executable, "-m", "gunicorn", "bandit_project.wsgi", "--workers", "2", "--bind", address]
     with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL) as server:
         try:
