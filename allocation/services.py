@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from allocation import engine
 from allocation.announcements import announce_decisions
@@ -118,7 +119,9 @@ def complete_experiment(
 def _refuse_retired(winner: Variant | None) -> None:
     """A retired variant has no share, and cannot be brought back once the experiment is completed."""
     if winner is not None and not winner.is_active:
-        message = f"{winner.name!r} is retired; bring it back first, or name another variant"
+        message = _("%(name)r is retired; bring it back first, or name another variant") % {
+            "name": winner.name
+        }
         raise InvalidError([Issue("winner", "retired", message)])
 
 
@@ -182,18 +185,22 @@ def _refusals(
 
 def _refuse(experiment: Experiment) -> None:
     if experiment.status in {Status.DRAFT, Status.PAUSED}:
-        said = (
-            "has not started" if experiment.status == Status.DRAFT else "is paused and computes nothing new"
+        is_draft = experiment.status == Status.DRAFT
+        raise experiment.status_conflict(
+            _("has not started.") if is_draft else _("is paused and computes nothing new.")
         )
-        raise experiment.status_conflict(f"{said}.")
     _refuse_without_variants(experiment)
 
 
 def _refuse_without_variants(experiment: Experiment) -> None:
     variants = experiment.variants.all()
     if not any(variant.is_active for variant in variants):
-        fix = "bring one back" if variants else "post its first events"
-        raise NoActiveVariantError(f"Experiment {experiment.key!r} has no active variant; {fix}.")
+        message = (
+            _("Experiment %(key)r has no active variant; bring one back.")
+            if variants
+            else _("Experiment %(key)r has no active variant; post its first events.")
+        )
+        raise NoActiveVariantError(message % {"key": experiment.key})
 
 
 def _record(questions: Sequence[Question], now: dt.datetime, *, quiet: bool) -> list[Outcome]:

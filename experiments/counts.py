@@ -55,5 +55,6 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
         value = getattr(row, field)
         if not 0 <= value <= HIGHEST_COUNT:
             message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
-            said = message % {"field": field, "highest": HIGHEST_COUNT, "value": value}
+            # the names of the counts are words of the pages too
+            said = message % {"field": _(field), "highest": HIGHEST_COUNT, "value": value}
             yield Issue(field, "out_of_range", said)

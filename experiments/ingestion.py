@@ -139,8 +139,9 @@ def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
     for experiment_id in experiment_ids:
         experiment = find_experiment(experiment_id)
         if experiment.status not in TAKES_EVENTS or experiment.archived_at:
-            said = "archived" if experiment.archived_at else experiment.status
-            raise experiment.status_conflict(f"is {said} and takes no events.")
+            raise experiment.status_conflict(
+                _("is %(status)s and takes no events.") % {"status": experiment.state_word}
+            )
 
 
 def _variant_ids(

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from experiments.algorithm_settings import (
@@ -184,11 +185,18 @@ class Experiment(models.Model):
             )
         return values
 
+    @property
+    def state_word(self) -> str:
+        """Its status within a sentence; archived counts for more."""
+        return gettext("archived") if self.archived_at else Status(self.status).label.lower()
+
     def status_conflict(self, refusal: str) -> StatusConflictError:
         """The error that says so, with the states it can move to; archived it moves to none."""
         following = [] if self.archived_at else sorted(TRANSITIONS[Status(self.status)])
         return StatusConflictError(
-            f"Experiment {self.key!r} {refusal}", status_now=self.status, allowed=following
+            gettext("Experiment %(key)r %(refusal)s") % {"key": self.key, "refusal": refusal},
+            status_now=self.status,
+            allowed=following,
         )
 
     def clean(self) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.models import DailyMetric, Experiment
@@ -49,7 +50,8 @@ def id_or_key(reference: int | str) -> tuple[str, int | str]:
 
 
 def not_found(reference: int | str) -> ExperimentNotFoundError:
-    return ExperimentNotFoundError(f"There is no experiment {str(reference)[:100]!r}.", field="experiment_id")
+    message = _("There is no experiment %(reference)r.") % {"reference": str(reference)[:100]}
+    return ExperimentNotFoundError(message, field="experiment_id")
 
 
 def find_experiment_id(reference: str) -> int:

@@ -107,7 +107,7 @@ def update_experiment(
         experiment = _locked(experiment_id)
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
             raise experiment.status_conflict(
-                _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.status}
+                _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.state_word}
             )
         changes = {**fields, **(settings or {})}
         for name, value in changes.items():
@@ -124,7 +124,7 @@ def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool =
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if experiment.status == Status.ACTIVE and archived:
-            raise experiment.status_conflict("is active; pause or complete it first.")
+            raise experiment.status_conflict(_("is active; pause or complete it first."))
         experiment.archived_at = (experiment.archived_at or now) if archived else None
         experiment.data_version += 1
         experiment.save(update_fields=["archived_at", "data_version", "updated_at"])
@@ -208,7 +208,8 @@ def change_status(
     Raises StatusConflictError with the states that are allowed next.
     """
     if winner_id is not None and not Variant.objects.filter(pk=winner_id, experiment=experiment_id).exists():
-        raise InvalidError([Issue("winner", "unknown_variant", "must be one of the experiment's variants")])
+        message = _("must be one of the experiment's variants")
+        raise InvalidError([Issue("winner", "unknown_variant", message)])
     allowed_from = [
         status
         for status, following in TRANSITIONS.items()
@@ -230,11 +231,10 @@ def change_status(
 
 def _why_not(experiment: Experiment) -> str:
     if experiment.archived_at:
-        return "is archived; unarchive it first."
-    following = sorted(TRANSITIONS[Status(experiment.status)])
-    return f"is {experiment.status}; " + (
-        f"it can become {' or '.join(following)}." if following else "it stays so."
-    )
+        return _("is archived; unarchive it first.")
+    following = [status.label.lower() for status in sorted(TRANSITIONS[Status(experiment.status)])]
+    said = _("is %(status)s; it can become %(following)s.") if following else _("is %(status)s; it stays so.")
+    return said % {"status": experiment.state_word, "following": _(" or ").join(following)}
 
 
 def _raise_sequence_past_ids() -> None:

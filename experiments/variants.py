@@ -84,7 +84,9 @@ def change_variant(
 def find_variant(experiment: Experiment, variant_id: int) -> Variant:
     found = experiment.variants.filter(pk=variant_id).first() if variant_id < _IDS_END else None
     if found is None:
-        raise VariantNotFoundError(f"Experiment {experiment.key!r} has no variant {variant_id}.")
+        raise VariantNotFoundError(
+            _("Experiment %(key)r has no variant %(id)s.") % {"key": experiment.key, "id": variant_id}
+        )
     return found
 
 
@@ -92,7 +94,8 @@ def find_winner(experiment: Experiment, name: str) -> Variant:
     """One of the experiment's variants, by name or key; raises InvalidError."""
     found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
     if found is None:
-        raise InvalidError([Issue("winner", "unknown_variant", "must be one of the experiment's variants")])
+        message = _("must be one of the experiment's variants")
+        raise InvalidError([Issue("winner", "unknown_variant", message)])
     return found
 
 
@@ -104,8 +107,9 @@ def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
     changed = changeable.update(data_version=F("data_version") + 1, updated_at=now)
     experiment = Experiment.objects.get(pk=experiment_id)
     if changed != 1:
-        said = "archived" if experiment.archived_at else experiment.status
-        raise experiment.status_conflict(f"is {said}; its variants stay as they are.")
+        raise experiment.status_conflict(
+            _("is %(status)s; its variants stay as they are.") % {"status": experiment.state_word}
+        )
     return experiment
 
 
@@ -118,7 +122,9 @@ def _refuse_taken(name: str, others: Sequence[Variant]) -> None:
 
 def _refuse_control_away(is_control: bool) -> None:
     if not is_control:
-        raise ControlConflictError("An experiment keeps a control: make another variant the control instead.")
+        raise ControlConflictError(
+            _("An experiment keeps a control: make another variant the control instead.")
+        )
 
 
 def _move_control(experiment: Experiment, variant: Variant) -> None:
