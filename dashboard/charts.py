@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from django.utils.formats import number_format
+
 from allocation.models import AllocationShare
 from experiments.models import Variant
 
@@ -69,7 +71,7 @@ class Chart:
     y_max: float | None = None
     tall: bool = False
     # What the bounds of a series are, for the table behind the chart.
-    bounds: tuple[str, str] = ("2.5%", "97.5%")
+    bounds: tuple[str, str] | None = None
 
     def data(self) -> dict[str, Any]:
         """For json_script."""
@@ -85,7 +87,7 @@ class Chart:
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
             "series": [series.data() for series in self.series],
             "marks": [{"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks],
-            "bounds": list(self.bounds),
+            "bounds": list(self.bounds or (f"{number_format(2.5, 1)}%", f"{number_format(97.5, 1)}%")),
             "yMin": self.y_min,
             "yMax": self.y_max,
         }

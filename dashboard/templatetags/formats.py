@@ -7,11 +7,11 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard.dates import day_words, moment_words
 from dashboard.setting_words import localised
 
 register = template.Library()
@@ -80,8 +80,7 @@ def decimal(value: Any, decimals: int = 2) -> str:
 
 @register.filter
 def day(value: dt.date | None) -> str:
-    """One spelling of a date on every page, short and never mistaken for another: 4 Sep 2026."""
-    return _MISSING if value in _NOTHING else date_format(value, "j M Y")
+    return _MISSING if value in _NOTHING else day_words(value)
 
 
 @register.filter
@@ -92,8 +91,7 @@ def weekday(value: dt.date) -> str:
 
 @register.filter
 def moment(value: dt.datetime | None) -> str:
-    """A date and time of the installation's time zone."""
-    return _MISSING if value in _NOTHING else date_format(timezone.localtime(value), "j M Y, H:i")
+    return _MISSING if value in _NOTHING else moment_words(value)
 
 
 @register.simple_tag

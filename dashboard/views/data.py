@@ -14,8 +14,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dashboard.access import View, requires
 from dashboard.daily_forms import DayForm, UploadForm
 from dashboard.daily_table import counts_of, days_of, days_page, next_day
+from dashboard.dates import day_words
 from dashboard.summaries import experiment_or_404
-from dashboard.templatetags.formats import day as spelt_day
+from dashboard.templatetags.formats import count
 from dashboard.views.actions import closed_reason, words
 from dashboard.views.tabs import tab_context
 from experiments.csv_download import metrics_download, template_download
@@ -120,7 +121,7 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
 def _told(effects: list[Effect]) -> str:
     """What was saved, in a sentence."""
     changed = [_change(effect) for effect in effects if effect.kind != "same"]
-    on = spelt_day(effects[0].row.date)
+    on = day_words(effects[0].row.date)
     if not changed:
         return _("Nothing on %(date)s has changed.") % {"date": on}
     return _("Saved %(date)s: %(changes)s.") % {"date": on, "changes": "; ".join(changed)}
@@ -132,7 +133,7 @@ def _change(effect: Effect) -> str:
         return _("%(variant)s added") % {"variant": name}
     labels = (_("impressions"), _("clicks"), _("conversions"))
     parts = [
-        f"{label} {before} → {after}"
+        f"{label} {count(before)} → {count(after)}"
         for label, before, after in zip(labels, effect.before, effect.after, strict=True)
         if before != after
     ]

@@ -253,7 +253,7 @@ def test_activity__changes__are_told_with_their_author(client: Client) -> None:
     changes = client.get("/dashboard/experiments/button-colour/activity/").context["changes"]
 
     told = [(c.what, c.actor, [(f.field, f.before, f.after) for f in c.fields]) for c in changes]
-    assert ("Experiment changed", "ann", [("status", "active", "paused")]) in told
+    assert ("Experiment changed", "ann", [("Status", "Active", "Paused")]) in told
     assert ("Variant variant_b created", "", []) in told
 
 
