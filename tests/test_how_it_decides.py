@@ -1,4 +1,4 @@
-"""Every number of the worked example in docs/how-it-decides.md, computed again."""
+"""Every number of the worked example in docs/how-it-decides.md, computed again; the Portuguese page has the same."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,9 @@ from tests.allocation.engine.factories import allocate_counts
 
 pytestmark = pytest.mark.database_free
 
-PAGE = (Path(__file__).parent.parent / "docs" / "how-it-decides.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = (DOCS / "how-it-decides.md").read_text(encoding="utf-8")
+PORTUGUESE = (DOCS / "how-it-decides.pt-br.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE.split("## An example")[1].split("\n## ")[0]
 
 TRIALS = [[4000.0, 4000.0, 0.0], [2400.0, 5600.0, 0.0], [2200.0, 4200.0, 1600.0]]
@@ -99,3 +101,18 @@ def test_worked_example__prose__has_no_number_that_was_not_recomputed() -> None:
 
     assert set(re.findall(r"\d[\d.,]*\d%?|\d%?", prose)) == recomputed
     assert (pooled.lead, answer.lead) == (1, 2)
+
+
+def test_portuguese_page__numbers__are_those_of_the_english_one() -> None:
+    """Paragraph by paragraph and row by row, in any order within one, as words change places."""
+    swapped = [
+        sorted(number.translate(str.maketrans(",.", ".,")) for number in block)
+        for block in numbers_by_block(PORTUGUESE)
+    ]
+
+    assert swapped == numbers_by_block(PAGE)
+
+
+def numbers_by_block(text: str) -> list[list[str]]:
+    blocks = re.split(r"\n(?=\n|[-|#]|\d\. )", text.replace("CC BY 4.0", ""))
+    return [sorted(re.findall(r"[+-]?\d+(?:[.,]\d+)*%?", block)) for block in blocks]
