@@ -1,0 +1,114 @@
+"""Pages speak the reader's language, with its numbers and dates; the APIs always English."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from rest_framework.test import APIClient
+
+from experiments.models import Experiment, Status
+from experiments.roles import Role
+from tests.factory import TODAY, allocate, make_experiment, make_running
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+PORTUGUESE = "pt-BR,pt;q=0.9,en;q=0.5"
+_ONE = "/dashboard/experiments/button-colour/"
+
+
+@pytest.fixture
+def reader(settings: Any) -> Client:
+    """As in DEBUG: no login, and a visitor may do everything. The browser asks for Portuguese."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
+    return Client(headers={"Accept-Language": PORTUGUESE})
+
+
+@pytest.fixture
+def running() -> Experiment:
+    experiment = make_running()
+    allocate(experiment)
+    return experiment
+
+
+def page(reader: Client, path: str) -> str:
+    return reader.get(path).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/dashboard/", ["Experimentos", "variant_b lidera com 99,9% de chance de ser a melhor", "30,0%"]),
+        (_ONE, ["Visão geral", "Por que esta divisão", "Decidida para 1 set. 2025", "10.000"]),
+        (f"{_ONE}performance/", ["Todos os dados até agora", "Supera o controle", "9,50%"]),
+        (f"{_ONE}allocation/", ["Registro de decisões", "1 set. 2025, 12:00", "Otimizado"]),
+        (f"{_ONE}regret/", ["Ganho sobre a divisão igual", "Dias com dados"]),
+        (f"{_ONE}confidence/", ["Valor restante", "Perda esperada", "intervalo de 95%"]),
+        (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
+        (f"{_ONE}data/upload/", ["Enviar um CSV de totais diários", "Mostrar o que mudaria"]),
+        (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
+        (f"{_ONE}activity/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
+        ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
+        ("/dashboard/simulator/", ["Taxas verdadeiras, em porcentagem", "Executar"]),
+        ("/dashboard/backtest/", ["Testes passados, CSV", "Simular com a amostra"]),
+        ("/dashboard/planner/", ["Taxa atual, em porcentagem", "Variantes, incluindo o controle"]),
+        ("/dashboard/algorithm/", ["Em palavras simples", "8.239,4", "Configurações desta instalação"]),
+        ("/accounts/login/", ["Entrar", "Senha"]),
+        ("/accounts/password_reset/", ["Redefinir a senha"]),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_page__portuguese_reader__has_words_numbers_and_dates(
+    reader: Client, path: str, words: list[str]
+) -> None:
+    text = page(reader, path)
+
+    assert '<html lang="pt-br">' in text
+    assert [word for word in words if word not in text] == []
+
+
+def test_error_page__portuguese_reader__is_in_portuguese(reader: Client) -> None:
+    answer = reader.get("/dashboard/experiments/nothing/", HTTP_ACCEPT="text/html")
+
+    assert (answer.status_code, '<html lang="pt-br">' in answer.content.decode()) == (404, True)
+    assert "Não há nada em" in answer.content.decode()
+
+
+def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Client) -> None:
+    experiment = make_experiment(status=Status.DRAFT)
+    reader.force_login(get_user_model().objects.create_superuser("ana"))
+    fields = {"name": experiment.name, "reward": "conversion_rate", "max_daily_shift": "2.5"}
+
+    reader.post(f"{_ONE}settings/", fields)
+    text = page(reader, f"{_ONE}activity/")
+
+    assert "Recompensa: <del>Cliques por impressão</del> → <ins>Conversões por impressão</ins>" in text
+    assert "Limite diário: <del>padrão</del> → <ins>2,5%</ins>" in text
+
+
+def test_refusal_of_a_service__portuguese_reader__is_told_in_portuguese(reader: Client) -> None:
+    make_experiment(status=Status.DRAFT)
+
+    answer = reader.post(f"{_ONE}pause/", follow=True).content.decode()
+
+    assert "está com status rascunho; pode passar a ativo." in answer
+
+
+def test_apis__portuguese_reader__stay_english(api: APIClient, running: Experiment) -> None:
+    draft = make_experiment("Draft", status=Status.DRAFT)
+    api.credentials(HTTP_ACCEPT_LANGUAGE=PORTUGUESE)
+
+    classic = api.get("/experiments/99").json()
+    statistics = api.get(f"/api/v1/experiments/{running.pk}/statistics/").json()
+    conflict = api.post(
+        "/api/v1/events/",
+        {
+            "experiment_id": draft.key,
+            "date": TODAY.isoformat(),
+            "variants": [{"variant_name": "a", "impressions": 1, "clicks": 1}],
+        },
+    )
+
+    assert classic["detail"] == "There is no experiment '99'."
+    assert "leads with a 99.9% chance" in statistics["sentence"]
+    assert "is draft and takes no events" in str(conflict.json())

@@ -1,0 +1,104 @@
+"""The pages' Portuguese is complete, and compiled from what is written."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import polib
+import pytest
+from django.utils.translation.template import templatize
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+PO = ROOT / "locale/pt_BR/LC_MESSAGES/django.po"
+_APPS = ("allocation", "bandit_project", "dashboard", "experiments")
+_CALL = re.compile(r"(?:_|n?p?gettext(?:_lazy)?)")
+# Placeholders, percent signs, and the tags and entities of HTML.
+_KEPT = re.compile(r"%\(\w+\)[sdr]|\{\w*\}|%%|<[^>]+>|&\w+;")
+_TEXT = r"""u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""
+_CALL_IN_TEMPLATE = re.compile(rf"\b({_CALL.pattern})\(({_TEXT}(?:, ?{_TEXT})*)")
+
+
+def _catalogue() -> polib.POFile:
+    return polib.pofile(str(PO))
+
+
+def _forms(entry: polib.POEntry | polib.MOEntry) -> list[str]:
+    return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
+
+
+def test_catalogue__every_entry__is_translated_in_all_its_forms() -> None:
+    incomplete = [
+        entry.msgid
+        for entry in _catalogue()
+        if entry.fuzzy or not all(_forms(entry)) or (entry.msgid_plural and len(_forms(entry)) != 2)
+    ]
+
+    assert incomplete == []
+
+
+def test_catalogue__every_translation__keeps_placeholders_and_tags() -> None:
+    broken = [
+        entry.msgid
+        for entry in _catalogue()
+        for form in _forms(entry)
+        if sorted(_KEPT.findall(form)) != sorted(_KEPT.findall(entry.msgid))
+    ]
+
+    assert broken == []
+
+
+def test_catalogue__every_translation__begins_and_ends_as_the_original() -> None:
+    """Spaces and the last stop are part of the sentence it is put into."""
+    ends = re.compile(r"^\s*|[.:?;,\s]*$")
+
+    different = [
+        entry.msgid
+        for entry in _catalogue()
+        for form in _forms(entry)
+        if ends.findall(form) != ends.findall(entry.msgid)
+    ]
+
+    assert different == []
+
+
+def test_catalogue__every_message_of_the_code__is_in_it() -> None:
+    known = {text for entry in _catalogue() for text in (entry.msgid, entry.msgid_plural)}
+    found = set(_messages())
+
+    assert sorted(found - known) == []
+    assert sorted(known - found - {""}) == []
+
+
+def test_catalogue__compiled_file__says_the_same() -> None:
+    def content(entries: polib.POFile | polib.MOFile) -> list[tuple[str, list[str]]]:
+        return sorted((entry.msgid, _forms(entry)) for entry in entries)
+
+    assert content(polib.mofile(str(PO.with_suffix(".mo")))) == content(_catalogue())
+
+
+def _messages() -> Iterator[str]:
+    for app in _APPS:
+        for path in sorted((ROOT / app).rglob("*.py")):
+            yield from _messages_of_code(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        # Django rewrites a template into calls that its own extraction reads
+        for name, texts in _CALL_IN_TEMPLATE.findall(templatize(path.read_text(encoding="utf-8"))):
+            yield from _messages_of_code(f"{name}({texts})")
+
+
+def _messages_of_code(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and _CALL.fullmatch(name):
+            for argument in _texts(name, node.args):
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield argument.value
+
+
+def _texts(name: str, arguments: list[ast.expr]) -> list[ast.expr]:
+    """The first is the context where there is one (p), and two are the numbers' forms (n)."""
+    first = 1 if name.startswith(("p", "np")) else 0
+    return arguments[first : first + (2 if name.startswith("n") else 1)]
