@@ -12,6 +12,11 @@ def day_words(date: dt.date) -> str:
     return date_format(date, _("j M Y"))
 
 
+def weekday_words(date: dt.date) -> str:
+    """With the day of the week, which swings go by: Fri, 4 Sep 2026."""
+    return date_format(date, _("D, j M Y"))
+
+
 def moment_words(moment: dt.datetime) -> str:
     """4 Sep 2026, 14:05, in the installation's time zone."""
     return date_format(timezone.localtime(moment), _("j M Y, H:i"))

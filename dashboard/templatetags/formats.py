@@ -11,7 +11,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.dates import day_words, moment_words
+from dashboard.dates import day_words, moment_words, weekday_words
 from dashboard.setting_words import localised
 
 register = template.Library()
@@ -85,8 +85,7 @@ def day(value: dt.date | None) -> str:
 
 @register.filter
 def weekday(value: dt.date) -> str:
-    """The date with its day of the week, which swings go by: Mon, 23 Nov 2026."""
-    return date_format(value, "D, j M Y")
+    return weekday_words(value)
 
 
 @register.filter
