@@ -1,9 +1,9 @@
 """Where an experiment stands, in one plain sentence in the reader's language (the APIs always speak English)."""
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from allocation.engine.state import DECIDED_BELOW
+from allocation.rounding import percent_words, rounded
 
 
 def sentence(
@@ -39,7 +39,7 @@ def _gain(remaining: float) -> str:
     if remaining > 10:
         return _("another variant may still be many times as good")
     if remaining > 1:
-        times = number_format(1 + remaining, 1)
+        times = rounded(1 + remaining, 1)
         return _("another variant may still be up to %(times)s times as good") % {"times": times}
     return _("another variant may still be up to %(gain)s better") % {"gain": _percent(remaining)}
 
@@ -47,5 +47,5 @@ def _gain(remaining: float) -> str:
 def _percent(fraction: float) -> str:
     """With one decimal, and never 0% or 100% for what is not certain."""
     if fraction > 1:
-        return f"{number_format(100 * fraction, 0, force_grouping=True)}%"
-    return f"{number_format(min(max(100 * fraction, 0.1), 99.9), 1)}%"
+        return percent_words(fraction, 0)
+    return percent_words(min(max(fraction, 0.001), 0.999))

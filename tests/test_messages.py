@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.database_free
 
 PO = ROOT / "locale/pt_BR/LC_MESSAGES/django.po"
-_APPS = ("allocation", "bandit_project", "dashboard", "experiments")
+_APPS = ("allocation", "bandit_project", "dashboard", "experiments", "notifications")
 _CALL = re.compile(r"(?:_|n?p?gettext(?:_lazy)?)")
 # Placeholders, percent signs, and the tags and entities of HTML.
 _KEPT = re.compile(r"%\(\w+\)[sdr]|\{\w*\}|%%|<[^>]+>|&\w+;")

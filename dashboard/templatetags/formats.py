@@ -1,7 +1,7 @@
 """Numbers, icons and links as pages write them, in the reader's language."""
 
 import datetime as dt
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -11,6 +11,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from allocation.rounding import percent_words, rounded
 from dashboard.dates import day_words, moment_words, weekday_words
 from dashboard.setting_words import localised
 
@@ -42,11 +43,7 @@ def signed(value: Any) -> str:
 @register.filter
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction as percent."""
-    if value in _NOTHING:
-        return _MISSING
-    # through its decimal spelling, so that 2.45% rounds up wherever it is written
-    exact = 100 * Decimal(str(value))
-    return f"{number_format(exact.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP), decimals)}%"
+    return _MISSING if value in _NOTHING else percent_words(value, decimals)
 
 
 @register.filter
@@ -75,7 +72,7 @@ def chance(value: Any) -> str:
 
 @register.filter
 def decimal(value: Any, decimals: int = 2) -> str:
-    return _MISSING if value in _NOTHING else number_format(value, decimals, force_grouping=True)
+    return _MISSING if value in _NOTHING else rounded(value, decimals)
 
 
 @register.filter

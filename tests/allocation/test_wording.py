@@ -24,6 +24,12 @@ pytestmark = pytest.mark.database_free
         ({"value_remaining": 2.5}, "up to 3.5 times as good"),
         ({"value_remaining": 500.0}, "many times as good"),
         ({"chance": 0.99999}, "a 99.9% chance"),
+        # rounded, as the tables beside it are, not cut off
+        (
+            {"chance": 0.65169, "value_remaining": 0.0519},
+            "a 65.2% chance of being the best; another variant may",
+        ),
+        ({"value_remaining": 0.0519}, "up to 5.2% better"),
     ],
 )
 def test_sentence__each_state__says_what_the_numbers_mean(given: dict[str, Any], words: str) -> None:
