@@ -180,8 +180,6 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
         "bandit_project.wsgi",
         "--workers",
         "2",
-        "--worker-class",
-        "sync",
         "--log-level",
         "warning",
     ]

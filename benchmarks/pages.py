@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DAYS = 120
 REPEATS = 7
-TABS = ("", "performance/", "allocation/", "regret/", "confidence/", "activity/")
+TABS = ("", "performance/", "allocation/", "regret/", "confidence/", "data/", "settings/", "activity/")
 
 
 def main() -> None:

@@ -20,18 +20,29 @@ from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 _ONE = "/dashboard/experiments/homepage-headline/"
+_RESULT = "#lab-result canvas"
+# Address, and what must be there before the picture is taken.
 PAGES = {
-    "experiments": "/dashboard/",
-    "overview": _ONE,
-    "performance": f"{_ONE}performance/",
-    "allocation": f"{_ONE}allocation/",
-    "regret": f"{_ONE}regret/",
-    "confidence": f"{_ONE}confidence/",
-    "activity": f"{_ONE}activity/",
-    "login": "/accounts/login/",
+    "experiments": ("/dashboard/", "main"),
+    "new": ("/dashboard/experiments/new/", "main"),
+    "overview": (_ONE, "main"),
+    "performance": (f"{_ONE}performance/", "canvas"),
+    "allocation": (f"{_ONE}allocation/", "canvas"),
+    "regret": (f"{_ONE}regret/", "canvas"),
+    "confidence": (f"{_ONE}confidence/", "canvas"),
+    "data": (f"{_ONE}data/", "main"),
+    "settings": (f"{_ONE}settings/", "main"),
+    "activity": (f"{_ONE}activity/", "main"),
+    "simulator": ("/dashboard/simulator/?rates=4+6+4.5&b_max_daily_shift=5", _RESULT),
+    "backtest": ("/dashboard/backtest/?days=14&runs=1&seed=1", _RESULT),
+    "planner": ("/dashboard/planner/", _RESULT),
+    "algorithm": ("/dashboard/algorithm/", "main"),
+    "login": ("/accounts/login/", "main"),
 }
-# Width, height and how the file is marked; the first is the README's.
+# Width, height and how the file is marked.
 VIEWS = ((1440, 900, ""), (390, 844, "-phone"))
+# What is further down than this few will look at, and everybody would download.
+TALLEST = 2400
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -49,10 +60,10 @@ def main() -> None:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with _demo() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
-        for name, page in PAGES.items():
+        for name, (address, ready) in PAGES.items():
             if options.only in name:
-                _picture(browser, f"{home}{page}", options.folder / name)
-                print(f"{name}: {page}", file=sys.stderr)
+                _picture(browser, f"{home}{address}", ready, options.folder / name)
+                print(f"{name}: {address}", file=sys.stderr)
         browser.close()
 
 
@@ -92,8 +103,8 @@ def _when_up(home: str) -> str:
     sys.exit("the demo did not start")
 
 
-def _picture(browser: Browser, url: str, stem: Path) -> None:
-    """Light and dark, wide and narrow; the whole page, once its charts are drawn."""
+def _picture(browser: Browser, url: str, ready: str, stem: Path) -> None:
+    """Light and dark, wide and narrow; once charts are drawn and letters are there."""
     for width, height, mark in VIEWS:
         for scheme in ("light", "dark"):
             page = browser.new_page(
@@ -101,8 +112,16 @@ def _picture(browser: Browser, url: str, stem: Path) -> None:
                 color_scheme="dark" if scheme == "dark" else "light",
             )
             page.goto(url, wait_until="networkidle")
+            page.locator(ready).first.wait_for(timeout=120_000)
             page.wait_for_function("document.fonts.status === 'loaded'")
-            page.screenshot(path=f"{stem}{mark}-{scheme}.png", full_page=True)
+            tall = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+            page.screenshot(
+                path=f"{stem}{mark}-{scheme}.jpg",
+                type="jpeg",
+                quality=80,
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": width, "height": tall},
+            )
             page.close()
 
 
