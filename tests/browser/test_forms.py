@@ -229,7 +229,7 @@ def test_forms__refused_or_open__break_no_rule_of_wcag(
     assert violations(page) == []
 
     page.goto(_url(live_server, f"{running.key}/settings/"))
-    page.get_by_text("Priors and greediness").click()
+    page.get_by_text("Priors and exploitation").click()
     page.get_by_text("Rename").first.click()
     page.get_by_label("Control floor").fill("70")
     expect(page.get_by_text("Some settings are refused:")).to_be_visible()
