@@ -76,6 +76,12 @@ def decimal(value: Any, decimals: int = 2) -> str:
 
 
 @register.filter
+def p_value(value: float) -> str:
+    """With three decimals, and never as 0."""
+    return f"p < {decimal(0.001, 3)}" if value < 0.001 else f"p = {decimal(value, 3)}"
+
+
+@register.filter
 def day(value: dt.date | None) -> str:
     return _MISSING if value in _NOTHING else day_words(value)
 

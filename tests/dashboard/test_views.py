@@ -263,3 +263,15 @@ def test_demo__into_an_installation_with_experiments__is_refused(client: Client)
     client.post("/dashboard/load-demo/")
 
     assert Experiment.objects.count() == 1
+
+
+def test_overview__traffic_that_misses_the_split__is_never_said_to_have_a_chance_of_0(client: Client) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    # 30% and 70% were to come
+    record(experiment, counts("control", 9000, 700), counts("variant_b", 11000, 950))
+
+    page = client.get("/dashboard/experiments/button-colour/").content.decode()
+
+    assert "Impressions do not match the split" in page
+    assert "p &lt; 0.001" in page
