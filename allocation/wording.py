@@ -10,7 +10,7 @@ def sentence(
     *, state: str, leader: str, chance: float, value_remaining: float, active: int, reporting: int
 ) -> str:
     """For someone who has not seen the numbers. ``reporting``: variants with data in the window."""
-    values = {"leader": leader, "chance": _percent(chance), "remaining": _percent(value_remaining)}
+    values = {"leader": leader, "chance": _percent(chance)}
     if active < 2:
         return _("%(leader)s is the only active variant and gets all traffic.") % values
     if state == "collecting" and reporting < 2:
@@ -20,6 +20,7 @@ def sentence(
     if state == "collecting":
         return _("Not enough data to optimize yet: traffic is split evenly, as far as the limits allow.")
     if state == "decided":
+        values["remaining"] = _percent(value_remaining)
         return (
             _("%(leader)s can be chosen: with 95%% probability no variant is more than %(remaining)s better.")
             % values
@@ -46,6 +47,4 @@ def _gain(remaining: float) -> str:
 
 def _percent(fraction: float) -> str:
     """With one decimal, and never 0% or 100% for what is not certain."""
-    if fraction > 1:
-        return percent_words(fraction, 0)
     return percent_words(min(max(fraction, 0.001), 0.999))

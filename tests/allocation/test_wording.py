@@ -23,6 +23,7 @@ pytestmark = pytest.mark.database_free
         # hardly any successes: no absurd percentage
         ({"value_remaining": 2.5}, "up to 3.5 times as good"),
         ({"value_remaining": 500.0}, "many times as good"),
+        ({"value_remaining": float("inf")}, "many times as good"),
         ({"chance": 0.99999}, "a 99.9% chance"),
         # rounded, as the tables beside it are, not cut off
         (
