@@ -26,5 +26,10 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// On a telephone the tabs are a strip: the one that is open is in sight.
+const strip = document.querySelector(".tabs");
+const current = strip?.querySelector("[aria-current]");
+if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+
 drawCharts();
 keepFresh();

@@ -92,3 +92,10 @@ def test_docs_page__offline__lists_the_calls(clean_page: Page, live_server: Any)
     clean_page.goto(f"{live_server.url}/docs")
 
     expect(clean_page.get_by_text("/upload-data")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.usefixtures("stories")
+def test_tabs__on_a_telephone__the_open_one_is_in_sight(clean_page: Page, live_server: Any) -> None:
+    show(clean_page, f"{live_server.url}{_ONE}activity/", 390, "light")
+
+    expect(clean_page.get_by_role("link", name="Activity")).to_be_in_viewport(ratio=0.9)
