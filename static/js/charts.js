@@ -22,15 +22,23 @@ function formatter(unit, precise) {
   return (value) => (value === null || value === undefined ? "–" : format.format(value));
 }
 
-const shortDate = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
-const longDate = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" });
+const months = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
+
+// 4 Sep 2026, in the one spelling of the pages (dashboard/dates.py)
+function shortDate(date) {
+  return `${date.getUTCDate()} ${months.format(date)}`;
+}
+
+function longDate(date) {
+  return `${shortDate(date)} ${date.getUTCFullYear()}`;
+}
 
 function place(chart, value) {
   return chart.xKind === "date" ? Date.parse(value) / DAY : value;
 }
 
 function placeName(chart, value, format = shortDate) {
-  if (chart.xKind === "date") return format.format(new Date(Math.round(value) * DAY));
+  if (chart.xKind === "date") return format(new Date(Math.round(value) * DAY));
   return chart.xKind === "number" ? new Intl.NumberFormat(language).format(value) : value;
 }
 

@@ -99,3 +99,12 @@ def test_tabs__on_a_telephone__the_open_one_is_in_sight(clean_page: Page, live_s
     show(clean_page, f"{live_server.url}{_ONE}activity/", 390, "light")
 
     expect(clean_page.get_by_role("link", name="Activity")).to_be_in_viewport(ratio=0.9)
+
+
+@pytest.mark.usefixtures("stories")
+def test_chart__its_table__spells_dates_as_the_page_does(clean_page: Page, live_server: Any) -> None:
+    show(clean_page, f"{live_server.url}{_ONE}confidence/", 1440, "light")
+
+    clean_page.get_by_role("button", name="Table").nth(1).click()
+
+    expect(clean_page.get_by_role("rowheader", name="1 Sep 2025", exact=True)).to_be_visible()
