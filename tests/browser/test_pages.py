@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from allocation.demo import DemoExperiment, seed_demo
-from experiments.models import Status
+from experiments.models import Experiment, Status
 from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
 from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
@@ -108,3 +108,19 @@ def test_chart__its_table__spells_dates_as_the_page_does(clean_page: Page, live_
     clean_page.get_by_role("button", name="Table").nth(1).click()
 
     expect(clean_page.get_by_role("rowheader", name="1 Sep 2025", exact=True)).to_be_visible()
+
+
+@pytest.mark.usefixtures("stories")
+def test_refresh__new_numbers__come_in_but_not_under_the_reader(clean_page: Page, live_server: Any) -> None:
+    show(clean_page, f"{live_server.url}/dashboard/", 1440, "light")
+    Experiment.objects.filter(name="Planned").update(name="Planned anew")
+    clean_page.get_by_role("link", name="Done").focus()
+
+    with clean_page.expect_response("**/dashboard/"):
+        clean_page.evaluate("document.dispatchEvent(new Event('refresh'))")
+    expect(clean_page.get_by_role("link", name="Done")).to_be_focused()
+    expect(clean_page.get_by_role("link", name="Planned", exact=True)).to_be_visible()
+
+    clean_page.get_by_role("link", name="Done").blur()
+    clean_page.evaluate("document.dispatchEvent(new Event('refresh'))")
+    expect(clean_page.get_by_role("link", name="Planned anew")).to_be_visible()
