@@ -58,6 +58,13 @@ def test_vendored_files__match_their_checksums() -> None:
         assert hashlib.sha256((ROOT / "static/vendor" / name).read_bytes()).hexdigest() == checksum
 
 
+def test_icons__of_the_sprite__are_those_that_pages_use() -> None:
+    sprite = (ROOT / "static/vendor/tabler-icons/sprite.svg").read_text()
+    templates = "".join(path.read_text() for path in (ROOT / "templates").rglob("*.html"))
+
+    assert set(re.findall(r'<symbol id="([^"]+)"', sprite)) == set(re.findall(r'{% icon "([^"]+)"', templates))
+
+
 def test_readme__names_every_variable_of_the_environment() -> None:
     source = (ROOT / "bandit_project/settings.py").read_text()
     variables = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
