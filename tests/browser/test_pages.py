@@ -124,3 +124,16 @@ def test_refresh__new_numbers__come_in_but_not_under_the_reader(clean_page: Page
     clean_page.get_by_role("link", name="Done").blur()
     clean_page.evaluate("document.dispatchEvent(new Event('refresh'))")
     expect(clean_page.get_by_role("link", name="Planned anew")).to_be_visible()
+
+
+@pytest.mark.usefixtures("stories")
+def test_page__without_scripts__leads_everywhere_and_completes(browser: Browser, live_server: Any) -> None:
+    page = browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 900})
+    page.goto(f"{live_server.url}{_ONE}")
+    expect(page.get_by_role("link", name="Simulator")).to_be_visible()
+
+    page.get_by_role("radio", name="benefit").check()
+    page.get_by_role("button", name="Complete with this winner").click()
+
+    expect(page.get_by_text("Completed: benefit gets all traffic.").first).to_be_visible()
+    page.close()
