@@ -62,7 +62,9 @@ def test_icons__of_the_sprite__are_those_that_pages_use() -> None:
     sprite = (ROOT / "static/vendor/tabler-icons/sprite.svg").read_text()
     templates = "".join(path.read_text() for path in (ROOT / "templates").rglob("*.html"))
 
-    assert set(re.findall(r'<symbol id="([^"]+)"', sprite)) == set(re.findall(r'{% icon "([^"]+)"', templates))
+    assert set(re.findall(r'<symbol id="([^"]+)"', sprite)) == set(
+        re.findall(r'{% icon "([^"]+)"', templates)
+    )
 
 
 def test_readme__names_every_variable_of_the_environment() -> None:

@@ -7,7 +7,15 @@ from django.test import Client
 from django.utils import translation
 
 from dashboard.handbook import how_it_decides, setting_rows, to_html
-from dashboard.setting_words import SETTING_WORDS, in_environment, range_words, value_words
+from dashboard.setting_words import (
+    EVIDENCE,
+    EXPERT,
+    LIMITS,
+    SETTING_WORDS,
+    in_environment,
+    range_words,
+    value_words,
+)
 from experiments.algorithm_settings import ALGORITHM_SETTINGS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
@@ -29,6 +37,10 @@ def test_setting_rows__changed_in_this_installation__are_marked(settings: Any) -
 
     assert (rows["window_days"]["value"], rows["window_days"]["default"]) == ("30 days", "14 days")
     assert [name for name, row in rows.items() if row["is_changed"]] == ["window_days"]
+
+
+def test_setting_rows__stand_in_the_order_of_the_forms() -> None:
+    assert [row["name"] for row in setting_rows()] == [*LIMITS, *EVIDENCE, *EXPERT]
 
 
 @pytest.mark.parametrize(
