@@ -1,8 +1,8 @@
 """What the data say about an experiment: rates, uplifts, state, mismatch, rewards. Reads only, records nothing."""
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from allocation.engine.comparison import Comparison, compare_to_control
 from allocation.engine.progress import first_passed, rewards_by_day
 from allocation.engine.sample_ratio import SampleRatio, sample_ratio
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import AllocationShare, Kind
 from allocation.questions import Question
 from allocation.services import load_question, question_about
 from allocation.wording import sentence
@@ -20,8 +20,13 @@ from experiments.models import DailyMetric, Experiment, Reward, Variant
 
 
 class Decided(NamedTuple):
-    """An allocation of the ledger, by variant id. ``chances``: probability_best, of optimized variants only."""
+    """An allocation of the ledger, by variant id. ``chances``: probability_best, of optimized variants only.
 
+    ``served_from``: the first day whose traffic it can have split.
+    """
+
+    target_date: dt.date
+    served_from: dt.date
     shares: dict[int, float]
     chances: dict[int, float]
 
@@ -46,9 +51,9 @@ def sample_ratio_of(experiment: Experiment, date: dt.date) -> dict[str, Any] | N
 
     ``experiment`` has its variants prefetched.
     """
-    variants, ledger = list(experiment.variants.all()), _ledger(experiment, date)
+    variants, decisions = list(experiment.variants.all()), _decisions(experiment, date)
     days, observed = _daily_counts(experiment, variants, date)
-    found = _sample_ratio(variants, ledger, days, observed["impressions"])
+    found = _sample_ratio(variants, decisions, days, observed["impressions"])
     return None if found is None else {**found, "days": len(days)}
 
 
@@ -56,7 +61,8 @@ def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
     decision = engine.allocate_many([question.request()])[0]
     leader = question.variants[decision.lead]
     state = state_of(decision, question.days_with_data)
-    ledger = _ledger(question.experiment, date)
+    decisions = _decisions(question.experiment, date)
+    ledger = {decided.target_date: decided for decided in decisions}
     days, observed = _daily_counts(question.experiment, question.variants, date)
     return {
         "experiment_id": question.experiment.pk,
@@ -74,7 +80,7 @@ def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
         "value_remaining": decision.value_remaining,
         "days_with_data": question.days_with_data,
         "variants": _variants(question, decision),
-        "sample_ratio": _sample_ratio(question.variants, ledger, days, observed["impressions"]),
+        "sample_ratio": _sample_ratio(question.variants, decisions, days, observed["impressions"]),
         "convergence": _convergence(ledger, leader.pk),
         "rewards": _rewards(question, decision, days, observed),
     }
@@ -114,18 +120,31 @@ def _compared(question: Question, decision: engine.Allocation) -> list[dict[str,
     ]
 
 
-def _ledger(experiment: Experiment, date: dt.date) -> Ledger:
-    """The last revision of every target date, oldest first; one query."""
-    last = Allocation.objects.filter(experiment=experiment, target_date__lte=date).last_revisions()
-    rows = AllocationShare.objects.filter(allocation__in=last.values("pk")).values_list(
-        "allocation__target_date", "allocation__kind", "variant_id", "share", "probability_best"
+def _decisions(experiment: Experiment, date: dt.date) -> list[Decided]:
+    """Every revision for every target date, in the order they were made for them; one query."""
+    rows = AllocationShare.objects.filter(
+        allocation__experiment=experiment, allocation__target_date__lte=date
+    ).values_list(
+        "allocation__target_date", "allocation__revision", "allocation__data_through", "allocation__kind",
+        "variant_id", "share", "probability_best",
+    )  # fmt: skip
+    in_order = rows.order_by("allocation__target_date", "allocation__revision")
+    return [
+        _decided(target_date, data_through, kind, list(shares))
+        for (target_date, _revision, data_through, kind), shares in groupby(in_order, lambda row: row[:4])
+    ]
+
+
+def _decided(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Decided:
+    """A decision for a day that rests on that day's own counts cannot have split them: it serves from the next on."""
+    is_late = data_through is not None and data_through >= target_date
+    known = rows if kind == Kind.OPTIMIZED else []
+    return Decided(
+        target_date,
+        target_date + dt.timedelta(days=1) if is_late else target_date,
+        {variant_id: float(share) for *_, variant_id, share, _chance in rows},
+        {variant_id: chance for *_, variant_id, _share, chance in known if chance is not None},
     )
-    ledger: defaultdict[dt.date, Decided] = defaultdict(lambda: Decided({}, {}))
-    for target_date, kind, variant_id, share, chance in rows.order_by("allocation__target_date"):
-        ledger[target_date].shares[variant_id] = float(share)
-        if kind == Kind.OPTIMIZED and chance is not None:
-            ledger[target_date].chances[variant_id] = chance
-    return dict(ledger)
 
 
 def _daily_counts(
@@ -149,10 +168,13 @@ def _daily_counts(
 
 
 def _sample_ratio(
-    variants: Sequence[Variant], ledger: Ledger, days: Sequence[dt.date], impressions: np.ndarray[Any, Any]
+    variants: Sequence[Variant],
+    decisions: Sequence[Decided],
+    days: Sequence[dt.date],
+    impressions: np.ndarray[Any, Any],
 ) -> dict[str, Any] | None:
     """None without two variants and days to compare."""
-    in_force = _in_force(ledger, days)
+    in_force = _in_force(decisions, days)
     known = [n for n, row in enumerate(in_force) if row]
     if not known:
         return None
@@ -171,13 +193,14 @@ def _sample_ratio(
     }
 
 
-def _in_force(ledger: Ledger, days: Sequence[dt.date]) -> list[Mapping[int, float]]:
-    """For each day the shares of the latest target date up to it; empty before the first."""
-    dates = sorted(ledger)
+def _in_force(decisions: Sequence[Decided], days: Sequence[dt.date]) -> list[Mapping[int, float]]:
+    """For each day the shares of the latest split served by then; empty before the first."""
+    served = {decided.served_from: decided.shares for decided in decisions}
+    since = sorted(served)
     last = np.searchsorted(
-        [date.toordinal() for date in dates], [day.toordinal() for day in days], side="right"
+        [date.toordinal() for date in since], [day.toordinal() for day in days], side="right"
     )
-    return [ledger[dates[n - 1]].shares if n else {} for n in last]
+    return [served[since[n - 1]] if n else {} for n in last]
 
 
 def _convergence(ledger: Ledger, leader_id: int) -> dict[str, Any]:

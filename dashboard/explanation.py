@@ -1,5 +1,6 @@
 """Why a variant gets what it gets, and what to do next: the ledger's numbers in plain words."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,24 @@ def _warnings(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Ad
                 ),
             )
         )
+    if _has_newer_data(summary):
+        found.append(
+            Advice(
+                "info",
+                _("Data newer than this split"),
+                _("They count from the next decision on: at its daily time, or at once with Recompute now."),
+            )
+        )
     return found
+
+
+def _has_newer_data(summary: Summary) -> bool:
+    """Whether days have been reported, and are mature, that the decision in force did not know."""
+    experiment, decided = summary.experiment, summary.allocation
+    if experiment.status != Status.ACTIVE or decided is None or summary.latest is None:
+        return False
+    mature = summary.latest - dt.timedelta(days=int(experiment.merged_settings()["maturity_days"]))
+    return decided.data_through is None or mature > decided.data_through
 
 
 def _next_step(summary: Summary) -> Advice:

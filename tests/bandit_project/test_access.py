@@ -44,6 +44,19 @@ def test_no_key__either_api__is_401_as_a_problem(api: APIClient, path: str) -> N
     assert response["WWW-Authenticate"] == "Api-Key"
 
 
+def test_key__where_none_is_required__is_held_to_its_scope_and_a_blank_one_is_none(
+    settings: Settings,
+) -> None:
+    settings.API_KEY_REQUIRED = False
+    experiment, blank = make_running(), APIClient()
+    blank.credentials(HTTP_AUTHORIZATION="Api-Key ")
+
+    assert _client("read").delete(f"/api/v1/experiments/{experiment.pk}/").status_code == 403
+    assert _client("write").post("/reset_data").status_code == 403
+    assert blank.get("/api/v1/experiments/").status_code == 200
+    assert blank.delete(f"/api/v1/experiments/{experiment.pk}/").status_code == 204
+
+
 @pytest.mark.parametrize("path", ["/health", "/docs", "/schema", "/dashboard/"])
 def test_no_key__health_and_pages__stay_open(api: APIClient, path: str) -> None:
     assert api.get(path).status_code == 200

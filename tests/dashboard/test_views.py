@@ -265,11 +265,33 @@ def test_demo__into_an_installation_with_experiments__is_refused(client: Client)
     assert Experiment.objects.count() == 1
 
 
+def test_overview__days_that_the_split_does_not_know__are_told(client: Client) -> None:
+    experiment = make_experiment()
+    yesterday = TODAY - dt.timedelta(days=1)
+    record(experiment, counts("control", 10000, 700, date=yesterday), counts("b", 10000, 950, date=yesterday))
+    allocate(experiment)
+    before = client.get("/dashboard/experiments/button-colour/").content
+    record(experiment, counts("control", 3000, 210), counts("b", 7000, 665))
+
+    after = client.get("/dashboard/experiments/button-colour/").content
+
+    assert b"Data newer than this split" not in before
+    assert b"Data newer than this split" in after
+
+
+def test_overview__as_the_readme_begins__warns_of_nothing(client: Client) -> None:
+    allocate(make_running())
+
+    assert b"do not match the split" not in client.get("/dashboard/experiments/button-colour/").content
+
+
 def test_overview__traffic_that_misses_the_split__is_never_said_to_have_a_chance_of_0(client: Client) -> None:
-    experiment = make_running()
+    experiment = make_experiment()
+    yesterday = TODAY - dt.timedelta(days=1)
+    record(experiment, counts("control", 10000, 700, date=yesterday), counts("b", 10000, 950, date=yesterday))
     allocate(experiment)
     # 30% and 70% were to come
-    record(experiment, counts("control", 9000, 700), counts("variant_b", 11000, 950))
+    record(experiment, counts("control", 9000, 700), counts("b", 11000, 950))
 
     page = client.get("/dashboard/experiments/button-colour/").content.decode()
 
