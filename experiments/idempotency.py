@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -47,6 +47,14 @@ class IdempotentWrites(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or HEADER not in request.headers:
             return super().dispatch(request, *args, **kwargs)
+        try:
+            return self._dispatch_once(request, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            # Before the view or after it, where it begins or ends the transaction: answered as from within.
+            answer: HttpResponseBase = self.get_exception_handler()(error, self.get_exception_handler_context())
+            return answer
+
+    def _dispatch_once(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with _one_at_a_time(f"{_credential(request)} {request.headers[HEADER]}") as free:
             self._is_free = free
             response = super().dispatch(request, *args, **kwargs)

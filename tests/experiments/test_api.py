@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from experiments.idempotency import KEPT_FOR, prune_idempotent_answers
@@ -360,6 +361,20 @@ def test_idempotency_key__stored__as_digest_and_answer_without_the_request(api: 
     stored = IdempotentAnswer.objects.get()
     assert len(stored.request_digest) == 64
     assert stored.status_code == 201
+
+
+def test_idempotency_key__database_away_or_locked__is_503_as_without_one(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("django.db.transaction.atomic", down)
+
+    response = api.post("/api/v1/experiments/", {"name": "Checkout"}, headers={"Idempotency-Key": "1"})
+
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert response["Retry-After"] == "5"
 
 
 def test_idempotency_key__after_a_day__is_free_again_and_pruned(api: APIClient) -> None:
