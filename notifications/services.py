@@ -3,6 +3,7 @@
 import datetime as dt
 import http.client
 import json
+import logging
 import smtplib
 import time
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from notifications.models import Attempt, Delivery, Endpoint, Event
 from notifications.signatures import signature
 from notifications.transport import post
 from notifications.words import as_mail
+
+logger = logging.getLogger(__name__)
 
 # 30 s, 1 min, 2 min ... 6 h: twenty tries take about two and a half days.
 MOST_ATTEMPTS = 20
@@ -44,7 +47,7 @@ def deliver_waiting() -> Delivered | None:
     with only_one("deliver") as free:
         if not free:
             return None
-        counts = [_deliver_to(endpoint) for endpoint in Endpoint.objects.filter(is_active=True)]
+        counts = [_deliver_alone(endpoint) for endpoint in Endpoint.objects.filter(is_active=True)]
     return Delivered(sum(done for done, _ in counts), sum(failed for _, failed in counts))
 
 
@@ -58,6 +61,15 @@ def retry(delivery: Delivery, now: dt.datetime) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.WAITING, attempts_made=0, next_attempt_at=now
     )
+
+
+def _deliver_alone(endpoint: Endpoint) -> Delivered:
+    """A fault of ours, or an endpoint deleted meanwhile, stops no other endpoint."""
+    try:
+        return _deliver_to(endpoint)
+    except Exception:
+        logger.exception("delivering failed for endpoint %s", endpoint.pk)
+        return Delivered(0, 1)
 
 
 def _deliver_to(endpoint: Endpoint) -> Delivered:
@@ -109,7 +121,8 @@ def _send(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Result:
         return _call(delivery, endpoint, now)
     except RefusedAddressError as error:
         return Result("refused", problem=str(error))
-    except (OSError, http.client.HTTPException, smtplib.SMTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException, smtplib.SMTPException) as error:
+        # UnicodeError: what a name such as a..example.com is to the look-up
         return Result("failed", problem=f"{type(error).__name__}: {error}")
 
 

@@ -140,6 +140,30 @@ def test_delivery__one_endpoint_down__others_get_theirs(receiver: Receiver) -> N
     assert away.deliveries.get().state == Delivery.State.WAITING
 
 
+def test_delivery__name_that_cannot_be_looked_up__is_a_failure_of_its_own(receiver: Receiver) -> None:
+    misspelt = _endpoint(receiver, name="a", address="http://hooks..example.com/")
+    _endpoint(receiver)
+    _queue("hello")
+
+    with receiver.up():
+        assert deliver_waiting() == Delivered(1, 1)
+
+    assert "UnicodeError" in misspelt.deliveries.get().attempts.get().problem
+
+
+def test_delivery__fault_of_ours__stops_no_other_endpoint(receiver: Receiver) -> None:
+    broken = _endpoint(receiver, name="a", channel=Endpoint.Channel.EMAIL, address="a@example.com")
+    _endpoint(receiver)
+    _queue("hello")
+    # a mail's sentence needs what this event lacks
+    Event.objects.update(kind="data.missing")
+
+    with receiver.up():
+        assert deliver_waiting() == Delivered(1, 1)
+
+    assert broken.deliveries.get().state == Delivery.State.WAITING
+
+
 def test_delivery__never_taken__is_given_up_and_can_be_tried_again(receiver: Receiver, clock: Clock) -> None:
     endpoint = _endpoint(receiver)
     _queue("hello")
