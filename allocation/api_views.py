@@ -49,11 +49,12 @@ class AllocationView(IdempotentWrites):
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
-        state = state_with_in_force(reference, today())
+        date = today()
+        state = state_with_in_force(reference, date)
         # New data change nothing here before there is a new decision.
         key = answer_key("v1-allocation", state._replace(data_version=0))
         if (answer := cache.get(key)) is None:
-            answer = _shown(find_experiment(state.experiment_id))
+            answer = _shown(find_experiment(state.experiment_id), date)
             cache.set(key, answer)
         modified, body = answer
         etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
@@ -81,9 +82,9 @@ class AllocationView(IdempotentWrites):
         return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
 
 
-def _shown(experiment: Experiment) -> tuple[int, bytes]:
+def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
     """The allocation in force as JSON, and since when it is so: made, come into force, or shown with other names."""
-    found = allocation_in_force(experiment, today())
+    found = allocation_in_force(experiment, date)
     begun = timezone.make_aware(dt.datetime.combine(found.target_date, dt.time.min))
     modified = max(found.created_at, experiment.updated_at, begun)
     return int(modified.timestamp()), JSONRenderer().render(serializers.AllocationSerializer(found).data)

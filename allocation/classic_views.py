@@ -1,5 +1,6 @@
 """The classic API's calls about allocations: thin over the services."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -100,9 +101,9 @@ def allocation(request: Request) -> Response:
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
     state = state_with_newest(query.validated_data["experiment_id"])
-    window_days = query.validated_data.get("window_days")
-    if (answer := cache.get(answer_key("allocation", state, today(), window_days))) is None:
-        answer = _computed_answer(state, window_days)
+    window_days, date = query.validated_data.get("window_days"), today()
+    if (answer := cache.get(answer_key("allocation", state, date, window_days))) is None:
+        answer = _computed_answer(state, window_days, date)
     return Response(orjson.Fragment(answer))
 
 
@@ -127,33 +128,36 @@ def history(request: Request, reference: str) -> Response:
     return Response(orjson.Fragment(answer))
 
 
-def _computed_answer(before: ExperimentState, asked_window: int | None) -> bytes:
-    """Computes, records and answers in JSON; cached only where nothing else has changed from before to after."""
+def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt.date) -> bytes:
+    """Computes, records and answers in JSON; cached only where nothing else has changed from before to after.
+
+    ``date`` was read once: midnight may pass meanwhile, and one day's answer must not be kept as the next one's.
+    """
     experiment = find_experiment(before.experiment_id)
     own_window = effective_settings(experiment).window_days
     window_days = own_window if asked_window is None else asked_window
-    decision, shares = _decision(experiment, window_days, recorded=window_days == own_window)
+    decision, shares = _decision(experiment, window_days, date, recorded=window_days == own_window)
     answer = orjson.dumps(_allocation_body(experiment, window_days, decision, shares))
     after = state_with_newest(experiment.pk)
     if unchanged_but_for(decision, before, after):
-        cache.set(answer_key("allocation", after, today(), asked_window), answer)
+        cache.set(answer_key("allocation", after, date, asked_window), answer)
     return answer
 
 
 def _decision(
-    experiment: Experiment, window_days: int, *, recorded: bool
+    experiment: Experiment, window_days: int, date: dt.date, *, recorded: bool
 ) -> tuple[Allocation, Sequence[AllocationShare]]:
     if not recorded:
         return preview_allocation(
             experiment_id=experiment.pk,
-            target_date=today(),
+            target_date=date,
             now=timezone.now(),
             overrides={"window_days": window_days},
         )
     if experiment.status == Status.PAUSED:
-        found = allocation_in_force(experiment, today())
+        found = allocation_in_force(experiment, date)
     else:
-        found = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+        found = compute_allocation(experiment_id=experiment.pk, target_date=date, now=timezone.now())
     return found, list(found.shares.select_related("variant").order_by("variant_id"))
 
 

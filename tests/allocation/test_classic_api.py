@@ -5,6 +5,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation
+from allocation.services import compute_allocation
 from experiments.models import Status, Variant
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
@@ -51,6 +52,26 @@ def test_get_allocation__by_key__is_the_same(api: APIClient) -> None:
     by_id = api.get("/allocation", {"experiment_id": experiment.pk}).json()
 
     assert by_id == api.get("/allocation", {"experiment_id": experiment.key}).json()
+
+
+def test_get_allocation__midnight_while_it_is_computed__is_decided_anew_for_the_next_day(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = make_running()
+    clock = {"now": dt.datetime.combine(TODAY, dt.time(23, 59, 59), dt.UTC)}
+    monkeypatch.setattr("django.utils.timezone.now", lambda: clock["now"])
+
+    def computed(**question: Any) -> Allocation:
+        found = compute_allocation(**question)
+        clock["now"] += dt.timedelta(seconds=2)
+        return found
+
+    monkeypatch.setattr("allocation.classic_views.compute_allocation", computed)
+
+    before = api.get("/allocation", {"experiment_id": experiment.pk}).json()
+    after = api.get("/allocation", {"experiment_id": experiment.pk}).json()
+
+    assert (before["allocations"]["variant_b"], after["allocations"]["variant_b"]) == (0.7, 0.9)
 
 
 def test_get_allocation__called_again__records_once(api: APIClient) -> None:
