@@ -184,6 +184,20 @@ def test_sweep__no_data_for_days__is_told_once(age: int, told: int) -> None:
     assert _kinds().count("data.missing") == told
 
 
+@pytest.mark.parametrize(("age", "told"), [(0, 0), (3, 0), (4, 1)])
+def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(age: int, told: int) -> None:
+    experiment = make_experiment(status=Status.DRAFT)
+    Experiment.objects.filter(pk=experiment.pk).update(created_at=NOW - dt.timedelta(days=30))
+    change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=NOW)
+    for record_of, days in zip(experiment.history.order_by("history_id"), (30, age), strict=True):
+        record_of.history_date = NOW - dt.timedelta(days=days)
+        record_of.save()
+
+    detect_in_sweep(TODAY, NOW)
+
+    assert _kinds().count("data.missing") == told
+
+
 def test_sweep__data_come_back_and_stay_away_again__is_told_again() -> None:
     experiment = _quiet_since(10)
     detect_in_sweep(TODAY, NOW)
