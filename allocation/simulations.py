@@ -18,18 +18,23 @@ from experiments.exceptions import InvalidError, Issue
 MAX_VARIANT_DECISIONS = 500_000
 # Finding the value remaining, as `stop` does each day, costs as much as three decisions.
 _STOP_WEIGHT = 4
+# Each day of a decision's window is looked at once more: so many cost as much again as all else.
+_DAYS_THAT_DOUBLE = 60
+_HEAVIER = f"10 variants or more, a stop, or a window of {_DAYS_THAT_DOUBLE} days or more"
 
 
 def run_simulation(values: Mapping[str, Any]) -> Report:
     """``values`` as SimulationSerializer has checked them; raises InvalidError past the bound."""
     rates, days, runs = np.array(values["rates"]), values["days"], values["runs"]
+    settings = merged_settings(values["settings"])
     cells = len(rates) * days * runs * len(values["policies"])
     weight = _weight(len(rates)) * (1 if values["stop"] is None else _STOP_WEIGHT)
+    weight *= _weight_of_window(settings, days)
     _refuse_too_large("runs", cells, cells * weight, "runs, days, rates and policies")
     return simulate_policies(
         {name: POLICIES[name] for name in values["policies"]},
         make_world(values["scenario"], rates, values["daily_traffic"], days, runs),
-        merged_settings(values["settings"]),
+        settings,
         values["seed"],
         stop=values["stop"] is not None,
     )
@@ -44,14 +49,15 @@ def run_backtest(values: Mapping[str, Any]) -> Report:
         )
         for test in values["tests"]
     ]
+    settings = merged_settings(values["settings"])
     times = values["days"] * values["runs"] * len({*values["policies"], "even"})
     sizes = [len(test.impressions) for test in tests]
-    work = sum(size * _weight(size) for size in sizes) * times
+    work = sum(size * _weight(size) for size in sizes) * times * _weight_of_window(settings, values["days"])
     _refuse_too_large("tests", sum(sizes) * times, work, "variants of all tests, days, runs and policies")
     return backtest_policies(
         {name: POLICIES[name] for name in values["policies"]},
         tests,
-        merged_settings(values["settings"]),
+        settings,
         values["seed"],
         days=values["days"],
         runs=values["runs"],
@@ -74,8 +80,13 @@ def _weight(variants: int) -> int:
     return 1 + variants // 10
 
 
+def _weight_of_window(settings: Settings, days: int) -> int:
+    """Of a window of two weeks 1, of a year 7: as long as a run that has so many days takes."""
+    return 1 + min(settings.window_days, days) // _DAYS_THAT_DOUBLE
+
+
 def _refuse_too_large(field: str, cells: int, work: int, product: str) -> None:
     if work > MAX_VARIANT_DECISIONS:
-        counted = "" if work == cells else f" and counts as {work:,}, for 10 variants or more or a stop"
+        counted = "" if work == cells else f" and counts as {work:,}, for {_HEAVIER}"
         message = f"the product of {product} is {cells:,}{counted}; at most {MAX_VARIANT_DECISIONS:,} are computed here"
         raise InvalidError([Issue(field, "too_large", f"{message}. manage.py has no such bound")])

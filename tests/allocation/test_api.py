@@ -334,7 +334,11 @@ def test_simulations__past_the_bound__are_422_with_the_bound(api: APIClient) -> 
 
 @pytest.mark.parametrize(
     "more",
-    [{"rates": [0.1] * 100, "days": 10, "runs": 60}, {"stop": "value-remaining", "days": 100, "runs": 700}],
+    [
+        {"rates": [0.1] * 100, "days": 10, "runs": 60},
+        {"stop": "value-remaining", "days": 100, "runs": 700},
+        {"settings": {"window_days": 365}, "days": 365, "runs": 100},
+    ],
 )
 def test_simulations__what_takes_longer__counts_for_more(api: APIClient, more: dict[str, Any]) -> None:
     response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.2], "policies": ["thompson"], **more})
