@@ -51,7 +51,9 @@ class IdempotentWrites(APIView):
             return self._dispatch_once(request, *args, **kwargs)
         except (OperationalError, InterfaceError) as error:
             # Before the view or after it, where it begins or ends the transaction: answered as from within.
-            answer: HttpResponseBase = self.get_exception_handler()(error, self.get_exception_handler_context())
+            answer: HttpResponseBase = self.get_exception_handler()(
+                error, self.get_exception_handler_context()
+            )
             return answer
 
     def _dispatch_once(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -190,6 +190,15 @@ def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
     assert (database["HOST"], database["PASSWORD"]) == ("db", "secret")
 
 
+@pytest.mark.parametrize(("query", "seconds"), [("", "5"), ("?connect_timeout=20", "20")])
+def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query: str, seconds: str) -> None:
+    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+
+    result = _start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
+
+    assert result.stdout.strip() == f"{{'connect_timeout': {seconds}}}"
+
+
 def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("p@ss:w/rd")
     show = "from django.conf import settings; print(settings.DATABASES['default']['PASSWORD'])"
