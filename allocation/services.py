@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
@@ -88,14 +88,30 @@ def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
 
 
 def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> list[Outcome]:
-    """A chunk that fails as a whole is taken apart: whatever was wrong with one must not stop the others."""
+    """A chunk that fails as a whole is taken apart: whatever was wrong with one must not stop the others.
+
+    Raises OperationalError or InterfaceError where the database is away: the sweep is to be run again.
+    """
     try:
         return compute_allocations(experiment_ids=ids, target_date=target_date, now=now)
     except Exception as error:
+        if _is_without_database(error):
+            raise
         logger.exception("allocation failed for %s", ids[0] if len(ids) == 1 else f"{len(ids)} experiments")
         if len(ids) == 1:
             return [Outcome(ids[0], error=AllocationFailedError(f"{type(error).__name__}: {error}"))]
     return [outcome for pk in ids for outcome in _compute_chunk([pk], target_date, now)]
+
+
+def _is_without_database(error: Exception) -> bool:
+    """Whether it is away for everybody; a lock or a deadlock is the matter of one chunk."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    try:
+        connection.ensure_connection()
+        return not connection.is_usable()
+    except Error:
+        return True
 
 
 def complete_experiment(

@@ -11,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
 from pytest_django import Settings
 
 from allocation.models import Allocation
+from allocation.services import compute_all
 from bandit_project import schedule
 from bandit_project.models import ApiKey, JobRun
 from bandit_project.schedule import run_due
@@ -78,6 +79,27 @@ def test_scheduler__stopped_half_way__is_not_done_and_starts_again() -> None:
 
     assert JobRun.objects.filter(name="allocate").count() == 1
     assert Allocation.objects.count() == 1
+
+
+def test_scheduler__database_away_half_way__is_not_done_and_starts_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_running()
+
+    def away(**kwargs: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("allocation.services.compute_allocations", away)
+        patch.setattr(connections["default"], "is_usable", lambda: False)
+        run_due(_at(1))
+        with pytest.raises(OperationalError):  # so that cron's command fails too, and may be run again
+            list(compute_all(target_date=TODAY, now=NOW))
+    assert not JobRun.objects.filter(name="allocate").exists()
+
+    run_due(_at(1, 1))
+
+    assert _decided_dates() == ["2025-09-01"]
 
 
 def test_scheduler__one_part_fails__the_others_go_on_and_it_is_tried_again(
