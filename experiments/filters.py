@@ -12,6 +12,8 @@ from django_filters.fields import IsoDateTimeField
 from experiments.models import DailyMetric, Experiment, Variant
 
 _BOOLEANS = {"true", "false"}
+# What every list takes besides its own filters; format is the framework's own.
+_OF_EVERY_LIST = {"page", "page_size", "ordering", "search", "format"}
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -45,7 +47,8 @@ class MomentFilter(filters.IsoDateTimeFilter):
 
 
 class StrictFilterSet(filters.FilterSet):
-    """Refuses a blank value and a boolean that is none, which the library takes for no filter at all."""
+    """Refuses what the library takes for no filter at all: a name it does not know, a blank value, a boolean that is
+    none."""
 
     def is_valid(self) -> bool:
         valid: bool = super().is_valid()
@@ -55,6 +58,9 @@ class StrictFilterSet(filters.FilterSet):
                 self.form.add_error(name, "May not be blank.")
             elif given is not None and isinstance(wanted, filters.BooleanFilter) and given not in _BOOLEANS:
                 self.form.add_error(name, "Must be true or false.")
+        for name in set(self.data or {}) - set(self.filters) - _OF_EVERY_LIST:
+            known = ", ".join([*self.filters, *sorted(_OF_EVERY_LIST)])
+            self.form.errors[name[:100]] = self.form.error_class([f"Unknown; a list takes {known}."])
         return valid and not self.form.errors
 
 

@@ -108,3 +108,12 @@ def test_variants__filters__narrow_them(api: APIClient, query: dict[str, str], n
     answer = api.get(f"{V1}/experiments/{experiment.key}/variants/", query).json()
 
     assert [variant["name"] for variant in answer["results"]] == names
+
+
+@pytest.mark.parametrize(
+    "path", ["", "button-colour/variants/", "button-colour/metrics/", "button-colour/allocations/"]
+)
+def test_list__filter_it_does_not_know__is_refused_by_name(api: APIClient, path: str) -> None:
+    make_running()
+
+    assert _refused(api, f"experiments/{path}", statos="draft") == ["statos"]
