@@ -14,6 +14,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Addresses of the other family inside these reach hosts by translation: what they hold is looked at.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What the Internet routes of IPv6. Outside it stand old and local forms that Python takes for
+# public: fec0::1, ::7f00:1.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class RefusedAddressError(Exception):
@@ -53,7 +56,8 @@ def is_public(address: Address) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)
-    return address.is_global and not address.is_multicast
+    is_routed = address.version == 4 or address in _GLOBAL_UNICAST
+    return is_routed and address.is_global and not address.is_multicast
 
 
 def _embedded(address: Address) -> Address | None:
