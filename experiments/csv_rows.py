@@ -24,8 +24,9 @@ _COUNTS = COLUMNS[3:]
 # Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# A spreadsheet takes a cell that begins so for a formula, and runs it.
-_FORMULA = re.compile(r"'*[=+\-@]")
+# A spreadsheet takes a cell that begins so for a formula, and runs it; some trim it first,
+# some take wide characters.
+_FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 class RowIssue(NamedTuple):
@@ -52,13 +53,18 @@ def template(day: dt.date) -> str:
 
 
 def as_cell(name: str) -> str:
-    """A name as the file has it: an apostrophe keeps a spreadsheet from running it as a formula."""
-    return f"'{name}" if _FORMULA.match(name) else name
+    """A name as the file has it: an apostrophe keeps a spreadsheet from running it as a formula.
+
+    Where the decimal sign is a comma, spreadsheets end a cell at each semicolon: what follows one is looked at too.
+    """
+    return ";".join(f"'{part}" if _FORMULA.match(part) else part for part in name.split(";"))
 
 
 def _as_name(cell: str) -> str:
     """What as_cell was given; a name that has apostrophes of its own comes back with just these."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    return ";".join(
+        part[1:] if part.startswith("'") and _FORMULA.match(part) else part for part in cell.split(";")
+    )
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:

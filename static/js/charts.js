@@ -286,11 +286,12 @@ function toggleTable(button) {
   button.setAttribute("aria-expanded", String(!box.hidden));
 }
 
-// A cell that a spreadsheet would take for a formula begins with an apostrophe.
+// What a spreadsheet would take for a formula begins with an apostrophe; some end a cell at a semicolon too.
+// As experiments/csv_rows.py.
 function csvCell(value) {
   const text = value === null || value === undefined ? "" : String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",;\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const safe = typeof value === "string" ? text.replace(/(^|;)(?=['"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : text;
+  return /[",;\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 function save(name, href) {

@@ -1,0 +1,181 @@
+"""Who may do what: one row for each path and method of the service.
+
+A row names the least caller who may: everyone above may too. People come with a session, programs with a key, and a
+key's scope counts as the role beside it. On pages keys count for nothing.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Least(IntEnum):
+    """``LOOK``: a viewer or a read key. ``EDIT``: an analyst or a write key. ``OWN``: an admin or an admin key."""
+
+    ANYONE = 0
+    LOOK = 1
+    EDIT = 2
+    OWN = 3
+    NOBODY = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """``sign_in``: where somebody without a session is sent; an API has none, it answers 401."""
+
+    place: str
+    method: str
+    least: Least
+    sign_in: str | None = None
+
+
+ANYONE, LOOK, EDIT, OWN, NOBODY = Least
+
+_ONE = "experiments/{reference}/"
+_VARIANT = f"{_ONE}settings/variants/{{variant_id}}/"
+
+_OPEN = {
+    ("GET", ANYONE): (
+        "", "admin", "dashboard", "favicon.ico", "health", "health/", "health/live", "health/live/",
+        "schema", "schema/", "docs", "docs/",
+        "accounts/login/", "accounts/password_reset/", "accounts/password_reset/done/",
+        "accounts/reset/{uidb64}/{token}/", "accounts/reset/done/", "admin/login/",
+    ),
+    ("POST", ANYONE): (
+        "accounts/language/", "accounts/login/", "accounts/logout/", "accounts/password_reset/",
+        "accounts/reset/{uidb64}/{token}/", "admin/login/",
+    ),
+}  # fmt: skip
+
+# METRICS_TOKEN is a password of its own: none of the callers has it.
+_API = {
+    ("GET", NOBODY): ("metrics",),
+    ("GET", LOOK): tuple(
+        f"api/v1/{path}"
+        for path in (
+            "experiments/", _ONE, f"{_ONE}allocation/", f"{_ONE}allocations/",
+            f"{_ONE}allocations/{{allocation_id}}/", f"{_ONE}assignment/", f"{_ONE}statistics/",
+            f"{_ONE}variants/", f"{_ONE}variants/{{variant_id}}/", f"{_ONE}metrics/", "events/template.csv",
+        )
+    ),
+    # They compute, and write nothing.
+    ("POST", LOOK): (f"api/v1/{_ONE}assignments/", "api/v1/simulations/", "api/v1/backtests/"),
+    ("POST", EDIT): tuple(
+        f"api/v1/{path}"
+        for path in (
+            "experiments/", f"{_ONE}complete/", f"{_ONE}allocation/", f"{_ONE}archive/", f"{_ONE}duplicate/",
+            f"{_ONE}pause/", f"{_ONE}resume/", f"{_ONE}start/", f"{_ONE}unarchive/", f"{_ONE}variants/",
+            "events/", "events/csv/",
+        )
+    ),
+    ("PUT", EDIT): (f"api/v1/{_ONE}",),
+    ("PATCH", EDIT): (f"api/v1/{_ONE}", f"api/v1/{_ONE}variants/{{variant_id}}/"),
+    ("DELETE", OWN): (f"api/v1/{_ONE}",),
+}  # fmt: skip
+
+# Each with and without a trailing slash. GET /allocation records what it computes, as its clients expect.
+_CLASSIC = {
+    ("GET", LOOK): (
+        "allocation", "experiments/{reference}/history", "experiments", "experiments/{reference}",
+        "download-template",
+    ),
+    ("POST", EDIT): ("experiments", "events", "upload-data"),
+    ("POST", OWN): ("reset_data",),
+}  # fmt: skip
+
+_PAGES = {
+    ("GET", LOOK): (
+        "dashboard/",
+        *(
+            f"dashboard/{path}"
+            for path in (
+                "limits/", _ONE, f"{_ONE}performance/", f"{_ONE}allocation/", f"{_ONE}regret/",
+                f"{_ONE}confidence/", f"{_ONE}activity/", f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv",
+                f"{_ONE}data/template.csv", f"{_ONE}settings/", "simulator/", "simulator/run/", "backtest/",
+                "backtest/run/", "planner/", "planner/run/", "algorithm/",
+            )
+        ),
+        "accounts/password_change/", "accounts/password_change/done/",
+    ),
+    # A file to look at comes by POST; nothing of it is kept.
+    ("POST", LOOK): ("dashboard/backtest/", "dashboard/backtest/run/", "accounts/password_change/"),
+    ("GET", EDIT): tuple(
+        f"dashboard/{path}"
+        for path in (
+            "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
+        )
+    ),
+    ("POST", EDIT): tuple(
+        f"dashboard/{path}"
+        for path in (
+            "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
+            f"{_ONE}settings/", f"{_ONE}settings/variants/", f"{_VARIANT}rename/", f"{_VARIANT}retire/",
+            f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
+            f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
+            f"{_ONE}archive/", f"{_ONE}unarchive/",
+        )
+    ),
+    ("POST", OWN): ("dashboard/load-demo/", f"dashboard/{_ONE}delete/"),
+}  # fmt: skip
+
+# The admin's people have "staff status" besides their role.
+_ADMIN = {
+    ("GET", LOOK): (
+        "admin/", "admin/password_change/", "admin/password_change/done/", "admin/jsi18n/",
+        "admin/r/{content_type_id}/{object_id}/", "admin/{app_label}/", "admin/{url}",
+        "admin/experiments/dailymetric/export/",
+        "admin/experiments/experiment/{object_id}/history/{object_id}/",
+    ),
+    ("POST", ANYONE): ("admin/logout/",),
+    ("GET", EDIT): ("admin/experiments/dailymetric/import/",),
+    ("POST", EDIT): ("admin/experiments/dailymetric/import/", "admin/experiments/dailymetric/process_import/"),
+    ("GET", OWN): ("admin/auth/user/{id}/password/",),
+    # No form of ours completes a name.
+    ("GET", NOBODY): ("admin/autocomplete/",),
+}  # fmt: skip
+
+# Each model's pages in the admin: to look at it, add, change, delete. Decisions and counts are never deleted there.
+_MODELS = {
+    "experiments/experiment": (LOOK, NOBODY, EDIT, NOBODY),
+    "experiments/dailymetric": (LOOK, NOBODY, EDIT, NOBODY),
+    "allocation/allocation": (LOOK, NOBODY, NOBODY, NOBODY),
+    "notifications/alarm": (LOOK, NOBODY, NOBODY, NOBODY),
+    "notifications/delivery": (OWN, NOBODY, NOBODY, NOBODY),
+    "notifications/endpoint": (OWN, OWN, OWN, OWN),
+    "bandit_project/apikey": (OWN, OWN, OWN, OWN),
+    "auth/group": (OWN, OWN, OWN, OWN),
+    "auth/user": (OWN, OWN, OWN, OWN),
+    "axes/accessattempt": (OWN, NOBODY, OWN, OWN),
+    "axes/accesslog": (OWN, NOBODY, OWN, OWN),
+    "axes/accessfailurelog": (OWN, NOBODY, OWN, OWN),
+}
+
+_Rows = dict[tuple[str, Least], tuple[str, ...]]
+
+
+def _rows(table: _Rows, sign_in: str | None = None) -> list[Row]:
+    return [
+        Row(place, method, least, sign_in) for (method, least), places in table.items() for place in places
+    ]
+
+
+def _model_rows() -> list[Row]:
+    rows = []
+    for model, (look, add, change, delete) in _MODELS.items():
+        one = f"admin/{model}/{{object_id}}/"
+        parts = (
+            (f"admin/{model}/", "GET", look), (f"{one}history/", "GET", look), (f"{one}change/", "GET", look),
+            (one, "GET", LOOK), (f"admin/{model}/add/", "GET", add), (f"admin/{model}/add/", "POST", add),
+            (f"{one}change/", "POST", change), (f"{one}delete/", "POST", delete),
+        )  # fmt: skip
+        rows += [Row(place, method, least, "/admin/login/") for place, method, least in parts]
+    return rows
+
+
+ACCESS: list[Row] = [
+    *_rows(_OPEN),
+    *_rows(_API),
+    *_rows({key: (*places, *(f"{place}/" for place in places)) for key, places in _CLASSIC.items()}),
+    *_rows(_PAGES, "/accounts/login/"),
+    *_rows(_ADMIN, "/admin/login/"),
+    *_model_rows(),
+]
