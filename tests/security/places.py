@@ -1,0 +1,94 @@
+"""Every path of the service, read from its URL configuration, and a small world to try them in."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.apps import apps
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from bandit_project.errors import not_found
+from bandit_project.models import ApiKey, Scope
+from experiments.models import Experiment
+from notifications.models import Alarm, Endpoint
+from notifications.outbox import queue_test
+from tests.factory import NOW, allocate, make_running
+
+# <str:name>, (?P<name>pattern) and (pattern), as they come in routes and in regular expressions.
+_CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+_NAMED_GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
+
+
+def all_places() -> set[str]:
+    """Such as ``api/v1/experiments/{reference}/``."""
+    return set(_places(get_resolver(), ""))
+
+
+def _places(resolver: URLResolver, before: str) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        place = before + _spelt(str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from _places(pattern, place)
+        elif isinstance(pattern, URLPattern) and pattern.callback is not not_found:
+            yield place
+
+
+def _spelt(pattern: str) -> str:
+    named = _CONVERTER.sub(r"{\1}", _NAMED_GROUP.sub(r"{\1}", pattern))
+    return named.replace("([^/]+)", "{object_id}").removeprefix("^").removesuffix("$")
+
+
+@dataclass(frozen=True)
+class World:
+    """One experiment with two variants, a day's counts and a decision."""
+
+    experiment: Experiment
+    allocation_id: int
+
+    @classmethod
+    def make(cls) -> "World":
+        """After the callers: whose login succeeds, their failed attempts are forgotten."""
+        experiment = make_running()
+        make_one_of_each(experiment)
+        return cls(experiment, allocate(experiment).pk)
+
+    def path(self, place: str) -> str:
+        """A place with something real in each of its gaps."""
+        return "/" + place.format(
+            reference=self.experiment.key,
+            variant_id=self.experiment.variants.order_by("id")[1].pk,
+            allocation_id=self.allocation_id,
+            object_id=self._object_id(place),
+            id=1,
+            token="none",
+            uidb64="MQ",
+            content_type_id=ContentType.objects.get_for_model(Experiment).pk,
+            app_label="experiments",
+            url="nothing",
+        )
+
+    def _object_id(self, place: str) -> str:
+        """Of the model that a page of the admin is about, the first."""
+        if "{object_id}" not in place or place.startswith("admin/r/"):
+            return str(self.experiment.pk)
+        _admin, app, model, *_rest = place.split("/")
+        first = apps.get_model(app, model)._default_manager.order_by("pk").first()
+        assert first is not None, place
+        return str(quote(first.pk))
+
+
+def make_one_of_each(experiment: Experiment) -> None:
+    """Of what the admin shows besides the experiment."""
+    ApiKey.objects.create_key(name="shop", scope=Scope.READ)
+    get_user_model().objects.create_user("someone")
+    endpoint = Endpoint.objects.create(name="ops", address="https://hooks.example.com/x")
+    queue_test(endpoint, NOW)
+    Alarm.objects.create(experiment=experiment, kind=Alarm.Kind.NO_DATA, raised_at=NOW)
+    seen = {"username": "ann", "ip_address": "192.0.2.1"}
+    AccessAttempt.objects.create(**seen, failures_since_start=1)
+    AccessLog.objects.create(**seen)
+    AccessFailureLog.objects.create(**seen)
