@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
@@ -55,6 +55,7 @@ class HasScope(BasePermission):
         if method == "OPTIONS":
             return True
         if not settings.API_KEY_REQUIRED and not isinstance(request.auth, ApiKey):
+            _refuse_forged(request)
             return True
         usual = Scope.READ if method in SAFE_METHODS else Scope.WRITE
         needed: Scope = Scope(_required_scopes(view).get(method, usual))
@@ -84,6 +85,14 @@ class ScopeThrottle(SimpleRateThrottle):
         else:
             who = f"address-{self.get_ident(request)}"
         return f"throttle-{self.scope}-{who}"
+
+
+def _refuse_forged(request: Request) -> None:
+    """Where no key is asked for, a page of another site could have its reader's browser write: browsers tell."""
+    is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    is_allowed = request.headers.get("Origin") in settings.CORS_ALLOWED_ORIGINS
+    if request.method not in SAFE_METHODS and request.auth is None and is_foreign and not is_allowed:
+        raise PermissionDenied("A page of another site may not write here. CORS_ALLOWED_ORIGINS allows it.")
 
 
 def _required_scopes(view: "APIView") -> dict[str, str]:

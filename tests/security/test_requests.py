@@ -78,6 +78,25 @@ def test_write__token_from_another_origin__is_refused(origin: str) -> None:
     assert response.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("site", "origin", "status"),
+    [
+        ("cross-site", "https://evil.example", 403),
+        ("cross-site", "https://app.example", 200),
+        ("same-origin", "http://testserver", 200),
+        (None, None, 200),
+    ],
+)
+def test_write__no_key_required_and_from_a_page_elsewhere__is_refused(
+    settings: Any, site: str | None, origin: str | None, status: int
+) -> None:
+    settings.API_KEY_REQUIRED, settings.CORS_ALLOWED_ORIGINS = False, ["https://app.example"]
+    headers = {"Sec-Fetch-Site": site, "Origin": origin} if site and origin else {}
+
+    assert Client().post("/reset_data", headers=headers).status_code == status
+    assert Client().get("/experiments", headers=headers).status_code == 200
+
+
 # --- Led elsewhere ---
 
 
