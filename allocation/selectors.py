@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Subquery
+from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
@@ -58,11 +59,11 @@ def _newest(
 
 
 def without_decision(date: dt.date) -> ExperimentQuerySet:
-    """Active experiments with variants that were not decided for ``date``."""
+    """Experiments with variants that have been active since before ``date`` and were not decided for it."""
     decided = Allocation.objects.filter(experiment=OuterRef("pk"), target_date=date)
     some = Variant.objects.filter(experiment=OuterRef("pk"), is_active=True)
-    active = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
-    return active.filter(Exists(some), ~Exists(decided))
+    midnight = dt.datetime.combine(date, dt.time(), timezone.get_current_timezone())
+    return Experiment.objects.active_since(midnight).filter(Exists(some), ~Exists(decided))
 
 
 def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:

@@ -7,7 +7,7 @@ from typing import Self
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -103,6 +103,15 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
                 output_field=models.DecimalField(max_digits=30, decimal_places=0),
             ),
         )
+
+    def active_since(self, moment: dt.datetime) -> Self:
+        """Those that are active, in sight, and were active at ``moment`` already, as their history tells."""
+        earlier = Experiment.history.filter(id=OuterRef("pk"), history_date__lt=moment)
+        last = Subquery(earlier.order_by("-history_date", "-history_id").values("status")[:1])
+        # where nothing is known of then, it has been what it is since it was made
+        then = Coalesce(last, Value(Status.ACTIVE.value), output_field=models.CharField())
+        old = self.filter(status=Status.ACTIVE, archived_at=None, created_at__lt=moment)
+        return old.alias(status_then=then).filter(status_then=Status.ACTIVE)
 
     def busiest_first(self, since: dt.date, until: dt.date) -> Self:
         """By impressions on the days from ``since`` to ``until``, both included."""

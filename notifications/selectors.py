@@ -3,8 +3,7 @@
 import datetime as dt
 
 from django.conf import settings
-from django.db.models import CharField, Exists, OuterRef, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from experiments.models import DailyMetric, Experiment, ExperimentQuerySet, Status
@@ -25,9 +24,4 @@ def stale_experiments(date: dt.date) -> ExperimentQuerySet:
     recent = DailyMetric.objects.filter(
         variant__experiment=OuterRef("pk"), date__gte=since, date__lte=date, impressions__gt=0
     )
-    earlier = Experiment.history.filter(id=OuterRef("pk"), history_date__lt=midnight)
-    last = Subquery(earlier.order_by("-history_date", "-history_id").values("status")[:1])
-    # where nothing is known of then, it has been what it is since it was made
-    status_then = Coalesce(last, Value(Status.ACTIVE.value), output_field=CharField())
-    old = active_experiments().filter(~Exists(recent), created_at__lt=midnight)
-    return old.alias(status_then=status_then).filter(status_then=Status.ACTIVE)
+    return Experiment.objects.active_since(midnight).filter(~Exists(recent))

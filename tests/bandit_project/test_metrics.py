@@ -101,13 +101,15 @@ def test_gauges__read_from_the_database__say_what_is_there(client: Client, setti
     settings.DEBUG = True
     decided, waiting = make_running(), make_running("Waiting")
     old = make_experiment("Old")
-    Experiment.objects.filter(pk=old.pk).update(created_at="2025-08-01T00:00:00Z")
+    before = Experiment.objects.filter(pk__in=[old.pk, waiting.pk])
+    before.update(created_at="2025-08-01T00:00:00Z")
+    make_running("Made after the daily run")
     make_experiment("Draft", status=Status.DRAFT)
     allocate(decided)
     Alarm.objects.create(experiment=waiting, kind=Alarm.Kind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
     queue_test(Endpoint.objects.create(name="x", address="https://example.com"), NOW)
 
-    assert _gauge(client, 'bandit_experiments{status="active"}') == "3.0"
+    assert _gauge(client, 'bandit_experiments{status="active"}') == "4.0"
     assert _gauge(client, 'bandit_experiments{status="paused"}') == "0.0"
     assert _gauge(client, 'bandit_decisions_today{kind="optimized"}') == "1.0"
     assert _gauge(client, "bandit_experiments_without_decision") == "1.0"

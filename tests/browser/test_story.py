@@ -1,0 +1,69 @@
+"""A marketer's story from the first click to the winner, in a real browser."""
+
+import datetime as dt
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
+
+from experiments.models import Experiment, Status
+from experiments.selectors import today
+from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _week(key: str) -> str:
+    """Seven days up to yesterday, on which blue does better than the control and green does not."""
+    days = [today() - dt.timedelta(days=age) for age in range(7, 0, -1)]
+    clicks = {"control": 50, "blue": 80, "green": 49}
+    rows = [f"{key},{day},{name},1000,{number},5" for day in days for name, number in clicks.items()]
+    return "\n".join(["experiment_id,date,variant_name,impressions,clicks,conversions", *rows, ""])
+
+
+@pytest.mark.parametrize(("width", "scheme"), list(zip(WIDTHS, SCHEMES, strict=True)))
+def test_marketer__from_the_first_click_to_the_winner(
+    clean_page: Page, live_server: Any, width: int, scheme: str
+) -> None:
+    page = clean_page
+    show(page, f"{live_server.url}/dashboard/", width, scheme)
+
+    # creates an experiment with three variants
+    page.get_by_role("link", name="Create an experiment").click()
+    page.get_by_label("Name", exact=True).fill("Buy button")
+    page.get_by_label("Name of the variant").nth(1).fill("blue")
+    page.get_by_role("button", name="Add a variant").click()
+    page.get_by_label("Name of the variant").nth(2).fill("green")
+    page.get_by_role("button", name="Create and start").click()
+    expect(page.get_by_text("Created and started.")).to_be_visible()
+
+    # uploads a week of numbers after a look at what they would change
+    page.get_by_role("link", name="Data", exact=True).click()
+    page.get_by_role("link", name="Upload CSV").click()
+    file: FilePayload = {"name": "week.csv", "mimeType": "text/csv", "buffer": _week("buy-button").encode()}
+    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_role("button", name="Show what it would change").click()
+    page.get_by_role("button", name=re.compile("^Record")).click()
+    expect(page.get_by_text("Recorded 21 rows.")).to_be_visible()
+
+    # sees the decision, and why
+    page.get_by_role("button", name="Recompute the split now").click()
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("heading", name="Why this split")).to_be_visible()
+    expect(page.get_by_text("growth limited by the daily cap")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Traffic split: control .*, blue 53.3%"))).to_be_visible()
+    assert violations(page) == []
+
+    # pauses, thinks better of it, and completes with the winner
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_text("Paused: the last split stays in force.").first).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Complete", exact=True).click()
+    expect(page.get_by_role("radio", name="blue")).to_be_checked()
+    page.get_by_role("button", name="Complete with this winner").click()
+    expect(page.get_by_text("Completed: blue gets all traffic.").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    made = Experiment.objects.get()
+    assert made.winner is not None
+    assert (made.status, made.winner.name) == (Status.COMPLETED, "blue")
