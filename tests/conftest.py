@@ -16,9 +16,9 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The engine's tests touch no database: once is enough."""
+    """The engine's tests touch no database, and a browser shows the same from either: once is enough."""
     for item in items:
-        if "tests/allocation/engine" in item.path.as_posix():
+        if any(folder in item.path.as_posix() for folder in ("tests/allocation/engine", "tests/browser")):
             item.add_marker(pytest.mark.database_free)
 
 
