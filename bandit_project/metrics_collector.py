@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from allocation.models import Allocation, Kind
+from allocation.models import Allocation, AllocationShare, Bound, Kind
 from allocation.selectors import without_decision
 from bandit_project import __version__
 from experiments.models import Experiment, Status
@@ -39,6 +39,16 @@ def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
     yield _by(
         "bandit_decisions_today", "Decisions for today, by kind; revisions count.", "kind", dict(kinds), Kind.values
     )  # fmt: skip
+    held = AllocationShare.objects.filter(allocation__target_date=date).exclude(bound=Bound.NONE)
+    bounds = held.order_by().values_list("bound").annotate(n=Count("pk"))
+    limits = [bound for bound in Bound.values if bound != Bound.NONE]
+    yield _by(
+        "bandit_limits_bound_today",
+        "Shares for today that a limit held, by limit.",
+        "limit",
+        dict(bounds),
+        limits,
+    )
     yield GaugeMetricFamily(
         "bandit_experiments_without_decision",
         "Active experiments with variants that have no decision for today.",

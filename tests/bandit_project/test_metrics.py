@@ -112,6 +112,8 @@ def test_gauges__read_from_the_database__say_what_is_there(client: Client, setti
     assert _gauge(client, 'bandit_experiments{status="active"}') == "4.0"
     assert _gauge(client, 'bandit_experiments{status="paused"}') == "0.0"
     assert _gauge(client, 'bandit_decisions_today{kind="optimized"}') == "1.0"
+    assert _gauge(client, 'bandit_limits_bound_today{limit="cap_up"}') == "1.0"
+    assert _gauge(client, 'bandit_limits_bound_today{limit="control_floor"}') == "0.0"
     assert _gauge(client, "bandit_experiments_without_decision") == "1.0"
     assert _gauge(client, "bandit_stale_experiments") == "1.0"
     assert _gauge(client, 'bandit_alarms_open{kind="sample_ratio.mismatch"}') == "1.0"
