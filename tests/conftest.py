@@ -1,12 +1,17 @@
 import datetime as dt
 from pathlib import Path
 
+import hypothesis
 import pytest
 from rest_framework.test import APIClient
 
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long something takes is no matter of a test, least of all on a busy machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_report_header() -> str:
