@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import Settings
 
 from allocation.models import Allocation
@@ -53,7 +53,8 @@ def _endpoint(receiver: Receiver, **fields: Any) -> Endpoint:
 
 
 def _queue(*messages: str) -> None:
-    queue([Happened("test", None, {"message": message}) for message in messages], NOW)
+    with transaction.atomic():
+        queue([Happened("test", None, {"message": message}) for message in messages], NOW)
 
 
 def _messages(receiver: Receiver) -> list[str]:
