@@ -180,6 +180,9 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
         "bandit_project.wsgi",
         "--workers",
         "2",
+        # one request at a time each, as behind a proxy that buffers
+        "--worker-class",
+        "sync",
         "--log-level",
         "warning",
     ]
