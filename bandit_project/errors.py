@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
@@ -102,6 +102,8 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
         return _problem_of_domain(error)
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable(error)
+    if isinstance(error, UnreadablePostError):
+        return problem_response(400, "bad_request", "The connection ended before the body did.")
     response = exception_handler(error, dict(context))
     if response is None:
         return None

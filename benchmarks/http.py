@@ -163,8 +163,6 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
         "SECURE_SSL_REDIRECT": "false",
         "API_KEY_REQUIRED": str(key).lower(),
         "LOG_LEVEL": "WARNING",
-        # one request at a time in each worker, as behind a proxy that buffers (gunicorn.conf.py)
-        "WEB_THREADS": "1",
     }
     manage = [sys.executable, str(ROOT / "manage.py")]
     subprocess.run([*manage, "migrate", "--verbosity", "0"], env=environment, check=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from rest_framework.parsers import MultiPartParser
@@ -48,8 +48,9 @@ class IdempotentWrites(APIView):
         if request.method != "POST" or HEADER not in request.headers:
             return super().dispatch(request, *args, **kwargs)
         try:
+            _receive(request)
             return self._dispatch_once(request, *args, **kwargs)
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, UnreadablePostError) as error:
             # Before the view or after it, where it begins or ends the transaction: answered as from within.
             answer: HttpResponseBase = self.get_exception_handler()(
                 error, self.get_exception_handler_context()
@@ -99,6 +100,11 @@ def prune_idempotent_answers(*, now: dt.datetime) -> int:
 
 def has_idempotency_key(request: Request) -> bool:
     return HEADER in request.headers
+
+
+def _receive(request: HttpRequest) -> None:
+    """The whole body, before anything is locked: a client that sends it slowly keeps nobody else waiting."""
+    _ = request.body
 
 
 def _roll_back() -> None:

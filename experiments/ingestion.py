@@ -20,7 +20,13 @@ from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyM
 from experiments.observability import tell_after_commit
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
-from experiments.upsert import MetricValues, raise_data_versions, upsert_daily_metrics, variants_of
+from experiments.upsert import (
+    MetricValues,
+    raise_data_versions,
+    recorded_at_once,
+    upsert_daily_metrics,
+    variants_of,
+)
 from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is there.
@@ -94,7 +100,23 @@ def _record(
     rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode, source: Source | None
 ) -> Recorded:
     _refuse_bad_rows(rows, today)
-    experiment_ids = sorted({experiment_id for experiment_id, _ in rows})
+    ids = sorted({experiment_id for experiment_id, _ in rows})
+    created = 0
+    named = [(pk, c.variant_name, c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows]
+    if mode == "add" or not recorded_at_once(named, ids, now):
+        created = _record_in_steps(rows, ids, now, mode)
+    recorded = Recorded(len(rows), created, len(ids))
+    if source is not None:
+        one = ids[0] if len(ids) == 1 else None
+        tell_after_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
+    return recorded
+
+
+def _record_in_steps(
+    rows: Sequence[PlacedCounts], experiment_ids: Sequence[int], now: dt.datetime, mode: Mode
+) -> int:
+    """Under the experiments' locks: whatever one statement cannot, with the reason of each refusal. How many
+    variants were new."""
     with transaction.atomic():
         _raise_data_versions(experiment_ids)
         variants, created = _variant_ids(experiment_ids, rows, now)
@@ -103,13 +125,7 @@ def _record(
         ]
         _refuse_two_names_of_one(values)
         upsert_daily_metrics(_added_to_stored(values) if mode == "add" else values, now)
-        recorded = Recorded(len(rows), created, len(experiment_ids))
-        if source is not None:
-            one = experiment_ids[0] if len(experiment_ids) == 1 else None
-            tell_after_commit(
-                "events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict()
-            )
-    return recorded
+    return created
 
 
 def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:

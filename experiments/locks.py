@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 
 @contextmanager
@@ -39,13 +40,24 @@ def lock_number(name: str) -> int:
 
 @contextmanager
 def file_lock(name: str) -> Iterator[bool]:
-    """Released by the system when its holder ends, however that comes."""
-    folder = Path(tempfile.gettempdir(), f"bandit-idempotency-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / f"{name}.lock").open("ab") as file:
+    """Released by the system when its holder ends, however that comes.
+
+    Raises OperationalError where no lock can be taken (a full disk, a folder of somebody else's): as if the database
+    could not be reached, nothing is written.
+    """
+    with _lock_file(name) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             yield False
         else:
             yield True
+
+
+def _lock_file(name: str) -> IO[bytes]:
+    folder = Path(tempfile.gettempdir(), f"bandit-locks-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return (folder / f"{name}.lock").open("ab")
+    except OSError as error:
+        raise OperationalError(f"no lock could be taken: {error}") from error

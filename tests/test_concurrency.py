@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
 from allocation.services import compute_all
 from bandit_project.models import ApiKey
 from experiments.csv_import import import_csv
-from experiments.models import DailyMetric, Experiment, Variant
+from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data
 from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
@@ -28,14 +28,15 @@ CLIENTS = 16
 def _at_once(call: Callable[[int], Any]) -> list[Any]:
     """What ``call`` answers for each client, all started together."""
 
-    def run(client: int) -> Any:
-        try:
-            return call(client)
-        finally:
-            connection.close()
-
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return list(pool.map(run, range(CLIENTS)))
+        return list(pool.map(lambda client: _and_close(lambda: call(client)), range(CLIENTS)))
+
+
+def _and_close(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    finally:
+        connection.close()
 
 
 def _post(experiment: Experiment, client: int) -> int:
@@ -62,6 +63,44 @@ def test_events__sixteen_clients_post_the_same_day__one_row_per_variant_and_no_e
     experiment.refresh_from_db()
     assert experiment.data_version == CLIENTS
     assert Variant.objects.filter(experiment=experiment, is_control=True).count() == 1
+
+
+def test_batches__sixteen_clients_in_opposite_orders__all_or_nothing_and_no_deadlock() -> None:
+    experiments = [make_running(f"E{n}") for n in range(4)]
+
+    def post(client: int) -> int:
+        ordered = experiments if client % 2 else experiments[::-1]
+        rows = [
+            {
+                "experiment_id": e.pk,
+                "date": TODAY.isoformat(),
+                "variant_name": v,
+                "impressions": 9,
+                "clicks": 1,
+            }
+            for e in ordered
+            for v in ("control", "variant_b")
+        ]
+        return APIClient().post("/api/v1/events/", {"rows": rows}).status_code
+
+    assert _at_once(post) == [200] * CLIENTS
+    assert set(DailyMetric.objects.values_list("impressions", flat=True)) == {9}
+    assert set(Experiment.objects.values_list("data_version", flat=True)) == {1 + CLIENTS}
+
+
+def test_events__paused_while_they_wait__are_refused() -> None:
+    """The statement waits for the experiment's lock, and then looks at its status again."""
+    experiment = make_experiment()
+    _post(experiment, 0)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Experiment.objects.select_for_update().get(pk=experiment.pk)
+            answer = pool.submit(lambda: _and_close(lambda: _post(experiment, 7)))
+            time.sleep(0.5)
+            Experiment.objects.update(status=Status.COMPLETED)
+        assert answer.result(timeout=30) == 409
+
+    assert set(DailyMetric.objects.values_list("impressions", flat=True)) == {1000}
 
 
 def test_compute_allocation__sixteen_at_once__make_one_revision() -> None:

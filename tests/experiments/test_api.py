@@ -1,11 +1,13 @@
 """/api/v1/ about experiments, variants, metrics and events."""
 
 import datetime as dt
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from experiments.idempotency import KEPT_FOR, prune_idempotent_answers
@@ -375,6 +377,56 @@ def test_idempotency_key__database_away_or_locked__is_503_as_without_one(
 
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
     assert response["Retry-After"] == "5"
+
+
+class _Body(io.BytesIO):
+    """What a client sends; how deep in transactions each part of it was read, and whether the end is missing."""
+
+    def __init__(self, content: bytes, *, hangs_up: bool = False) -> None:
+        super().__init__(content)
+        self.depths: set[int] = set()
+        self.hangs_up = hangs_up
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.hangs_up:
+            raise OSError("connection reset")
+        self.depths.add(len(connection.savepoint_ids))
+        return super().read(size)
+
+
+def _send(api: APIClient, body: _Body, headers: dict[str, str]) -> Any:
+    more: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(len(body.getvalue()))}
+    return api.generic(
+        "POST", f"{V1}/experiments/", b"", content_type="application/json", headers=headers, **more
+    )
+
+
+def test_idempotency_key__slow_body__is_read_before_anything_is_locked(api: APIClient) -> None:
+    body = _Body(b'{"name": "Checkout"}')
+
+    response = _send(api, body, {"Idempotency-Key": "1"})
+
+    assert (response.status_code, body.depths) == (201, {0})
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "1"}])
+def test_body__client_hangs_up__is_no_fault_of_the_service(api: APIClient, headers: dict[str, str]) -> None:
+    response = _send(api, _Body(b'{"name": "Checkout"}', hangs_up=True), headers)
+
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL keeps its locks itself")
+def test_idempotency_key__nowhere_to_lock__is_503_and_nothing_is_written(
+    api: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+
+    response = api.post(f"{V1}/experiments/", {"name": "Checkout"}, headers={"Idempotency-Key": "1"})
+
+    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
+    assert not Experiment.objects.exists()
 
 
 def test_idempotency_key__after_a_day__is_free_again_and_pruned(api: APIClient) -> None:
