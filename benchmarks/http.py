@@ -54,12 +54,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Call:
-    """What is measured. ``classic`` ones are measured on --against too."""
+    """What is measured: ``bodies`` in turn. ``classic`` ones are measured on --against too."""
 
     name: str
     method: str
     path: str
-    body: dict[str, Any] | None = None
+    bodies: Sequence[dict[str, Any]] = ()
     classic: bool = True
     conditional: bool = False
 
@@ -107,22 +107,30 @@ def _install_wrk() -> None:
 
 def _calls(target: Target) -> list[Call]:
     e = target.experiment
-    day = TODAY.isoformat()
     four = [{"variant_name": name, "impressions": 1000, "clicks": 50} for name in VARIANTS]
-    rows = [
-        {"experiment_id": e + k % 10, "date": str(TODAY - dt.timedelta(days=k // 40)), **four[k // 10 % 4]}
-        for k in range(1000)
+    days = [{"experiment_id": e + n, "date": TODAY.isoformat(), "variants": four} for n in range(EXPERIMENTS)]
+    # each batch: 25 days of ten experiments, another ten each time
+    batches = [
+        [
+            {"experiment_id": e + n + k % 10, "date": str(TODAY - dt.timedelta(k // 40)), **four[k // 10 % 4]}
+            for k in range(1000)
+        ]
+        for n in range(0, EXPERIMENTS, 10)
     ]
     v1 = f"/api/v1/experiments/{e}/allocation/"
     return [
-        Call(
-            "POST /events, 4 variants", "POST", "/events", {"experiment_id": e, "date": day, "variants": four}
-        ),
+        Call("POST /events, 4 variants", "POST", "/events", days),
         Call("GET /allocation, nothing new", "GET", f"/allocation?experiment_id={e}"),
         Call("GET /experiments/{id}/history", "GET", f"/experiments/{e}/history"),
         Call(f"GET /experiments, {EXPERIMENTS} of them", "GET", "/experiments"),
         Call("GET /health", "GET", "/health"),
-        Call("POST /api/v1/events/, 1,000 rows", "POST", "/api/v1/events/", {"rows": rows}, classic=False),
+        Call(
+            "POST /api/v1/events/, 1,000 rows",
+            "POST",
+            "/api/v1/events/",
+            [{"rows": rows} for rows in batches],
+            classic=False,
+        ),
         Call("GET /api/v1/.../allocation/", "GET", v1, classic=False),
         Call("the same with If-None-Match", "GET", v1, classic=False, conditional=True),
     ]
@@ -224,13 +232,13 @@ def _wrk(target: Target, call: Call, options: argparse.Namespace) -> dict[str, f
     if call.conditional:
         headers.append(f"If-None-Match: {target.session().get(target.url + call.path).headers['ETag']}")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
-        json.dump(call.body, body)
+        body.writelines(f"{json.dumps(one)}\n" for one in call.bodies)
         body.flush()
         output = subprocess.run(
             [
                 *("wrk", "--threads", "1", "--connections", str(options.clients)),
                 *("--duration", f"{options.seconds}s", "--timeout", "30s", "--script", str(SCRIPT)),
-                *(target.url + call.path, "--", call.method, body.name if call.body else "-", *headers),
+                *(target.url + call.path, "--", call.method, body.name if call.bodies else "-", *headers),
             ],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip

@@ -6,6 +6,7 @@ the database works and not while this process does. SQLite, and all else, takes 
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.db import connection
 
@@ -63,10 +64,10 @@ def recorded_at_once(rows: Sequence[NamedValues], experiment_ids: Collection[int
     if connection.vendor != "postgresql":
         return False
     ids, names, *others = zip(*rows, strict=True)
-    columns = [_array(ids), list(names), *map(_array, others)]
-    parameters = [_array(experiment_ids), list(TAKES_EVENTS), len(rows), len(experiment_ids), now]
+    columns: list[Any] = [_array(ids), list(names), *map(_array, others)]
+    conditions = [_array(experiment_ids), list(TAKES_EVENTS), len(rows), len(experiment_ids)]
     with connection.cursor() as cursor:
-        cursor.execute(_AT_ONCE, [*columns, *parameters])
+        cursor.execute(_AT_ONCE, [*columns, *conditions, now])
         written: int = cursor.rowcount
     return written > 0
 

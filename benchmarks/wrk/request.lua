@@ -1,18 +1,23 @@
--- One request, over and over: wrk -s request.lua URL -- METHOD BODY_FILE HEADER: VALUE ...
+-- One request, over and over: wrk -s request.lua URL -- METHOD BODIES_FILE HEADER: VALUE ...
+-- Each line of the file is a body; they are sent in turn. No body: -
 -- Prints one line of JSON that benchmarks/http.py reads.
 
 function init(args)
    wrk.method = args[1]
+   bodies, sent = {}, 0
    if args[2] ~= "-" then
-      local file = io.open(args[2], "rb")
-      wrk.body = file:read("*a")
-      file:close()
+      for line in io.lines(args[2]) do bodies[#bodies + 1] = line end
       wrk.headers["Content-Type"] = "application/json"
    end
    for i = 3, #args do
       local name, value = args[i]:match("^([^:]+): (.*)$")
       wrk.headers[name] = value
    end
+end
+
+function request()
+   sent = sent + 1
+   return wrk.format(nil, nil, nil, bodies[(sent - 1) % math.max(#bodies, 1) + 1])
 end
 
 function done(summary, latency, requests)

@@ -106,7 +106,7 @@ def free_port() -> int:
 def installation(folder: Path) -> Iterator[Installation]:
     """Everything but the service itself is running."""
     with ExitStack() as stack:
-        socket_folder = stack.enter_context(_database_of_its_own())
+        socket_folder = stack.enter_context(database_of_its_own())
         made = Installation(folder, socket_folder, free_port(), free_port(), free_port())
         made.environment = _environment(made)
         _lay_out_image(made)
@@ -120,7 +120,7 @@ def installation(folder: Path) -> Iterator[Installation]:
 
 
 @contextmanager
-def _database_of_its_own() -> Iterator[Path]:
+def database_of_its_own() -> Iterator[Path]:
     """The folder of its socket. In a process of its own: the package logs, and cleans up when Python ends."""
     wait = "import os, sys; print(os.environ['DATABASE_URL'], flush=True); sys.stdin.read()"
     command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c", wait]

@@ -397,7 +397,7 @@ class _Body(io.BytesIO):
 def _send(api: APIClient, body: _Body, headers: dict[str, str]) -> Any:
     more: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(len(body.getvalue()))}
     return api.generic(
-        "POST", f"{V1}/experiments/", b"", content_type="application/json", headers=headers, **more
+        "POST", f"{V1}/experiments/", "", content_type="application/json", headers=headers, **more
     )
 
 
