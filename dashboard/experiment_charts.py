@@ -256,7 +256,7 @@ def posterior_densities(
         kind="lines",
         unit="number",
         x_title=_("%(rate)s, in percent") % {"rate": _reward_name(reward)},
-        y_title=_("Density"),
+        y_title=_("Density, per percentage point"),
         x=[float(f"{100 * value:.5g}") for value in x],
         tall=True,
         series=[

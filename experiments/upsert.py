@@ -29,8 +29,19 @@ _ROWS = f"INSERT INTO experiments_dailymetric {_COLUMNS} VALUES (%s, %s, %s, %s,
 
 
 # All or nothing: one row without a variant, one variant twice, one experiment that takes no events, and nothing is
-# locked, counted or written. The locks come in the order of ids, as everywhere; after waiting for one, PostgreSQL looks
-# at the experiment's status again. A rename that commits meanwhile counts as later.
+# counted or written. After waiting for a lock, PostgreSQL looks at the experiment's status again. A rename that commits
+# meanwhile counts as later.
+_READY = """id = ANY(%s::bigint[]) AND archived_at IS NULL AND status = ANY(%s)
+    AND %s = (SELECT count(DISTINCT (variant_id, date)) FROM placed WHERE variant_id IS NOT NULL)"""
+_RAISE = "UPDATE experiments_experiment experiment SET data_version = data_version + 1"
+_RAISE_ONE = f"changed AS ({_RAISE} WHERE {_READY} RETURNING id)"
+# The locks come in the order of ids, as everywhere.
+_RAISE_SEVERAL = f"""locked AS MATERIALIZED (
+    SELECT id FROM experiments_experiment WHERE {_READY} ORDER BY id FOR NO KEY UPDATE
+), changed AS (
+    {_RAISE} FROM locked
+    WHERE experiment.id = locked.id AND (SELECT count(*) FROM locked) = %s RETURNING experiment.id
+)"""  # noqa: S608 (constants only)
 _AT_ONCE = f"""
 WITH given AS (
     SELECT * FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -39,18 +50,12 @@ WITH given AS (
     SELECT given.*, coalesce(named.id, keyed.id) AS variant_id FROM given
     LEFT JOIN experiments_variant named ON named.experiment_id = given.experiment_id AND named.name = given.name
     LEFT JOIN experiments_variant keyed ON keyed.experiment_id = given.experiment_id AND keyed.key = given.name
-), locked AS MATERIALIZED (
-    SELECT id FROM experiments_experiment WHERE id = ANY(%s::bigint[]) AND archived_at IS NULL AND status = ANY(%s)
-    AND %s = (SELECT count(DISTINCT (variant_id, date)) FROM placed WHERE variant_id IS NOT NULL)
-    ORDER BY id FOR NO KEY UPDATE
-), changed AS (
-    UPDATE experiments_experiment experiment SET data_version = data_version + 1 FROM locked
-    WHERE experiment.id = locked.id AND (SELECT count(*) FROM locked) = %s RETURNING experiment.id
-)
+), {{change}}
 INSERT INTO experiments_dailymetric {_COLUMNS}
 SELECT variant_id, date, impressions, clicks, conversions, %s FROM placed
 JOIN changed ON changed.id = placed.experiment_id {_OVERWRITE}
 """  # noqa: S608 (constants only)
+_ONE_AT_ONCE, _SEVERAL_AT_ONCE = (_AT_ONCE.format(change=how) for how in (_RAISE_ONE, _RAISE_SEVERAL))
 
 # Experiment id, name or key of a variant, date, impressions, clicks, conversions.
 NamedValues = tuple[int, str, dt.date, int, int, int]
@@ -65,9 +70,12 @@ def recorded_at_once(rows: Sequence[NamedValues], experiment_ids: Collection[int
         return False
     ids, names, *others = zip(*rows, strict=True)
     columns: list[Any] = [_array(ids), list(names), *map(_array, others)]
-    conditions = [_array(experiment_ids), list(TAKES_EVENTS), len(rows), len(experiment_ids)]
+    ready: list[Any] = [_array(experiment_ids), list(TAKES_EVENTS), len(rows)]
     with connection.cursor() as cursor:
-        cursor.execute(_AT_ONCE, [*columns, *conditions, now])
+        if len(experiment_ids) == 1:
+            cursor.execute(_ONE_AT_ONCE, [*columns, *ready, now])
+        else:
+            cursor.execute(_SEVERAL_AT_ONCE, [*columns, *ready, len(experiment_ids), now])
         written: int = cursor.rowcount
     return written > 0
 
