@@ -145,7 +145,7 @@ function annotations(chart) {
       // where lines seldom are: under a horizontal mark at its beginning, at the foot of a vertical one
       position: mark.axis === "x" ? "end" : "start",
       yAdjust: mark.axis === "x" ? 0 : 12,
-      backgroundColor: css("chart-ground"),
+      backgroundColor: translucent(css("chart-ground"), 0.75),
       color: css("chart-text"),
       font: { size: 11, weight: "500" },
       padding: 4,
