@@ -208,7 +208,8 @@ class Environment:
 
 
 def _without_password(value: str) -> str:
-    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:...@", value)
+    # To the last @ before the path: a password may hold one that should have been spelt %40.
+    return re.sub(r"(://[^:@/]*):.*@", r"\1:...@", value)
 
 
 def _number(value: str, like: float) -> float | int | None:

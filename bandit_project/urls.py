@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
-from drf_spectacular.views import SpectacularAPIView
 
 from allocation.api_urls import urlpatterns as allocation_api
 from bandit_project import errors
@@ -12,6 +11,7 @@ from bandit_project.docs import docs_view
 from bandit_project.favicon import favicon
 from bandit_project.health import health, live
 from bandit_project.metrics_view import metrics
+from bandit_project.schema_view import SchemaView
 from experiments.api_urls import urlpatterns as experiments_api
 
 handler400 = "bandit_project.errors.bad_request"
@@ -35,8 +35,8 @@ urlpatterns = [
     path("health/live", live, name="live"),
     path("health/live/", live),
     path("metrics", metrics, name="metrics"),
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("schema/", SpectacularAPIView.as_view()),
+    path("schema", SchemaView.as_view(), name="schema"),
+    path("schema/", SchemaView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
     path("api/v1/", include(([*allocation_api, *experiments_api], "v1"))),

@@ -63,15 +63,14 @@ def find_experiment_id(reference: str) -> int:
 
 def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
     """The experiments that exist of these ids and keys, by the reference that was given; one query."""
-    ids = {int(r): r for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
+    ids = {r: int(r) for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
     keys = {r for r in references if not r.isdigit() and "\x00" not in r}
-    found: dict[str, Experiment] = {}
-    for experiment in Experiment.objects.filter(Q(pk__in=ids) | Q(key__in=keys)):
-        if experiment.pk in ids:
-            found[ids[experiment.pk]] = experiment
-        if experiment.key in keys:
-            found[experiment.key] = experiment
-    return found
+    experiments = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
+    by_id = {experiment.pk: experiment for experiment in experiments}
+    by_key = {experiment.key: experiment for experiment in experiments}
+    # an id may be written in several ways, 7 and 007
+    found = {r: by_id[pk] for r, pk in ids.items() if pk in by_id}
+    return found | {key: by_key[key] for key in keys if key in by_key}
 
 
 def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyRow]]:

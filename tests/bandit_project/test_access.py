@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.cache import cache
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -123,6 +123,14 @@ def test_create_api_key__prints_the_key_alone_and_stores_a_digest() -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Api-Key {key}")
     assert client.get("/experiments").status_code == 200
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "99999999999", "soon"])
+def test_create_api_key__impossible_days__are_refused(days: str) -> None:
+    with pytest.raises(CommandError, match="whole number from 1 to"):
+        call_command("create_api_key", "shop", f"--days={days}")
+
+    assert not ApiKey.objects.exists()
 
 
 @pytest.mark.parametrize(("group", "code"), [("viewer", 403), ("analyst", 201), ("admin", 201)])

@@ -228,8 +228,9 @@ def test_text__file_that_cannot_be_used__is_a_problem(variables: dict[str, str],
     assert [(problem.variable, problem.fix) for problem in environment.problems] == [("SECRET_KEY_FILE", fix)]
 
 
-def test_problem__address_with_a_password__does_not_show_it() -> None:
-    environment = Environment({"DATABASE_URL": "postgresql://ann:secret@db:port/x"})
+@pytest.mark.parametrize("password", ["secret", "p@ss:w@rd"])
+def test_problem__address_with_a_password__does_not_show_it(password: str) -> None:
+    environment = Environment({"DATABASE_URL": f"postgresql://ann:{password}@db:port/x"})
 
     environment.database("DATABASE_URL", "sqlite:///x")
 

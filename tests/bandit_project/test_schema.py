@@ -22,6 +22,15 @@ def _calls(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{method.upper()} {path}", operation
 
 
+@pytest.mark.parametrize(("accept", "kind"), [("*/*", "openapi"), ("application/json", "json")])
+def test_schema__asked_again__is_not_made_again(client: Client, accept: str, kind: str) -> None:
+    first, again = (client.get("/schema", headers={"Accept": accept}) for _ in range(2))
+
+    assert first.status_code == 200
+    assert kind in first["Content-Type"]
+    assert again.content is first.content
+
+
 def test_schema__every_field_and_parameter__is_described(document: dict[str, Any]) -> None:
     fields = {
         f"{component}.{name}"

@@ -1,5 +1,6 @@
 """An installation as one file, there and back."""
 
+import errno
 import gzip
 import io
 import json
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
 
 from allocation.demo import DemoExperiment, seed_demo
 from allocation.models import Allocation, AllocationShare
@@ -131,6 +133,20 @@ def test_import__damaged_file__writes_nothing(place: int, line: bytes | None) ->
 def test_import__no_export_at_all__is_refused(content: bytes) -> None:
     with pytest.raises(InvalidError, match="cannot be imported"):
         import_installation(io.BytesIO(content))
+
+
+@pytest.mark.usefixtures("installation")
+def test_export_data__fails_half_way__leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # the disk fills once the file is there
+    monkeypatch.setattr("gzip.GzipFile.write", full)
+
+    with pytest.raises(CommandError, match="No space left"):
+        call_command("export_data", str(tmp_path / "backup.jsonl.gz"))
+
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("installation")

@@ -184,6 +184,15 @@ def test_record_events__name_that_is_anothers_key__means_the_name() -> None:
     assert DailyMetric.objects.get(variant__key="red").impressions == 1
 
 
+def test_record_batch__id_written_in_two_ways__is_one_experiment() -> None:
+    experiment = make_experiment()
+    rows = [(f"{experiment.pk}", counts("control", 9, 0)), (f"00{experiment.pk}", counts("b", 8, 0))]
+
+    record_batch(rows=rows, today=TODAY, now=NOW)
+
+    assert list(DailyMetric.objects.order_by("pk").values_list("impressions", flat=True)) == [9, 8]
+
+
 def test_record_batch__one_experiment_takes_no_events__writes_to_none() -> None:
     running, done = make_experiment("Running"), make_experiment("Done")
     for experiment in (running, done):

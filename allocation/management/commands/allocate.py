@@ -1,5 +1,6 @@
 import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -35,19 +36,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         target_date, now = options["date"] or today(), timezone.now()
         if options["experiment"]:
-            outcomes = compute_allocations(
-                experiment_ids=[_experiment_id(options["experiment"])], target_date=target_date, now=now
+            computed = self._report(
+                compute_allocations(
+                    experiment_ids=[_experiment_id(options["experiment"])], target_date=target_date, now=now
+                )
             )
         else:
-            outcomes = list(compute_all(target_date=target_date, now=now))
+            computed = self._report(compute_all(target_date=target_date, now=now))
             announce_sweep(target_date, now)
-        for outcome in outcomes:
-            self._report(outcome)
-        failed = sum(outcome.allocation is None for outcome in outcomes)
-        self.stdout.write(f"{len(outcomes) - failed} computed for {target_date}, {failed} failed.")
+        failed = computed.count(False)
+        self.stdout.write(f"{len(computed) - failed} computed for {target_date}, {failed} failed.")
 
-    def _report(self, outcome: Outcome) -> None:
-        """One line each; a failure goes to standard error, and the others go on."""
+    def _report(self, outcomes: Iterable[Outcome]) -> list[bool]:
+        """A line each, as they come; whether each was computed."""
+        computed = []
+        for outcome in outcomes:
+            self._tell(outcome)
+            computed.append(outcome.allocation is not None)
+        return computed
+
+    def _tell(self, outcome: Outcome) -> None:
+        """A failure goes to standard error, and the others go on."""
         if outcome.allocation is None:
             self.stderr.write(f"experiment {outcome.experiment_id}: {outcome.error}")
         else:

@@ -1,11 +1,20 @@
 import datetime as dt
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from bandit_project.models import ApiKey, Scope
+
+# Fifty years; far beyond, the calendar ends.
+_MOST_DAYS = 18_262
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST_DAYS}")
+    return int(text)
 
 
 class Command(BaseCommand):
@@ -14,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="Whose it is, or what for.")
         parser.add_argument("--scope", choices=Scope.values, default=Scope.READ.value)
-        parser.add_argument("--days", type=int, help="Days until it expires (default: never).")
+        parser.add_argument("--days", type=_days, help="Days until it expires (default: never).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = options["days"]

@@ -1,5 +1,6 @@
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,20 @@ class Command(BaseCommand):
         if str(options["file"]) == "-":
             counts = export_installation(sys.stdout.buffer, now=timezone.now())
         else:
-            try:
-                with options["file"].open("xb") as file:
-                    counts = export_installation(file, now=timezone.now())
-            except OSError as error:
-                raise CommandError(f"{options['file']}: {error.strerror}") from error
+            counts = _write(options["file"])
         self.stderr.write(
             f"{counts.total():,} rows: {', '.join(f'{n:,} {table}' for table, n in counts.items())}."
         )
+
+
+def _write(path: Path) -> Counter[str]:
+    """The whole file or none: half of one is not left to be taken for a backup."""
+    try:
+        with path.open("xb") as file:
+            try:
+                return export_installation(file, now=timezone.now())
+            except BaseException:
+                path.unlink()
+                raise
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
