@@ -1,6 +1,7 @@
 """What people fill in about a day, and the file they upload: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.seen import SeenForm
 from experiments.counts import DailyCounts
 from experiments.csv_uploads import MAX_UPLOAD_BYTES
 from experiments.effects import Counts
@@ -22,7 +24,7 @@ def _count_labels() -> dict[str, str]:
     return {"impressions": _("Impressions"), "clicks": _("Clicks"), "conversions": _("Conversions")}
 
 
-class DayForm(forms.Form):
+class DayForm(SeenForm):
     """One day's counts of every variant. A variant left blank has nothing to report."""
 
     date = forms.DateField(
@@ -43,8 +45,10 @@ class DayForm(forms.Form):
         """``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant."""
         self.variants, self.stored, self.day = variants, stored, date
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
-        super().__init__(data, initial={"date": date or suggested}, auto_id=f"{self.form_id}-%s")
-        self.fields["date"].widget.attrs["form"] = self.form_id
+        initial = {"date": date or suggested, "seen": seen_of(stored)}
+        super().__init__(data, initial=initial, auto_id=f"{self.form_id}-%s")
+        for name in ("date", "seen"):
+            self.fields[name].widget.attrs["form"] = self.form_id
         if date is not None:
             self.fields["date"].widget = forms.HiddenInput(attrs={"form": self.form_id})
         for variant in variants:
@@ -98,6 +102,14 @@ class DayForm(forms.Form):
             for variant in self._given()
         ]
 
+    def shown(self) -> list[Counts | None] | None:
+        """What the page showed of each of counts(), in that order; None where the form does not say."""
+        try:
+            stored = json.loads(self.cleaned_data["seen"])
+            return [tuple(found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
+        except (ValueError, TypeError, AttributeError):
+            return None
+
     def tell(self, error: InvalidError) -> None:
         """What the service refuses, beside the field: rows come in the order of counts()."""
         issues: dict[tuple[str | None, str], None] = {}
@@ -110,6 +122,10 @@ class DayForm(forms.Form):
             issues = {(i.field if i.field in self.fields else None, i.message): None for i in error.issues}
         for field, message in issues:
             self.add_error(field, message)
+
+
+def seen_of(stored: Mapping[int, Counts]) -> str:
+    return json.dumps(stored)
 
 
 class UploadForm(forms.Form):

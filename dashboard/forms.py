@@ -1,5 +1,6 @@
 """What people fill in about an experiment: parsed once, here; services decide what is allowed."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.seen import SeenForm
 from dashboard.setting_fields import SettingField, no_room, setting_field
 from dashboard.setting_words import (
     EVIDENCE,
@@ -92,7 +94,7 @@ class SettingsForm(forms.Form):
         return any(self[name].errors or self[name].value() not in (None, "") for name in names)
 
 
-class ExperimentForm(SettingsForm):
+class ExperimentForm(SeenForm, SettingsForm):
     """Name, description, reward and settings."""
 
     name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What is compared, in a few words."))
@@ -119,6 +121,12 @@ class ExperimentForm(SettingsForm):
         form.fields["reward"].disabled = experiment.status != Status.DRAFT
         return form
 
+    def unchanged_since(self) -> dt.datetime | None:
+        try:
+            return dt.datetime.fromisoformat(self.cleaned_data["seen"])
+        except ValueError:
+            return None
+
     def details(self) -> dict[str, str]:
         return {name: self.cleaned_data[name] for name in ("name", "description", "reward")}
 
@@ -129,8 +137,13 @@ class ExperimentForm(SettingsForm):
             self.add_error(name if name in self.fields else None, issue.message)
 
 
+def seen_of(experiment: Experiment) -> str:
+    return experiment.updated_at.isoformat()
+
+
 def _initial(experiment: Experiment) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(experiment, name) for name in ("name", "description", "reward")}
+    values["seen"] = seen_of(experiment)
     for name, own in experiment.own_settings().items():
         if isinstance(own, bool):
             values[name] = "on" if own else "off"

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from experiments.counts import DailyCounts
-from experiments.effects import Effect, effects_of
-from experiments.exceptions import InvalidError, Issue
+from experiments.effects import Counts, Effect, effects_of
+from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue
 from experiments.history import record_history
 from experiments.ingestion import record_events
 from experiments.selectors import find_experiment
@@ -22,10 +22,12 @@ def set_day(
     today: dt.date,
     now: dt.datetime,
     is_new: bool = False,
+    shown: Sequence[Counts | None] | None = None,
 ) -> list[Effect]:
     """Records the rows of one day, all or none, and answers what that changed; the change is kept in the history.
 
-    A day that ``is_new`` overwrites nothing: InvalidError where there are data of it. Raises the errors of
+    A day that ``is_new`` overwrites nothing: InvalidError where there are data of it. ``shown`` is what each row
+    held when it was edited: ChangedMeanwhileError where it holds something else now. Raises the errors of
     record_events.
     """
     with transaction.atomic():
@@ -34,6 +36,8 @@ def set_day(
         if is_new and any(effect.before is not None for effect in effects):
             message = _("There are data of %(date)s already; edit that day instead.")
             raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])
+        if shown is not None and [effect.before for effect in effects] != list(shown):
+            raise ChangedMeanwhileError(_now_holding(effects))
         record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source="dashboard")
         changed = [effect.row.variant_name for effect in effects if effect.kind != "same"]
         if changed:
@@ -41,3 +45,15 @@ def set_day(
             reason = said % {"date": rows[0].date, "variants": ", ".join(changed)}
             record_history([find_experiment(experiment_id)], reason=reason)
     return effects
+
+
+def _now_holding(effects: Sequence[Effect]) -> str:
+    now = "; ".join(
+        f"{effect.row.variant_name} {' / '.join(map(str, effect.before))}"
+        for effect in effects
+        if effect.before is not None
+    )
+    message = _(
+        "Somebody changed this day while you were editing. It now holds: %(now)s. Save again to overwrite it."
+    )
+    return message % {"now": now or "–"}

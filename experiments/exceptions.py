@@ -81,6 +81,12 @@ class StatusConflictError(ConflictError):
     code = "status_conflict"
 
 
+class ChangedMeanwhileError(ConflictError):
+    """Somebody else changed it since it was read."""
+
+    code = "changed_meanwhile"
+
+
 class IdempotencyKeyInUseError(ConflictError):
     """The first request with this Idempotency-Key is still running; try again."""
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from experiments.algorithm_settings import SettingValue
 from experiments.exceptions import (
+    ChangedMeanwhileError,
     ConflictError,
     InvalidError,
     Issue,
@@ -97,14 +98,22 @@ def update_experiment(
     experiment_id: int,
     now: dt.datetime,
     settings: Mapping[str, SettingValue | None] | None = None,
+    unchanged_since: dt.datetime | None = None,
     **fields: str,
 ) -> Experiment:
     """Changes name, description, reward (``fields``) and settings; what is not given stays.
 
-    Raises InvalidError where settings clash, StatusConflictError for a reward that has begun to count.
+    Raises InvalidError where settings clash, StatusConflictError for a reward that has begun to count,
+    ChangedMeanwhileError where ``unchanged_since``, the experiment's updated_at when it was read, no longer holds.
     """
     with transaction.atomic():
         experiment = _locked(experiment_id)
+        if unchanged_since not in (None, experiment.updated_at):
+            raise ChangedMeanwhileError(
+                _(
+                    "Somebody changed this experiment while you were editing: see Activity. Save again to overwrite it."
+                )
+            )
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
             raise experiment.status_conflict(
                 _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.state_word}

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.daily_forms import DayForm, UploadForm
+from dashboard.daily_forms import DayForm, UploadForm, seen_of
 from dashboard.daily_table import counts_of, days_of, days_page, next_day
 from dashboard.dates import day_words
 from dashboard.summaries import experiment_or_404
@@ -24,7 +24,7 @@ from experiments.csv_preview import CsvPreview
 from experiments.csv_uploads import find_upload, keep_upload, preview_upload, record_upload
 from experiments.daily_edits import set_day
 from experiments.effects import Effect
-from experiments.exceptions import InvalidError, NotFoundError
+from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
@@ -88,9 +88,14 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             today=today(),
             now=timezone.now(),
             is_new=date is None,
+            shown=form.shown() if date else None,
         )
     except InvalidError as error:
         form.tell(error)
+        return _page(request, experiment, form)
+    except ChangedMeanwhileError as error:
+        form.see_again(seen_of(counts_of(experiment, form.cleaned_data["date"])))
+        form.add_error(None, str(error))
         return _page(request, experiment, form)
     has_changed = any(effect.kind != "same" for effect in effects)
     messages.success(request, _told(effects), extra_tags=OFFER_RECOMPUTE if has_changed else "")

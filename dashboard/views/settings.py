@@ -11,14 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import requires
 from dashboard.charts import variant_colours
-from dashboard.forms import ExperimentForm, VariantForm
+from dashboard.forms import ExperimentForm, VariantForm, seen_of
 from dashboard.limits import limits_of
 from dashboard.setting_words import settings_in_words
 from dashboard.summaries import experiment_or_404
 from dashboard.views.actions import closed_reason, on_experiment, words
 from dashboard.views.tabs import tab_context
 from experiments import variants as services
-from experiments.exceptions import DomainError, InvalidError, StatusConflictError
+from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
@@ -45,10 +45,18 @@ def _update(experiment: Experiment, form: ExperimentForm) -> bool:
         if not experiment.is_open:
             raise StatusConflictError(closed_reason(experiment))
         update_experiment(
-            experiment_id=experiment.pk, now=timezone.now(), settings=form.own_settings(), **form.details()
+            experiment_id=experiment.pk,
+            now=timezone.now(),
+            settings=form.own_settings(),
+            unchanged_since=form.unchanged_since(),
+            **form.details(),
         )
     except InvalidError as error:
         form.tell(error)
+    except ChangedMeanwhileError as error:
+        experiment.refresh_from_db()
+        form.see_again(seen_of(experiment))
+        form.add_error(None, str(error))
     except DomainError as error:
         form.add_error(None, str(error))
     return form.is_valid()

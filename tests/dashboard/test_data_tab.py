@@ -84,6 +84,31 @@ def test_day__edited__is_saved_told_and_offered_to_the_split(analyst: Client) ->
     assert response.redirect_chain == [(f"{DATA}?page=1", 302)]
 
 
+def test_day__changed_by_somebody_else_meanwhile__is_saved_only_when_sent_again(analyst: Client) -> None:
+    experiment = make_running()
+    seen = analyst.get(EDIT).context["form"]["seen"].value()
+    record(experiment, counts("control", 20000, 1400))
+    sent = _day(control=(10000, 710, 5), variant_b=(10000, 950, 0))
+
+    refused = analyst.post(EDIT, sent | {"seen": seen})
+    kept = _stored()
+    again = analyst.post(EDIT, sent | {"seen": refused.context["form"]["seen"].value()})
+
+    assert "It now holds: control 20000 / 1400 / 0; variant_b 10000 / 950 / 0." in refused.content.decode()
+    assert kept[0] == (TODAY, "control", 20000, 1400, 0)
+    assert (again.status_code, _stored()[0]) == (302, (TODAY, "control", 10000, 710, 5))
+
+
+@pytest.mark.parametrize("seen", ["{", "[]", "3"])
+def test_day__what_it_showed_is_garbled__is_saved_as_it_is_sent(analyst: Client, seen: str) -> None:
+    make_running()
+
+    sent = _day(control=(10000, 710, 5), variant_b=(10000, 950, 0))
+
+    assert analyst.post(EDIT, sent | {"seen": seen}).status_code == 302
+    assert _stored()[0] == (TODAY, "control", 10000, 710, 5)
+
+
 def test_day__saved_unchanged__says_so(analyst: Client) -> None:
     make_running()
 

@@ -1,5 +1,6 @@
 """A new experiment, the settings tab, and what can be done with an experiment as a whole."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from experiments.algorithm_settings import ALGORITHM_SETTINGS
 from experiments.models import Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
 from tests.dashboard.clients import client_of
-from tests.factory import NOW, allocate, make_experiment, make_running
+from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -183,6 +184,31 @@ def test_settings__page__shows_the_experiments_own_values(analyst: Client) -> No
 
     assert (form["control_floor"].value(), form["day_adjustment"].value()) == ("7", "off")
     assert form["window_days"].value() is None
+
+
+def test_settings__changed_by_somebody_else_meanwhile__are_saved_only_when_sent_again(
+    analyst: Client,
+) -> None:
+    make_running()
+    Experiment.objects.update(updated_at=NOW - dt.timedelta(minutes=5))
+    filled = {"name": "Mine", "seen": analyst.get(SETTINGS).context["form"]["seen"].value()}
+    analyst.post(SETTINGS, {"name": "Theirs", "window_days": "7"})
+
+    refused = analyst.post(SETTINGS, filled)
+    kept = Experiment.objects.get().name
+    again = analyst.post(SETTINGS, filled | {"seen": refused.context["form"]["seen"].value()})
+
+    assert "Somebody changed this experiment" in refused.content.decode()
+    assert 'value="Mine"' in refused.content.decode()
+    assert (kept, again.status_code, Experiment.objects.get().name) == ("Theirs", 302, "Mine")
+
+
+def test_settings__only_data_came_meanwhile__are_saved(analyst: Client) -> None:
+    experiment = make_running()
+    seen = analyst.get(SETTINGS).context["form"]["seen"].value()
+    record(experiment, counts("control", 20000, 1400))
+
+    assert analyst.post(SETTINGS, {"name": "Mine", "seen": seen}).status_code == 302
 
 
 def test_settings__reward__changes_only_in_a_draft(analyst: Client) -> None:
