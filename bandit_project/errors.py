@@ -1,6 +1,7 @@
 """The one place where errors become answers: RFC 9457 problem details, application/problem+json."""
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
@@ -9,7 +10,9 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.middleware.csrf import get_token
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -29,6 +32,7 @@ from experiments.exceptions import (
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+_RETRY_AFTER = {"Retry-After": "5"}
 _STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
     ConflictError: 409,
@@ -130,7 +134,7 @@ def _unavailable(error: Exception) -> HttpResponse:
     body = problem(
         503, "unavailable", "The database cannot be reached or is busy. Nothing was written; try again."
     )
-    return _json(body, {"Retry-After": "5"})
+    return _json(body, _RETRY_AFTER)
 
 
 def _status(error: Exception) -> int:
@@ -185,10 +189,14 @@ def _join(path: str, name: str) -> str:
 
 
 def page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if "text/html" in request.headers.get("Accept", ""):
+    if _is_browser(request):
         shown = {"status": status, "detail": _printable(detail), "request_id": status >= 500 and request_id()}
         return render(request, "error.html", shown, status=status)
     return problem_response(status, code, detail)
+
+
+def _is_browser(request: HttpRequest) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -213,6 +221,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
     return page_or_problem(
         request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
     )
+
+
+def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Without the visitor's name, role and messages: they are in the database too."""
+    logger.error("database unavailable: %s", error)
+    detail = _("The database cannot be reached or is busy. Nothing was written; try again.")
+    shown = {"status": 503, "detail": detail, "request_id": request_id()}
+    page = render_to_string("error.html", {**shown, "request": request, "csrf_token": get_token(request)})
+    return HttpResponse(page, status=503, headers=_RETRY_AFTER)

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 import yaml
-from django.db import connection
-from django.test import Client
+from django.db import OperationalError, connection
+from django.test import Client, override_settings
 from pytest_django import Settings
+
+from bandit_project.errors import PROBLEM_JSON
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +154,23 @@ def test_page__without_tls_in_production__leads_to_https_on_the_same_host(
     response = client.get("/dashboard/?a=1")
 
     assert (response.status_code, response["Location"]) == (301, "https://testserver/dashboard/?a=1")
+
+
+@override_settings(DEBUG=False)
+@pytest.mark.parametrize(("accept", "kind"), [("text/html", "text/html"), ("*/*", PROBLEM_JSON)])
+def test_page__database_away__is_503_for_people_and_programs(
+    monkeypatch: pytest.MonkeyPatch, accept: str, kind: str
+) -> None:
+    def down(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("gone")
+
+    # the session is the first thing a page asks for
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", down)
+    client = Client(raise_request_exception=False)
+    client.cookies["sessionid"] = "a" * 32
+
+    response = client.get("/dashboard/", headers={"Accept": accept})
+
+    assert response.status_code == 503
+    assert response["Content-Type"].startswith(kind)
+    assert response["Retry-After"] == "5"

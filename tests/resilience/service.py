@@ -50,6 +50,10 @@ class Service:
     def post(self, path: str, body: object, **headers: str) -> requests.Response:
         return requests.post(self.url + path, json=body, headers=headers, timeout=30)
 
+    def post_once(self, path: str, body: object, key: str) -> requests.Response:
+        """However often it is sent."""
+        return self.post(path, body, **{"Idempotency-Key": key})
+
 
 def production(database: str, **more: str) -> dict[str, str]:
     """The environment of an installation whose callers need no key."""
@@ -73,13 +77,18 @@ def production(database: str, **more: str) -> dict[str, str]:
 def postgresql() -> Iterator[str]:
     """The URL of a server of the test's own."""
     with database_of_its_own() as folder:
-        yield f"postgresql://bandit:@/bandit?host={folder}"
+        yield postgresql_url(folder)
+
+
+def postgresql_url(folder: Path) -> str:
+    """Of the server whose data and socket are there."""
+    return f"postgresql://bandit:@/bandit?host={folder}"
 
 
 @contextmanager
 def served(database: str, options: Sequence[str] = (), **variables: str) -> Iterator[Service]:
     """Migrated, and well when the block begins; ``options`` are gunicorn's."""
-    environment = production(database, WEB_CONCURRENCY=str(WORKERS), **variables)
+    environment = production(database, **{"WEB_CONCURRENCY": str(WORKERS), **variables})
     port = free_port()
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=environment, check=True

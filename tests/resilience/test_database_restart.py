@@ -1,0 +1,103 @@
+"""PostgreSQL goes away and comes back while clients write: they are told, they wait, and every write counts once."""
+
+import itertools
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.deployment.installation import database_of_its_own, postgresql_program
+from tests.resilience.load import Load, answer_of, impressions_of, make_experiments, writers
+from tests.resilience.scale import scaled
+from tests.resilience.service import Service, postgresql_url, served
+
+WRITERS = 6
+# Nothing else may stand between a database that is back and a service that is.
+RECOVERY_SECONDS = 5.0
+HTML = "text/html; charset=utf-8"
+
+
+def _pg_ctl(folder: Path, *arguments: str) -> None:
+    # The server refuses to be root's: whoever owns the folder runs it.
+    command: list[str | Path] = [postgresql_program("pg_ctl"), "--pgdata", folder, "--wait", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=folder.owner(), cwd=folder)
+
+
+def _stop(folder: Path, mode: str) -> None:
+    """fast: open transactions are aborted and clients are told; immediate: as after a crash, with recovery."""
+    _pg_ctl(folder, "--mode", mode, "stop")
+
+
+def _start(folder: Path) -> None:
+    _pg_ctl(folder, "--log", str(folder / "log"), "--options", f"-h '' -k {folder}", "start")
+
+
+def _others(service: Service, experiment: int) -> list[requests.Response]:
+    """What else programs ask of a service."""
+    allocation = f"/api/v1/experiments/{experiment}/allocation/"
+    place = {"experiment_id": experiment, "date": "2025-01-01", "variant_name": "a"}
+    return [
+        service.get("/api/v1/experiments/"),
+        service.post("/events", {**place, "impressions": 0, "clicks": 0}),
+        service.post(allocation, {}),
+        service.get(allocation),
+        service.get(f"/allocation?experiment_id={experiment}"),
+    ]
+
+
+def _pages(service: Service, experiment: int) -> list[requests.Response]:
+    """What people ask of it, who were logged in: their sessions are in the database too."""
+    browser: dict[str, Any] = {"headers": {"Accept": "text/html"}, "cookies": {"sessionid": "a" * 32}}
+    paths = ("/dashboard/", f"/dashboard/experiments/{experiment}/", "/accounts/login/", "/admin/")
+    return [service.get(path, **browser) for path in paths]
+
+
+def _stop_and_start(folder: Path, mode: str, load: Load, ask: Callable[[], None]) -> float:
+    """How many seconds after its return every client has been served again; ``ask`` comes while it is away."""
+    load.wait_for_everyone(more=5)
+    _stop(folder, mode)
+    load.wait_for_more((503, "unavailable"), 10 * WRITERS)
+    ask()
+    _start(folder)
+    back = time.monotonic()
+    load.wait_for_everyone()
+    return time.monotonic() - back
+
+
+def test_database_restart__under_load__is_503_meanwhile_and_every_write_counts_once(
+    report: Callable[[str], None], tmp_path: Path
+) -> None:
+    outages = scaled(2, 10)
+    during: list[requests.Response] = []
+    pages: list[requests.Response] = []
+    static = {"STATIC_ROOT": str(tmp_path)}
+    with database_of_its_own() as folder, served(postgresql_url(folder), **static) as service:
+        service.run("collectstatic", "--noinput", "--verbosity", "0")
+        experiments = make_experiments(service, 3)
+
+        def ask() -> None:
+            during.extend(_others(service, experiments[0]))
+            pages.extend(_pages(service, experiments[0]))
+
+        with writers(service, experiments, WRITERS) as load:
+            modes = itertools.islice(itertools.cycle(("fast", "immediate")), outages)
+            seconds = [_stop_and_start(folder, mode, load, ask) for mode in modes]
+        counts = [impressions_of(service, experiment) for experiment in experiments]
+        afterwards = [*_others(service, experiments[0]), *_pages(service, experiments[0])]
+        _stop(folder, "fast")
+
+    assert {answer_of(response) for response in during} == {(503, "unavailable")}
+    assert {(page.status_code, page.headers["Content-Type"]) for page in pages} == {(503, HTML)}
+    assert all("try again" in page.text for page in pages)
+    assert set(load.answers) == {(200, ""), (503, "unavailable")}
+    assert max(seconds) < RECOVERY_SECONDS
+    assert counts == [{f"of client {client}": sent for client, sent in load.sent.items()}] * len(experiments)
+    assert {response.status_code for response in afterwards} <= {200, 201}
+    report(
+        f"{outages} outages, {load.acknowledged.total()} writes acknowledged, {load.replayed} of them done before "
+        f"the answer was lost, {load.answers[503, 'unavailable']} answers of 503, every client served again after "
+        f"{max(seconds):.1f} s at most"
+    )
