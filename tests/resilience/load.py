@@ -101,9 +101,11 @@ class Load:
         self.wait_for(lambda: all(self.acknowledged[c] >= before[c] + more for c in before))
 
 
-def send_until_acknowledged(load: Load, send: Callable[[str], requests.Response]) -> requests.Response:
-    """Under one key. Only what asks to be tried again is."""
-    key = str(uuid.uuid4())
+def send_until_acknowledged(
+    load: Load, send: Callable[[str], requests.Response], key: str = ""
+) -> requests.Response:
+    """Under one key, by default a new one. Only what asks to be tried again is."""
+    key = key or str(uuid.uuid4())
     while True:
         response = send(key)
         load.note(response)

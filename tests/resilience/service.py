@@ -74,6 +74,13 @@ def production(database: str, **more: str) -> dict[str, str]:
 
 
 @contextmanager
+def sqlite() -> Iterator[str]:
+    """The URL of a file of the test's own."""
+    with tempfile.TemporaryDirectory(prefix="bandit-") as folder:
+        yield f"sqlite:///{folder}/bandit.sqlite3"
+
+
+@contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of a server of the test's own."""
     with database_of_its_own() as folder:
