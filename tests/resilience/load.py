@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -86,10 +87,15 @@ class Load:
             self.sent[client] += impressions
             self._news.notify_all()
 
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """A client that failed leaves its condition false: its error is raised when the block ends."""
+    def end(self) -> None:
         with self._news:
-            assert self._news.wait_for(condition, PATIENCE), self.answers
+            self.ended.set()
+            self._news.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Or until a client fails: its error is raised when the block ends."""
+        with self._news:
+            assert self._news.wait_for(lambda: self.ended.is_set() or condition(), PATIENCE), self.answers
 
     def wait_for_more(self, answer: Answer, more: int) -> None:
         enough = self.answers[answer] + more
@@ -105,13 +111,36 @@ def send_until_acknowledged(
     load: Load, send: Callable[[str], requests.Response], key: str = ""
 ) -> requests.Response:
     """Under one key, by default a new one. Only what asks to be tried again is."""
-    key = key or str(uuid.uuid4())
+    key, deadline = key or str(uuid.uuid4()), time.monotonic() + PATIENCE
     while True:
         response = send(key)
         load.note(response)
         if response.status_code not in (409, 503):
+            response.raise_for_status()
             return response
-        load.ended.wait(RETRY_AFTER)
+        assert time.monotonic() < deadline, load.answers
+        time.sleep(RETRY_AFTER)
+
+
+@contextmanager
+def at_once(load: Load, actions: Sequence[Callable[[], None]]) -> Iterator[None]:
+    """A client for each action, who does it again and again until the block ends."""
+
+    def repeat(action: Callable[[], None]) -> None:
+        try:
+            while not load.ended.is_set():
+                action()
+        finally:
+            load.end()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        running = [pool.submit(repeat, action) for action in actions]
+        try:
+            yield
+        finally:
+            load.end()
+    for client in running:
+        client.result()
 
 
 @contextmanager
@@ -120,20 +149,11 @@ def writers(service: Service, experiments: Sequence[int], count: int) -> Iterato
     load = Load(acknowledged=Counter(dict.fromkeys(range(count), 0)))
 
     def write(client: int) -> None:
-        while not load.ended.is_set():
-            # of different sizes: one lost and another twice would not make the same sum
-            impressions = 1 + load.acknowledged[client] % 97
-            body = increments(experiments, f"of client {client}", impressions)
-            send_until_acknowledged(
-                load, partial(service.post_once, "/api/v1/events/", body)
-            ).raise_for_status()
-            load.note_done(client, impressions)
+        # of different sizes: one lost and another twice would not make the same sum
+        impressions = 1 + load.acknowledged[client] % 97
+        body = increments(experiments, f"of client {client}", impressions)
+        send_until_acknowledged(load, partial(service.post_once, "/api/v1/events/", body))
+        load.note_done(client, impressions)
 
-    with ThreadPoolExecutor(count) as pool:
-        running = [pool.submit(write, client) for client in range(count)]
-        try:
-            yield load
-        finally:
-            load.ended.set()
-    for client in running:
-        client.result()
+    with at_once(load, [partial(write, client) for client in range(count)]):
+        yield load
