@@ -112,7 +112,7 @@ def _busy(before: dict[int, int]) -> list[int]:
 def _is_without_answer(sending: "Future[requests.Response]") -> bool:
     try:
         sending.result(PATIENCE)
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
         return True
     return False
 

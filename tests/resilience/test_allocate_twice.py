@@ -1,0 +1,97 @@
+"""The daily run starts twice at once, or meets an experiment that cannot be computed: every other is computed once."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+import pytest
+
+from tests.resilience.load import make_experiments, yesterday
+from tests.resilience.scale import scaled
+from tests.resilience.service import Service, postgresql, served, sqlite
+
+Database = Callable[[], AbstractContextManager[str]]
+
+DATABASES = pytest.mark.parametrize("database", [sqlite, postgresql])
+DAY = yesterday().isoformat()
+ALLOCATE = ("allocate", "--all", "--date", DAY)
+# What no call allows, a hand in the database may do.
+UNCHECKED = {
+    "sqlite": "PRAGMA ignore_check_constraints = ON",
+    "postgresql": "ALTER TABLE experiments_experiment DROP CONSTRAINT experiment_reward_known",
+}
+
+
+def _record(service: Service, experiments: list[int], clicks: int) -> None:
+    """New data, so that there is something to decide."""
+    rows = [
+        {"experiment_id": e, "date": DAY, "variant_name": variant, "impressions": 5000, "clicks": clicks}
+        for e in experiments
+        for variant in ("control", "b")
+    ]
+    service.post("/api/v1/events/", {"rows": rows}).raise_for_status()
+
+
+def _revisions(service: Service, experiment: int) -> list[int]:
+    rows: list[dict[str, Any]] = service.get(f"/api/v1/experiments/{experiment}/allocations/").json()[
+        "results"
+    ]
+    assert {row["target_date"] for row in rows} <= {DAY}
+    return sorted(row["revision"] for row in rows)
+
+
+def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
+    """All at once; the last line of each, and what it had to complain of."""
+    with ExitStack() as stack:
+        running = [stack.enter_context(service.manage(*ALLOCATE)) for _ in range(processes)]
+        ended = [command.communicate(timeout=120) for command in running]
+    assert {command.returncode for command in running} == {0}, ended
+    return [(output.splitlines()[-1], errors) for output, errors in ended]
+
+
+@DATABASES
+def test_allocate__twice_at_once__computes_each_experiment_once(
+    database: Database, report: Callable[[str], None]
+) -> None:
+    # in full, more than one transaction's chunk of 200
+    count, rounds = scaled(30, 450), scaled(1, 5)
+    with database() as url, served(url) as service:
+        experiments = make_experiments(service, count)
+        for number in range(1, rounds + 1):
+            _record(service, experiments, clicks=100 + number)
+            said = [last for last, _ in _allocate(service, processes=2)]
+            assert said == [f"{count} computed for {DAY}, 0 failed."] * 2
+        revisions = [_revisions(service, experiment) for experiment in experiments]
+        verified = service.run("verify_ledger").strip()
+
+    assert revisions == [list(range(1, rounds + 1))] * count
+    report(f"{count} experiments, {rounds} times two processes: one revision each; {verified}")
+
+
+@DATABASES
+def test_allocate__one_experiment_corrupt__computes_all_others(
+    database: Database, report: Callable[[str], None]
+) -> None:
+    count = scaled(10, 450)
+    with database() as url, served(url) as service:
+        experiments = make_experiments(service, count)
+        _record(service, experiments, clicks=100)
+        corrupt = experiments.pop(count // 2)
+        update = f"UPDATE experiments_experiment SET reward = 'none' WHERE id = {corrupt}"  # noqa: S608
+        _execute(service, UNCHECKED[database.__name__], update)
+        [(last, errors)] = _allocate(service, processes=1)
+        revisions = [_revisions(service, experiment) for experiment in experiments]
+
+    assert last == f"{count - 1} computed for {DAY}, 1 failed."
+    assert f"experiment {corrupt}: ValueError" in errors
+    assert revisions == [[1]] * (count - 1)
+    report(f"{count - 1} of {count} computed")
+
+
+def _execute(service: Service, *statements: str) -> None:
+    lines = [f"cursor.execute({statement!r})" for statement in statements]
+    service.run(
+        "shell",
+        "--command",
+        "\n".join(["from django.db import connection", "cursor = connection.cursor()", *lines]),
+    )
