@@ -12,7 +12,6 @@ from tests.resilience.service import Service, postgresql, served, sqlite
 
 Database = Callable[[], AbstractContextManager[str]]
 
-DATABASES = pytest.mark.parametrize("database", [sqlite, postgresql])
 DAY = yesterday().isoformat()
 ALLOCATE = ("allocate", "--all", "--date", DAY)
 # What no call allows, a hand in the database may do.
@@ -49,49 +48,34 @@ def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
     return [(output.splitlines()[-1], errors) for output, errors in ended]
 
 
-@DATABASES
-def test_allocate__twice_at_once__computes_each_experiment_once(
+def _corrupt(service: Service, experiment: int, database: Database) -> None:
+    """A reward that there is not."""
+    update = f"UPDATE experiments_experiment SET reward = 'none' WHERE id = {experiment}"  # noqa: S608
+    statements = [f"cursor.execute({statement!r})" for statement in (UNCHECKED[database.__name__], update)]
+    lines = ["from django.db import connection", "cursor = connection.cursor()", *statements]
+    service.run("shell", "--command", "\n".join(lines))
+
+
+@pytest.mark.parametrize("database", [sqlite, postgresql])
+def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_other_once(
     database: Database, report: Callable[[str], None]
 ) -> None:
     # in full, more than one transaction's chunk of 200
     count, rounds = scaled(30, 450), scaled(1, 5)
     with database() as url, served(url) as service:
-        experiments = make_experiments(service, count)
-        for number in range(1, rounds + 1):
-            _record(service, experiments, clicks=100 + number)
-            said = [last for last, _ in _allocate(service, processes=2)]
-            assert said == [f"{count} computed for {DAY}, 0 failed."] * 2
+        experiments = make_experiments(service, count + 1)
+        _record(service, experiments, clicks=100)
+        well = _allocate(service, processes=2)
+        corrupt = experiments.pop(count // 2)
+        _corrupt(service, corrupt, database)
+        for number in range(rounds):
+            _record(service, experiments, clicks=101 + number)
+            broken = _allocate(service, processes=2)
         revisions = [_revisions(service, experiment) for experiment in experiments]
         verified = service.run("verify_ledger").strip()
 
-    assert revisions == [list(range(1, rounds + 1))] * count
-    report(f"{count} experiments, {rounds} times two processes: one revision each; {verified}")
-
-
-@DATABASES
-def test_allocate__one_experiment_corrupt__computes_all_others(
-    database: Database, report: Callable[[str], None]
-) -> None:
-    count = scaled(10, 450)
-    with database() as url, served(url) as service:
-        experiments = make_experiments(service, count)
-        _record(service, experiments, clicks=100)
-        corrupt = experiments.pop(count // 2)
-        update = f"UPDATE experiments_experiment SET reward = 'none' WHERE id = {corrupt}"  # noqa: S608
-        _execute(service, UNCHECKED[database.__name__], update)
-        [(last, errors)] = _allocate(service, processes=1)
-        revisions = [_revisions(service, experiment) for experiment in experiments]
-
-    assert last == f"{count - 1} computed for {DAY}, 1 failed."
-    assert f"experiment {corrupt}: ValueError" in errors
-    assert revisions == [[1]] * (count - 1)
-    report(f"{count - 1} of {count} computed")
-
-
-def _execute(service: Service, *statements: str) -> None:
-    lines = [f"cursor.execute({statement!r})" for statement in statements]
-    service.run(
-        "shell",
-        "--command",
-        "\n".join(["from django.db import connection", "cursor = connection.cursor()", *lines]),
-    )
+    assert [last for last, _ in well] == [f"{count + 1} computed for {DAY}, 0 failed."] * 2
+    assert [last for last, _ in broken] == [f"{count} computed for {DAY}, 1 failed."] * 2
+    assert all(f"experiment {corrupt}: ValueError" in errors for _, errors in broken)
+    assert revisions == [list(range(1, rounds + 2))] * count
+    report(f"two processes, {rounds + 1} times over {count + 1} experiments, one corrupt: {verified}")
