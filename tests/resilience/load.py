@@ -97,6 +97,10 @@ class Load:
         with self._news:
             assert self._news.wait_for(lambda: self.ended.is_set() or condition(), PATIENCE), self.answers
 
+    def sent_by_variant(self) -> dict[str, int]:
+        """What ``writers`` must have left in each of their experiments."""
+        return {f"of client {client}": impressions for client, impressions in self.sent.items()}
+
     def wait_for_more(self, answer: Answer, more: int) -> None:
         enough = self.answers[answer] + more
         self.wait_for(lambda: self.answers[answer] >= enough)
