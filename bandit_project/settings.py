@@ -164,7 +164,7 @@ STORAGES = {
         else "bandit_project.storage.StaticFiles"
     },
 }
-# A page without its styles is better than none; the check in checks.py says what is missing.
+# A page without its styles is better than none (storage.py); the check in checks.py says what is missing.
 WHITENOISE_MANIFEST_STRICT = False
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 

@@ -7,3 +7,11 @@ class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
     """ES modules import each other under such names too, so that no browser mixes an old one with a new one."""
 
     support_js_module_import_aggregation = True
+
+    def stored_name(self, name: str) -> str:
+        """Before collectstatic has run there is no such name: a page without its styles is better than none."""
+        try:
+            stored: str = super().stored_name(name)
+        except ValueError:
+            return name
+        return stored

@@ -23,3 +23,9 @@ def test_collectstatic__module_that_imports__names_the_hashed_file(tmp_path: Pat
     assert len(imported) >= 2
     assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name) for name in imported)
     assert all((tmp_path / "js" / name).exists() for name in imported)
+
+
+def test_static_file__not_collected__has_an_address_all_the_same(tmp_path: Path, settings: Any) -> None:
+    settings.STATIC_ROOT = tmp_path
+
+    assert StaticFiles().url("css/site.css") == "/static/css/site.css"
