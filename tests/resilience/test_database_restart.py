@@ -3,7 +3,8 @@
 import itertools
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def _stop(folder: Path, mode: str) -> None:
 
 def _start(folder: Path) -> None:
     _pg_ctl(folder, "--log", str(folder / "log"), "--options", f"-h '' -k {folder}", "start")
+
+
+@contextmanager
+def _database() -> Iterator[Path]:
+    """Stopped in the end: whoever started it first does not know the process that runs since."""
+    with database_of_its_own() as folder:
+        try:
+            yield folder
+        finally:
+            if (folder / "postmaster.pid").exists():
+                _stop(folder, "immediate")
 
 
 def _others(service: Service, experiment: int) -> list[requests.Response]:
@@ -68,14 +80,12 @@ def _stop_and_start(folder: Path, mode: str, load: Load, ask: Callable[[], None]
 
 
 def test_database_restart__under_load__is_503_meanwhile_and_every_write_counts_once(
-    report: Callable[[str], None], tmp_path: Path
+    report: Callable[[str], None],
 ) -> None:
     outages = scaled(2, 10)
     during: list[requests.Response] = []
     pages: list[requests.Response] = []
-    static = {"STATIC_ROOT": str(tmp_path)}
-    with database_of_its_own() as folder, served(postgresql_url(folder), **static) as service:
-        service.run("collectstatic", "--noinput", "--verbosity", "0")
+    with _database() as folder, served(postgresql_url(folder)) as service:
         experiments = make_experiments(service, 3)
 
         def ask() -> None:
@@ -87,7 +97,6 @@ def test_database_restart__under_load__is_503_meanwhile_and_every_write_counts_o
             seconds = [_stop_and_start(folder, mode, load, ask) for mode in modes]
         counts = [impressions_of(service, experiment) for experiment in experiments]
         afterwards = [*_others(service, experiments[0]), *_pages(service, experiments[0])]
-        _stop(folder, "fast")
 
     assert {answer_of(response) for response in during} == {(503, "unavailable")}
     assert {(page.status_code, page.headers["Content-Type"]) for page in pages} == {(503, HTML)}
