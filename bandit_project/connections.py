@@ -1,17 +1,21 @@
-"""A database connection that answered a moment ago is not asked whether it still lives.
+"""When database connections are asked whether they still live, and which one is never closed.
 
-CONN_HEALTH_CHECKS asks once in each request: a round trip, of about six that a small write takes. Where requests
-follow each other within a second the answer is known. A server that went away in between costs that request a 503,
-as any does while it is away; Django then replaces the connection.
+One that answered a moment ago is not asked. CONN_HEALTH_CHECKS asks once in each request: a round trip, of about six
+that a small write takes. Where requests follow each other within a second the answer is known. A server that went away
+in between costs that request a 503, as any does while it is away; Django then replaces the connection.
 """
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.core.signals import request_finished, request_started
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 FRESH_SECONDS = 1.0
+
+_kept_open: list[BaseDatabaseWrapper] = []
 
 
 def spare_health_checks() -> None:
@@ -31,3 +35,19 @@ def _note_answers(**kwargs: Any) -> None:
     for connection in connections.all(initialized_only=True):
         well = connection.connection is not None and not connection.errors_occurred
         connection.answered_at = time.monotonic() if well else None  # type: ignore[attr-defined]  # ours
+
+
+def keep_sqlite_open() -> None:
+    """Once in each process that serves. Whoever closes the last connection to SQLite deletes the files beside the
+    database, and on a full disk nobody could make them anew, not even to read: there is one more that nobody uses."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        request_started.connect(_keep_open, dispatch_uid="bandit-keep-open")
+
+
+def _keep_open(**kwargs: Any) -> None:
+    if _kept_open:
+        return
+    kept = connections.create_connection(DEFAULT_DB_ALIAS)
+    with suppress(OperationalError):  # the next request tries again
+        kept.ensure_connection()
+        _kept_open.append(kept)

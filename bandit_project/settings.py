@@ -111,9 +111,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # Kept open: whoever closes the last connection deletes the files beside the database, and on a full disk nobody
-    # could make them anew, not even to read.
-    DATABASES["default"]["CONN_MAX_AGE"] = None
     # Tests run on a file, as installations do: an in-memory database knows no second connection. One for each
     # process, so that two runs at once do not meet.
     test_file = Path(tempfile.gettempdir(), f"bandit-test-{os.getpid()}.sqlite3")

@@ -6,6 +6,8 @@ import sys
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 
+from bandit_project.connections import keep_sqlite_open
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
 # What gunicorn takes for "this worker cannot start": it stops, where another code would have it try for ever.
@@ -18,3 +20,5 @@ if errors:
     for error in errors:
         print(error, file=sys.stderr)
     sys.exit(_CANNOT_START)
+
+keep_sqlite_open()
