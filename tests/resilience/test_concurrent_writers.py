@@ -120,7 +120,9 @@ def test_concurrent_writers__beside_allocators__nothing_is_lost_and_the_ledger_h
         ledgers = {experiment: _ledger(service, experiment) for experiment in experiments}
         verified = service.run("verify_ledger").strip()
 
-    assert set(load.answers) == {(200, ""), (201, "")}
+    # beside SQLite two keys may share a lock by chance: one is told to come again, and does
+    by_chance = {(409, "idempotency_key_in_use")} if database is sqlite else set()
+    assert set(load.answers) - by_chance == {(200, ""), (201, "")}
     assert stored == {experiment: {"control": 0, **of} for experiment, of in expected.impressions.items()}
     for ledger in ledgers.values():
         _assert_one_revision_per_change(ledger)
