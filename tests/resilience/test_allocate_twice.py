@@ -61,8 +61,9 @@ def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_othe
     database: Database, report: Callable[[str], None]
 ) -> None:
     # in full, more than one transaction's chunk of 200
-    count, rounds = scaled(30, 450), scaled(1, 5)
-    with database() as url, served(url) as service:
+    count, rounds = scaled(20, 450), scaled(1, 5)
+    # the commands are what is tested, and the service only there to ask
+    with database() as url, served(url, WEB_CONCURRENCY="1") as service:
         experiments = make_experiments(service, count + 1)
         _record(service, experiments, clicks=100)
         well = _allocate(service, processes=2)
@@ -72,10 +73,12 @@ def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_othe
             _record(service, experiments, clicks=101 + number)
             broken = _allocate(service, processes=2)
         revisions = [_revisions(service, experiment) for experiment in experiments]
-        verified = service.run("verify_ledger").strip()
 
     assert [last for last, _ in well] == [f"{count + 1} computed for {DAY}, 0 failed."] * 2
     assert [last for last, _ in broken] == [f"{count} computed for {DAY}, 1 failed."] * 2
     assert all(f"experiment {corrupt}: ValueError" in errors for _, errors in broken)
     assert revisions == [list(range(1, rounds + 2))] * count
-    report(f"two processes, {rounds + 1} times over {count + 1} experiments, one corrupt: {verified}")
+    decisions = sum(map(len, revisions)) + 1
+    report(
+        f"two processes, {rounds + 1} times over {count + 1} experiments, one corrupt: {decisions:,} decisions"
+    )
