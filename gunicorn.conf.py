@@ -36,10 +36,10 @@ def usable_cores(limit_file: str = "/sys/fs/cgroup/cpu.max") -> int:
 
 bind = f"{os.environ.get('BIND_ADDRESS', '0.0.0.0')}:{_whole('PORT', 8000)}"  # noqa: S104  (a container's own network)
 workers = _whole("WEB_CONCURRENCY", usable_cores())
-# One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Facing clients itself, a worker
-# needs threads, or a few slow ones take it all.
+# One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Facing clients itself, a worker of
+# ours receives requests whole before a thread takes them, or a few slow clients took all threads.
 threads = _whole("WEB_THREADS", 4)
-worker_class = "gthread" if threads > 1 else "sync"
+worker_class = "bandit_project.worker.BufferingWorker" if threads > 1 else "sync"
 timeout = _whole("WEB_TIMEOUT", 60)
 graceful_timeout = _whole("WEB_GRACEFUL_TIMEOUT", 30)
 keepalive = 5

@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.database_free
 
 FILE = ROOT / "gunicorn.conf.py"
+BUFFERING = "bandit_project.worker.BufferingWorker"
 
 
 def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[st
     return runpy.run_path(str(FILE))
 
 
-@pytest.mark.parametrize(("threads", "kind"), [("", "gthread"), ("4", "gthread"), ("1", "sync")])
+@pytest.mark.parametrize(("threads", "kind"), [("", BUFFERING), ("4", BUFFERING), ("1", "sync")])
 def test_worker__facing_clients_or_behind_a_buffer__is_of_the_kind_that_suits(
     monkeypatch: pytest.MonkeyPatch, threads: str, kind: str
 ) -> None:

@@ -1,0 +1,177 @@
+"""How the workers of bandit_project/worker.py receive requests: whole, in time, and of any number of clients."""
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from bandit_project import worker
+from tests.resilience.clients import Front, answer_to
+from tests.resilience.scale import FULL, scaled
+from tests.resilience.service import Service, served
+
+Report = Callable[[str], None]
+
+
+_patient = pytest.mark.skipif(not FULL, reason="waits for a deadline; ./dev bench resilience")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("receiving")
+    with served(f"sqlite:///{folder / 'bandit.sqlite3'}") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def front(service: Service) -> Front:
+    return Front(service.url)
+
+
+def test_connection__kept_alive__serves_one_request_after_another(front: Front) -> None:
+    with closing(http.client.HTTPConnection(urlsplit(front.url).netloc, timeout=30)) as client:
+        client.connect()
+        connection, statuses = client.sock, []
+        for body in (None, "{}", None, "{}"):
+            client.request(
+                "POST" if body else "GET", "/api/v1/events/", body, {"Content-Type": "application/json"}
+            )
+            answer = client.getresponse()
+            statuses.append((answer.status, len(answer.read()) > 0, client.sock is connection))
+
+    assert statuses == [(405, True, True), (422, True, True)] * 2
+
+
+def test_requests__sent_without_waiting_for_answers__are_answered_in_order(front: Front) -> None:
+    get, last = front.head("GET", "/health/live"), front.head("GET", "/nowhere", Connection="close")
+
+    with front.connect() as connection:
+        connection.sendall(get * 3 + last)
+        answer = answer_to(connection)
+
+    assert _statuses(answer) == [200, 200, 200, 404]
+
+
+def _statuses(answer: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 ([0-9]{3})", answer)]
+
+
+def test_request__in_pieces__is_answered_once_it_is_whole(front: Front) -> None:
+    body = json.dumps({"name": "Pieces", "variants": [{"name": "a"}]}).encode()
+    whole = front.head(
+        "POST", "/api/v1/experiments/", Content_Type="application/json", Content_Length=len(body), Connection="close"
+    ) + body  # fmt: skip
+
+    with front.connect() as connection:
+        for start in range(0, len(whole), 50):
+            connection.sendall(whole[start : start + 50])
+            time.sleep(0.01)  # so that the pieces arrive as such
+        answer = answer_to(connection)
+
+    assert answer.startswith(b"HTTP/1.1 201")
+
+
+def test_client__that_asks_before_it_sends_a_large_body__is_told_to_go_on(front: Front) -> None:
+    head = front.head(
+        "POST", "/api/v1/events/", Content_Type="application/json", Content_Length=2, Expect="100-continue"
+    )
+
+    with front.connect() as connection:
+        connection.sendall(head)
+        told = connection.recv(65536)
+        connection.sendall(b"{}")
+        answer = connection.recv(65536)
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 422") or answer.startswith(b"HTTP/1.1 100")
+
+
+def test_body__large__arrives_whole(front: Front, report: Report) -> None:
+    rows = "button,2025-08-14,a,100,10,1\r\n" * scaled(30_000, 300_000)
+    file = "experiment_id,date,variant_name,impressions,clicks,conversions\r\n" + rows
+
+    started = time.monotonic()
+    with front.session() as session:
+        answer = session.post(f"{front.url}/upload-data", files={"file": ("days.csv", file)}, timeout=60)
+
+    report(f"{len(file) / 1e6:.1f} MB, read and answered in {time.monotonic() - started:.1f} s")
+    assert answer.status_code == 200
+    assert answer.json()["total_rows"] == scaled(30_000, 300_000)
+
+
+def test_body__too_large__is_refused_by_its_length_and_not_waited_for(front: Front) -> None:
+    head = front.head("POST", "/api/v1/events/", Content_Type="application/json", Content_Length=10**9)
+
+    with front.connect() as connection:
+        connection.sendall(head + b"{")
+        answer = answer_to(connection)
+
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_body__in_chunks_or_not_sent_at_all__is_answered(front: Front) -> None:
+    chunked = front.head(
+        "POST", "/api/v1/events/", Content_Type="application/json", Transfer_Encoding="chunked"
+    )
+
+    with front.connect() as connection:
+        connection.sendall(chunked + b"2\r\n{}\r\n0\r\n\r\n")
+        connection.sendall(front.head("GET", "/health/live", Connection="close"))
+        answer = answer_to(connection)
+
+    assert _statuses(answer) == [422, 200]
+
+
+def test_headers__without_end__are_refused(front: Front) -> None:
+    with front.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nX: " + b"x" * worker._HEAD_BYTES)
+        answer = answer_to(connection)
+
+    assert answer.startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n"],
+    ids=["empty", "tls", "no path", "zeros"],
+)
+def test_request__that_is_none__is_refused_at_once(front: Front, nonsense: bytes) -> None:
+    started = time.monotonic()
+    with front.connect() as connection:
+        connection.sendall(nonsense)
+        answer = answer_to(connection)
+
+    assert not answer or answer.startswith(b"HTTP/1.1 400")
+    assert time.monotonic() - started < worker._FAREWELL_SECONDS
+
+
+@_patient
+def test_request__that_does_not_come_to_its_end__is_ended(front: Front, report: Report) -> None:
+    with front.connect() as said_nothing, front.connect() as said_little:
+        said_little.sendall(b"GET / HT")
+        started = time.monotonic()
+        nothing, ended = answer_to(said_nothing), time.monotonic()
+        little, answered = answer_to(said_little), time.monotonic()
+
+    report(f"closed after {ended - started:.0f} s of nothing; 408 after {answered - started:.0f} s")
+    assert nothing == b""
+    assert little.startswith(b"HTTP/1.1 408")
+
+
+@_patient
+def test_service__told_to_stop__does_not_wait_for_who_says_nothing(tmp_path: Path, report: Report) -> None:
+    with served(f"sqlite:///{tmp_path / 'bandit.sqlite3'}") as service, Front(service.url).connect():
+        started = time.monotonic()
+        service.server.terminate()
+        service.server.wait(timeout=20)
+
+    report(f"{time.monotonic() - started:.1f} s")
+    with pytest.raises(requests.ConnectionError):
+        service.get("/health")
