@@ -90,7 +90,8 @@ def import_csv(
         experiments = {reference: _find_or_create(reference, now) for reference in check.references}
         lock_experiments([experiment.pk for experiment in experiments.values()])
         writer = _Writer(today, now, experiments, report, observer)
-        good = check.good_rows(read_rows(open_lines()))
+        # a file without a good row may still be long
+        good = check.good_rows(read_rows(open_lines())) if check.references else iter(())
         while batch := list(islice(good, _BATCH_ROWS)):
             writer.record(batch)
         rejected = on_error == "reject" and report.total_issues > 0

@@ -73,7 +73,7 @@ def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
         reader = _reader(lines)
         header = _header(reader)
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if cells and any(cell.strip() for cell in cells):
                 yield _row(reader.line_num, header, cells)
     except csv.Error as error:
         raise InvalidError(

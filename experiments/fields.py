@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -11,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
+from experiments.exceptions import MAX_ISSUES
 from experiments.models import HIGHEST_COUNT
 from experiments.names import NAME_LENGTH, NAME_PATTERN, is_name
 
@@ -35,7 +37,9 @@ class StrictSerializer(serializers.Serializer[Any]):
     def _unknown_fields(self, data: Mapping[Any, Any]) -> dict[str, list[ErrorDetail]]:
         allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
         problem = ErrorDetail(f"Unknown field; the fields are {allowed}.", code="unknown_field")
-        return {str(key)[:100]: [problem] for key in data if key not in self.fields}
+        # no more than are answered: there may be a million
+        unknown = islice((key for key in data if key not in self.fields), MAX_ISSUES)
+        return {str(key)[:100]: [problem] for key in unknown}
 
 
 class BoundedListField(serializers.ListField):
