@@ -237,6 +237,8 @@ def _record(questions: Sequence[Question], now: dt.datetime, *, quiet: bool) -> 
             answers[row.experiment_id] = last
         else:
             row.revision = last.revision + 1 if last else 1
+            # a clock that was set back does not put it before the one it replaces
+            row.created_at = max(row.created_at, last.created_at) if last else row.created_at
             fresh.append((row, question))
     started = time.perf_counter()
     shares = decide(fresh)
