@@ -217,7 +217,7 @@ BODIES = {
     "9 MB of escapes": b'{"rows": "' + rb"\u0000" * 1_500_000 + b'"}',
     "half a surrogate pair": rb'{"name": "\ud800", "rows": [{"variant_name": "\ud800"}]}',
     "a key twice": b'{"rows": [], "rows": ' + _batch(_row())[9:],
-    "a million keys": b"{" + b",".join(b'"%d":1' % number for number in range(700_000)) + b"}",
+    "half a million keys": b"{" + b",".join(b'"%d":1' % number for number in range(500_000)) + b"}",
     "10,001 rows": _batch(*[_row(variant_name=f"v{number}") for number in range(10_001)]),
     "10,000 bad rows": _batch(*[_row(clicks="x")] * 10_000),
     "a good row, then a bad one": _batch(_row(impressions=77_777), _row(date="2025-08-15", clicks=-1)),
@@ -260,6 +260,8 @@ def _mostly(value: object) -> st.SearchStrategy[object]:
 
 # So that some are taken.
 _NEARLY = st.fixed_dictionaries({name: _mostly(value) for name, value in _row().items()})
+_ROWS_OF_JSON = st.fixed_dictionaries({"rows": st.lists(_NEARLY, min_size=1, max_size=3)})
+_OBJECTS = st.sampled_from([_NEARLY, _ROWS_OF_JSON, _VALUES]).flatmap(lambda kind: kind)
 
 
 @pytest.mark.parametrize("path", WRITES[:3])
@@ -269,7 +271,7 @@ def test_json__of_any_shape__is_answered_and_changes_nothing_where_refused(
     statuses: Counter[int] = Counter()
 
     @_examples(40, 3000)
-    @given(value=_NEARLY | st.builds(lambda rows: {"rows": rows}, st.lists(_NEARLY, max_size=3)) | _VALUES)
+    @given(value=_OBJECTS)
     def check(value: object) -> None:
         body = json.dumps(value).encode()
         statuses[_check(service, lambda: _send(service, path, body))[0]] += 1

@@ -24,7 +24,7 @@ from tests.resilience.clients import (
     idle,
     slowest,
 )
-from tests.resilience.scale import scaled
+from tests.resilience.scale import FULL, scaled
 
 Report = Callable[[str], None]
 
@@ -35,7 +35,14 @@ SECONDS = scaled(1, 20)
 LONG = b"x" * 600
 
 
-@pytest.fixture(scope="module", params=[alone, behind_nginx], ids=["alone", "behind nginx"])
+_NGINX = pytest.param(
+    behind_nginx,
+    id="behind nginx",
+    marks=pytest.mark.skipif(not FULL, reason="takes half a minute to set up; ./dev bench resilience"),
+)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(alone, id="alone"), _NGINX])
 def front(request: pytest.FixtureRequest) -> Iterator[Front]:
     with request.param() as made:
         created = made.post(
@@ -43,6 +50,7 @@ def front(request: pytest.FixtureRequest) -> Iterator[Front]:
         )
         assert created.status_code == 201, created.text
         assert made.post("/api/v1/experiments/button/start/", {}).status_code == 200
+        assert made.post("/api/v1/experiments/button/allocation/", {}).status_code == 201
         yield made
 
 
