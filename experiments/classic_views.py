@@ -64,15 +64,16 @@ class ExperimentsView(APIView):
 
 
 def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
-    """Each experiment as JSON, made once for each state of its data: the key names the state."""
-    keys = {e.pk: f"classic:{e.pk}:{e.data_version}:{e.updated_at.timestamp()}" for e in experiments}
-    cached = cache.get_many(keys.values())
-    missing = [e for e in experiments if keys[e.pk] not in cached]
+    """Each experiment as JSON, made once for each state of its data; of the states only the latest is kept."""
+    states = {f"classic:{e.pk}": (e.data_version, e.updated_at) for e in experiments}
+    cached = cache.get_many(states)
+    bodies = {key: body for key, (state, body) in cached.items() if state == states[key]}
+    missing = [e for e in experiments if f"classic:{e.pk}" not in bodies]
     rows = daily_rows(missing) if missing else {}
-    fresh = {keys[e.pk]: orjson.dumps(serializers.experiment_body(e, rows[e.pk])) for e in missing}
-    cache.set_many(fresh)
-    cached |= fresh
-    return [orjson.Fragment(cached[keys[e.pk]]) for e in experiments]
+    fresh = {f"classic:{e.pk}": orjson.dumps(serializers.experiment_body(e, rows[e.pk])) for e in missing}
+    cache.set_many({key: (states[key], body) for key, body in fresh.items()})
+    bodies |= fresh
+    return [orjson.Fragment(bodies[key]) for key in states]
 
 
 @extend_schema(
