@@ -6,6 +6,7 @@ empty: else the last run's counts stay.
 """
 
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -40,6 +41,10 @@ workers = _whole("WEB_CONCURRENCY", usable_cores())
 # ours receives requests whole before a thread takes them, or a few slow clients took all threads.
 threads = _whole("WEB_THREADS", 4)
 worker_class = "bandit_project.worker.BufferingWorker" if threads > 1 else "sync"
+# A worker serves up to this many connections, each a file to the system, whose usual limit is hardly more.
+worker_connections = 1000
+_most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 timeout = _whole("WEB_TIMEOUT", 60)
 graceful_timeout = _whole("WEB_GRACEFUL_TIMEOUT", 30)
 keepalive = 5

@@ -208,7 +208,7 @@ class Environment:
 
 
 def _without_password(value: str) -> str:
-    # To the last @ before the path: a password may hold one that should have been spelt %40.
+    # To the last @: a password may hold one that should have been spelt %40.
     return re.sub(r"(://[^:@/]*):.*@", r"\1:...@", value)
 
 

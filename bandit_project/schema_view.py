@@ -1,5 +1,6 @@
 """The OpenAPI document, made once: it is the same for every caller, and anyone may ask."""
 
+from threading import Lock
 from typing import Any
 
 from django.http import HttpResponse
@@ -10,8 +11,9 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-# By format and by the language of the descriptions.
+# By format and by the language of the descriptions; one at a time, since the generator is not made for threads.
 _made: dict[tuple[str, str | None], bytes] = {}
+_making = Lock()
 
 
 class SchemaView(SpectacularAPIView):
@@ -19,8 +21,9 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
         renderer = request.accepted_renderer
         place = (renderer.media_type, get_language())
-        if place not in _made:
-            _made[place] = _document(renderer)
+        with _making:
+            if place not in _made:
+                _made[place] = _document(renderer)
         name = f'inline; filename="bandit-openapi.{renderer.format}"'
         return HttpResponse(
             _made[place], content_type=renderer.media_type, headers={"Content-Disposition": name}

@@ -4,12 +4,13 @@ gunicorn gives a connection to a thread and lets it read: eight clients that sen
 threads, and so do eight that send nothing. Here the worker's own loop receives requests, from as many clients as there
 are connections, and a thread gets one once it is whole. Nor does the loop wait for a client to close its end.
 
-Much like a proxy that buffers; behind one there is nothing to do here, and a thread per worker is enough. What a client
-may take is bounded: its headers and its body in size, a request in time, and what a worker holds of them in memory.
+Much like a proxy that buffers; behind one there is nothing to do here, and a thread per worker is enough. What clients
+may take is bounded: headers and body in size, a request in time, and in memory what a worker holds of all of them,
+those that wait for a thread included. A thread never reads from a socket. A body in chunks is not received at all:
+Django takes it for empty, so such a request is its connection's last and goes to a thread with its head.
 """
 
 import contextlib
-import errno
 import re
 import selectors
 import socket
@@ -23,16 +24,14 @@ from gunicorn.workers.gthread import ThreadWorker
 
 # Seconds for a request, once its first byte is here; that one has gunicorn's keepalive to come.
 _REQUEST_SECONDS = 15
-# Whatever comes after may take a second more for so many bytes: a slow line is no attack.
-_BYTES_A_SECOND = 20_000
+# Each time so much has come there are as many seconds more: a slow line is no attack.
+_PROGRESS_BYTES = 300_000
 # For a client to close its end once it is answered. Closing first could take the answer from it.
 _FAREWELL_SECONDS = 2
-# For the rest of a request that came to its thread in part; see _WORKER_BYTES.
-_THREAD_SECONDS = 10
 
 _HEAD_BYTES = 64 * 1024
-# Once a worker holds more than this, threads read the rest of large bodies, and clients wait for a thread.
-_WORKER_BYTES = 64 * 1024 * 1024
+# Once a worker holds more than this, large bodies are refused: the client is to come again.
+_WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
@@ -40,72 +39,66 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_MUCH = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class _Source:
-    """What gunicorn's parser reads instead of the socket: what was received; then the socket, for a while."""
+    """What gunicorn's parser reads instead of the socket: what was received, and then the end."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self) -> None:
         self.whole = False
-        self._data, self._at, self._deadline = memoryview(b""), 0, 0.0
+        self._data, self._at = memoryview(b""), 0
 
     def give(self, data: bytearray, *, whole: bool) -> None:
         self.whole = whole
         self._data, self._at = memoryview(data), 0
-        self._deadline = time.monotonic() + _THREAD_SECONDS
+
+    @property
+    def is_used_up(self) -> bool:
+        return self._at == len(self._data)
 
     def recv(self, size: int) -> bytes:
         piece = self._data[self._at : self._at + size].tobytes()
         self._at += len(piece)
-        return piece or self._recv_rest(size)
-
-    def _recv_rest(self, size: int) -> bytes:
-        self._data = memoryview(b"")
-        left = self._deadline - time.monotonic()
-        if self.whole or left <= 0:
-            raise ConnectionResetError(errno.ECONNRESET, "the request has no more, or not in time")
-        self._sock.settimeout(left)
-        try:
-            return self._sock.recv(size)
-        finally:
-            self._sock.settimeout(None)
+        if self.is_used_up:
+            self._data, self._at = (
+                memoryview(b""),
+                0,
+            )  # a connection that is kept alive does not keep its last body
+        return piece
 
 
 class _Request:
     """What has come of a request so far."""
 
-    def __init__(self, conn: Any, data: bytes, seconds: float, *, is_farewell: bool = False) -> None:
+    def __init__(self, conn: Any, seconds: float, *, is_farewell: bool = False) -> None:
         self.conn, self.data = conn, bytearray()
         self.is_farewell = is_farewell
-        self._until = time.monotonic() + seconds
-        self._head_end = 0
-        # of head and body; None while that is not known
+        self.deadline = time.monotonic() + seconds
+        self._head_end = self._progress = 0
+        # of head and body; None while that is not known, and where the body comes in chunks
         self.length: int | None = None
-        self._is_chunked = False
-        if data:
-            self.add(data)
-
-    @property
-    def deadline(self) -> float:
-        return self._until + len(self.data) / _BYTES_A_SECOND
+        self.is_chunked = False
 
     def add(self, data: bytes) -> None:
-        if not self.data:
-            self._until = time.monotonic() + _REQUEST_SECONDS
-        searched = max(0, len(self.data) - 3)
+        searched, is_first = max(0, len(self.data) - 3), not self.data
         self.data += data
+        if is_first or len(self.data) >= self._progress + _PROGRESS_BYTES:
+            self._progress = len(self.data)
+            self.deadline = time.monotonic() + _REQUEST_SECONDS
         if not self._head_end and (found := self.data.find(b"\r\n\r\n", searched, _HEAD_BYTES)) >= 0:
             self._read_head(found + 4)
 
     def _read_head(self, end: int) -> None:
         self._head_end, head = end, bytes(self.data[:end])
-        self._is_chunked = bool(_CHUNKED.search(head))
-        if not self._is_chunked:
+        self.is_chunked = bool(_CHUNKED.search(head))
+        if not self.is_chunked:
             found = _LENGTH.search(head)
             self.length = end + (int(found[1]) if found else 0)
-        if _EXPECTS.search(head) and not self.is_whole and not self.is_too_large:
+        if _EXPECTS.search(head) and not self.is_ready:
             with contextlib.suppress(OSError):
                 self.conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -114,16 +107,14 @@ class _Request:
         return not self._head_end and len(self.data) >= _HEAD_BYTES
 
     @property
-    def is_too_large(self) -> bool:
-        """The service refuses it by its length, so that nothing more need come."""
-        size = len(self.data) if self.length is None else self.length
-        return bool(self._head_end) and size - self._head_end > settings.MAX_BODY_BYTES
+    def is_whole(self) -> bool:
+        return self.length is not None and len(self.data) >= self.length
 
     @property
-    def is_whole(self) -> bool:
-        if self._is_chunked:
-            return self.data.endswith(b"\r\n\r\n") and b"\r\n0\r\n" in self.data[self._head_end - 2 :]
-        return self.length is not None and len(self.data) >= self.length
+    def is_ready(self) -> bool:
+        """Whether nothing more need come: the service refuses a body that is too large by its length."""
+        is_too_large = self.length is not None and self.length - self._head_end > settings.MAX_BODY_BYTES
+        return self.is_whole or self.is_chunked or is_too_large
 
     def take_surplus(self) -> bytes:
         """The beginning of the next request, where a client does not wait for answers."""
@@ -137,6 +128,8 @@ class _Request:
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_process(self) -> None:
         self._requests: dict[Any, _Request] = {}
+        # Bytes of all requests, from when they come until they are answered.
+        self._held = 0
         super().init_process()
 
     # What gunicorn calls for a new connection, for one that is readable again, and for one with bytes left over.
@@ -145,20 +138,24 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             super().enqueue_req(conn)
             return
         if conn.parser is None:
-            conn.parser = get_parser(self.cfg, _Source(conn.sock), conn.client)
-            conn.initialized = True
+            conn.parser = get_parser(self.cfg, _Source(), conn.client)
+            conn.initialized, conn.held = True, 0
         conn.sock.setblocking(False)
-        self._listen(_Request(conn, conn.parser.unreader.take_buffered(), self.cfg.keepalive))
+        self._listen(_Request(conn, self.cfg.keepalive), conn.parser.unreader.take_buffered())
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """A request that did not come whole is its connection's last: nobody waits for the rest."""
+        if not self.cfg.is_ssl:
+            req._expected_100_continue = False  # said already, if it had to be
         keep = super().handle_request(req, conn)
         return bool(keep and (self.cfg.is_ssl or conn.parser.unreader.sock.whole))
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         if self.cfg.is_ssl:
             super().finish_request(conn, fs)
-        elif fs.cancelled() or fs.exception() or not fs.result():
+            return
+        self._release(conn)
+        if fs.cancelled() or fs.exception() or not fs.result() or not conn.parser.unreader.sock.is_used_up:
             self._say_farewell(conn)
         else:
             conn.parser.unreader.unread(conn.surplus)
@@ -170,14 +167,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         for request in [request for request in self._requests.values() if request.deadline < now]:
             self._give_up(request)
 
-    def _listen(self, request: _Request) -> None:
+    def _listen(self, request: _Request, data: bytes = b"") -> None:
         conn = request.conn
         self._requests[conn] = request
-        if request.is_whole:
-            self._hand_over(request)
-            return
-        # mostly all of it is there already
-        self._receive(request, conn.sock)
+        if data:
+            self._go_on(request, data)
+        if self._requests.get(conn) is request:
+            # mostly all of it is there already
+            self._receive(request, conn.sock)
         if self._requests.get(conn) is request:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, request))
 
@@ -192,23 +189,28 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if request.is_farewell:
             if not data:
                 self._drop(request)
-            return
-        self._go_on(request, data)
+        elif data:
+            self._go_on(request, data)
+        else:
+            self._end(request)
 
     def _go_on(self, request: _Request, data: bytes) -> None:
         request.add(data)
+        request.conn.held += len(data)
+        self._held += len(data)
         if request.is_head_too_long:
             self._refuse(request, _TOO_LONG)
-        elif not data and request.length is None:
-            self._drop(request)
-        elif not data or request.is_whole or request.is_too_large or self._holds_much(request):
+        elif self._held > _WORKER_BYTES and len(request.data) > _HEAD_BYTES:
+            self._refuse(request, _TOO_MUCH)
+        elif request.is_ready:
             self._hand_over(request)
 
-    def _holds_much(self, request: _Request) -> bool:
-        """Summed up only for a request that is itself large."""
-        if len(request.data) <= _HEAD_BYTES:
-            return False
-        return sum(len(other.data) for other in self._requests.values()) > _WORKER_BYTES
+    def _end(self, request: _Request) -> None:
+        """The client sends no more. A body that is cut is refused by the service; half a head is nothing."""
+        if request.length is None:
+            self._drop(request)
+        else:
+            self._hand_over(request)
 
     def _hand_over(self, request: _Request) -> None:
         self._forget(request)
@@ -225,6 +227,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _refuse(self, request: _Request, answer: bytes) -> None:
         self._forget(request)
+        self._release(request.conn)
         with contextlib.suppress(OSError):
             request.conn.sock.send(answer)
         self._say_farewell(request.conn)
@@ -236,7 +239,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         except OSError:
             self._close(conn)
         else:
-            self._listen(_Request(conn, b"", _FAREWELL_SECONDS, is_farewell=True))
+            self._listen(_Request(conn, _FAREWELL_SECONDS, is_farewell=True))
 
     def _drop(self, request: _Request) -> None:
         self._forget(request)
@@ -247,6 +250,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         with contextlib.suppress(KeyError, ValueError, OSError):
             self.poller.unregister(request.conn.sock)
 
+    def _release(self, conn: Any) -> None:
+        self._held -= conn.held
+        conn.held = 0
+
     def _close(self, conn: Any) -> None:
+        self._release(conn)
         self.nr_conns -= 1
         conn.close()

@@ -48,15 +48,17 @@ def file_lock(name: str) -> Iterator[bool]:
     with _lock_file(name) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             yield False
+        except OSError as error:
+            raise OperationalError(f"no lock could be taken: {error}") from error
         else:
             yield True
 
 
 def _lock_file(name: str) -> IO[bytes]:
-    folder = Path(tempfile.gettempdir(), f"bandit-locks-{os.getuid()}")
     try:
+        folder = Path(tempfile.gettempdir(), f"bandit-locks-{os.getuid()}")
         folder.mkdir(mode=0o700, exist_ok=True)
         return (folder / f"{name}.lock").open("ab")
     except OSError as error:

@@ -88,7 +88,7 @@ def test_batches__sixteen_clients_in_opposite_orders__all_or_nothing_and_no_dead
     assert set(Experiment.objects.values_list("data_version", flat=True)) == {1 + CLIENTS}
 
 
-def test_events__paused_while_they_wait__are_refused() -> None:
+def test_events__completed_while_they_wait__are_refused() -> None:
     """The statement waits for the experiment's lock, and then looks at its status again."""
     experiment = make_experiment()
     _post(experiment, 0)
