@@ -64,10 +64,8 @@ class _Source:
         piece = self._data[self._at : self._at + size].tobytes()
         self._at += len(piece)
         if self.is_used_up:
-            self._data, self._at = (
-                memoryview(b""),
-                0,
-            )  # a connection that is kept alive does not keep its last body
+            # a connection that is kept alive does not keep its last body
+            self.give(bytearray(), whole=self.whole)
         return piece
 
 
