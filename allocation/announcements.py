@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from allocation.models import Allocation, AllocationShare
-from experiments.observability import tell_after_commit
+from experiments.events import tell_after_commit
 
 
 class NewDecision(NamedTuple):

@@ -13,8 +13,8 @@ from django.db import transaction
 
 from allocation.models import AllocationShare
 from allocation.services import complete_experiment, compute_allocations
-from experiments.counts import DailyCounts
-from experiments.ingestion import record_events
+from experiments.ingestion.record import record_events
+from experiments.ingestion.validation import DailyCounts
 from experiments.models import Experiment, Reward, Status, Variant
 from experiments.services import change_status, create_experiment
 

@@ -13,10 +13,18 @@ from django.utils.translation import gettext as _
 from allocation import engine
 from allocation.announcements import announce_decisions
 from allocation.exceptions import AllocationFailedError, NoActiveVariantError
+from allocation.inputs import (
+    Question,
+    effective_settings,
+    load_questions,
+    variants_in_order,
+)
+from allocation.ledger import (
+    decide,
+    ledger_row,
+)
 from allocation.models import Allocation, AllocationShare
-from allocation.questions import Question, effective_settings, load_questions, variants_in_order
-from allocation.records import decide, ledger_row
-from experiments.algorithm_settings import SettingValue
+from experiments.events import tell_problem
 from experiments.exceptions import (
     DomainError,
     ExperimentNotFoundError,
@@ -24,8 +32,8 @@ from experiments.exceptions import (
     Issue,
 )
 from experiments.models import Experiment, Status, Variant
-from experiments.observability import tell_problem
 from experiments.services import change_status, lock_experiments
+from experiments.settings_schema import SettingValue
 
 logger = logging.getLogger(__name__)
 

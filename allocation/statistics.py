@@ -8,14 +8,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allocation import engine
-from allocation.engine.comparison import Comparison, compare_to_control
-from allocation.engine.progress import first_passed, rewards_by_day
-from allocation.engine.sample_ratio import SampleRatio, sample_ratio
+from allocation.engine.analysis.regret import (
+    first_passed,
+    rewards_by_day,
+)
+from allocation.engine.analysis.sample_ratio import (
+    SampleRatio,
+    sample_ratio,
+)
+from allocation.engine.analysis.uplift import (
+    Comparison,
+    compare_to_control,
+)
 from allocation.engine.state import LEADER_PROBABILITY, state_of
+from allocation.explanations import sentence
+from allocation.inputs import Question
 from allocation.models import AllocationShare, Kind
-from allocation.questions import Question
 from allocation.services import load_question, question_about
-from allocation.wording import sentence
 from experiments.models import DailyMetric, Experiment, Reward, Variant
 
 

@@ -11,7 +11,11 @@ from zoneinfo import available_timezones
 
 import environ
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
+from experiments.settings_schema import (
+    ALGORITHM_SETTINGS,
+    SettingValue,
+    setting_problems,
+)
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -13,7 +13,11 @@ import environ
 from csp.constants import NONE, SELF
 
 from bandit_project.environment import LOG_LEVELS, Environment
-from bandit_project.logs import REQUEST_LOG, configure_structlog, logging_config
+from bandit_project.ops.logs import (
+    REQUEST_LOG,
+    configure_structlog,
+    logging_config,
+)
 from experiments.roles import Role
 
 django_stubs_ext.monkeypatch()
@@ -60,8 +64,8 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 MIDDLEWARE = [
-    "bandit_project.metrics.CountRequests",
-    "bandit_project.request_log.RequestLog",
+    "bandit_project.ops.metrics.counters.CountRequests",
+    "bandit_project.ops.request_log.RequestLog",
     "bandit_project.middleware.by_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -78,7 +82,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "bandit_project.metrics.CountViews",
+    "bandit_project.ops.metrics.counters.CountViews",
 ]
 ROOT_URLCONF = "bandit_project.urls"
 WSGI_APPLICATION = "bandit_project.wsgi.application"
@@ -199,23 +203,23 @@ CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After",
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "bandit_project.auth.ApiKeyAuthentication",
+        "bandit_project.api.auth.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["bandit_project.auth.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["bandit_project.auth.ScopeThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["bandit_project.api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["bandit_project.api.auth.ScopeThrottle"],
     # Which address a throttle counts: the last one that a trusted proxy has written.
     "NUM_PROXIES": PROXY_COUNT,
-    "DEFAULT_PAGINATION_CLASS": "bandit_project.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "bandit_project.api.lists.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
-        "bandit_project.list_parameters.BoundedSearch",
-        "bandit_project.list_parameters.StrictOrdering",
+        "bandit_project.api.lists.BoundedSearch",
+        "bandit_project.api.lists.StrictOrdering",
     ],
-    "DEFAULT_PARSER_CLASSES": ["bandit_project.parsers.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["bandit_project.renderers.FastJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["bandit_project.api.json.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["bandit_project.api.json.FastJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "bandit_project.errors.handle_api_exception",
+    "EXCEPTION_HANDLER": "bandit_project.api.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -227,11 +231,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "PREPROCESSING_HOOKS": ["bandit_project.api_schema.without_slash_twins"],
+    "PREPROCESSING_HOOKS": ["bandit_project.api.openapi.schema.without_slash_twins"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "bandit_project.api_schema.with_problems",
-        "bandit_project.api_schema.with_words",
+        "bandit_project.api.openapi.schema.with_problems",
+        "bandit_project.api.openapi.schema.with_words",
     ],
     "OAS_VERSION": "3.1.1",
 }
@@ -246,7 +250,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-CSRF_FAILURE_VIEW = "bandit_project.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "bandit_project.api.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
 LANGUAGE_COOKIE_SAMESITE = "Lax"
@@ -299,10 +303,10 @@ AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contri
 AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.whole("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "bandit_project.lockout.locked_out"
+AXES_LOCKOUT_CALLABLE = "bandit_project.ops.lockout.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "bandit_project.lockout.client_address"
+AXES_CLIENT_IP_CALLABLE = "bandit_project.ops.lockout.client_address"
 AXES_VERBOSE = False
 
 SIMPLE_HISTORY_REVERT_DISABLED = True  # it would go around the services

@@ -6,8 +6,8 @@ import sys
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 
-from bandit_project.connections import keep_sqlite_open
-from bandit_project.whole_bodies import refuse_cut_bodies
+from bandit_project.server.connections import keep_sqlite_open
+from bandit_project.server.truncated_bodies import refuse_cut_bodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 

@@ -13,15 +13,15 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from experiments.algorithm_settings import (
+from experiments.audit import audit_history
+from experiments.exceptions import InvalidError, Issue, StatusConflictError
+from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     HIGHEST_FLOOR_SUM,
     SettingValue,
     setting_problems,
 )
-from experiments.exceptions import InvalidError, Issue, StatusConflictError
-from experiments.history import audit_history
-from experiments.names import NAME_LENGTH
+from experiments.text import NAME_LENGTH
 
 # The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
 HIGHEST_COUNT = 10**12

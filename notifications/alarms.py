@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from experiments.events import tell_after_commit
 from experiments.models import Experiment
-from experiments.observability import tell_after_commit
 from notifications.models import Alarm
 from notifications.outbox import Happened
 

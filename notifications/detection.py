@@ -14,8 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from allocation.announcements import NewDecision
+from allocation.inputs import variants_in_order
 from allocation.models import Allocation, AllocationShare, State
-from allocation.questions import variants_in_order
 from allocation.statistics import sample_ratio_of
 from experiments.models import Experiment
 from experiments.services import lock_experiments

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from allocation.engine import Allocation, Settings
-from allocation.engine.comparison import compare_to_control
+from allocation.engine.analysis.uplift import compare_to_control
 from tests.allocation.engine.factories import allocate_counts
 
 pytestmark = pytest.mark.database_free

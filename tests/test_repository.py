@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.database_free

@@ -13,13 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine import limits
-from allocation.engine.beta import Floats, quantiles
-from allocation.engine.contest import Bools, contest, leader
-from allocation.engine.day_effects import Evidence, adjusted_evidence, pooled_evidence
-from allocation.engine.margin import value_remaining
+from allocation.engine.evidence.day_effects import (
+    Evidence,
+    adjusted_evidence,
+    pooled_evidence,
+)
+from allocation.engine.evidence.window import (
+    History,
+    Window,
+    select_window,
+)
+from allocation.engine.posterior.beta import (
+    Floats,
+    quantiles,
+)
+from allocation.engine.posterior.probability_best import (
+    Bools,
+    contest,
+    leader,
+)
+from allocation.engine.posterior.value_remaining import value_remaining
 from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
-from allocation.engine.window import History, Window, select_window
 
 ENGINE_VERSION = "1"
 

@@ -8,8 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from allocation.engine import Settings
-from allocation.engine.policies import POLICIES, Policy
-from experiments.algorithm_settings import (
+from allocation.engine.lab.policies import (
+    POLICIES,
+    Policy,
+)
+from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     AlgorithmSetting,
     SettingValue,

@@ -11,9 +11,16 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from allocation.rounding import percent_words, rounded
-from dashboard.dates import day_words, moment_words, weekday_words
-from dashboard.setting_words import localised
+from dashboard.formatting import (
+    day_words,
+    moment_words,
+    weekday_words,
+)
+from dashboard.settings.labels import localised
+from experiments.text import (
+    percent_words,
+    rounded,
+)
 
 register = template.Library()
 

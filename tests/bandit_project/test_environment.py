@@ -9,7 +9,7 @@ import pytest
 
 from allocation.engine import Settings
 from bandit_project.environment import Environment
-from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.database_free

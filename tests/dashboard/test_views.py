@@ -8,7 +8,7 @@ from django.test import Client
 
 from allocation.services import complete_experiment
 from dashboard.charts import split_bar, variant_colours
-from dashboard.summaries import totals
+from dashboard.experiment.summary import totals
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.services import archive_experiment, change_status

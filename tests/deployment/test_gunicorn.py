@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.database_free
 
 FILE = ROOT / "gunicorn.conf.py"
-BUFFERING = "bandit_project.worker.BufferingWorker"
+BUFFERING = "bandit_project.server.worker.BufferingWorker"
 
 
 def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:

@@ -16,9 +16,15 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from experiments.locks import only_one
 from notifications.addresses import is_public
+from notifications.delivery import (
+    MOST_ATTEMPTS,
+    Delivered,
+    deliver_waiting,
+    pause_after,
+    retry,
+)
 from notifications.models import Attempt, Delivery, Endpoint, Event
 from notifications.outbox import Happened, queue
-from notifications.services import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry
 from tests.conftest import ROOT
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 from tests.notifications.receiver import Receiver

@@ -9,8 +9,8 @@ from django.utils import timezone
 from allocation.announcements import announce_sweep
 from allocation.models import Allocation
 from allocation.services import Outcome, compute_all, compute_allocations
-from experiments.counts import EARLIEST_DATE
 from experiments.exceptions import ExperimentNotFoundError
+from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.selectors import find_experiment, today
 
 

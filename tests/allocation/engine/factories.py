@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from allocation.engine import Allocation, History, Request, Settings, allocate
-from allocation.engine.beta import Floats
+from allocation.engine.posterior.beta import Floats
 
 
 def make_history(trials: list[list[float]], successes: list[list[float]], first_day: int = 1) -> History:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from allocation.engine import Allocation, Request
-from allocation.engine.beta import Floats
 from allocation.engine.limits import TICKS
+from allocation.engine.posterior.beta import Floats
 
 
 def promises_broken(request: Request, answer: Allocation) -> list[str]:

@@ -1,0 +1,89 @@
+"""Daily rows to read and to edit: days, newest first, each with its variants."""
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+
+from dashboard.charts import variant_colours
+from experiments.ingestion.diff import Counts
+from experiments.models import DailyMetric, Experiment, Reward, Variant
+
+DAYS_PER_PAGE = 14
+
+
+@dataclass(frozen=True)
+class DailyLine:
+    variant: Variant
+    colour: str
+    impressions: int
+    clicks: int
+    conversions: int
+    rate: float | None
+
+
+@dataclass(frozen=True)
+class Day:
+    date: dt.date
+    lines: list[DailyLine]
+
+    @property
+    def impressions(self) -> int:
+        return sum(line.impressions for line in self.lines)
+
+
+def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
+    """The dates on a page; two queries."""
+    dates = (
+        DailyMetric.objects.filter(variant__experiment=experiment)
+        .order_by("-date")
+        .values_list("date", flat=True)
+        .distinct()
+    )
+    return Paginator(dates, DAYS_PER_PAGE).get_page(number)
+
+
+def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
+    """The rows of these dates, in their order, variants as on every page; one query."""
+    variants = list(experiment.variants.all())
+    colours, stored = variant_colours(variants), _stored(experiment, dates)
+    reward = Reward(experiment.reward)
+    return [
+        Day(
+            date,
+            [
+                _line(variant, colours[variant.pk], stored[date][variant.pk], reward)
+                for variant in variants
+                if variant.pk in stored[date]
+            ],
+        )
+        for date in dates
+    ]
+
+
+def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts]:
+    """What is stored of a day, by variant; one query."""
+    return dict(_stored(experiment, [date])[date])
+
+
+def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
+    """The day that is most likely added next: after the latest there is. None where today is there already."""
+    latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # experiment_or_404
+    following = latest + dt.timedelta(days=1) if latest else today
+    return following if following <= today else None
+
+
+def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, Counts]]:
+    found: defaultdict[dt.date, dict[int, Counts]] = defaultdict(dict)
+    rows = DailyMetric.objects.filter(variant__experiment=experiment, date__in=dates)
+    for date, pk, *counts in rows.values_list("date", "variant_id", "impressions", "clicks", "conversions"):
+        found[date][pk] = (counts[0], counts[1], counts[2])
+    return found
+
+
+def _line(variant: Variant, colour: str, counts: Counts, reward: Reward) -> DailyLine:
+    named = dict(zip(("impressions", "clicks", "conversions"), counts, strict=True))
+    trials = named[reward.trials]
+    return DailyLine(variant, colour, *counts, named[reward.successes] / trials if trials else None)
