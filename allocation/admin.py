@@ -14,10 +14,7 @@ from django.utils.translation import gettext as _
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_or_find
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.lists import (
-    ExperimentFilter,
-    act_on_each,
-)
+from experiments.admin.lists import ExperimentFilter, act_on_each
 from experiments.admin.model_admins import ExperimentAdmin
 from experiments.models import Experiment
 from experiments.selectors import today

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from allocation.models import Allocation, AllocationShare
-from experiments.events import tell_after_commit
+from experiments.events import log_event_on_commit
 
 
 class NewDecision(NamedTuple):
@@ -46,7 +46,7 @@ def announce_decisions(
     for listener in _on_decisions:
         listener(decisions, now)
     for decision in decisions:
-        _tell(decision, 1000 * seconds / len(decisions))
+        _log(decision, 1000 * seconds / len(decisions))
 
 
 def announce_sweep(target_date: dt.date, now: dt.datetime) -> None:
@@ -54,9 +54,9 @@ def announce_sweep(target_date: dt.date, now: dt.datetime) -> None:
         listener(target_date, now)
 
 
-def _tell(decision: NewDecision, milliseconds: float) -> None:
+def _log(decision: NewDecision, milliseconds: float) -> None:
     row = decision.allocation
-    tell_after_commit(
+    log_event_on_commit(
         "allocation.computed",
         experiment=row.experiment_id,
         target_date=row.target_date.isoformat(),

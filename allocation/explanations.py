@@ -1,44 +1,41 @@
-"""Decisions in plain words: the reason that the decision log records, and the sentence that a page shows."""
+"""Decisions in plain words: the reason that the decision log records, and the status sentence that a page shows."""
 
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from allocation.engine import Allocation, Settings
+from allocation.engine import Decision, Settings
 from allocation.engine.state import DECIDED_BELOW
-from experiments.text import (
-    percent_words,
-    rounded,
-)
+from experiments.text import format_number, format_percent
 
 _EVEN = "traffic moves toward an even split."
 
 
-def reason_for(
-    allocation: Allocation, names: Sequence[str], active: Sequence[bool], settings: Settings
+def reason_sentence(
+    decision: Decision, names: Sequence[str], active: Sequence[bool], settings: Settings
 ) -> str:
     """What decided the split, and whether a limit had to give way."""
     if sum(active) == 1:
         return "There is one active variant; it gets all traffic."
-    text = _warm_up(allocation, settings) if allocation.warm_up else _optimized(allocation, names)
-    if allocation.cap > settings.max_daily_shift + 1e-9:
-        text += f" The floors did not fit within the daily cap, which was widened to {allocation.cap:.4f}."
+    text = _warm_up(decision, settings) if decision.warm_up else _optimized(decision, names)
+    if decision.cap > settings.max_daily_shift + 1e-9:
+        text += f" The floors did not fit within the daily cap, which was widened to {decision.cap:.4f}."
     return text
 
 
-def _warm_up(allocation: Allocation, settings: Settings) -> str:
-    seen = int(allocation.window.impressions_so_far)
+def _warm_up(decision: Decision, settings: Settings) -> str:
+    seen = int(decision.window.impressions_so_far)
     if seen < settings.min_impressions:
         return f"Warm-up: {seen:,} of {settings.min_impressions:,} impressions so far; {_EVEN}"
     return f"Warm-up: fewer than two variants have data in the window; {_EVEN}"
 
 
-def _optimized(allocation: Allocation, names: Sequence[str]) -> str:
-    lead = allocation.lead
-    name, bound = names[lead], allocation.bound[lead]
+def _optimized(decision: Decision, names: Sequence[str]) -> str:
+    lead = decision.lead
+    name, bound = names[lead], decision.bound[lead]
     if bound == "low_evidence":
         return f"{name} has too little data to be judged; until it has more it gets an even share at most."
-    chance = _likelihood(float(allocation.probability_best[lead]))
+    chance = _likelihood(float(decision.probability_best[lead]))
     return f"{name} leads: {chance} likely to be the best.{_LIMITS.get(bound, '')}"
 
 
@@ -57,7 +54,7 @@ def _likelihood(chance: float) -> str:
     return f"{chance:.1%}"
 
 
-def sentence(
+def status_sentence(
     *, state: str, leader: str, chance: float, value_remaining: float, active: int, reporting: int
 ) -> str:
     """For someone who has not seen the numbers. ``reporting``: variants with data in the window."""
@@ -91,11 +88,11 @@ def _gain(remaining: float) -> str:
     if remaining > 10:
         return _("another variant may still be many times as good")
     if remaining > 1:
-        times = rounded(1 + remaining, 1)
+        times = format_number(1 + remaining, 1)
         return _("another variant may still be up to %(times)s times as good") % {"times": times}
     return _("another variant may still be up to %(gain)s better") % {"gain": _percent(remaining)}
 
 
 def _percent(fraction: float) -> str:
     """With one decimal, and never 0% or 100% for what is not certain."""
-    return percent_words(min(max(fraction, 0.001), 0.999))
+    return format_percent(min(max(fraction, 0.001), 0.999))

@@ -9,11 +9,8 @@ from django.db.models import Exists, OuterRef
 from allocation import engine
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
-from allocation.explanations import reason_for
-from allocation.inputs import (
-    Question,
-    digest,
-)
+from allocation.explanations import reason_sentence
+from allocation.inputs import Question, digest
 from allocation.models import Allocation, AllocationShare, Bound, Kind
 from experiments.models import Status, Variant
 
@@ -63,12 +60,12 @@ def _winner(question: Question) -> Variant:
     return (chosen + control + active)[0]
 
 
-def _decided(row: Allocation, question: Question, decision: engine.Allocation) -> list[AllocationShare]:
+def _decided(row: Allocation, question: Question, decision: engine.Decision) -> list[AllocationShare]:
     names = [variant.name for variant in question.variants]
     active = [variant.is_active for variant in question.variants]
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
     row.state = state_of(decision, question.days_with_data)
-    row.reason = reason_for(decision, names, active, question.settings)
+    row.reason = reason_sentence(decision, names, active, question.settings)
     _set_window(row, question, decision.window)
     row.value_remaining = decision.value_remaining
     return [
@@ -86,7 +83,7 @@ def _set_window(row: Allocation, question: Question, window: Window) -> None:
     row.window_clicks = sum(clicks for _, _, _, clicks, _ in inside)
 
 
-def _share(row: Allocation, question: Question, decision: engine.Allocation, i: int) -> AllocationShare:
+def _share(row: Allocation, question: Question, decision: engine.Decision, i: int) -> AllocationShare:
     """One variant's row of the ledger from the decision's arrays."""
     return AllocationShare(
         allocation=row,

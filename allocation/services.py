@@ -13,24 +13,11 @@ from django.utils.translation import gettext as _
 from allocation import engine
 from allocation.announcements import announce_decisions
 from allocation.exceptions import AllocationFailedError, NoActiveVariantError
-from allocation.inputs import (
-    Question,
-    effective_settings,
-    load_questions,
-    variants_in_order,
-)
-from allocation.ledger import (
-    decide,
-    ledger_row,
-)
+from allocation.inputs import Question, effective_settings, load_questions, variants_in_order
+from allocation.ledger import decide, ledger_row
 from allocation.models import Allocation, AllocationShare
-from experiments.events import tell_problem
-from experiments.exceptions import (
-    DomainError,
-    ExperimentNotFoundError,
-    InvalidError,
-    Issue,
-)
+from experiments.events import log_problem_event
+from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, lock_experiments
 from experiments.settings_schema import SettingValue
@@ -91,7 +78,9 @@ def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
     for start in range(0, len(ids), _CHUNK):
         for outcome in _compute_chunk(ids[start : start + _CHUNK], target_date, now):
             if outcome.error is not None:
-                tell_problem("allocation.failed", experiment=outcome.experiment_id, code=outcome.error.code)
+                log_problem_event(
+                    "allocation.failed", experiment=outcome.experiment_id, code=outcome.error.code
+                )
             yield outcome
 
 
@@ -103,7 +92,7 @@ def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -
     try:
         return compute_allocations(experiment_ids=ids, target_date=target_date, now=now)
     except Exception as error:
-        if _is_without_database(error):
+        if _database_is_away(error):
             raise
         logger.exception("allocation failed for %s", ids[0] if len(ids) == 1 else f"{len(ids)} experiments")
         if len(ids) == 1:
@@ -111,7 +100,7 @@ def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -
     return [outcome for pk in ids for outcome in _compute_chunk([pk], target_date, now)]
 
 
-def _is_without_database(error: Exception) -> bool:
+def _database_is_away(error: Exception) -> bool:
     """Whether it is away for everybody; a lock or a deadlock is the matter of one chunk."""
     if not isinstance(error, OperationalError | InterfaceError):
         return False

@@ -8,20 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allocation import engine
-from allocation.engine.analysis.regret import (
-    first_passed,
-    rewards_by_day,
-)
-from allocation.engine.analysis.sample_ratio import (
-    SampleRatio,
-    sample_ratio,
-)
-from allocation.engine.analysis.uplift import (
-    Comparison,
-    compare_to_control,
-)
+from allocation.engine.analysis.regret import first_passed, rewards_by_day
+from allocation.engine.analysis.sample_ratio import SampleRatio, sample_ratio
+from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.explanations import sentence
+from allocation.explanations import status_sentence
 from allocation.inputs import Question
 from allocation.models import AllocationShare, Kind
 from allocation.services import load_question, question_about
@@ -77,7 +68,7 @@ def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
         "experiment_id": question.experiment.pk,
         "date": date,
         "state": state,
-        "sentence": sentence(
+        "sentence": status_sentence(
             state=state,
             leader=leader.name,
             chance=float(decision.probability_best[decision.lead]),
@@ -95,7 +86,7 @@ def _statistics(question: Question, date: dt.date) -> dict[str, Any]:
     }
 
 
-def _variants(question: Question, decision: engine.Allocation) -> list[dict[str, Any]]:
+def _variants(question: Question, decision: engine.Decision) -> list[dict[str, Any]]:
     compared = _compared(question, decision)
     return [
         {
@@ -116,7 +107,7 @@ def _variants(question: Question, decision: engine.Allocation) -> list[dict[str,
     ]
 
 
-def _compared(question: Question, decision: engine.Allocation) -> list[dict[str, float | None]]:
+def _compared(question: Question, decision: engine.Decision) -> list[dict[str, float | None]]:
     """Each variant beside the control; None throughout for the control itself, and where there is none."""
     nothing: dict[str, float | None] = dict.fromkeys(Comparison._fields)
     control = next((i for i, variant in enumerate(question.variants) if variant.is_control), None)
@@ -230,7 +221,7 @@ def _convergence(ledger: Ledger, leader_id: int) -> dict[str, Any]:
 
 def _rewards(
     question: Question,
-    decision: engine.Allocation,
+    decision: engine.Decision,
     days: Sequence[dt.date],
     observed: Mapping[str, np.ndarray[Any, Any]],
 ) -> dict[str, Any]:

@@ -10,14 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from allocation.engine import ENGINE_VERSION
-from allocation.inputs import (
-    digest,
-    question_from_inputs,
-)
-from allocation.ledger import (
-    decide,
-    ledger_row,
-)
+from allocation.inputs import digest, question_from_inputs
+from allocation.ledger import decide, ledger_row
 from allocation.models import Allocation, AllocationShare
 
 _CHUNK = 200

@@ -9,10 +9,7 @@ from allocation.api.v1.urls import urlpatterns as allocation_api
 from bandit_project.api import errors
 from bandit_project.api.favicon import favicon
 from bandit_project.api.openapi.views import SchemaView, docs_view
-from bandit_project.ops.health import (
-    health,
-    live,
-)
+from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
 from experiments.api.v1.urls import urlpatterns as experiments_api
 

@@ -21,20 +21,10 @@ from tqdm import tqdm
 from allocation.engine.analysis.sample_ratio import sample_ratio
 from allocation.engine.decision import Counts, Posterior, decide, posterior_of
 from allocation.engine.evidence.day_effects import adjusted_evidence
-from allocation.engine.lab.simulation import (
-    World,
-    simulate,
-)
+from allocation.engine.lab.simulation import World, simulate
 from allocation.engine.limits import TICKS
-from allocation.engine.posterior.beta import (
-    Floats,
-    quantiles,
-)
-from allocation.engine.posterior.probability_best import (
-    Bools,
-    contest,
-    leader,
-)
+from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.probability_best import Bools, contest, leader
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
 

@@ -15,11 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from allocation.engine.decision import Counts, Posterior, decide, posterior_of
-from allocation.engine.lab.simulation import (
-    Outcome,
-    World,
-    simulate,
-)
+from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.settings import Settings

@@ -13,12 +13,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    in_environment,
-    range_words,
-    value_words,
-)
+from dashboard.settings.labels import SETTING_WORDS, format_range, format_value, in_environment
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 _PAGE = "how-it-decides"
@@ -44,9 +39,9 @@ def _setting_row(name: str) -> dict[str, Any]:
         "label": SETTING_WORDS[name].label,
         "help": SETTING_WORDS[name].more,
         "variable": f"{setting.variable}={in_environment(value)}",
-        "range": range_words(setting),
-        "default": value_words(name, setting.default),
-        "value": value_words(name, value),
+        "range": format_range(setting),
+        "default": format_value(name, setting.default),
+        "value": format_value(name, value),
         "is_changed": value != setting.default,
     }
 

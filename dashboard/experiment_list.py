@@ -13,12 +13,7 @@ from django.views.decorators.http import require_safe
 from allocation.models import State
 from allocation.selectors import in_state, nearest_to_a_decision
 from dashboard.access import requires
-from dashboard.experiment.summary import (
-    TOTALS_DAYS,
-    status_counts,
-    summarise,
-    totals,
-)
+from dashboard.experiment.summary import TOTALS_DAYS, status_counts, summarise, totals
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today

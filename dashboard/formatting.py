@@ -7,7 +7,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 
-def day_words(date: dt.date) -> str:
+def format_date(date: dt.date) -> str:
     """4 Sep 2026."""
     return date_format(date, _("j M Y"))
 

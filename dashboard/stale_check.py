@@ -3,12 +3,12 @@
 from django import forms
 
 
-class SeenForm(forms.Form):
+class StaleCheckMixin(forms.Form):
     """``seen`` travels with the form, hidden, and comes back when it is saved."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def see_again(self, seen: str) -> None:
+    def accept_current(self, seen: str) -> None:
         """After a refusal that told what is there now: the next save is meant."""
         self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, which cannot be changed itself
         self.data[self.add_prefix("seen")] = seen  # type: ignore[index]

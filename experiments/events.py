@@ -1,7 +1,7 @@
-"""What has happened, told once: a line in the log, and whoever counts listens.
+"""Events of the service: one line in the log each, and a call of each subscriber.
 
-A line names no secret: facts are ids, dates, counts, digests. Services call tell_after_commit, so that what was rolled
-back is not told. Listeners are few, registered at start, and only count.
+A line names no secret: facts are ids, dates, counts, digests. Services call log_event_on_commit, so that what was
+rolled back is not reported. Subscribers are few, registered at start, and only count.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,24 +17,24 @@ _logger = structlog.stdlib.get_logger("bandit")
 _listeners: list[Listener] = []
 
 
-def listen(listener: Listener) -> None:
+def subscribe(listener: Listener) -> None:
     _listeners.append(listener)
 
 
-def tell(event: str, **facts: Any) -> None:
-    """``event`` is ``subject.what_happened``; the same names stand in docs/operations.md."""
+def log_event(event: str, **facts: Any) -> None:
+    """``event`` is ``subject.what_happened``; docs/operations.md lists the names."""
     _logger.info(event, **facts)
     _count(event, facts)
 
 
-def tell_problem(event: str, **facts: Any) -> None:
-    """The same for what an operator should look at."""
+def log_problem_event(event: str, **facts: Any) -> None:
+    """Log at WARNING what an operator should look at."""
     _logger.warning(event, **facts)
     _count(event, facts)
 
 
-def tell_after_commit(event: str, **facts: Any) -> None:
-    transaction.on_commit(partial(tell, event, **facts))
+def log_event_on_commit(event: str, **facts: Any) -> None:
+    transaction.on_commit(partial(log_event, event, **facts))
 
 
 def _count(event: str, facts: Mapping[str, Any]) -> None:

@@ -15,12 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import audit_history
 from experiments.exceptions import InvalidError, Issue, StatusConflictError
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    HIGHEST_FLOOR_SUM,
-    SettingValue,
-    setting_problems,
-)
+from experiments.settings_schema import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, SettingValue, setting_problems
 from experiments.text import NAME_LENGTH
 
 # The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.

@@ -18,11 +18,11 @@ def is_name(text: str) -> bool:
     return len(text) <= NAME_LENGTH and bool(_NAME.match(text)) and not _SURROGATE.search(text)
 
 
-def rounded(value: float | Decimal, decimals: int) -> str:
+def format_number(value: float | Decimal, decimals: int) -> str:
     """By its decimal spelling, so that 2.45 becomes 2.5 wherever it is written; thousands apart."""
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     return number_format(exact, decimals, force_grouping=True)
 
 
-def percent_words(fraction: float | Decimal, decimals: int = 1) -> str:
-    return f"{rounded(100 * Decimal(str(fraction)), decimals)}%"
+def format_percent(fraction: float | Decimal, decimals: int = 1) -> str:
+    return f"{format_number(100 * Decimal(str(fraction)), decimals)}%"

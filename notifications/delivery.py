@@ -12,10 +12,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from experiments.events import (
-    tell,
-    tell_problem,
-)
+from experiments.events import log_event, log_problem_event
 from experiments.locks import only_one
 from notifications.addresses import RefusedAddressError
 from notifications.mail import as_mail
@@ -102,7 +99,7 @@ def _attempt(delivery: Delivery, endpoint: Endpoint) -> bool:
         delivery.state = _state_after(delivery, result)
         delivery.next_attempt_at = timezone.now() + pause_after(delivery.attempts_made)
         delivery.save(update_fields=["attempts_made", "state", "next_attempt_at"])
-    said = tell if result.outcome == "delivered" else tell_problem
+    said = log_event if result.outcome == "delivered" else log_problem_event
     said(
         "delivery.attempted", endpoint=endpoint.pk, delivery=str(delivery.public_id), outcome=result.outcome,
         state=str(delivery.state), status=result.status_code, attempt=delivery.attempts_made,

@@ -19,9 +19,9 @@ from allocation.models import Allocation, AllocationShare, State
 from allocation.statistics import sample_ratio_of
 from experiments.models import Experiment
 from experiments.services import lock_experiments
-from notifications.alarms import Holding, clear_where_not_active, settle
+from notifications.alarms import ActiveConditions, clear_where_not_active, sync_alarms
 from notifications.models import Alarm, Endpoint, EventKind
-from notifications.outbox import Happened, queue
+from notifications.outbox import NewEvent, queue
 from notifications.selectors import active_experiments, stale_experiments
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def detect_in_decisions(decisions: Sequence[NewDecision], now: dt.datetime) -> N
     if not current:
         return
     experiments = {d.allocation.experiment_id: d.allocation.experiment for d in current}
-    happened = settle(experiments, _BY_DECISION, _reached(current), now)
+    happened = sync_alarms(experiments, _BY_DECISION, _reached(current), now)
     queue([*_changes(current), *happened], now)
 
 
@@ -59,17 +59,17 @@ def detect_in_sweep(target_date: dt.date, now: dt.datetime) -> None:
             logger.exception("looking for alarms failed for experiment %s", experiment.pk)
 
 
-def _settle_one(experiment: Experiment, holding: Holding, now: dt.datetime) -> None:
+def _settle_one(experiment: Experiment, holding: ActiveConditions, now: dt.datetime) -> None:
     with transaction.atomic():
         lock_experiments([experiment.pk])
-        queue(settle({experiment.pk: experiment}, _BY_SWEEP, holding, now), now)
+        queue(sync_alarms({experiment.pk: experiment}, _BY_SWEEP, holding, now), now)
 
 
-def _reached(decisions: Sequence[NewDecision]) -> Holding:
+def _reached(decisions: Sequence[NewDecision]) -> ActiveConditions:
     holding: dict[tuple[int, str], dict[str, Any] | None] = {}
     for decision in decisions:
         row = decision.allocation
-        facts = _leading(decision) if _is_ripe(row.inputs) else None
+        facts = _leading(decision) if _has_enough_data(row.inputs) else None
         if row.state in {State.LEADER, State.DECIDED}:
             holding[row.experiment_id, Alarm.Kind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
@@ -77,7 +77,7 @@ def _reached(decisions: Sequence[NewDecision]) -> Holding:
     return holding
 
 
-def _is_ripe(inputs: Mapping[str, Any]) -> bool:
+def _has_enough_data(inputs: Mapping[str, Any]) -> bool:
     impressions = inputs["earlier_impressions"] + sum(counts[2] for counts in inputs["counts"])
     return bool(
         inputs["days_with_data"] >= settings.ALARM_GRACE_DAYS
@@ -95,7 +95,7 @@ def _leading(decision: NewDecision) -> dict[str, Any]:
     }
 
 
-def _changes(decisions: Sequence[NewDecision]) -> list[Happened]:
+def _changes(decisions: Sequence[NewDecision]) -> list[NewEvent]:
     """Those whose shares differ from the ones that were in force until now; nothing is asked if nobody wants them."""
     endpoints = Endpoint.objects.filter(is_active=True)
     if not any(endpoint.wants(EventKind.ALLOCATION_CHANGED) for endpoint in endpoints):
@@ -106,7 +106,7 @@ def _changes(decisions: Sequence[NewDecision]) -> list[Happened]:
         now_in_force = {share.variant.key: float(share.share) for share in shares}
         if now_in_force != before.get(row.experiment_id):
             data = _split(row, now_in_force, before.get(row.experiment_id))
-            changed.append(Happened(EventKind.ALLOCATION_CHANGED, row.experiment, data))
+            changed.append(NewEvent(EventKind.ALLOCATION_CHANGED, row.experiment, data))
     return changed
 
 
@@ -133,7 +133,7 @@ def _split(row: Allocation, shares: dict[str, float], before: dict[str, float] |
     }
 
 
-def _found_in(experiment: Experiment, is_stale: bool, date: dt.date) -> Holding:
+def _found_in(experiment: Experiment, is_stale: bool, date: dt.date) -> ActiveConditions:
     holding: dict[tuple[int, str], dict[str, Any] | None] = {}
     if is_stale:
         holding[experiment.pk, Alarm.Kind.NO_DATA] = {"days": settings.NO_DATA_DAYS, "date": date.isoformat()}

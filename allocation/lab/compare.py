@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocation.engine import Settings
-from allocation.engine.lab.backtest import (
-    PastTest,
-    PolicyResult,
-    backtest,
-)
+from allocation.engine.lab.backtest import PastTest, PolicyResult, backtest
 from allocation.engine.lab.policies import POLICIES
-from allocation.engine.lab.report import (
-    generator_of,
-    simulate_policies,
-)
+from allocation.engine.lab.report import generator_of, simulate_policies
 from allocation.engine.lab.simulation import World
 
 # Of ``work``, about ten seconds of one core.

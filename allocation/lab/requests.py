@@ -9,17 +9,10 @@ from django.conf import settings as django_settings
 from allocation.engine import Settings
 from allocation.engine.lab.backtest import PastTest
 from allocation.engine.lab.policies import POLICIES
-from allocation.engine.lab.report import (
-    Report,
-    backtest_policies,
-    simulate_policies,
-)
+from allocation.engine.lab.report import Report, backtest_policies, simulate_policies
 from allocation.engine.lab.simulation import make_world
 from experiments.exceptions import InvalidError, Issue
-from experiments.settings_schema import (
-    SettingValue,
-    setting_problems,
-)
+from experiments.settings_schema import SettingValue, setting_problems
 
 # Decisions computed, variants counted: about ten seconds of one core, at some 20 microseconds each.
 MAX_VARIANT_DECISIONS = 500_000

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from bandit_project.api.errors import page_or_problem
-from experiments.events import tell_problem
+from experiments.events import log_problem_event
 
 
 def client_address(request: HttpRequest) -> str:
@@ -31,7 +31,7 @@ def locked_out(
     request: HttpRequest, credentials: dict[str, Any] | None, *args: Any, **kwargs: Any
 ) -> HttpResponse:
     """429, whether or not the password is right this time."""
-    tell_problem("login.locked_out", address=client_address(request))
+    log_problem_event("login.locked_out", address=client_address(request))
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
     words = _("Too many failed logins. Try again in %(minutes)s minutes, or ask an administrator.")
     response = page_or_problem(request, 429, "throttled", words % {"minutes": minutes})

@@ -15,7 +15,7 @@ from allocation.announcements import announce_sweep
 from allocation.services import compute_all
 from bandit_project.models import JobRun
 from bandit_project.ops.pruning import prune
-from experiments.events import tell
+from experiments.events import log_event
 from experiments.locks import only_one
 from notifications.delivery import deliver_waiting
 
@@ -26,13 +26,13 @@ Stopped = Callable[[], bool]
 
 def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
     """All that is due at this moment; what fails is logged, tried again at the next one, and stops nothing else."""
-    with _guarded("scheduler"), only_one("scheduler") as free:
+    with _log_failure("scheduler"), only_one("scheduler") as free:
         if free:
-            with _guarded("allocate"):
+            with _log_failure("allocate"):
                 allocate_once_a_day(now, stopped)
-            with _guarded("prune"):
+            with _log_failure("prune"):
                 _once_a_day("prune", timezone.localdate(now), now, lambda: bool(prune(now=now)))
-            with _guarded("deliver"):
+            with _log_failure("deliver"):
                 deliver_waiting()
 
 
@@ -51,7 +51,7 @@ def _allocate_all(date: dt.date, now: dt.datetime, stopped: Stopped) -> bool:
         if stopped():
             return False
     announce_sweep(date, now)
-    tell("sweep.finished", target_date=date.isoformat(), recorded=computed, failed=failed)
+    log_event("sweep.finished", target_date=date.isoformat(), recorded=computed, failed=failed)
     return True
 
 
@@ -62,7 +62,7 @@ def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bo
 
 
 @contextmanager
-def _guarded(what: str) -> Iterator[None]:
+def _log_failure(what: str) -> Iterator[None]:
     try:
         yield
     except Exception:

@@ -35,7 +35,7 @@ class _WholeStream:
         return data
 
 
-def refuse_cut_bodies(application: WSGIHandler) -> Any:
+def reject_truncated_bodies(application: WSGIHandler) -> Any:
     def serve(environ: dict[str, Any], start_response: Any) -> Any:
         length = environ.get("CONTENT_LENGTH") or "0"
         if length.isascii() and length.isdigit():

@@ -18,12 +18,7 @@ from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
-from experiments.services import (
-    archive_experiment,
-    change_status,
-    delete_experiment,
-    duplicate_experiment,
-)
+from experiments.services import archive_experiment, change_status, delete_experiment, duplicate_experiment
 from experiments.variants import find_variant
 
 _DEMO_SEED = 7

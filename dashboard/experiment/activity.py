@@ -9,10 +9,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from dashboard.formatting import moment_words
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    value_words,
-)
+from dashboard.settings.labels import SETTING_WORDS, format_value
 from experiments.models import Experiment, Variant
 
 MOST_CHANGES = 200
@@ -103,7 +100,7 @@ def _label(name: str) -> str:
 def _shown(field: Any, value: Any, names: Mapping[int, str]) -> str:
     """A value as the other pages write it."""
     if field.name in SETTING_WORDS:
-        return _("default") if value is None else value_words(field.name, value)
+        return _("default") if value is None else format_value(field.name, value)
     if value is None or value == "":
         return "–"
     if field.name == "winner":

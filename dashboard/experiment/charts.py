@@ -8,10 +8,7 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.posterior.beta import (
-    Floats,
-    quantiles,
-)
+from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.models import Allocation, AllocationShare
 from dashboard.charts import Chart, Mark, Series, variant_colours
 from experiments.models import Reward, Variant

@@ -8,12 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import requires
-from dashboard.settings.forms import (
-    ExperimentForm,
-    SettingsForm,
-    VariantFormSet,
-    Variants,
-)
+from dashboard.settings.forms import ExperimentForm, SettingsForm, VariantFormSet, Variants
 from dashboard.settings.preview import limits_of
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment, Reward, Status
@@ -64,7 +59,7 @@ def _create(form: ExperimentForm, variants: Variants, status: Status) -> Experim
             now=timezone.now(),
         )
     except InvalidError as error:
-        form.tell(InvalidError(variants.tell(error)))
+        form.add_errors(InvalidError(variants.add_errors(error)))
         return None
 
 

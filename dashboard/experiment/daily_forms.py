@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dashboard.stale_check import SeenForm
+from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.diff import Counts
 from experiments.ingestion.validation import DailyCounts
@@ -24,7 +24,7 @@ def _count_labels() -> dict[str, str]:
     return {"impressions": _("Impressions"), "clicks": _("Clicks"), "conversions": _("Conversions")}
 
 
-class DayForm(SeenForm):
+class DayForm(StaleCheckMixin):
     """One day's counts of every variant. A variant left blank has nothing to report."""
 
     date = forms.DateField(
@@ -45,7 +45,7 @@ class DayForm(SeenForm):
         """``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant."""
         self.variants, self.stored, self.day = variants, stored, date
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
-        initial = {"date": date or suggested, "seen": seen_of(stored)}
+        initial = {"date": date or suggested, "seen": version_token(stored)}
         super().__init__(data, initial=initial, auto_id=f"{self.form_id}-%s")
         for name in ("date", "seen"):
             self.fields[name].widget.attrs["form"] = self.form_id
@@ -110,7 +110,7 @@ class DayForm(SeenForm):
         except (ValueError, TypeError, AttributeError):
             return None
 
-    def tell(self, error: InvalidError) -> None:
+    def add_errors(self, error: InvalidError) -> None:
         """What the service refuses, beside the field: rows come in the order of counts()."""
         issues: dict[tuple[str | None, str], None] = {}
         given = self._given()
@@ -124,7 +124,7 @@ class DayForm(SeenForm):
             self.add_error(field, message)
 
 
-def seen_of(stored: Mapping[int, Counts]) -> str:
+def version_token(stored: Mapping[int, Counts]) -> str:
     return json.dumps(stored)
 
 

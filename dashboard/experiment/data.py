@@ -12,42 +12,22 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.experiment.actions import (
-    closed_reason,
-    words,
-)
-from dashboard.experiment.daily_forms import (
-    DayForm,
-    UploadForm,
-    seen_of,
-)
-from dashboard.experiment.daily_table import (
-    counts_of,
-    days_of,
-    days_page,
-    next_day,
-)
+from dashboard.experiment.actions import closed_reason, words
+from dashboard.experiment.daily_forms import DayForm, UploadForm, version_token
+from dashboard.experiment.daily_table import counts_of, days_of, days_page, next_day
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from dashboard.formatting import day_words
+from dashboard.formatting import format_date
 from dashboard.templatetags.formats import count
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
-from experiments.ingestion.diff import Effect
+from experiments.ingestion.diff import RowChange
 from experiments.ingestion.manual_edits import set_day
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
-from experiments.tables.export import (
-    metrics_download,
-    template_download,
-)
+from experiments.tables.export import metrics_download, template_download
 from experiments.tables.preview import CsvPreview
-from experiments.tables.uploads import (
-    find_upload,
-    keep_upload,
-    preview_upload,
-    record_upload,
-)
+from experiments.tables.uploads import find_upload, keep_upload, preview_upload, record_upload
 
 # The message comes with a button: templates/_message.html.
 OFFER_RECOMPUTE = "offer-recompute"
@@ -111,14 +91,14 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             shown=form.shown() if date else None,
         )
     except InvalidError as error:
-        form.tell(error)
+        form.add_errors(error)
         return _page(request, experiment, form)
     except ChangedMeanwhileError as error:
-        form.see_again(seen_of(counts_of(experiment, form.cleaned_data["date"])))
+        form.accept_current(version_token(counts_of(experiment, form.cleaned_data["date"])))
         form.add_error(None, str(error))
         return _page(request, experiment, form)
     has_changed = any(effect.kind != "same" for effect in effects)
-    messages.success(request, _told(effects), extra_tags=OFFER_RECOMPUTE if has_changed else "")
+    messages.success(request, _flash_text(effects), extra_tags=OFFER_RECOMPUTE if has_changed else "")
     return redirect(_back(request, experiment))
 
 
@@ -143,16 +123,16 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
     )
 
 
-def _told(effects: list[Effect]) -> str:
+def _flash_text(effects: list[RowChange]) -> str:
     """What was saved, in a sentence."""
     changed = [_change(effect) for effect in effects if effect.kind != "same"]
-    on = day_words(effects[0].row.date)
+    on = format_date(effects[0].row.date)
     if not changed:
         return _("Nothing on %(date)s has changed.") % {"date": on}
     return _("Saved %(date)s: %(changes)s.") % {"date": on, "changes": "; ".join(changed)}
 
 
-def _change(effect: Effect) -> str:
+def _change(effect: RowChange) -> str:
     name = effect.row.variant_name
     if effect.before is None:
         return _("%(variant)s added") % {"variant": name}

@@ -11,18 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import requires
 from dashboard.charts import variant_colours
-from dashboard.experiment.actions import (
-    closed_reason,
-    on_experiment,
-    words,
-)
+from dashboard.experiment.actions import closed_reason, on_experiment, words
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from dashboard.settings.forms import (
-    ExperimentForm,
-    VariantForm,
-    seen_of,
-)
+from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.labels import settings_in_words
 from dashboard.settings.preview import limits_of
 from experiments import variants as services
@@ -60,10 +52,10 @@ def _update(experiment: Experiment, form: ExperimentForm) -> bool:
             **form.details(),
         )
     except InvalidError as error:
-        form.tell(error)
+        form.add_errors(error)
     except ChangedMeanwhileError as error:
         experiment.refresh_from_db()
-        form.see_again(seen_of(experiment))
+        form.accept_current(version_token(experiment))
         form.add_error(None, str(error))
     except DomainError as error:
         form.add_error(None, str(error))

@@ -13,7 +13,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.regret import rewards_by_day
-from allocation.explanations import sentence
+from allocation.explanations import status_sentence
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import with_everything
@@ -193,7 +193,7 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
     if experiment.status == Status.PAUSED:
         return _("Paused: the last split stays in force.")
     leader = _leader(shares)
-    return sentence(
+    return status_sentence(
         state=allocation.state,
         leader=leader.variant.name if leader else "",
         chance=(leader.probability_best or 0.0) if leader else 0.0,

@@ -16,14 +16,8 @@ from dashboard.access import requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
 from dashboard.experiment.activity import changes_of
-from dashboard.experiment.advice import (
-    advice,
-    explain,
-)
-from dashboard.experiment.summary import (
-    experiment_or_404,
-    summarise_head,
-)
+from dashboard.experiment.advice import advice, explain
+from dashboard.experiment.summary import experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
 from experiments.roles import Role

@@ -7,40 +7,18 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.lab.backtest import (
-    PolicyResult,
-    by_size,
-    true_rates,
-)
-from allocation.engine.lab.recommendation import (
-    Estimate,
-    Recommendation,
-    ratio,
-    recommend,
-    total,
-)
+from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
+from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
 from allocation.lab.compare import compare_on_past_tests
 from allocation.lab.past_tests import NamedTest
 from allocation.lab.requests import MAX_VARIANT_DECISIONS
 from dashboard.charts import Chart, Series
 from dashboard.lab import charts
-from dashboard.lab.contenders import (
-    Column,
-    even_column,
-    policy_columns,
-    service_column,
-)
+from dashboard.lab.contenders import Column, even_column, policy_columns, service_column
 from dashboard.lab.forms import BacktestForm
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    in_environment,
-    value_words,
-)
+from dashboard.settings.labels import SETTING_WORDS, format_value, in_environment
 from dashboard.templatetags.formats import count, percent
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    SettingValue,
-)
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 
 Results = dict[str, PolicyResult]
 _SHOWN_TESTS = 8
@@ -211,7 +189,7 @@ def _settings_table(service: Sequence[Column], best: Column) -> dict[str, Any]:
         "rows": [
             (
                 SETTING_WORDS[name].label,
-                [(value_words(name, getattr(c.settings, name)), c is best) for c in service],
+                [(format_value(name, getattr(c.settings, name)), c is best) for c in service],
             )
             for name in names
         ],

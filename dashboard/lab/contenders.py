@@ -10,10 +10,7 @@ from django.utils.translation import gettext_lazy
 from allocation.engine import Settings
 from allocation.lab.compare import Contender
 from allocation.lab.requests import merged_settings
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    value_words,
-)
+from dashboard.settings.labels import SETTING_WORDS, format_value
 from experiments.settings_schema import SettingValue
 
 POLICY_NAMES: dict[str, str | Promise] = {
@@ -60,7 +57,7 @@ class Column:
     @property
     def own_words(self) -> list[tuple[str, str]]:
         return [
-            (str(SETTING_WORDS[name].label), value_words(name, value)) for name, value in self.own.items()
+            (str(SETTING_WORDS[name].label), format_value(name, value)) for name, value in self.own.items()
         ]
 
 

@@ -10,20 +10,9 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from dashboard.settings.fields import (
-    no_room,
-    setting_field,
-)
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    range_words,
-)
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    AlgorithmSetting,
-    SettingValue,
-    setting_problems,
-)
+from dashboard.settings.fields import no_room, setting_field
+from dashboard.settings.labels import SETTING_WORDS, format_range
+from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue, setting_problems
 
 _MOST_RATES = 12
 # A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
@@ -100,7 +89,7 @@ class SettingsColumns(LabForm):
                 "name": name,
                 "label": words.label,
                 "unit": words.unit,
-                "range": range_words(ALGORITHM_SETTINGS[name]),
+                "range": format_range(ALGORITHM_SETTINGS[name]),
                 "fields": [self[f"{prefix}_{name}"] for prefix in self.prefixes],
             }
             for name, words in SETTING_WORDS.items()

@@ -20,23 +20,10 @@ from django.utils.translation import gettext_lazy
 
 from allocation.engine.lab.simulation import SCENARIOS
 from allocation.exceptions import PastTestsError
-from allocation.lab.compare import (
-    MOST_WORK,
-    work,
-)
-from allocation.lab.past_tests import (
-    NamedTest,
-    read_past_tests,
-)
-from dashboard.lab.contenders import (
-    OTHER_POLICIES,
-    POLICY_NAMES,
-)
-from dashboard.lab.fields import (
-    LabForm,
-    RatesField,
-    SettingsColumns,
-)
+from allocation.lab.compare import MOST_WORK, work
+from allocation.lab.past_tests import NamedTest, read_past_tests
+from dashboard.lab.contenders import OTHER_POLICIES, POLICY_NAMES
+from dashboard.lab.fields import LabForm, RatesField, SettingsColumns
 from experiments.tables.rows import RowIssue
 
 SCENARIO_NAMES: dict[str, str | Promise] = {

@@ -8,26 +8,12 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.regret import first_passed
-from allocation.engine.lab.sample_size import (
-    POWER,
-    FixedHorizon,
-    fixed_horizon,
-)
+from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
-from allocation.lab.compare import (
-    MOST_WORK,
-    compare_in_world,
-    work,
-)
+from allocation.lab.compare import MOST_WORK, compare_in_world, work
 from dashboard.lab import charts
-from dashboard.lab.contenders import (
-    Column,
-    service_column,
-)
-from dashboard.lab.forms import (
-    PlannerForm,
-    better_rate,
-)
+from dashboard.lab.contenders import Column, service_column
+from dashboard.lab.forms import PlannerForm, better_rate
 
 Reports = dict[str, dict[str, Any]]
 # Half a year: who waits longer than that has another question.

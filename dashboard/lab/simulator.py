@@ -11,12 +11,7 @@ from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import compare_in_world
 from dashboard.charts import Chart
 from dashboard.lab import charts
-from dashboard.lab.contenders import (
-    Column,
-    even_column,
-    policy_columns,
-    service_column,
-)
+from dashboard.lab.contenders import Column, even_column, policy_columns, service_column
 from dashboard.lab.forms import SimulatorForm
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS

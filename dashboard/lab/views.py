@@ -21,11 +21,7 @@ from dashboard.lab import backtest as backtests
 from dashboard.lab import planner as planners
 from dashboard.lab import simulator as simulators
 from dashboard.lab.fields import LabForm
-from dashboard.lab.forms import (
-    BacktestForm,
-    PlannerForm,
-    SimulatorForm,
-)
+from dashboard.lab.forms import BacktestForm, PlannerForm, SimulatorForm
 from dashboard.lab.stream import stream
 from experiments.roles import Role
 

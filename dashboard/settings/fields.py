@@ -17,11 +17,7 @@ from dashboard.settings.labels import (
     problem_words,
     shown_number,
 )
-from experiments.settings_schema import (
-    HIGHEST_FLOOR_SUM,
-    AlgorithmSetting,
-    SettingValue,
-)
+from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
 
 
 class SettingField(forms.DecimalField):

@@ -10,32 +10,21 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dashboard.settings.fields import (
-    SettingField,
-    no_room,
-    setting_field,
-)
+from dashboard.settings.fields import SettingField, no_room, setting_field
 from dashboard.settings.labels import (
     EVIDENCE,
     EXPERT,
     LIMITS,
     SETTING_WORDS,
     default_words,
-    range_words,
+    format_range,
     shown_number,
 )
-from dashboard.stale_check import SeenForm
+from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, Issue
 from experiments.models import MAX_VARIANTS, Experiment, Reward, Status
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    SettingValue,
-    setting_problems,
-)
-from experiments.text import (
-    NAME_LENGTH,
-    is_name,
-)
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
+from experiments.text import NAME_LENGTH, is_name
 
 _LONGEST_DESCRIPTION = 5000
 
@@ -94,14 +83,14 @@ class SettingsForm(forms.Form):
                 "field": self[name],
                 "unit": SETTING_WORDS[name].unit,
                 "default": default_words(name) if is_number else "",
-                "range": range_words(ALGORITHM_SETTINGS[name]) if is_number else "",
+                "range": format_range(ALGORITHM_SETTINGS[name]) if is_number else "",
             }
 
     def _is_used(self, names: Sequence[str]) -> bool:
         return any(self[name].errors or self[name].value() not in (None, "") for name in names)
 
 
-class ExperimentForm(SeenForm, SettingsForm):
+class ExperimentForm(StaleCheckMixin, SettingsForm):
     """Name, description, reward and settings."""
 
     name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What is compared, in a few words."))
@@ -137,20 +126,20 @@ class ExperimentForm(SeenForm, SettingsForm):
     def details(self) -> dict[str, str]:
         return {name: self.cleaned_data[name] for name in ("name", "description", "reward")}
 
-    def tell(self, error: InvalidError) -> None:
+    def add_errors(self, error: InvalidError) -> None:
         """What only the service knew, beside the field it names."""
         for issue in error.issues:
             name = issue.field.removeprefix("settings.")
             self.add_error(name if name in self.fields else None, issue.message)
 
 
-def seen_of(experiment: Experiment) -> str:
+def version_token(experiment: Experiment) -> str:
     return experiment.updated_at.isoformat()
 
 
 def _initial(experiment: Experiment) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(experiment, name) for name in ("name", "description", "reward")}
-    values["seen"] = seen_of(experiment)
+    values["seen"] = version_token(experiment)
     for name, own in experiment.own_settings().items():
         if isinstance(own, bool):
             values[name] = "on" if own else "off"
@@ -191,7 +180,7 @@ class Variants(forms.BaseFormSet[VariantForm]):
         """How many variants the rows make so far."""
         return sum(bool(form["name"].value()) for form in self.forms)
 
-    def tell(self, error: InvalidError) -> list[Issue]:
+    def add_errors(self, error: InvalidError) -> list[Issue]:
         """Beside the row it names (variants[1].name); what names none is answered."""
         rest = []
         for issue in error.issues:

@@ -9,11 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from experiments.models import Experiment
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    AlgorithmSetting,
-    SettingValue,
-)
+from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -137,7 +133,7 @@ def own_number(name: str, shown: Decimal) -> SettingValue:
     return int(value) if is_whole else value
 
 
-def value_words(name: str, value: SettingValue) -> str:
+def format_value(name: str, value: SettingValue) -> str:
     """A value with its unit, in the reader's language."""
     if isinstance(value, bool):
         return _("on") if value else _("off")
@@ -153,7 +149,7 @@ def in_environment(value: SettingValue) -> str:
 
 def default_words(name: str) -> str:
     """The installation's own value."""
-    return value_words(name, settings.ALGORITHM_DEFAULTS[name])
+    return format_value(name, settings.ALGORITHM_DEFAULTS[name])
 
 
 class InForce(NamedTuple):
@@ -168,16 +164,16 @@ class InForce(NamedTuple):
 def settings_in_words(experiment: Experiment) -> list[InForce]:
     own, merged = experiment.own_settings(), experiment.merged_settings()
     return [
-        InForce(words.label, words.help, value_words(name, merged[name]), own[name] is not None)
+        InForce(words.label, words.help, format_value(name, merged[name]), own[name] is not None)
         for name, words in SETTING_WORDS.items()
     ]
 
 
-def range_words(setting: AlgorithmSetting) -> str:
+def format_range(setting: AlgorithmSetting) -> str:
     """What is allowed, in a sentence."""
     if isinstance(setting.default, bool):
         return _("On or off.")
-    ends = {"low": value_words(setting.name, setting.low), "high": value_words(setting.name, setting.high)}
+    ends = {"low": format_value(setting.name, setting.low), "high": format_value(setting.name, setting.high)}
     if setting.low_open:
         text = _("Above %(low)s, at most %(high)s.")
     elif isinstance(setting.default, int):
@@ -187,14 +183,14 @@ def range_words(setting: AlgorithmSetting) -> str:
         text = _("From %(low)s to %(high)s.")
     if setting.step:
         return f"{text % ends} " + _("In steps of %(step)s.") % {
-            "step": value_words(setting.name, setting.step)
+            "step": format_value(setting.name, setting.step)
         }
     return text % ends
 
 
 def problem_words(setting: AlgorithmSetting) -> str:
     """What stands beside a value that is not allowed."""
-    return _("Out of range. %(range)s") % {"range": range_words(setting)}
+    return _("Out of range. %(range)s") % {"range": format_range(setting)}
 
 
 def localised(number: Decimal) -> str:

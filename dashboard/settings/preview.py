@@ -6,10 +6,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from allocation.engine.limits_preview import (
-    Reach,
-    reach_of,
-)
+from allocation.engine.limits_preview import Reach, reach_of
 from dashboard.charts import SplitPart
 from dashboard.settings.forms import SettingsForm
 from experiments.models import MAX_VARIANTS

@@ -6,10 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from experiments.ingestion.validation import (
-    DailyCounts,
-    count_issues,
-)
+from experiments.ingestion.validation import DailyCounts, count_issues
 from experiments.models import DailyMetric
 from experiments.selectors import today
 

@@ -21,12 +21,7 @@ from experiments.ingestion.manual_edits import note_data_change
 from experiments.ingestion.record import record_batch
 from experiments.models import DailyMetric
 from experiments.selectors import find_experiments, today
-from experiments.tables.rows import (
-    COLUMNS,
-    CsvRow,
-    RowIssue,
-    read_rows,
-)
+from experiments.tables.rows import COLUMNS, CsvRow, RowIssue, read_rows
 
 # A page shows so many; more go through manage.py import_events or the API.
 MOST_ROWS = 5000

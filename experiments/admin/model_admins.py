@@ -19,16 +19,9 @@ from import_export.formats.base_formats import CSV
 from simple_history.admin import SimpleHistoryAdmin
 
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.forms import (
-    COUNTS,
-    CorrectionForm,
-)
+from experiments.admin.forms import COUNTS, CorrectionForm
 from experiments.admin.imports import DailyMetricResource
-from experiments.admin.lists import (
-    MetricExperimentFilter,
-    TellsRefusals,
-    act_on_each,
-)
+from experiments.admin.lists import MetricExperimentFilter, TellsRefusals, act_on_each
 from experiments.ingestion.manual_edits import correct_day
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import today

@@ -8,11 +8,7 @@ import datetime as dt
 import re
 from typing import Any
 
-from experiments.api.v1.schemas import (
-    MAX_BATCH_ROWS,
-    EventBatchSerializer,
-    EventDaySerializer,
-)
+from experiments.api.v1.schemas import MAX_BATCH_ROWS, EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.record import Mode
 from experiments.ingestion.validation import DailyCounts

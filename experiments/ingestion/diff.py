@@ -10,7 +10,7 @@ from experiments.models import DailyMetric
 Counts = tuple[int, int, int]
 
 
-class Effect(NamedTuple):
+class RowChange(NamedTuple):
     """A row beside what is stored for its variant and day; None where nothing is."""
 
     row: DailyCounts
@@ -32,7 +32,7 @@ class Effect(NamedTuple):
         return list(zip(self.before or (None,) * 3, self.after, strict=True))
 
 
-def effects_of(experiment_id: int, rows: Sequence[DailyCounts]) -> list[Effect]:
+def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChange]:
     """In the order of ``rows``; one query. A variant answers to its name and to its key."""
     days = {row.date for row in rows}
     stored = DailyMetric.objects.filter(
@@ -42,4 +42,4 @@ def effects_of(experiment_id: int, rows: Sequence[DailyCounts]) -> list[Effect]:
     before: dict[tuple[str, object], Counts] = {}
     for key, name, date, *counts in stored.values_list(*fields):
         before[key, date] = before[name, date] = (counts[0], counts[1], counts[2])
-    return [Effect(row, before.get((row.variant_name, row.date))) for row in rows]
+    return [RowChange(row, before.get((row.variant_name, row.date))) for row in rows]

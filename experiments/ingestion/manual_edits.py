@@ -8,11 +8,7 @@ from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue, NotFoundError
-from experiments.ingestion.diff import (
-    Counts,
-    Effect,
-    effects_of,
-)
+from experiments.ingestion.diff import Counts, RowChange, row_changes
 from experiments.ingestion.record import record_events
 from experiments.ingestion.validation import DailyCounts
 from experiments.models import DailyMetric, Experiment
@@ -28,7 +24,7 @@ def set_day(
     now: dt.datetime,
     is_new: bool = False,
     shown: Sequence[Counts | None] | None = None,
-) -> list[Effect]:
+) -> list[RowChange]:
     """Records the rows of one day, all or none, and answers what that changed; the change is kept in the history.
 
     A day that ``is_new`` overwrites nothing: InvalidError where there are data of it. ``shown`` is what each row
@@ -37,7 +33,7 @@ def set_day(
     """
     with transaction.atomic():
         lock_experiments([experiment_id])
-        effects = effects_of(experiment_id, rows) if rows else []
+        effects = row_changes(experiment_id, rows) if rows else []
         if is_new and any(effect.before is not None for effect in effects):
             message = _("There are data of %(date)s already; edit that day instead.")
             raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])
@@ -52,7 +48,7 @@ def set_day(
     return effects
 
 
-def _now_holding(effects: Sequence[Effect]) -> str:
+def _now_holding(effects: Sequence[RowChange]) -> str:
     now = "; ".join(
         f"{effect.row.variant_name} {' / '.join(map(str, effect.before))}"
         for effect in effects

@@ -9,13 +9,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
-from experiments.events import tell_after_commit
-from experiments.exceptions import (
-    ExperimentNotFoundError,
-    InvalidError,
-    InvalidRowsError,
-    Issue,
-)
+from experiments.events import log_event_on_commit
+from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.upsert import (
     MetricValues,
     raise_data_versions,
@@ -23,10 +18,7 @@ from experiments.ingestion.upsert import (
     upsert_daily_metrics,
     variants_of,
 )
-from experiments.ingestion.validation import (
-    DailyCounts,
-    count_issues,
-)
+from experiments.ingestion.validation import DailyCounts, count_issues
 from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
@@ -111,7 +103,7 @@ def _record(
     recorded = Recorded(len(rows), created, len(ids))
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
-        tell_after_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
+        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
     return recorded
 
 

@@ -10,10 +10,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from experiments.models import DailyMetric, Experiment
-from experiments.tables.rows import (
-    COLUMNS,
-    as_cell,
-)
+from experiments.tables.rows import COLUMNS, as_cell
 
 _BLOCK_CHARACTERS = 32_768
 

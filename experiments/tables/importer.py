@@ -15,31 +15,20 @@ from typing import Literal
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from experiments.events import tell_after_commit
+from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES, DomainError, ExperimentNotFoundError, InvalidRowsError
-from experiments.ingestion.diff import (
-    Effect,
-    effects_of,
-)
-from experiments.ingestion.record import (
-    Source,
-    record_events,
-    record_placed,
-)
+from experiments.ingestion.diff import RowChange, row_changes
+from experiments.ingestion.record import Source, record_events, record_placed
 from experiments.ingestion.validation import count_issues
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name, lock_experiments
-from experiments.tables.rows import (
-    CsvRow,
-    RowIssue,
-    read_rows,
-)
+from experiments.tables.rows import CsvRow, RowIssue, read_rows
 
 OnError = Literal["reject", "skip"]
 OpenLines = Callable[[], Iterable[str]]
 # Told about each group of rows that were recorded: their experiment, their lines and what they changed.
-Observer = Callable[[Experiment, list[tuple[int, Effect]]], None]
+Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]
 
 _BATCH_ROWS = 5000
 # Ids beyond would use up the database's own numbering.
@@ -111,12 +100,12 @@ def import_csv(
         if rejected:
             report.processed_rows, report.experiment_ids = 0, []
     if not dry_run:
-        _tell(report, source)
+        _log(report, source)
     return report
 
 
-def _tell(report: ImportReport, source: Source) -> None:
-    tell_after_commit(
+def _log(report: ImportReport, source: Source) -> None:
+    log_event_on_commit(
         "events.recorded",
         source=source,
         mode="set",
@@ -234,7 +223,7 @@ class _Writer:
         """What only the database knows (a completed experiment, a variant too many) is still a row's problem."""
         while group:
             counts = [row.counts for row in group]
-            effects = effects_of(experiment.pk, counts) if self.observer else []
+            effects = row_changes(experiment.pk, counts) if self.observer else []
             try:
                 record_events(
                     experiment_id=experiment.pk, rows=counts, today=self.today, now=self.now, source=None

@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from experiments.ingestion.diff import Effect
+from experiments.ingestion.diff import RowChange
 from experiments.models import Experiment
-from experiments.tables.importer import (
-    ImportReport,
-    OpenLines,
-    import_csv,
-)
+from experiments.tables.importer import ImportReport, OpenLines, import_csv
 
 # Of each kind: enough to see what a file does, and no page of a hundred thousand lines.
 KEPT_LINES = 200
@@ -20,7 +16,7 @@ KEPT_LINES = 200
 
 class PreviewLine(NamedTuple):
     line: int
-    effect: Effect
+    effect: RowChange
 
 
 class OtherRows(NamedTuple):
@@ -59,7 +55,7 @@ class CsvPreview:
     def other_rows(self) -> int:
         return sum(other.rows for other in self.others.values())
 
-    def observe(self, experiment: Experiment, lines: list[tuple[int, Effect]]) -> None:
+    def observe(self, experiment: Experiment, lines: list[tuple[int, RowChange]]) -> None:
         if experiment != self.experiment:
             before = self.others.get(experiment.pk, OtherRows(experiment, 0))
             self.others[experiment.pk] = OtherRows(experiment, before.rows + len(lines))

@@ -13,10 +13,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, Issue
 from experiments.ingestion.validation import DailyCounts
-from experiments.text import (
-    NAME_LENGTH,
-    is_name,
-)
+from experiments.text import NAME_LENGTH, is_name
 
 if TYPE_CHECKING:
     from _csv import Reader

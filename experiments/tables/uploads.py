@@ -16,11 +16,7 @@ from experiments.audit import record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import import_csv
-from experiments.tables.preview import (
-    KEPT_LINES,
-    CsvPreview,
-    preview_csv,
-)
+from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_csv
 from experiments.tables.rows import read_rows
 
 # Some 200,000 rows, and well within MAX_BODY_BYTES. Larger files are for import_events, which streams them.

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from allocation.explanations import sentence
+from allocation.explanations import status_sentence
 
 pytestmark = pytest.mark.database_free
 
@@ -43,4 +43,4 @@ def test_sentence__each_state__says_what_the_numbers_mean(given: dict[str, Any],
         "reporting": 2,
     }
 
-    assert words in sentence(**{**usual, **given})
+    assert words in status_sentence(**{**usual, **given})

@@ -10,11 +10,7 @@ from pytest_django import Settings
 
 from allocation.engine import allocate_many
 from allocation.exceptions import NoActiveVariantError, NoAllocationError
-from allocation.inputs import (
-    digest,
-    load_questions,
-    request_from_inputs,
-)
+from allocation.inputs import digest, load_questions, request_from_inputs
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import allocation_history, allocation_in_force, current_allocations
 from allocation.services import complete_experiment, compute_all, compute_allocations, preview_allocation

@@ -6,19 +6,15 @@ import pytest
 from django.test import Client
 from django.utils import translation
 
-from dashboard.algorithm_page import (
-    how_it_decides,
-    setting_rows,
-    to_html,
-)
+from dashboard.algorithm_page import how_it_decides, setting_rows, to_html
 from dashboard.settings.labels import (
     EVIDENCE,
     EXPERT,
     LIMITS,
     SETTING_WORDS,
+    format_range,
+    format_value,
     in_environment,
-    range_words,
-    value_words,
 )
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
@@ -58,15 +54,15 @@ def test_setting_rows__stand_in_the_order_of_the_forms() -> None:
     ],
 )
 def test_range_words__each_kind(name: str, words: str) -> None:
-    assert range_words(ALGORITHM_SETTINGS[name]) == words
+    assert format_range(ALGORITHM_SETTINGS[name]) == words
 
 
 def test_value_words__in_portuguese__have_a_comma() -> None:
     with translation.override("pt-br"):
-        assert value_words("control_floor", 0.075) == "7,5%"
-        assert value_words("alpha_prior", 1_000_000) == "1.000.000"
-    assert [value_words("day_adjustment", value) for value in (True, False)] == ["on", "off"]
-    assert [value_words("alpha_prior", value) for value in (1.0, 1e-05)] == ["1", "0.00001"]
+        assert format_value("control_floor", 0.075) == "7,5%"
+        assert format_value("alpha_prior", 1_000_000) == "1.000.000"
+    assert [format_value("day_adjustment", value) for value in (True, False)] == ["on", "off"]
+    assert [format_value("alpha_prior", value) for value in (1.0, 1e-05)] == ["1", "0.00001"]
 
 
 def test_how_it_decides__document__has_anchors_and_tables(client: Client) -> None:

@@ -25,10 +25,7 @@ from allocation.selectors import (
     unchanged_but_for,
 )
 from allocation.services import compute_allocation, preview_allocation
-from experiments.api.fields import (
-    DayField,
-    ExperimentReferenceField,
-)
+from experiments.api.fields import DayField, ExperimentReferenceField
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment, today
 from experiments.settings_schema import ALGORITHM_SETTINGS

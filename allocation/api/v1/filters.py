@@ -6,10 +6,7 @@ import django_filters as filters
 from django.db.models import QuerySet
 
 from allocation.models import Allocation
-from experiments.api.filters import (
-    DayFilter,
-    StrictFilterSet,
-)
+from experiments.api.filters import DayFilter, StrictFilterSet
 
 
 class AllocationFilter(StrictFilterSet):

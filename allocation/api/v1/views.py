@@ -24,24 +24,15 @@ from allocation.api.v1 import schemas as serializers
 from allocation.api.v1.filters import AllocationFilter
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
-from allocation.lab.requests import (
-    run_backtest,
-    run_simulation,
-)
+from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
 from allocation.services import complete_experiment, compute_or_find
 from allocation.statistics import experiment_statistics
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
-from experiments.api.v1.schemas import (
-    CompleteSerializer,
-    ExperimentSerializer,
-)
-from experiments.api.v1.views import (
-    IDEMPOTENCY_KEY,
-    with_variants,
-)
+from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
+from experiments.api.v1.views import IDEMPOTENCY_KEY, with_variants
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner

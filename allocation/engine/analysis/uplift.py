@@ -10,10 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import (
-    Bools,
-    probability_best,
-)
+from allocation.engine.posterior.probability_best import Bools, probability_best
 from allocation.engine.posterior.value_remaining import margin_at
 
 _LEVELS = (0.025, 0.975)

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocation.engine.lab.policies import Policy
-from allocation.engine.lab.simulation import (
-    World,
-    simulate,
-)
+from allocation.engine.lab.simulation import World, simulate
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.settings import Settings
 

@@ -15,10 +15,7 @@ import numpy as np
 from allocation.engine.decision import Counts, decide, posterior_of
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import (
-    Bools,
-    probability_best,
-)
+from allocation.engine.posterior.probability_best import Bools, probability_best
 from allocation.engine.target import uniform
 
 

@@ -10,19 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from allocation.engine.lab.backtest import (
-    PastTest,
-    backtest,
-)
-from allocation.engine.lab.policies import (
-    Even,
-    Policy,
-)
-from allocation.engine.lab.simulation import (
-    Outcome,
-    World,
-    simulate,
-)
+from allocation.engine.lab.backtest import PastTest, backtest
+from allocation.engine.lab.policies import Even, Policy
+from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.settings import Settings
 

@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from allocation.engine.decision import Counts, Posterior, SettingsArrays, posterior_of, warming_up
 from allocation.engine.lab.policies import Policy
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import (
-    Bools,
-    contest,
-    leader,
-)
+from allocation.engine.posterior.probability_best import Bools, contest, leader
 from allocation.engine.posterior.value_remaining import value_remaining
 from allocation.engine.settings import Settings
 from allocation.engine.state import DECIDED_AFTER_DAYS, DECIDED_BELOW

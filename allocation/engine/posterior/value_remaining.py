@@ -14,18 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.posterior.beta import (
-    Floats,
-    columns,
-    legendre,
-    log_density,
-    panel_edges,
-)
-from allocation.engine.posterior.probability_best import (
-    Bools,
-    checked_rows,
-    row_chunks,
-)
+from allocation.engine.posterior.beta import Floats, columns, legendre, log_density, panel_edges
+from allocation.engine.posterior.probability_best import Bools, checked_rows, row_chunks
 
 # A margin is found when its probability is met this closely.
 _TOLERANCE = 1e-8

@@ -51,11 +51,11 @@ class Command(BaseCommand):
         """A line each, as they come; whether each was computed."""
         computed = []
         for outcome in outcomes:
-            self._tell(outcome)
+            self._log(outcome)
             computed.append(outcome.allocation is not None)
         return computed
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _log(self, outcome: Outcome) -> None:
         """A failure goes to standard error, and the others go on."""
         if outcome.allocation is None:
             self.stderr.write(f"experiment {outcome.experiment_id}: {outcome.error}")

@@ -6,14 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from allocation.engine.lab.backtest import (
-    PastTest,
-    by_size,
-)
-from allocation.engine.lab.report import (
-    Report,
-    backtest_policies,
-)
+from allocation.engine.lab.backtest import PastTest, by_size
+from allocation.engine.lab.report import Report, backtest_policies
 from allocation.exceptions import PastTestsError
 from allocation.lab.past_tests import read_past_tests
 from allocation.management.setting_options import (

@@ -5,14 +5,8 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 
-from bandit_project.api.errors import (
-    problem,
-    problem_codes,
-)
-from bandit_project.api.openapi.glossary import (
-    EXAMPLES,
-    words_for,
-)
+from bandit_project.api.errors import problem, problem_codes
+from bandit_project.api.openapi.glossary import EXAMPLES, words_for
 
 
 def without_slash_twins(endpoints: list[tuple[Any, ...]], **kwargs: Any) -> list[tuple[Any, ...]]:
@@ -116,7 +110,7 @@ def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return result
 
 
-def with_words(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Gives every field, parameter and answer its words, where it has none of its own."""
     for component, schema in result["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():

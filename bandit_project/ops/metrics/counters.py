@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 from prometheus_client import Counter, Histogram
 
-from experiments.events import listen
+from experiments.events import subscribe
 
 # Asked every few seconds by machines: what they ask is not traffic.
 UNCOUNTED = frozenset({"/metrics", "/health", "/health/", "/health/live", "/health/live/"})
@@ -65,7 +65,7 @@ def count(event: str, facts: Mapping[str, Any]) -> None:
 
 def start_counting() -> None:
     """Once in each process, when Django is ready."""
-    listen(count)
+    subscribe(count)
     connection_created.connect(_watch, dispatch_uid="bandit-query-metrics")
 
 

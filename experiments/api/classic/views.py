@@ -16,10 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from experiments.api.classic import schemas as serializers
-from experiments.api.event_parsing import (
-    issues_of_day,
-    quick_day,
-)
+from experiments.api.event_parsing import issues_of_day, quick_day
 from experiments.api.uploads import uploaded_lines
 from experiments.api.v1 import examples as api_examples
 from experiments.exceptions import InvalidError, InvalidRowsError
@@ -28,10 +25,7 @@ from experiments.ingestion.validation import DailyCounts
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
-from experiments.tables.importer import (
-    ImportReport,
-    import_csv,
-)
+from experiments.tables.importer import ImportReport, import_csv
 from experiments.tables.rows import template
 
 _REPORTED_ERRORS = 10

@@ -16,10 +16,7 @@ from experiments.api.fields import (
     TrueOrFalseField,
 )
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Reward, Status, Variant
-from experiments.settings_schema import (
-    ALGORITHM_SETTINGS,
-    AlgorithmSetting,
-)
+from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
 MAX_BATCH_ROWS = 10_000
 

@@ -4,10 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.engine import Settings
-from allocation.engine.limits_preview import (
-    Reach,
-    reach_of,
-)
+from allocation.engine.limits_preview import Reach, reach_of
 from tests.allocation.engine.factories import allocate_request, make_history, make_request
 
 CERTAIN = 1_000_000.0

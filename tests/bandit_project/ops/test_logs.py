@@ -16,10 +16,7 @@ from django.test import Client, override_settings
 from pytest_django import Settings
 
 from bandit_project.models import ApiKey
-from bandit_project.ops.logs import (
-    logging_config,
-    without_secrets,
-)
+from bandit_project.ops.logs import logging_config, without_secrets
 from tests.conftest import ROOT
 from tests.factory import allocate, counts, make_experiment, make_running, record
 

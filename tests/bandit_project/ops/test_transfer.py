@@ -17,10 +17,7 @@ from django.core.management import CommandError, call_command
 from allocation.demo import DemoExperiment, seed_demo
 from allocation.models import Allocation, AllocationShare
 from bandit_project.models import ApiKey, Scope
-from bandit_project.ops.transfer import (
-    export_installation,
-    import_installation,
-)
+from bandit_project.ops.transfer import export_installation, import_installation
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.conftest import ROOT

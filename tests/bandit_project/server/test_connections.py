@@ -6,11 +6,7 @@ import pytest
 from django.db import connection
 from django.db import connections as django_connections
 
-from bandit_project.server.connections import (
-    FRESH_SECONDS,
-    _note_answers,
-    _trust_fresh_ones,
-)
+from bandit_project.server.connections import FRESH_SECONDS, _note_answers, _trust_fresh_ones
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import UnreadablePostError
 
-from bandit_project.server.truncated_bodies import refuse_cut_bodies
+from bandit_project.server.truncated_bodies import reject_truncated_bodies
 
 pytestmark = pytest.mark.database_free
 
@@ -18,7 +18,7 @@ def _request(body: bytes, length: int, kind: str = "application/json") -> WSGIRe
     environ = {
         "REQUEST_METHOD": "POST", "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(length), "wsgi.input": io.BytesIO(body),
     }  # fmt: skip
-    refuse_cut_bodies(lambda environ, _: seen.update(environ))(environ, None)  # type: ignore[arg-type]  # any WSGI one
+    reject_truncated_bodies(lambda environ, _: seen.update(environ))(environ, None)  # type: ignore[arg-type]  # any WSGI one
     return WSGIRequest(seen)
 
 

@@ -13,10 +13,7 @@ from django.test import Client
 from allocation.lab.requests import run_simulation
 from dashboard.lab.charts import variant_names
 from dashboard.lab.forms import SimulatorForm
-from dashboard.lab.simulator import (
-    PRESETS,
-    simulation_of,
-)
+from dashboard.lab.simulator import PRESETS, simulation_of
 from tests.dashboard.streams import messages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]

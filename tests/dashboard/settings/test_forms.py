@@ -6,12 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dashboard.settings.labels import (
-    SETTING_WORDS,
-    own_number,
-    problem_words,
-    shown_number,
-)
+from dashboard.settings.labels import SETTING_WORDS, own_number, problem_words, shown_number
 from experiments.models import Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
 from experiments.settings_schema import ALGORITHM_SETTINGS

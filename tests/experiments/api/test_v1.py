@@ -10,10 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from experiments.api.idempotency import (
-    KEPT_FOR,
-    prune_idempotent_answers,
-)
+from experiments.api.idempotency import KEPT_FOR, prune_idempotent_answers
 from experiments.models import DailyMetric, Experiment, IdempotentAnswer, Status, Variant
 from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
 

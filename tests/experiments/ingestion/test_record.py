@@ -11,10 +11,7 @@ from experiments.exceptions import (
     InvalidRowsError,
     StatusConflictError,
 )
-from experiments.ingestion.record import (
-    record_batch,
-    record_events,
-)
+from experiments.ingestion.record import record_batch, record_events
 from experiments.ingestion.validation import DailyCounts
 from experiments.models import HIGHEST_COUNT, DailyMetric, Experiment, Status, Variant
 from tests.factory import NOW, TODAY, counts, make_experiment, record

@@ -6,11 +6,7 @@ import pytest
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.tables.export import metrics_download
-from experiments.tables.importer import (
-    ImportReport,
-    OnError,
-    import_csv,
-)
+from experiments.tables.importer import ImportReport, OnError, import_csv
 from tests.factory import NOW, TODAY, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db

@@ -11,16 +11,8 @@ from experiments.exceptions import InvalidError, NotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
 from experiments.tables.importer import import_csv
-from experiments.tables.preview import (
-    CsvPreview,
-    preview_csv,
-)
-from experiments.tables.uploads import (
-    KEPT_FOR,
-    find_upload,
-    keep_upload,
-    record_upload,
-)
+from experiments.tables.preview import CsvPreview, preview_csv
+from experiments.tables.uploads import KEPT_FOR, find_upload, keep_upload, record_upload
 from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
 
 pytestmark = pytest.mark.django_db

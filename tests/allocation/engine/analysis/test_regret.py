@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from allocation.engine.analysis.regret import (
-    first_passed,
-    rewards_by_day,
-)
+from allocation.engine.analysis.regret import first_passed, rewards_by_day
 
 
 def test_rewards_by_day__moving_split__adds_up() -> None:

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from allocation.engine.analysis.sample_ratio import (
-    chi_square_tail,
-    sample_ratio,
-)
+from allocation.engine.analysis.sample_ratio import chi_square_tail, sample_ratio
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 10, 99])

@@ -5,11 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.engine.evidence.day_effects import (
-    adjusted_evidence,
-    fit_levels,
-    pooled_evidence,
-)
+from allocation.engine.evidence.day_effects import adjusted_evidence, fit_levels, pooled_evidence
 
 
 def test_adjusted_evidence__simpsons_paradox__is_resolved() -> None:

@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from allocation.engine.evidence.window import (
-    History,
-    select_window,
-)
+from allocation.engine.evidence.window import History, select_window
 from tests.allocation.engine.factories import make_history
 
 THIRTY_DAYS = make_history([[100.0, 200.0]] * 30, [[10.0, 20.0]] * 30)

@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from allocation.engine.lab.recommendation import (
-    ratio,
-    recommend,
-    total,
-)
+from allocation.engine.lab.recommendation import ratio, recommend, total
 
 
 def test_total__by_hand() -> None:

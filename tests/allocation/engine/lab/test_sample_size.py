@@ -4,10 +4,7 @@ import math
 
 import pytest
 
-from allocation.engine.lab.sample_size import (
-    fixed_horizon,
-    sample_size,
-)
+from allocation.engine.lab.sample_size import fixed_horizon, sample_size
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,10 @@
 import numpy as np
 import pytest
 
-from allocation.engine.lab.backtest import (
-    PastTest,
-    backtest,
-    true_rates,
-)
-from allocation.engine.lab.policies import (
-    POLICIES,
-    Even,
-    Greedy,
-    Policy,
-    Thompson,
-)
+from allocation.engine.lab.backtest import PastTest, backtest, true_rates
+from allocation.engine.lab.policies import POLICIES, Even, Greedy, Policy, Thompson
 from allocation.engine.lab.report import simulate_policies
-from allocation.engine.lab.simulation import (
-    SCENARIOS,
-    ScenarioName,
-    make_world,
-    simulate,
-)
+from allocation.engine.lab.simulation import SCENARIOS, ScenarioName, make_world, simulate
 from allocation.engine.settings import Settings
 from tests.allocation.engine.factories import allocate_request, make_history, make_request
 

@@ -6,12 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from allocation.engine.posterior.beta import (
-    EDGES,
-    legendre,
-    panel_edges,
-    quantiles,
-)
+from allocation.engine.posterior.beta import EDGES, legendre, panel_edges, quantiles
 
 PARAMETER = st.floats(-2, 9).map(lambda power: 10.0**power)
 LEVELS = (0.025, 0.5, 0.975)

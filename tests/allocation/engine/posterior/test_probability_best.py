@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from allocation.engine import expected_loss, probability_best, value_remaining
-from allocation.engine.posterior.probability_best import (
-    contest,
-    leader,
-)
-from allocation.engine.posterior.value_remaining import (
-    margin_at,
-    probability_within,
-)
+from allocation.engine.posterior.probability_best import contest, leader
+from allocation.engine.posterior.value_remaining import margin_at, probability_within
 from tests.allocation.engine.oracle import contest_by_scipy
 
 VECTORS = json.loads(
