@@ -1,13 +1,12 @@
 """Why a variant gets what it gets, and what to do next: the ledger's numbers in plain words."""
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext as _
 
 from allocation.models import Allocation, AllocationShare, Bound, Kind
+from allocation.statistics import Statistics
 from dashboard.charts import variant_colours
 from dashboard.experiment.summary import Summary
 from experiments.models import Experiment, Status
@@ -72,14 +71,14 @@ def _what_others_did(beyond_target: float) -> str:
     return _("nothing: it is what was wanted")
 
 
-def advice(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Advice]:
+def advice(summary: Summary, statistics: Statistics | None) -> list[Advice]:
     """Warnings first, then what to do next."""
     return [*_warnings(summary, statistics), _next_step(summary)]
 
 
-def _warnings(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Advice]:
+def _warnings(summary: Summary, statistics: Statistics | None) -> list[Advice]:
     found: list[Advice] = []
-    if statistics and statistics["sample_ratio"] and statistics["sample_ratio"]["mismatch"]:
+    if statistics and statistics.sample_ratio and statistics.sample_ratio.mismatch:
         found.append(
             Advice(
                 "danger",
