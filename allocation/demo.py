@@ -14,8 +14,8 @@ from django.db import transaction
 from allocation.models import AllocationShare
 from allocation.services import complete_experiment, compute_allocations
 from experiments.ingestion.record import record_events
-from experiments.ingestion.validation import DailyCounts
-from experiments.models import Experiment, Reward, Status, Variant
+from experiments.metrics import DailyCounts, Reward
+from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, create_experiment
 
 _WEEKEND_TRAFFIC, _WEEKEND_RATE = 0.65, 1.25

@@ -16,7 +16,8 @@ from django.db.models import Prefetch
 
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
 from allocation.models import Allocation, AllocationShare
-from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
 # Date, variant id, impressions, clicks, conversions.
@@ -208,7 +209,7 @@ def _history(inputs: Mapping[str, Any], place: Mapping[int, int]) -> History:
     return History(
         days=np.array(days, dtype=np.int64),
         impressions=observed["impressions"],
-        trials=observed[reward.trials],
-        successes=observed[reward.successes],
+        trials=observed[reward.trials_count.name],
+        successes=observed[reward.successes_count.name],
         earlier_impressions=float(inputs["earlier_impressions"]),
     )

@@ -16,7 +16,8 @@ from allocation.explanations import status_sentence
 from allocation.inputs import Question
 from allocation.models import AllocationShare, Kind
 from allocation.services import load_question, question_about
-from experiments.models import DailyMetric, Experiment, Reward, Variant
+from experiments.metrics import Reward
+from experiments.models import DailyMetric, Experiment, Variant
 
 
 class Decided(NamedTuple):
@@ -226,7 +227,7 @@ def _rewards(
     observed: Mapping[str, np.ndarray[Any, Any]],
 ) -> dict[str, Any]:
     """In expected successes, from the current posterior means."""
-    trials = observed[Reward(question.experiment.reward).trials]
+    trials = observed[Reward(question.experiment.reward).trials_count.name]
     rewards = rewards_by_day(trials, decision.mean, decision.lead)
     by_day = [
         {"date": day, "given_up": float(up), "gained_over_even": float(gained)}

@@ -6,7 +6,7 @@ from typing import Any
 from allocation.models import Allocation
 from allocation.services import compute_allocation
 from experiments.ingestion.record import record_events
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from experiments.services import create_experiment
 

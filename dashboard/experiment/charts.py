@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.models import Allocation, AllocationShare
 from dashboard.charts import Chart, Mark, Series, variant_colours
-from experiments.models import Reward, Variant
+from experiments.metrics import Reward
+from experiments.models import Variant
 
 _BAND = (0.025, 0.975)
 _DENSITY_POINTS = 121
@@ -30,10 +31,10 @@ class DailyCountsTable:
     conversions: Floats
 
     def trials(self, reward: Reward) -> Floats:
-        return self.clicks if reward.trials == "clicks" else self.impressions
+        return reward.trials(self)
 
     def successes(self, reward: Reward) -> Floats:
-        return self.clicks if reward.successes == "clicks" else self.conversions
+        return reward.successes(self)
 
 
 def daily_table(
@@ -268,7 +269,7 @@ def posterior_densities(
 
 def cumulative_rewards(by_day: Sequence[Mapping[str, Any]], reward: Reward) -> list[Chart]:
     """What the split has cost against always serving the leader, and brought over an even one."""
-    unit = _("Clicks") if reward is Reward.CTR else _("Conversions")
+    unit = str(reward.successes_count.label)
     days = [row["date"] for row in by_day]
     given_up = Series(_("Given up"), "variant-6", [row["given_up"] for row in by_day])
     gained = Series(_("Gained"), "variant-3", [row["gained_over_even"] for row in by_day])

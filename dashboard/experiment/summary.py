@@ -19,7 +19,8 @@ from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import with_everything
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.models import DailyMetric, Experiment, Reward, Status
+from experiments.metrics import COUNT_NAMES, Counts, Reward
+from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
 SPARKLINE_DAYS = 14
@@ -144,11 +145,10 @@ def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
-    fields = ("variant__experiment_id", "date", "variant_id", "impressions", "clicks", "conversions")
-    for pk, date, variant, impressions, clicks, conversions in found.values_list(*fields):
-        reward = rewards[pk]
-        trials = clicks if reward.trials == "clicks" else impressions
-        rows[pk].append((date, variant, trials, clicks if reward.successes == "clicks" else conversions))
+    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+    for pk, date, variant, *values in found.values_list(*fields):
+        reward, counts = rewards[pk], Counts(*values)
+        rows[pk].append((date, variant, reward.trials(counts), reward.successes(counts)))
     return rows
 
 

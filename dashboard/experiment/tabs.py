@@ -19,7 +19,8 @@ from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
 from dashboard.experiment.summary import experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError
-from experiments.models import DailyMetric, Experiment, Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
 

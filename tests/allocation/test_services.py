@@ -15,7 +15,8 @@ from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import allocation_history, allocation_in_force, current_allocations
 from allocation.services import complete_experiment, compute_all, compute_allocations, preview_allocation
 from experiments.exceptions import InvalidError, StatusConflictError
-from experiments.models import Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import Status, Variant
 from experiments.services import change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
 
