@@ -103,3 +103,12 @@ def test_changelog__first_version__is_that_of_the_project() -> None:
     assert [
         h for h in headings if not re.fullmatch(r"\d+\.\d+\.\d+ \((unreleased|\d{4}-\d\d-\d\d)\)", h)
     ] == []
+
+
+@pytest.mark.database_free
+def test_operations_document__commands__are_those_that_there_are() -> None:
+    chapter = (ROOT / "docs/operations.md").read_text().split("\n## Commands\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"^    (\w+)", chapter, re.M))
+    ours = {path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py")}
+
+    assert named == ours | {"migrate"}
