@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation
 from allocation.selectors import allocation_history
-from allocation.statistics import statistics_of
+from allocation.statistics import sample_ratio_of, statistics_of
 from dashboard.access import requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
@@ -45,13 +45,11 @@ def overview(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "overview", date)
-    statistics = _statistics(experiment, date)
-    summary = context["summary"]
+    summary, ratio = context["summary"], sample_ratio_of(experiment, date)
     context |= {
         "explained": explain(experiment, summary.allocation),
-        "statistics": statistics,
-        "sample_ratio": _sample_ratio(experiment, statistics),
-        "advice": advice(summary, statistics),
+        "sample_ratio": _sample_ratio(experiment, ratio),
+        "advice": advice(summary, is_mismatched=bool(ratio and ratio["mismatch"])),
     }
     return render(request, "dashboard/experiment/overview.html", context)
 
@@ -208,9 +206,8 @@ def _numbers(
     ]
 
 
-def _sample_ratio(experiment: Experiment, statistics: dict[str, Any] | None) -> dict[str, Any] | None:
+def _sample_ratio(experiment: Experiment, found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Observed and expected impressions side by side, for the warning."""
-    found = statistics["sample_ratio"] if statistics else None
     if not found:
         return None
     colours = variant_colours(experiment.variants.all())
