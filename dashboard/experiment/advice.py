@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from allocation.models import Allocation, AllocationShare, Bound, Kind
-from allocation.statistics import Statistics
 from dashboard.charts import variant_colours
 from dashboard.experiment.summary import Summary
 from experiments.models import Experiment, Status
@@ -71,14 +70,14 @@ def _what_others_did(beyond_target: float) -> str:
     return _("nothing: it is what was wanted")
 
 
-def advice(summary: Summary, statistics: Statistics | None) -> list[Advice]:
-    """Warnings first, then what to do next."""
-    return [*_warnings(summary, statistics), _next_step(summary)]
+def advice(summary: Summary, *, is_mismatched: bool) -> list[Advice]:
+    """List warnings first, then the next step. ``is_mismatched``: traffic does not arrive as it was split."""
+    return [*_warnings(summary, is_mismatched), _next_step(summary)]
 
 
-def _warnings(summary: Summary, statistics: Statistics | None) -> list[Advice]:
+def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
     found: list[Advice] = []
-    if statistics and statistics.sample_ratio and statistics.sample_ratio.mismatch:
+    if is_mismatched:
         found.append(
             Advice(
                 "danger",

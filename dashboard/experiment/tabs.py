@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation
+from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history
 from allocation.statistics import Statistics, statistics_of
 from dashboard.access import requires
@@ -45,13 +46,11 @@ def overview(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "overview", date)
-    statistics = _statistics(experiment, date)
-    summary = context["summary"]
+    summary, ratio = context["summary"], sample_ratio_of(experiment, date)
     context |= {
         "explained": explain(experiment, summary.allocation),
-        "statistics": statistics,
-        "sample_ratio": _sample_ratio(experiment, statistics),
-        "advice": advice(summary, statistics),
+        "sample_ratio": _sample_ratio(experiment, ratio),
+        "advice": advice(summary, is_mismatched=bool(ratio and ratio.mismatch)),
     }
     return render(request, "dashboard/experiment/overview.html", context)
 
@@ -208,9 +207,8 @@ def _numbers(
     ]
 
 
-def _sample_ratio(experiment: Experiment, statistics: Statistics | None) -> dict[str, Any] | None:
+def _sample_ratio(experiment: Experiment, found: SampleRatioResult | None) -> dict[str, Any] | None:
     """Observed and expected impressions side by side, for the warning."""
-    found = statistics.sample_ratio if statistics else None
     if not found:
         return None
     colours = variant_colours(experiment.variants.all())
