@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.models import Experiment
-from notifications.models import Delivery, Endpoint, Event, EventKind
+from notifications.events import EventKind
+from notifications.models import Delivery, Endpoint, Event
 
 
 class NewEvent(NamedTuple):
