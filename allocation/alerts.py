@@ -40,7 +40,7 @@ def has_enough_data(days: int, impressions: float) -> bool:
 
 
 def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
-    """Each experiment's conditions that hold now; None where it is too early to raise an alarm."""
+    """List the conditions that hold now, by experiment and kind; None where it is too early for an alarm."""
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
     for entry in entries:
         row = entry.allocation

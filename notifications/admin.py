@@ -1,4 +1,4 @@
-"""Who is told of what, and how each delivery went."""
+"""Endpoints of notifications, and how each delivery went."""
 
 import json
 from typing import Any

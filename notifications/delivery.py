@@ -43,7 +43,7 @@ def pause_after(attempts: int) -> dt.timedelta:
 
 
 def retry(delivery: Delivery, now: dt.datetime) -> None:
-    """Once more from the beginning, for what was given up or waits for long; in its old place of the order."""
+    """Start again with a delivery that was given up or waits for long; it keeps its place in the order."""
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.WAITING, attempts_made=0, next_attempt_at=now
     )

@@ -20,7 +20,7 @@ def new_secret() -> str:
 
 
 class Endpoint(models.Model):
-    """Where notifications go. The secret signs webhooks; whoever may change endpoints may read it."""
+    """A destination of notifications. The secret signs webhooks; users who may change endpoints may read it."""
 
     name = models.CharField(max_length=100)
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
@@ -63,12 +63,12 @@ class Event(models.Model):
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
-        """Those that will still be tried."""
+        """Keeps the deliveries that will still be tried."""
         return self.filter(state=Delivery.State.WAITING, endpoint__is_active=True)
 
 
 class Delivery(models.Model):
-    """One event on its way to one endpoint. An endpoint's deliveries go out in the order of their ids."""
+    """An event on its way to one endpoint. An endpoint's deliveries go out in the order of their ids."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
@@ -98,7 +98,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One try, as it went; never changed."""
+    """An attempt to deliver, as it went; never changed."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
     at = models.DateTimeField()
@@ -114,7 +114,7 @@ class Attempt(models.Model):
 
 
 class Alarm(models.Model):
-    """A state worth telling of, from when it began until it ended: told once, however long it lasts."""
+    """A condition worth a notification, from its beginning to its end: notified once, however long it lasts."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="alarms")
     kind = models.CharField(max_length=30, choices=[(kind.value, kind.label) for kind in ALARM_KINDS])

@@ -164,7 +164,7 @@ class AssignmentView(APIView):
         summary="The variant a unit sees",
     )
     def get(self, request: Request, reference: str) -> Response:
-        """The same unit sees the same variant as long as the shares stand."""
+        """A unit keeps its variant as long as the shares stay as they are."""
         query = serializers.AssignmentQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         _, assigned = _assign(reference, [query.validated_data["unit"]])
