@@ -1,4 +1,4 @@
-"""All settings of the project, from the environment alone. README.md lists the variables."""
+"""All settings of the project, from the environment alone. docs/configuration.md lists the variables."""
 
 import datetime as dt
 import os

@@ -19,7 +19,8 @@ from experiments.exceptions import (
     Issue,
     ResetForbiddenError,
 )
-from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Status, Variant
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH

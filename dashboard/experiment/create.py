@@ -11,7 +11,8 @@ from dashboard.access import requires
 from dashboard.settings.forms import ExperimentForm, SettingsForm, VariantFormSet, Variants
 from dashboard.settings.preview import limits_of
 from experiments.exceptions import InvalidError
-from experiments.models import Experiment, Reward, Status
+from experiments.metrics import Reward
+from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.services import create_experiment
 from experiments.variants import CONTROL_NAME

@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
-from experiments.ingestion.diff import Counts
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import Counts, DailyCounts
 from experiments.models import Variant
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 
@@ -38,7 +37,7 @@ class DayForm(StaleCheckMixin):
         data: Mapping[str, Any] | None = None,
         *,
         variants: Sequence[Variant],
-        stored: Mapping[int, Counts],
+        stored: Mapping[int, Counts[int]],
         date: dt.date | None,
         suggested: dt.date | None = None,
     ) -> None:
@@ -102,11 +101,11 @@ class DayForm(StaleCheckMixin):
             for variant in self._given()
         ]
 
-    def shown(self) -> list[Counts | None] | None:
+    def shown(self) -> list[Counts[int] | None] | None:
         """What the page showed of each of counts(), in that order; None where the form does not say."""
         try:
             stored = json.loads(self.cleaned_data["seen"])
-            return [tuple(found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
+            return [Counts(*found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
         except (ValueError, TypeError, AttributeError):
             return None
 
@@ -124,7 +123,7 @@ class DayForm(StaleCheckMixin):
             self.add_error(field, message)
 
 
-def version_token(stored: Mapping[int, Counts]) -> str:
+def version_token(stored: Mapping[int, Counts[int]]) -> str:
     return json.dumps(stored)
 
 

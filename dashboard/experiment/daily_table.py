@@ -8,8 +8,9 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 
 from dashboard.charts import variant_colours
-from experiments.ingestion.diff import Counts
-from experiments.models import DailyMetric, Experiment, Reward, Variant
+from dashboard.experiment.summary import latest_date
+from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Reward
+from experiments.models import DailyMetric, Experiment, Variant
 
 DAYS_PER_PAGE = 14
 
@@ -18,10 +19,13 @@ DAYS_PER_PAGE = 14
 class DailyLine:
     variant: Variant
     colour: str
-    impressions: int
-    clicks: int
-    conversions: int
+    counts: Counts[int]
     rate: float | None
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """Each count under the head of its column."""
+        return [(str(count.label), number) for count, number in zip(COUNTS, self.counts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Day:
 
     @property
     def impressions(self) -> int:
-        return sum(line.impressions for line in self.lines)
+        return sum(line.counts.impressions for line in self.lines)
 
 
 def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
@@ -63,27 +67,26 @@ def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
     ]
 
 
-def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts]:
+def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
     """What is stored of a day, by variant; one query."""
     return dict(_stored(experiment, [date])[date])
 
 
 def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
     """The day that is most likely added next: after the latest there is. None where today is there already."""
-    latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # experiment_or_404
+    latest = latest_date(experiment)
     following = latest + dt.timedelta(days=1) if latest else today
     return following if following <= today else None
 
 
-def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, Counts]]:
-    found: defaultdict[dt.date, dict[int, Counts]] = defaultdict(dict)
+def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, Counts[int]]]:
+    found: defaultdict[dt.date, dict[int, Counts[int]]] = defaultdict(dict)
     rows = DailyMetric.objects.filter(variant__experiment=experiment, date__in=dates)
-    for date, pk, *counts in rows.values_list("date", "variant_id", "impressions", "clicks", "conversions"):
-        found[date][pk] = (counts[0], counts[1], counts[2])
+    for date, pk, *counts in rows.values_list("date", "variant_id", *COUNT_NAMES):
+        found[date][pk] = Counts(*counts)
     return found
 
 
-def _line(variant: Variant, colour: str, counts: Counts, reward: Reward) -> DailyLine:
-    named = dict(zip(("impressions", "clicks", "conversions"), counts, strict=True))
-    trials = named[reward.trials]
-    return DailyLine(variant, colour, *counts, named[reward.successes] / trials if trials else None)
+def _line(variant: Variant, colour: str, counts: Counts[int], reward: Reward) -> DailyLine:
+    trials = reward.trials(counts)
+    return DailyLine(variant, colour, counts, reward.successes(counts) / trials if trials else None)

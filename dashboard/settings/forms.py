@@ -22,7 +22,8 @@ from dashboard.settings.labels import (
 )
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, Issue
-from experiments.models import MAX_VARIANTS, Experiment, Reward, Status
+from experiments.metrics import Reward
+from experiments.models import MAX_VARIANTS, Experiment, Status
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
 from experiments.text import NAME_LENGTH, is_name
 

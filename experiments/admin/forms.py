@@ -6,7 +6,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from experiments.ingestion.validation import DailyCounts, count_issues
+from experiments.ingestion.validation import count_issues
+from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric
 from experiments.selectors import today
 

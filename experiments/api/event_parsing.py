@@ -11,8 +11,7 @@ from typing import Any
 from experiments.api.v1.schemas import MAX_BATCH_ROWS, EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.record import Mode
-from experiments.ingestion.validation import DailyCounts
-from experiments.models import HIGHEST_COUNT
+from experiments.metrics import HIGHEST_COUNT, DailyCounts
 from experiments.text import is_name
 
 ReferencedCounts = tuple[str, DailyCounts]

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
 from experiments.exceptions import MAX_ISSUES
-from experiments.models import HIGHEST_COUNT
+from experiments.metrics import HIGHEST_COUNT
 from experiments.text import NAME_LENGTH, NAME_PATTERN, is_name
 
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
 from experiments.models import DailyMetric
-
-# Impressions, clicks, conversions.
-Counts = tuple[int, int, int]
 
 
 class RowChange(NamedTuple):
     """A row beside what is stored for its variant and day; None where nothing is."""
 
     row: DailyCounts
-    before: Counts | None
+    before: Counts[int] | None
 
     @property
     def kind(self) -> Literal["added", "changed", "same"]:
@@ -23,13 +20,13 @@ class RowChange(NamedTuple):
         return "same" if self.before == self.after else "changed"
 
     @property
-    def after(self) -> Counts:
-        return self.row.impressions, self.row.clicks, self.row.conversions
+    def after(self) -> Counts[int]:
+        return self.row.counts
 
     @property
     def pairs(self) -> list[tuple[int | None, int]]:
-        """Impressions, clicks, conversions: what is stored and what comes."""
-        return list(zip(self.before or (None,) * 3, self.after, strict=True))
+        """What is stored and what comes, for each count."""
+        return list(zip(self.before or (None,) * len(COUNT_NAMES), self.after, strict=True))
 
 
 def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChange]:
@@ -38,8 +35,7 @@ def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChan
     stored = DailyMetric.objects.filter(
         variant__experiment_id=experiment_id, date__range=(min(days), max(days))
     )
-    fields = ("variant__key", "variant__name", "date", "impressions", "clicks", "conversions")
-    before: dict[tuple[str, object], Counts] = {}
-    for key, name, date, *counts in stored.values_list(*fields):
-        before[key, date] = before[name, date] = (counts[0], counts[1], counts[2])
+    before: dict[tuple[str, object], Counts[int]] = {}
+    for key, name, date, *counts in stored.values_list("variant__key", "variant__name", "date", *COUNT_NAMES):
+        before[key, date] = before[name, date] = Counts(*counts)
     return [RowChange(row, before.get((row.variant_name, row.date))) for row in rows]

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue, NotFoundError
-from experiments.ingestion.diff import Counts, RowChange, row_changes
+from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.record import record_events
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import Counts, DailyCounts
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import find_experiment
 from experiments.services import lock_experiments
@@ -23,7 +23,7 @@ def set_day(
     today: dt.date,
     now: dt.datetime,
     is_new: bool = False,
-    shown: Sequence[Counts | None] | None = None,
+    shown: Sequence[Counts[int] | None] | None = None,
 ) -> list[RowChange]:
     """Records the rows of one day, all or none, and answers what that changed; the change is kept in the history.
 

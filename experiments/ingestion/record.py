@@ -18,8 +18,9 @@ from experiments.ingestion.upsert import (
     upsert_daily_metrics,
     variants_of,
 )
-from experiments.ingestion.validation import DailyCounts, count_issues
-from experiments.models import HIGHEST_COUNT, MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
+from experiments.ingestion.validation import count_issues
+from experiments.metrics import HIGHEST_COUNT, DailyCounts
+from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
 from experiments.variants import new_variants

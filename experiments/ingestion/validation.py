@@ -1,26 +1,14 @@
-"""One day's counts of one variant, and what makes them impossible."""
+"""Checks of one day's counts of one variant."""
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import Issue
-from experiments.models import HIGHEST_COUNT
+from experiments.metrics import COUNTS, HIGHEST_COUNT, DailyCounts, nesting_problems
 
 EARLIEST_DATE = dt.date(2000, 1, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class DailyCounts:
-    """A row as it arrives: the variant by its name (or key), and the day's totals."""
-
-    date: dt.date
-    variant_name: str
-    impressions: int
-    clicks: int
-    conversions: int = 0
 
 
 def count_issues(row: DailyCounts, today: dt.date) -> Iterator[Issue]:
@@ -30,14 +18,8 @@ def count_issues(row: DailyCounts, today: dt.date) -> Iterator[Issue]:
 
 
 def _nesting_issues(row: DailyCounts) -> Iterator[Issue]:
-    if row.clicks > row.impressions:
-        message = _("clicks (%(clicks)s) must not exceed impressions (%(impressions)s)")
-        said = message % {"clicks": row.clicks, "impressions": row.impressions}
-        yield Issue("clicks", "too_many", said)
-    if row.conversions > row.clicks:
-        message = _("conversions (%(conversions)s) must not exceed clicks (%(clicks)s)")
-        said = message % {"conversions": row.conversions, "clicks": row.clicks}
-        yield Issue("conversions", "too_many", said)
+    for field, message in nesting_problems(row):
+        yield Issue(field, "too_many", message)
 
 
 def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
@@ -51,10 +33,9 @@ def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
 
 
 def _range_issues(row: DailyCounts) -> Iterator[Issue]:
-    for field in ("impressions", "clicks", "conversions"):
-        value = getattr(row, field)
+    for count in COUNTS:
+        value = getattr(row, count.name)
         if not 0 <= value <= HIGHEST_COUNT:
             message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
-            # the names of the counts are words of the pages too
-            said = message % {"field": _(field), "highest": HIGHEST_COUNT, "value": value}
-            yield Issue(field, "out_of_range", said)
+            said = message % {"field": count.unit, "highest": HIGHEST_COUNT, "value": value}
+            yield Issue(count.name, "out_of_range", said)

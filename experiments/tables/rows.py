@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, Issue
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import DailyCounts
 from experiments.text import NAME_LENGTH, is_name
 
 if TYPE_CHECKING:

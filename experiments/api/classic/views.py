@@ -21,7 +21,7 @@ from experiments.api.uploads import uploaded_lines
 from experiments.api.v1 import examples as api_examples
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
-from experiments.ingestion.validation import DailyCounts
+from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data

@@ -15,7 +15,8 @@ from experiments.api.fields import (
     TextField,
     TrueOrFalseField,
 )
-from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
 MAX_BATCH_ROWS = 10_000

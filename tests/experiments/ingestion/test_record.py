@@ -12,8 +12,8 @@ from experiments.exceptions import (
     StatusConflictError,
 )
 from experiments.ingestion.record import record_batch, record_events
-from experiments.ingestion.validation import DailyCounts
-from experiments.models import HIGHEST_COUNT, DailyMetric, Experiment, Status, Variant
+from experiments.metrics import HIGHEST_COUNT, DailyCounts
+from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.factory import NOW, TODAY, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db
