@@ -323,7 +323,7 @@ def test_outbox__decision_rolled_back__leaves_no_event(
     def fails(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("allocation.announcements._tell", fails)
+    monkeypatch.setattr("allocation.services._log_decision", fails)
     with pytest.raises(ZeroDivisionError):
         allocate(experiment, today)
 
