@@ -228,7 +228,8 @@ class SimulationsView(_ReadOnlyPost):
         """The production engine beside other policies, as `manage.py simulate`."""
         body = serializers.SimulationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response({"policies": run_simulation(body.validated_data)})
+        results = run_simulation(body.validated_data)
+        return Response({"policies": {name: result.to_json() for name, result in results.items()}})
 
 
 @extend_schema(tags=["simulations"])
@@ -244,4 +245,5 @@ class BacktestsView(_ReadOnlyPost):
         body = serializers.BacktestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
-        return Response({"tests": len(values["tests"]), "policies": run_backtest(values)})
+        policies = {name: result.to_json() for name, result in run_backtest(values).items()}
+        return Response({"tests": len(values["tests"]), "policies": policies})
