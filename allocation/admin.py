@@ -92,18 +92,18 @@ class AllocationAdmin(_ReadOnly, admin.ModelAdmin[Allocation]):
         return (
             found
             if request.resolver_match and "object_id" in request.resolver_match.kwargs
-            else found.defer("inputs")
+            else found.defer("inputs", "packed_inputs")
         )
 
     @admin.display(description="Settings used")
     def settings_used(self, allocation: Allocation) -> str:
-        settings = allocation.inputs.get("settings", {})
+        settings = allocation.recorded_inputs.get("settings", {})
         return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
 
     @admin.display(description="All that the decision was given")
     def everything_given(self, allocation: Allocation) -> str:
         """A line for each day and variant, not for each number."""
-        lines = json.dumps(allocation.inputs, sort_keys=True).replace("], [", "],\n  [")
+        lines = json.dumps(allocation.recorded_inputs, sort_keys=True).replace("], [", "],\n  [")
         return format_html("<pre>{}</pre>", lines)
 
     def view_on_site(self, allocation: Allocation) -> str:

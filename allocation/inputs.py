@@ -1,22 +1,24 @@
 """The inputs of an allocation: loaded once, computed from, recorded with the decision, verified later.
 
-``AllocationInputs`` is plain data. Its JSON stands in the decision log, so that every decision can be computed again
-from the log alone.
+``AllocationInputs`` is plain data. Its JSON is in the decision log, so that every decision can be computed again from
+the log alone. Counts are columns: the dates once, and for each count an array for each variant.
 """
 
 import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.analysis.gains import Rewards
+from allocation.engine.settings import recorded_settings
 from allocation.models import Allocation, AllocationShare
 from experiments.metrics import COUNT_NAMES, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
@@ -26,27 +28,96 @@ from experiments.settings_schema import SettingValue
 MetricRow = tuple[Any, ...]
 
 
+class DailyTable(NamedTuple):
+    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row."""
+
+    days: NDArray[np.int64]
+    counts: Counts[NDArray[np.int64]]
+
+    @property
+    def dates(self) -> list[dt.date]:
+        return [dt.date.fromordinal(day) for day in self.days.tolist()]
+
+    def between(self, start: dt.date, end: dt.date) -> "DailyTable":
+        """The days from ``start`` to ``end``, both inside."""
+        inside = (self.days >= start.toordinal()) & (self.days <= end.toordinal())
+        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)))
+
+    def to_json(self) -> dict[str, Any]:
+        first = int(self.days[0]) if self.days.size else None
+        return {
+            "first_date": None if first is None else dt.date.fromordinal(first).isoformat(),
+            "days": [] if first is None else (self.days - first).tolist(),
+            **{name: column.T.tolist() for name, column in zip(COUNT_NAMES, self.counts, strict=True)},
+        }
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any], variants: int) -> "DailyTable":
+        first = recorded["first_date"]
+        start = 0 if first is None else dt.date.fromisoformat(first).toordinal()
+        days = np.array(recorded["days"], dtype=np.int64) + start
+        shape = (variants, len(days))
+        columns = (np.array(recorded[name], dtype=np.int64).reshape(shape).T for name in COUNT_NAMES)
+        return cls(days, Counts(*columns))
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[MetricRow], place: Mapping[int, int]) -> "DailyTable":
+        """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
+        known = [(row[0].toordinal(), place[row[1]], *row[2:]) for row in rows if row[1] in place]
+        table = np.array(known, dtype=np.int64).reshape(len(known), 2 + len(COUNT_NAMES))
+        days, index = np.unique(table[:, 0], return_inverse=True)
+        columns = [np.zeros((len(days), len(place)), dtype=np.int64) for _name in COUNT_NAMES]
+        for n, column in enumerate(columns):
+            column[index, table[:, 1]] = table[:, 2 + n]
+        return cls(days, Counts(*columns))
+
+
 @dataclass(frozen=True)
 class InputVariant:
-    """A variant as a decision sees it. ``name`` is not recorded: in the decision log it is the key."""
+    """A variant as a decision sees it. ``name`` is not recorded: in the decision log it is the key.
+
+    ``days_with_data``: days with impressions since the start, up to the target date.
+    """
 
     id: int
     key: str
     name: str
     is_control: bool
     is_active: bool
+    days_with_data: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {"id": self.id, "key": self.key, "is_control": self.is_control, "is_active": self.is_active}
+        recorded = asdict(self)
+        del recorded["name"]
+        return recorded
+
+
+@dataclass(frozen=True)
+class GainsSoFar:
+    """The gains that the decision before recorded, through its last day with data: that part of the sum is closed."""
+
+    through: dt.date
+    rewards: Rewards
+
+    def to_json(self) -> dict[str, Any]:
+        return {"through": self.through.isoformat(), **self.rewards._asdict()}
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any] | None) -> "GainsSoFar | None":
+        if recorded is None:
+            return None
+        sums = {name: recorded[name] for name in Rewards._fields}
+        return cls(dt.date.fromisoformat(recorded["through"]), Rewards(**sums))
 
 
 @dataclass(frozen=True)
 class AllocationInputs:
     """All that the allocation of one experiment for ``target_date`` depends on.
 
-    ``counts``: every row from the first day of the window to the latest day, immature days too, by date and variant.
-    ``earlier_impressions``: all impressions before these rows. ``days_with_data``: distinct days since the start.
-    ``previous``: the shares in force the day before, by variant id; None where there were none.
+    ``table``: every row from the first day of the window to the latest day, immature days too. ``earlier_impressions``:
+    all impressions before these rows. ``days_with_data``: distinct days since the start. ``mismatch``: the alarm of a
+    sample-ratio mismatch is open. ``previous``: the shares in force the day before, by variant id; None where there
+    were none. ``gains``: those recorded before.
     """
 
     experiment_id: int
@@ -55,30 +126,35 @@ class AllocationInputs:
     completed: bool
     winner: int | None
     variants: tuple[InputVariant, ...]
-    counts: tuple[MetricRow, ...]
+    table: DailyTable
     earlier_impressions: int
     days_with_data: int
     previous: Mapping[int, float] | None
     settings: Settings
+    mismatch: bool = False
+    gains: GainsSoFar | None = None
     engine_version: str = ENGINE_VERSION
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], experiment_id: int) -> Self:
-        """The inputs as the decision log holds them."""
-        previous = recorded["previous"]
+        """The inputs as the decision log holds them, of this engine or of the first one."""
+        previous, version = recorded["previous"], recorded["engine_version"]
+        variants = tuple(InputVariant(name=v["key"], **v) for v in recorded["variants"])
         return cls(
             experiment_id=experiment_id,
             target_date=dt.date.fromisoformat(recorded["target_date"]),
             reward=Reward(recorded["reward"]),
             completed=recorded["completed"],
             winner=recorded["winner"],
-            variants=tuple(InputVariant(name=v["key"], **v) for v in recorded["variants"]),
-            counts=tuple((dt.date.fromisoformat(date), *row) for date, *row in recorded["counts"]),
+            variants=variants,
+            table=_recorded_table(recorded["counts"], variants),
             earlier_impressions=recorded["earlier_impressions"],
             days_with_data=recorded["days_with_data"],
             previous=None if previous is None else {int(pk): share for pk, share in previous.items()},
-            settings=Settings(**recorded["settings"]),
-            engine_version=recorded["engine_version"],
+            settings=recorded_settings(recorded["settings"], version),
+            mismatch=recorded.get("mismatch", False),
+            gains=GainsSoFar.from_json(recorded.get("gains")),
+            engine_version=version,
         )
 
     @cached_property
@@ -92,10 +168,12 @@ class AllocationInputs:
             "completed": self.completed,
             "winner": self.winner,
             "variants": [variant.to_json() for variant in self.variants],
-            "counts": [[date.isoformat(), *row] for date, *row in self.counts],
+            "counts": self.table.to_json(),
             "earlier_impressions": self.earlier_impressions,
             "days_with_data": self.days_with_data,
+            "mismatch": self.mismatch,
             "previous": None if previous is None else {str(pk): share for pk, share in previous.items()},
+            "gains": None if self.gains is None else self.gains.to_json(),
             "settings": asdict(self.settings),
         }
 
@@ -105,7 +183,13 @@ class AllocationInputs:
 
     @property
     def impressions_so_far(self) -> int:
-        return self.earlier_impressions + _impressions(self.counts)
+        return self.earlier_impressions + int(self.table.counts.impressions.sum())
+
+    @property
+    def variant_days(self) -> NDArray[np.int64]:
+        """Days with data of each variant, (K,); decisions of the first engine counted those of the experiment."""
+        own = [variant.days_with_data for variant in self.variants]
+        return np.array(own if any(own) else [self.days_with_data] * len(own), dtype=np.int64)
 
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
@@ -119,41 +203,31 @@ class AllocationInputs:
             if self.previous is None
             else np.array([self.previous.get(variant.id, 0.0) for variant in self.variants]),
             settings=self.settings,
+            engine_version=self.engine_version,
         )
 
     def _history(self) -> History:
-        """The rows as arrays of days by variants, (D, K) each."""
-        place = {variant.id: index for index, variant in enumerate(self.variants)}
-        days, observed = counts_by_day(self.counts, place)
+        counts = Counts(*(column.astype(np.float64) for column in self.table.counts))
         return History(
-            days=np.array([day.toordinal() for day in days], dtype=np.int64),
-            impressions=observed.impressions,
-            trials=self.reward.trials(observed),
-            successes=self.reward.successes(observed),
+            days=self.table.days,
+            impressions=counts.impressions,
+            trials=self.reward.trials(counts),
+            successes=self.reward.successes(counts),
             earlier_impressions=float(self.earlier_impressions),
         )
+
+
+def _recorded_table(recorded: Any, variants: Sequence[InputVariant]) -> DailyTable:
+    """Columns; rows where the first engine recorded them."""
+    if isinstance(recorded, dict):
+        return DailyTable.from_json(recorded, len(variants))
+    rows = ((dt.date.fromisoformat(date), *row) for date, *row in recorded)
+    return DailyTable.of_rows(rows, {variant.id: n for n, variant in enumerate(variants)})
 
 
 def digest(inputs: Mapping[str, Any]) -> str:
     """SHA-256 of recorded inputs in one canonical form."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def counts_by_day(
-    rows: Sequence[MetricRow], place: Mapping[int, int]
-) -> tuple[list[dt.date], Counts[Floats]]:
-    """List the days that have a row, rising, and each count as an array (D, K) of days by variants.
-
-    ``place``: the column of each variant id. Rows of other variants are left out.
-    """
-    days = sorted({row[0] for row in rows})
-    index = {day: n for n, day in enumerate(days)}
-    observed = Counts(*(np.zeros((len(days), len(place))) for _name in COUNT_NAMES))
-    for day, variant_id, *counts in rows:
-        if variant_id in place:
-            for values, count in zip(observed, counts, strict=True):
-                values[index[day], place[variant_id]] = count
-    return days, observed
 
 
 def effective_settings(
@@ -167,49 +241,56 @@ def effective_settings(
 def load_inputs(
     experiments: Sequence[Experiment], settings: Mapping[int, Settings], target_date: dt.date
 ) -> list[AllocationInputs]:
-    """The inputs of many experiments: one query for counts and one for previous shares, however many they are.
+    """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
 
-    ``experiments`` come from ``Experiment.objects.for_allocation(target_date)``.
+    ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
     """
     rows = _counts(experiments, settings)
-    previous = _previous_shares(experiments, target_date)
+    before = _decisions_before(experiments, target_date)
     return [
-        _inputs(
-            experiment, rows[experiment.pk], previous.get(experiment.pk), settings[experiment.pk], target_date
-        )
+        _inputs(experiment, rows[experiment.pk], before.get(experiment.pk), settings[experiment.pk], target_date)
         for experiment in experiments
     ]
+
+
+class _Before(NamedTuple):
+    """The decision in force the day before: its shares by variant id, and the gains it recorded."""
+
+    shares: dict[int, float]
+    gains: GainsSoFar | None
 
 
 def _inputs(
     experiment: Experiment,
     rows: list[MetricRow],
-    previous: dict[int, float] | None,
+    before: _Before | None,
     settings: Settings,
     target_date: dt.date,
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
+    variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
+    table = DailyTable.of_rows(rows, {variant.id: n for n, variant in enumerate(variants)})
+    summary = experiment.data_summary
     return AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
         reward=Reward(experiment.reward),
         completed=completed,
         winner=experiment.winner_id if completed else None,
-        variants=tuple(_input_variant(variant) for variant in experiment.variants.all()),
-        counts=tuple(rows),
-        earlier_impressions=int(experiment.total_impressions) - _impressions(rows),  # type: ignore[attr-defined]  # for_allocation
-        days_with_data=experiment.days_with_data,  # type: ignore[attr-defined]  # annotated by for_allocation
-        previous=previous,
+        variants=variants,
+        table=table,
+        earlier_impressions=summary.total_impressions - int(table.counts.impressions.sum()),
+        days_with_data=summary.days_with_data,
+        previous=None if before is None else before.shares,
         settings=settings,
+        mismatch=bool(getattr(experiment, "has_mismatch", False)),
+        gains=None if before is None else before.gains,
     )
 
 
-def _impressions(rows: Sequence[MetricRow]) -> int:
-    return sum(Counts(*row[2:]).impressions for row in rows)
-
-
 def _input_variant(variant: Variant) -> InputVariant:
-    return InputVariant(variant.pk, variant.key, variant.name, variant.is_control, variant.is_active)
+    days = int(getattr(variant, "days_with_data", 0))
+    return InputVariant(variant.pk, variant.key, variant.name, variant.is_control, variant.is_active, days)
 
 
 def _counts(
@@ -218,10 +299,10 @@ def _counts(
     """Rows from the first day of each experiment's window to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
     for experiment in experiments:
-        latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # for_allocation
+        latest = experiment.data_summary.latest_date
         if latest is not None:
             chosen = settings[experiment.pk]
-            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.window_days - 1)
+            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
@@ -232,14 +313,18 @@ def _counts(
     return rows
 
 
-def _previous_shares(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, dict[int, float]]:
-    """The shares in force on the day before: of the last allocation with an earlier target date."""
+def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
+    """The last decision for an earlier target date of each experiment; one query."""
     ids = [experiment.pk for experiment in experiments]
     last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
-    shares: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    found = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id")
-    for experiment_id, variant_id, share in found.values_list(
-        "allocation__experiment_id", "variant_id", "share"
-    ):
-        shares[experiment_id][variant_id] = float(share)
-    return dict(shares)
+    before: dict[int, _Before] = {}
+    rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
+        "allocation__experiment_id", "variant_id", "share", "allocation__data_through",
+        *(f"allocation__{name}" for name in Rewards._fields),
+    )  # fmt: skip
+    for experiment_id, variant_id, share, through, *sums in rows:
+        if experiment_id not in before:
+            known = through is not None and sums[0] is not None
+            before[experiment_id] = _Before({}, GainsSoFar(through, Rewards(*sums)) if known else None)
+        before[experiment_id].shares[variant_id] = float(share)
+    return before

@@ -8,12 +8,12 @@ from decimal import Decimal
 from django.db.models import Exists, OuterRef
 
 from allocation import engine
+from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
 from allocation.explanations import reason_sentence
 from allocation.inputs import AllocationInputs, InputVariant
 from allocation.models import Allocation, AllocationShare, Bound, Kind
-from experiments.metrics import Counts
 
 _SHARE_STEP = Decimal("0.0001")
 _PRUNE_BATCH = 500
@@ -47,7 +47,7 @@ def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
         target_date=inputs.target_date,
         revision=0,
         engine_version=inputs.engine_version,
-        inputs=inputs.as_json,
+        packed_inputs=inputs.as_json,
         inputs_digest=inputs.digest,
         created_at=now,
     )
@@ -59,6 +59,7 @@ def _complete(row: Allocation, inputs: AllocationInputs) -> tuple[AllocationShar
     row.kind = Kind.COMPLETED
     row.reason = f"The experiment is completed; {winner.name} gets all traffic."
     _set_window(row, inputs, inputs.to_request().window())
+    _set_gains(row, inputs, Rewards())
     return tuple(
         AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
         for variant in inputs.variants
@@ -78,10 +79,15 @@ def _decide(
     names = [variant.name for variant in inputs.variants]
     active = [variant.is_active for variant in inputs.variants]
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
-    row.state = state_of(decision, inputs.days_with_data)
+    row.state = state_of(decision, inputs.variant_days, mismatch=inputs.mismatch)
     row.reason = reason_sentence(decision, names, active, inputs.settings)
     _set_window(row, inputs, decision.window)
     row.value_remaining = decision.value_remaining
+    if inputs.engine_version != engine.FIRST_ENGINE:
+        row.dispersion = decision.dispersion
+        row.rates_changed_on = _date(decision.change_day)
+        after = None if inputs.gains is None else inputs.gains.through.toordinal()
+        _set_gains(row, inputs, new_gains(decision, inputs.settings.evidence, after))
     return tuple(
         _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
     )
@@ -92,9 +98,20 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     row.window_start, row.window_end, row.data_through = start, end, end
-    inside = [Counts(*counts) for date, _variant, *counts in inputs.counts if start <= date <= end]
-    row.window_impressions = sum(counts.impressions for counts in inside)
-    row.window_clicks = sum(counts.clicks for counts in inside)
+    counts = inputs.table.between(start, end).counts
+    row.window_impressions = int(counts.impressions.sum())
+    row.window_clicks = int(counts.clicks.sum())
+
+
+def _set_gains(row: Allocation, inputs: AllocationInputs, new: Rewards) -> None:
+    """Add the gains of new days to those that are closed; a completed experiment gains no more."""
+    if inputs.engine_version != engine.FIRST_ENGINE:
+        total = new if inputs.gains is None else inputs.gains.rewards.plus(new)
+        row.gained_over_even, row.given_up, row.gain_error = total
+
+
+def _date(day: int | None) -> dt.date | None:
+    return None if day is None else dt.date.fromordinal(day)
 
 
 def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
@@ -115,9 +132,14 @@ def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i:
         rate_high=float(decision.interval_high[i]),
         probability_best=float(decision.probability_best[i]),
         expected_loss=float(decision.expected_loss[i]),
+        missing_trials=_missing_trials(decision, i),
         target=float(decision.target[i]),
         bound=Bound(decision.bound[i]),
     )
+
+
+def _missing_trials(decision: engine.Decision, i: int) -> float | None:
+    return None if decision.engine_version == engine.FIRST_ENGINE else float(decision.missing_trials[i])
 
 
 def prune_superseded(*, before: dt.datetime) -> int:

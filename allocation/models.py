@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from allocation.packed_json import PackedJSONField
 from experiments.models import Experiment, Variant
 
 
@@ -62,10 +63,14 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
             pk__in=experiments.annotate(newest=Subquery(in_force.values("pk")[:1])).values("newest")
         )
 
+    def without_inputs(self) -> Self:
+        """Leaves out the recorded inputs, which are large."""
+        return self.defer("inputs", "packed_inputs")
+
     def with_shares(self) -> Self:
-        """Shares and their variants in one further query; leaves out the recorded inputs, which are large."""
+        """Shares and their variants in one further query; without the recorded inputs."""
         shares = AllocationShare.objects.select_related("variant").order_by("variant_id")
-        return self.defer("inputs").prefetch_related(Prefetch("shares", queryset=shares))
+        return self.without_inputs().prefetch_related(Prefetch("shares", queryset=shares))
 
 
 class Allocation(models.Model):
@@ -85,7 +90,16 @@ class Allocation(models.Model):
     # Totals over the window, so that a history need not read the inputs.
     window_impressions = models.BigIntegerField(default=0)
     window_clicks = models.BigIntegerField(default=0)
-    inputs = models.JSONField()
+    # How much counts vary beyond chance, since when the rates are others, and what the split has brought up to
+    # data_through, in expected successes; the first engine recorded none of them.
+    dispersion = models.FloatField(null=True)
+    rates_changed_on = models.DateField(null=True)
+    gained_over_even = models.FloatField(null=True)
+    given_up = models.FloatField(null=True)
+    gain_error = models.FloatField(null=True)
+    # The inputs, packed; entries of the first engine keep the JSON that they were written with.
+    packed_inputs = PackedJSONField(null=True)
+    inputs = models.JSONField(null=True)
     inputs_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -104,10 +118,20 @@ class Allocation(models.Model):
                 fields=("experiment", "target_date", "revision"), name="allocation_revision_unique"
             ),
             models.CheckConstraint(name="allocation_kind_known", condition=Q(kind__in=Kind.values)),
+            models.CheckConstraint(
+                name="allocation_inputs_recorded",
+                condition=Q(packed_inputs__isnull=False) | Q(inputs__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.experiment} for {self.target_date}, revision {self.revision}"
+
+    @property
+    def recorded_inputs(self) -> dict[str, Any]:
+        """All that the decision was computed from, as JSON."""
+        recorded: dict[str, Any] = self.inputs if self.packed_inputs is None else self.packed_inputs
+        return recorded
 
 
 class AllocationShare(models.Model):
@@ -128,6 +152,8 @@ class AllocationShare(models.Model):
     rate_high = models.FloatField(null=True)
     probability_best = models.FloatField(null=True)
     expected_loss = models.FloatField(null=True)
+    # Effective trials that the variant lacks to be judged, 0 where it has enough; unknown to the first engine.
+    missing_trials = models.FloatField(null=True)
     target = models.FloatField(null=True)
     bound = models.CharField(max_length=20, choices=Bound.choices, default=Bound.NONE)
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
@@ -14,6 +14,8 @@ from allocation.exceptions import NoAllocationError
 from allocation.models import Allocation, AllocationQuerySet, AllocationShare, Kind
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
+from notifications.events import EventKind
+from notifications.models import Alarm
 
 HISTORY_DATES = 30
 
@@ -122,6 +124,18 @@ def _newest(
 ) -> dict[int, Allocation]:
     newest = ledger.newest_of([experiment.pk for experiment in experiments], date).with_shares()
     return {allocation.experiment_id: allocation for allocation in newest}
+
+
+def experiments_for_allocation(target_date: dt.date) -> ExperimentQuerySet:
+    """Experiments with all that their inputs need: the summary of the data up to ``target_date``, the open alarm of a
+    sample-ratio mismatch (``has_mismatch``), and the variants, each with its ``days_with_data``."""
+    reported = Q(daily_metrics__date__lte=target_date, daily_metrics__impressions__gt=0)
+    variants = Variant.objects.annotate(days_with_data=Count("daily_metrics", filter=reported)).order_by("id")
+    mismatch = Alarm.objects.filter(
+        experiment=OuterRef("pk"), kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None
+    )
+    found = Experiment.objects.with_data_summary(target_date).annotate(has_mismatch=Exists(mismatch))
+    return found.prefetch_related(Prefetch("variants", queryset=variants))
 
 
 def without_decision(date: dt.date) -> ExperimentQuerySet:

@@ -15,6 +15,7 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.inputs import AllocationInputs, effective_settings, load_inputs
 from allocation.ledger import Entry, compute_entries
 from allocation.models import Allocation, AllocationShare
+from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
@@ -53,7 +54,7 @@ def compute_allocations(
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
-        found = Experiment.objects.for_allocation(target_date).in_bulk(experiment_ids)
+        found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
         settings, errors = _settings_or_errors(experiment_ids, found)
         inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
         entries = _find_or_record(inputs, found, now, announce=announce)
@@ -91,7 +92,7 @@ def preview_allocation(
 
 def find_for_allocation(experiment_id: int, target_date: dt.date) -> Experiment:
     """The experiment as current_inputs takes it; raises ExperimentNotFoundError."""
-    found = Experiment.objects.for_allocation(target_date).filter(pk=experiment_id).first()
+    found = experiments_for_allocation(target_date).filter(pk=experiment_id).first()
     if found is None:
         raise _not_found(experiment_id)
     return found
@@ -102,7 +103,7 @@ def current_inputs(
 ) -> AllocationInputs:
     """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status.
 
-    ``experiment`` comes from ``Experiment.objects.for_allocation(target_date)``. Raises NoActiveVariantError and
+    ``experiment`` comes from ``experiments_for_allocation(target_date)``. Raises NoActiveVariantError and
     InvalidError (settings that clash).
     """
     _refuse_without_variants(experiment)
@@ -184,7 +185,7 @@ def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocatio
     rows = Allocation.objects.filter(
         experiment__in=[one.experiment_id for one in inputs], target_date=inputs[0].target_date
     )
-    return {row.experiment_id: row for row in rows.last_revisions().defer("inputs")}
+    return {row.experiment_id: row for row in rows.last_revisions().without_inputs()}
 
 
 def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:

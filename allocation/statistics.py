@@ -114,7 +114,7 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> Statistics:
 
 
 def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
-    """The statistics of an experiment read by ``Experiment.objects.for_allocation(date)``."""
+    """The statistics of an experiment read by ``experiments_for_allocation(date)``."""
     inputs = current_inputs(experiment, date)
     decision = engine.allocate_many([inputs.to_request()])[0]
     leader = inputs.variants[decision.lead]

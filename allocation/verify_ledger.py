@@ -1,6 +1,6 @@
 """Does every recorded decision follow from the inputs recorded with it? Reads only.
 
-Each entry of the decision log is computed again from its own inputs and nothing else, and compared with what is
+Each entry of the decision log is computed again from its own inputs, by the rules of the engine that made it, and compared with what is
 stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from allocation.engine import ENGINE_VERSION
+from allocation.engine import KNOWN_ENGINES
 from allocation.inputs import AllocationInputs, digest
 from allocation.ledger import Entry, compute_entries
 from allocation.models import Allocation
@@ -17,15 +17,16 @@ from allocation.models import Allocation
 _CHUNK = 200
 _CLOSE = 1e-9
 _OF_ALLOCATIONS = ("kind", "state", "window_start", "window_end", "data_through", "value_remaining",
-                   "window_impressions", "window_clicks")  # fmt: skip
+                   "window_impressions", "window_clicks", "dispersion", "rates_changed_on", "gained_over_even",
+                   "given_up", "gain_error")  # fmt: skip
 _OF_SHARES = ("share", "previous_share", "trials", "successes", "effective_trials", "evidence_kept",
               "posterior_alpha", "posterior_beta", "rate", "rate_low", "rate_high", "probability_best",
-              "expected_loss", "target", "bound")  # fmt: skip
+              "expected_loss", "missing_trials", "target", "bound")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The result for one entry: each difference in words. ``is_older``: made by another engine version."""
+    """The result for one entry: each difference in words. ``is_older``: made by an engine that is not known here."""
 
     allocation: Allocation
     differences: list[str] = field(default_factory=list)
@@ -40,8 +41,8 @@ def verify_ledger() -> Iterator[Verified]:
 
 
 def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
-    comparable = [row for row in stored if row.engine_version == ENGINE_VERSION]
-    inputs = [AllocationInputs.from_json(row.inputs, row.experiment_id) for row in comparable]
+    comparable = [row for row in stored if row.engine_version in KNOWN_ENGINES]
+    inputs = [AllocationInputs.from_json(row.recorded_inputs, row.experiment_id) for row in comparable]
     computed = compute_entries(inputs, comparable[0].created_at) if comparable else []
     found = {
         row.pk: Verified(row, list(_differences(row, entry)))
@@ -52,7 +53,7 @@ def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
 
 
 def _differences(stored: Allocation, computed: Entry) -> Iterator[str]:
-    if digest(stored.inputs) != stored.inputs_digest:
+    if digest(stored.recorded_inputs) != stored.inputs_digest:
         yield "the recorded inputs do not have the recorded digest"
     yield from _fields(stored, computed.allocation, _OF_ALLOCATIONS, "")
     recorded = {share.variant_id: share for share in stored.shares.all()}

@@ -15,7 +15,11 @@ from django.utils.translation import gettext as _
 from allocation.engine.analysis.regret import rewards_by_day
 from allocation.explanations import status_sentence
 from allocation.models import Allocation, AllocationShare, Kind
-from allocation.selectors import current_allocations, last_computed_allocations
+from allocation.selectors import (
+    current_allocations,
+    experiments_for_allocation,
+    last_computed_allocations,
+)
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
 from experiments.metrics import COUNT_NAMES, Counts, Reward
@@ -67,7 +71,7 @@ class Totals(NamedTuple):
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
     """The experiment of this id or key for a page, with all that its statistics need."""
     try:
-        return find_experiment(reference, Experiment.objects.for_allocation(date))
+        return find_experiment(reference, experiments_for_allocation(date))
     except NotFoundError as error:
         raise Http404(str(error)) from error
 

@@ -88,7 +88,7 @@ def allocation(request: HttpRequest, reference: str) -> HttpResponse:
     context = tab_context(experiment, "allocation", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
     colours = variant_colours(variants)
-    ledger = Allocation.objects.filter(experiment=experiment).defer("inputs").with_shares()
+    ledger = Allocation.objects.filter(experiment=experiment).with_shares()
     context |= {
         "charts": [
             charts.shares_over_time(variants, history),

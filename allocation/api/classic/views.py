@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import orjson
 from django.core.cache import cache
 from django.utils import timezone
@@ -14,7 +15,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from allocation.inputs import effective_settings
+from allocation.inputs import AllocationInputs, effective_settings
 from allocation.ledger import Entry
 from allocation.models import Allocation
 from allocation.selectors import (
@@ -182,20 +183,17 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
 
 def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
-    start, end = str(decision.window_start), str(decision.window_end)
-    totals = {variant["id"]: [0] * len(COUNT_NAMES) for variant in decision.inputs["variants"]}
-    for date, variant_id, *counts in decision.inputs["counts"]:
-        if start <= date <= end:
-            totals[variant_id] = [
-                total + count for total, count in zip(totals[variant_id], counts, strict=True)
-            ]
+    inputs = AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
+    start, end = decision.window_start, decision.window_end
+    table = inputs.table.between(start, end) if start and end else inputs.table
+    totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()
     names = {variant.pk: variant.name for variant in experiment.variants.all()}
     return {
         "total_impressions": decision.window_impressions,
         "total_clicks": decision.window_clicks,
         "variants": [
-            {"name": names[pk], **dict(zip(COUNT_NAMES, counts, strict=True))}
-            for pk, counts in totals.items()
+            {"name": names[variant.id], **dict(zip(COUNT_NAMES, counts, strict=True))}
+            for variant, counts in zip(inputs.variants, totals, strict=True)
         ],
     }
 
