@@ -1,6 +1,6 @@
 """How gunicorn serves, from the environment; it reads this file by itself when started here.
 
-README.md lists the variables. The workers' counters lie in files of one folder, so that /metrics says the same
+docs/configuration.md lists the variables. The workers' counters are files of one folder, so that /metrics says the same
 whichever worker is asked. The folder is named before any worker imports the library that writes there, and starts
 empty: else the last run's counts stay.
 """
@@ -74,4 +74,4 @@ def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     # a worker that is gone no longer counts in the gauges
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # the library's
+    mark_process_dead(worker.pid)

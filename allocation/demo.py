@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
-from allocation.models import AllocationShare
+from allocation.ledger import Entry
 from allocation.services import complete_experiment, compute_allocations
 from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts, Reward
@@ -122,7 +122,7 @@ def seed_demo(
         for demo, experiment in pairs:
             _finish(demo, experiment, today, now)
         active = [experiment.pk for demo, experiment in pairs if demo.ends_as is Status.ACTIVE]
-        compute_allocations(experiment_ids=active, target_date=today, now=now, quiet=True)
+        compute_allocations(experiment_ids=active, target_date=today, now=now, announce=False)
     return [experiment for _, experiment in pairs]
 
 
@@ -137,12 +137,12 @@ def _create(demo: DemoExperiment, today: dt.date, now: dt.datetime) -> Experimen
 def _live_through(
     pairs: Sequence[tuple[DemoExperiment, Experiment]], date: dt.date, age: int, rng: np.random.Generator
 ) -> None:
-    """One day: decide for everyone, then let the traffic come."""
+    """Play one day: decide for every experiment, then record its traffic."""
     morning = dt.datetime.combine(date, dt.time(0, 5), tzinfo=dt.UTC)
     running = [(demo, experiment) for demo, experiment in pairs if demo.days >= age > demo.quiet_days]
     started = [experiment.pk for demo, experiment in running if demo.days > age]
-    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning, quiet=True)
-    shares = _shares([outcome.allocation.pk for outcome in outcomes if outcome.allocation])
+    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning, announce=False)
+    shares = {outcome.experiment_id: _split(outcome.entry) for outcome in outcomes if outcome.entry}
     for demo, experiment in running:
         rows = _traffic(demo, date, demo.days - age, shares.get(experiment.pk, {}), rng)
         record_events(
@@ -154,12 +154,8 @@ def _live_through(
         )
 
 
-def _shares(allocation_ids: Sequence[int]) -> dict[int, dict[str, float]]:
-    rows = AllocationShare.objects.filter(allocation__in=allocation_ids)
-    shares: dict[int, dict[str, float]] = {}
-    for experiment_id, name, share in rows.values_list("allocation__experiment_id", "variant__name", "share"):
-        shares.setdefault(experiment_id, {})[name] = float(share)
-    return shares
+def _split(entry: Entry) -> dict[str, float]:
+    return {share.variant.name: float(share.share) for share in entry.shares}
 
 
 def _traffic(

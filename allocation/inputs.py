@@ -1,6 +1,7 @@
-"""From the database to the engine's question: what was observed, what was in force, what is asked.
+"""The inputs of an allocation: loaded once, computed from, recorded with the decision, verified later.
 
-``inputs`` is the whole question as JSON, recorded with the answer: it can be asked again at any time.
+``AllocationInputs`` is plain data. Its JSON stands in the decision log, so that every decision can be computed again
+from the log alone.
 """
 
 import datetime as dt
@@ -9,115 +10,150 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
-from django.db.models import Prefetch
 
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
+from allocation.engine.posterior.beta import Floats
 from allocation.models import Allocation, AllocationShare
-from experiments.metrics import Reward
+from experiments.metrics import COUNT_NAMES, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
-# Date, variant id, impressions, clicks, conversions.
-MetricRow = tuple[dt.date, int, int, int, int]
+# A date, a variant's id and its counts, in the order of COUNT_NAMES.
+MetricRow = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Question:
-    """One experiment and everything its allocation for ``target_date`` depends on."""
+class InputVariant:
+    """A variant as a decision sees it. ``name`` is not recorded: in the decision log it is the key."""
 
-    experiment: Experiment
-    variants: list[Variant]
+    id: int
+    key: str
+    name: str
+    is_control: bool
+    is_active: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "key": self.key, "is_control": self.is_control, "is_active": self.is_active}
+
+
+@dataclass(frozen=True)
+class AllocationInputs:
+    """All that the allocation of one experiment for ``target_date`` depends on.
+
+    ``counts``: every row from the first day of the window to the latest day, immature days too, by date and variant.
+    ``earlier_impressions``: all impressions before these rows. ``days_with_data``: distinct days since the start.
+    ``previous``: the shares in force the day before, by variant id; None where there were none.
+    """
+
+    experiment_id: int
     target_date: dt.date
-    rows: list[MetricRow]
+    reward: Reward
+    completed: bool
+    winner: int | None
+    variants: tuple[InputVariant, ...]
+    counts: tuple[MetricRow, ...]
     earlier_impressions: int
     days_with_data: int
-    previous: dict[int, float] | None
+    previous: Mapping[int, float] | None
     settings: Settings
+    engine_version: str = ENGINE_VERSION
 
-    def inputs(self) -> dict[str, Any]:
-        """All that the engine is given, as plain JSON."""
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any], experiment_id: int) -> Self:
+        """The inputs as the decision log holds them."""
+        previous = recorded["previous"]
+        return cls(
+            experiment_id=experiment_id,
+            target_date=dt.date.fromisoformat(recorded["target_date"]),
+            reward=Reward(recorded["reward"]),
+            completed=recorded["completed"],
+            winner=recorded["winner"],
+            variants=tuple(InputVariant(name=v["key"], **v) for v in recorded["variants"]),
+            counts=tuple((dt.date.fromisoformat(date), *row) for date, *row in recorded["counts"]),
+            earlier_impressions=recorded["earlier_impressions"],
+            days_with_data=recorded["days_with_data"],
+            previous=None if previous is None else {int(pk): share for pk, share in previous.items()},
+            settings=Settings(**recorded["settings"]),
+            engine_version=recorded["engine_version"],
+        )
+
+    @cached_property
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON, as the decision log records it."""
+        previous = self.previous
         return {
-            "engine_version": ENGINE_VERSION,
+            "engine_version": self.engine_version,
             "target_date": self.target_date.isoformat(),
-            "reward": self.experiment.reward,
-            "completed": self.experiment.status == Status.COMPLETED,
-            "winner": self.experiment.winner_id if self.experiment.status == Status.COMPLETED else None,
-            "variants": [
-                {"id": v.pk, "key": v.key, "is_control": v.is_control, "is_active": v.is_active}
-                for v in self.variants
-            ],
-            "counts": [[date.isoformat(), *counts] for date, *counts in self.rows],
+            "reward": self.reward,
+            "completed": self.completed,
+            "winner": self.winner,
+            "variants": [variant.to_json() for variant in self.variants],
+            "counts": [[date.isoformat(), *row] for date, *row in self.counts],
             "earlier_impressions": self.earlier_impressions,
             "days_with_data": self.days_with_data,
-            "previous": None
-            if self.previous is None
-            else {str(pk): share for pk, share in self.previous.items()},
+            "previous": None if previous is None else {str(pk): share for pk, share in previous.items()},
             "settings": asdict(self.settings),
         }
 
-    def request(self) -> Request:
-        return request_from_inputs(self.inputs())
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.as_json)
+
+    @property
+    def impressions_so_far(self) -> int:
+        return self.earlier_impressions + _impressions(self.counts)
+
+    def to_request(self) -> Request:
+        """The engine's request: arrays by position of the variant."""
+        control = [index for index, variant in enumerate(self.variants) if variant.is_control]
+        return Request(
+            history=self._history(),
+            target_day=self.target_date.toordinal(),
+            active=np.array([variant.is_active for variant in self.variants], dtype=bool),
+            control=control[0] if control else None,
+            previous=np.full(len(self.variants), np.nan)
+            if self.previous is None
+            else np.array([self.previous.get(variant.id, 0.0) for variant in self.variants]),
+            settings=self.settings,
+        )
+
+    def _history(self) -> History:
+        """The rows as arrays of days by variants, (D, K) each."""
+        place = {variant.id: index for index, variant in enumerate(self.variants)}
+        days, observed = counts_by_day(self.counts, place)
+        return History(
+            days=np.array([day.toordinal() for day in days], dtype=np.int64),
+            impressions=observed.impressions,
+            trials=self.reward.trials(observed),
+            successes=self.reward.successes(observed),
+            earlier_impressions=float(self.earlier_impressions),
+        )
 
 
 def digest(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of the inputs in one canonical spelling."""
+    """SHA-256 of recorded inputs in one canonical form."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def request_from_inputs(inputs: Mapping[str, Any]) -> Request:
-    """The engine's question from recorded inputs, and from nothing else."""
-    variants = inputs["variants"]
-    place = {variant["id"]: index for index, variant in enumerate(variants)}
-    previous = inputs["previous"]
-    control = [index for index, variant in enumerate(variants) if variant["is_control"]]
-    return Request(
-        history=_history(inputs, place),
-        target_day=dt.date.fromisoformat(inputs["target_date"]).toordinal(),
-        active=np.array([variant["is_active"] for variant in variants], dtype=bool),
-        control=control[0] if control else None,
-        previous=np.full(len(variants), np.nan)
-        if previous is None
-        else np.array([previous.get(str(variant["id"]), 0.0) for variant in variants], dtype=np.float64),
-        settings=Settings(**inputs["settings"]),
-    )
+def counts_by_day(
+    rows: Sequence[MetricRow], place: Mapping[int, int]
+) -> tuple[list[dt.date], Counts[Floats]]:
+    """List the days that have a row, rising, and each count as an array (D, K) of days by variants.
 
-
-def question_from_inputs(inputs: Mapping[str, Any], experiment_id: int) -> Question:
-    """The question itself, from recorded inputs and from nothing else; variants go by their keys."""
-    experiment = Experiment(
-        pk=experiment_id,
-        reward=inputs["reward"],
-        status=Status.COMPLETED if inputs["completed"] else Status.ACTIVE,
-        winner_id=inputs["winner"],
-    )
-    previous = inputs["previous"]
-    return Question(
-        experiment=experiment,
-        variants=[_variant_from_inputs(variant, experiment) for variant in inputs["variants"]],
-        target_date=dt.date.fromisoformat(inputs["target_date"]),
-        rows=[
-            (dt.date.fromisoformat(date), pk, impressions, clicks, conversions)
-            for date, pk, impressions, clicks, conversions in inputs["counts"]
-        ],
-        earlier_impressions=inputs["earlier_impressions"],
-        days_with_data=inputs["days_with_data"],
-        previous=None if previous is None else {int(pk): share for pk, share in previous.items()},
-        settings=Settings(**inputs["settings"]),
-    )
-
-
-def _variant_from_inputs(recorded: Mapping[str, Any], experiment: Experiment) -> Variant:
-    return Variant(
-        pk=recorded["id"],
-        experiment=experiment,
-        key=recorded["key"],
-        name=recorded["key"],
-        is_control=recorded["is_control"],
-        is_active=recorded["is_active"],
-    )
+    ``place``: the column of each variant id. Rows of other variants are left out.
+    """
+    days = sorted({row[0] for row in rows})
+    index = {day: n for n, day in enumerate(days)}
+    observed = Counts(*(np.zeros((len(days), len(place))) for _name in COUNT_NAMES))
+    for day, variant_id, *counts in rows:
+        if variant_id in place:
+            for values, count in zip(observed, counts, strict=True):
+                values[index[day], place[variant_id]] = count
+    return days, observed
 
 
 def effective_settings(
@@ -128,48 +164,61 @@ def effective_settings(
     return Settings(**values)
 
 
-def load_questions(
-    experiments: Sequence[Experiment],
-    settings: Mapping[int, Settings],
-    target_date: dt.date,
-) -> list[Question]:
-    """Variants, counts and previous shares of many experiments: one query each, however many they are.
+def load_inputs(
+    experiments: Sequence[Experiment], settings: Mapping[int, Settings], target_date: dt.date
+) -> list[AllocationInputs]:
+    """The inputs of many experiments: one query for counts and one for previous shares, however many they are.
 
-    ``experiments`` come from with_data_summary(target_date) with their variants prefetched.
+    ``experiments`` come from ``Experiment.objects.for_allocation(target_date)``.
     """
     rows = _counts(experiments, settings)
     previous = _previous_shares(experiments, target_date)
     return [
-        Question(
-            experiment=experiment,
-            variants=list(experiment.variants.all()),
-            target_date=target_date,
-            rows=rows[experiment.pk],
-            days_with_data=experiment.days_with_data,  # type: ignore[attr-defined]  # with_data_summary
-            earlier_impressions=int(_total(experiment)) - sum(row[2] for row in rows[experiment.pk]),
-            previous=previous.get(experiment.pk),
-            settings=settings[experiment.pk],
+        _inputs(
+            experiment, rows[experiment.pk], previous.get(experiment.pk), settings[experiment.pk], target_date
         )
         for experiment in experiments
     ]
 
 
-def variants_in_order() -> "Prefetch[Any]":
-    return Prefetch("variants", queryset=Variant.objects.order_by("id"))
+def _inputs(
+    experiment: Experiment,
+    rows: list[MetricRow],
+    previous: dict[int, float] | None,
+    settings: Settings,
+    target_date: dt.date,
+) -> AllocationInputs:
+    completed = experiment.status == Status.COMPLETED
+    return AllocationInputs(
+        experiment_id=experiment.pk,
+        target_date=target_date,
+        reward=Reward(experiment.reward),
+        completed=completed,
+        winner=experiment.winner_id if completed else None,
+        variants=tuple(_input_variant(variant) for variant in experiment.variants.all()),
+        counts=tuple(rows),
+        earlier_impressions=int(experiment.total_impressions) - _impressions(rows),  # type: ignore[attr-defined]  # for_allocation
+        days_with_data=experiment.days_with_data,  # type: ignore[attr-defined]  # annotated by for_allocation
+        previous=previous,
+        settings=settings,
+    )
 
 
-def _total(experiment: Experiment) -> int:
-    total: int = experiment.total_impressions  # type: ignore[attr-defined]  # annotated by with_data_summary
-    return total
+def _impressions(rows: Sequence[MetricRow]) -> int:
+    return sum(Counts(*row[2:]).impressions for row in rows)
+
+
+def _input_variant(variant: Variant) -> InputVariant:
+    return InputVariant(variant.pk, variant.key, variant.name, variant.is_control, variant.is_active)
 
 
 def _counts(
     experiments: Sequence[Experiment], settings: Mapping[int, Settings]
 ) -> dict[int, list[MetricRow]]:
-    """Every row from the first day of an experiment's window to its latest day, immature days too."""
+    """Rows from the first day of each experiment's window to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
     for experiment in experiments:
-        latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # with_data_summary
+        latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # for_allocation
         if latest is not None:
             chosen = settings[experiment.pk]
             first = latest - dt.timedelta(days=chosen.maturity_days + chosen.window_days - 1)
@@ -177,7 +226,7 @@ def _counts(
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
         metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
-        fields = ("variant__experiment_id", "date", "variant_id", "impressions", "clicks", "conversions")
+        fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
         for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
             rows[experiment_id].append(tuple(row))
     return rows
@@ -194,22 +243,3 @@ def _previous_shares(experiments: Sequence[Experiment], target_date: dt.date) ->
     ):
         shares[experiment_id][variant_id] = float(share)
     return dict(shares)
-
-
-def _history(inputs: Mapping[str, Any], place: Mapping[int, int]) -> History:
-    """Recorded rows as arrays of days by variants."""
-    counts = [(dt.date.fromisoformat(date).toordinal(), *row) for date, *row in inputs["counts"]]
-    days = sorted({day for day, *_ in counts})
-    index = {day: n for n, day in enumerate(days)}
-    observed = {name: np.zeros((len(days), len(place))) for name in ("impressions", "clicks", "conversions")}
-    for day, variant_id, *values in counts:
-        for name, value in zip(observed, values, strict=True):
-            observed[name][index[day], place[variant_id]] = value
-    reward = Reward(inputs["reward"])
-    return History(
-        days=np.array(days, dtype=np.int64),
-        impressions=observed["impressions"],
-        trials=observed[reward.trials_count.name],
-        successes=observed[reward.successes_count.name],
-        earlier_impressions=float(inputs["earlier_impressions"]),
-    )

@@ -1,7 +1,8 @@
-"""From answers to rows of the ledger: what is stored of a decision, and of the data it rests on."""
+"""Entries of the decision log: what is stored of a decision and of the data it rests on, and for how long."""
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef
@@ -10,84 +11,97 @@ from allocation import engine
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
 from allocation.explanations import reason_sentence
-from allocation.inputs import Question, digest
+from allocation.inputs import AllocationInputs, InputVariant
 from allocation.models import Allocation, AllocationShare, Bound, Kind
-from experiments.models import Status, Variant
+from experiments.metrics import Counts
 
 _SHARE_STEP = Decimal("0.0001")
+_PRUNE_BATCH = 500
 
 
-def ledger_row(question: Question, now: dt.datetime) -> Allocation:
+@dataclass(frozen=True)
+class Entry:
+    """An allocation with its shares. ``inputs``: set where it was computed now; ``is_new``: and recorded."""
+
+    allocation: Allocation
+    shares: tuple[AllocationShare, ...]
+    inputs: AllocationInputs | None = None
+    is_new: bool = False
+
+
+def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> list[Entry]:
+    """Unsaved entries of the decision log, in order. A completed experiment's follows from its status alone."""
+    rows = [_new_row(one, now) for one in inputs]
+    running = [one.to_request() for one in inputs if not one.completed]
+    decisions = iter(engine.allocate_many(running))
+    return [
+        Entry(row, _complete(row, one) if one.completed else _decide(row, one, next(decisions)), one)
+        for row, one in zip(rows, inputs, strict=True)
+    ]
+
+
+def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
     """The row as far as it is known before anything is computed."""
-    inputs = question.inputs()
     return Allocation(
-        experiment=question.experiment,
-        target_date=question.target_date,
+        experiment_id=inputs.experiment_id,
+        target_date=inputs.target_date,
         revision=0,
-        engine_version=engine.ENGINE_VERSION,
-        inputs=inputs,
-        inputs_digest=digest(inputs),
+        engine_version=inputs.engine_version,
+        inputs=inputs.as_json,
+        inputs_digest=inputs.digest,
         created_at=now,
     )
 
 
-def decide(rows: Sequence[tuple[Allocation, Question]]) -> list[AllocationShare]:
-    """Fills the rows in and answers their shares; a completed experiment's is a matter of its status alone."""
-    completed = [pair for pair in rows if pair[1].experiment.status == Status.COMPLETED]
-    open_ones = [pair for pair in rows if pair[1].experiment.status != Status.COMPLETED]
-    shares = [share for row, question in completed for share in _completed(row, question)]
-    decisions = engine.allocate_many([question.request() for _, question in open_ones])
-    for (row, question), decision in zip(open_ones, decisions, strict=True):
-        shares += _decided(row, question, decision)
-    return shares
-
-
-def _completed(row: Allocation, question: Question) -> list[AllocationShare]:
+def _complete(row: Allocation, inputs: AllocationInputs) -> tuple[AllocationShare, ...]:
     """All traffic to the winner, else to the control, else to the first active variant."""
-    winner = _winner(question)
+    winner = _winner(inputs)
     row.kind = Kind.COMPLETED
     row.reason = f"The experiment is completed; {winner.name} gets all traffic."
-    _set_window(row, question, question.request().window())
-    return [
-        AllocationShare(allocation=row, variant=v, share=Decimal(int(v == winner))) for v in question.variants
-    ]
+    _set_window(row, inputs, inputs.to_request().window())
+    return tuple(
+        AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
+        for variant in inputs.variants
+    )
 
 
-def _winner(question: Question) -> Variant:
-    chosen = [variant for variant in question.variants if variant.pk == question.experiment.winner_id]
-    active = [variant for variant in question.variants if variant.is_active]
+def _winner(inputs: AllocationInputs) -> InputVariant:
+    chosen = [variant for variant in inputs.variants if variant.id == inputs.winner]
+    active = [variant for variant in inputs.variants if variant.is_active]
     control = [variant for variant in active if variant.is_control]
     return (chosen + control + active)[0]
 
 
-def _decided(row: Allocation, question: Question, decision: engine.Decision) -> list[AllocationShare]:
-    names = [variant.name for variant in question.variants]
-    active = [variant.is_active for variant in question.variants]
+def _decide(
+    row: Allocation, inputs: AllocationInputs, decision: engine.Decision
+) -> tuple[AllocationShare, ...]:
+    names = [variant.name for variant in inputs.variants]
+    active = [variant.is_active for variant in inputs.variants]
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
-    row.state = state_of(decision, question.days_with_data)
-    row.reason = reason_sentence(decision, names, active, question.settings)
-    _set_window(row, question, decision.window)
+    row.state = state_of(decision, inputs.days_with_data)
+    row.reason = reason_sentence(decision, names, active, inputs.settings)
+    _set_window(row, inputs, decision.window)
     row.value_remaining = decision.value_remaining
-    return [
-        _share(row, question, decision, i) for i, variant in enumerate(question.variants) if variant.is_active
-    ]
+    return tuple(
+        _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
+    )
 
 
-def _set_window(row: Allocation, question: Question, window: Window) -> None:
+def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> None:
     if window.start is None or window.end is None:
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     row.window_start, row.window_end, row.data_through = start, end, end
-    inside = [counts for counts in question.rows if start <= counts[0] <= end]
-    row.window_impressions = sum(impressions for _, _, impressions, _, _ in inside)
-    row.window_clicks = sum(clicks for _, _, _, clicks, _ in inside)
+    inside = [Counts(*counts) for date, _variant, *counts in inputs.counts if start <= date <= end]
+    row.window_impressions = sum(counts.impressions for counts in inside)
+    row.window_clicks = sum(counts.clicks for counts in inside)
 
 
-def _share(row: Allocation, question: Question, decision: engine.Decision, i: int) -> AllocationShare:
-    """One variant's row of the ledger from the decision's arrays."""
+def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
+    """Build a variant's row of the decision log from the decision's arrays."""
     return AllocationShare(
         allocation=row,
-        variant=question.variants[i],
+        variant_id=variant.id,
         share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
         previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
         trials=int(decision.trials[i]),
@@ -106,13 +120,10 @@ def _share(row: Allocation, question: Question, decision: engine.Decision, i: in
     )
 
 
-_BATCH = 500
-
-
 def prune_superseded(*, before: dt.datetime) -> int:
-    """Deletes revisions recorded before then that a later one of the same date replaced; how many.
+    """Delete revisions recorded before then that a later one of the same date replaced; return how many.
 
-    The last revision of a date is in force, explains the next day's, and stays for ever.
+    The last revision of a date stays: it is in force, and explains the next day's.
     """
     later = Allocation.objects.filter(
         experiment=OuterRef("experiment"),
@@ -121,7 +132,7 @@ def prune_superseded(*, before: dt.datetime) -> int:
     )
     superseded = Allocation.objects.filter(Exists(later), created_at__lt=before).order_by("pk")
     deleted = 0
-    while batch := list(superseded.values_list("pk", flat=True)[:_BATCH]):
+    while batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH]):
         Allocation.objects.filter(pk__in=batch).delete()
         deleted += len(batch)
     return deleted

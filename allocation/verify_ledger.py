@@ -1,18 +1,18 @@
 """Does every recorded decision follow from the inputs recorded with it? Reads only.
 
-Each row of the ledger is asked and answered again, from its own inputs and nothing else, and compared with what
-is stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
+Each entry of the decision log is computed again from its own inputs and nothing else, and compared with what is
+stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from allocation.engine import ENGINE_VERSION
-from allocation.inputs import digest, question_from_inputs
-from allocation.ledger import decide, ledger_row
-from allocation.models import Allocation, AllocationShare
+from allocation.inputs import AllocationInputs, digest
+from allocation.ledger import Entry, compute_entries
+from allocation.models import Allocation
 
 _CHUNK = 200
 _CLOSE = 1e-9
@@ -25,7 +25,7 @@ _OF_SHARES = ("share", "previous_share", "trials", "successes", "effective_trial
 
 @dataclass(frozen=True)
 class Verified:
-    """What came of one row: what differs, in words; ``is_older`` rows are of another engine version."""
+    """The result for one entry: each difference in words. ``is_older``: made by another engine version."""
 
     allocation: Allocation
     differences: list[str] = field(default_factory=list)
@@ -33,36 +33,30 @@ class Verified:
 
 
 def verify_ledger() -> Iterator[Verified]:
-    """Every row of every ledger, in the order they were written; a chunk of rows in memory at a time."""
+    """Every entry of every decision log, in the order they were written; a chunk of them in memory at a time."""
     rows = Allocation.objects.order_by("pk").prefetch_related("shares__variant").iterator(chunk_size=_CHUNK)
     while chunk := list(islice(rows, _CHUNK)):
         yield from _verify(chunk)
 
 
-def _verify(stored: list[Allocation]) -> Iterator[Verified]:
+def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
     comparable = [row for row in stored if row.engine_version == ENGINE_VERSION]
-    questions = [question_from_inputs(row.inputs, row.experiment_id) for row in comparable]
-    again = [
-        (ledger_row(question, row.created_at), question)
-        for row, question in zip(comparable, questions, strict=True)
-    ]
-    shares: dict[int, list[AllocationShare]] = {id(row): [] for row, _ in again}
-    for share in decide(again):
-        shares[id(share.allocation)].append(share)
+    inputs = [AllocationInputs.from_json(row.inputs, row.experiment_id) for row in comparable]
+    computed = compute_entries(inputs, comparable[0].created_at) if comparable else []
     found = {
-        row.pk: Verified(row, list(_differences(row, computed, shares[id(computed)])))
-        for row, (computed, _) in zip(comparable, again, strict=True)
+        row.pk: Verified(row, list(_differences(row, entry)))
+        for row, entry in zip(comparable, computed, strict=True)
     }
     for row in stored:
         yield found.get(row.pk, Verified(row, is_older=True))
 
 
-def _differences(stored: Allocation, computed: Allocation, shares: list[AllocationShare]) -> Iterator[str]:
+def _differences(stored: Allocation, computed: Entry) -> Iterator[str]:
     if digest(stored.inputs) != stored.inputs_digest:
         yield "the recorded inputs do not have the recorded digest"
-    yield from _fields(stored, computed, _OF_ALLOCATIONS, "")
+    yield from _fields(stored, computed.allocation, _OF_ALLOCATIONS, "")
     recorded = {share.variant_id: share for share in stored.shares.all()}
-    expected = {share.variant_id: share for share in shares}
+    expected = {share.variant_id: share for share in computed.shares}
     for variant_id in sorted(recorded.keys() | expected.keys()):
         if variant_id not in recorded or variant_id not in expected:
             yield f"variant {variant_id}: {'not recorded' if variant_id in expected else 'recorded, not computed'}"

@@ -1,4 +1,4 @@
-"""All settings of the project, from the environment alone. README.md lists the variables."""
+"""All settings of the project, from the environment alone. docs/configuration.md lists the variables."""
 
 import datetime as dt
 import os
@@ -13,7 +13,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from bandit_project.environment import LOG_LEVELS, Environment
-from bandit_project.ops.logs import REQUEST_LOG, configure_structlog, logging_config
+from bandit_project.ops.logs import configure_structlog, logging_config
 from experiments.roles import Role
 
 django_stubs_ext.monkeypatch()
@@ -49,8 +49,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "simple_history",
-    "django_structlog",
-    "django_prometheus",
     "import_export",
     "axes",
     "bandit_project.apps.BanditProjectConfig",
@@ -60,8 +58,8 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 MIDDLEWARE = [
-    "bandit_project.ops.metrics.counters.CountRequests",
-    "bandit_project.ops.request_log.RequestLog",
+    "bandit_project.ops.metrics.requests.count_requests",
+    "bandit_project.ops.request_log.log_requests",
     "bandit_project.middleware.by_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -78,7 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "bandit_project.ops.metrics.counters.CountViews",
+    "bandit_project.ops.metrics.requests.CountViews",
 ]
 ROOT_URLCONF = "bandit_project.urls"
 WSGI_APPLICATION = "bandit_project.wsgi.application"
@@ -272,7 +270,6 @@ SILENCED_SYSTEM_CHECKS = [
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 configure_structlog()
 LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
-vars().update(REQUEST_LOG)
 
 # Who may read /metrics: whoever brings the token, or connects from these networks; in DEBUG everybody.
 METRICS_TOKEN = env.string("METRICS_TOKEN")
@@ -280,7 +277,6 @@ METRICS_ALLOWED_ADDRESSES = env.networks("METRICS_ALLOWED_ADDRESSES")
 if folder := env.string("PROMETHEUS_MULTIPROC_DIR"):
     # The library writes there as soon as it is imported, in commands too; gunicorn.conf.py empties it at the start.
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 
 # Notifications: how long an experiment is left alone, how much it must have seen, how many days without data are one
 # too many; how webhooks may be sent.

@@ -21,6 +21,12 @@ def subscribe(listener: Listener) -> None:
     _listeners.append(listener)
 
 
+def request_id() -> str | None:
+    """The id of the request being answered, which is in each of its lines; None outside of one."""
+    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return found
+
+
 def log_event(event: str, **facts: Any) -> None:
     """``event`` is ``subject.what_happened``; docs/operations.md lists the names."""
     _logger.info(event, **facts)

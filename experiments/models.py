@@ -83,6 +83,10 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
             ),
         )
 
+    def for_allocation(self, target_date: dt.date) -> Self:
+        """Adds the summary of the data up to ``target_date``, and the variants in order."""
+        return self.with_data_summary(target_date).prefetch_related("variants")
+
     def active_since(self, moment: dt.datetime) -> Self:
         """Those that are active, in sight, and were active at ``moment`` already, as their history tells."""
         earlier = Experiment.history.filter(id=OuterRef("pk"), history_date__lt=moment)

@@ -41,7 +41,7 @@ def make_running(name: str = "Button colour", **settings: Any) -> Experiment:
 
 
 def allocate(experiment: Experiment, date: dt.date = TODAY) -> Allocation:
-    return compute_allocation(experiment_id=experiment.pk, target_date=date, now=NOW)
+    return compute_allocation(experiment_id=experiment.pk, target_date=date, now=NOW).allocation
 
 
 def shares_of(allocation: Allocation) -> dict[str, float]:

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
-from allocation.services import compute_all
+from allocation.sweep import compute_all
 from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data

@@ -19,7 +19,7 @@ from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
-from bandit_project.ops.request_log import request_id
+from experiments.events import request_id
 from experiments.exceptions import (
     MAX_ISSUES,
     ConflictError,

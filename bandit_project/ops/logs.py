@@ -1,6 +1,5 @@
 """How the log is written: a JSON object a line in production, readable in development; the libraries' lines too."""
 
-import logging
 import re
 from collections.abc import MutableMapping, Sequence
 from typing import Any
@@ -14,15 +13,6 @@ _IN_TEXT = (
     (re.compile(r"(?i)\b(api-key|bearer|basic)\s+[^\s'\",;]+"), r"\1 [removed]"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:[removed]@"),
 )
-
-# What request_log tells at which level; read by django_structlog.
-REQUEST_LOG = {
-    "DJANGO_STRUCTLOG_IP_LOGGING_ENABLED": False,
-    "DJANGO_STRUCTLOG_USER_ID_FIELD": "",  # looking it up would cost a query
-    "DJANGO_STRUCTLOG_STATUS_DEFAULT_LOG_LEVEL": logging.DEBUG,
-    "DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL": logging.INFO,
-    "DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL": logging.ERROR,
-}
 
 
 def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

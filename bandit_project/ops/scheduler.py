@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.utils import timezone
 
-from allocation.announcements import announce_sweep
-from allocation.services import compute_all
+from allocation.sweep import run_daily_sweep
 from bandit_project.models import JobRun
 from bandit_project.ops.pruning import prune
-from experiments.events import log_event
 from experiments.locks import only_one
 from notifications.delivery import deliver_waiting
 
@@ -40,19 +38,12 @@ def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:
     """From SCHEDULER_ALLOCATE_AT on, in the installation's time zone; later the same day where it was down then."""
     local = timezone.localtime(now)
     if local.time() >= settings.SCHEDULER_ALLOCATE_AT:
-        _once_a_day("allocate", local.date(), now, lambda: _allocate_all(local.date(), now, stopped))
-
-
-def _allocate_all(date: dt.date, now: dt.datetime, stopped: Stopped) -> bool:
-    """Whether it came to its end; a second run of what was decided already writes nothing."""
-    computed = failed = 0
-    for outcome in compute_all(target_date=date, now=now):
-        computed, failed = computed + outcome.is_new, failed + (outcome.error is not None)
-        if stopped():
-            return False
-    announce_sweep(date, now)
-    log_event("sweep.finished", target_date=date.isoformat(), recorded=computed, failed=failed)
-    return True
+        _once_a_day(
+            "allocate",
+            local.date(),
+            now,
+            lambda: run_daily_sweep(target_date=local.date(), now=now, stopped=stopped).finished,
+        )
 
 
 def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from allocation.demo import seed_demo
-from allocation.services import complete_experiment, compute_or_find
+from allocation.services import complete_experiment, compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
 from experiments.exceptions import DomainError, InvalidError, Issue
@@ -102,10 +102,8 @@ def complete(request: HttpRequest, experiment: Experiment) -> str:
 
 @on_experiment()
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
-    _allocation, is_new = compute_or_find(
-        experiment_id=experiment.pk, target_date=today(), now=timezone.now()
-    )
-    if is_new:
+    entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+    if entry.is_new:
         return _("Decided anew from the data of this moment.")
     return _("Nothing has changed since the last decision; it stands.")
 

@@ -1,9 +1,7 @@
 """Why a variant gets what it gets, and what to do next: the ledger's numbers in plain words."""
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -72,14 +70,14 @@ def _what_others_did(beyond_target: float) -> str:
     return _("nothing: it is what was wanted")
 
 
-def advice(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Advice]:
-    """Warnings first, then what to do next."""
-    return [*_warnings(summary, statistics), _next_step(summary)]
+def advice(summary: Summary, *, is_mismatched: bool) -> list[Advice]:
+    """List warnings first, then the next step. ``is_mismatched``: traffic does not arrive as it was split."""
+    return [*_warnings(summary, is_mismatched), _next_step(summary)]
 
 
-def _warnings(summary: Summary, statistics: Mapping[str, Any] | None) -> list[Advice]:
+def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
     found: list[Advice] = []
-    if statistics and statistics["sample_ratio"] and statistics["sample_ratio"]["mismatch"]:
+    if is_mismatched:
         found.append(
             Advice(
                 "danger",

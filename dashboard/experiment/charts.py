@@ -1,7 +1,7 @@
 """The charts of one experiment: pure functions from what was read to what is drawn."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.models import Allocation, AllocationShare
+from allocation.statistics import Convergence, DailyRewards, VariantStatistics
 from dashboard.charts import Chart, Mark, Series, variant_colours
 from experiments.metrics import Reward
 from experiments.models import Variant
@@ -125,7 +126,7 @@ def daily_counts(table: DailyCountsTable) -> list[Chart]:
 
 
 def rate_comparison(
-    variants: Sequence[Variant], statistics: Sequence[Mapping[str, Any]], reward: Reward
+    variants: Sequence[Variant], statistics: Sequence[VariantStatistics], reward: Reward
 ) -> Chart:
     """Today's posterior rates with 95% intervals; one bar a variant, in its own colour."""
     colours = variant_colours(variants)
@@ -143,9 +144,9 @@ def rate_comparison(
             Series(
                 variant.name,
                 colours[variant.pk],
-                _only(i, len(names), float(row["rate"])),
-                _only(i, len(names), float(row["rate_low"])),
-                _only(i, len(names), float(row["rate_high"])),
+                _only(i, len(names), row.rate),
+                _only(i, len(names), row.rate_low),
+                _only(i, len(names), row.rate_high),
             )
             for i, (variant, row) in enumerate(zip(variants, statistics, strict=True))
         ],
@@ -267,12 +268,12 @@ def posterior_densities(
     )
 
 
-def cumulative_rewards(by_day: Sequence[Mapping[str, Any]], reward: Reward) -> list[Chart]:
+def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[Chart]:
     """What the split has cost against always serving the leader, and brought over an even one."""
     unit = str(reward.successes_count.label)
-    days = [row["date"] for row in by_day]
-    given_up = Series(_("Given up"), "variant-6", [row["given_up"] for row in by_day])
-    gained = Series(_("Gained"), "variant-3", [row["gained_over_even"] for row in by_day])
+    days = [row.date for row in by_day]
+    given_up = Series(_("Given up"), "variant-6", [row.given_up for row in by_day])
+    gained = Series(_("Gained"), "variant-3", [row.gained_over_even for row in by_day])
     common: dict[str, Any] = {
         "kind": "lines",
         "unit": "count",
@@ -299,12 +300,12 @@ def cumulative_rewards(by_day: Sequence[Mapping[str, Any]], reward: Reward) -> l
     ]
 
 
-def convergence(statistics: Mapping[str, Any], leader: Variant, colour: str) -> Chart:
+def convergence(found: Convergence, leader: Variant, colour: str) -> Chart:
     """The leader's share and chance over time, and the day it first passed 95%."""
-    shares = {row["date"]: row["share"] for row in statistics["leader_share"]}
-    chances = {row["date"]: row["probability_best"] for row in statistics["leader_probability_best"]}
+    shares = {row.date: row.share for row in found.leader_share}
+    chances = {row.date: row.probability_best for row in found.leader_probability_best}
     days = sorted({*shares, *chances})
-    passed = statistics["first_passed_95_percent"]
+    passed = found.first_passed_95_percent
     mark = Mark("x", passed.isoformat(), _("passed 95%")) if passed else None
     return Chart(
         id="convergence",

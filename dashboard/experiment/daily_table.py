@@ -8,6 +8,7 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 
 from dashboard.charts import variant_colours
+from dashboard.experiment.summary import latest_date
 from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Variant
 
@@ -73,7 +74,7 @@ def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
 
 def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
     """The day that is most likely added next: after the latest there is. None where today is there already."""
-    latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # experiment_or_404
+    latest = latest_date(experiment)
     following = latest + dt.timedelta(days=1) if latest else today
     return following if following <= today else None
 

@@ -16,7 +16,6 @@ from allocation.engine.analysis.regret import rewards_by_day
 from allocation.explanations import status_sentence
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import current_allocations, last_computed_allocations
-from allocation.services import with_everything
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
 from experiments.metrics import COUNT_NAMES, Counts, Reward
@@ -68,7 +67,7 @@ class Totals(NamedTuple):
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
     """The experiment of this id or key for a page, with all that its statistics need."""
     try:
-        return find_experiment(reference, with_everything(date))
+        return find_experiment(reference, Experiment.objects.for_allocation(date))
     except NotFoundError as error:
         raise Http404(str(error)) from error
 
@@ -79,7 +78,8 @@ def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary
     computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
     observed = _observed(experiments)
     return [
-        _summary(e, allocations.get(e.pk), observed[e.pk], today, computed.get(e.pk)) for e in experiments
+        _summary_of_rows(e, allocations.get(e.pk), observed[e.pk], today, computed.get(e.pk))
+        for e in experiments
     ]
 
 
@@ -97,19 +97,21 @@ def totals(today: dt.date) -> Totals:
 
 
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
-    """Of an experiment from experiment_or_404, without what only lists show (gains, trend); two queries."""
+    """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries."""
     allocation = current_allocations([experiment], today).get(experiment.pk)
+    return _summary(experiment, allocation, latest_date(experiment), today)
+
+
+def latest_date(experiment: Experiment) -> dt.date | None:
+    """The last day with data, as experiment_or_404 read it."""
     latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # with_data_summary
-    return replace(
-        _summary(experiment, allocation, [], today),
-        latest=latest,
-        is_stale=_is_stale(experiment, latest, today),
-    )
+    return latest
 
 
 def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) -> bool:
-    running = experiment.status == Status.ACTIVE and latest is not None
-    return bool(running and latest and (today - latest).days > STALE_AFTER_DAYS)
+    if experiment.status != Status.ACTIVE or latest is None:
+        return False
+    return (today - latest).days > STALE_AFTER_DAYS
 
 
 def _day_gains(
@@ -152,15 +154,28 @@ def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
     return rows
 
 
-def _summary(
+def _summary_of_rows(
     experiment: Experiment,
     allocation: Allocation | None,
     rows: Sequence[Observed],
     today: dt.date,
+    computed: Allocation | None,
+) -> Summary:
+    """Add what lists show of the daily ``rows``: what was gained, and the trend."""
+    summary = _summary(experiment, allocation, rows[-1][0] if rows else None, today, computed)
+    decided = computed or allocation
+    shares = list(decided.shares.all()) if decided else []
+    return replace(summary, gained=_gained(shares, summary.leader, rows), trend=_trend(rows))
+
+
+def _summary(
+    experiment: Experiment,
+    allocation: Allocation | None,
+    latest: dt.date | None,
+    today: dt.date,
     computed: Allocation | None = None,
 ) -> Summary:
-    """``computed``: the last decision from data, where ``allocation`` is none."""
-    latest = rows[-1][0] if rows else None
+    """``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data."""
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
@@ -173,8 +188,6 @@ def _summary(
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
-        gained=_gained(shares, leader, rows),
-        trend=_trend(rows),
         latest=latest,
         is_stale=_is_stale(experiment, latest, today),
     )

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation
+from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history
-from allocation.statistics import statistics_of
+from allocation.statistics import Statistics, statistics_of
 from dashboard.access import requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
@@ -45,13 +46,11 @@ def overview(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "overview", date)
-    statistics = _statistics(experiment, date)
-    summary = context["summary"]
+    summary, ratio = context["summary"], sample_ratio_of(experiment, date)
     context |= {
         "explained": explain(experiment, summary.allocation),
-        "statistics": statistics,
-        "sample_ratio": _sample_ratio(experiment, statistics),
-        "advice": advice(summary, statistics),
+        "sample_ratio": _sample_ratio(experiment, ratio),
+        "advice": advice(summary, is_mismatched=bool(ratio and ratio.mismatch)),
     }
     return render(request, "dashboard/experiment/overview.html", context)
 
@@ -76,8 +75,8 @@ def performance(request: HttpRequest, reference: str) -> HttpResponse:
         ],
         "count_charts": charts.daily_counts(table),
     }
-    if statistics and len(statistics["variants"]) == len(variants):
-        context["comparison"] = charts.rate_comparison(variants, statistics["variants"], reward)
+    if statistics and len(statistics.variants) == len(variants):
+        context["comparison"] = charts.rate_comparison(variants, statistics.variants, reward)
     return render(request, "dashboard/experiment/performance.html", context)
 
 
@@ -110,11 +109,11 @@ def regret(request: HttpRequest, reference: str) -> HttpResponse:
     context["statistics"] = statistics
     if statistics:
         variants = list(experiment.variants.all())
-        leader = next(variant for variant in variants if variant.key == statistics["leader"])
+        leader = next(variant for variant in variants if variant.key == statistics.leader)
         colour = variant_colours(variants)[leader.pk]
         context["charts"] = [
-            *charts.cumulative_rewards(statistics["rewards"]["by_day"], Reward(experiment.reward)),
-            charts.convergence(statistics["convergence"], leader, colour),
+            *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
+            charts.convergence(statistics.convergence, leader, colour),
         ]
     return render(request, "dashboard/experiment/regret.html", context)
 
@@ -165,7 +164,7 @@ def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, An
     }
 
 
-def _statistics(experiment: Experiment, date: dt.date) -> dict[str, Any] | None:
+def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
     """None where there is nothing to say yet: no variants, or settings that clash."""
     try:
         return statistics_of(experiment, date)
@@ -188,10 +187,10 @@ def _numbers(
     variants: list[Variant],
     table: charts.DailyCountsTable,
     reward: Reward,
-    statistics: dict[str, Any] | None,
+    statistics: Statistics | None,
 ) -> list[dict[str, Any]]:
     """Totals of the whole history, by variant, and how each compares to the control."""
-    compared = {row["variant_key"]: row for row in statistics["variants"]} if statistics else {}
+    compared = {row.variant_key: row for row in statistics.variants} if statistics else {}
     trials, successes = table.trials(reward).sum(axis=0), table.successes(reward).sum(axis=0)
     colours = variant_colours(variants)
     return [
@@ -201,16 +200,15 @@ def _numbers(
             "impressions": int(table.impressions[:, i].sum()),
             "clicks": int(table.clicks[:, i].sum()),
             "conversions": int(table.conversions[:, i].sum()),
-            "compared": compared.get(variant.key, {}),
+            "compared": compared.get(variant.key),
             "rate": successes[i] / trials[i] if trials[i] else None,
         }
         for i, variant in enumerate(variants)
     ]
 
 
-def _sample_ratio(experiment: Experiment, statistics: dict[str, Any] | None) -> dict[str, Any] | None:
+def _sample_ratio(experiment: Experiment, found: SampleRatioResult | None) -> dict[str, Any] | None:
     """Observed and expected impressions side by side, for the warning."""
-    found = statistics["sample_ratio"] if statistics else None
     if not found:
         return None
     colours = variant_colours(experiment.variants.all())
@@ -218,9 +216,9 @@ def _sample_ratio(experiment: Experiment, statistics: dict[str, Any] | None) -> 
         (
             variant,
             colours[variant.pk],
-            found["observed"].get(variant.key, 0),
-            found["expected"].get(variant.key, 0),
+            found.observed.get(variant.key, 0),
+            found.expected.get(variant.key, 0),
         )
         for variant in experiment.variants.all()
     ]
-    return {**found, "rows": rows}
+    return {"p_value": found.p_value, "mismatch": found.mismatch, "rows": rows}

@@ -9,9 +9,9 @@ from pytest_django import Settings
 
 from allocation.demo import seed_demo
 from allocation.services import complete_experiment
+from allocation.sweep import alert_on_traffic
 from experiments.models import Experiment, Status
 from experiments.services import change_status
-from notifications.detection import detect_in_sweep
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
@@ -150,8 +150,8 @@ def _mismatched(name: str = "Button colour") -> Experiment:
 def test_sweep__traffic_not_as_split__is_told_once_with_what_arrived() -> None:
     _mismatched()
 
-    detect_in_sweep(TODAY, NOW)
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     (event,) = Event.objects.filter(kind="sample_ratio.mismatch")
     assert event.payload["data"]["observed"]["b"] < event.payload["data"]["expected"]["b"]
@@ -162,7 +162,7 @@ def test_sweep__mismatch_on_too_little__is_not_told(settings: Settings) -> None:
     settings.ALARM_GRACE_DAYS = 6
     _mismatched()
 
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     assert not Alarm.objects.filter(kind="sample_ratio.mismatch").exists()
 
@@ -178,8 +178,8 @@ def _quiet_since(age: int, name: str = "Button colour") -> Experiment:
 def test_sweep__no_data_for_days__is_told_once(age: int, told: int) -> None:
     _quiet_since(age)
 
-    detect_in_sweep(TODAY, NOW)
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     assert _kinds().count("data.missing") == told
 
@@ -193,19 +193,19 @@ def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(a
         record_of.history_date = NOW - dt.timedelta(days=days)
         record_of.save()
 
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     assert _kinds().count("data.missing") == told
 
 
 def test_sweep__data_come_back_and_stay_away_again__is_told_again() -> None:
     experiment = _quiet_since(10)
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
     record(experiment, counts("control", 10, 1))
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
     assert Alarm.objects.get().cleared_at == NOW
 
-    detect_in_sweep(TODAY + dt.timedelta(days=9), NOW)
+    alert_on_traffic(TODAY + dt.timedelta(days=9), NOW)
 
     assert _kinds().count("data.missing") == 2
 
@@ -216,17 +216,17 @@ def test_sweep__young_paused_or_draft_experiments__are_left_alone() -> None:
     change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
     make_experiment("Draft", status=Status.DRAFT)
 
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     assert not Alarm.objects.exists()
 
 
 def test_sweep__paused_meanwhile__its_alarm_is_over() -> None:
     experiment = _quiet_since(10)
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
     change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
 
-    detect_in_sweep(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
 
     assert Alarm.objects.get().cleared_at == NOW
 

@@ -209,6 +209,16 @@ def test_tabs__any_history__at_most_12_queries(
         assert client.get(f"/dashboard/experiments/button-colour/{tab}").status_code == 200
 
 
+def test_overview__running__reads_no_more_than_it_shows(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    allocate(make_running())
+
+    # the experiment and its variants, the split and its shares, the ledger's shares and the daily counts
+    with django_assert_num_queries(6):
+        client.get("/dashboard/experiments/button-colour/")
+
+
 def test_tab__unknown_experiment__is_404(client: Client) -> None:
     assert client.get("/dashboard/experiments/none/").status_code == 404
     assert client.post("/dashboard/experiments/none/pause/").status_code == 404

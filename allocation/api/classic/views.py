@@ -1,7 +1,7 @@
 """The classic API's calls about allocations: thin over the services."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,17 +15,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation.inputs import effective_settings
-from allocation.models import Allocation, AllocationShare
+from allocation.ledger import Entry
+from allocation.models import Allocation
 from allocation.selectors import (
     ExperimentState,
-    allocation_history,
+    HistoryDate,
     allocation_in_force,
     answer_key,
+    history_dates,
     state_with_newest,
-    unchanged_but_for,
 )
 from allocation.services import compute_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField
+from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment, today
 from experiments.settings_schema import ALGORITHM_SETTINGS
@@ -122,95 +124,90 @@ def history(request: Request, reference: str) -> Response:
     start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
     key = answer_key("history", state, start, end)
     if (answer := cache.get(key)) is None:
-        found = allocation_history(state.experiment_id, start=start, end=end)
+        found = history_dates(state.experiment_id, start=start, end=end)
         answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
         cache.set(key, answer)
     return Response(orjson.Fragment(answer))
 
 
 def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt.date) -> bytes:
-    """Computes, records and answers in JSON; cached only where nothing else has changed from before to after.
+    """Compute, record and answer in JSON; cached under the state that the answer rests on.
 
-    ``date`` was read once: midnight may pass meanwhile, and one day's answer must not be kept as the next one's.
+    Whatever else changed since ``before`` was read makes the answer newer than its key, and that key is never asked for
+    again: states do not return. ``date`` was read once, since midnight may pass meanwhile.
     """
-    experiment = find_experiment(before.experiment_id)
-    own_window = effective_settings(experiment).window_days
-    window_days = own_window if asked_window is None else asked_window
-    decision, shares = _decision(experiment, window_days, date, recorded=window_days == own_window)
-    answer = orjson.dumps(_allocation_body(experiment, window_days, decision, shares))
-    after = state_with_newest(experiment.pk)
-    if unchanged_but_for(decision, before, after):
-        cache.set(answer_key("allocation", after, date, asked_window), answer)
+    experiment, entry, window_days = _decision(before, asked_window, date)
+    answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
+    state = before._replace(allocation_id=entry.allocation.pk) if entry.is_new else before
+    cache.set(answer_key("allocation", state, date, asked_window), answer)
     return answer
 
 
 def _decision(
-    experiment: Experiment, window_days: int, date: dt.date, *, recorded: bool
-) -> tuple[Allocation, Sequence[AllocationShare]]:
-    if not recorded:
-        return preview_allocation(
-            experiment_id=experiment.pk,
-            target_date=date,
-            now=timezone.now(),
-            overrides={"window_days": window_days},
-        )
-    if experiment.status == Status.PAUSED:
+    state: ExperimentState, asked_window: int | None, date: dt.date
+) -> tuple[Experiment, Entry, int]:
+    """The experiment, its decision and the window used. Another window than the experiment's own is not recorded."""
+    pk, now = state.experiment_id, timezone.now()
+    if asked_window is not None:
+        own_window = effective_settings(find_experiment(pk)).window_days
+        if asked_window != own_window:
+            overrides = {"window_days": asked_window}
+            entry = preview_allocation(experiment_id=pk, target_date=date, now=now, overrides=overrides)
+            return entry.allocation.experiment, entry, asked_window
+    if state.status == Status.PAUSED:
+        experiment = find_experiment(pk)
         found = allocation_in_force(experiment, date)
+        entry = Entry(found, tuple(found.shares.all()))
     else:
-        found = compute_allocation(experiment_id=experiment.pk, target_date=date, now=timezone.now())
-    return found, list(found.shares.select_related("variant").order_by("variant_id"))
+        entry = compute_allocation(experiment_id=pk, target_date=date, now=now)
+        experiment = entry.allocation.experiment
+    return experiment, entry, effective_settings(experiment).window_days
 
 
-def _allocation_body(
-    experiment: Experiment, window_days: int, decision: Allocation, shares: Sequence[AllocationShare]
-) -> dict[str, object]:
+def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> dict[str, object]:
+    decision = entry.allocation
     return {
-        "allocations": _shares(shares),
+        "allocations": {share.variant.name: float(share.share) for share in entry.shares},
         "algorithm": ALGORITHM,
         "parameters": asdict(effective_settings(experiment, {"window_days": window_days})),
         "experiment_id": experiment.pk,
         "window_days": window_days,
         "timestamp": decision.created_at.isoformat(),
         "reason": decision.reason,
-        "limits": {share.variant.name: share.bound for share in shares},
+        "limits": {share.variant.name: share.bound for share in entry.shares},
         "summary": _summary(experiment, decision),
-        "history": _history(allocation_history(experiment)),
+        "history": _history(history_dates(experiment.pk)),
     }
 
 
 def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
     start, end = str(decision.window_start), str(decision.window_end)
-    totals = {variant["id"]: [0, 0, 0] for variant in decision.inputs["variants"]}
+    totals = {variant["id"]: [0] * len(COUNT_NAMES) for variant in decision.inputs["variants"]}
     for date, variant_id, *counts in decision.inputs["counts"]:
         if start <= date <= end:
             totals[variant_id] = [
                 total + count for total, count in zip(totals[variant_id], counts, strict=True)
             ]
-    names = dict(experiment.variants.values_list("pk", "name"))
-    variants = [
-        {"name": names[pk], "impressions": impressions, "clicks": clicks, "conversions": conversions}
-        for pk, (impressions, clicks, conversions) in totals.items()
-    ]
+    names = {variant.pk: variant.name for variant in experiment.variants.all()}
     return {
         "total_impressions": decision.window_impressions,
         "total_clicks": decision.window_clicks,
-        "variants": variants,
+        "variants": [
+            {"name": names[pk], **dict(zip(COUNT_NAMES, counts, strict=True))}
+            for pk, counts in totals.items()
+        ],
     }
 
 
-def _history(allocations: Iterable[Allocation]) -> list[dict[str, object]]:
+def _history(dates: Iterable[HistoryDate]) -> list[dict[str, object]]:
     return [
         {
-            "date": allocation.target_date.isoformat(),
+            "date": entry.target_date.isoformat(),
             "algorithm": ALGORITHM,
-            "allocations": _shares(allocation.shares.all()),
-            "total_impressions": allocation.window_impressions,
-            "total_clicks": allocation.window_clicks,
+            "allocations": entry.shares,
+            "total_impressions": entry.window_impressions,
+            "total_clicks": entry.window_clicks,
         }
-        for allocation in allocations
+        for entry in dates
     ]
-
-
-def _shares(shares: Iterable[AllocationShare]) -> dict[str, float]:
-    return {share.variant.name: float(share.share) for share in shares}

@@ -27,7 +27,7 @@ from allocation.exceptions import AllocationNotFoundError, PreconditionFailedErr
 from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
-from allocation.services import complete_experiment, compute_or_find
+from allocation.services import complete_experiment, compute_allocation
 from allocation.statistics import experiment_statistics
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
@@ -75,10 +75,10 @@ class AllocationView(IdempotentWrites):
     def post(self, request: Request, reference: str) -> Response:
         """201 with a new revision; 200 with the recorded one where nothing has changed."""
         experiment = find_experiment(reference)
-        found, is_new = compute_or_find(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=found.pk)
+        entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=entry.allocation.pk)
         location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
-        code = 201 if is_new else 200
+        code = 201 if entry.is_new else 200
         return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
 
 
@@ -164,7 +164,7 @@ class AssignmentView(APIView):
         summary="The variant a unit sees",
     )
     def get(self, request: Request, reference: str) -> Response:
-        """The same unit sees the same variant as long as the shares stand."""
+        """A unit keeps its variant as long as the shares stay as they are."""
         query = serializers.AssignmentQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         _, assigned = _assign(reference, [query.validated_data["unit"]])
@@ -207,7 +207,7 @@ class StatisticsView(APIView):
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
     def get(self, request: Request, reference: str) -> Response:
-        return Response(experiment_statistics(find_experiment(reference).pk, today()))
+        return Response(experiment_statistics(find_experiment(reference).pk, today()).to_json())
 
 
 class _ReadOnlyPost(APIView):
@@ -228,7 +228,8 @@ class SimulationsView(_ReadOnlyPost):
         """The production engine beside other policies, as `manage.py simulate`."""
         body = serializers.SimulationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response({"policies": run_simulation(body.validated_data)})
+        results = run_simulation(body.validated_data)
+        return Response({"policies": {name: result.to_json() for name, result in results.items()}})
 
 
 @extend_schema(tags=["simulations"])
@@ -244,4 +245,5 @@ class BacktestsView(_ReadOnlyPost):
         body = serializers.BacktestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
-        return Response({"tests": len(values["tests"]), "policies": run_backtest(values)})
+        policies = {name: result.to_json() for name, result in run_backtest(values).items()}
+        return Response({"tests": len(values["tests"]), "policies": policies})

@@ -175,7 +175,7 @@ def _headers(status: str) -> dict[str, Any]:
     }
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular's base
+class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = "bandit_project.api.auth.ApiKeyAuthentication"
     name = "ApiKey"
 
@@ -183,7 +183,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Api-Key <key>"}
 
 
-class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its base
+class StrictSerializerExtension(OpenApiSerializerExtension):
     """Unknown fields are refused, and the document says so."""
 
     target_class = "experiments.api.fields.StrictSerializer"

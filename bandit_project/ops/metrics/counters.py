@@ -13,14 +13,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from django.http import HttpRequest, HttpResponse
-from django_prometheus.middleware import PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 from prometheus_client import Counter, Histogram
 
 from experiments.events import subscribe
-
-# Asked every few seconds by machines: what they ask is not traffic.
-UNCOUNTED = frozenset({"/metrics", "/health", "/health/", "/health/live", "/health/live/"})
 
 ALLOCATIONS = Counter(
     "bandit_allocations_computed", "Decisions recorded, by kind (warm_up, optimized, completed).", ["kind"]
@@ -95,45 +90,3 @@ def _timed(execute: Callable[..., Any], sql: str, params: Any, many: bool, conte
         raise
     finally:
         QUERY_SECONDS.observe(time.perf_counter() - start)
-
-
-class CountRequests(PrometheusBeforeMiddleware):  # type: ignore[misc]  # the library is untyped
-    """The outermost middleware: requests, answers, whole latency."""
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        answer: HttpResponse
-        answer = self.get_response(request) if request.path in UNCOUNTED else super().__call__(request)
-        return answer
-
-
-class CountViews(PrometheusAfterMiddleware):  # type: ignore[misc]  # the library is untyped
-    """The innermost: by view, method and status.
-
-    Of what the library would count, the dashboard's part: each counter is a write to a file shared by the workers,
-    and an unchanged allocation is answered in less than a millisecond. The body's length, which it reads too, may be
-    nonsense.
-    """
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path in UNCOUNTED:
-            uncounted_answer: HttpResponse = self.get_response(request)
-            return uncounted_answer
-        start = time.perf_counter()
-        answer: HttpResponse = self.get_response(request)
-        self._count(request, answer, time.perf_counter() - start)
-        return answer
-
-    def _count(self, request: HttpRequest, answer: HttpResponse, seconds: float) -> None:
-        status, view, method = str(answer.status_code), self._get_view_name(request), self._method(request)
-        self.metrics.responses_by_status.labels(status).inc()
-        self.metrics.responses_by_status_view_method.labels(status, view, method).inc()
-        self.metrics.requests_latency_by_view_method.labels(view, method).observe(seconds)
-
-    def process_view(self, request: HttpRequest, *args: Any) -> None:
-        return None
-
-    def process_template_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        return response
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        self.metrics.exceptions_by_type.labels(type(exception).__name__).inc()

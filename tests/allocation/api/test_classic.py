@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from allocation.ledger import Entry
 from allocation.models import Allocation
 from allocation.services import compute_allocation
 from experiments.models import Status, Variant
@@ -61,8 +62,8 @@ def test_get_allocation__midnight_while_it_is_computed__is_decided_anew_for_the_
     clock = {"now": dt.datetime.combine(TODAY, dt.time(23, 59, 59), dt.UTC)}
     monkeypatch.setattr("django.utils.timezone.now", lambda: clock["now"])
 
-    def computed(**question: Any) -> Allocation:
-        found = compute_allocation(**question)
+    def computed(**inputs: Any) -> Entry:
+        found = compute_allocation(**inputs)
         clock["now"] += dt.timedelta(seconds=2)
         return found
 
@@ -195,6 +196,17 @@ def test_get_allocation__nothing_new__one_query(api: APIClient, django_assert_nu
         assert api.get("/allocation", {"experiment_id": experiment.pk}).json() == first
 
 
+def test_get_allocation__something_new__at_most_14_queries(
+    api: APIClient, django_assert_max_num_queries: Any
+) -> None:
+    experiment = make_running()
+    for n in range(3):
+        allocate(experiment, TODAY - dt.timedelta(days=n + 1))
+
+    with django_assert_max_num_queries(14):
+        assert api.get("/allocation", {"experiment_id": experiment.pk}).json()["allocations"]
+
+
 @pytest.mark.parametrize("change", ["data", "settings", "name", "variant", "status", "earlier decision"])
 def test_get_allocation__anything_changed__is_computed_anew(api: APIClient, change: str) -> None:
     experiment = make_running()
@@ -219,12 +231,12 @@ def test_get_allocation__anything_changed__is_computed_anew(api: APIClient, chan
     assert api.get("/allocation", query).json() != first
 
 
-def test_get_history__any_length__three_queries(api: APIClient, django_assert_num_queries: Any) -> None:
+def test_get_history__any_length__two_queries(api: APIClient, django_assert_num_queries: Any) -> None:
     experiment = make_running()
     for n in range(5):
         allocate(experiment, TODAY + dt.timedelta(days=n))
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         first = api.get(f"/experiments/{experiment.pk}/history").json()
     with django_assert_num_queries(1):
         assert api.get(f"/experiments/{experiment.pk}/history").json() == first

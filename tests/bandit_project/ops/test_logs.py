@@ -162,6 +162,14 @@ def test_log__requests_at_info__health_metrics_and_success_are_quiet(client: Cli
     assert [line for line in logs if line["log_level"] != "debug"] == []
 
 
+def test_log__refused_request__is_one_line_at_info_without_the_query(client: Client) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert client.get("/nothing-here?token=query-secret").status_code == 404
+
+    (line,) = _events(logs, "request_finished")
+    assert (line["log_level"], line["code"], line["request"]) == ("info", 404, "GET /nothing-here")
+
+
 def test_without_secrets__names_and_texts__are_cleaned() -> None:
     event = {
         "event": "x Api-Key abc.def y",

@@ -24,7 +24,9 @@ from pytest_django import Settings
 
 from bandit_project.models import ApiKey
 from bandit_project.ops.metrics.gauges import DatabaseCollector
+from bandit_project.ops.metrics.requests import UNCOUNTED
 from experiments.models import Experiment, Status
+from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from notifications.outbox import queue_test
 from tests.conftest import ROOT
@@ -106,7 +108,7 @@ def test_gauges__read_from_the_database__say_what_is_there(client: Client, setti
     make_running("Made after the daily run")
     make_experiment("Draft", status=Status.DRAFT)
     allocate(decided)
-    Alarm.objects.create(experiment=waiting, kind=Alarm.Kind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+    Alarm.objects.create(experiment=waiting, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
     queue_test(Endpoint.objects.create(name="x", address="https://example.com"), NOW)
 
     assert _gauge(client, 'bandit_experiments{status="active"}') == "4.0"
@@ -127,12 +129,37 @@ def test_requests__of_machines__are_not_counted(client: Client) -> None:
     name = "django_http_requests_before_middlewares_total"
     before = _value(name)
 
-    for path in ("/health", "/health/live", "/metrics"):
+    for path in UNCOUNTED:
         client.get(path)
 
+    assert {"/health", "/health/live", "/metrics"} < UNCOUNTED
     assert _value(name) == before
     client.get("/experiments")
     assert _value(name) == before + 1
+
+
+@pytest.mark.django_db
+def test_requests__view_that_fails__counts_by_view_status_and_type(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("experiments.api.classic.views.create_experiment", fail)
+    client.raise_request_exception = False
+    labels = {"view": "classic-experiments", "method": "POST"}
+    names: list[tuple[str, dict[str, str]]] = [
+        ("django_http_responses_total_by_status_total", {"status": "500"}),
+        ("django_http_responses_total_by_status_view_method_total", {"status": "500", **labels}),
+        ("django_http_requests_latency_seconds_by_view_method_count", labels),
+        ("django_http_requests_latency_including_middlewares_seconds_count", {}),
+        ("django_http_exceptions_total_by_type_total", {"type": "ZeroDivisionError"}),
+    ]
+    before = [_value(name, **labels) for name, labels in names]
+
+    client.post("/experiments", {"name": "x", "description": ""}, content_type="application/json")
+
+    assert [_value(name, **labels) - b for (name, labels), b in zip(names, before, strict=True)] == [1] * 5
 
 
 def _sample_names() -> set[str]:
