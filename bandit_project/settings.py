@@ -212,7 +212,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["bandit_project.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["bandit_project.api.json.FastJSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "bandit_project.api.openapi.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "bandit_project.api.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
