@@ -27,7 +27,7 @@ class Reach:
 def reach_of(
     variants: int, *, control_floor: float, min_explore_rate: float, max_daily_shift: float
 ) -> Reach:
-    """For at least two variants, the first of them the control.
+    """Compute the reach of at least two variants, the first of them the control.
 
     Raises ValueError where the settings leave no room for every floor.
     """

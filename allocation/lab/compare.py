@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from allocation.engine import Settings
 from allocation.engine.lab.backtest import PastTest, PolicyResult, backtest
 from allocation.engine.lab.policies import POLICIES
-from allocation.engine.lab.report import generator_of, simulate_policies
+from allocation.engine.lab.report import WatchedResult, generator_of, watch_policy
 from allocation.engine.lab.simulation import World
 
 # Of ``work``, about ten seconds of one core.
@@ -28,24 +27,27 @@ class Contender:
 
 
 def work(windows: Sequence[int], days: int) -> float:
-    """Of one variant in one run under contenders with these windows: decisions and who is in front, watched daily."""
+    """Estimate the work of one variant in one run, watched daily, under contenders with these windows."""
     return sum(days * (1 + min(window, days) / _DAYS_THAT_DOUBLE) for window in windows)
 
 
 def compare_in_world(
     contenders: Sequence[Contender], world: World, seed: int, *, stop: bool, on_day: OnDay
-) -> dict[str, dict[str, Any]]:
-    """By key, the numbers of ``manage.py simulate`` and those of every day; ``on_day`` once a contender and day."""
+) -> dict[str, WatchedResult]:
+    """Play all in one world, by key, with the numbers of ``manage.py simulate`` and those of every day.
+
+    ``on_day`` is called once a contender and day.
+    """
     return {
-        contender.key: simulate_policies(
-            {contender.policy: POLICIES[contender.policy]},
+        contender.key: watch_policy(
+            contender.policy,
+            POLICIES[contender.policy],
             world,
             contender.settings,
             seed,
             stop=stop,
-            watch=True,
             on_day=on_day,
-        )[contender.policy]
+        )
         for contender in contenders
     }
 
@@ -59,7 +61,10 @@ def compare_on_past_tests(
     runs: int,
     on_day: OnDay,
 ) -> dict[str, PolicyResult]:
-    """By key, the numbers of ``manage.py backtest``; ``on_day`` once a contender, day and number of variants."""
+    """Play all on the same past tests, by key, with the numbers of ``manage.py backtest``.
+
+    ``on_day`` is called once a contender, day and number of variants.
+    """
     return {
         contender.key: backtest(
             tests,

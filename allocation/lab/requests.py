@@ -9,7 +9,12 @@ from django.conf import settings as django_settings
 from allocation.engine import Settings
 from allocation.engine.lab.backtest import PastTest
 from allocation.engine.lab.policies import POLICIES
-from allocation.engine.lab.report import Report, backtest_policies, simulate_policies
+from allocation.engine.lab.report import (
+    BacktestResult,
+    SimulationResult,
+    backtest_policies,
+    simulate_policies,
+)
 from allocation.engine.lab.simulation import make_world
 from experiments.exceptions import InvalidError, Issue
 from experiments.settings_schema import SettingValue, setting_problems
@@ -23,8 +28,8 @@ _DAYS_THAT_DOUBLE = 60
 _HEAVIER = f"10 variants or more, a stop, or a window of {_DAYS_THAT_DOUBLE} days or more"
 
 
-def run_simulation(values: Mapping[str, Any]) -> Report:
-    """``values`` as SimulationSerializer has checked them; raises InvalidError past the bound."""
+def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
+    """Simulate each policy on the ``values`` of SimulationSerializer; raise InvalidError past the bound."""
     rates, days, runs = np.array(values["rates"]), values["days"], values["runs"]
     settings = merged_settings(values["settings"])
     cells = len(rates) * days * runs * len(values["policies"])
@@ -40,8 +45,8 @@ def run_simulation(values: Mapping[str, Any]) -> Report:
     )
 
 
-def run_backtest(values: Mapping[str, Any]) -> Report:
-    """``values`` as BacktestSerializer has checked them; raises InvalidError past the bound."""
+def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
+    """Play each policy on the past tests of BacktestSerializer; raise InvalidError past the bound."""
     tests = [
         PastTest(
             impressions=np.array([v["impressions"] for v in test["variants"]], dtype=np.float64),
@@ -65,7 +70,7 @@ def run_backtest(values: Mapping[str, Any]) -> Report:
 
 
 def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
-    """Over the installation's defaults, as an experiment's own."""
+    """Lay settings over the installation's defaults, as for an experiment."""
     given = {name: value for name, value in own.items() if value is not None}
     values: dict[str, Any] = {**django_settings.ALGORITHM_DEFAULTS, **given}
     if problems := setting_problems(values):
@@ -76,12 +81,12 @@ def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
 
 
 def _weight(variants: int) -> int:
-    """Each of many variants is compared with all the others: at 100 it takes eleven times as long as one of two."""
+    """Weigh one variant: each of many is compared with all others, which at 100 takes eleven times as long."""
     return 1 + variants // 10
 
 
 def _weight_of_window(settings: Settings, days: int) -> int:
-    """Of a window of two weeks 1, of a year 7: as long as a run that has so many days takes."""
+    """Weigh a window: 1 for two weeks, 7 for a year, as far as the run has so many days."""
     return 1 + min(settings.window_days, days) // _DAYS_THAT_DOUBLE
 
 

@@ -104,19 +104,29 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
     }
 
 
-def _rows(
-    columns: Sequence[Column], results: Results, best: Column, level: Sequence[Column]
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Row:
+    """One column's line in the table of results; ``is_level``: not clearly worse than the best."""
+
+    column: Column
+    result: PolicyResult
+    ratio: Estimate | None
+    gain: Estimate
+    is_best: bool
+    is_level: bool
+
+
+def _rows(columns: Sequence[Column], results: Results, best: Column, level: Sequence[Column]) -> list[Row]:
     even = results["even"].regret_by_test
     return [
-        {
-            "column": column,
-            "result": results[column.key],
-            "ratio": ratio(results[column.key].regret_by_test, even),
-            "gain": total(results[column.key].gain_by_test),
-            "is_best": column is best,
-            "is_level": column in level,
-        }
+        Row(
+            column=column,
+            result=results[column.key],
+            ratio=ratio(results[column.key].regret_by_test, even),
+            gain=total(results[column.key].gain_by_test),
+            is_best=column is best,
+            is_level=column in level,
+        )
         for column in columns
     ]
 
@@ -180,20 +190,25 @@ def _percent_with_error(estimate: Estimate) -> str:
     return f"{value} ± {count(max(100 * 1.96 * estimate.standard_error, 1))}"
 
 
-def _settings_table(service: Sequence[Column], best: Column) -> dict[str, Any]:
-    """The settings in which any of the columns differ, side by side."""
+@dataclass(frozen=True)
+class SettingsTable:
+    """The settings in which any of the columns differ, side by side; each value with whether it is the best's."""
+
+    columns: Sequence[Column]
+    best: Column
+    rows: Sequence[tuple[str, Sequence[tuple[str, bool]]]]
+
+
+def _settings_table(service: Sequence[Column], best: Column) -> SettingsTable:
     names = [name for name in ALGORITHM_SETTINGS if len({getattr(c.settings, name) for c in service}) > 1]
-    return {
-        "columns": service,
-        "best": best,
-        "rows": [
-            (
-                SETTING_WORDS[name].label,
-                [(format_value(name, getattr(c.settings, name)), c is best) for c in service],
-            )
-            for name in names
-        ],
-    }
+    rows = [
+        (
+            str(SETTING_WORDS[name].label),
+            [(format_value(name, getattr(c.settings, name)), c is best) for c in service],
+        )
+        for name in names
+    ]
+    return SettingsTable(service, best, rows)
 
 
 def _variables(best: Column) -> list[str]:
@@ -203,18 +218,34 @@ def _variables(best: Column) -> list[str]:
     ]
 
 
-def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[dict[str, Any]]:
-    """Tests by what was gained in them, the smallest first."""
+@dataclass(frozen=True)
+class PlayedTest:
+    """One past test, and what the recommended settings gained and lost in it, in clicks."""
+
+    test: NamedTest
+    gain: float
+    regret: float
+
+    @property
+    def impressions(self) -> float:
+        return float(self.test.counts.impressions.sum())
+
+    @property
+    def best_rate(self) -> float:
+        return float(true_rates(self.test.counts).max())
+
+    @property
+    def mean_rate(self) -> float:
+        return float(true_rates(self.test.counts).mean())
+
+
+def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[PlayedTest]:
+    """List tests by what was gained in them, the smallest first."""
     order = np.argsort(result.gain_by_test, kind="stable")[which]
     return [
-        {
-            "test": backtest.tests[place],
-            "impressions": float(backtest.tests[place].counts.impressions.sum()),
-            "gain": float(result.gain_by_test[place]),
-            "regret": float(result.regret_by_test[place]),
-            "best_rate": float(true_rates(backtest.tests[place].counts).max()),
-            "mean_rate": float(true_rates(backtest.tests[place].counts).mean()),
-        }
+        PlayedTest(
+            backtest.tests[place], float(result.gain_by_test[place]), float(result.regret_by_test[place])
+        )
         for place in order
     ]
 

@@ -1,18 +1,18 @@
 """The charts of the simulator, the backtest and the planner: pure functions from results to what is drawn."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.recommendation import Estimate
+from allocation.engine.lab.report import SimulationResult, WatchedResult
 from dashboard.charts import Chart, Mark, Series
 from dashboard.lab.contenders import Column
 from dashboard.templatetags.formats import percent
 
 _COLOURS = 7
-Reports = Mapping[str, Mapping[str, Any]]
+Reports = Mapping[str, WatchedResult]
 
 
 def best_in_front(columns: Sequence[Column], reports: Reports, days: int) -> Chart:
@@ -26,7 +26,7 @@ def best_in_front(columns: Sequence[Column], reports: Reports, days: int) -> Cha
         y_title=_("Part of the runs"),
         x=_days(days),
         y_max=1,
-        series=_lines(columns, reports, "best_in_front_by_day"),
+        series=_lines(columns, reports, lambda result: result.best_in_front_by_day),
     )
 
 
@@ -49,17 +49,17 @@ def regret(columns: Sequence[Column], reports: Reports, days: int) -> Chart:
             Series(
                 column.name,
                 column.colour,
-                reports[column.key]["regret_mean_by_day"],
-                reports[column.key]["regret_p10_by_day"],
-                reports[column.key]["regret_p90_by_day"],
+                reports[column.key].regret_mean_by_day,
+                reports[column.key].regret_p10_by_day,
+                reports[column.key].regret_p90_by_day,
             )
             for column in columns
         ],
     )
 
 
-def shares(column: Column, report: Mapping[str, Any], rates: Sequence[float]) -> Chart:
-    by_day = report["mean_shares_by_day"]
+def shares(column: Column, result: SimulationResult, rates: Sequence[float]) -> Chart:
+    by_day = result.mean_shares_by_day
     return Chart(
         id=f"shares-{column.key}",
         title=_("Traffic split: %(column)s") % {"column": column.name},
@@ -118,7 +118,7 @@ def decided(columns: Sequence[Column], reports: Reports, days: int, classical_da
         x=_days(days),
         y_max=1,
         marks=[mark] if classical_days <= days else [],
-        series=_lines(columns, reports, "stopped_by_day"),
+        series=_lines(columns, reports, lambda result: result.stopped_by_day),
     )
 
 
@@ -140,8 +140,10 @@ def _variant_colour(place: int) -> str:
     return f"variant-{(place - 1) % _COLOURS + 1}" if place else "variant-control"
 
 
-def _lines(columns: Sequence[Column], reports: Reports, name: str) -> list[Series]:
-    return [Series(column.name, column.colour, reports[column.key][name]) for column in columns]
+def _lines(
+    columns: Sequence[Column], reports: Reports, values: Callable[[WatchedResult], Sequence[float]]
+) -> list[Series]:
+    return [Series(column.name, column.colour, values(reports[column.key])) for column in columns]
 
 
 def _days(days: int) -> list[float]:

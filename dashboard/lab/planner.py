@@ -1,6 +1,6 @@
 """The planner's page: how long a test takes, by the classical plan and by the production engine in simulation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.regret import first_passed
+from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import MOST_WORK, compare_in_world, work
@@ -15,7 +16,7 @@ from dashboard.lab import charts
 from dashboard.lab.contenders import Column, service_column
 from dashboard.lab.forms import PlannerForm, better_rate
 
-Reports = dict[str, dict[str, Any]]
+Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
 _MOST_DAYS = 180
 _LEAST_DAYS = 28
@@ -46,7 +47,7 @@ class Plan:
         """Whether the classical test goes on after the simulation's last day."""
         return self.classical.days > self.days
 
-    def run(self, on_day: Callable[[], object]) -> Reports:
+    def run(self, on_day: Callable[[], object]) -> Results:
         world = make_world("constant", np.array(self.rates), self.daily_traffic, self.days, self.runs)
         contenders = [column.contender for column in self.columns]
         return compare_in_world(contenders, world, self.seed, stop=True, on_day=on_day)
@@ -80,34 +81,51 @@ def _columns(days: int) -> list[Column]:
     return [installed, patient]
 
 
-def result_context(plan: Plan, reports: Reports) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Answer:
+    """How long one column takes, beside the classical plan, over the ``compared`` days.
+
+    ``median`` and ``p90`` are None where so many runs were not decided in the days simulated.
+    """
+
+    column: Column
+    median: int | None
+    p90: int | None
+    stopped: float
+    found: float
+    compared: int
+    gained: float
+    lost: float
+
+    @property
+    def is_shaky(self) -> bool:
+        """Whether a reason to stop was often found by chance, as it is where there is too little data."""
+        return self.found < POWER
+
+
+def result_context(plan: Plan, results: Results) -> dict[str, Any]:
     return {
         "plan": plan,
         "classical": plan.classical,
         "power": POWER,
-        "answers": [_answer(plan, column, reports[column.key]) for column in plan.columns],
-        "chart": charts.decided(plan.columns, reports, plan.days, plan.classical.days),
+        "answers": [_answer(plan, column, results[column.key]) for column in plan.columns],
+        "chart": charts.decided(plan.columns, results, plan.days, plan.classical.days),
         "names": charts.variant_names(plan.rates),
     }
 
 
-def _answer(plan: Plan, column: Column, report: Mapping[str, Any]) -> dict[str, Any]:
-    """``median`` and ``p90`` are None where so many runs were not decided in the days simulated.
-
-    ``is_shaky``: looking every day for a reason to stop finds one by chance, where there is too little data.
-    """
+def _answer(plan: Plan, column: Column, result: WatchedResult) -> Answer:
     compared = min(plan.classical.days, plan.days)
-    return {
-        "column": column,
-        "median": _day(report["stopped_by_day"], 0.5),
-        "p90": _day(report["stopped_by_day"], 0.9),
-        "stopped": report["stopped"],
-        "found": report["best_in_front"],
-        "is_shaky": report["best_in_front"] < POWER,
-        "compared": compared,
-        "gained": report["gain_over_even_mean_by_day"][compared - 1],
-        "lost": report["regret_mean_by_day"][compared - 1],
-    }
+    return Answer(
+        column=column,
+        median=_day(result.stopped_by_day, 0.5),
+        p90=_day(result.stopped_by_day, 0.9),
+        stopped=result.end.stopped,
+        found=result.end.best_in_front,
+        compared=compared,
+        gained=result.gain_over_even_mean_by_day[compared - 1],
+        lost=result.regret_mean_by_day[compared - 1],
+    )
 
 
 def _day(stopped: Sequence[float], part: float) -> int | None:

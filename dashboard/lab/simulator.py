@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
+from allocation.engine.lab.recommendation import CLEAR
+from allocation.engine.lab.report import SimulationResult, WatchedResult
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import compare_in_world
 from dashboard.charts import Chart
@@ -16,9 +18,7 @@ from dashboard.lab.forms import SimulatorForm
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
-Reports = dict[str, dict[str, Any]]
-# Differences of fewer standard errors are called no clear difference.
-_CLEAR = 2.0
+Results = dict[str, WatchedResult]
 
 # What a page begins with, and what is one click away; each shows something worth knowing.
 PRESETS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -44,7 +44,7 @@ class Simulation:
     def steps(self) -> int:
         return int(self.values["days"]) * len(self.columns)
 
-    def run(self, on_day: Callable[[], object]) -> Reports:
+    def run(self, on_day: Callable[[], object]) -> Results:
         values = self.values
         rates = np.array(values["rates"])
         world = make_world(values["scenario"], rates, values["daily_traffic"], values["days"], values["runs"])
@@ -62,23 +62,23 @@ def simulation_of(form: SimulatorForm) -> Simulation:
     return Simulation(form.cleaned_data, columns)
 
 
-def result_context(simulation: Simulation, reports: Reports) -> dict[str, Any]:
-    even = reports["even"]["regret_mean"]
-    rows = [
-        {
-            "column": column,
-            "report": reports[column.key],
-            "ratio": reports[column.key]["regret_mean"] / even if even > 0 else None,
-        }
-        for column in simulation.columns
-    ]
+@dataclass(frozen=True)
+class Row:
+    """One column's line in the table of results; ``ratio``: its regret over that of the even split."""
+
+    column: Column
+    result: SimulationResult
+    ratio: float | None
+
+
+def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
     return {
         "simulation": simulation,
-        "rows": rows,
-        "sentences": sentences(simulation, reports),
-        "charts": _charts(simulation, reports),
+        "rows": _rows(simulation, results),
+        "sentences": sentences(simulation, results),
+        "charts": _charts(simulation, results),
         "share_charts": [
-            charts.shares(column, reports[column.key], simulation.values["rates"])
+            charts.shares(column, results[column.key].end, simulation.values["rates"])
             for column in simulation.columns
             if column.is_service
         ],
@@ -87,24 +87,32 @@ def result_context(simulation: Simulation, reports: Reports) -> dict[str, Any]:
     }
 
 
-def _charts(simulation: Simulation, reports: Reports) -> list[Chart]:
-    days = simulation.values["days"]
+def _rows(simulation: Simulation, results: Results) -> list[Row]:
+    even = results["even"].end.regret_mean
     return [
-        charts.best_in_front(simulation.columns, reports, days),
-        charts.regret(simulation.columns, reports, days),
+        Row(column, (end := results[column.key].end), end.regret_mean / even if even > 0 else None)
+        for column in simulation.columns
     ]
 
 
-def sentences(simulation: Simulation, reports: Reports) -> list[str]:
+def _charts(simulation: Simulation, results: Results) -> list[Chart]:
+    days = simulation.values["days"]
+    return [
+        charts.best_in_front(simulation.columns, results, days),
+        charts.regret(simulation.columns, results, days),
+    ]
+
+
+def sentences(simulation: Simulation, results: Results) -> list[str]:
     """What a person should know first."""
-    found = [_first_sentence(simulation, reports["a"])]
-    if "b" in reports:
-        found.append(_comparison(reports["a"], reports["b"]))
-        found.append(_sureness(reports["a"], reports["b"], simulation.values["runs"]))
+    found = [_first_sentence(simulation, results["a"].end)]
+    if "b" in results:
+        found.append(_comparison(results["a"], results["b"]))
+        found.append(_sureness(results["a"].end, results["b"].end, simulation.values["runs"]))
     return found
 
 
-def _first_sentence(simulation: Simulation, report: Mapping[str, Any]) -> str:
+def _first_sentence(simulation: Simulation, result: SimulationResult) -> str:
     runs = simulation.values["runs"]
     return _(
         "%(name)s: after %(days)s days the best variant is in front in %(right)s of %(runs)s runs. "
@@ -112,21 +120,20 @@ def _first_sentence(simulation: Simulation, report: Mapping[str, Any]) -> str:
     ) % {
         "name": simulation.columns[0].name,
         "days": count(simulation.values["days"]),
-        "right": count(report["best_in_front"] * runs),
+        "right": count(result.best_in_front * runs),
         "runs": count(runs),
-        "gained": count(report["gain_over_even_mean"]),
-        "lost": count(report["regret_mean"]),
+        "gained": count(result.gain_over_even_mean),
+        "lost": count(result.regret_mean),
     }
 
 
-def _comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+def _comparison(first: WatchedResult, second: WatchedResult) -> str:
     """A difference of means of independent runs, beside its standard error."""
-    difference = second["regret_mean"] - first["regret_mean"]
-    errors = first["regret_standard_error"], second["regret_standard_error"]
-    noise = None if None in errors else _CLEAR * float(np.hypot(*errors))
+    difference = second.end.regret_mean - first.end.regret_mean
+    noise = _noise(first.regret_standard_error, second.regret_standard_error)
     values = {
-        "a": count(first["regret_mean"]),
-        "b": count(second["regret_mean"]),
+        "a": count(first.end.regret_mean),
+        "b": count(second.end.regret_mean),
         "noise": count(noise),
         "less": count(abs(difference)),
     }
@@ -142,14 +149,19 @@ def _comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     return _("B loses %(less)s clicks more than A (give or take %(noise)s).") % values
 
 
-def _sureness(first: Mapping[str, Any], second: Mapping[str, Any], runs: int) -> str:
+def _noise(first: float | None, second: float | None) -> float | None:
+    """The least difference that is clear, from two standard errors; None where there is no error."""
+    return None if first is None or second is None else CLEAR * float(np.hypot(first, second))
+
+
+def _sureness(first: SimulationResult, second: SimulationResult, runs: int) -> str:
     """Less regret and more knowledge are two things; a difference of two proportions beside its standard error.
 
     One run more on either side, so that 20 of 20 is not taken for certainty (Agresti & Caffo 2000).
     """
-    right = np.array([first["best_in_front"], second["best_in_front"]])
+    right = np.array([first.best_in_front, second.best_in_front])
     rate = (right * runs + 1) / (runs + 2)
-    noise = _CLEAR * float(np.sqrt((rate * (1 - rate)).sum() / (runs + 2)))
+    noise = CLEAR * float(np.sqrt((rate * (1 - rate)).sum() / (runs + 2)))
     return _(
         "The best is in front in %(a)s of the runs with A, in %(b)s with B; up to %(noise)s points may be chance."
     ) % {"a": percent(right[0], 0), "b": percent(right[1], 0), "noise": count(np.ceil(100 * noise))}

@@ -164,7 +164,7 @@ class AssignmentView(APIView):
         summary="The variant a unit sees",
     )
     def get(self, request: Request, reference: str) -> Response:
-        """The same unit sees the same variant as long as the shares stand."""
+        """A unit keeps its variant as long as the shares stay as they are."""
         query = serializers.AssignmentQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         _, assigned = _assign(reference, [query.validated_data["unit"]])
@@ -228,7 +228,8 @@ class SimulationsView(_ReadOnlyPost):
         """The production engine beside other policies, as `manage.py simulate`."""
         body = serializers.SimulationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response({"policies": run_simulation(body.validated_data)})
+        results = run_simulation(body.validated_data)
+        return Response({"policies": {name: result.to_json() for name, result in results.items()}})
 
 
 @extend_schema(tags=["simulations"])
@@ -244,4 +245,5 @@ class BacktestsView(_ReadOnlyPost):
         body = serializers.BacktestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
-        return Response({"tests": len(values["tests"]), "policies": run_backtest(values)})
+        policies = {name: result.to_json() for name, result in run_backtest(values).items()}
+        return Response({"tests": len(values["tests"]), "policies": policies})

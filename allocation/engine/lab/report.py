@@ -1,4 +1,4 @@
-"""What came of each policy, in numbers that can be printed or sent.
+"""The result of each policy, in numbers that can be printed or sent.
 
 Regret and gain are in expected rewards over the whole horizon. Every policy draws from a generator of its
 own, made from the seed and its name, so that its numbers do not depend on which others run beside it.
@@ -6,6 +6,7 @@ own, made from the seed and its name, so that its numbers do not depend on which
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,54 @@ from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.settings import Settings
 
-Report = dict[str, dict[str, Any]]
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """One policy over all runs. ``mean_shares_by_day`` (D, K); ``stop_day_*`` in days, counted from 1."""
+
+    regret_mean: float
+    regret_p10: float
+    regret_p90: float
+    gain_over_even_mean: float
+    best_in_front: float
+    stopped: float
+    stop_day_mean: float
+    stop_day_median: float
+    mean_shares_by_day: Sequence[Sequence[float]]
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class WatchedResult:
+    """One policy after every day, (D,) each, and at the ``end``.
+
+    ``regret_standard_error`` is that of the mean regret at the end; one run has none. ``stopped_by_day``: the
+    part of the runs with no decision to come.
+    """
+
+    end: SimulationResult
+    regret_standard_error: float | None
+    best_in_front_by_day: Sequence[float]
+    regret_mean_by_day: Sequence[float]
+    regret_p10_by_day: Sequence[float]
+    regret_p90_by_day: Sequence[float]
+    gain_over_even_mean_by_day: Sequence[float]
+    stopped_by_day: Sequence[float]
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """One policy over all past tests; ``regret_ratio`` is against an even split, None where that lost nothing."""
+
+    regret: float
+    regret_ratio: float | None
+    gain_over_even: float
+    best_in_front: float
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
 
 
 def simulate_policies(
@@ -26,19 +74,31 @@ def simulate_policies(
     seed: int,
     *,
     stop: bool = False,
-    watch: bool = False,
     on_day: Callable[[], object] = lambda: None,
-) -> Report:
-    """Each policy in the same world; ``on_day`` is called once for each policy and day.
+) -> dict[str, SimulationResult]:
+    """Play each policy in the same world; ``on_day`` is called once for each policy and day."""
+    return {
+        name: _at_the_end(
+            simulate(world, policy, settings, generator_of(seed, name), stop=stop, on_day=on_day), world
+        )
+        for name, policy in policies.items()
+    }
 
-    With ``watch`` what is reported of the end is reported of every day as well.
-    """
-    report: Report = {}
-    for name, policy in policies.items():
-        rng = generator_of(seed, name)
-        outcome = simulate(world, policy, settings, rng, stop=stop, watch=watch, on_day=on_day)
-        report[name] = _summary(outcome, world) | (_watched(outcome, world) if watch else {})
-    return report
+
+def watch_policy(
+    name: str,
+    policy: Policy,
+    world: World,
+    settings: Settings,
+    seed: int,
+    *,
+    stop: bool = False,
+    on_day: Callable[[], object] = lambda: None,
+) -> WatchedResult:
+    """Play one policy and report every day; its end is that of ``simulate_policies``."""
+    rng = generator_of(seed, name)
+    outcome = simulate(world, policy, settings, rng, stop=stop, watch=True, on_day=on_day)
+    return _day_by_day(outcome, world)
 
 
 def backtest_policies(
@@ -50,9 +110,8 @@ def backtest_policies(
     days: int,
     runs: int,
     on_day: Callable[[], object] = lambda: None,
-) -> Report:
-    """Each policy on the same past tests; ``regret_ratio`` is against an even split, run for that alone if
-    need be.
+) -> dict[str, BacktestResult]:
+    """Play each policy on the same past tests, and an even split to compare with.
 
     ``on_day`` is called once for each policy, day and number of variants.
     """
@@ -62,54 +121,49 @@ def backtest_policies(
     }
     even = results["even"].regret
     return {
-        name: {
-            "regret": results[name].regret,
-            "regret_ratio": results[name].regret / even if even > 0 else None,
-            "gain_over_even": results[name].gain_over_even,
-            "best_in_front": results[name].best_in_front,
-        }
+        name: BacktestResult(
+            regret=results[name].regret,
+            regret_ratio=results[name].regret / even if even > 0 else None,
+            gain_over_even=results[name].gain_over_even,
+            best_in_front=results[name].best_in_front,
+        )
         for name in policies
     }
 
 
-def _summary(outcome: Outcome, world: World) -> dict[str, Any]:
+def _at_the_end(outcome: Outcome, world: World) -> SimulationResult:
     low, high = np.percentile(outcome.regret, [10, 90])
-    return {
-        "regret_mean": float(outcome.regret.mean()),
-        "regret_p10": float(low),
-        "regret_p90": float(high),
-        "gain_over_even_mean": float(outcome.gain.mean()),
-        "best_in_front": float(best_in_front(outcome, world)[:, -1].mean()),
-        "stopped": float(outcome.stopped.mean()),
-        "stop_day_mean": float(outcome.stop_day.mean()),
-        "stop_day_median": float(np.median(outcome.stop_day)),
-        "mean_shares_by_day": outcome.shares.mean(axis=0).round(6).tolist(),
-    }
+    return SimulationResult(
+        regret_mean=float(outcome.regret.mean()),
+        regret_p10=float(low),
+        regret_p90=float(high),
+        gain_over_even_mean=float(outcome.gain.mean()),
+        best_in_front=float(best_in_front(outcome, world)[:, -1].mean()),
+        stopped=float(outcome.stopped.mean()),
+        stop_day_mean=float(outcome.stop_day.mean()),
+        stop_day_median=float(np.median(outcome.stop_day)),
+        mean_shares_by_day=outcome.shares.mean(axis=0).round(6).tolist(),
+    )
 
 
-def _watched(outcome: Outcome, world: World) -> dict[str, Any]:
-    """(D,) lists, and the standard error of the mean regret; one run has none.
-
-    ``stopped_by_day``: the part of the runs with no decision to come.
-    """
+def _day_by_day(outcome: Outcome, world: World) -> WatchedResult:
     low, high = np.percentile(outcome.regret_by_day, [10, 90], axis=0)
-    days = np.arange(1, outcome.shares.shape[1] + 1)
+    days, runs = np.arange(1, outcome.shares.shape[1] + 1), len(outcome.regret)
     stopped = outcome.stopped[:, None] & (outcome.stop_day[:, None] <= days)
-    by_day = {
-        "best_in_front_by_day": best_in_front(outcome, world).mean(axis=0),
-        "regret_mean_by_day": outcome.regret_by_day.mean(axis=0),
-        "regret_p10_by_day": low,
-        "regret_p90_by_day": high,
-        "gain_over_even_mean_by_day": outcome.gain_by_day.mean(axis=0),
-        "stopped_by_day": stopped.mean(axis=0),
-    }
-    runs = len(outcome.regret)
-    error = float(outcome.regret.std(ddof=1) / np.sqrt(runs)) if runs > 1 else None
-    return {"regret_standard_error": error, **{name: values.tolist() for name, values in by_day.items()}}
+    return WatchedResult(
+        end=_at_the_end(outcome, world),
+        regret_standard_error=float(outcome.regret.std(ddof=1) / np.sqrt(runs)) if runs > 1 else None,
+        best_in_front_by_day=best_in_front(outcome, world).mean(axis=0).tolist(),
+        regret_mean_by_day=outcome.regret_by_day.mean(axis=0).tolist(),
+        regret_p10_by_day=low.tolist(),
+        regret_p90_by_day=high.tolist(),
+        gain_over_even_mean_by_day=outcome.gain_by_day.mean(axis=0).tolist(),
+        stopped_by_day=stopped.mean(axis=0).tolist(),
+    )
 
 
 def best_in_front(outcome: Outcome, world: World) -> Bools:
-    """(R, D): whether no variant's rate is higher than that of the one in front; of all variants, to come or not."""
+    """Compare, (R, D), the true rate of the one in front with the highest of all variants, to come or not."""
     front = np.take_along_axis(world.rates, outcome.front_by_day, axis=1)
     return np.asarray(front >= world.rates.max(axis=1, keepdims=True))
 

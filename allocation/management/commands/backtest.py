@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from allocation.engine.lab.backtest import PastTest, by_size
-from allocation.engine.lab.report import Report, backtest_policies
+from allocation.engine.lab.report import BacktestResult, backtest_policies
 from allocation.exceptions import PastTestsError
 from allocation.lab.past_tests import read_past_tests
 from allocation.management.setting_options import (
@@ -23,7 +23,7 @@ _MAX_CELLS = 30_000_000
 
 
 def _read(path: Path) -> list[PastTest]:
-    """A CommandError names the line and what is wrong with it."""
+    """Read the tests; a CommandError names the line and what is wrong with it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return [test.counts for test in read_past_tests(file)]
@@ -53,23 +53,26 @@ class Command(BaseCommand):
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
         played = len({*policies, "even"})
         with tqdm(total=days * played * len(groups), desc="days", leave=False) as bar:
-            report = backtest_policies(
+            results = backtest_policies(
                 policies, tests, settings, options["seed"], days=days, runs=runs, on_day=bar.update
             )
         if options["json"]:
-            self.stdout.write(json.dumps({"tests": len(tests), "policies": report}))
+            printed = {name: result.to_json() for name, result in results.items()}
+            self.stdout.write(json.dumps({"tests": len(tests), "policies": printed}))
         else:
-            self._print(report, tests, options)
+            self._print(results, tests, options)
 
-    def _print(self, report: Report, tests: list[PastTest], options: dict[str, Any]) -> None:
+    def _print(
+        self, results: dict[str, BacktestResult], tests: list[PastTest], options: dict[str, Any]
+    ) -> None:
         variants = sum(len(test.impressions) for test in tests)
         self.stdout.write(
             f"{len(tests):,} tests, {variants:,} variants, {options['days']} days, {options['runs']} runs each, "
             f"seed {options['seed']}; regret and gain in clicks, summed over the tests"
         )
         self.stdout.write(f"{'':15}{'regret':>12}{'of even':>9}{'gain over even':>16}{'best in front':>15}")
-        for name, row in report.items():
-            ratio = "-" if row["regret_ratio"] is None else f"{row['regret_ratio']:.3f}"
+        for name, result in results.items():
+            ratio = "-" if result.regret_ratio is None else f"{result.regret_ratio:.3f}"
             self.stdout.write(
-                f"{name:15}{row['regret']:12,.0f}{ratio:>9}{row['gain_over_even']:16,.0f}{row['best_in_front']:15.3f}"
+                f"{name:15}{result.regret:12,.0f}{ratio:>9}{result.gain_over_even:16,.0f}{result.best_in_front:15.3f}"
             )

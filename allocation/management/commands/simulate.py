@@ -7,7 +7,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from allocation.engine.lab.report import Report, simulate_policies
+from allocation.engine.lab.report import SimulationResult, simulate_policies
 from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.management.setting_options import (
     add_run_options,
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
         world = make_world(options["scenario"], rates, options["daily_traffic"], days, runs)
         with tqdm(total=days * len(policies), desc="days", leave=False) as bar:
-            report = simulate_policies(
+            results = simulate_policies(
                 policies,
                 world,
                 settings,
@@ -75,21 +75,25 @@ class Command(BaseCommand):
                 on_day=bar.update,
             )
         if options["json"]:
-            self.stdout.write(json.dumps({"policies": report}))
+            self.stdout.write(
+                json.dumps({"policies": {name: result.to_json() for name, result in results.items()}})
+            )
         else:
-            self._print(report, options)
+            self._print(results, options)
 
-    def _print(self, report: Report, options: dict[str, Any]) -> None:
+    def _print(self, results: dict[str, SimulationResult], options: dict[str, Any]) -> None:
         self.stdout.write(
             f"{options['runs']:,} runs of {options['days']} days, {options['daily_traffic']:,} visits a day, "
             f"rates {options['rates']}, {options['scenario']}, seed {options['seed']}"
         )
         self.stdout.write(f"{'':15}" + "".join(f"{name:>20}" for name in _COLUMNS))
-        for name, row in report.items():
-            self.stdout.write(f"{name:15}" + "".join(f"{row[column]:20,.3f}" for column in _COLUMNS))
+        for name, result in results.items():
+            self.stdout.write(
+                f"{name:15}" + "".join(f"{getattr(result, column):20,.3f}" for column in _COLUMNS)
+            )
         self.stdout.write("mean shares at the end of the first, the middle and the last day:")
-        for name, row in report.items():
-            shares = row["mean_shares_by_day"]
+        for name, result in results.items():
+            shares = result.mean_shares_by_day
             for day in sorted({0, len(shares) // 2, len(shares) - 1}):
                 split = " ".join(f"{share:.3f}" for share in shares[day])
                 self.stdout.write(f"{name:15} day {day + 1:<5} {split}")

@@ -39,7 +39,7 @@ def test_backtest__nothing_asked__invites_to_the_sample_and_names_its_source(cli
 def test_backtest__file__numbers_are_those_of_the_command(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "tests.csv"
     path.write_text(MANY_TESTS)
-    rows = {row["column"].key: row for row in posted(client, MANY_TESTS, policies="top_two").context["rows"]}
+    rows = {row.column.key: row for row in posted(client, MANY_TESTS, policies="top_two").context["rows"]}
 
     for key, options in {
         "installed": [],
@@ -49,16 +49,16 @@ def test_backtest__file__numbers_are_those_of_the_command(client: Client, tmp_pa
         out = io.StringIO()
         call_command("backtest", str(path), "--runs", "1", "--json", *options, stdout=out)
         expected = json.loads(out.getvalue())["policies"]["thompson"]
-        assert rows[key]["result"].regret == expected["regret"]
-        assert rows[key]["result"].gain_over_even == expected["gain_over_even"]
-        assert rows[key]["ratio"].value == pytest.approx(expected["regret_ratio"])
+        assert rows[key].result.regret == expected["regret"]
+        assert rows[key].result.gain_over_even == expected["gain_over_even"]
+        assert rows[key].ratio.value == pytest.approx(expected["regret_ratio"])
     assert list(rows) == ["cautious", "installed", "bolder", "boldest", "even", "top_two"]
 
 
 def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(client: Client) -> None:
     context = posted(client, MANY_TESTS).context
 
-    regrets = {row["column"].key: row["result"].regret for row in context["rows"]}
+    regrets = {row.column.key: row.result.regret for row in context["rows"]}
     assert context["best"].key == min(regrets, key=lambda key: regrets[key]) == "boldest"
     assert context["sentences"][0].startswith("Boldest lost the least, ")
     assert "clicks more (give or take" in context["sentences"][1]
@@ -73,9 +73,7 @@ def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Clien
 
     context = posted(client, same, seed="3").context
 
-    assert {row["is_best"] or row["is_level"] for row in context["rows"] if row["column"].is_service} == {
-        True
-    }
+    assert {row.is_best or row.is_level for row in context["rows"] if row.column.is_service} == {True}
     assert context["sentences"][1].startswith(("No clear difference", "These are the settings"))
 
 
@@ -83,7 +81,7 @@ def test_backtest__a_single_test__has_no_interval(client: Client) -> None:
     page = posted(client, HEADER + "a,one,5000,200\na,two,5000,300\n")
 
     assert "inf" not in page.content.decode().lower().replace("info", "")
-    assert page.context["chart"].series[0].low == [page.context["rows"][0]["gain"].value, None, None, None]
+    assert page.context["chart"].series[0].low == [page.context["rows"][0].gain.value, None, None, None]
 
 
 def test_backtest__no_clicks_at_all__has_nothing_to_save(client: Client) -> None:
@@ -97,7 +95,7 @@ def test_backtest__no_clicks_at_all__has_nothing_to_save(client: Client) -> None
 def test_backtest__own_settings__play_beside_the_others(client: Client) -> None:
     rows = posted(client, MANY_TESTS, a_window_days="3").context["rows"]
 
-    own = next(row["column"] for row in rows if row["column"].key == "own")
+    own = next(row.column for row in rows if row.column.key == "own")
     assert (own.name, own.settings.window_days) == ("Your settings", 3)
 
 
@@ -114,7 +112,7 @@ def test_backtest__every_test__is_in_the_file_in_the_order_given(client: Client)
 def test_backtest__best_and_worst_tests__by_what_was_gained(client: Client) -> None:
     context = posted(client, MANY_TESTS).context
 
-    most, least = ([row["gain"] for row in context[name]] for name in ("best_tests", "worst_tests"))
+    most, least = ([row.gain for row in context[name]] for name in ("best_tests", "worst_tests"))
     assert most == sorted(most, reverse=True)
     assert least == sorted(least)
     assert len(most) == len(least) == 8

@@ -37,7 +37,7 @@ def test_planner__five_to_six_percent__takes_8158_visits_each(client: Client) ->
     context = client.get(f"{PAGE}?base_rate=5&uplift=20&daily_traffic=1000&variants=2&whole=1").context
 
     assert context["classical"] == (8158, 16316, 17, 0.05)
-    assert [answer["column"].name for answer in context["answers"]] == ["As installed", "Long window"]
+    assert [answer.column.name for answer in context["answers"]] == ["As installed", "Long window"]
     assert context["chart"].marks[0].at == 17
 
 
@@ -50,9 +50,9 @@ def test_planner__service__is_the_production_engine_that_stops(client: Client) -
     size = ["--days", str(asked.days), "--runs", str(asked.runs), "--policies", "thompson"]
     call_command("simulate", *options, *size, "--json", stdout=out)
     command = json.loads(out.getvalue())["policies"]["thompson"]
-    assert answer["found"] == command["best_in_front"]
-    assert answer["stopped"] == command["stopped"]
-    assert answer["median"] == command["stop_day_median"] == 14
+    assert answer.found == command["best_in_front"]
+    assert answer.stopped == command["stopped"]
+    assert answer.median == command["stop_day_median"] == 14
 
 
 def test_planner__the_same_address__the_same_page(client: Client) -> None:
@@ -77,7 +77,7 @@ def test_planner__not_decided_in_the_days_simulated__says_how_many(client: Clien
     page = client.get(f"{PAGE}?base_rate=4&uplift=5&daily_traffic=500&variants=2&whole=1")
 
     assert page.context["plan"].is_cut_short
-    assert page.context["answers"][0]["median"] is None
+    assert page.context["answers"][0].median is None
     assert b"more than 180 days" in page.content
     assert b"0% decided within 180 days" in page.content
     assert page.context["chart"].marks == []
@@ -87,8 +87,8 @@ def test_planner__hardly_any_traffic__warns_of_answers_by_chance(client: Client)
     page = client.get(f"{PAGE}?base_rate=1&uplift=10&daily_traffic=60&variants=2&whole=1")
 
     installed = page.context["answers"][0]
-    assert installed["found"] < 0.8
-    assert installed["is_shaky"]
+    assert installed.found < 0.8
+    assert installed.is_shaky
     assert b"Too little data for a sure answer" in page.content
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from allocation.engine.lab.backtest import PastTest, backtest, true_rates
 from allocation.engine.lab.policies import POLICIES, Even, Greedy, Policy, Thompson
-from allocation.engine.lab.report import simulate_policies
+from allocation.engine.lab.report import simulate_policies, watch_policy
 from allocation.engine.lab.simulation import SCENARIOS, ScenarioName, make_world, simulate
 from allocation.engine.settings import Settings
 from tests.allocation.engine.factories import allocate_request, make_history, make_request
@@ -132,17 +132,15 @@ def test_simulate__by_day__running_sums_of_what_the_shares_cost() -> None:
 def test_report__watched__ends_where_the_summary_does() -> None:
     world = make_world("constant", np.array([0.03, 0.06]), 1000, 20, 20)
 
-    plain, watched = (
-        simulate_policies({"thompson": Thompson()}, world, Settings(), 1, stop=True, watch=watch)["thompson"]
-        for watch in (False, True)
-    )
+    plain = simulate_policies({"thompson": Thompson()}, world, Settings(), 1, stop=True)["thompson"]
+    watched = watch_policy("thompson", Thompson(), world, Settings(), 1, stop=True)
 
-    assert plain.items() <= watched.items()
-    for name, series in watched.items():
-        if name.endswith("_by_day") and name != "mean_shares_by_day":
+    assert plain == watched.end
+    for name, series in vars(watched).items():
+        if name.endswith("_by_day"):
             assert len(series) == 20
-            assert series[-1] == watched[name.removesuffix("_by_day")]
-    assert watched["stopped_by_day"][:13] == [0] * 13
+            assert series[-1] == getattr(watched.end, name.removesuffix("_by_day"))
+    assert watched.stopped_by_day[:13] == [0] * 13
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
