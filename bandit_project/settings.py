@@ -140,7 +140,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+# Each under its own name. Another language is a line here, its catalogue in locale/ (./dev messages begins it) and
+# docs/how-it-decides.CODE.md; until that document is there, its page is in English.
+LANGUAGES = [("en", "English"), ("pt-br", "Português")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
