@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
 from allocation.engine.state import DECIDED_BELOW
+from allocation.inputs import AllocationInputs
 from allocation.limits import LIMITS
 from experiments.text import format_number, format_percent
 
@@ -44,13 +45,72 @@ def _likelihood(chance: float) -> str:
     return f"{chance:.1%}"
 
 
+def is_comparable(decision: Decision) -> bool:
+    """False where day effects leave nothing to compare: variants with successes were never shown on the same day."""
+    never_beside = (decision.successes > 0) & (decision.evidence_kept <= 0)
+    return not bool(never_beside.any())
+
+
+def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) -> str:
+    """Describe the experiment as of a decision."""
+    active = [variant for variant in inputs.variants if variant.is_active]
+    low = [v.name for v, is_low in zip(inputs.variants, decision.low_evidence, strict=True) if is_low]
+    return status_sentence(
+        state=state,
+        leader=inputs.variants[decision.lead].name,
+        chance=float(decision.probability_best[decision.lead]),
+        value_remaining=decision.value_remaining,
+        active=len(active),
+        reporting=decision.reporting,
+        low=low,
+        comparable=is_comparable(decision),
+    )
+
+
 def status_sentence(
-    *, state: str, leader: str, chance: float, value_remaining: float, active: int, reporting: int
+    *,
+    state: str,
+    leader: str,
+    chance: float,
+    value_remaining: float,
+    active: int,
+    reporting: int,
+    low: Sequence[str] = (),
+    comparable: bool = True,
 ) -> str:
     """Describe the experiment to a reader who has not seen the numbers.
 
-    ``reporting``: variants with data in the window.
+    ``reporting``: variants with data in the window. ``low``: names of those with too little data to be judged.
+    ``comparable``: the variants were shown on the same days.
     """
+    if not comparable:
+        return _(
+            "These variants were never shown on the same day: they cannot be compared with day adjustment on."
+        )
+    sentence = _of_state(
+        state, leader, chance, value_remaining, active=active, reporting=reporting, all_low=len(low) >= active
+    )
+    if state == "collecting" or active < 2 or not 0 < len(low) < active:
+        return sentence
+    return f"{sentence} {_lacking(low)}"
+
+
+def _lacking(low: Sequence[str]) -> str:
+    if len(low) == 1:
+        return _("%(variant)s does not have enough data to be judged yet.") % {"variant": low[0]}
+    return _("%(count)s variants do not have enough data to be judged yet.") % {"count": len(low)}
+
+
+def _of_state(
+    state: str,
+    leader: str,
+    chance: float,
+    value_remaining: float,
+    *,
+    active: int,
+    reporting: int,
+    all_low: bool,
+) -> str:
     values = {"leader": leader, "chance": _percent(chance)}
     if active < 2:
         return _("%(leader)s is the only active variant and gets all traffic.") % values
@@ -60,6 +120,8 @@ def status_sentence(
         )
     if state == "collecting":
         return _("Not enough data to optimize yet: traffic is split evenly, as far as the limits allow.")
+    if all_low:
+        return _("No variant has enough data to be judged yet.")
     if state == "decided":
         values["remaining"] = _percent(value_remaining)
         return (

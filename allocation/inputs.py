@@ -313,6 +313,17 @@ def _counts(
     return rows
 
 
+def recorded_gains(experiment_id: int, date: dt.date) -> list[GainsSoFar]:
+    """The gains as the last decision for each target date up to ``date`` recorded them, oldest first; one query."""
+    rows = Allocation.objects.filter(
+        experiment=experiment_id, target_date__lte=date, data_through__isnull=False,
+        gained_over_even__isnull=False,
+    ).last_revisions()  # fmt: skip
+    in_order = rows.order_by("target_date").values_list("data_through", *Rewards._fields)
+    last_of_day = {through: Rewards(*sums) for through, *sums in in_order}
+    return [GainsSoFar(through, sums) for through, sums in sorted(last_of_day.items())]
+
+
 def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
     """The last decision for an earlier target date of each experiment; one query."""
     ids = [experiment.pk for experiment in experiments]

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocation.engine.analysis.sample_ratio import sample_ratio
-from allocation.engine.posterior.beta import Floats
-from allocation.inputs import InputVariant, MetricRow, counts_by_day
+from allocation.inputs import DailyTable, InputVariant, MetricRow
 from allocation.selectors import Split, splits_until
 from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Variant
@@ -61,23 +60,22 @@ def daily_counts_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int
 def _compare_rows(
     variants: Sequence[Variant], splits: Sequence[Split], rows: Sequence[MetricRow]
 ) -> SampleRatioResult | None:
-    days, observed = counts_by_day(rows, {variant.pk: n for n, variant in enumerate(variants)})
-    return compare(variants, splits, days, observed.impressions)
+    table = DailyTable.of_rows(rows, {variant.pk: n for n, variant in enumerate(variants)})
+    return compare(variants, splits, table)
 
 
 def compare(
     variants: Sequence[Variant] | Sequence[InputVariant],
     splits: Sequence[Split],
-    days: Sequence[dt.date],
-    impressions: Floats,
+    table: DailyTable,
 ) -> SampleRatioResult | None:
-    """The test over the days that a split was in force; ``impressions`` (D, K) of days by variants."""
-    in_force = _in_force(splits, days)
+    """The test over the days of the table on which a split was in force."""
+    in_force = _in_force(splits, table.dates)
     known = [n for n, shares in enumerate(in_force) if shares]
     if not known:
         return None
     expected = np.array([[in_force[n].get(variant.id, 0.0) for variant in variants] for n in known])
-    found = sample_ratio(impressions[known], expected)
+    found = sample_ratio(table.counts.impressions[known].astype(np.float64), expected)
     if found is None:
         return None
     keys = [variant.key for variant in variants]
@@ -88,7 +86,7 @@ def compare(
         degrees_of_freedom=found.degrees_of_freedom,
         observed=dict(zip(keys, found.observed.tolist(), strict=True)),
         expected=dict(zip(keys, found.expected.tolist(), strict=True)),
-        days=len(days),
+        days=len(table.days),
     )
 
 

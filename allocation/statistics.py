@@ -8,21 +8,32 @@ from typing import Any
 import numpy as np
 
 from allocation import engine
-from allocation.engine.analysis.regret import first_passed, rewards_by_day
+from allocation.engine.always_valid import always_valid_lift
+from allocation.engine.analysis.gains import Rewards, new_gains
+from allocation.engine.analysis.regret import first_passed
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
-from allocation.engine.posterior.beta import Floats
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.explanations import status_sentence
-from allocation.inputs import AllocationInputs, counts_by_day
+from allocation.explanations import decision_sentence, is_comparable
+from allocation.inputs import AllocationInputs, DailyTable, recorded_gains
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
+from experiments.metrics import Counts
 from experiments.models import Experiment
+
+
+_NORMAL_95 = 1.96
+# Intervals of ratios end at 10^9.
+_LARGEST_UPLIFT = 0.99e9
 
 
 @dataclass(frozen=True)
 class VariantStatistics:
-    """A variant's counts in the window and its rates; the last four are None for the control itself."""
+    """A variant's counts in the window and its rates.
+
+    ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rates, its chance and its
+    uplift say little. The uplifts are None for the control itself.
+    """
 
     variant_key: str
     variant_name: str
@@ -35,10 +46,33 @@ class VariantStatistics:
     rate_high: float
     probability_best: float
     expected_loss: float
+    enough_data: bool
+    missing_trials: float
     uplift: float | None = None
     uplift_low: float | None = None
     uplift_high: float | None = None
     beats_control: float | None = None
+    uplift_always_valid: "AlwaysValidUplift | None" = None
+
+
+@dataclass(frozen=True)
+class AlwaysValidUplift:
+    """A 95% interval of the uplift that may be looked at every day, and the p-value that belongs to it.
+
+    An end is None where the interval has none: the data allow any uplift in that direction.
+    """
+
+    low: float | None
+    high: float | None
+    p_value: float
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The moment that the numbers hold for. ``data_through``: the last day that counts; None without data."""
+
+    date: dt.date
+    data_through: dt.date | None
 
 
 @dataclass(frozen=True)
@@ -67,35 +101,50 @@ class Convergence:
 
 @dataclass(frozen=True)
 class DailyRewards:
-    """Running sums up to a day, in expected successes from the current posterior means."""
+    """Sums up to a day, in expected successes; the gain with its 95% interval."""
 
     date: dt.date
     given_up: float
     gained_over_even: float
+    gained_low: float
+    gained_high: float
 
 
 @dataclass(frozen=True)
-class Rewards:
+class RewardsSoFar:
+    """The sums up to the last day that counts, and as each decision recorded them: past days are priced once."""
+
     given_up: float
     gained_over_even: float
+    gained_low: float
+    gained_high: float
     by_day: list[DailyRewards]
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key."""
+    """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key.
+
+    ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
+    rates are others, if that was lately. ``comparable``: the variants were shown on the same days, as they must be for
+    day effects to be taken out.
+    """
 
     experiment_id: int
     date: dt.date
+    as_of: AsOf
     state: str
     sentence: str
     leader: str
     value_remaining: float
     days_with_data: int
+    dispersion: float
+    rates_changed_on: dt.date | None
+    comparable: bool
     variants: list[VariantStatistics]
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
-    rewards: Rewards
+    rewards: RewardsSoFar
 
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""
@@ -117,35 +166,37 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     """The statistics of an experiment read by ``experiments_for_allocation(date)``."""
     inputs = current_inputs(experiment, date)
     decision = engine.allocate_many([inputs.to_request()])[0]
-    leader = inputs.variants[decision.lead]
-    state = state_of(decision, inputs.days_with_data)
     splits = splits_until([experiment.pk], date)[experiment.pk]
     place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    days, observed = counts_by_day(daily_counts_until([experiment.pk], date)[experiment.pk], place)
+    history = DailyTable.of_rows(daily_counts_until([experiment.pk], date)[experiment.pk], place)
+    ratio = compare(inputs.variants, splits, history)
+    leader = inputs.variants[decision.lead]
+    state = state_of(decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch))
+    end = decision.window.end
     return Statistics(
         experiment_id=experiment.pk,
         date=date,
+        as_of=AsOf(date, None if end is None else dt.date.fromordinal(end)),
         state=state,
-        sentence=status_sentence(
-            state=state,
-            leader=leader.name,
-            chance=float(decision.probability_best[decision.lead]),
-            value_remaining=decision.value_remaining,
-            active=sum(variant.is_active for variant in inputs.variants),
-            reporting=decision.reporting,
-        ),
+        sentence=decision_sentence(decision, inputs, state),
         leader=leader.key,
         value_remaining=decision.value_remaining,
         days_with_data=inputs.days_with_data,
-        variants=_variants(inputs, decision),
-        sample_ratio=compare(inputs.variants, splits, days, observed.impressions),
+        dispersion=decision.dispersion,
+        rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
+        comparable=is_comparable(decision),
+        variants=_variants(inputs, decision, history),
+        sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
-        rewards=_rewards(decision, days, inputs.reward.trials(observed)),
+        rewards=_rewards(inputs, decision),
     )
 
 
-def _variants(inputs: AllocationInputs, decision: engine.Decision) -> list[VariantStatistics]:
+def _variants(
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
+) -> list[VariantStatistics]:
     compared = _compared(inputs, decision)
+    always_valid = _always_valid(inputs, decision, history)
     return [
         VariantStatistics(
             variant_key=variant.key,
@@ -159,15 +210,22 @@ def _variants(inputs: AllocationInputs, decision: engine.Decision) -> list[Varia
             rate_high=float(decision.interval_high[i]),
             probability_best=float(decision.probability_best[i]),
             expected_loss=float(decision.expected_loss[i]),
+            enough_data=not decision.low_evidence[i],
+            missing_trials=float(decision.missing_trials[i]),
+            uplift_always_valid=always_valid[i],
             **compared[i],
         )
         for i, variant in enumerate(inputs.variants)
     ]
 
 
+def _control(inputs: AllocationInputs) -> int | None:
+    return next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
+
+
 def _compared(inputs: AllocationInputs, decision: engine.Decision) -> list[dict[str, float]]:
     """Compare each variant with the control; empty for the control itself, and where there is none."""
-    control = next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
+    control = _control(inputs)
     if control is None:
         return [{} for _ in inputs.variants]
     found: Comparison = compare_to_control(decision.alpha, decision.beta, control)
@@ -175,6 +233,26 @@ def _compared(inputs: AllocationInputs, decision: engine.Decision) -> list[dict[
         {} if i == control else {name: float(values[i]) for name, values in found._asdict().items()}
         for i in range(len(inputs.variants))
     ]
+
+
+def _always_valid(
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
+) -> list[AlwaysValidUplift | None]:
+    """The sequence of each variant over all mature days since the start; None for the control itself."""
+    control, end = _control(inputs), decision.window.end
+    if control is None or end is None:
+        return [None for _ in inputs.variants]
+    counts = Counts(*(column[history.days <= end].astype(np.float64) for column in history.counts))
+    trials, successes = inputs.reward.trials(counts), inputs.reward.successes(counts)
+    found = always_valid_lift(trials, successes, control, decision.dispersion)
+    return [
+        None if i == control else AlwaysValidUplift(_finite(low), _finite(high), float(p))
+        for i, (low, high, p) in enumerate(zip(found.low, found.high, found.p_value, strict=True))
+    ]
+
+
+def _finite(end: float) -> float | None:
+    return float(end) if np.isfinite(end) and end < _LARGEST_UPLIFT else None
 
 
 def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Convergence:
@@ -191,12 +269,21 @@ def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Con
     )
 
 
-def _rewards(decision: engine.Decision, days: Sequence[dt.date], trials: Floats) -> Rewards:
-    """``trials`` (D, K): every day of the history."""
-    sums = rewards_by_day(trials, decision.mean, decision.lead)
-    by_day = [
-        DailyRewards(day, float(given_up), float(gained))
-        for day, given_up, gained in zip(days, sums.given_up, sums.gained, strict=True)
-    ]
-    last = by_day[-1] if by_day else DailyRewards(dt.date.min, 0.0, 0.0)
-    return Rewards(last.given_up, last.gained_over_even, by_day)
+def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFar:
+    """The recorded sums with the days since; a completed experiment gains no more."""
+    recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
+    by_day = [_daily_rewards(gains.through, gains.rewards) for gains in recorded]
+    end = decision.window.end
+    if end is not None and (not by_day or by_day[-1].date.toordinal() < end) and not inputs.completed:
+        after = recorded[-1].through.toordinal() if recorded else None
+        before = recorded[-1].rewards if recorded else Rewards()
+        new = new_gains(decision, inputs.settings.evidence, after)
+        by_day.append(_daily_rewards(dt.date.fromordinal(end), before.plus(new)))
+    last = by_day[-1] if by_day else _daily_rewards(inputs.target_date, Rewards())
+    return RewardsSoFar(last.given_up, last.gained_over_even, last.gained_low, last.gained_high, by_day)
+
+
+def _daily_rewards(date: dt.date, sums: Rewards) -> DailyRewards:
+    around = _NORMAL_95 * sums.gain_error
+    gained = sums.gained_over_even
+    return DailyRewards(date, sums.given_up, gained, gained - around, gained + around)
