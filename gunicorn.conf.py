@@ -74,4 +74,4 @@ def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
     # a worker that is gone no longer counts in the gauges
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # the library's
+    mark_process_dead(worker.pid)

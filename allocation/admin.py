@@ -115,7 +115,7 @@ admin.site.unregister(Experiment)
 
 @admin.register(Experiment)
 class DecidedExperimentAdmin(ExperimentAdmin):
-    """With what only this app can do to an experiment."""
+    """Adds the actions on an experiment that compute allocations."""
 
     actions = ("recompute", *ExperimentAdmin.actions, "complete")
 

@@ -16,10 +16,11 @@ from allocation.inputs import AllocationInputs
 from allocation.ledger import Entry
 from allocation.models import Allocation, AllocationShare, State
 from notifications.alarms import ActiveConditions, sync_alarms
-from notifications.models import Alarm, Endpoint, EventKind
+from notifications.events import EventKind
+from notifications.models import Endpoint
 from notifications.outbox import NewEvent, queue
 
-_ALARMS = (Alarm.Kind.LEADER_FOUND, Alarm.Kind.EXPERIMENT_DECIDED)
+_ALARMS = (EventKind.LEADER_FOUND, EventKind.EXPERIMENT_DECIDED)
 
 
 def alert_on_decisions(entries: Sequence[Entry], now: dt.datetime) -> None:
@@ -39,15 +40,15 @@ def has_enough_data(days: int, impressions: float) -> bool:
 
 
 def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
-    """Each experiment's conditions that hold now; None where it is too early to raise an alarm."""
+    """List the conditions that hold now, by experiment and kind; None where it is too early for an alarm."""
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
     for entry in entries:
         row = entry.allocation
         facts = _leader_facts(entry) if _is_ripe(entry.inputs) else None
         if row.state in {State.LEADER, State.DECIDED}:
-            active[row.experiment_id, Alarm.Kind.LEADER_FOUND] = facts
+            active[row.experiment_id, EventKind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
-            active[row.experiment_id, Alarm.Kind.EXPERIMENT_DECIDED] = facts
+            active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
     return active
 
 

@@ -137,7 +137,7 @@ def _create(demo: DemoExperiment, today: dt.date, now: dt.datetime) -> Experimen
 def _live_through(
     pairs: Sequence[tuple[DemoExperiment, Experiment]], date: dt.date, age: int, rng: np.random.Generator
 ) -> None:
-    """One day: decide for everyone, then let the traffic come."""
+    """Play one day: decide for every experiment, then record its traffic."""
     morning = dt.datetime.combine(date, dt.time(0, 5), tzinfo=dt.UTC)
     running = [(demo, experiment) for demo, experiment in pairs if demo.days >= age > demo.quiet_days]
     started = [experiment.pk for demo, experiment in running if demo.days > age]

@@ -1,4 +1,4 @@
-"""What can be wrong with asking for an allocation."""
+"""Errors of requests for an allocation."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ _EVEN = "traffic moves toward an even split."
 def reason_sentence(
     decision: Decision, names: Sequence[str], active: Sequence[bool], settings: Settings
 ) -> str:
-    """What decided the split, and whether a limit had to give way."""
+    """State what decided the split, and which limit had to give way."""
     if sum(active) == 1:
         return "There is one active variant; it gets all traffic."
     text = _warm_up(decision, settings) if decision.warm_up else _optimized(decision, names)
@@ -38,7 +38,7 @@ def _optimized(decision: Decision, names: Sequence[str]) -> str:
 
 
 def _likelihood(chance: float) -> str:
-    """Never 100% for what is not certain."""
+    """Format a probability; one that is not certain is never 100%."""
     if chance > 0.999:
         return "more than 99.9%"
     return f"{chance:.1%}"
@@ -47,7 +47,10 @@ def _likelihood(chance: float) -> str:
 def status_sentence(
     *, state: str, leader: str, chance: float, value_remaining: float, active: int, reporting: int
 ) -> str:
-    """For someone who has not seen the numbers. ``reporting``: variants with data in the window."""
+    """Describe the experiment to a reader who has not seen the numbers.
+
+    ``reporting``: variants with data in the window.
+    """
     values = {"leader": leader, "chance": _percent(chance)}
     if active < 2:
         return _("%(leader)s is the only active variant and gets all traffic.") % values
@@ -84,5 +87,5 @@ def _gain(remaining: float) -> str:
 
 
 def _percent(fraction: float) -> str:
-    """With one decimal, and never 0% or 100% for what is not certain."""
+    """Format a fraction with one decimal; one that is not certain is never 0% or 100%."""
     return format_percent(min(max(fraction, 0.001), 0.999))

@@ -1,4 +1,4 @@
-"""All that an allocation depends on: loaded once, decided from, recorded with the decision, verified later.
+"""The inputs of an allocation: loaded once, computed from, recorded with the decision, verified later.
 
 ``AllocationInputs`` is plain data. Its JSON stands in the decision log, so that every decision can be computed again
 from the log alone.
@@ -142,7 +142,7 @@ def digest(inputs: Mapping[str, Any]) -> str:
 def counts_by_day(
     rows: Sequence[MetricRow], place: Mapping[int, int]
 ) -> tuple[list[dt.date], Counts[Floats]]:
-    """Each day that has a row, rising, and each count as an array (D, K) of days by variants.
+    """List the days that have a row, rising, and each count as an array (D, K) of days by variants.
 
     ``place``: the column of each variant id. Rows of other variants are left out.
     """

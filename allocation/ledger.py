@@ -99,7 +99,7 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
 
 
 def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
-    """One variant's row of the decision log, from the decision's arrays."""
+    """Build a variant's row of the decision log from the decision's arrays."""
     return AllocationShare(
         allocation=row,
         variant_id=variant.id,

@@ -20,7 +20,7 @@ class Kind(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """Where the experiment stood when the decision was made."""
+    """The state of the experiment when the decision was made."""
 
     COLLECTING = "collecting", _("Collecting")
     OPTIMIZING = "optimizing", _("Optimizing")
@@ -30,7 +30,7 @@ class State(models.TextChoices):
 
 class AllocationQuerySet(models.QuerySet["Allocation"]):
     def last_revisions(self) -> Self:
-        """For each experiment and target date the revision that counts."""
+        """Keeps the revision that counts for each experiment and target date."""
         later = Allocation.objects.filter(
             experiment=OuterRef("experiment"),
             target_date=OuterRef("target_date"),
@@ -45,7 +45,7 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
     def newest_of(
         self, experiment_ids: "Sequence[int] | models.QuerySet[Experiment, int]", date: dt.date
     ) -> Self:
-        """For each of the experiments the one of these in force on ``date``."""
+        """Keeps the allocation of each experiment that is in force on ``date``."""
         in_force = self.filter(experiment=OuterRef("pk")).in_force_on(date)
         experiments = Experiment.objects.filter(pk__in=experiment_ids)
         return self.filter(
@@ -101,7 +101,7 @@ class Allocation(models.Model):
 
 
 class AllocationShare(models.Model):
-    """One variant's share in an allocation, and the way from its counts to it."""
+    """A variant's share in an allocation, and the way from its counts to it."""
 
     allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="shares")
     variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="allocation_shares")

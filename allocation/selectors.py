@@ -133,7 +133,7 @@ def without_decision(date: dt.date) -> ExperimentQuerySet:
 
 
 def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:
-    """Those that run and whose allocation in force on ``date`` is in this state."""
+    """Running experiments whose allocation in force on ``date`` is in this state."""
     return experiments.filter(status=Status.ACTIVE).alias(now=_in_force("state", date)).filter(now=state)
 
 
@@ -157,7 +157,7 @@ class ExperimentState(NamedTuple):
     allocation_id: int | None
 
 
-# Spelt by hand: this is the whole of an unchanged read, and the ORM takes longer to spell it than the database to
+# Written by hand: this is the whole of an unchanged read, and the ORM takes longer to build it than the database to
 # answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one.
 _STATE = (
     "SELECT e.id, e.status, e.data_version, e.updated_at, "

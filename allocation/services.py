@@ -165,7 +165,7 @@ def _find_or_record(
     *,
     announce: bool,
 ) -> dict[int, Entry]:
-    """Each experiment's entry: the latest revision where its inputs are equal, else a new one."""
+    """Find the latest revision where its inputs are equal, else record a new one; by experiment id."""
     if not inputs:
         return {}
     latest = _latest_revisions(inputs)

@@ -22,7 +22,7 @@ from experiments.models import Experiment
 
 @dataclass(frozen=True)
 class VariantStatistics:
-    """One variant's counts in the window and what they say; the last four are None for the control itself."""
+    """A variant's counts in the window and its rates; the last four are None for the control itself."""
 
     variant_key: str
     variant_name: str
@@ -166,7 +166,7 @@ def _variants(inputs: AllocationInputs, decision: engine.Decision) -> list[Varia
 
 
 def _compared(inputs: AllocationInputs, decision: engine.Decision) -> list[dict[str, float]]:
-    """Each variant's comparison with the control; empty for the control itself, and where there is none."""
+    """Compare each variant with the control; empty for the control itself, and where there is none."""
     control = next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
     if control is None:
         return [{} for _ in inputs.variants]

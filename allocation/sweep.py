@@ -20,6 +20,7 @@ from experiments.events import log_event, log_problem_event
 from experiments.models import Experiment, Status
 from experiments.services import lock_experiments
 from notifications.alarms import ActiveConditions, clear_where_not_active, sync_alarms
+from notifications.events import EventKind
 from notifications.models import Alarm
 from notifications.outbox import queue
 from notifications.selectors import active_experiments, stale_experiments
@@ -27,7 +28,7 @@ from notifications.selectors import active_experiments, stale_experiments
 logger = logging.getLogger(__name__)
 
 _CHUNK = 200
-_ALARMS = (Alarm.Kind.SAMPLE_RATIO_MISMATCH, Alarm.Kind.NO_DATA)
+_ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
 
 
 @dataclass(frozen=True)
@@ -148,10 +149,10 @@ def _sync_one(experiment: Experiment, active: ActiveConditions, now: dt.datetime
 def _conditions(pk: int, is_stale: bool, ratio: SampleRatioResult | None, date: dt.date) -> ActiveConditions:
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
     if is_stale:
-        active[pk, Alarm.Kind.NO_DATA] = {"days": settings.NO_DATA_DAYS, "date": date.isoformat()}
+        active[pk, EventKind.NO_DATA] = {"days": settings.NO_DATA_DAYS, "date": date.isoformat()}
     if ratio is not None and ratio.mismatch:
         enough = has_enough_data(ratio.days, sum(ratio.observed.values()))
-        active[pk, Alarm.Kind.SAMPLE_RATIO_MISMATCH] = _mismatch_facts(ratio) if enough else None
+        active[pk, EventKind.SAMPLE_RATIO_MISMATCH] = _mismatch_facts(ratio) if enough else None
     return active
 
 

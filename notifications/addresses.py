@@ -1,4 +1,4 @@
-"""Where a webhook may go. An installation stands inside a network; nobody may make it call what is in there.
+"""Addresses that a webhook may call. An installation runs inside a network; no user may make it call a host in there.
 
 A name is looked up once for each attempt, every address that it has must be public, and the connection goes to the
 address that was checked: a name that answers differently the second time gains nothing.
@@ -24,7 +24,7 @@ class RefusedAddressError(Exception):
 
 
 def url_problem(url: str) -> str | None:
-    """What is wrong with a URL by itself; None where nothing is."""
+    """Name the problem of a URL by itself, or None."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -61,7 +61,7 @@ def is_public(address: Address) -> bool:
 
 
 def _embedded(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
+    """The IPv4 address that is embedded in an IPv6 one."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64:

@@ -1,4 +1,4 @@
-"""Who is told of what, and how each delivery went."""
+"""Endpoints of notifications, and how each delivery went."""
 
 import json
 from typing import Any
@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from notifications.delivery import retry
-from notifications.models import Alarm, Attempt, Delivery, Endpoint, EventKind
+from notifications.events import CHOSEN_KINDS
+from notifications.models import Alarm, Attempt, Delivery, Endpoint
 from notifications.outbox import queue_test
 
 
@@ -28,7 +29,7 @@ class _ReadOnly:
 
 class EndpointForm(forms.ModelForm[Endpoint]):
     events = forms.MultipleChoiceField(
-        choices=[choice for choice in EventKind.choices if choice[0] != EventKind.TEST],
+        choices=[(kind.value, kind.label) for kind in CHOSEN_KINDS],
         widget=forms.CheckboxSelectMultiple,
         required=False,
         help_text="None chosen: all.",

@@ -37,7 +37,7 @@ def sync_alarms(
 
 
 def clear_where_not_active(kinds: Collection[str], now: dt.datetime) -> None:
-    """What no longer runs needs nobody's attention."""
+    """Clear the alarms of experiments that no longer run."""
     Alarm.objects.filter(kind__in=kinds, cleared_at=None).exclude(
         experiment__status="active", experiment__archived_at=None
     ).update(cleared_at=now)

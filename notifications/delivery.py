@@ -1,23 +1,18 @@
 """Delivers what the outbox holds: in order for each endpoint, at least once, again and again with growing pauses."""
 
 import datetime as dt
-import http.client
-import json
 import logging
-import smtplib
 import time
 from typing import NamedTuple
 
-from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
 from experiments.events import log_event, log_problem_event
 from experiments.locks import only_one
-from notifications.addresses import RefusedAddressError
-from notifications.mail import as_mail
-from notifications.models import Attempt, Delivery, Endpoint, Event
-from notifications.transport import post, signature
+from notifications.channels import Channel, Message, Result, send
+from notifications.events import EventKind
+from notifications.models import Attempt, Delivery, Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +21,6 @@ MOST_ATTEMPTS = 20
 _FIRST_PAUSE, _LONGEST_PAUSE = dt.timedelta(seconds=30), dt.timedelta(hours=6)
 # An endpoint with a long queue leaves time for the others; the rest goes with the next round.
 _SECONDS_FOR_EACH = 60
-
-
-class Result(NamedTuple):
-    """How one attempt went. ``outcome`` is a label of the metrics."""
-
-    outcome: str
-    status_code: int | None = None
-    problem: str = ""
 
 
 class Delivered(NamedTuple):
@@ -56,7 +43,7 @@ def pause_after(attempts: int) -> dt.timedelta:
 
 
 def retry(delivery: Delivery, now: dt.datetime) -> None:
-    """Once more from the beginning, for what was given up or waits for long; in its old place of the order."""
+    """Start again with a delivery that was given up or waits for long; it keeps its place in the order."""
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.WAITING, attempts_made=0, next_attempt_at=now
     )
@@ -88,7 +75,7 @@ def _deliver_to(endpoint: Endpoint) -> Delivered:
 def _attempt(delivery: Delivery, endpoint: Endpoint) -> bool:
     """Sends, and writes down how it went. A crash between the two sends once more: receivers know the delivery's id."""
     now, start = timezone.now(), time.perf_counter()
-    result = _send(delivery, endpoint, now)
+    result = send(Channel(endpoint.channel), endpoint.address, _message(delivery, endpoint, now))
     duration = round(1000 * (time.perf_counter() - start))
     with transaction.atomic():
         Attempt.objects.create(
@@ -113,34 +100,6 @@ def _state_after(delivery: Delivery, result: Result) -> str:
     return Delivery.State.GIVEN_UP if delivery.attempts_made >= MOST_ATTEMPTS else Delivery.State.WAITING
 
 
-def _send(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Result:
-    try:
-        if endpoint.channel == Endpoint.Channel.EMAIL:
-            return _mail(delivery.event, endpoint)
-        return _call(delivery, endpoint, now)
-    except RefusedAddressError as error:
-        return Result("refused", problem=str(error))
-    except (OSError, UnicodeError, http.client.HTTPException, smtplib.SMTPException) as error:
-        # UnicodeError: what a name such as a..example.com is to the look-up
-        return Result("failed", problem=f"{type(error).__name__}: {error}")
-
-
-def _mail(event: Event, endpoint: Endpoint) -> Result:
-    subject, body = as_mail(event)
-    send_mail(subject, body, None, [endpoint.address])
-    return Result("delivered")
-
-
-def _call(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Result:
-    body = json.dumps(delivery.event.payload, separators=(",", ":")).encode()
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "bandit-service",
-        "X-Bandit-Event": delivery.event.kind,
-        "X-Bandit-Delivery": str(delivery.public_id),
-        "X-Bandit-Signature": signature(endpoint.secret, body, int(now.timestamp())),
-    }
-    status = post(endpoint.address, body, headers)
-    if 200 <= status < 300:
-        return Result("delivered", status)
-    return Result("failed", status, f"answered {status}")
+def _message(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Message:
+    event = delivery.event
+    return Message(EventKind(event.kind), event.payload, str(delivery.public_id), endpoint.secret, now)

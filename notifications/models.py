@@ -1,27 +1,18 @@
-"""Who wants to know of what, what happened (the outbox), and every attempt to deliver it."""
+"""Endpoints of notifications, the events they are notified of (the outbox), and every attempt to deliver one."""
 
 import secrets
 import uuid
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from experiments.models import Experiment
-from notifications.addresses import url_problem
-
-
-class EventKind(models.TextChoices):
-    ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
-    LEADER_FOUND = "leader.found", _("Leader found")
-    EXPERIMENT_DECIDED = "experiment.decided", _("Decided")
-    SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
-    NO_DATA = "data.missing", _("No data for some days")
-    TEST = "test", _("Test")
+from notifications.channels import CHANNELS, Channel
+from notifications.events import ALARM_KINDS, EventKind
 
 
 def new_secret() -> str:
@@ -29,11 +20,7 @@ def new_secret() -> str:
 
 
 class Endpoint(models.Model):
-    """Where notifications go. The secret signs webhooks; whoever may change endpoints may read it."""
-
-    class Channel(models.TextChoices):
-        WEBHOOK = "webhook", _("Webhook")
-        EMAIL = "email", _("E-mail")
+    """A destination of notifications. The secret signs webhooks; users who may change endpoints may read it."""
 
     name = models.CharField(max_length=100)
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
@@ -53,10 +40,8 @@ class Endpoint(models.Model):
         return self.is_active and (not self.events or kind in self.events)
 
     def clean(self) -> None:
-        """Where a name leads is asked at every delivery; here only what can never be right."""
-        if self.channel == self.Channel.EMAIL:
-            validate_email(self.address)
-        elif problem := url_problem(self.address):
+        """Refuse an address that can never be right; where its name leads is checked at every delivery."""
+        if problem := CHANNELS[Channel(self.channel)].address_problem(self.address):
             raise ValidationError({"address": problem})
 
 
@@ -78,12 +63,12 @@ class Event(models.Model):
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
-        """Those that will still be tried."""
+        """Keeps the deliveries that will still be tried."""
         return self.filter(state=Delivery.State.WAITING, endpoint__is_active=True)
 
 
 class Delivery(models.Model):
-    """One event on its way to one endpoint. An endpoint's deliveries go out in the order of their ids."""
+    """An event on its way to one endpoint. An endpoint's deliveries go out in the order of their ids."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
@@ -113,7 +98,7 @@ class Delivery(models.Model):
 
 
 class Attempt(models.Model):
-    """One try, as it went; never changed."""
+    """An attempt to deliver, as it went; never changed."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
     at = models.DateTimeField()
@@ -129,16 +114,10 @@ class Attempt(models.Model):
 
 
 class Alarm(models.Model):
-    """A state worth telling of, from when it began until it ended: told once, however long it lasts."""
-
-    class Kind(models.TextChoices):
-        LEADER_FOUND = EventKind.LEADER_FOUND.value, EventKind.LEADER_FOUND.label
-        EXPERIMENT_DECIDED = EventKind.EXPERIMENT_DECIDED.value, EventKind.EXPERIMENT_DECIDED.label
-        SAMPLE_RATIO_MISMATCH = EventKind.SAMPLE_RATIO_MISMATCH.value, EventKind.SAMPLE_RATIO_MISMATCH.label
-        NO_DATA = EventKind.NO_DATA.value, EventKind.NO_DATA.label
+    """A condition worth a notification, from its beginning to its end: notified once, however long it lasts."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="alarms")
-    kind = models.CharField(max_length=30, choices=Kind.choices)
+    kind = models.CharField(max_length=30, choices=[(kind.value, kind.label) for kind in ALARM_KINDS])
     facts: "models.JSONField[Any, Any]" = models.JSONField(default=dict)
     raised_at = models.DateTimeField()
     cleared_at = models.DateTimeField(null=True, blank=True)

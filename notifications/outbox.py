@@ -1,11 +1,12 @@
-"""What happened, written down for everyone who wants to know, in the transaction of what caused it."""
+"""The outbox: events are written for every endpoint that wants them, in the transaction of what caused them."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.models import Experiment
-from notifications.models import Delivery, Endpoint, Event, EventKind
+from notifications.events import EventKind
+from notifications.models import Delivery, Endpoint, Event
 
 
 class NewEvent(NamedTuple):
@@ -15,7 +16,7 @@ class NewEvent(NamedTuple):
 
 
 def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:
-    """One delivery for each event and each endpoint that wants it; how many. Call inside a transaction.
+    """Queue a delivery for each event and each endpoint that wants it; return how many. Call inside a transaction.
 
     The endpoints' locks are held until it ends: deliveries appear in the order of their ids, so that none is overtaken.
     """
@@ -34,7 +35,7 @@ def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:
 
 
 def queue_test(endpoint: Endpoint, now: dt.datetime) -> int:
-    """To see whether an endpoint is reached at all, whatever it wants."""
+    """Queue a test, which shows whether the endpoint can be reached, whatever events it wants."""
     data = {"message": "This endpoint receives notifications."}
     return _write([(_event(NewEvent(EventKind.TEST, None, data), now), endpoint)], now)
 

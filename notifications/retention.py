@@ -1,4 +1,4 @@
-"""How long the delivery log is kept."""
+"""The retention of the delivery log."""
 
 import datetime as dt
 
@@ -10,7 +10,7 @@ _BATCH = 500
 
 
 def prune_notifications(*, before: dt.datetime) -> int:
-    """Deletes events that happened before then and wait for nobody, with their deliveries and attempts; how many.
+    """Delete events from before then that wait for no endpoint, with their deliveries and attempts; return how many.
 
     Alarms that have ended go too; one that is open stays, or it would be raised again.
     """

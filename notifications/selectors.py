@@ -14,9 +14,9 @@ def active_experiments() -> ExperimentQuerySet:
 
 
 def stale_experiments(date: dt.date) -> ExperimentQuerySet:
-    """Active ones without data on the NO_DATA_DAYS days before ``date`` (or on it), once past their grace period.
+    """Active experiments, past their grace period, without data on the NO_DATA_DAYS days before ``date`` (or on it).
 
-    The grace period begins anew where one was started or resumed: nobody could send it data before.
+    The grace period begins again when one is started or resumed: it could take no data before.
     """
     since = date - dt.timedelta(days=settings.NO_DATA_DAYS)
     young = date - dt.timedelta(days=max(settings.NO_DATA_DAYS, settings.ALARM_GRACE_DAYS))

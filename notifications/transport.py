@@ -1,4 +1,4 @@
-"""One HTTP POST to an address that was checked: short, no redirects, nothing of the answer kept but its status."""
+"""An HTTP POST to an address that was checked: short, no redirects, and only the status of the answer is kept."""
 
 import hashlib
 import hmac
@@ -32,7 +32,7 @@ class _Pinned(http.client.HTTPConnection):
             self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
 
     def cut(self) -> None:
-        """From another thread: whoever waits for this socket gets an error."""
+        """Shut the socket down from another thread: a read that waits for it fails."""
         if self.sock is not None:
             self.sock.shutdown(socket.SHUT_RDWR)
 

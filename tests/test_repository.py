@@ -47,6 +47,24 @@ def test_requirements__every_package_has_hashes() -> None:
         assert re.findall(r"^[a-z].*==[^\\\n]*$", text, re.M) == []
 
 
+def _pins(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z][^=\[]*).*==(\S+)", (ROOT / name).read_text(), re.M))
+
+
+def test_requirements__of_development__hold_those_of_production() -> None:
+    runtime, development = _pins("requirements.txt"), _pins("requirements-dev.txt")
+
+    assert runtime.items() <= development.items()
+    assert {"pytest", "mypy", "scipy"} <= development.keys() - runtime.keys()
+
+
+def test_dev__without_a_command__prints_its_usage_on_standard_error_only() -> None:
+    answer = subprocess.run(["./dev"], capture_output=True, text=True, cwd=ROOT, check=False)
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "./dev demo" in answer.stderr
+
+
 def test_vendored_files__match_their_checksums() -> None:
     import hashlib
 

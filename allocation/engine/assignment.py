@@ -31,7 +31,7 @@ def assign_many(experiment_key: str, shares: Mapping[str, float], units: Iterabl
 
 
 def _time(*parts: str) -> float:
-    """When the variant would finish the race if it were alone: -ln(u)."""
+    """Compute when the variant would finish the race if it were alone: -ln(u)."""
     message = b"".join(len(part).to_bytes(8, "big") + part for part in (text.encode() for text in parts))
     number = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 11
     return -math.log((number + 0.5) / 2**53)

@@ -1,4 +1,4 @@
-"""From counts to shares: the whole way, for one experiment or a hundred thousand.
+"""The whole way from counts to shares, for one experiment or a hundred thousand.
 
 Window -> warm-up -> day effects -> posterior -> probability_best -> target -> limits -> rounding. Every
 step is array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or
@@ -34,7 +34,7 @@ _INTERVAL = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Request:
-    """One experiment's question: what share does each of its K variants get on ``target_day``?
+    """The request of one experiment: which share does each of its K variants get on ``target_day``?
 
     ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
     bool, False for retired variants. ``control``: index of the control, or None.
@@ -82,7 +82,7 @@ class SettingsArrays(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """What the counts say, shape (N, K)."""
+    """The posterior of each rate and the evidence behind it, shape (N, K)."""
 
     trials: Floats
     successes: Floats
@@ -119,7 +119,7 @@ class BatchDecision(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """One experiment's decision, (K,) arrays; of retired variants only the counts say something."""
+    """The decision for one experiment, (K,) arrays; for retired variants only the counts have a meaning."""
 
     shares: Floats
     previous: Floats
@@ -179,7 +179,7 @@ def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
 
 
 def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
-    """Steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
+    """Compute steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
     chosen, active = counts.settings, counts.active
     posterior = posterior or posterior_of(counts)
     best, loss = contest(posterior.alpha, posterior.beta, active)
@@ -230,7 +230,7 @@ def _evidence(counts: Counts) -> Evidence:
 
 
 def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
-    """Whether there is too little data to optimize (step 2), and how many active variants report; (N,) each.
+    """Find experiments with too little data to optimize (step 2), and count the active variants that report; (N,) each.
 
     A single active variant waits for no second one.
     """

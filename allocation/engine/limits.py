@@ -21,7 +21,10 @@ _LAST_DIGITS = 1e-13
 
 
 class Bounds(NamedTuple):
-    """In ticks. ``cap`` (N,) is the cap in force: wider than the setting where nothing else works."""
+    """The lowest and highest shares, in ticks.
+
+    ``cap`` (N,) is the cap in force: wider than the setting where nothing else works.
+    """
 
     low: Floats
     high: Floats
@@ -74,7 +77,7 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     reached = np.clip(points[..., None] * target[:, None], low[:, None], high[:, None]).sum(axis=-1)
     last = np.maximum((reached <= total[:, None] + 1e-12 * total[:, None]).sum(axis=-1) - 1, 0)
     k = np.take_along_axis(points, last[:, None], axis=-1)
-    # The point is low_i / p_i for whoever becomes free there: equal but for the last digit.
+    # A share becomes free at low_i / p_i: the point, but for the last digit.
     free = (k * target >= low * (1 - _LAST_DIGITS)) & (k * target < high * (1 - _LAST_DIGITS)) & (target > 0)
     fixed = np.where(free, 0, np.clip(k * target, low, high)).sum(axis=-1, keepdims=True)
     room = np.where(free, target, 0).sum(axis=-1, keepdims=True)

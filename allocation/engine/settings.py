@@ -1,4 +1,4 @@
-"""What a team may set about its allocation, with the defaults of the design."""
+"""The settings of the algorithm that a team may change, with the defaults of the design."""
 
 from dataclasses import dataclass
 

@@ -94,7 +94,7 @@ class StrictOrdering(OrderingFilter):
 
     @staticmethod
     def _allowed(view: APIView) -> Sequence[str]:
-        fields: Sequence[str] = view.ordering_fields  # type: ignore[attr-defined]  # every list names them
+        fields: Sequence[str] = getattr(view, "ordering_fields", ())
         return fields
 
 

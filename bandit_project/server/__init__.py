@@ -1,0 +1,1 @@
+"""How gunicorn runs the service: its worker, whole request bodies, and database connections between requests."""

@@ -1,7 +1,7 @@
-"""A body that ends before its Content-Length does is an error, never a shorter body.
+"""A body that ends before its Content-Length is an error, never a shorter body.
 
-Django takes whatever comes until the connection ends. Of a client that died in the middle of a file this would be some
-of its rows; of the last one, perhaps, some of its digits.
+Django reads until the connection ends. When a client dies in the middle of a file, Django would record the rows that
+had arrived, and perhaps the first digits of the last number.
 """
 
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ class _Stream(Protocol):
 
 
 class _WholeStream:
-    """OSError where bytes are missing; Django makes it the UnreadablePostError that errors.py answers."""
+    """A body's stream that raises OSError where bytes are missing; Django raises UnreadablePostError from it."""
 
     def __init__(self, stream: _Stream, length: int) -> None:
         self._stream, self._missing = stream, length
@@ -36,6 +36,8 @@ class _WholeStream:
 
 
 def reject_truncated_bodies(application: WSGIHandler) -> Any:
+    """Wrap a WSGI application so that reading a body that was cut off fails."""
+
     def serve(environ: dict[str, Any], start_response: Any) -> Any:
         length = environ.get("CONTENT_LENGTH") or "0"
         if length.isascii() and length.isdigit():

@@ -1,13 +1,22 @@
-"""gunicorn's worker of threads, none of which ever waits for a slow client.
+"""A gunicorn worker with threads, none of which ever waits for a slow client.
 
-gunicorn gives a connection to a thread and lets it read: eight clients that send a byte a second take all eight
-threads, and so do eight that send nothing. Here the worker's own loop receives requests, from as many clients as there
-are connections, and a thread gets one once it is whole. Nor does the loop wait for a client to close its end.
+gunicorn's own threaded worker gives a connection to a thread and lets it read: eight clients that send a byte a second
+occupy all eight threads. Here the worker's event loop receives requests, from as many clients as there are connections.
 
-Much like a proxy that buffers; behind one there is nothing to do here, and a thread per worker is enough. What clients
-may take is bounded: headers and body in size, a request in time, and in memory what a worker holds of all of them,
-those that wait for a thread included. A thread never reads from a socket. A body in chunks is not received at all:
-Django takes it for empty, so such a request is its connection's last and goes to a thread with its head.
+The worker promises:
+
+- A thread gets a request once it has arrived whole. It never reads from a socket.
+- The loop never waits: not for a request, and not for a client to close its end.
+- What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker
+  holds for all of them, requests that wait for a thread included. A refusal is 408, 431 or 503.
+- A body in chunks is not received. Django takes it for empty, so such a request is its connection's last and goes to a
+  thread with its head alone.
+- A body that is cut off reaches the service as cut off (see truncated_bodies.py), and closes its connection.
+
+A buffering proxy does the same: behind one, WEB_THREADS=1 selects gunicorn's plain worker instead.
+
+The class overrides methods of gunicorn that are not public. It was tested with the version in TESTED_GUNICORN
+(tests/resilience/test_receiving.py, test_clients.py), and pyproject.toml pins exactly that one.
 """
 
 import contextlib
@@ -22,15 +31,17 @@ from django.conf import settings
 from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
-# Seconds for a request, once its first byte is here; that one has gunicorn's keepalive to come.
+TESTED_GUNICORN = "27.0.1"
+
+# Seconds for a request after its first byte. Until that byte comes, gunicorn's keepalive counts.
 _REQUEST_SECONDS = 15
-# Each time so much has come there are as many seconds more: a slow line is no attack.
+# Each time so many bytes have come, the time starts again: a slow line is not an attack.
 _PROGRESS_BYTES = 300_000
-# For a client to close its end once it is answered. Closing first could take the answer from it.
+# Seconds for a client to close its end after its answer. If the worker closed first, the answer could be lost.
 _FAREWELL_SECONDS = 2
 
 _HEAD_BYTES = 64 * 1024
-# Once a worker holds more than this, large bodies are refused: the client is to come again.
+# While a worker holds more than this, it refuses large bodies with 503; the client tries again later.
 _WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
@@ -46,7 +57,7 @@ _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\
 
 
 class _Source:
-    """What gunicorn's parser reads instead of the socket: what was received, and then the end."""
+    """Stands in for the socket that gunicorn's parser reads: first the received bytes, then the end."""
 
     def __init__(self) -> None:
         self.whole = False
@@ -64,20 +75,20 @@ class _Source:
         piece = self._data[self._at : self._at + size].tobytes()
         self._at += len(piece)
         if self.is_used_up:
-            # a connection that is kept alive does not keep its last body
+            # Frees the last body while the connection is kept alive.
             self.give(bytearray(), whole=self.whole)
         return piece
 
 
 class _Request:
-    """What has come of a request so far."""
+    """The part of a request that has arrived."""
 
     def __init__(self, conn: Any, seconds: float, *, is_farewell: bool = False) -> None:
         self.conn, self.data = conn, bytearray()
         self.is_farewell = is_farewell
         self.deadline = time.monotonic() + seconds
         self._head_end = self._progress = 0
-        # of head and body; None while that is not known, and where the body comes in chunks
+        # Bytes of head and body together. None until the head is read, and for a body in chunks.
         self.length: int | None = None
         self.is_chunked = False
 
@@ -110,12 +121,12 @@ class _Request:
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing more need come: the service refuses a body that is too large by its length."""
+        """True when a thread can take it. A body that is too large is refused by its length, unread."""
         is_too_large = self.length is not None and self.length - self._head_end > settings.MAX_BODY_BYTES
         return self.is_whole or self.is_chunked or is_too_large
 
     def take_surplus(self) -> bytes:
-        """The beginning of the next request, where a client does not wait for answers."""
+        """Remove and return the beginning of the next request, from a client that does not wait for answers."""
         if self.length is None:
             return b""
         surplus = bytes(self.data[self.length :])
@@ -124,14 +135,16 @@ class _Request:
 
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Receives requests in the worker's loop and gives them to threads whole."""
+
     def init_process(self) -> None:
         self._requests: dict[Any, _Request] = {}
-        # Bytes of all requests, from when they come until they are answered.
+        # Bytes of all requests, from their arrival until they are answered.
         self._held = 0
         super().init_process()
 
-    # What gunicorn calls for a new connection, for one that is readable again, and for one with bytes left over.
     def enqueue_req(self, conn: Any) -> None:
+        """Start to receive: a new connection, one that is readable again, or one with bytes left over."""
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
@@ -142,9 +155,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._listen(_Request(conn, self.cfg.keepalive), conn.parser.unreader.take_buffered())
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """A request that did not come whole is its connection's last: nobody waits for the rest."""
+        """Answer, in a thread. A request that did not arrive whole is its connection's last."""
         if not self.cfg.is_ssl:
-            req._expected_100_continue = False  # said already, if it had to be
+            req._expected_100_continue = False  # sent while the head was read, where the client asked for it
         keep = super().handle_request(req, conn)
         return bool(keep and (self.cfg.is_ssl or conn.parser.unreader.sock.whole))
 
@@ -171,7 +184,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         if data:
             self._go_on(request, data)
         if self._requests.get(conn) is request:
-            # mostly all of it is there already
+            # Most requests are in the socket's buffer already.
             self._receive(request, conn.sock)
         if self._requests.get(conn) is request:
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, request))
@@ -204,7 +217,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._hand_over(request)
 
     def _end(self, request: _Request) -> None:
-        """The client sends no more. A body that is cut is refused by the service; half a head is nothing."""
+        """Handle a client that closed its sending side: the service refuses a body that is cut off."""
         if request.length is None:
             self._drop(request)
         else:

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from experiments.locks import only_one
 from notifications.addresses import is_public
+from notifications.channels import Channel
 from notifications.delivery import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry
 from notifications.models import Attempt, Delivery, Endpoint, Event
 from notifications.outbox import NewEvent, queue
@@ -153,7 +154,7 @@ def test_delivery__name_that_cannot_be_looked_up__is_a_failure_of_its_own(receiv
 
 
 def test_delivery__fault_of_ours__stops_no_other_endpoint(receiver: Receiver) -> None:
-    broken = _endpoint(receiver, name="a", channel=Endpoint.Channel.EMAIL, address="a@example.com")
+    broken = _endpoint(receiver, name="a", channel=Channel.EMAIL, address="a@example.com")
     _endpoint(receiver)
     _queue("hello")
     # a mail's sentence needs what this event lacks
@@ -268,20 +269,20 @@ def test_delivery__receiver_that_never_answers__is_cut_off(
 
 
 def test_email__event__is_a_mail_in_plain_words(receiver: Receiver) -> None:
-    _endpoint(receiver, channel=Endpoint.Channel.EMAIL, address="team@example.com")
+    _endpoint(receiver, channel=Channel.EMAIL, address="team@example.com")
     allocate(make_running("Button\ncolour"), date=dt.date(2030, 1, 1))
 
     assert deliver_waiting() == Delivered(1, 0)
 
     (sent,) = mail.outbox
     assert (sent.subject, sent.to) == ("[bandit] Button colour: Allocation changed", ["team@example.com"])
-    assert "Traffic is split anew from 2030-01-01: variant_b leads" in str(sent.body)
+    assert "Traffic is split differently from 2030-01-01: variant_b leads" in str(sent.body)
 
 
 def test_email__server_away__is_tried_again(receiver: Receiver, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    endpoint = _endpoint(receiver, channel=Endpoint.Channel.EMAIL, address="team@example.com")
+    endpoint = _endpoint(receiver, channel=Channel.EMAIL, address="team@example.com")
     _queue("hello")
 
     assert deliver_waiting() == Delivered(0, 1)

@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from bandit_project.api.errors import not_found
 from bandit_project.models import ApiKey, Scope
 from experiments.models import Experiment
+from notifications.events import EventKind
 from notifications.models import Alarm, Endpoint
 from notifications.outbox import queue_test
 from tests.factory import NOW, allocate, make_running
@@ -87,7 +88,7 @@ def make_one_of_each(experiment: Experiment) -> None:
     get_user_model().objects.create_user("someone")
     endpoint = Endpoint.objects.create(name="ops", address="https://hooks.example.com/x")
     queue_test(endpoint, NOW)
-    Alarm.objects.create(experiment=experiment, kind=Alarm.Kind.NO_DATA, raised_at=NOW)
+    Alarm.objects.create(experiment=experiment, kind=EventKind.NO_DATA, raised_at=NOW)
     seen = {"username": "ann", "ip_address": "192.0.2.1"}
     AccessAttempt.objects.create(**seen, failures_since_start=1)
     AccessLog.objects.create(**seen)

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from bandit_project.models import ApiKey, Scope
+from notifications.events import EventKind
 from notifications.models import Alarm, Endpoint
 from notifications.outbox import queue_test
 from tests.factory import NOW, allocate, counts, make_experiment, record
@@ -29,7 +30,7 @@ def make_planted_world() -> World:
     ApiKey.objects.create_key(name=MARKUP[:50], scope=Scope.READ)
     queue_test(Endpoint.objects.create(name=MARKUP, address=f"https://hooks.example.com/?{MARKUP}"), NOW)
     Alarm.objects.create(
-        experiment=experiment, kind=Alarm.Kind.LEADER_FOUND, raised_at=NOW, facts={"x": MARKUP}
+        experiment=experiment, kind=EventKind.LEADER_FOUND, raised_at=NOW, facts={"x": MARKUP}
     )
     make_one_of_each(experiment)
     return World(experiment, allocate(experiment).pk)

@@ -1,4 +1,4 @@
-"""What the ledger can be narrowed by."""
+"""Filters of the decision log."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What /api/v1/ answers about allocations."""
+"""Requests and answers of /api/v1/ about allocations."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ MAX_UNITS = 1000
 
 
 class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
-    """One variant's share, and the way from its counts to it."""
+    """A variant's share, and the way from its counts to it."""
 
     variant_key = serializers.CharField(source="variant.key")
     variant_name = serializers.CharField(source="variant.name")

@@ -44,7 +44,7 @@ _LARGEST_ID = 2**63 - 1
 class AllocationView(IdempotentWrites):
     @extend_schema(
         operation_id="allocation_retrieve",
-        responses={200: serializers.AllocationSerializer, 304: None},
+        responses={200: serializers.AllocationSerializer, 304: None, 412: None},
         summary="The allocation in force today; never writes",
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
@@ -164,7 +164,7 @@ class AssignmentView(APIView):
         summary="The variant a unit sees",
     )
     def get(self, request: Request, reference: str) -> Response:
-        """The same unit sees the same variant as long as the shares stand."""
+        """A unit keeps its variant as long as the shares stay as they are."""
         query = serializers.AssignmentQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         _, assigned = _assign(reference, [query.validated_data["unit"]])
@@ -203,7 +203,7 @@ def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str
 @extend_schema(tags=["statistics"])
 class StatisticsView(APIView):
     @extend_schema(
-        responses={200: serializers.StatisticsSerializer},
+        responses={200: serializers.StatisticsSerializer, 409: None, 422: None},
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
     def get(self, request: Request, reference: str) -> Response:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Panel edges stand where the log-density has fallen this far below the mode: 2, 4 and 7 standard deviations
+# Panel edges lie where the log-density has fallen this far below the mode: 2, 4 and 7 standard deviations
 # for a normal. Beyond exp(-24.5) there is nothing that 1e-9 could see.
 _EDGE_DROPS = np.array([2.0, 8.0, 24.5])
 EDGES = 2 * len(_EDGE_DROPS) + 1
@@ -54,7 +54,7 @@ def legendre(plain: bool) -> tuple[Floats, Floats, Floats]:
 
 
 def is_plain(alpha: Floats, beta: Floats) -> NDArray[np.bool_]:
-    """Whether log and exp as they come are accurate enough for these; the careful way costs double."""
+    """True where numpy's own log and exp are accurate enough; the careful way costs double."""
     return np.asarray((alpha + beta < _HUGE) & (np.minimum(alpha, beta) > _TINY))
 
 
@@ -73,7 +73,7 @@ def log_density(z: Floats, mode: Floats, alpha: Floats, beta: Floats, plain: boo
 
 
 def _drop(distance: Floats, alpha: Floats, beta: Floats) -> Floats:
-    """How far the log-density has fallen at a signed distance from the mode, for any parameters.
+    """The fall of the log-density at a signed distance from the mode, for any parameters.
 
     total * (log(1 + w (e^s - 1)) - w s), w the smaller parameter over the total and s the distance in its
     direction: what cancels is never larger than the smaller parameter times s.
@@ -86,7 +86,7 @@ def _drop(distance: Floats, alpha: Floats, beta: Floats) -> Floats:
 
 
 def panel_edges(alpha: Floats, beta: Floats) -> Floats:
-    """Where to cut the logit axis for each Beta: (..., K) parameters to (..., K, E) rising positions."""
+    """The cuts of the logit axis for each Beta: (..., K) parameters to (..., K, E) rising positions."""
     left, right = _distance_at_drop(np.stack([alpha, beta]), np.stack([beta, alpha]))
     offsets = np.concatenate([-left[..., ::-1], np.zeros((*alpha.shape, 1)), right], axis=-1)
     return np.asarray((np.log(alpha) - np.log(beta))[..., None] + offsets)

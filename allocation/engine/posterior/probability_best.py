@@ -81,7 +81,7 @@ def checked_rows(
         raise ValueError("alpha and beta must be positive and finite")
     k = a.shape[-1]
     a, b, exists = a.reshape(-1, k), b.reshape(-1, k), exists.reshape(-1, k)
-    # An absent variant stands on the place of a present one: its panels then cost no accuracy anywhere.
+    # An absent variant takes the place of a present one: its panels then cost no accuracy anywhere.
     stand_in = np.argmax(exists, axis=-1)[:, None]
     nobody = ~exists.any(axis=-1, keepdims=True)
     a = np.where(exists, a, np.where(nobody, 1.0, np.take_along_axis(a, stand_in, axis=-1)))

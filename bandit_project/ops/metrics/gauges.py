@@ -16,6 +16,7 @@ from allocation.selectors import without_decision
 from bandit_project import __version__
 from experiments.models import Experiment, Status
 from experiments.selectors import today
+from notifications.events import ALARM_KINDS
 from notifications.models import Alarm, Delivery
 from notifications.selectors import stale_experiments
 
@@ -61,7 +62,13 @@ def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
         stale_experiments(date).count(),
     )
     alarms = Alarm.objects.filter(cleared_at=None).order_by().values_list("kind").annotate(n=Count("pk"))
-    yield _by("bandit_alarms_open", "Alarms that hold now, by kind.", "kind", dict(alarms), Alarm.Kind.values)
+    yield _by(
+        "bandit_alarms_open",
+        "Alarms that hold now, by kind.",
+        "kind",
+        dict(alarms),
+        [kind.value for kind in ALARM_KINDS],
+    )
     yield from _deliveries(now)
 
 

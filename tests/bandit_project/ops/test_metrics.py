@@ -26,6 +26,7 @@ from bandit_project.models import ApiKey
 from bandit_project.ops.metrics.gauges import DatabaseCollector
 from bandit_project.ops.metrics.requests import UNCOUNTED
 from experiments.models import Experiment, Status
+from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from notifications.outbox import queue_test
 from tests.conftest import ROOT
@@ -107,7 +108,7 @@ def test_gauges__read_from_the_database__say_what_is_there(client: Client, setti
     make_running("Made after the daily run")
     make_experiment("Draft", status=Status.DRAFT)
     allocate(decided)
-    Alarm.objects.create(experiment=waiting, kind=Alarm.Kind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+    Alarm.objects.create(experiment=waiting, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
     queue_test(Endpoint.objects.create(name="x", address="https://example.com"), NOW)
 
     assert _gauge(client, 'bandit_experiments{status="active"}') == "4.0"

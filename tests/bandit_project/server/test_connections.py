@@ -1,4 +1,4 @@
-"""When a database connection is asked whether it still lives."""
+"""When a database connection is checked before it is used."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,12 @@ import pytest
 from django.db import connection
 from django.db import connections as django_connections
 
-from bandit_project.server.connections import FRESH_SECONDS, _note_answers, _trust_fresh_ones
+from bandit_project.server.connections import (
+    FRESH_SECONDS,
+    _answered_at,
+    _note_answers,
+    _trust_fresh_ones,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -15,11 +20,11 @@ pytestmark = pytest.mark.django_db
 def connected() -> Iterator[None]:
     connection.ensure_connection()
     yield
-    connection.answered_at = None  # type: ignore[attr-defined]  # ours
+    _answered_at.clear()
 
 
 def _will_be_asked() -> bool:
-    """As a request begins: Django orders a check, and ours may take that back."""
+    """Begin a request: Django orders a check, which connections.py may take back."""
     vars(django_connections["default"])["health_check_done"] = False
     _trust_fresh_ones()
     return not vars(django_connections["default"])["health_check_done"]
@@ -33,7 +38,7 @@ def test_connection__used_a_moment_ago__is_not_asked() -> None:
 
 def test_connection__idle_for_longer__is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     _note_answers()
-    later = connection.answered_at + FRESH_SECONDS  # type: ignore[attr-defined]
+    later = _answered_at[django_connections["default"]] + FRESH_SECONDS
     monkeypatch.setattr("time.monotonic", lambda: later)
 
     assert _will_be_asked()

@@ -1,0 +1,51 @@
+"""The events that endpoints can be notified of, in one table.
+
+A new kind is a member of EventKind, its row in EVENT_TYPES, the migration of its choices, and the rule that says when
+it happens (allocation/alerts.py for decisions, allocation/sweep.py for once a day).
+"""
+
+from dataclasses import dataclass
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class EventKind(models.TextChoices):
+    ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
+    LEADER_FOUND = "leader.found", _("Leader found")
+    EXPERIMENT_DECIDED = "experiment.decided", _("Decided")
+    SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
+    NO_DATA = "data.missing", _("No data for some days")
+    TEST = "test", _("Test")
+
+
+@dataclass(frozen=True)
+class EventType:
+    """A kind of event. ``sentence``: the first line of a mail, filled in from the event's data.
+
+    ``is_alarm``: a condition that holds for a while; it is notified once, when it begins.
+    """
+
+    sentence: str
+    is_alarm: bool = False
+
+
+EVENT_TYPES = {
+    EventKind.ALLOCATION_CHANGED: EventType("Traffic is split differently from {target_date}: {reason}"),
+    EventKind.LEADER_FOUND: EventType(
+        "{leader} leads: it is the best with a probability of {probability_best:.1%}.", is_alarm=True
+    ),
+    EventKind.EXPERIMENT_DECIDED: EventType(
+        "{leader} can be chosen: little is left to gain from more data.", is_alarm=True
+    ),
+    EventKind.SAMPLE_RATIO_MISMATCH: EventType(
+        "Traffic does not arrive as it was split (p = {p_value:.2g}). "
+        "Look at how units are assigned and counted before trusting the results.",
+        is_alarm=True,
+    ),
+    EventKind.NO_DATA: EventType("No data have arrived for {days} days.", is_alarm=True),
+    EventKind.TEST: EventType("{message}"),
+}
+ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]
+# Those that an endpoint can choose; a test is sent to the endpoint that asks for it.
+CHOSEN_KINDS = [kind for kind in EVENT_TYPES if kind is not EventKind.TEST]

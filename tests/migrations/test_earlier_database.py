@@ -1,0 +1,77 @@
+"""A database of an earlier version: migrate brings it up to date, and every decision in it still verifies.
+
+data/engine_1.sqlite3.gz was filled by the code of commit 8a6f25d: five experiments of all statuses and goals with own
+settings, a retired and an added variant, revisions, alarms, deliveries, a key, a user and a waiting import.
+"""
+
+import gzip
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.database_free
+
+_KEPT = {
+    "experiments_experiment": 5,
+    "experiments_dailymetric": 254,
+    "allocation_allocation": 130,
+    "allocation_allocationshare": 287,
+    "notifications_alarm": 10,
+    "notifications_delivery": 56,
+    "bandit_project_apikey": 1,
+    "auth_user": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("earlier") / "bandit.sqlite3"
+    packed = Path(__file__).parent / "data" / "engine_1.sqlite3.gz"
+    database.write_bytes(gzip.decompress(packed.read_bytes()))
+    _manage(database, "migrate", "--verbosity", "0")
+    return database
+
+
+def test_migrate__earlier_database__keeps_every_row(migrated: Path) -> None:
+    with closing(sqlite3.connect(migrated)) as connection:
+        found = {
+            table: connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608  # our own names
+            for table in _KEPT
+        }
+
+    assert found == _KEPT
+
+
+def test_migrate__earlier_database__is_complete(migrated: Path) -> None:
+    assert "[ ]" not in _manage(migrated, "showmigrations", "--plan")
+
+
+def test_verify_ledger__earlier_database__finds_no_difference(migrated: Path) -> None:
+    assert "130 computed again, 0 differ" in _manage(migrated, "verify_ledger")
+
+
+def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: Path) -> None:
+    said = _manage(migrated, "allocate", "--experiment", "checkout-button", "--date", "2026-10-25")
+
+    assert "revision 1" in said
+    assert "1 computed" in said
+
+
+def _manage(database: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": f"sqlite:///{database}", "DEBUG": "true"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
