@@ -20,10 +20,10 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import machine
+from experiments.tables.rows import COLUMNS
 from tests.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
-COLUMNS = ("experiment_id", "date", "variant_name", "impressions", "clicks", "conversions")
 EXPERIMENTS, VARIANTS = 200, ("control", "b", "c", "d")
 TODAY = dt.datetime.now(tz=dt.UTC).date()
 

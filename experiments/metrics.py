@@ -5,8 +5,8 @@ Forms, the API, CSV, charts and SQL loop over these tables. A new goal of counts
 """
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import add
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from django.db import models
@@ -60,6 +60,9 @@ COUNTS = (
     ),
 )
 COUNT_NAMES = tuple(count.name for count in COUNTS)
+# Those that lie within no other: where they are in range, all are.
+OUTERMOST = tuple(count.name for count in COUNTS if count.within is None)
+_NESTED = tuple((count, count.name, count.within) for count in COUNTS if count.within)
 _BY_NAME = {count.name: count for count in COUNTS}
 
 
@@ -85,9 +88,8 @@ class Counts(NamedTuple, Generic[T]):
 NO_COUNTS = Counts(*(0 for _count in COUNTS))
 
 
-@dataclass(frozen=True, slots=True)
-class DailyCounts:
-    """A row as it arrives: the variant by its name (or key), and the day's totals."""
+class DailyCounts(NamedTuple):
+    """One day of one variant, which is given by its name (or key), with the day's totals behind it."""
 
     date: dt.date
     variant_name: str
@@ -97,7 +99,10 @@ class DailyCounts:
 
     @property
     def counts(self) -> Counts[int]:
-        return Counts(self.impressions, self.clicks, self.conversions)
+        return Counts(*self[2:])
+
+    def plus(self, others: Counts[int]) -> "DailyCounts":
+        return DailyCounts(self.date, self.variant_name, *map(add, self.counts, others))
 
 
 class Reward(models.TextChoices):
@@ -130,17 +135,16 @@ _RATIOS = {
 }
 
 
-def nesting_problems(row: HasCounts[int]) -> Iterator[tuple[str, str]]:
+def nesting_problems(row: HasCounts[int]) -> list[tuple[str, str]]:
     """The name of each count that exceeds the one it lies within, and a sentence that says so."""
-    for count in COUNTS:
-        if count.within and getattr(row, count.name) > getattr(row, count.within):
-            yield count.name, str(count.too_many) % {name: getattr(row, name) for name in COUNT_NAMES}
+    exceeding = [count for count, name, within in _NESTED if getattr(row, name) > getattr(row, within)]
+    return [(c.name, str(c.too_many) % {n: getattr(row, n) for n in COUNT_NAMES}) for c in exceeding]
 
 
 def nesting_condition() -> models.Q:
     """The nesting of all counts, from 0 to HIGHEST_COUNT, as a condition of the database."""
-    outer = {count.within for count in COUNTS}
-    conditions: list[tuple[str, Any]] = [(f"{name}__gte", 0) for name in COUNT_NAMES if name not in outer]
-    conditions += [(f"{c.name}__lte", models.F(c.within)) for c in reversed(COUNTS) if c.within]
-    conditions += [(f"{c.name}__lte", HIGHEST_COUNT) for c in COUNTS if not c.within]
+    containers = {count.within for count in COUNTS}
+    conditions: list[tuple[str, Any]] = [(f"{n}__gte", 0) for n in COUNT_NAMES if n not in containers]
+    conditions += [(f"{name}__lte", models.F(within)) for _count, name, within in reversed(_NESTED)]
+    conditions += [(f"{name}__lte", HIGHEST_COUNT) for name in OUTERMOST]
     return models.Q(*conditions)

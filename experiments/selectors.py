@@ -2,25 +2,17 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import ExperimentNotFoundError
+from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric, Experiment
 
 # More digits than a 64-bit id has, and not more than the databases take.
 _ID_DIGITS = 18
-
-
-class DailyRow(NamedTuple):
-    date: dt.date
-    variant__name: str
-    impressions: int
-    clicks: int
-    conversions: int
 
 
 def today() -> dt.date:
@@ -73,10 +65,11 @@ def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
     return found | {key: by_key[key] for key in keys if key in by_key}
 
 
-def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyRow]]:
+def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyCounts]]:
     """Every day of every variant, by experiment id, oldest first; one query, and no model instance for each row."""
-    rows: dict[int, list[DailyRow]] = {experiment.pk: [] for experiment in experiments}
+    rows: dict[int, list[DailyCounts]] = {experiment.pk: [] for experiment in experiments}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date", "variant_id")
-    for experiment_id, *row in found.values_list("variant__experiment_id", *DailyRow._fields):
-        rows[experiment_id].append(DailyRow(*row))
+    fields = ("variant__experiment_id", "date", "variant__name", *COUNT_NAMES)
+    for experiment_id, *row in found.values_list(*fields):
+        rows[experiment_id].append(DailyCounts(*row))
     return rows

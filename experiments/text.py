@@ -24,5 +24,12 @@ def format_number(value: float | Decimal, decimals: int) -> str:
     return number_format(exact, decimals, force_grouping=True)
 
 
+def format_exact(value: float | Decimal) -> str:
+    """Write a number with the digits it has and no zeros behind them; thousands apart."""
+    plain = Decimal(str(value)).normalize()
+    decimals = max(0, -int(plain.as_tuple().exponent))
+    return number_format(plain, decimals, force_grouping=True)
+
+
 def format_percent(fraction: float | Decimal, decimals: int = 1) -> str:
     return f"{format_number(100 * Decimal(str(fraction)), decimals)}%"

@@ -12,15 +12,11 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
-from experiments.metrics import Counts, DailyCounts
+from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, DailyCounts
 from experiments.models import Variant
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 
-_COUNTS = ("impressions", "clicks", "conversions")
-
-
-def _count_labels() -> dict[str, str]:
-    return {"impressions": _("Impressions"), "clicks": _("Clicks"), "conversions": _("Conversions")}
+_REQUIRED = [count.name for count in COUNTS if not count.optional]
 
 
 class DayForm(StaleCheckMixin):
@@ -51,30 +47,29 @@ class DayForm(StaleCheckMixin):
         if date is not None:
             self.fields["date"].widget = forms.HiddenInput(attrs={"form": self.form_id})
         for variant in variants:
-            for name, before in zip(_COUNTS, stored.get(variant.pk, (None,) * 3), strict=True):
-                self.fields[f"{name}-{variant.pk}"] = self._count_field(variant, name, before)
+            for count, before in zip(COUNTS, stored.get(variant.pk, (None,) * len(COUNTS)), strict=True):
+                self.fields[f"{count.name}-{variant.pk}"] = self._count_field(variant, count, before)
 
-    def _count_field(self, variant: Variant, name: str, before: int | None) -> forms.IntegerField:
-        label = f"{_count_labels()[name]}, {variant.name}"
+    def _count_field(self, variant: Variant, count: Count, before: int | None) -> forms.IntegerField:
+        label = f"{count.label}, {variant.name}"
         attributes = {
             "class": "form-control count-input",
             "form": self.form_id,
             "aria-label": label,
             "inputmode": "numeric",
-            "data-count": name,
+            "data-count": count.name,
         }
         widget = forms.NumberInput(attrs=attributes)
         return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """Each variant with its fields, each under the name of its column."""
-        labels = _count_labels()
-        return [(v, [(labels[n], self[f"{n}-{v.pk}"]) for n in _COUNTS]) for v in self.variants]
+        return [(v, [(str(c.label), self[f"{c.name}-{v.pk}"]) for c in COUNTS]) for v in self.variants]
 
     def clean(self) -> dict[str, Any]:
         for variant in self.variants:
             if self._is_given(variant) or variant.pk in self.stored:
-                for name in ("impressions", "clicks"):
+                for name in _REQUIRED:
                     field = f"{name}-{variant.pk}"
                     if self.cleaned_data.get(field) is None and field not in self.errors:
                         self.add_error(field, _("Give a number; 0 if there were none."))
@@ -85,7 +80,7 @@ class DayForm(StaleCheckMixin):
     def _is_given(self, variant: Variant) -> bool:
         return any(
             self.cleaned_data.get(f"{name}-{variant.pk}") is not None or f"{name}-{variant.pk}" in self.errors
-            for name in _COUNTS
+            for name in COUNT_NAMES
         )
 
     def _given(self) -> list[Variant]:
@@ -96,7 +91,7 @@ class DayForm(StaleCheckMixin):
             DailyCounts(
                 self.cleaned_data["date"],
                 variant.name,
-                *(self.cleaned_data[f"{name}-{variant.pk}"] or 0 for name in _COUNTS),
+                *(self.cleaned_data[f"{name}-{variant.pk}"] or 0 for name in COUNT_NAMES),
             )
             for variant in self._given()
         ]

@@ -22,6 +22,7 @@ from dashboard.templatetags.formats import count
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
 from experiments.ingestion.diff import RowChange
 from experiments.ingestion.manual_edits import set_day
+from experiments.metrics import COUNTS
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
@@ -136,10 +137,9 @@ def _change(effect: RowChange) -> str:
     name = effect.row.variant_name
     if effect.before is None:
         return _("%(variant)s added") % {"variant": name}
-    labels = (_("impressions"), _("clicks"), _("conversions"))
     parts = [
-        f"{label} {count(before)} → {count(after)}"
-        for label, before, after in zip(labels, effect.before, effect.after, strict=True)
+        f"{kind.unit} {count(before)} → {count(after)}"
+        for kind, before, after in zip(COUNTS, effect.before, effect.after, strict=True)
         if before != after
     ]
     return f"{name} {', '.join(parts)}"

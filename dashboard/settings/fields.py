@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from dashboard.settings.labels import (
     SETTING_WORDS,
     default_words,
-    localised,
     own_number,
     problem_words,
     shown_number,
 )
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
+from experiments.text import format_exact
 
 
 class SettingField(forms.DecimalField):
@@ -85,6 +85,6 @@ def no_room(merged: Mapping[str, SettingValue]) -> str:
         "Control floor and exploration must leave room: at most %(most)s%% together, not %(total)s%%."
     )
     return message % {
-        "most": localised(Decimal(str(HIGHEST_FLOOR_SUM)) * 100),
-        "total": localised(total * 100),
+        "most": format_exact(Decimal(str(HIGHEST_FLOOR_SUM)) * 100),
+        "total": format_exact(total * 100),
     }

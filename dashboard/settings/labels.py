@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from experiments.models import Experiment
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue
+from experiments.text import format_exact
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -138,7 +138,7 @@ def format_value(name: str, value: SettingValue) -> str:
     if isinstance(value, bool):
         return _("on") if value else _("off")
     unit = str(SETTING_WORDS[name].unit)
-    number = localised(shown_number(name, value))
+    number = format_exact(shown_number(name, value))
     return f"{number}{unit}" if unit == "%" else f"{number} {unit}".strip()
 
 
@@ -177,7 +177,7 @@ def format_range(setting: AlgorithmSetting) -> str:
     if setting.low_open:
         text = _("Above %(low)s, at most %(high)s.")
     elif isinstance(setting.default, int):
-        ends["low"] = localised(Decimal(str(setting.low)))
+        ends["low"] = format_exact(setting.low)
         text = _("A whole number from %(low)s to %(high)s.")
     else:
         text = _("From %(low)s to %(high)s.")
@@ -191,10 +191,3 @@ def format_range(setting: AlgorithmSetting) -> str:
 def problem_words(setting: AlgorithmSetting) -> str:
     """What stands beside a value that is not allowed."""
     return _("Out of range. %(range)s") % {"range": format_range(setting)}
-
-
-def localised(number: Decimal) -> str:
-    """No digits that say nothing, thousands apart."""
-    plain = number.normalize()
-    decimals = max(0, -int(plain.as_tuple().exponent))
-    return number_format(plain, decimals, force_grouping=True)

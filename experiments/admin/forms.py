@@ -7,11 +7,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import DailyCounts
+from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric
 from experiments.selectors import today
-
-COUNTS = ("impressions", "clicks", "conversions")
 
 
 class CorrectionForm(forms.ModelForm[DailyMetric]):
@@ -21,12 +19,12 @@ class CorrectionForm(forms.ModelForm[DailyMetric]):
 
     class Meta:
         model = DailyMetric
-        fields = COUNTS
+        fields = COUNT_NAMES
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if given.keys() >= set(COUNTS):
-            counts = [int(given[name]) for name in COUNTS]
+        if given.keys() >= set(COUNT_NAMES):
+            counts = [int(given[name]) for name in COUNT_NAMES]
             row = DailyCounts(self.instance.date, self.instance.variant.key, *counts)
             for issue in count_issues(row, today()):
                 self.add_error(

@@ -19,10 +19,11 @@ from import_export.formats.base_formats import CSV
 from simple_history.admin import SimpleHistoryAdmin
 
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.forms import COUNTS, CorrectionForm
+from experiments.admin.forms import CorrectionForm
 from experiments.admin.imports import DailyMetricResource
 from experiments.admin.lists import MetricExperimentFilter, TellsRefusals, act_on_each
 from experiments.ingestion.manual_edits import correct_day
+from experiments.metrics import COUNT_NAMES, Counts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import today
 from experiments.services import change_status, update_experiment
@@ -129,9 +130,9 @@ class DailyMetricAdmin(TellsRefusals, ImportExportMixin, admin.ModelAdmin[DailyM
     """Days come in by the API or a CSV; here a wrong one is corrected, with a reason."""
 
     form = CorrectionForm
-    fields = ("experiment", "variant", "date", "impressions", "clicks", "conversions", "reason")
+    fields = ("experiment", "variant", "date", *COUNT_NAMES, "reason")
     readonly_fields = ("experiment", "variant", "date")
-    list_display = ("date", "experiment", "variant", "impressions", "clicks", "conversions")
+    list_display = ("date", "experiment", "variant", *COUNT_NAMES)
     list_select_related = ("variant__experiment",)
     list_filter = (MetricExperimentFilter, "date")
     date_hierarchy = "date"
@@ -151,8 +152,11 @@ class DailyMetricAdmin(TellsRefusals, ImportExportMixin, admin.ModelAdmin[DailyM
         return format_html('<a href="{}">{}</a>', url, metric.variant.experiment)
 
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
-        given = {name: form.cleaned_data[name] for name in (*COUNTS, "reason")}
-        correct_day(metric_id=obj.pk, today=today(), now=timezone.now(), **given)
+        given = form.cleaned_data
+        counts = Counts(*(given[name] for name in COUNT_NAMES))
+        correct_day(
+            metric_id=obj.pk, counts=counts, reason=given["reason"], today=today(), now=timezone.now()
+        )
 
     def export_action(self, request: HttpRequest) -> HttpResponseBase:
         """The listed rows as they are filtered, streamed; the import takes the file as it is."""

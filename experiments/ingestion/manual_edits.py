@@ -10,7 +10,7 @@ from experiments.audit import record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue, NotFoundError
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.record import record_events
-from experiments.metrics import Counts, DailyCounts
+from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import find_experiment
 from experiments.services import lock_experiments
@@ -63,9 +63,7 @@ def _now_holding(effects: Sequence[RowChange]) -> str:
 def correct_day(
     *,
     metric_id: int,
-    impressions: int,
-    clicks: int,
-    conversions: int,
+    counts: Counts[int],
     reason: str,
     today: dt.date,
     now: dt.datetime,
@@ -81,17 +79,13 @@ def correct_day(
         experiment_id = metric.variant.experiment_id
         lock_experiments([experiment_id])
         metric.refresh_from_db()
-        row = DailyCounts(metric.date, metric.variant.key, impressions, clicks, conversions)
+        was = [getattr(metric, name) for name in COUNT_NAMES]
+        row = DailyCounts(metric.date, metric.variant.key, *counts)
         record_events(experiment_id=experiment_id, rows=[row], today=today, now=now, source="admin")
-        was = (metric.impressions, metric.clicks, metric.conversions)
-        change = f"{_counts(*was)} became {_counts(impressions, clicks, conversions)}"
+        change = f"{'/'.join(map(str, was))} became {'/'.join(map(str, counts))}"
         note_data_change([experiment_id], f"{metric.variant.name}, {metric.date}: {change}. {reason}")
 
 
 def note_data_change(experiment_ids: Collection[int], reason: str) -> None:
     """Who changed daily rows, and what was done, in the experiments' histories."""
     record_history(list(Experiment.objects.filter(pk__in=experiment_ids)), reason=reason)
-
-
-def _counts(impressions: int, clicks: int, conversions: int) -> str:
-    return f"{impressions}/{clicks}/{conversions}"

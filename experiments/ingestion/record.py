@@ -12,14 +12,14 @@ from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.upsert import (
-    MetricValues,
+    PlacedCounts,
     raise_data_versions,
     recorded_at_once,
     upsert_daily_metrics,
     variants_of,
 )
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import HIGHEST_COUNT, DailyCounts
+from experiments.metrics import COUNT_NAMES, HIGHEST_COUNT, NO_COUNTS, OUTERMOST, Counts, DailyCounts
 from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
@@ -29,7 +29,6 @@ from experiments.variants import new_variants
 Mode = Literal["set", "add"]
 # Where rows come from; a label of the metrics.
 Source = Literal["api", "csv", "dashboard", "admin", "command"]
-PlacedCounts = tuple[int, DailyCounts]
 
 
 class Recorded(NamedTuple):
@@ -98,8 +97,7 @@ def _record(
     _refuse_bad_rows(rows, today)
     ids = sorted({experiment_id for experiment_id, _ in rows})
     created = 0
-    named = [(pk, c.variant_name, c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows]
-    if mode == "add" or not recorded_at_once(named, ids, now):
+    if mode == "add" or not recorded_at_once(rows, ids, now):
         created = _record_in_steps(rows, ids, now, mode)
     recorded = Recorded(len(rows), created, len(ids))
     if source is not None:
@@ -116,11 +114,9 @@ def _record_in_steps(
     with transaction.atomic():
         _raise_data_versions(experiment_ids)
         variants, created = _variant_ids(experiment_ids, rows, now)
-        values = [
-            (variants[pk, c.variant_name], c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows
-        ]
-        _refuse_two_names_of_one(values)
-        upsert_daily_metrics(_added_to_stored(values) if mode == "add" else values, now)
+        totals = [(variants[pk, counts.variant_name], counts) for pk, counts in rows]
+        _refuse_two_names_of_one(totals)
+        upsert_daily_metrics(_added_to_stored(totals) if mode == "add" else totals, now)
     return created
 
 
@@ -198,40 +194,35 @@ def _refuse_too_many(
         raise InvalidRowsError(found)
 
 
-def _refuse_two_names_of_one(values: Iterable[MetricValues]) -> None:
+def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
     """A renamed variant answers to its key too: the same day under both names would be two totals for one."""
     seen: set[tuple[int, dt.date]] = set()
     found: list[tuple[int, Issue]] = []
-    for index, (variant_id, date, *_counts) in enumerate(values):
-        if (variant_id, date) in seen:
+    for index, (variant_id, counts) in enumerate(rows):
+        if (variant_id, counts.date) in seen:
             message = _("is another name of a variant given already for this date")
             found.append((index, Issue("variant_name", "duplicate", message)))
-        seen.add((variant_id, date))
+        seen.add((variant_id, counts.date))
     if found:
         raise InvalidRowsError(found)
 
 
-def _added_to_stored(values: Sequence[MetricValues]) -> list[MetricValues]:
+def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     """Sums with what is stored; the experiments' locks keep that from changing meanwhile."""
     stored = DailyMetric.objects.filter(
-        variant_id__in={v[0] for v in values}, date__in={v[1] for v in values}
+        variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
     )
     before = {
-        (variant_id, date): counts
-        for variant_id, date, *counts in stored.values_list(
-            "variant_id", "date", "impressions", "clicks", "conversions"
-        )
+        (variant_id, date): Counts(*counts)
+        for variant_id, date, *counts in stored.values_list("variant_id", "date", *COUNT_NAMES)
     }
-    sums: list[MetricValues] = []
-    too_many: list[tuple[int, Issue]] = []
-    for index, (variant_id, date, *counts) in enumerate(values):
-        impressions, clicks, conversions = map(
-            sum, zip(counts, before.get((variant_id, date), (0, 0, 0)), strict=True)
-        )
-        if impressions > HIGHEST_COUNT:
-            message = f"the day's total would be {impressions}; at most {HIGHEST_COUNT} fit"
-            too_many.append((index, Issue("impressions", "out_of_range", message)))
-        sums.append((variant_id, date, impressions, clicks, conversions))
+    sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_COUNTS))) for variant_id, row in rows]
+    too_many = [
+        (index, Issue(name, "out_of_range", f"the day's total would be {value}; at most {HIGHEST_COUNT} fit"))
+        for index, (_id, row) in enumerate(sums)
+        for name in OUTERMOST
+        if (value := getattr(row, name)) > HIGHEST_COUNT
+    ]
     if too_many:
         raise InvalidRowsError(too_many)
     return sums

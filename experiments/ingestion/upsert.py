@@ -10,22 +10,26 @@ from typing import Any
 
 from django.db import connection
 
+from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import TAKES_EVENTS
 
-# Variant id, date, impressions, clicks, conversions.
-MetricValues = tuple[int, dt.date, int, int, int]
+# A row beside the id of its experiment, or of its variant.
+PlacedCounts = tuple[int, DailyCounts]
 
-_COLUMNS = "(variant_id, date, impressions, clicks, conversions, updated_at)"
-_OVERWRITE = (
-    "ON CONFLICT (variant_id, date) DO UPDATE SET impressions = excluded.impressions, clicks = excluded.clicks, "
-    "conversions = excluded.conversions, updated_at = excluded.updated_at"
+_COUNTS = ", ".join(COUNT_NAMES)
+_COUNT_ARRAYS = ", ".join(["%s::bigint[]"] * len(COUNT_NAMES))
+_COLUMNS = f"(variant_id, date, {_COUNTS}, updated_at)"
+_OVERWRITE = "ON CONFLICT (variant_id, date) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in (*COUNT_NAMES, "updated_at")
 )
 _ARRAYS = (
     f"INSERT INTO experiments_dailymetric {_COLUMNS} "  # noqa: S608 (constants only)
-    "SELECT *, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[]) "
-    + _OVERWRITE
+    f"SELECT *, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], {_COUNT_ARRAYS}) {_OVERWRITE}"
 )
-_ROWS = f"INSERT INTO experiments_dailymetric {_COLUMNS} VALUES (%s, %s, %s, %s, %s, %s) {_OVERWRITE}"  # noqa: S608
+_ROWS = (
+    f"INSERT INTO experiments_dailymetric {_COLUMNS} "  # noqa: S608 (constants only)
+    f"VALUES (%s, %s, {', '.join(['%s'] * len(COUNT_NAMES))}, %s) {_OVERWRITE}"
+)
 
 
 # All or nothing: one row without a variant, one variant twice, one experiment that takes no events, and nothing is
@@ -44,32 +48,30 @@ _RAISE_SEVERAL = f"""locked AS MATERIALIZED (
 )"""  # noqa: S608 (constants only)
 _AT_ONCE = f"""
 WITH given AS (
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::date[], %s::bigint[], %s::bigint[], %s::bigint[])
-        AS row (experiment_id, name, date, impressions, clicks, conversions)
+    SELECT * FROM unnest(%s::bigint[], %s::date[], %s::text[], {_COUNT_ARRAYS})
+        AS row (experiment_id, date, name, {_COUNTS})
 ), placed AS MATERIALIZED (
     SELECT given.*, coalesce(named.id, keyed.id) AS variant_id FROM given
     LEFT JOIN experiments_variant named ON named.experiment_id = given.experiment_id AND named.name = given.name
     LEFT JOIN experiments_variant keyed ON keyed.experiment_id = given.experiment_id AND keyed.key = given.name
 ), {{change}}
 INSERT INTO experiments_dailymetric {_COLUMNS}
-SELECT variant_id, date, impressions, clicks, conversions, %s FROM placed
+SELECT variant_id, date, {_COUNTS}, %s FROM placed
 JOIN changed ON changed.id = placed.experiment_id {_OVERWRITE}
 """  # noqa: S608 (constants only)
 _ONE_AT_ONCE, _SEVERAL_AT_ONCE = (_AT_ONCE.format(change=how) for how in (_RAISE_ONE, _RAISE_SEVERAL))
 
-# Experiment id, name or key of a variant, date, impressions, clicks, conversions.
-NamedValues = tuple[int, str, dt.date, int, int, int]
 # Experiment id, variant id, key, name, whether it is the control.
 VariantRow = tuple[int, int, str, str, bool]
 
 
-def recorded_at_once(rows: Sequence[NamedValues], experiment_ids: Collection[int], now: dt.datetime) -> bool:
+def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
     """Counts the change and writes the day's totals in one statement; False where nothing was done, and it takes
     more: a new variant, a refusal, another database than PostgreSQL."""
     if connection.vendor != "postgresql":
         return False
-    ids, names, *others = zip(*rows, strict=True)
-    columns: list[Any] = [_array(ids), list(names), *map(_array, others)]
+    ids, dates, names, *counts = _columns(rows)
+    columns: list[Any] = [_array(ids), _array(dates), list(names), *map(_array, counts)]
     ready: list[Any] = [_array(experiment_ids), list(TAKES_EVENTS), len(rows)]
     with connection.cursor() as cursor:
         if len(experiment_ids) == 1:
@@ -104,14 +106,20 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
     return rows
 
 
-def upsert_daily_metrics(rows: Sequence[MetricValues], now: dt.datetime) -> None:
-    """Writes the day's totals of each variant; no (variant, date) may stand twice in ``rows``."""
+def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
+    """Writes the totals of each variant (its id beside the row); no two rows share variant and date."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_ARRAYS, [now, *map(_array, zip(*rows, strict=True))])
+            ids, dates, _names, *counts = _columns(rows)
+            cursor.execute(_ARRAYS, [now, *map(_array, (ids, dates, *counts))])
         else:
             stamp = connection.ops.adapt_datetimefield_value(now)
-            cursor.executemany(_ROWS, [(pk, day.isoformat(), *counts, stamp) for pk, day, *counts in rows])
+            cursor.executemany(_ROWS, [(pk, row.date.isoformat(), *row.counts, stamp) for pk, row in rows])
+
+
+def _columns(rows: Sequence[PlacedCounts]) -> list[Sequence[Any]]:
+    """Ids, dates, names and each of the counts."""
+    return [[pk for pk, _row in rows], *zip(*(row for _pk, row in rows), strict=True)]
 
 
 def _array(values: Iterable[int | dt.date]) -> str:

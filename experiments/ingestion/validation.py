@@ -1,4 +1,4 @@
-"""Checks of one day's counts of one variant."""
+"""Checks of one day's counts of one variant, whatever way they came in."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -6,35 +6,35 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import Issue
-from experiments.metrics import COUNTS, HIGHEST_COUNT, DailyCounts, nesting_problems
+from experiments.metrics import COUNTS, HIGHEST_COUNT, Counts, DailyCounts, nesting_problems
 
 EARLIEST_DATE = dt.date(2000, 1, 1)
+_ONE_DAY = dt.timedelta(days=1)
 
 
-def count_issues(row: DailyCounts, today: dt.date) -> Iterator[Issue]:
-    """What is wrong with a row by itself; ``today`` is in the installation's time zone."""
-    yield from list(_range_issues(row)) or _nesting_issues(row)
-    yield from date_issues(row.date, today)
+def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
+    """Problems of a row by itself; ``today`` is in the installation's time zone."""
+    _date, _name, *counts = row
+    if min(counts) >= 0 and max(counts) <= HIGHEST_COUNT:
+        issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
+    else:
+        issues = list(_range_issues(row.counts))
+    if not EARLIEST_DATE <= row.date <= today + _ONE_DAY:
+        issues.append(_date_issue(row.date, today))
+    return issues
 
 
-def _nesting_issues(row: DailyCounts) -> Iterator[Issue]:
-    for field, message in nesting_problems(row):
-        yield Issue(field, "too_many", message)
-
-
-def date_issues(date: dt.date, today: dt.date) -> Iterator[Issue]:
+def _date_issue(date: dt.date, today: dt.date) -> Issue:
     """Tomorrow passes: somewhere it has begun already."""
-    if date > today + dt.timedelta(days=1):
-        message = _("%(date)s lies in the future; today is %(today)s") % {"date": date, "today": today}
-        yield Issue("date", "in_future", message)
     if date < EARLIEST_DATE:
         message = _("%(date)s is before %(earliest)s") % {"date": date, "earliest": EARLIEST_DATE}
-        yield Issue("date", "too_early", message)
+        return Issue("date", "too_early", message)
+    message = _("%(date)s lies in the future; today is %(today)s") % {"date": date, "today": today}
+    return Issue("date", "in_future", message)
 
 
-def _range_issues(row: DailyCounts) -> Iterator[Issue]:
-    for count in COUNTS:
-        value = getattr(row, count.name)
+def _range_issues(counts: Counts[int]) -> Iterator[Issue]:
+    for count, value in zip(COUNTS, counts, strict=True):
         if not 0 <= value <= HIGHEST_COUNT:
             message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
             said = message % {"field": count.unit, "highest": HIGHEST_COUNT, "value": value}

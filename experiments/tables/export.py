@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
+from experiments.metrics import COUNT_NAMES, NO_COUNTS
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.rows import COLUMNS, as_cell
 
@@ -17,7 +18,7 @@ _BLOCK_CHARACTERS = 32_768
 
 def metrics_download(experiment: Experiment, rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
     """Rows of this experiment, in the order they come."""
-    values = rows.values_list("date", "variant__name", "impressions", "clicks", "conversions")
+    values = rows.values_list("date", "variant__name", *COUNT_NAMES)
     lines = (
         (experiment.pk, date, as_cell(name), *counts)
         for date, name, *counts in values.iterator(chunk_size=2000)
@@ -28,9 +29,7 @@ def metrics_download(experiment: Experiment, rows: QuerySet[DailyMetric]) -> Str
 def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
     """Rows of many experiments, each named by its key, which another installation knows too."""
     ordered = rows.order_by("variant__experiment_id", "date", "variant_id")
-    values = ordered.values_list(
-        "variant__experiment__key", "date", "variant__name", "impressions", "clicks", "conversions"
-    )
+    values = ordered.values_list("variant__experiment__key", "date", "variant__name", *COUNT_NAMES)
     lines = ((key, date, as_cell(name), *counts) for key, date, name, *counts in values.iterator(2000))
     return _download("daily-metrics.csv", lines)
 
@@ -38,7 +37,7 @@ def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
 def template_download(experiment: Experiment, day: dt.date) -> StreamingHttpResponse:
     """A line for each active variant, its counts left for the person to fill in."""
     names = experiment.variants.filter(is_active=True).order_by("id").values_list("name", flat=True)
-    lines = ((experiment.pk, day, as_cell(name), 0, 0, 0) for name in names)
+    lines = ((experiment.pk, day, as_cell(name), *NO_COUNTS) for name in names)
     return _download(f"{experiment.key}-template.csv", lines)
 
 

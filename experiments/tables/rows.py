@@ -1,4 +1,4 @@
-"""The CSV of daily metrics: experiment_id, date, variant_name, impressions, clicks, conversions (may be left out).
+"""The CSV of daily metrics: a line for each experiment_id, date and variant_name with its counts.
 
 UTF-8 with or without a byte-order mark, comma or semicolon, names quoted or not.
 """
@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import DailyCounts
+from experiments.metrics import COUNT_NAMES, COUNTS, DailyCounts
 from experiments.text import NAME_LENGTH, is_name
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-COLUMNS = ("experiment_id", "date", "variant_name", "impressions", "clicks", "conversions")
-_OPTIONAL = {"conversions"}
-_COUNTS = COLUMNS[3:]
+COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
+_OPTIONAL = [count.name for count in COUNTS if count.optional]
 # Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -123,7 +122,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIss
         message = _("has %(cells)s cells, the header has %(columns)s")
         return [RowIssue(line, "file", message % {"cells": len(cells), "columns": len(header)})]
     values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    values["conversions"] = values.get("conversions") or "0"
+    values |= {name: values.get(name) or "0" for name in _OPTIONAL}
     values["variant_name"] = _as_name(values["variant_name"])
     issues = [RowIssue(line, column, message) for column, message in _cell_issues(values)]
     if issues:
@@ -131,7 +130,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIss
     counts = DailyCounts(
         dt.date.fromisoformat(values["date"]),
         values["variant_name"],
-        *(int(values[name]) for name in _COUNTS),
+        *(int(values[name]) for name in COUNT_NAMES),
     )
     return CsvRow(line, values["experiment_id"], counts)
 
@@ -145,7 +144,7 @@ def _cell_issues(values: dict[str, str]) -> Iterator[tuple[str, str]]:
             yield name, message % {"length": NAME_LENGTH}
     if not _is_date(values["date"]):
         yield "date", _("%(value)r is not a date such as 2025-08-14") % {"value": values["date"][:40]}
-    for name in _COUNTS:
+    for name in COUNT_NAMES:
         if not _WHOLE.fullmatch(values[name]):
             yield name, _("%(value)r is not a whole number") % {"value": values[name][:40]}
 

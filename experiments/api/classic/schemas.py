@@ -15,8 +15,8 @@ from experiments.api.fields import (
     StrictSerializer,
     TextField,
 )
+from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
-from experiments.selectors import DailyRow
 
 
 class CreateExperimentSerializer(StrictSerializer):
@@ -63,13 +63,16 @@ class PageSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
 
 
-class ClassicMetricSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
-    variant_name = serializers.CharField()
-    impressions = serializers.IntegerField()
-    clicks = serializers.IntegerField()
-    conversions = serializers.IntegerField()
-    ctr = serializers.FloatField(help_text="Clicks per impression; 0 without impressions.")
+ClassicMetricSerializer = inline_serializer(
+    "ClassicMetric",
+    {
+        "date": serializers.DateField(),
+        "variant_name": serializers.CharField(),
+        **{name: serializers.IntegerField() for name in COUNT_NAMES},
+        "ctr": serializers.FloatField(help_text="Clicks per impression; 0 without impressions."),
+    },
+    many=True,
+)
 
 
 class ClassicExperimentSerializer(serializers.Serializer[Any]):
@@ -78,7 +81,7 @@ class ClassicExperimentSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
     status = serializers.CharField()
     created_at = serializers.DateTimeField()
-    metrics = ClassicMetricSerializer(many=True)
+    metrics = ClassicMetricSerializer
 
 
 class EventsAnswerSerializer(serializers.Serializer[Any]):
@@ -104,7 +107,7 @@ class MessageSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
-def experiment_body(experiment: Experiment, rows: Iterable[DailyRow]) -> dict[str, object]:
+def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict[str, object]:
     """Written by hand: a list of experiments with all their days goes through here."""
     return {
         "id": experiment.pk,
@@ -112,15 +115,10 @@ def experiment_body(experiment: Experiment, rows: Iterable[DailyRow]) -> dict[st
         "description": experiment.description,
         "status": experiment.status,
         "created_at": experiment.created_at.isoformat(),
-        "metrics": [
-            {
-                "date": date,
-                "variant_name": name,
-                "impressions": impressions,
-                "clicks": clicks,
-                "conversions": conversions,
-                "ctr": clicks / impressions if impressions else 0.0,
-            }
-            for date, name, impressions, clicks, conversions in rows
-        ],
+        "metrics": [row._asdict() | {"ctr": _ctr(row)} for row in rows],
     }
+
+
+def _ctr(row: DailyCounts) -> float:
+    trials = Reward.CTR.trials(row)
+    return Reward.CTR.successes(row) / trials if trials else 0.0

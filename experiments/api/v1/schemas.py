@@ -15,7 +15,7 @@ from experiments.api.fields import (
     TextField,
     TrueOrFalseField,
 )
-from experiments.metrics import Reward
+from experiments.metrics import COUNT_NAMES, Reward
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
@@ -158,7 +158,7 @@ class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
 
     class Meta:
         model = DailyMetric
-        fields = ("date", "variant_key", "variant_name", "impressions", "clicks", "conversions", "updated_at")
+        fields = ("date", "variant_key", "variant_name", *COUNT_NAMES, "updated_at")
 
 
 class VariantCountsSerializer(StrictSerializer):

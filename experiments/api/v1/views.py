@@ -32,6 +32,7 @@ from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.record import record_batch
+from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
 from experiments.services import (
@@ -267,7 +268,7 @@ class MetricsView(GenericAPIView[DailyMetric]):
     serializer_class = serializers.MetricSerializer
     filterset_class = MetricFilter
     search_fields = ("variant__name",)
-    ordering_fields = ("date", "impressions", "clicks", "conversions")
+    ordering_fields = ("date", *COUNT_NAMES)
 
     def get_queryset(self) -> QuerySet[DailyMetric]:
         experiment = find_experiment(self.kwargs["reference"])
