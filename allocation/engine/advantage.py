@@ -31,6 +31,8 @@ from allocation.engine.contest import Bools, row_chunks
 _CHUNK_FLOATS = 1 << 15
 # A panel's own length, with room for the last digit.
 _WHOLE_PANEL = 1 + 1e-9
+# Up to so many variants it takes longer to find the panels that can be spared than to integrate over all.
+_FEW = 6
 
 
 class Field(NamedTuple):
@@ -89,7 +91,7 @@ def _chunks(rows: NDArray[np.intp], k: int, panels: int) -> list[NDArray[np.intp
 
 
 def _panels(field: Field, log_factor: Floats) -> tuple[Floats, NDArray[np.intp]]:
-    """Panel edges (N, P + 1), on the axis of the first variant's rate y, and how many panels (N,) are not empty.
+    """Panel edges (N, P + 1), on the axis of the first variant's rate y, and how many panels (N,) are to be used.
 
     They end with the first variant's mass and begin where the last of all variants' distributions leaves 0.
     """
@@ -99,6 +101,8 @@ def _panels(field: Field, log_factor: Floats) -> tuple[Floats, NDArray[np.intp]]
     low = np.where(field.present, shrunk[..., 0], -np.inf).max(axis=1)[:, None]
     high = np.maximum(shrunk[:, 0, -1:], low)
     cuts = np.sort(np.clip(shrunk, low[..., None], high[..., None]).reshape(len(low), -1), axis=-1)
+    if field.alpha.shape[1] <= _FEW:
+        return cuts, np.full(len(cuts), cuts.shape[1] - 1)
     middle, fineness = (cuts[:, 1:] + cuts[:, :-1]) / 2, np.empty_like(cuts[:, 1:])
     for rows in _chunks(np.arange(len(cuts)), cuts.shape[1], field.alpha.shape[1]):
         fineness[rows] = _fineness(middle[rows], shrunk[rows], field.present[rows])
