@@ -1,6 +1,6 @@
 """How gunicorn serves, from the environment; it reads this file by itself when started here.
 
-README.md lists the variables. The workers' counters lie in files of one folder, so that /metrics says the same
+docs/configuration.md lists the variables. The workers' counters are files of one folder, so that /metrics says the same
 whichever worker is asked. The folder is named before any worker imports the library that writes there, and starts
 empty: else the last run's counts stay.
 """
@@ -40,7 +40,7 @@ workers = _whole("WEB_CONCURRENCY", usable_cores())
 # One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Facing clients itself, a worker of
 # ours receives requests whole before a thread takes them, or a few slow clients took all threads.
 threads = _whole("WEB_THREADS", 4)
-worker_class = "bandit_project.worker.BufferingWorker" if threads > 1 else "sync"
+worker_class = "bandit_project.server.worker.BufferingWorker" if threads > 1 else "sync"
 # A worker serves up to this many connections, each a file to the system, whose usual limit is hardly more.
 worker_connections = 1000
 _most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -12,10 +12,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from allocation.models import Allocation, AllocationShare
-from allocation.services import complete_experiment, compute_or_find
-from experiments.admin import ExperimentAdmin
-from experiments.admin_lists import ExperimentFilter, act_on_each
-from experiments.calendars import CalendarQuerySet
+from allocation.services import complete_experiment, compute_allocation
+from experiments.admin.date_hierarchy import CalendarQuerySet
+from experiments.admin.lists import ExperimentFilter, act_on_each
+from experiments.admin.model_admins import ExperimentAdmin
 from experiments.models import Experiment
 from experiments.selectors import today
 
@@ -122,10 +122,8 @@ class DecidedExperimentAdmin(ExperimentAdmin):
     @admin.action(permissions=["change"], description="Recompute the allocation")
     def recompute(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
-            _allocation, is_new = compute_or_find(
-                experiment_id=experiment.pk, target_date=today(), now=timezone.now()
-            )
-            if is_new:
+            entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+            if entry.is_new:
                 return _("Decided anew from the data of this moment.")
             return _("Nothing has changed since the last decision; it stands.")
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
-from allocation.models import AllocationShare
+from allocation.ledger import Entry
 from allocation.services import complete_experiment, compute_allocations
-from experiments.counts import DailyCounts
-from experiments.ingestion import record_events
-from experiments.models import Experiment, Reward, Status, Variant
+from experiments.ingestion.record import record_events
+from experiments.metrics import DailyCounts, Reward
+from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, create_experiment
 
 _WEEKEND_TRAFFIC, _WEEKEND_RATE = 0.65, 1.25
@@ -122,7 +122,7 @@ def seed_demo(
         for demo, experiment in pairs:
             _finish(demo, experiment, today, now)
         active = [experiment.pk for demo, experiment in pairs if demo.ends_as is Status.ACTIVE]
-        compute_allocations(experiment_ids=active, target_date=today, now=now, quiet=True)
+        compute_allocations(experiment_ids=active, target_date=today, now=now, announce=False)
     return [experiment for _, experiment in pairs]
 
 
@@ -141,8 +141,8 @@ def _live_through(
     morning = dt.datetime.combine(date, dt.time(0, 5), tzinfo=dt.UTC)
     running = [(demo, experiment) for demo, experiment in pairs if demo.days >= age > demo.quiet_days]
     started = [experiment.pk for demo, experiment in running if demo.days > age]
-    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning, quiet=True)
-    shares = _shares([outcome.allocation.pk for outcome in outcomes if outcome.allocation])
+    outcomes = compute_allocations(experiment_ids=started, target_date=date, now=morning, announce=False)
+    shares = {outcome.experiment_id: _split(outcome.entry) for outcome in outcomes if outcome.entry}
     for demo, experiment in running:
         rows = _traffic(demo, date, demo.days - age, shares.get(experiment.pk, {}), rng)
         record_events(
@@ -154,12 +154,8 @@ def _live_through(
         )
 
 
-def _shares(allocation_ids: Sequence[int]) -> dict[int, dict[str, float]]:
-    rows = AllocationShare.objects.filter(allocation__in=allocation_ids)
-    shares: dict[int, dict[str, float]] = {}
-    for experiment_id, name, share in rows.values_list("allocation__experiment_id", "variant__name", "share"):
-        shares.setdefault(experiment_id, {})[name] = float(share)
-    return shares
+def _split(entry: Entry) -> dict[str, float]:
+    return {share.variant.name: float(share.share) for share in entry.shares}
 
 
 def _traffic(

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from experiments.csv_rows import RowIssue
 from experiments.exceptions import ConflictError, DomainError, InvalidError, Issue, NotFoundError
+from experiments.tables.rows import RowIssue
 
 
 class NoAllocationError(NotFoundError):

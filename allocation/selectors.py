@@ -1,8 +1,9 @@
 """Reads of the ledger that more than one place needs."""
 
 import datetime as dt
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Subquery
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import Allocation, AllocationQuerySet, Kind
+from allocation.models import Allocation, AllocationQuerySet, AllocationShare, Kind
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 
@@ -25,20 +26,85 @@ def allocation_in_force(experiment: Experiment, date: dt.date) -> Allocation:
     return found
 
 
-def allocation_history(
-    experiment: Experiment | int,
+class HistoryDate(NamedTuple):
+    """The last decision for a date: its window's totals and its shares by variant name."""
+
+    target_date: dt.date
+    window_impressions: int
+    window_clicks: int
+    shares: dict[str, float]
+
+
+def allocation_history(experiment: Experiment, *, end: dt.date, dates: int) -> list[Allocation]:
+    """The last revision of each date up to ``end``, newest first, at most ``dates`` of them, with their shares."""
+    chosen = Allocation.objects.filter(experiment=experiment, target_date__lte=end)
+    return list(chosen.last_revisions().order_by("-target_date").with_shares()[:dates])
+
+
+def history_dates(
+    experiment_id: int,
     *,
     start: dt.date | None = None,
     end: dt.date | None = None,
     dates: int = HISTORY_DATES,
-) -> list[Allocation]:
-    """The last revision of each date from start to end, newest first, at most ``dates`` of them."""
-    chosen = Allocation.objects.filter(experiment=experiment)
+) -> list[HistoryDate]:
+    """The last revision of each date from start to end, newest first, at most ``dates`` of them; one query."""
+    chosen = Allocation.objects.filter(experiment=experiment_id)
     if start is not None:
         chosen = chosen.filter(target_date__gte=start)
     if end is not None:
         chosen = chosen.filter(target_date__lte=end)
-    return list(chosen.last_revisions().order_by("-target_date").with_shares()[:dates])
+    newest = chosen.last_revisions().order_by("-target_date").values("pk")[:dates]
+    rows = AllocationShare.objects.filter(allocation__in=newest).values_list(
+        "allocation__target_date", "allocation__window_impressions", "allocation__window_clicks",
+        "variant__name", "share",
+    )  # fmt: skip
+    in_order = rows.order_by("-allocation__target_date", "variant_id")
+    return [
+        HistoryDate(date, impressions, clicks, {name: float(share) for *_, name, share in shares})
+        for (date, impressions, clicks), shares in groupby(in_order, lambda row: row[:3])
+    ]
+
+
+class Split(NamedTuple):
+    """The shares of a decision, by variant id. ``chances``: probability_best, of optimized decisions only.
+
+    ``served_from``: the first day whose traffic it can have split.
+    """
+
+    target_date: dt.date
+    served_from: dt.date
+    shares: dict[int, float]
+    chances: dict[int, float]
+
+
+def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list[Split]]:
+    """Every revision for every target date up to ``date``, in order, by experiment id; one query."""
+    rows = AllocationShare.objects.filter(
+        allocation__experiment__in=experiment_ids, allocation__target_date__lte=date
+    ).values_list(
+        "allocation__experiment_id", "allocation__target_date", "allocation__revision",
+        "allocation__data_through", "allocation__kind", "variant_id", "share", "probability_best",
+    )  # fmt: skip
+    in_order = rows.order_by(
+        "allocation__experiment_id", "allocation__target_date", "allocation__revision", "variant_id"
+    )
+    splits: dict[int, list[Split]] = {pk: [] for pk in experiment_ids}
+    for (pk, target_date, _revision, data_through, kind), shares in groupby(in_order, lambda row: row[:5]):
+        splits[pk].append(_split(target_date, data_through, kind, list(shares)))
+    return splits
+
+
+def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Split:
+    """A decision that rests on its own day's counts cannot have split them: it serves from the next day on."""
+    is_late = data_through is not None and data_through >= target_date
+    known = rows if kind == Kind.OPTIMIZED else []
+    return Split(
+        target_date,
+        target_date + dt.timedelta(days=1) if is_late else target_date,
+        {variant_id: float(share) for *_, variant_id, share, _chance in rows},
+        {variant_id: chance for *_, variant_id, _share, chance in known if chance is not None},
+    )
 
 
 def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
@@ -47,7 +113,7 @@ def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dic
 
 
 def last_computed_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
-    """The same, but of completed experiments the last decision that rested on their data."""
+    """The last decision of each experiment that rested on its data, which completing it does not; two queries."""
     return _newest(Allocation.objects.exclude(kind=Kind.COMPLETED), experiments, date)
 
 
@@ -82,9 +148,10 @@ def _in_force(field: str, date: dt.date) -> Subquery:
 
 
 class ExperimentState(NamedTuple):
-    """What an answer rests on: data, settings, variants and status (data_version, updated_at), and the ledger."""
+    """All that an answer depends on: data, settings, variants and status (data_version, updated_at), and the log."""
 
     experiment_id: int
+    status: str
     data_version: int
     updated_at: object
     allocation_id: int | None
@@ -93,8 +160,9 @@ class ExperimentState(NamedTuple):
 # Spelt by hand: this is the whole of an unchanged read, and the ORM takes longer to spell it than the database to
 # answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one.
 _STATE = (
-    "SELECT e.id, e.data_version, e.updated_at, (SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id "
-    "{ledger} LIMIT 1) FROM experiments_experiment e WHERE e.{column} = %s"
+    "SELECT e.id, e.status, e.data_version, e.updated_at, "
+    "(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id {ledger} LIMIT 1) "
+    "FROM experiments_experiment e WHERE e.{column} = %s"
 )
 _NEWEST = "ORDER BY a.id DESC"
 _IN_FORCE = "AND a.target_date <= %s ORDER BY a.target_date DESC, a.revision DESC"
@@ -113,11 +181,6 @@ def state_with_in_force(reference: int | str, date: dt.date) -> ExperimentState:
 def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
     """Under which an answer is cached. Whatever could change the answer changes the key: nothing goes stale."""
     return ":".join(str(part) for part in (call, ENGINE_VERSION, *state, *arguments)).replace(" ", "T")
-
-
-def unchanged_but_for(decision: Allocation, before: ExperimentState, after: ExperimentState) -> bool:
-    """Whether ``decision`` is all that has happened to the experiment between two reads of it."""
-    return before[:-1] == after[:-1] and after.allocation_id in (before.allocation_id, decision.pk)
 
 
 def _state(reference: int | str, ledger: str, *arguments: str) -> ExperimentState:

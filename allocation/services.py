@@ -1,123 +1,69 @@
-"""Compute allocations and keep the ledger. Views, commands and the admin call these and nothing else."""
+"""Compute allocations and keep the decision log. Views, commands and the admin call these and nothing else."""
 
 import datetime as dt
-import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from django.db import Error, InterfaceError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from allocation import engine
-from allocation.announcements import announce_decisions
-from allocation.exceptions import AllocationFailedError, NoActiveVariantError
+from allocation.alerts import alert_on_decisions
+from allocation.engine import Settings
+from allocation.exceptions import NoActiveVariantError
+from allocation.inputs import AllocationInputs, effective_settings, load_inputs
+from allocation.ledger import Entry, compute_entries
 from allocation.models import Allocation, AllocationShare
-from allocation.questions import Question, effective_settings, load_questions, variants_in_order
-from allocation.records import decide, ledger_row
-from experiments.algorithm_settings import SettingValue
-from experiments.exceptions import (
-    DomainError,
-    ExperimentNotFoundError,
-    InvalidError,
-    Issue,
-)
+from experiments.events import log_event_on_commit
+from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
-from experiments.observability import tell_problem
 from experiments.services import change_status, lock_experiments
-
-logger = logging.getLogger(__name__)
-
-_CHUNK = 200
+from experiments.settings_schema import SettingValue
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one experiment in a sweep: its allocation, or why there is none."""
+    """The result for one of many experiments: its entry in the decision log, or the error that prevented one."""
 
     experiment_id: int
-    allocation: Allocation | None = None
+    entry: Entry | None = None
     error: DomainError | None = None
-    is_new: bool = False
 
 
-def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Allocation:
-    """Computes and records the allocation for a date; equal inputs answer the revision recorded already.
+def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Entry:
+    """Compute and record the allocation for a date; equal inputs answer the revision recorded already.
 
     Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, InvalidError (settings that clash).
     """
-    return compute_or_find(experiment_id=experiment_id, target_date=target_date, now=now)[0]
-
-
-def compute_or_find(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> tuple[Allocation, bool]:
-    """The same, and whether a new revision was recorded."""
     outcome = compute_allocations(experiment_ids=[experiment_id], target_date=target_date, now=now)[0]
-    if outcome.allocation is None:
-        raise outcome.error or ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
-    return outcome.allocation, outcome.is_new
+    if outcome.entry is None:
+        raise outcome.error or _not_found(experiment_id)
+    return outcome.entry
 
 
 def compute_allocations(
-    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime, quiet: bool = False
+    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime, announce: bool = True
 ) -> list[Outcome]:
-    """The same for many experiments, in one transaction; what fails fails alone.
+    """Compute and record the allocations of many experiments in one transaction; one that fails stops no other.
 
-    ``quiet`` tells nobody: for invented histories.
+    The outcomes are in the order of ``experiment_ids``. Without ``announce`` there are no alerts and no lines in the
+    log: for invented histories.
     """
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
-        experiments = _with_everything(experiment_ids, target_date)
-        outcomes, settings = _refusals(experiment_ids, experiments)
-        ready = [experiment for experiment in experiments if experiment.pk in settings]
-        questions = load_questions(ready, settings, target_date)
-        outcomes += _record(questions, now, quiet=quiet)
-    place = {pk: index for index, pk in enumerate(experiment_ids)}
-    return sorted(outcomes, key=lambda outcome: place[outcome.experiment_id])
-
-
-def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
-    """Every active experiment, in chunks of a transaction each; the outcomes as they come."""
-    ids = list(Experiment.objects.filter(status=Status.ACTIVE).order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(ids), _CHUNK):
-        for outcome in _compute_chunk(ids[start : start + _CHUNK], target_date, now):
-            if outcome.error is not None:
-                tell_problem("allocation.failed", experiment=outcome.experiment_id, code=outcome.error.code)
-            yield outcome
-
-
-def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> list[Outcome]:
-    """A chunk that fails as a whole is taken apart: whatever was wrong with one must not stop the others.
-
-    Raises OperationalError or InterfaceError where the database is away: the sweep is to be run again.
-    """
-    try:
-        return compute_allocations(experiment_ids=ids, target_date=target_date, now=now)
-    except Exception as error:
-        if _is_without_database(error):
-            raise
-        logger.exception("allocation failed for %s", ids[0] if len(ids) == 1 else f"{len(ids)} experiments")
-        if len(ids) == 1:
-            return [Outcome(ids[0], error=AllocationFailedError(f"{type(error).__name__}: {error}"))]
-    return [outcome for pk in ids for outcome in _compute_chunk([pk], target_date, now)]
-
-
-def _is_without_database(error: Exception) -> bool:
-    """Whether it is away for everybody; a lock or a deadlock is the matter of one chunk."""
-    if not isinstance(error, OperationalError | InterfaceError):
-        return False
-    try:
-        connection.ensure_connection()
-        return not connection.is_usable()
-    except Error:
-        return True
+        found = Experiment.objects.for_allocation(target_date).in_bulk(experiment_ids)
+        settings, errors = _settings_or_errors(experiment_ids, found)
+        inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
+        entries = _find_or_record(inputs, found, now, announce=announce)
+    return [Outcome(pk, entry=entries.get(pk), error=errors.get(pk)) for pk in experiment_ids]
 
 
 def complete_experiment(
     *, experiment_id: int, target_date: dt.date, now: dt.datetime, winner_id: int | None = None
 ) -> Allocation | None:
-    """Ends an experiment and records, in the same transaction, that the winner gets all traffic from now on.
+    """End an experiment and record, in the same transaction, that the winner gets all traffic from now on.
 
     None where there is no variant yet. Raises InvalidError for a winner that is retired, and the errors of
     change_status and compute_allocation.
@@ -129,77 +75,61 @@ def complete_experiment(
         _refuse_retired(experiment.winner)
         if not experiment.variants.exists():
             return None
-        return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now)
-
-
-def _refuse_retired(winner: Variant | None) -> None:
-    """A retired variant has no share, and cannot be brought back once the experiment is completed."""
-    if winner is not None and not winner.is_active:
-        message = _("%(name)r is retired; bring it back first, or name another variant") % {
-            "name": winner.name
-        }
-        raise InvalidError([Issue("winner", "retired", message)])
+        return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now).allocation
 
 
 def preview_allocation(
     *, experiment_id: int, target_date: dt.date, now: dt.datetime, overrides: Mapping[str, SettingValue]
-) -> tuple[Allocation, list[AllocationShare]]:
-    """What the allocation would be with other settings; records nothing."""
-    question = load_question(experiment_id, target_date, overrides)
-    _refuse(question.experiment)
-    allocation = ledger_row(question, now)
-    return allocation, decide([(allocation, question)])
+) -> Entry:
+    """The allocation as it would be with other settings; records nothing."""
+    experiment = find_for_allocation(experiment_id, target_date)
+    _refuse_not_running(experiment)
+    entry = compute_entries([current_inputs(experiment, target_date, overrides)], now)[0]
+    _attach_objects(entry, experiment)
+    return entry
 
 
-def load_question(
-    experiment_id: int, date: dt.date, overrides: Mapping[str, SettingValue] | None = None
-) -> Question:
-    """What an allocation for ``date`` would rest on; for reads, without a lock."""
-    experiments = _with_everything([experiment_id], date)
-    if not experiments:
-        raise ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
-    return question_about(experiments[0], date, overrides)
+def find_for_allocation(experiment_id: int, target_date: dt.date) -> Experiment:
+    """The experiment as current_inputs takes it; raises ExperimentNotFoundError."""
+    found = Experiment.objects.for_allocation(target_date).filter(pk=experiment_id).first()
+    if found is None:
+        raise _not_found(experiment_id)
+    return found
 
 
-def question_about(
-    experiment: Experiment, date: dt.date, overrides: Mapping[str, SettingValue] | None = None
-) -> Question:
-    """The same for an experiment that was read already, with its summary for ``date`` and its variants."""
+def current_inputs(
+    experiment: Experiment, target_date: dt.date, overrides: Mapping[str, SettingValue] | None = None
+) -> AllocationInputs:
+    """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status.
+
+    ``experiment`` comes from ``Experiment.objects.for_allocation(target_date)``. Raises NoActiveVariantError and
+    InvalidError (settings that clash).
+    """
     _refuse_without_variants(experiment)
-    settings = effective_settings(experiment, overrides)
-    return load_questions([experiment], {experiment.pk: settings}, date)[0]
+    settings = {experiment.pk: effective_settings(experiment, overrides)}
+    return load_inputs([experiment], settings, target_date)[0]
 
 
-def with_everything(target_date: dt.date) -> "QuerySet[Experiment]":
-    """Experiments as questions need them: with the summary of their data and their variants in order."""
-    return Experiment.objects.with_data_summary(target_date).prefetch_related(variants_in_order())
+def _not_found(experiment_id: int) -> ExperimentNotFoundError:
+    return ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
 
 
-def _with_everything(experiment_ids: Sequence[int], target_date: dt.date) -> list[Experiment]:
-    return list(with_everything(target_date).filter(pk__in=experiment_ids).order_by("pk"))
-
-
-def _refusals(
-    experiment_ids: Sequence[int], experiments: Sequence[Experiment]
-) -> tuple[list[Outcome], dict[int, engine.Settings]]:
-    """Who cannot be computed and why, and the settings of those who can."""
-    found = {experiment.pk for experiment in experiments}
-    outcomes = [
-        Outcome(pk, error=ExperimentNotFoundError(f"There is no experiment {pk}."))
-        for pk in experiment_ids
-        if pk not in found
-    ]
-    settings: dict[int, engine.Settings] = {}
-    for experiment in experiments:
+def _settings_or_errors(
+    experiment_ids: Sequence[int], found: Mapping[int, Experiment]
+) -> tuple[dict[int, Settings], dict[int, DomainError]]:
+    """The settings of each experiment that can be computed, and the error of each that cannot."""
+    settings: dict[int, Settings] = {}
+    errors: dict[int, DomainError] = {pk: _not_found(pk) for pk in experiment_ids if pk not in found}
+    for pk, experiment in sorted(found.items()):
         try:
-            _refuse(experiment)
-            settings[experiment.pk] = effective_settings(experiment)
+            _refuse_not_running(experiment)
+            settings[pk] = effective_settings(experiment)
         except DomainError as error:
-            outcomes.append(Outcome(experiment.pk, error=error))
-    return outcomes, settings
+            errors[pk] = error
+    return settings, errors
 
 
-def _refuse(experiment: Experiment) -> None:
+def _refuse_not_running(experiment: Experiment) -> None:
     if experiment.status in {Status.DRAFT, Status.PAUSED}:
         is_draft = experiment.status == Status.DRAFT
         raise experiment.status_conflict(
@@ -219,35 +149,109 @@ def _refuse_without_variants(experiment: Experiment) -> None:
         raise NoActiveVariantError(message % {"key": experiment.key})
 
 
-def _record(questions: Sequence[Question], now: dt.datetime, *, quiet: bool) -> list[Outcome]:
-    """Answers the questions and writes what is new: one bulk write of allocations, one of shares."""
-    if not questions:
+def _refuse_retired(winner: Variant | None) -> None:
+    """A retired variant has no share, and cannot be activated once the experiment is completed."""
+    if winner is not None and not winner.is_active:
+        message = _("%(name)r is retired; bring it back first, or name another variant") % {
+            "name": winner.name
+        }
+        raise InvalidError([Issue("winner", "retired", message)])
+
+
+def _find_or_record(
+    inputs: Sequence[AllocationInputs],
+    experiments: Mapping[int, Experiment],
+    now: dt.datetime,
+    *,
+    announce: bool,
+) -> dict[int, Entry]:
+    """Each experiment's entry: the latest revision where its inputs are equal, else a new one."""
+    if not inputs:
+        return {}
+    latest = _latest_revisions(inputs)
+    known = [
+        last for one in inputs if (last := latest.get(one.experiment_id)) and last.inputs_digest == one.digest
+    ]
+    same = {last.experiment_id for last in known}
+    changed = [one for one in inputs if one.experiment_id not in same]
+    recorded = _record(changed, latest, experiments, now, announce=announce)
+    found = [*_recorded_before(known, experiments), *recorded]
+    return {entry.allocation.experiment_id: entry for entry in found}
+
+
+def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocation]:
+    """The last revision for the target date, by experiment id."""
+    rows = Allocation.objects.filter(
+        experiment__in=[one.experiment_id for one in inputs], target_date=inputs[0].target_date
+    )
+    return {row.experiment_id: row for row in rows.last_revisions().defer("inputs")}
+
+
+def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:
+    if not allocations:
         return []
-    target_date = questions[0].target_date
-    existing = Allocation.objects.filter(
-        experiment__in=[q.experiment for q in questions], target_date=target_date
-    ).last_revisions()
-    latest = {allocation.experiment_id: allocation for allocation in existing.defer("inputs")}
-    answers: dict[int, Allocation] = {}
-    fresh: list[tuple[Allocation, Question]] = []
-    for question in questions:
-        row = ledger_row(question, now)
-        last = latest.get(row.experiment_id)
-        if last is not None and last.inputs_digest == row.inputs_digest:
-            answers[row.experiment_id] = last
-        else:
-            row.revision = last.revision + 1 if last else 1
-            # a clock that was set back does not put it before the one it replaces
-            row.created_at = max(row.created_at, last.created_at) if last else row.created_at
-            fresh.append((row, question))
+    shares: dict[int, list[AllocationShare]] = {allocation.pk: [] for allocation in allocations}
+    rows = AllocationShare.objects.filter(allocation__in=allocations).order_by("variant_id")
+    for share in rows:
+        shares[share.allocation_id].append(share)
+    entries = [Entry(allocation, tuple(shares[allocation.pk])) for allocation in allocations]
+    for entry in entries:
+        _attach_objects(entry, experiments[entry.allocation.experiment_id])
+    return entries
+
+
+def _record(
+    inputs: Sequence[AllocationInputs],
+    latest: Mapping[int, Allocation],
+    experiments: Mapping[int, Experiment],
+    now: dt.datetime,
+    *,
+    announce: bool,
+) -> list[Entry]:
+    """Compute and write new entries: one bulk write of allocations, one of shares."""
     started = time.perf_counter()
-    shares = decide(fresh)
+    computed = compute_entries(inputs, now)
     seconds = time.perf_counter() - started
-    rows = [row for row, _ in fresh]
-    Allocation.objects.bulk_create(rows)
+    entries = [replace(entry, is_new=True) for entry in computed]
+    for entry in entries:
+        _attach_objects(entry, experiments[entry.allocation.experiment_id])
+        _follow(entry.allocation, latest.get(entry.allocation.experiment_id))
+    Allocation.objects.bulk_create([entry.allocation for entry in entries])
+    shares = [share for entry in entries for share in entry.shares]
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
-    if fresh and not quiet:
-        announce_decisions(rows, shares, now, seconds)
-    answers |= {row.experiment_id: row for row, _ in fresh}
-    new = {row.experiment_id for row, _ in fresh}
-    return [Outcome(pk, allocation=allocation, is_new=pk in new) for pk, allocation in answers.items()]
+    if entries and announce:
+        alert_on_decisions(entries, now)
+        for entry in entries:
+            _log_decision(entry, 1000 * seconds / len(entries))
+    return entries
+
+
+def _follow(row: Allocation, last: Allocation | None) -> None:
+    """Number the revision; a clock that was set back does not put it before the one that it replaces."""
+    row.revision = last.revision + 1 if last else 1
+    row.created_at = max(row.created_at, last.created_at) if last else row.created_at
+
+
+def _attach_objects(entry: Entry, experiment: Experiment) -> None:
+    """Set the experiment and the variants that were read already, so that they are not read again."""
+    variants = {variant.pk: variant for variant in experiment.variants.all()}
+    entry.allocation.experiment = experiment
+    for share in entry.shares:
+        share.variant = variants[share.variant_id]
+
+
+def _log_decision(entry: Entry, milliseconds: float) -> None:
+    """``milliseconds``: this decision's part of the time that its batch took to compute."""
+    row = entry.allocation
+    log_event_on_commit(
+        "allocation.computed",
+        experiment=row.experiment_id,
+        target_date=row.target_date.isoformat(),
+        revision=row.revision,
+        kind=str(row.kind),
+        state=str(row.state),
+        inputs_digest=row.inputs_digest,
+        engine_version=row.engine_version,
+        bounds=dict(Counter(str(share.bound) for share in entry.shares)),
+        duration_ms=round(milliseconds, 2),
+    )

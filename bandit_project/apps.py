@@ -5,9 +5,10 @@ class BanditProjectConfig(AppConfig):
     name = "bandit_project"
 
     def ready(self) -> None:
-        from bandit_project import api_schema, checks  # noqa: F401  (they register themselves)
-        from bandit_project.connections import spare_health_checks
-        from bandit_project.metrics import start_counting
+        from bandit_project import checks  # noqa: F401  (registers itself)
+        from bandit_project.api.openapi import schema  # noqa: F401  (registers itself)
+        from bandit_project.ops.metrics.counters import start_counting
+        from bandit_project.server.connections import spare_health_checks
 
         start_counting()
         spare_health_checks()

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 import environ
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS, SettingValue, setting_problems
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -52,7 +52,7 @@ class Environment:
         self._variables = variables
         self.problems: list[EnvironmentProblem] = []
 
-    def text(self, variable: str, default: str = "") -> str:
+    def string(self, variable: str, default: str = "") -> str:
         """What the variable says, or the file that ``variable_FILE`` names: how containers are handed secrets."""
         given, path = self._given(variable), self._given(f"{variable}_FILE")
         if given and path:
@@ -70,7 +70,7 @@ class Environment:
 
     def secret_key(self, variable: str, *, debug: bool) -> str:
         """Outside DEBUG one that nobody guesses. Empty where there is none to use, with a problem."""
-        key = self.text(variable)
+        key = self.string(variable)
         if debug or (len(key) >= _KEY_LENGTH and len(set(key)) >= _KEY_DISTINCT and "insecure" not in key):
             return key
         self._refuse(variable, _KEY_FIX)
@@ -78,17 +78,17 @@ class Environment:
 
     def debug(self, variable: str, *, environment: str) -> bool:
         debug = self.boolean(variable, False)
-        if debug and self.text(environment).lower() == "production":
+        if debug and self.string(environment).lower() == "production":
             self._refuse(
                 variable, f"must be false where {environment} is production: it shows secrets to visitors"
             )
         return debug
 
-    def words(self, variable: str) -> list[str]:
-        return [word.strip() for word in self.text(variable).split(",") if word.strip()]
+    def csv_list(self, variable: str) -> list[str]:
+        return [word.strip() for word in self.string(variable).split(",") if word.strip()]
 
     def hosts(self, variable: str, *, required: bool) -> list[str]:
-        hosts = self.words(variable)
+        hosts = self.csv_list(variable)
         if required and not hosts:
             self._refuse(
                 variable, "must name the hosts that are served, such as bandit.example.com, unless DEBUG=true"
@@ -101,14 +101,14 @@ class Environment:
         return hosts
 
     def boolean(self, variable: str, default: bool) -> bool:
-        value = self.text(variable).lower()
+        value = self.string(variable).lower()
         if value in _TRUE | _FALSE or not value:
             return value in _TRUE if value else default
         self._refuse(variable, "must be true or false")
         return default
 
-    def whole(self, variable: str, default: int, low: int, high: int) -> int:
-        value = self.text(variable)
+    def integer(self, variable: str, default: int, low: int, high: int) -> int:
+        value = self.string(variable)
         if not value:
             return default
         number = _number(value, default)
@@ -118,7 +118,7 @@ class Environment:
         return default
 
     def choice(self, variable: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(variable, default)
+        value = self.string(variable, default)
         if value in allowed:
             return value
         self._refuse(variable, f"must be one of {', '.join(allowed)}")
@@ -126,7 +126,7 @@ class Environment:
 
     def rate(self, variable: str) -> str | None:
         """Requests in a period, as 600/min; None where nothing is set."""
-        value = self.text(variable)
+        value = self.string(variable)
         if not value or re.fullmatch(r"[1-9][0-9]*/(second|sec|s|minute|min|m|hour|h|day|d)", value):
             return value or None
         self._refuse(variable, "must be a number of requests in a period, such as 600/min")
@@ -135,13 +135,13 @@ class Environment:
     def networks(self, variable: str) -> list[Network]:
         """Addresses and networks, such as 10.0.0.0/8."""
         try:
-            return [ipaddress.ip_network(word) for word in self.words(variable)]
+            return [ipaddress.ip_network(word) for word in self.csv_list(variable)]
         except ValueError:
             self._refuse(variable, "must be addresses or networks separated by commas, such as 10.0.0.0/8")
             return []
 
     def time_of_day(self, variable: str, default: str) -> dt.time:
-        value = self.text(variable, default)
+        value = self.string(variable, default)
         if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
             return dt.time.fromisoformat(value)
         self._refuse(variable, "must be a time of day such as 00:15")
@@ -149,10 +149,10 @@ class Environment:
 
     def optional_days(self, variable: str) -> int | None:
         """None where nothing is set."""
-        return self.whole(variable, 1, 1, 36500) if self.text(variable) else None
+        return self.integer(variable, 1, 1, 36500) if self.string(variable) else None
 
     def time_zone(self, variable: str, default: str) -> str:
-        value = self.text(variable, default)
+        value = self.string(variable, default)
         if value in available_timezones():
             return value
         self._refuse(variable, "must be the name of a time zone, such as UTC or Europe/Berlin")
@@ -160,7 +160,7 @@ class Environment:
 
     def database(self, variable: str, default: str) -> dict[str, Any]:
         """Django's settings of the database that a URL names: SQLite or PostgreSQL."""
-        url = self.text(variable, default)
+        url = self.string(variable, default)
         try:
             if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
                 return dict(environ.Env.db_url_config(url))
@@ -173,7 +173,7 @@ class Environment:
     def email(self, variable: str, default: str) -> dict[str, Any]:
         """Django's mail settings of a URL such as smtp+tls://user:password@mail.example.com:587."""
         try:
-            return dict(environ.Env.email_url_config(self.text(variable, default)))
+            return dict(environ.Env.email_url_config(self.string(variable, default)))
         except (KeyError, ValueError):
             self._refuse(variable, "must be like smtp+tls://user:password@mail.example.com:587")
             return dict(environ.Env.email_url_config(default))
@@ -191,7 +191,7 @@ class Environment:
         setting = ALGORITHM_SETTINGS[name]
         if isinstance(setting.default, bool):
             return self.boolean(setting.variable, setting.default)
-        value = self.text(setting.variable)
+        value = self.string(setting.variable)
         if not value:
             return setting.default
         number = _number(value, setting.default)
@@ -201,7 +201,7 @@ class Environment:
         return number
 
     def _refuse(self, variable: str, fix: str) -> None:
-        value = self._given(variable) if variable.endswith("_FILE") else self.text(variable)
+        value = self._given(variable) if variable.endswith("_FILE") else self.string(variable)
         problem = EnvironmentProblem(variable, value, fix)
         if problem not in self.problems:
             self.problems.append(problem)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
-from bandit_project.errors import problem_response
+from bandit_project.api.errors import problem_response
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

@@ -1,4 +1,4 @@
-"""All settings of the project, from the environment alone. README.md lists the variables."""
+"""All settings of the project, from the environment alone. docs/configuration.md lists the variables."""
 
 import datetime as dt
 import os
@@ -13,7 +13,7 @@ import environ
 from csp.constants import NONE, SELF
 
 from bandit_project.environment import LOG_LEVELS, Environment
-from bandit_project.logs import REQUEST_LOG, configure_structlog, logging_config
+from bandit_project.ops.logs import configure_structlog, logging_config
 from experiments.roles import Role
 
 django_stubs_ext.monkeypatch()
@@ -23,13 +23,13 @@ environ.Env.read_env(BASE_DIR / ".env")
 env = Environment(os.environ)
 
 DEBUG = env.debug("DEBUG", environment="ENVIRONMENT")
-ENVIRONMENT = env.text("ENVIRONMENT", "development" if DEBUG else "production")
+ENVIRONMENT = env.string("ENVIRONMENT", "development" if DEBUG else "production")
 # Without a good key the checks stop every start; what runs without checks (collectstatic) gets one that nobody knows.
 SECRET_KEY = env.secret_key("SECRET_KEY", debug=DEBUG) or (
     "development-only-key-never-used-outside-debug" if DEBUG else secrets.token_urlsafe(50)
 )
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", required=not DEBUG)
-CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.csv_list("CSRF_TRUSTED_ORIGINS")
 ALLOW_RESET = env.boolean("ALLOW_RESET", DEBUG)
 
 ALGORITHM_DEFAULTS = env.algorithm_defaults()
@@ -49,8 +49,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "simple_history",
-    "django_structlog",
-    "django_prometheus",
     "import_export",
     "axes",
     "bandit_project.apps.BanditProjectConfig",
@@ -60,8 +58,8 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 MIDDLEWARE = [
-    "bandit_project.metrics.CountRequests",
-    "bandit_project.request_log.RequestLog",
+    "bandit_project.ops.metrics.requests.count_requests",
+    "bandit_project.ops.request_log.log_requests",
     "bandit_project.middleware.by_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -78,7 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "bandit_project.metrics.CountViews",
+    "bandit_project.ops.metrics.requests.CountViews",
 ]
 ROOT_URLCONF = "bandit_project.urls"
 WSGI_APPLICATION = "bandit_project.wsgi.application"
@@ -121,7 +119,7 @@ else:
     # Where the network swallows packets, a connection would be waited for longer than a worker lives.
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **DATABASES["default"].get("OPTIONS", {})}
     # Apart from the address, so that one secret serves the database's container and this one.
-    DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.text("POSTGRES_PASSWORD")
+    DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
 CACHES = {
     "default": {
@@ -150,7 +148,7 @@ USE_TZ = True
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env.string("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 _TESTING = "pytest" in sys.modules
 STORAGES = {
@@ -166,7 +164,7 @@ WHITENOISE_MANIFEST_STRICT = False
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 
 # Requests with a larger body answer 413; the limit of a CSV upload is within it.
-MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
+MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 LOGIN_URL = "login"
@@ -177,15 +175,15 @@ DASHBOARD_LOGIN_REQUIRED = env.boolean("DASHBOARD_LOGIN_REQUIRED", not DEBUG)
 DASHBOARD_VISITOR_ROLE = Role.ADMIN if DEBUG else Role.VIEWER
 # For resetting passwords; without a mail server the mails are written to the log.
 vars().update(env.email("EMAIL_URL", "consolemail://"))
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "bandit@localhost")
+DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 
 # Whether both APIs ask for a key (or a session); /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
 # Proxies in front that append to X-Forwarded-For: whose word about the visitor's address is taken.
-PROXY_COUNT = env.whole("PROXY_COUNT", 0, 0, 10)
+PROXY_COUNT = env.integer("PROXY_COUNT", 0, 0, 10)
 # Browsers of other sites may call the APIs from these origins; none by default.
-CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.csv_list("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/(api/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
 CORS_ALLOW_HEADERS = [
     "authorization",
@@ -199,23 +197,23 @@ CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After",
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "bandit_project.auth.ApiKeyAuthentication",
+        "bandit_project.api.auth.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["bandit_project.auth.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["bandit_project.auth.ScopeThrottle"],
+    "DEFAULT_PERMISSION_CLASSES": ["bandit_project.api.auth.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["bandit_project.api.auth.ScopeThrottle"],
     # Which address a throttle counts: the last one that a trusted proxy has written.
     "NUM_PROXIES": PROXY_COUNT,
-    "DEFAULT_PAGINATION_CLASS": "bandit_project.pagination.Pages",
+    "DEFAULT_PAGINATION_CLASS": "bandit_project.api.lists.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
-        "bandit_project.list_parameters.BoundedSearch",
-        "bandit_project.list_parameters.StrictOrdering",
+        "bandit_project.api.lists.BoundedSearch",
+        "bandit_project.api.lists.StrictOrdering",
     ],
-    "DEFAULT_PARSER_CLASSES": ["bandit_project.parsers.JSONParser"],
-    "DEFAULT_RENDERER_CLASSES": ["bandit_project.renderers.FastJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["bandit_project.api.json.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["bandit_project.api.json.FastJSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "bandit_project.errors.handle_api_exception",
+    "EXCEPTION_HANDLER": "bandit_project.api.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -227,11 +225,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "PREPROCESSING_HOOKS": ["bandit_project.api_schema.without_slash_twins"],
+    "PREPROCESSING_HOOKS": ["bandit_project.api.openapi.schema.without_slash_twins"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "bandit_project.api_schema.with_problems",
-        "bandit_project.api_schema.with_words",
+        "bandit_project.api.openapi.schema.with_problems",
+        "bandit_project.api.openapi.schema.add_descriptions",
     ],
     "OAS_VERSION": "3.1.1",
 }
@@ -246,7 +244,7 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-CSRF_FAILURE_VIEW = "bandit_project.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "bandit_project.api.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
 LANGUAGE_COOKIE_SAMESITE = "Lax"
@@ -257,7 +255,7 @@ SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
 # Probes and scrapers come from within, over plain HTTP and by address; see middleware.by_address.
 BY_ADDRESS = ("/health", "/health/", "/health/live", "/health/live/", "/metrics", "/metrics/")
 SECURE_REDIRECT_EXEMPT = [f"^{path[1:]}$" for path in BY_ADDRESS]
-SECURE_HSTS_SECONDS = env.whole(
+SECURE_HSTS_SECONDS = env.integer(
     "SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 3600, 0, 10 * 365 * 24 * 3600
 )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBUG)
@@ -272,37 +270,35 @@ SILENCED_SYSTEM_CHECKS = [
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 configure_structlog()
 LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
-vars().update(REQUEST_LOG)
 
 # Who may read /metrics: whoever brings the token, or connects from these networks; in DEBUG everybody.
-METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_TOKEN = env.string("METRICS_TOKEN")
 METRICS_ALLOWED_ADDRESSES = env.networks("METRICS_ALLOWED_ADDRESSES")
-if folder := env.text("PROMETHEUS_MULTIPROC_DIR"):
+if folder := env.string("PROMETHEUS_MULTIPROC_DIR"):
     # The library writes there as soon as it is imported, in commands too; gunicorn.conf.py empties it at the start.
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-PROMETHEUS_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, float("inf"))
 
 # Notifications: how long an experiment is left alone, how much it must have seen, how many days without data are one
 # too many; how webhooks may be sent.
-ALARM_GRACE_DAYS = env.whole("ALARM_GRACE_DAYS", 3, 0, 365)
-ALARM_MIN_IMPRESSIONS = env.whole("ALARM_MIN_IMPRESSIONS", 1000, 0, 10**9)
-NO_DATA_DAYS = env.whole("NO_DATA_DAYS", 3, 1, 365)
+ALARM_GRACE_DAYS = env.integer("ALARM_GRACE_DAYS", 3, 0, 365)
+ALARM_MIN_IMPRESSIONS = env.integer("ALARM_MIN_IMPRESSIONS", 1000, 0, 10**9)
+NO_DATA_DAYS = env.integer("NO_DATA_DAYS", 3, 1, 365)
 WEBHOOK_ALLOW_PRIVATE = env.boolean("WEBHOOK_ALLOW_PRIVATE", False)
 EMAIL_TIMEOUT = 10
 # What the scheduler does when, and what is kept how long.
 SCHEDULER_ALLOCATE_AT = env.time_of_day("SCHEDULER_ALLOCATE_AT", "00:15")
 LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
-DELIVERY_RETENTION_DAYS = env.whole("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
+DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 
 # Locks a login out after guesses, by user and address together: nobody locks out others, and no address tries on.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = env.whole("LOGIN_FAILURE_LIMIT", 5, 1, 100)
-AXES_COOLOFF_TIME = dt.timedelta(minutes=env.whole("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
+AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
+AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_CALLABLE = "bandit_project.lockout.locked_out"
+AXES_LOCKOUT_CALLABLE = "bandit_project.ops.lockout.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "bandit_project.lockout.client_address"
+AXES_CLIENT_IP_CALLABLE = "bandit_project.ops.lockout.client_address"
 AXES_VERBOSE = False
 
 SIMPLE_HISTORY_REVERT_DISABLED = True  # it would go around the services

@@ -5,19 +5,18 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from allocation.api_urls import urlpatterns as allocation_api
-from bandit_project import errors
-from bandit_project.docs import docs_view
-from bandit_project.favicon import favicon
-from bandit_project.health import health, live
-from bandit_project.metrics_view import metrics
-from bandit_project.schema_view import SchemaView
-from experiments.api_urls import urlpatterns as experiments_api
+from allocation.api.v1.urls import urlpatterns as allocation_api
+from bandit_project.api import errors
+from bandit_project.api.favicon import favicon
+from bandit_project.api.openapi.views import SchemaView, docs_view
+from bandit_project.ops.health import health, live
+from bandit_project.ops.metrics.views import metrics
+from experiments.api.v1.urls import urlpatterns as experiments_api
 
-handler400 = "bandit_project.errors.bad_request"
-handler403 = "bandit_project.errors.permission_denied"
-handler404 = "bandit_project.errors.not_found"
-handler500 = "bandit_project.errors.server_error"
+handler400 = "bandit_project.api.errors.bad_request"
+handler403 = "bandit_project.api.errors.permission_denied"
+handler404 = "bandit_project.api.errors.not_found"
+handler500 = "bandit_project.api.errors.server_error"
 
 admin.site.site_header = admin.site.site_title = "Bandit administration"
 
@@ -40,8 +39,8 @@ urlpatterns = [
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
     path("api/v1/", include(([*allocation_api, *experiments_api], "v1"))),
-    path("", include("allocation.urls")),
-    path("", include("experiments.urls")),
+    path("", include("allocation.api.classic.urls")),
+    path("", include("experiments.api.classic.urls")),
     # Last: an unknown path answers the same with and without DEBUG.
     re_path("", errors.not_found),
 ]

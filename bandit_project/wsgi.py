@@ -6,15 +6,15 @@ import sys
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 
-from bandit_project.connections import keep_sqlite_open
-from bandit_project.whole_bodies import refuse_cut_bodies
+from bandit_project.server.connections import keep_sqlite_open
+from bandit_project.server.truncated_bodies import reject_truncated_bodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
 # What gunicorn takes for "this worker cannot start": it stops, where another code would have it try for ever.
 _CANNOT_START = 3
 
-application = refuse_cut_bodies(get_wsgi_application())
+application = reject_truncated_bodies(get_wsgi_application())
 
 errors = [message for message in checks.run_checks() if message.is_serious()]
 if errors:

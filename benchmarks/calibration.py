@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from allocation.engine.beta import Floats, quantiles
-from allocation.engine.contest import Bools, contest, leader
-from allocation.engine.day_effects import adjusted_evidence
+from allocation.engine.analysis.sample_ratio import sample_ratio
 from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.evidence.day_effects import adjusted_evidence
+from allocation.engine.lab.simulation import World, simulate
 from allocation.engine.limits import TICKS
-from allocation.engine.sample_ratio import sample_ratio
+from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.probability_best import Bools, contest, leader
 from allocation.engine.settings import Settings
-from allocation.engine.simulation import World, simulate
 from benchmarks.machine import machine
 
 _SAID = (0.95, 0.99)

@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from allocation.engine import History, Request, Settings, allocate, allocate_many, probability_best
-from allocation.engine.beta import Floats
+from allocation.engine.posterior.beta import Floats
 from benchmarks.machine import machine
 
 _DRAWS = 10_000

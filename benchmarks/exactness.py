@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from allocation.engine import Request, allocate_many, probability_best
-from allocation.engine.contest import contest
+from allocation.engine.posterior.probability_best import contest
 from benchmarks.machine import machine
 from tests.allocation.engine.factories import random_request
 from tests.allocation.engine.oracle import contest_by_scipy
+from tests.allocation.engine.posterior.test_probability_best import random_posteriors
 from tests.allocation.engine.promises import promises_broken
-from tests.allocation.engine.test_contest import random_posteriors
 
 _BLOCK = 250
 

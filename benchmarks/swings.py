@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from allocation.engine.beta import Floats
 from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.limits import TICKS
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.settings import Settings
-from allocation.engine.simulation import Outcome, World, simulate
 from benchmarks.machine import machine
 
 _DAYS = 21

@@ -1,6 +1,9 @@
 from django.urls import path
 
-from dashboard.views import actions, data, experiments, lab, new, settings, tabs
+from dashboard import experiment_list as experiments
+from dashboard.experiment import actions, data, settings, tabs
+from dashboard.experiment import create as new
+from dashboard.lab import views as lab
 
 app_name = "dashboard"
 

@@ -13,18 +13,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from experiments.algorithm_settings import (
-    ALGORITHM_SETTINGS,
-    HIGHEST_FLOOR_SUM,
-    SettingValue,
-    setting_problems,
-)
+from experiments.audit import audit_history
 from experiments.exceptions import InvalidError, Issue, StatusConflictError
-from experiments.history import audit_history
-from experiments.names import NAME_LENGTH
+from experiments.metrics import Reward as Reward
+from experiments.metrics import nesting_condition
+from experiments.settings_schema import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, SettingValue, setting_problems
+from experiments.text import NAME_LENGTH
 
-# The classic API's and the CSV's largest count; 64-bit sums of ten million such rows still fit.
-HIGHEST_COUNT = 10**12
 MAX_VARIANTS = 100
 
 
@@ -42,22 +37,6 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.COMPLETED: frozenset(),
 }
 TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
-
-
-class Reward(models.TextChoices):
-    """What counts as a success, and as a trial."""
-
-    CTR = "ctr", _("Clicks per impression")
-    CONVERSION_RATE = "conversion_rate", _("Conversions per impression")
-    CLICK_CONVERSION_RATE = "click_conversion_rate", _("Conversions per click")
-
-    @property
-    def trials(self) -> str:
-        return "clicks" if self is Reward.CLICK_CONVERSION_RATE else "impressions"
-
-    @property
-    def successes(self) -> str:
-        return "clicks" if self is Reward.CTR else "conversions"
 
 
 def _setting_constraints() -> list[models.BaseConstraint]:
@@ -103,6 +82,10 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
                 output_field=models.DecimalField(max_digits=30, decimal_places=0),
             ),
         )
+
+    def for_allocation(self, target_date: dt.date) -> Self:
+        """Adds the summary of the data up to ``target_date``, and the variants in order."""
+        return self.with_data_summary(target_date).prefetch_related("variants")
 
     def active_since(self, moment: dt.datetime) -> Self:
         """Those that are active, in sight, and were active at ``moment`` already, as their history tells."""
@@ -274,10 +257,7 @@ class DailyMetric(models.Model):
             models.UniqueConstraint(fields=("variant", "date"), name="dailymetric_variant_date_unique"),
             models.CheckConstraint(
                 name="dailymetric_counts_nested",
-                condition=Q(conversions__gte=0)
-                & Q(conversions__lte=F("clicks"))
-                & Q(clicks__lte=F("impressions"))
-                & Q(impressions__lte=HIGHEST_COUNT),
+                condition=nesting_condition(),
                 violation_error_message="0 <= conversions <= clicks <= impressions must hold.",
             ),
         )

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from experiments.algorithm_settings import SettingValue
+from experiments.audit import record_history
 from experiments.exceptions import (
     ChangedMeanwhileError,
     ConflictError,
@@ -19,10 +19,11 @@ from experiments.exceptions import (
     Issue,
     ResetForbiddenError,
 )
-from experiments.history import record_history
-from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Reward, Status, Variant
-from experiments.names import NAME_LENGTH
+from experiments.metrics import Reward
+from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Status, Variant
 from experiments.selectors import find_experiment
+from experiments.settings_schema import SettingValue
+from experiments.text import NAME_LENGTH
 from experiments.variants import new_variants
 
 # Pages of their own where an experiment's key stands.

@@ -7,12 +7,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from experiments.exceptions import (
-    ControlConflictError,
-    InvalidError,
-    Issue,
-    VariantNotFoundError,
-)
+from experiments.exceptions import ControlConflictError, InvalidError, Issue, VariantNotFoundError
 from experiments.models import MAX_VARIANTS, Experiment, Status, Variant
 
 CONTROL_NAME = "control"

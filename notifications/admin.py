@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
+from notifications.delivery import retry
 from notifications.models import Alarm, Attempt, Delivery, Endpoint, EventKind
 from notifications.outbox import queue_test
-from notifications.services import retry
 
 
 class _ReadOnly:

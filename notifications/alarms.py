@@ -4,18 +4,18 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from experiments.events import log_event_on_commit
 from experiments.models import Experiment
-from experiments.observability import tell_after_commit
 from notifications.models import Alarm
-from notifications.outbox import Happened
+from notifications.outbox import NewEvent
 
 # By experiment id and kind: what is known of it, or None where it is too early to raise an alarm.
-Holding = Mapping[tuple[int, str], dict[str, Any] | None]
+ActiveConditions = Mapping[tuple[int, str], dict[str, Any] | None]
 
 
-def settle(
-    experiments: Mapping[int, Experiment], kinds: Collection[str], holding: Holding, now: dt.datetime
-) -> list[Happened]:
+def sync_alarms(
+    experiments: Mapping[int, Experiment], kinds: Collection[str], holding: ActiveConditions, now: dt.datetime
+) -> list[NewEvent]:
     """Makes the open alarms of these kinds what holds now; what is new. Call with the experiments locked."""
     open_now = {
         (alarm.experiment_id, alarm.kind): alarm
@@ -32,8 +32,8 @@ def settle(
     if new:
         Alarm.objects.bulk_create(new)
     for alarm in new:
-        tell_after_commit("alarm.raised", experiment=alarm.experiment_id, kind=str(alarm.kind))
-    return [Happened(alarm.kind, alarm.experiment, alarm.facts) for alarm in new]
+        log_event_on_commit("alarm.raised", experiment=alarm.experiment_id, kind=str(alarm.kind))
+    return [NewEvent(alarm.kind, alarm.experiment, alarm.facts) for alarm in new]
 
 
 def clear_where_not_active(kinds: Collection[str], now: dt.datetime) -> None:

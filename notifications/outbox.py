@@ -8,13 +8,13 @@ from experiments.models import Experiment
 from notifications.models import Delivery, Endpoint, Event, EventKind
 
 
-class Happened(NamedTuple):
+class NewEvent(NamedTuple):
     kind: str
     experiment: Experiment | None
     data: Mapping[str, Any]
 
 
-def queue(happened: Sequence[Happened], now: dt.datetime) -> int:
+def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:
     """One delivery for each event and each endpoint that wants it; how many. Call inside a transaction.
 
     The endpoints' locks are held until it ends: deliveries appear in the order of their ids, so that none is overtaken.
@@ -36,7 +36,7 @@ def queue(happened: Sequence[Happened], now: dt.datetime) -> int:
 def queue_test(endpoint: Endpoint, now: dt.datetime) -> int:
     """To see whether an endpoint is reached at all, whatever it wants."""
     data = {"message": "This endpoint receives notifications."}
-    return _write([(_event(Happened(EventKind.TEST, None, data), now), endpoint)], now)
+    return _write([(_event(NewEvent(EventKind.TEST, None, data), now), endpoint)], now)
 
 
 def _write(pairs: Sequence[tuple[Event, Endpoint]], now: dt.datetime) -> int:
@@ -50,7 +50,7 @@ def _write(pairs: Sequence[tuple[Event, Endpoint]], now: dt.datetime) -> int:
     return len(pairs)
 
 
-def _event(happened: Happened, now: dt.datetime) -> Event:
+def _event(happened: NewEvent, now: dt.datetime) -> Event:
     event = Event(kind=happened.kind, experiment=happened.experiment, created_at=now)
     event.payload = {
         "id": str(event.pk),

@@ -1,5 +1,7 @@
 """One HTTP POST to an address that was checked: short, no redirects, nothing of the answer kept but its status."""
 
+import hashlib
+import hmac
 import http.client
 import socket
 import ssl
@@ -57,3 +59,8 @@ def _cut(connection: _Pinned) -> None:
         connection.cut()
     except OSError:
         return  # it has ended by itself
+
+
+def signature(secret: str, body: bytes, timestamp: int) -> str:
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"

@@ -1,4 +1,4 @@
-"""A client of the API in a page: create, post counts, get an allocation, assign visitors.
+"""A client of the API in one page: create an experiment, post counts, get an allocation, assign visitors.
 
 python scripts/example_requests.py http://127.0.0.1:8000 [API_KEY]
 """
@@ -12,7 +12,7 @@ import requests
 
 
 class Bandit:
-    """Retries are safe: every write carries an Idempotency-Key of its own."""
+    """A session with the API. Retries are safe: every write has its own Idempotency-Key."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = f"{url.rstrip('/')}/api/v1"
@@ -53,6 +53,7 @@ def main() -> None:
     )
     key, today = experiment["key"], dt.datetime.now(tz=dt.UTC).date().isoformat()
     place = {"experiment_id": key, "date": today}
+    # An impression is a visitor's first exposure, or at most one a day: remove duplicates before counting.
     rows = [
         {**place, "variant_name": "control", "impressions": 10000, "clicks": 700},
         {**place, "variant_name": "blue", "impressions": 10000, "clicks": 950},

@@ -5,8 +5,8 @@ from typing import Any
 
 from allocation.models import Allocation
 from allocation.services import compute_allocation
-from experiments.counts import DailyCounts
-from experiments.ingestion import record_events
+from experiments.ingestion.record import record_events
+from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from experiments.services import create_experiment
 
@@ -41,7 +41,7 @@ def make_running(name: str = "Button colour", **settings: Any) -> Experiment:
 
 
 def allocate(experiment: Experiment, date: dt.date = TODAY) -> Allocation:
-    return compute_allocation(experiment_id=experiment.pk, target_date=date, now=NOW)
+    return compute_allocation(experiment_id=experiment.pk, target_date=date, now=NOW).allocation
 
 
 def shares_of(allocation: Allocation) -> dict[str, float]:

@@ -13,11 +13,11 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
-from allocation.services import compute_all
+from allocation.sweep import compute_all
 from bandit_project.models import ApiKey
-from experiments.csv_import import import_csv
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data
+from experiments.tables.importer import import_csv
 from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]

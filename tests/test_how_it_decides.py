@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from allocation.engine import Allocation, Settings
-from allocation.engine.comparison import compare_to_control
+from allocation.engine import Decision, Settings
+from allocation.engine.analysis.uplift import compare_to_control
 from tests.allocation.engine.factories import allocate_counts
 
 pytestmark = pytest.mark.database_free
@@ -22,7 +22,7 @@ SUCCESSES = [[200.0, 228.0, 0.0], [252.0, 636.0, 0.0], [110.0, 240.0, 104.0]]
 BEFORE = np.array([0.275, 0.525, 0.2])
 
 
-def decide(settings: Settings) -> Allocation:
+def decide(settings: Settings) -> Decision:
     return allocate_counts(TRIALS, SUCCESSES, previous=BEFORE, settings=settings)
 
 

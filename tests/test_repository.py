@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.database_free
@@ -67,13 +67,13 @@ def test_icons__of_the_sprite__are_those_that_pages_use() -> None:
     )
 
 
-def test_readme__names_every_variable_of_the_environment() -> None:
+def test_configuration_document__names_every_variable_of_the_environment() -> None:
     source = (ROOT / "bandit_project/settings.py").read_text()
     variables = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
     variables |= {setting.variable for setting in ALGORITHM_SETTINGS.values()}
 
-    readme, example = (ROOT / "README.md").read_text(), (ROOT / ".env.example").read_text()
-    assert [name for name in sorted(variables) if f"`{name}`" not in readme] == []
+    document, example = (ROOT / "docs/configuration.md").read_text(), (ROOT / ".env.example").read_text()
+    assert [name for name in sorted(variables) if f"`{name}`" not in document] == []
     assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []
 
 

@@ -1,14 +1,14 @@
 """How traffic is split, as pure numerics: counts in, frozen values out. numpy only, no I/O."""
 
-from allocation.engine.contest import expected_loss, probability_best
-from allocation.engine.decision import ENGINE_VERSION, Allocation, Request, allocate, allocate_many
-from allocation.engine.margin import value_remaining
+from allocation.engine.decision import ENGINE_VERSION, Decision, Request, allocate, allocate_many
+from allocation.engine.evidence.window import History
+from allocation.engine.posterior.probability_best import expected_loss, probability_best
+from allocation.engine.posterior.value_remaining import value_remaining
 from allocation.engine.settings import Settings
-from allocation.engine.window import History
 
 __all__ = [
     "ENGINE_VERSION",
-    "Allocation",
+    "Decision",
     "History",
     "Request",
     "Settings",

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine import limits
-from allocation.engine.beta import Floats, quantiles
-from allocation.engine.contest import Bools, contest, leader
-from allocation.engine.day_effects import Evidence, adjusted_evidence, pooled_evidence
-from allocation.engine.margin import value_remaining
+from allocation.engine.evidence.day_effects import Evidence, adjusted_evidence, pooled_evidence
+from allocation.engine.evidence.window import History, Window, select_window
+from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.probability_best import Bools, contest, leader
+from allocation.engine.posterior.value_remaining import value_remaining
 from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
-from allocation.engine.window import History, Window, select_window
 
 ENGINE_VERSION = "1"
 
@@ -96,7 +96,7 @@ class Posterior(NamedTuple):
         return self.alpha / (self.alpha + self.beta)
 
 
-class Decision(NamedTuple):
+class BatchDecision(NamedTuple):
     """Shares and all that explains them; shape (N, K) unless said otherwise.
 
     ``ticks``: the shares in units of 0.0001. ``bound``: the limit that held each share (a name of BOUNDS).
@@ -118,7 +118,7 @@ class Decision(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Allocation:
+class Decision:
     """One experiment's decision, (K,) arrays; of retired variants only the counts say something."""
 
     shares: Floats
@@ -152,7 +152,7 @@ def allocate(
     control: int | None,
     previous: Floats,
     settings: Settings,
-) -> Allocation:
+) -> Decision:
     """The allocation of one experiment; the arguments are those of Request.
 
     Raises ValueError where no variant is active or the shapes do not fit.
@@ -160,7 +160,7 @@ def allocate(
     return allocate_many([Request(history, target_day, active, control, previous, settings)])[0]
 
 
-def allocate_many(requests: Sequence[Request]) -> list[Allocation]:
+def allocate_many(requests: Sequence[Request]) -> list[Decision]:
     """The allocations of many experiments, in order; the same numbers as one by one."""
     return [answer for batch in _batches(requests) for answer in _allocate_batch(batch)]
 
@@ -178,7 +178,7 @@ def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
         yield requests[start:]
 
 
-def decide(counts: Counts, posterior: Posterior | None = None) -> Decision:
+def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     """Steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
     chosen, active = counts.settings, counts.active
     posterior = posterior or posterior_of(counts)
@@ -193,7 +193,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> Decision:
     around = limits.bounds(previous, floor, cap, active, low_evidence)
     total = np.full(len(active), float(limits.TICKS))
     shares = limits.project(target, around.low, around.high, total)
-    return Decision(
+    return BatchDecision(
         ticks=limits.round_shares(shares, around.high).astype(np.int64),
         previous_ticks=previous.astype(np.int64),
         target=target,
@@ -274,7 +274,7 @@ def _bound_names(
     return np.select(list(names.values()), list(names), default="none")
 
 
-def _allocate_batch(requests: Sequence[Request]) -> list[Allocation]:
+def _allocate_batch(requests: Sequence[Request]) -> list[Decision]:
     windows = [request.window() for request in requests]
     counts = _counts(requests, windows)
     decision = decide(counts)
@@ -311,10 +311,10 @@ def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
 
 
 def _unpack(
-    n: int, k: int, decision: Decision, interval: Floats, remaining: float, window: Window
-) -> Allocation:
+    n: int, k: int, decision: BatchDecision, interval: Floats, remaining: float, window: Window
+) -> Decision:
     posterior = decision.posterior
-    return Allocation(
+    return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
         mean=posterior.mean[n, :k],
@@ -334,4 +334,4 @@ def _unpack(
     )
 
 
-_POSTERIOR_FIELDS = [f for f in fields(Allocation) if f.name in Posterior._fields]
+_POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]

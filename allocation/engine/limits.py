@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 TICKS = 10_000
 # Far above the rounding of the projection (1e-10 ticks), far below anything that matters.

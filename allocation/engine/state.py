@@ -7,7 +7,7 @@ left to gain by going on. A single active variant is the best for certain: ``lea
 
 from typing import Literal
 
-from allocation.engine.decision import Allocation
+from allocation.engine.decision import Decision
 
 State = Literal["collecting", "optimizing", "leader", "decided"]
 
@@ -17,12 +17,12 @@ DECIDED_AFTER_DAYS = 14
 DECIDED_BELOW = 0.01
 
 
-def state_of(allocation: Allocation, days_with_data: int) -> State:
+def state_of(decision: Decision, days_with_data: int) -> State:
     """``days_with_data``: distinct days with impressions since the experiment's start."""
-    if allocation.warm_up:
+    if decision.warm_up:
         return "collecting"
-    if days_with_data >= DECIDED_AFTER_DAYS and allocation.value_remaining < DECIDED_BELOW:
+    if days_with_data >= DECIDED_AFTER_DAYS and decision.value_remaining < DECIDED_BELOW:
         return "decided"
-    if allocation.probability_best[allocation.lead] >= LEADER_PROBABILITY:
+    if decision.probability_best[decision.lead] >= LEADER_PROBABILITY:
         return "leader"
     return "optimizing"

@@ -7,9 +7,9 @@ renormalised, so that it holds exactly. Shapes (N, K); settings broadcast as (N,
 
 import numpy as np
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
 from allocation.engine.limits import project
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 # Keeps every present variant in the projection, whose bounds may have to lift it.
 SMALLEST_TARGET = 1e-12

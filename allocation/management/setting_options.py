@@ -8,13 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from allocation.engine import Settings
-from allocation.engine.policies import POLICIES, Policy
-from experiments.algorithm_settings import (
-    ALGORITHM_SETTINGS,
-    AlgorithmSetting,
-    SettingValue,
-    setting_problems,
-)
+from allocation.engine.lab.policies import POLICIES, Policy
+from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue, setting_problems
 
 
 def add_setting_options(parser: ArgumentParser) -> None:

@@ -11,9 +11,9 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from allocation.rounding import percent_words, rounded
-from dashboard.dates import day_words, moment_words, weekday_words
-from dashboard.setting_words import localised
+from dashboard.formatting import format_date, moment_words, weekday_words
+from dashboard.settings.labels import localised
+from experiments.text import format_number, format_percent
 
 register = template.Library()
 
@@ -43,7 +43,7 @@ def signed(value: Any) -> str:
 @register.filter
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction as percent."""
-    return _MISSING if value in _NOTHING else percent_words(value, decimals)
+    return _MISSING if value in _NOTHING else format_percent(value, decimals)
 
 
 @register.filter
@@ -72,7 +72,7 @@ def chance(value: Any) -> str:
 
 @register.filter
 def decimal(value: Any, decimals: int = 2) -> str:
-    return _MISSING if value in _NOTHING else rounded(value, decimals)
+    return _MISSING if value in _NOTHING else format_number(value, decimals)
 
 
 @register.filter
@@ -83,7 +83,7 @@ def p_value(value: float) -> str:
 
 @register.filter
 def day(value: dt.date | None) -> str:
-    return _MISSING if value in _NOTHING else day_words(value)
+    return _MISSING if value in _NOTHING else format_date(value)
 
 
 @register.filter

@@ -24,7 +24,7 @@ function formatter(unit, precise) {
 
 const months = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
 
-// 4 Sep 2026, in the one spelling of the pages (dashboard/dates.py)
+// 4 Sep 2026, in the one spelling of the pages (dashboard/formatting.py)
 function shortDate(date) {
   return `${date.getUTCDate()} ${months.format(date)}`;
 }
@@ -287,7 +287,7 @@ function toggleTable(button) {
 }
 
 // What a spreadsheet would take for a formula begins with an apostrophe; some end a cell at a semicolon too.
-// As experiments/csv_rows.py.
+// As experiments/tables/rows.py.
 function csvCell(value) {
   const text = value === null || value === undefined ? "" : String(value);
   const safe = typeof value === "string" ? text.replace(/(^|;)(?=['"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : text;

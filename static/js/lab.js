@@ -45,7 +45,7 @@ function end(message) {
   status.textContent = message;
 }
 
-// Each line of the answer is a message of dashboard/progress.py.
+// Each line of the answer is a message of dashboard/lab/stream.py.
 async function* messages(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

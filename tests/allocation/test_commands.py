@@ -4,6 +4,8 @@ import io
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from allocation.models import Allocation, AllocationShare, Kind
@@ -86,3 +88,20 @@ def test_seed_demo__in_production__makes_no_user(settings: Settings) -> None:
     call_command("seed_demo", stdout=io.StringIO())
 
     assert not get_user_model().objects.exists()
+
+
+def test_allocate__more_experiments__no_more_queries() -> None:
+    def queries() -> int:
+        Allocation.objects.all().delete()
+        with CaptureQueriesContext(connection) as captured:
+            call_command("allocate", stdout=io.StringIO())
+        return len(captured)
+
+    make_running("First")
+    make_running("Second")
+    few = queries()
+    for n in range(6):
+        make_running(f"Further {n}")
+
+    assert queries() == few
+    assert Allocation.objects.count() == 8

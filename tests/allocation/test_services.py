@@ -10,12 +10,19 @@ from pytest_django import Settings
 
 from allocation.engine import allocate_many
 from allocation.exceptions import NoActiveVariantError, NoAllocationError
+from allocation.inputs import AllocationInputs, digest, load_inputs
 from allocation.models import Allocation, AllocationShare, Kind
-from allocation.questions import digest, load_questions, request_from_inputs
-from allocation.selectors import allocation_history, allocation_in_force, current_allocations
-from allocation.services import complete_experiment, compute_all, compute_allocations, preview_allocation
+from allocation.selectors import (
+    allocation_history,
+    allocation_in_force,
+    current_allocations,
+    history_dates,
+)
+from allocation.services import complete_experiment, compute_allocations, preview_allocation
+from allocation.sweep import compute_all
 from experiments.exceptions import InvalidError, StatusConflictError
-from experiments.models import Reward, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import Status, Variant
 from experiments.services import change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
 
@@ -62,7 +69,7 @@ def test_compute_allocation__recorded_inputs__give_the_recorded_shares_again() -
         allocate(experiment, TODAY - (5 - age) * DAY)
 
     for allocation in Allocation.objects.all():
-        answer = allocate_many([request_from_inputs(allocation.inputs)])[0]
+        answer = allocate_many([AllocationInputs.from_json(allocation.inputs, experiment.pk).to_request()])[0]
         stored = [float(s) for s in allocation.shares.order_by("variant_id").values_list("share", flat=True)]
         assert [share for share in answer.shares if share > 0] == stored
 
@@ -241,12 +248,13 @@ def test_compute_all__one_fails__the_others_go_on() -> None:
 def test_preview_allocation__other_settings__are_used_and_nothing_is_recorded() -> None:
     experiment = make_running()
 
-    allocation, shares = preview_allocation(
+    entry = preview_allocation(
         experiment_id=experiment.pk, target_date=TODAY, now=NOW, overrides={"max_daily_shift": 0.1}
     )
 
-    assert [float(share.share) for share in shares] == [0.4, 0.6]
-    assert allocation._state.adding
+    assert [float(share.share) for share in entry.shares] == [0.4, 0.6]
+    assert entry.allocation._state.adding
+    assert not entry.is_new
     assert not Allocation.objects.exists()
 
 
@@ -271,14 +279,27 @@ def test_allocation_history__revisions__only_the_last_of_each_date_newest_first(
     record(experiment, counts("control", 10000, 990))
     allocate(experiment, TODAY + DAY)
 
-    history = allocation_history(experiment)
+    history = allocation_history(experiment, end=TODAY + 2 * DAY, dates=30)
 
     assert [(a.target_date, a.revision) for a in history] == [
         (TODAY + 2 * DAY, 1), (TODAY + DAY, 2), (TODAY, 1),
     ]  # fmt: skip
-    assert [a.target_date for a in allocation_history(experiment, start=TODAY + DAY, end=TODAY + DAY)] == [
-        TODAY + DAY
-    ]
+    assert [a.target_date for a in allocation_history(experiment, end=TODAY + DAY, dates=1)] == [TODAY + DAY]
+
+
+def test_history_dates__revisions__only_the_last_of_each_date_newest_first() -> None:
+    experiment = make_running()
+    for n in range(3):
+        allocate(experiment, TODAY + n * DAY)
+    record(experiment, counts("control", 10000, 990))
+    last = allocate(experiment, TODAY + DAY)
+
+    history = history_dates(experiment.pk)
+
+    assert [entry.target_date for entry in history] == [TODAY + 2 * DAY, TODAY + DAY, TODAY]
+    assert history[1].shares == shares_of(last)
+    assert history_dates(experiment.pk, start=TODAY + DAY, end=TODAY + DAY) == [history[1]]
+    assert history_dates(experiment.pk, dates=1) == [history[0]]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -402,9 +423,9 @@ def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
     def fail_for_bad(experiments: Any, *args: Any) -> Any:
         if bad.pk in {experiment.pk for experiment in experiments}:
             raise ZeroDivisionError("a fault")
-        return load_questions(experiments, *args)
+        return load_inputs(experiments, *args)
 
-    monkeypatch.setattr("allocation.services.load_questions", fail_for_bad)
+    monkeypatch.setattr("allocation.services.load_inputs", fail_for_bad)
 
     outcomes = {outcome.experiment_id: outcome.error for outcome in compute_all(target_date=TODAY, now=NOW)}
 

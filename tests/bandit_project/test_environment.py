@@ -9,7 +9,7 @@ import pytest
 
 from allocation.engine import Settings
 from bandit_project.environment import Environment
-from experiments.algorithm_settings import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.database_free
@@ -176,7 +176,7 @@ def test_text__variable_with_file__is_the_files_content(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     environment = Environment({"SECRET_KEY_FILE": str(tmp_path / "key")})
 
-    assert environment.text("SECRET_KEY") == "from a file"
+    assert environment.string("SECRET_KEY") == "from a file"
     assert environment.problems == []
 
 
@@ -223,7 +223,7 @@ def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path
 def test_text__file_that_cannot_be_used__is_a_problem(variables: dict[str, str], fix: str) -> None:
     environment = Environment(variables)
 
-    environment.text("SECRET_KEY")
+    environment.string("SECRET_KEY")
 
     assert [(problem.variable, problem.fix) for problem in environment.problems] == [("SECRET_KEY_FILE", fix)]
 

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from pytest_django import Settings
 
-from bandit_project.errors import PROBLEM_JSON
+from bandit_project.api.errors import PROBLEM_JSON
 
 pytestmark = pytest.mark.django_db
 

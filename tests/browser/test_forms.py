@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from experiments.csv_uploads import MAX_UPLOAD_BYTES
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import today
+from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.browser.accessibility import violations
 from tests.factory import counts, make_experiment, record
 

@@ -1,4 +1,4 @@
-"""Reading the lines of dashboard/progress.py."""
+"""Reading the lines of dashboard/lab/stream.py."""
 
 import json
 from typing import Any

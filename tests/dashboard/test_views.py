@@ -8,7 +8,7 @@ from django.test import Client
 
 from allocation.services import complete_experiment
 from dashboard.charts import split_bar, variant_colours
-from dashboard.summaries import totals
+from dashboard.experiment.summary import totals
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.services import archive_experiment, change_status
@@ -207,6 +207,16 @@ def test_tabs__any_history__at_most_12_queries(
     # three more go to session, user and role
     with django_assert_max_num_queries(9):
         assert client.get(f"/dashboard/experiments/button-colour/{tab}").status_code == 200
+
+
+def test_overview__running__reads_no_more_than_it_shows(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    allocate(make_running())
+
+    # the experiment and its variants, the split and its shares, the ledger's shares and the daily counts
+    with django_assert_num_queries(6):
+        client.get("/dashboard/experiments/button-colour/")
 
 
 def test_tab__unknown_experiment__is_404(client: Client) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.database_free
 
 FILE = ROOT / "gunicorn.conf.py"
-BUFFERING = "bandit_project.worker.BufferingWorker"
+BUFFERING = "bandit_project.server.worker.BufferingWorker"
 
 
 def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
@@ -49,12 +49,12 @@ def test_number__nonsense__is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         _configuration(monkeypatch, PORT="http")
 
 
-def test_readme__names_every_variable_of_the_image() -> None:
+def test_configuration_document__names_every_variable_of_the_image() -> None:
     source = FILE.read_text() + (ROOT / "deploy/entrypoint.sh").read_text()
     variables = set(re.findall(r'"([A-Z_]{4,})"', source)) | set(re.findall(r"\$\{([A-Z_]+):", source))
     variables -= {"TMPDIR", "RENDER_EXTERNAL_HOSTNAME"}  # the system's, and Render's
 
-    readme, example = (ROOT / "README.md").read_text(), (ROOT / ".env.example").read_text()
+    document, example = (ROOT / "docs/configuration.md").read_text(), (ROOT / ".env.example").read_text()
     assert len(variables) >= 8
-    assert [name for name in sorted(variables) if f"`{name}`" not in readme] == []
+    assert [name for name in sorted(variables) if f"`{name}`" not in document] == []
     assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []

@@ -4,8 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from experiments.algorithm_settings import ALGORITHM_SETTINGS
 from experiments.models import DailyMetric, Experiment, Variant
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from tests.factory import TODAY, make_experiment
 
 pytestmark = pytest.mark.django_db

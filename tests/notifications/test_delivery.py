@@ -16,9 +16,9 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from experiments.locks import only_one
 from notifications.addresses import is_public
+from notifications.delivery import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry
 from notifications.models import Attempt, Delivery, Endpoint, Event
-from notifications.outbox import Happened, queue
-from notifications.services import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry
+from notifications.outbox import NewEvent, queue
 from tests.conftest import ROOT
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 from tests.notifications.receiver import Receiver
@@ -54,7 +54,7 @@ def _endpoint(receiver: Receiver, **fields: Any) -> Endpoint:
 
 def _queue(*messages: str) -> None:
     with transaction.atomic():
-        queue([Happened("test", None, {"message": message}) for message in messages], NOW)
+        queue([NewEvent("test", None, {"message": message}) for message in messages], NOW)
 
 
 def _messages(receiver: Receiver) -> list[str]:
@@ -323,7 +323,7 @@ def test_outbox__decision_rolled_back__leaves_no_event(
     def fails(*args: Any, **kwargs: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("allocation.announcements._tell", fails)
+    monkeypatch.setattr("allocation.services._log_decision", fails)
     with pytest.raises(ZeroDivisionError):
         allocate(experiment, today)
 

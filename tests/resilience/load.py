@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from bandit_project.errors import PROBLEM_JSON
+from bandit_project.api.errors import PROBLEM_JSON
 from tests.resilience.service import Service
 
 PATIENCE = 60  # seconds, after which what is waited for does not come

@@ -1,4 +1,4 @@
-"""How the workers of bandit_project/worker.py receive requests: whole, in time, and of any number of clients."""
+"""How the workers of bandit_project/server/worker.py receive requests: whole, in time, and of any number of clients."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from bandit_project import worker
+from bandit_project.server import worker
 from tests.resilience.clients import Front, answer_to
 from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from bandit_project.errors import not_found
+from bandit_project.api.errors import not_found
 from bandit_project.models import ApiKey, Scope
 from experiments.models import Experiment
 from notifications.models import Alarm, Endpoint

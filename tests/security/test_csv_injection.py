@@ -13,9 +13,9 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.csv_rows import COLUMNS, CsvRow, as_cell, read_rows
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.names import is_name
+from experiments.tables.rows import COLUMNS, CsvRow, as_cell, read_rows
+from experiments.text import is_name
 from tests.factory import counts, make_experiment, record
 from tests.security.callers import person
 

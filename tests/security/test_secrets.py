@@ -12,9 +12,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from rest_framework_api_key import crypto
 
-from bandit_project import metrics_view
 from bandit_project.models import ApiKey, Scope
-from notifications.signatures import signature
+from bandit_project.ops.metrics import views as metrics_view
+from notifications.transport import signature
 from tests.conftest import ROOT
 from tests.factory import NOW
 from tests.security.callers import program

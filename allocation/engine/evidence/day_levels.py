@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 _LEVEL_PRIOR = 1.0
 _TOLERANCE = 1e-12

@@ -14,8 +14,8 @@ Shapes: trials and successes (N, T, K); pairs (N, P, K); phi (N,).
 
 import numpy as np
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 _PRIOR = 30.0
 _LEAST_EXPECTED = 5.0

@@ -1,7 +1,7 @@
 """How much evidence is there about each variant's present rate?
 
 Dispersion, memory, day levels, posterior: the counts of a window go in, Beta posteriors come out. Five groups of regime
-starts, equally likely, have a posterior each, and decide together (allocation.engine.evidence.groups); the average
+starts, equally likely, have a posterior each, and decide together (posterior.groups); the average
 weights have one as well, which is what is shown. The prior is centred on the experiment's own rate mu, alpha_prior
 successes strong: Beta(alpha_prior, alpha_prior (1 / mu - 1)), so that ignorance is no merit.
 
@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
 from allocation.engine.evidence.day_levels import level_evidence
 from allocation.engine.evidence.dispersion import dispersion
 from allocation.engine.evidence.memory import GROUPS, change_found, day_weights, group_weights, regime_starts
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 # A prior of less says the same, that the rate is 0 or 1, and its reciprocal leaves the range of floats.
 SMALLEST_PARAMETER = 1e-9

@@ -6,7 +6,7 @@ on paper; only what does not is computed. Source: Abramowitz & Stegun 6.1.41.
 
 import numpy as np
 
-from allocation.engine.beta import Floats
+from allocation.engine.posterior.beta import Floats
 
 # From here on the first term left out is below 3e-14.
 LEAST = 30.0

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.beta import Floats
-from allocation.engine.contest import Bools
 from allocation.engine.evidence.log_gamma import remainder
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 # Pseudo-counts of a relative rate before its regime's first day: it lies within 2/3 and 3/2 of the others' mean.
 _PRIOR = 30.0

@@ -1,16 +1,15 @@
 import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from allocation.announcements import announce_sweep
-from allocation.models import Allocation
-from allocation.services import Outcome, compute_all, compute_allocations
-from experiments.counts import EARLIEST_DATE
+from allocation.ledger import Entry
+from allocation.services import Outcome, compute_allocations
+from allocation.sweep import run_daily_sweep
 from experiments.exceptions import ExperimentNotFoundError
+from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.selectors import find_experiment, today
 
 
@@ -36,37 +35,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         target_date, now = options["date"] or today(), timezone.now()
         if options["experiment"]:
-            computed = self._report(
-                compute_allocations(
-                    experiment_ids=[_experiment_id(options["experiment"])], target_date=target_date, now=now
-                )
-            )
+            pk = _experiment_id(options["experiment"])
+            outcome = compute_allocations(experiment_ids=[pk], target_date=target_date, now=now)[0]
+            self._report(outcome)
+            computed, failed = int(outcome.error is None), int(outcome.error is not None)
         else:
-            computed = self._report(compute_all(target_date=target_date, now=now))
-            announce_sweep(target_date, now)
-        failed = computed.count(False)
-        self.stdout.write(f"{len(computed) - failed} computed for {target_date}, {failed} failed.")
+            sweep = run_daily_sweep(target_date=target_date, now=now, report=self._report)
+            computed, failed = sweep.computed, sweep.failed
+        self.stdout.write(f"{computed} computed for {target_date}, {failed} failed.")
 
-    def _report(self, outcomes: Iterable[Outcome]) -> list[bool]:
-        """A line each, as they come; whether each was computed."""
-        computed = []
-        for outcome in outcomes:
-            self._tell(outcome)
-            computed.append(outcome.allocation is not None)
-        return computed
-
-    def _tell(self, outcome: Outcome) -> None:
-        """A failure goes to standard error, and the others go on."""
-        if outcome.allocation is None:
+    def _report(self, outcome: Outcome) -> None:
+        """A line for each, as they come; a failure goes to standard error, and the others go on."""
+        if outcome.entry is None:
             self.stderr.write(f"experiment {outcome.experiment_id}: {outcome.error}")
         else:
-            self.stdout.write(f"experiment {outcome.experiment_id}: {_line(outcome.allocation)}")
+            self.stdout.write(f"experiment {outcome.experiment_id}: {_line(outcome.entry)}")
 
 
-def _line(allocation: Allocation) -> str:
-    shares = allocation.shares.select_related("variant").order_by("variant_id")
-    split = ", ".join(f"{share.variant.name} {share.share}" for share in shares)
-    return f"{split} (revision {allocation.revision}: {allocation.reason})"
+def _line(entry: Entry) -> str:
+    split = ", ".join(f"{share.variant.name} {share.share}" for share in entry.shares)
+    return f"{split} (revision {entry.allocation.revision}: {entry.allocation.reason})"
 
 
 def _experiment_id(reference: str) -> int:

@@ -6,9 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from allocation.engine.backtest import PastTest, by_size
-from allocation.engine.report import Report, backtest_policies
+from allocation.engine.lab.backtest import PastTest, by_size
+from allocation.engine.lab.report import Report, backtest_policies
 from allocation.exceptions import PastTestsError
+from allocation.lab.past_tests import read_past_tests
 from allocation.management.setting_options import (
     add_run_options,
     add_setting_options,
@@ -16,7 +17,6 @@ from allocation.management.setting_options import (
     read_settings,
     whole_number,
 )
-from allocation.past_tests import read_past_tests
 
 # Eight arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 30_000_000

@@ -7,8 +7,8 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from allocation.engine.report import Report, simulate_policies
-from allocation.engine.simulation import SCENARIOS, make_world
+from allocation.engine.lab.report import Report, simulate_policies
+from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.management.setting_options import (
     add_run_options,
     add_setting_options,

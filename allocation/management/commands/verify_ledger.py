@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from allocation.models import Allocation
-from allocation.verification import verify_ledger
+from allocation.verify_ledger import verify_ledger
 
 
 class Command(BaseCommand):

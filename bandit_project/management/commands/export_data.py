@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from bandit_project.transfer import export_installation
+from bandit_project.ops.transfer import export_installation
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from bandit_project.transfer import import_installation
+from bandit_project.ops.transfer import import_installation
 from experiments.exceptions import DomainError
 
 

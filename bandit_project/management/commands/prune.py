@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from bandit_project.pruning import prune
+from bandit_project.ops.pruning import prune
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 from django.utils import timezone
 
-from bandit_project.schedule import run_due
+from bandit_project.ops.scheduler import run_due
 
 _PAUSE_SECONDS = 60.0
 

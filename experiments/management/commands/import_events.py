@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
-from experiments.csv_import import import_csv
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment
 from experiments.selectors import today
+from experiments.tables.importer import import_csv
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from notifications.services import deliver_waiting
+from notifications.delivery import deliver_waiting
 
 
 class Command(BaseCommand):

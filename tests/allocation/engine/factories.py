@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from allocation.engine import Allocation, History, Request, Settings, allocate
-from allocation.engine.beta import Floats
+from allocation.engine import Decision, History, Request, Settings, allocate
+from allocation.engine.posterior.beta import Floats
 
 
 def make_history(trials: list[list[float]], successes: list[list[float]], first_day: int = 1) -> History:
@@ -29,7 +29,7 @@ def make_request(history: History, **changes: Any) -> Request:
     return Request(history, **{**given, **changes})
 
 
-def allocate_request(request: Request) -> Allocation:
+def allocate_request(request: Request) -> Decision:
     return allocate(
         request.history,
         target_day=request.target_day,
@@ -40,7 +40,7 @@ def allocate_request(request: Request) -> Allocation:
     )
 
 
-def allocate_counts(trials: list[list[float]], successes: list[list[float]], **changes: Any) -> Allocation:
+def allocate_counts(trials: list[list[float]], successes: list[list[float]], **changes: Any) -> Decision:
     return allocate_request(make_request(make_history(trials, successes), **changes))
 
 

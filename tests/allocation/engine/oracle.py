@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from allocation.engine.beta import Floats
+from allocation.engine.posterior.beta import Floats
 
 _LEVELS = np.concatenate([10.0 ** np.arange(-15, -1), np.linspace(0.02, 0.98, 9)])
 

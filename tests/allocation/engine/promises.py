@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from allocation.engine import Allocation, Request
-from allocation.engine.beta import Floats
+from allocation.engine import Decision, Request
 from allocation.engine.limits import TICKS
+from allocation.engine.posterior.beta import Floats
 
 
-def promises_broken(request: Request, answer: Allocation) -> list[str]:
+def promises_broken(request: Request, answer: Decision) -> list[str]:
     """The names of those that do not hold."""
     chosen, active, k = request.settings, request.active, int(request.active.sum())
     ticks = np.round(answer.shares * TICKS).astype(int)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Allocation, History, Request, Settings, allocate, allocate_many, decision
+from allocation.engine import Decision, History, Request, Settings, allocate, allocate_many, decision
 from tests.allocation.engine.factories import (
     allocate_counts,
     allocate_request,
@@ -229,7 +229,7 @@ def test_allocate_many__more_counts_than_fit__are_worked_on_in_parts(monkeypatch
     sizes: list[int] = []
     whole = decision._allocate_batch
 
-    def counted(batch: Sequence[Request]) -> list[Allocation]:
+    def counted(batch: Sequence[Request]) -> list[Decision]:
         sizes.append(len(batch))
         return whole(batch)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.engine.beta import Floats
 from allocation.engine.limits import TICKS, bounds, floors, previous_ticks, project, round_shares
+from allocation.engine.posterior.beta import Floats
 
 
 def test_project__loose_bounds__is_the_target() -> None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from allocation.engine.beta import Floats
 from allocation.engine.evidence.dispersion import dispersion
+from allocation.engine.posterior.beta import Floats
 
 
 def drawn(seed: int, rates: Floats | list[float], days: int = 60, copies: int = 1) -> tuple[Floats, Floats]:

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine.beta import Floats
-from allocation.engine.evidence.groups import contest_of_groups
 from allocation.engine.evidence.learned import (
     Evidence,
     EvidenceRules,
@@ -16,6 +14,8 @@ from allocation.engine.evidence.learned import (
     evidence_of,
     evidence_of_many,
 )
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.groups import contest_of_groups
 
 SEED = st.integers(0, 2**32 - 1)
 ALL_OFF = EvidenceSettings(memory=False, dispersion=False, day_adjustment=False)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from allocation.engine.beta import Floats
 from allocation.engine.evidence import memory
 from allocation.engine.evidence.log_gamma import LEAST, remainder
 from allocation.engine.evidence.memory import (
@@ -16,6 +15,7 @@ from allocation.engine.evidence.memory import (
     group_weights,
     regime_starts,
 )
+from allocation.engine.posterior.beta import Floats
 
 SEED = st.integers(0, 2**32 - 1)
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allocation.engine.beta import Floats
-from allocation.engine.evidence.groups import contest_of_groups
 from allocation.engine.evidence.learned import (
     Evidence,
     EvidenceRules,
@@ -16,6 +14,8 @@ from allocation.engine.evidence.learned import (
     evidence_of,
     evidence_of_many,
 )
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.groups import contest_of_groups
 
 Vector = dict[str, Any]
 VECTORS: list[Vector] = json.loads(

@@ -1,0 +1,213 @@
+"""The classic API's calls about allocations: thin over the services."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from django.core.cache import cache
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from allocation.inputs import effective_settings
+from allocation.ledger import Entry
+from allocation.models import Allocation
+from allocation.selectors import (
+    ExperimentState,
+    HistoryDate,
+    allocation_in_force,
+    answer_key,
+    history_dates,
+    state_with_newest,
+)
+from allocation.services import compute_allocation, preview_allocation
+from experiments.api.fields import DayField, ExperimentReferenceField
+from experiments.metrics import COUNT_NAMES
+from experiments.models import Experiment, Status
+from experiments.selectors import find_experiment, today
+from experiments.settings_schema import ALGORITHM_SETTINGS
+
+ALGORITHM = "thompson_sampling"
+_WINDOW = ALGORITHM_SETTINGS["window_days"]
+
+
+class AllocationQuerySerializer(serializers.Serializer[Any]):
+    experiment_id = ExperimentReferenceField()
+    window_days = serializers.IntegerField(
+        required=False, min_value=int(_WINDOW.low), max_value=int(_WINDOW.high)
+    )
+
+
+class HistoryQuerySerializer(serializers.Serializer[Any]):
+    start_date = DayField(required=False)
+    end_date = DayField(required=False)
+
+
+class HistoryEntrySerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    algorithm = serializers.CharField()
+    allocations = serializers.DictField(child=serializers.FloatField())
+    total_impressions = serializers.IntegerField(help_text="In the decision's window.")
+    total_clicks = serializers.IntegerField(help_text="In the decision's window.")
+
+
+class HistoryAnswerSerializer(serializers.Serializer[Any]):
+    experiment_id = serializers.IntegerField()
+    history = HistoryEntrySerializer(many=True)
+
+
+class SummaryVariantSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    impressions = serializers.IntegerField()
+    clicks = serializers.IntegerField()
+    conversions = serializers.IntegerField()
+
+
+class SummarySerializer(serializers.Serializer[Any]):
+    total_impressions = serializers.IntegerField()
+    total_clicks = serializers.IntegerField()
+    variants = SummaryVariantSerializer(many=True)
+
+
+class AllocationAnswerSerializer(serializers.Serializer[Any]):
+    allocations = serializers.DictField(
+        child=serializers.FloatField(), help_text="Each variant's share; they sum to 1."
+    )
+    algorithm = serializers.CharField()
+    parameters = serializers.DictField(help_text="The settings that were used.")
+    experiment_id = serializers.IntegerField()
+    window_days = serializers.IntegerField()
+    timestamp = serializers.DateTimeField()
+    reason = serializers.CharField(help_text="The decision in one line.")
+    limits = serializers.DictField(
+        child=serializers.CharField(), help_text="The limit that bound each share, or none."
+    )
+    summary = SummarySerializer()
+    history = HistoryEntrySerializer(many=True)
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_get_allocation",
+    parameters=[AllocationQuerySerializer],
+    responses={200: AllocationAnswerSerializer},
+)
+@api_view(["GET"])
+def allocation(request: Request) -> Response:
+    """Compute and record today's allocation. Another window_days than the experiment's is answered, not recorded."""
+    query = AllocationQuerySerializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    state = state_with_newest(query.validated_data["experiment_id"])
+    window_days, date = query.validated_data.get("window_days"), today()
+    if (answer := cache.get(answer_key("allocation", state, date, window_days))) is None:
+        answer = _computed_answer(state, window_days, date)
+    return Response(orjson.Fragment(answer))
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_get_history",
+    parameters=[HistoryQuerySerializer],
+    responses={200: HistoryAnswerSerializer},
+)
+@api_view(["GET"])
+def history(request: Request, reference: str) -> Response:
+    """The last decision for each of the latest 30 dates, newest first."""
+    query = HistoryQuerySerializer(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    state = state_with_newest(reference)
+    start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
+    key = answer_key("history", state, start, end)
+    if (answer := cache.get(key)) is None:
+        found = history_dates(state.experiment_id, start=start, end=end)
+        answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
+        cache.set(key, answer)
+    return Response(orjson.Fragment(answer))
+
+
+def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt.date) -> bytes:
+    """Compute, record and answer in JSON; cached under the state that the answer rests on.
+
+    Whatever else changed since ``before`` was read makes the answer newer than its key, and that key is never asked for
+    again: states do not return. ``date`` was read once, since midnight may pass meanwhile.
+    """
+    experiment, entry, window_days = _decision(before, asked_window, date)
+    answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
+    state = before._replace(allocation_id=entry.allocation.pk) if entry.is_new else before
+    cache.set(answer_key("allocation", state, date, asked_window), answer)
+    return answer
+
+
+def _decision(
+    state: ExperimentState, asked_window: int | None, date: dt.date
+) -> tuple[Experiment, Entry, int]:
+    """The experiment, its decision and the window used. Another window than the experiment's own is not recorded."""
+    pk, now = state.experiment_id, timezone.now()
+    if asked_window is not None:
+        own_window = effective_settings(find_experiment(pk)).window_days
+        if asked_window != own_window:
+            overrides = {"window_days": asked_window}
+            entry = preview_allocation(experiment_id=pk, target_date=date, now=now, overrides=overrides)
+            return entry.allocation.experiment, entry, asked_window
+    if state.status == Status.PAUSED:
+        experiment = find_experiment(pk)
+        found = allocation_in_force(experiment, date)
+        entry = Entry(found, tuple(found.shares.all()))
+    else:
+        entry = compute_allocation(experiment_id=pk, target_date=date, now=now)
+        experiment = entry.allocation.experiment
+    return experiment, entry, effective_settings(experiment).window_days
+
+
+def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> dict[str, object]:
+    decision = entry.allocation
+    return {
+        "allocations": {share.variant.name: float(share.share) for share in entry.shares},
+        "algorithm": ALGORITHM,
+        "parameters": asdict(effective_settings(experiment, {"window_days": window_days})),
+        "experiment_id": experiment.pk,
+        "window_days": window_days,
+        "timestamp": decision.created_at.isoformat(),
+        "reason": decision.reason,
+        "limits": {share.variant.name: share.bound for share in entry.shares},
+        "summary": _summary(experiment, decision),
+        "history": _history(history_dates(experiment.pk)),
+    }
+
+
+def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
+    """The window's counts by variant, as the decision recorded them: no further query for the rows."""
+    start, end = str(decision.window_start), str(decision.window_end)
+    totals = {variant["id"]: [0] * len(COUNT_NAMES) for variant in decision.inputs["variants"]}
+    for date, variant_id, *counts in decision.inputs["counts"]:
+        if start <= date <= end:
+            totals[variant_id] = [
+                total + count for total, count in zip(totals[variant_id], counts, strict=True)
+            ]
+    names = {variant.pk: variant.name for variant in experiment.variants.all()}
+    return {
+        "total_impressions": decision.window_impressions,
+        "total_clicks": decision.window_clicks,
+        "variants": [
+            {"name": names[pk], **dict(zip(COUNT_NAMES, counts, strict=True))}
+            for pk, counts in totals.items()
+        ],
+    }
+
+
+def _history(dates: Iterable[HistoryDate]) -> list[dict[str, object]]:
+    return [
+        {
+            "date": entry.target_date.isoformat(),
+            "algorithm": ALGORITHM,
+            "allocations": entry.shares,
+            "total_impressions": entry.window_impressions,
+            "total_clicks": entry.window_clicks,
+        }
+        for entry in dates
+    ]

@@ -1,0 +1,272 @@
+"""What /api/v1/ answers about allocations."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from allocation.engine.lab.policies import POLICIES
+from allocation.engine.lab.simulation import SCENARIOS
+from allocation.models import Allocation, AllocationShare, State
+from experiments.api.fields import (
+    BoundedListField,
+    CountField,
+    NameField,
+    NumberField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
+from experiments.api.v1.schemas import SettingsSerializer
+from experiments.models import MAX_VARIANTS
+
+MAX_UNITS = 1000
+
+
+class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
+    """One variant's share, and the way from its counts to it."""
+
+    variant_key = serializers.CharField(source="variant.key")
+    variant_name = serializers.CharField(source="variant.name")
+    share = serializers.DecimalField(max_digits=5, decimal_places=4, coerce_to_string=False)
+    previous_share = serializers.DecimalField(max_digits=5, decimal_places=4, coerce_to_string=False)
+
+    class Meta:
+        model = AllocationShare
+        fields = (
+            "variant_key",
+            "variant_name",
+            "share",
+            "previous_share",
+            "trials",
+            "successes",
+            "effective_trials",
+            "evidence_kept",
+            "posterior_alpha",
+            "posterior_beta",
+            "rate",
+            "rate_low",
+            "rate_high",
+            "probability_best",
+            "expected_loss",
+            "target",
+            "bound",
+        )
+
+
+class AllocationSerializer(serializers.ModelSerializer[Allocation]):
+    """A decision: shares that sum to 1, with what explains each of them."""
+
+    experiment_key = serializers.CharField(source="experiment.key")
+    shares = ShareSerializer(many=True)
+
+    class Meta:
+        model = Allocation
+        fields = (
+            "id",
+            "experiment_id",
+            "experiment_key",
+            "target_date",
+            "revision",
+            "kind",
+            "state",
+            "reason",
+            "engine_version",
+            "window_start",
+            "window_end",
+            "data_through",
+            "window_impressions",
+            "window_clicks",
+            "value_remaining",
+            "inputs_digest",
+            "created_at",
+            "shares",
+        )
+
+
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"})
+class UnitField(TextField):
+    """An id as it is: nothing is trimmed, for two clients must hash the same text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=255, trim_whitespace=False, **kwargs)
+
+
+class AssignmentQuerySerializer(serializers.Serializer[Any]):
+    unit = UnitField(help_text="Who is assigned: a visitor's or an account's id.")
+
+
+class UnitsSerializer(StrictSerializer):
+    units = BoundedListField(child=UnitField(), max_length=MAX_UNITS)
+
+
+class AssignmentSerializer(serializers.Serializer[Any]):
+    unit = serializers.CharField()
+    variant_key = serializers.CharField()
+    variant_name = serializers.CharField()
+
+
+class AssignmentsSerializer(serializers.Serializer[Any]):
+    allocation_id = serializers.IntegerField()
+    assignments = AssignmentSerializer(many=True)
+
+
+class LedgerEntrySerializer(AllocationSerializer):
+    inputs = serializers.JSONField(
+        help_text="All that the engine was given; counts are [date, variant id, ...]."
+    )
+
+    class Meta(AllocationSerializer.Meta):
+        fields = (*AllocationSerializer.Meta.fields, "inputs")  # type: ignore[assignment]  # one more
+
+
+class VariantStatisticsSerializer(serializers.Serializer[Any]):
+    variant_key = serializers.CharField()
+    variant_name = serializers.CharField()
+    is_control = serializers.BooleanField()
+    is_active = serializers.BooleanField()
+    trials = serializers.IntegerField(help_text="In the window, as are the successes.")
+    successes = serializers.IntegerField()
+    rate = serializers.FloatField(help_text="Posterior mean, day-adjusted.")
+    rate_low = serializers.FloatField(help_text="95% credible interval.")
+    rate_high = serializers.FloatField()
+    probability_best = serializers.FloatField()
+    expected_loss = serializers.FloatField()
+    uplift = serializers.FloatField(
+        allow_null=True,
+        help_text="Over the control, relative; null for the control, and for all where there is no control.",
+    )
+    uplift_low = serializers.FloatField(allow_null=True)
+    uplift_high = serializers.FloatField(allow_null=True)
+    beats_control = serializers.FloatField(allow_null=True)
+
+
+class SampleRatioSerializer(serializers.Serializer[Any]):
+    mismatch = serializers.BooleanField(help_text="p below 0.001 with enough data: something loses visitors.")
+    p_value = serializers.FloatField()
+    chi_square = serializers.FloatField()
+    degrees_of_freedom = serializers.IntegerField()
+    observed = serializers.DictField(child=serializers.FloatField())
+    expected = serializers.DictField(child=serializers.FloatField())
+
+
+class LeaderShareSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    share = serializers.FloatField()
+
+
+class LeaderChanceSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    probability_best = serializers.FloatField()
+
+
+class ConvergenceSerializer(serializers.Serializer[Any]):
+    leader_share = LeaderShareSerializer(many=True, help_text="Today's leader's share, by target date.")
+    leader_probability_best = LeaderChanceSerializer(
+        many=True, help_text="Its chance of being the best, by target date; no warm-up, nothing completed."
+    )
+    first_passed_95_percent = serializers.DateField(
+        allow_null=True, help_text="The first of these dates on which that chance was at least 95%."
+    )
+
+
+class DailyRewardsSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    given_up = serializers.FloatField(help_text="Cumulative, against always serving the leader.")
+    gained_over_even = serializers.FloatField(help_text="Cumulative, over an even split.")
+
+
+class RewardsSerializer(serializers.Serializer[Any]):
+    given_up = serializers.FloatField()
+    gained_over_even = serializers.FloatField()
+    by_day = DailyRewardsSerializer(many=True)
+
+
+class StatisticsSerializer(serializers.Serializer[Any]):
+    experiment_id = serializers.IntegerField()
+    date = serializers.DateField()
+    state = serializers.ChoiceField(State.choices)
+    sentence = serializers.CharField()
+    leader = serializers.CharField(help_text="The leading variant's key.")
+    value_remaining = serializers.FloatField()
+    days_with_data = serializers.IntegerField()
+    variants = VariantStatisticsSerializer(many=True)
+    sample_ratio = SampleRatioSerializer(allow_null=True)
+    convergence = ConvergenceSerializer()
+    rewards = RewardsSerializer()
+
+
+class _RunSerializer(StrictSerializer):
+    policies = BoundedListField(
+        child=serializers.ChoiceField(list(POLICIES)),
+        required=False,
+        max_length=len(POLICIES),
+    )
+    settings = SettingsSerializer(required=False, default=dict)
+    seed = WholeNumberField(min_value=0, max_value=2**63 - 1, required=False, default=1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {**attrs, "policies": list(dict.fromkeys(attrs.get("policies", ["thompson", "even"])))}
+
+
+class SimulationSerializer(_RunSerializer):
+    rates = BoundedListField(
+        child=NumberField(min_value=0, max_value=1), min_length=2, max_length=MAX_VARIANTS
+    )
+    daily_traffic = WholeNumberField(min_value=1, max_value=10**9, required=False, default=1000)
+    days = WholeNumberField(min_value=1, max_value=3650, required=False, default=60)
+    runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
+    scenario = serializers.ChoiceField(list(SCENARIOS), required=False, default="constant")
+    stop = serializers.ChoiceField(["value-remaining"], required=False, allow_null=True, default=None)
+
+
+class PastVariantSerializer(StrictSerializer):
+    variant = NameField()
+    impressions = CountField()
+    clicks = CountField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["clicks"] > attrs["impressions"]:
+            raise serializers.ValidationError(
+                {"clicks": "clicks must not exceed impressions"}, code="too_many"
+            )
+        return attrs
+
+
+class PastTestSerializer(StrictSerializer):
+    experiment = NameField()
+    variants = BoundedListField(child=PastVariantSerializer(), min_length=2, max_length=MAX_VARIANTS)
+
+
+class BacktestSerializer(_RunSerializer):
+    tests = BoundedListField(child=PastTestSerializer(), max_length=10_000)
+    days = WholeNumberField(min_value=1, max_value=365, required=False, default=14)
+    runs = WholeNumberField(min_value=1, max_value=1000, required=False, default=1)
+
+
+class SimulatedPolicySerializer(serializers.Serializer[Any]):
+    regret_mean = serializers.FloatField()
+    regret_p10 = serializers.FloatField()
+    regret_p90 = serializers.FloatField()
+    gain_over_even_mean = serializers.FloatField()
+    best_in_front = serializers.FloatField()
+    stopped = serializers.FloatField()
+    stop_day_mean = serializers.FloatField()
+    stop_day_median = serializers.FloatField()
+    mean_shares_by_day = BoundedListField(child=BoundedListField(child=serializers.FloatField()))
+
+
+class SimulationReportSerializer(serializers.Serializer[Any]):
+    policies = serializers.DictField(child=SimulatedPolicySerializer())
+
+
+class BacktestedPolicySerializer(serializers.Serializer[Any]):
+    regret = serializers.FloatField()
+    regret_ratio = serializers.FloatField(allow_null=True)
+    gain_over_even = serializers.FloatField()
+    best_in_front = serializers.FloatField()
+
+
+class BacktestReportSerializer(serializers.Serializer[Any]):
+    tests = serializers.IntegerField()
+    policies = serializers.DictField(child=BacktestedPolicySerializer())

@@ -1,0 +1,247 @@
+"""/api/v1/: allocations, the ledger, assignment, statistics, simulations, backtests."""
+
+import datetime as dt
+import hashlib
+from typing import ClassVar
+
+import orjson
+from django.core.cache import cache
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.http import http_date
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from allocation.api.v1 import examples as api_examples
+from allocation.api.v1 import schemas as serializers
+from allocation.api.v1.filters import AllocationFilter
+from allocation.engine.assignment import assign_many
+from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
+from allocation.lab.requests import run_backtest, run_simulation
+from allocation.models import Allocation
+from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
+from allocation.services import complete_experiment, compute_allocation
+from allocation.statistics import experiment_statistics
+from experiments.api.idempotency import IdempotentWrites
+from experiments.api.v1.examples import COMPLETION
+from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
+from experiments.api.v1.views import IDEMPOTENCY_KEY, with_variants
+from experiments.models import Experiment
+from experiments.selectors import find_experiment, today
+from experiments.variants import find_winner
+
+_LARGEST_ID = 2**63 - 1
+
+
+@extend_schema(tags=["allocation"])
+class AllocationView(IdempotentWrites):
+    @extend_schema(
+        operation_id="allocation_retrieve",
+        responses={200: serializers.AllocationSerializer, 304: None},
+        summary="The allocation in force today; never writes",
+    )
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
+        date = today()
+        state = state_with_in_force(reference, date)
+        # New data change nothing here before there is a new decision.
+        key = answer_key("v1-allocation", state._replace(data_version=0))
+        if (answer := cache.get(key)) is None:
+            answer = _shown(find_experiment(state.experiment_id), date)
+            cache.set(key, answer)
+        modified, body = answer
+        etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+        response = get_conditional_response(request._request, etag, modified)
+        if response is not None and response.status_code == 412:
+            raise PreconditionFailedError(
+                "The allocation is not the one that If-Match or If-Unmodified-Since names."
+            )
+        return _with_validators(response or Response(orjson.Fragment(body)), etag, modified)
+
+    @extend_schema(
+        operation_id="allocation_compute",
+        request=None,
+        responses={200: serializers.AllocationSerializer, 201: serializers.AllocationSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Compute and record today's allocation now",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """201 with a new revision; 200 with the recorded one where nothing has changed."""
+        experiment = find_experiment(reference)
+        entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=entry.allocation.pk)
+        location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
+        code = 201 if entry.is_new else 200
+        return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
+
+
+def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
+    """The allocation in force as JSON, and since when it is so: made, come into force, or shown with other names."""
+    found = allocation_in_force(experiment, date)
+    begun = timezone.make_aware(dt.datetime.combine(found.target_date, dt.time.min))
+    modified = max(found.created_at, experiment.updated_at, begun)
+    return int(modified.timestamp()), JSONRenderer().render(serializers.AllocationSerializer(found).data)
+
+
+def _with_validators(response: HttpResponseBase, etag: str, modified: int) -> HttpResponseBase:
+    response["ETag"] = etag
+    response["Last-Modified"] = http_date(modified)
+    # Ask again each time, cheaply: a decision may change at any moment.
+    response["Cache-Control"] = "private, no-cache"
+    patch_vary_headers(response, ["Authorization", "Cookie"])
+    return response
+
+
+@extend_schema(tags=["experiments"])
+class CompleteView(IdempotentWrites):
+    @extend_schema(
+        operation_id="experiments_complete",
+        request=CompleteSerializer,
+        examples=[COMPLETION],
+        responses={200: ExperimentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="End the experiment: the winner, else the control, gets all traffic",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        body = CompleteSerializer(data=request.data or {})
+        body.is_valid(raise_exception=True)
+        experiment = find_experiment(reference)
+        winner = body.validated_data["winner"]
+        winner_id = None if winner is None else find_winner(experiment, winner).pk
+        complete_experiment(
+            experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner_id
+        )
+        return Response(ExperimentSerializer(find_experiment(experiment.pk, with_variants())).data)
+
+
+@extend_schema(tags=["allocation"])
+class LedgerView(GenericAPIView[Allocation]):
+    queryset = Allocation.objects.none()  # for the schema; get_queryset narrows it
+    serializer_class = serializers.AllocationSerializer
+    filterset_class = AllocationFilter
+    search_fields = ("reason",)
+    ordering_fields = ("target_date", "revision", "created_at")
+
+    def get_queryset(self) -> QuerySet[Allocation]:
+        experiment = find_experiment(self.kwargs["reference"])
+        ledger = Allocation.objects.filter(experiment=experiment).with_shares().select_related("experiment")
+        return ledger.order_by("-target_date", "-revision")
+
+    @extend_schema(
+        operation_id="ledger_list", summary="Every decision, newest first, with what explains each share"
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+@extend_schema(tags=["allocation"])
+class LedgerEntryView(APIView):
+    @extend_schema(
+        responses={200: serializers.LedgerEntrySerializer}, summary="One decision with all that went into it"
+    )
+    def get(self, request: Request, reference: str, allocation_id: int) -> Response:
+        experiment = find_experiment(reference)
+        ledger = Allocation.objects.with_shares().defer(None).select_related("experiment")
+        found = ledger.filter(experiment=experiment, pk=min(allocation_id, _LARGEST_ID)).first()
+        if found is None:
+            raise AllocationNotFoundError(f"Experiment {experiment.key!r} has no allocation {allocation_id}.")
+        return Response(serializers.LedgerEntrySerializer(found).data)
+
+
+@extend_schema(tags=["assignment"])
+class AssignmentView(APIView):
+    @extend_schema(
+        parameters=[serializers.AssignmentQuerySerializer],
+        responses={200: serializers.AssignmentSerializer},
+        summary="The variant a unit sees",
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """The same unit sees the same variant as long as the shares stand."""
+        query = serializers.AssignmentQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        _, assigned = _assign(reference, [query.validated_data["unit"]])
+        return Response(assigned[0])
+
+
+@extend_schema(tags=["assignment"])
+class AssignmentsView(APIView):
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
+
+    @extend_schema(
+        request=serializers.UnitsSerializer,
+        examples=[api_examples.UNITS],
+        responses={200: serializers.AssignmentsSerializer},
+        summary=f"The variants that up to {serializers.MAX_UNITS:,} units see; writes nothing",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        body = serializers.UnitsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        allocation, assigned = _assign(reference, body.validated_data["units"])
+        return Response({"allocation_id": allocation.pk, "assignments": assigned})
+
+
+def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str, str]]]:
+    experiment = find_experiment(reference)
+    allocation = allocation_in_force(experiment, today())
+    names = {share.variant.key: share.variant.name for share in allocation.shares.all()}
+    shares = {share.variant.key: float(share.share) for share in allocation.shares.all()}
+    keys = assign_many(experiment.key, shares, units)
+    return allocation, [
+        {"unit": unit, "variant_key": key, "variant_name": names[key]}
+        for unit, key in zip(units, keys, strict=True)
+    ]
+
+
+@extend_schema(tags=["statistics"])
+class StatisticsView(APIView):
+    @extend_schema(
+        responses={200: serializers.StatisticsSerializer},
+        summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        return Response(experiment_statistics(find_experiment(reference).pk, today()).to_json())
+
+
+class _ReadOnlyPost(APIView):
+    """Computes and writes nothing: a read key is enough."""
+
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
+
+
+@extend_schema(tags=["simulations"])
+class SimulationsView(_ReadOnlyPost):
+    @extend_schema(
+        request=serializers.SimulationSerializer,
+        examples=[api_examples.SIMULATION],
+        responses={200: serializers.SimulationReportSerializer},
+        summary="Play an experiment forward with known rates",
+    )
+    def post(self, request: Request) -> Response:
+        """The production engine beside other policies, as `manage.py simulate`."""
+        body = serializers.SimulationSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return Response({"policies": run_simulation(body.validated_data)})
+
+
+@extend_schema(tags=["simulations"])
+class BacktestsView(_ReadOnlyPost):
+    @extend_schema(
+        request=serializers.BacktestSerializer,
+        examples=[api_examples.BACKTEST],
+        responses={200: serializers.BacktestReportSerializer},
+        summary="What would have been saved in past tests",
+    )
+    def post(self, request: Request) -> Response:
+        """The production engine on tests that are over, as `manage.py backtest`."""
+        body = serializers.BacktestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        values = body.validated_data
+        return Response({"tests": len(values["tests"]), "policies": run_backtest(values)})

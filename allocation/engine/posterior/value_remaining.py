@@ -1,0 +1,176 @@
+"""How much better than the leader may the best variant still be?
+
+With theta_0 the first variant's rate and P(v) = P(theta_j <= (1 + v) theta_0 for all j > 0), the margin v at which P
+reaches a level is a quantile of the relative advantage (theta_max - theta_0) / theta_0.
+
+Margins are fractions, 0 to 10^9. Shapes: ``alpha``, ``beta``, ``present`` (N, K), the first column the
+leader's. Source: Google Analytics content experiments, after Scott (2010): "value remaining in the
+experiment".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from allocation.engine.posterior.advantage import Field, spread_out, within
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools, checked_rows
+
+# A margin is found when its probability is met this closely.
+_TOLERANCE = 1e-8
+# A step from this close ends within the tolerance: Hermite's error is the product of both errors squared.
+_NEAR = 1e-6
+_MAX_STEPS = 40
+# Most roots are found in 3 steps. What is not found by now may be at an end of the range, where steps hardly lead;
+# from the second mark on every other step halves the bracket.
+_LOOK_AT_THE_ENDS, _HALVE = 8, 12
+# Below this a margin is as good as none, and a bracket that is narrower than this part of itself is a jump of P.
+_SMALLEST_LOG = 1e-12
+_NARROW = 1e-7
+# Tukey's lambda that is closest to the normal distribution: its quantile function is nearly the probit.
+_LAMBDA = 0.135
+# A leader with next to no successes may be beaten by any factor; margins end at a billion.
+_LARGEST_MARGIN = 1e9
+_LARGEST_LOG = np.log1p(_LARGEST_MARGIN)
+# The probit gains this much where the score gains one, in the middle of the range.
+_SPREAD_PER_SCORE = 0.68
+
+
+class _Point(NamedTuple):
+    """Log-factor log(1 + margin), score of its probability there, and the log-factor's slope in the score."""
+
+    x: Floats
+    score: Floats
+    slope: Floats
+
+
+def probability_within(alpha: Floats, beta: Floats, present: Bools, margin: Floats) -> Floats:
+    """P(theta_j <= (1 + margin) * theta_0 for all j > 0), shape (N,): no rival beats the first by more."""
+    return within(spread_out(alpha, beta, present), np.log1p(margin))[0]
+
+
+def margin_at(
+    alpha: Floats, beta: Floats, present: Bools, probability: Floats, at_zero: Floats | None = None
+) -> Floats:
+    """The smallest margin >= 0 with probability_within(margin) >= ``probability``; shape (N,).
+
+    ``at_zero``, the probability_best of the first variant, spares its computation where it is known.
+    """
+    answer = np.zeros(len(alpha))
+    if at_zero is None:
+        at_zero = probability_within(alpha, beta, present, answer)
+    rows = np.flatnonzero(at_zero < probability)
+    if rows.size:
+        log_factor = _root(alpha[rows], beta[rows], present[rows], probability[rows], at_zero[rows])
+        answer[rows] = np.expm1(log_factor)
+    return answer
+
+
+def value_remaining(
+    alpha: ArrayLike,
+    beta: ArrayLike,
+    present: ArrayLike | None,
+    lead: ArrayLike,
+    best: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Floats:
+    """How much better than the leader the true best may still be: the ``level`` quantile, shape (...).
+
+    0.01 says that with 95% probability no variant is more than 1% (relative) better than the leader, ``lead``
+    (its index, shape (...)). ``best``, the leader's own probability_best, saves time where it is known.
+    """
+    a, b, exists = checked_rows(alpha, beta, present)
+    order = _first(np.asarray(lead).reshape(-1), a.shape[-1])
+    a, b = np.take_along_axis(a, order, axis=-1), np.take_along_axis(b, order, axis=-1)
+    exists = np.take_along_axis(exists, order, axis=-1)
+    at_zero = None if best is None else np.asarray(best, dtype=np.float64).reshape(-1)
+    return margin_at(a, b, exists, np.full(len(a), level), at_zero).reshape(np.shape(alpha)[:-1])
+
+
+def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
+    """For each row the order of 0..k-1 with ``index`` moved to the front."""
+    order = np.arange(k)[None, :].repeat(len(index), axis=0)
+    return np.argsort(np.where(order == index[:, None], -1, order), axis=-1, kind="stable")
+
+
+def _score(probability: Floats) -> tuple[Floats, Floats]:
+    """A stand-in for the probit, in which P is nearly straight in log(1 + margin); and its slope in P."""
+    p, q = np.clip(probability, 1e-60, 1), np.clip(1 - probability, 1e-16, 1)
+    return (p**_LAMBDA - q**_LAMBDA) / _LAMBDA, p ** (_LAMBDA - 1) + q ** (_LAMBDA - 1)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # steps that overflow leave the bracket, and are not taken
+def _root(alpha: Floats, beta: Floats, present: Bools, goal: Floats, at_zero: Floats) -> Floats:
+    """log(1 + margin) where probability_within reaches ``goal``: inverse Hermite steps inside a bracket.
+
+    Where P jumps no step leads to it, and the bracket closes instead; _MAX_STEPS bounds them all.
+    """
+    low, high = np.zeros(len(alpha)), np.full(len(alpha), _LARGEST_LOG)
+    field, (wanted, _), (start, _) = spread_out(alpha, beta, present), _score(goal), _score(at_zero)
+    last, last_error = _Point(low, start, np.full(len(alpha), np.nan)), np.ones(len(alpha))
+    x = _first_guess(alpha, beta, present, wanted - start)
+    rows = np.arange(len(alpha))
+    for count in range(_MAX_STEPS):
+        if count == _LOOK_AT_THE_ENDS and rows.size:
+            rows, kept = _between_the_ends(field, goal, x, rows)
+            last, last_error = _Point(*(array[kept] for array in last)), last_error[kept]
+        if not rows.size:
+            break
+        probability, rise = within(field.rows(rows), x[rows])
+        score, steepness = _score(probability)
+        here, error = _Point(x[rows], score, _over(1.0, steepness * rise)), np.abs(goal[rows] - probability)
+        under = probability < goal[rows]
+        low[rows], high[rows] = np.where(under, x[rows], low[rows]), np.where(under, high[rows], x[rows])
+        wide = high[rows] - low[rows] > _NARROW * high[rows]
+        moving = (error * last_error > _NEAR) & (low[rows] < _LARGEST_LOG) & wide
+        step = _inside(_hermite(last, here, wanted[rows]), low[rows], high[rows], x[rows])
+        if count >= _HALVE and count % 2 == 0:
+            middle = np.sqrt(np.maximum(low[rows], _SMALLEST_LOG) * high[rows])
+            step = np.where(moving, middle, step)
+        x[rows] = np.where(error <= _TOLERANCE, x[rows], step)
+        rows, last_error = rows[moving], error[moving]
+        last = _Point(*(array[moving] for array in here))
+    return x
+
+
+def _between_the_ends(
+    field: Field, goal: Floats, x: Floats, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Bools]:
+    """The rows whose root is neither next to nothing nor past the largest margin, and which they are; others get it."""
+    tried, ends = field.rows(rows), (_SMALLEST_LOG, _LARGEST_LOG)
+    near, far = (within(tried, np.full(len(rows), end))[0] >= goal[rows] for end in ends)
+    x[rows] = np.select([near, ~far], ends, x[rows])
+    return rows[far & ~near], far & ~near
+
+
+def _first_guess(alpha: Floats, beta: Floats, present: Bools, rise: Floats) -> Floats:
+    """What the score has to rise by, times the spread of the log-ratio to the strongest rival."""
+    mean = np.log(alpha / (alpha + beta))
+    variance = beta / (alpha * (alpha + beta))
+    spread = np.sqrt(variance[:, 1:] + variance[:, :1])
+    reach = np.where(present[:, 1:], mean[:, 1:] - mean[:, :1] + 2 * spread, -np.inf)
+    strongest = np.argmax(reach, axis=1)[:, None]
+    spread = np.take_along_axis(spread, strongest, axis=1)[:, 0]
+    return np.asarray(np.clip(rise * spread * _SPREAD_PER_SCORE, 1e-9, _LARGEST_LOG))
+
+
+def _hermite(last: _Point, here: _Point, wanted: Floats) -> Floats:
+    """The log-factor at score ``wanted``, from both points and their slopes; the first point has none yet."""
+    gap, ahead = here.score - last.score, wanted - here.score
+    chord = _over(here.x - last.x, gap)
+    bend = _over(here.slope - chord, gap)
+    twist = np.where(np.isnan(last.slope), 0.0, _over(here.slope + last.slope - 2 * chord, gap * gap))
+    return here.x + ahead * (here.slope + ahead * (bend + (ahead + gap) * twist))
+
+
+def _inside(step: Floats, low: Floats, high: Floats, x: Floats) -> Floats:
+    """The step where it stays in the bracket and is no leap, else twice as far, or the bracket's middle."""
+    closed = (high < _LARGEST_LOG) | (x >= _LARGEST_LOG)
+    further = np.where(closed, (low + high) / 2, np.minimum(2 * x, high))
+    return np.where((step > low) & (step < np.minimum(high, 4 * x)), step, further)
+
+
+def _over(numerator: Floats | float, denominator: Floats) -> Floats:
+    """The quotient; nan, which no bracket accepts, where the denominator is 0."""
+    return np.asarray(numerator / np.where(denominator == 0, np.nan, denominator))

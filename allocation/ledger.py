@@ -1,0 +1,138 @@
+"""Entries of the decision log: what is stored of a decision and of the data it rests on, and for how long."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.db.models import Exists, OuterRef
+
+from allocation import engine
+from allocation.engine.evidence.window import Window
+from allocation.engine.state import state_of
+from allocation.explanations import reason_sentence
+from allocation.inputs import AllocationInputs, InputVariant
+from allocation.models import Allocation, AllocationShare, Bound, Kind
+from experiments.metrics import Counts
+
+_SHARE_STEP = Decimal("0.0001")
+_PRUNE_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An allocation with its shares. ``inputs``: set where it was computed now; ``is_new``: and recorded."""
+
+    allocation: Allocation
+    shares: tuple[AllocationShare, ...]
+    inputs: AllocationInputs | None = None
+    is_new: bool = False
+
+
+def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> list[Entry]:
+    """Unsaved entries of the decision log, in order. A completed experiment's follows from its status alone."""
+    rows = [_new_row(one, now) for one in inputs]
+    running = [one.to_request() for one in inputs if not one.completed]
+    decisions = iter(engine.allocate_many(running))
+    return [
+        Entry(row, _complete(row, one) if one.completed else _decide(row, one, next(decisions)), one)
+        for row, one in zip(rows, inputs, strict=True)
+    ]
+
+
+def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
+    """The row as far as it is known before anything is computed."""
+    return Allocation(
+        experiment_id=inputs.experiment_id,
+        target_date=inputs.target_date,
+        revision=0,
+        engine_version=inputs.engine_version,
+        inputs=inputs.as_json,
+        inputs_digest=inputs.digest,
+        created_at=now,
+    )
+
+
+def _complete(row: Allocation, inputs: AllocationInputs) -> tuple[AllocationShare, ...]:
+    """All traffic to the winner, else to the control, else to the first active variant."""
+    winner = _winner(inputs)
+    row.kind = Kind.COMPLETED
+    row.reason = f"The experiment is completed; {winner.name} gets all traffic."
+    _set_window(row, inputs, inputs.to_request().window())
+    return tuple(
+        AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
+        for variant in inputs.variants
+    )
+
+
+def _winner(inputs: AllocationInputs) -> InputVariant:
+    chosen = [variant for variant in inputs.variants if variant.id == inputs.winner]
+    active = [variant for variant in inputs.variants if variant.is_active]
+    control = [variant for variant in active if variant.is_control]
+    return (chosen + control + active)[0]
+
+
+def _decide(
+    row: Allocation, inputs: AllocationInputs, decision: engine.Decision
+) -> tuple[AllocationShare, ...]:
+    names = [variant.name for variant in inputs.variants]
+    active = [variant.is_active for variant in inputs.variants]
+    row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
+    row.state = state_of(decision, inputs.days_with_data)
+    row.reason = reason_sentence(decision, names, active, inputs.settings)
+    _set_window(row, inputs, decision.window)
+    row.value_remaining = decision.value_remaining
+    return tuple(
+        _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
+    )
+
+
+def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> None:
+    if window.start is None or window.end is None:
+        return
+    start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
+    row.window_start, row.window_end, row.data_through = start, end, end
+    inside = [Counts(*counts) for date, _variant, *counts in inputs.counts if start <= date <= end]
+    row.window_impressions = sum(counts.impressions for counts in inside)
+    row.window_clicks = sum(counts.clicks for counts in inside)
+
+
+def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
+    """One variant's row of the decision log, from the decision's arrays."""
+    return AllocationShare(
+        allocation=row,
+        variant_id=variant.id,
+        share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
+        previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
+        trials=int(decision.trials[i]),
+        successes=int(decision.successes[i]),
+        effective_trials=float(decision.effective_trials[i]),
+        evidence_kept=float(decision.evidence_kept[i]),
+        posterior_alpha=float(decision.alpha[i]),
+        posterior_beta=float(decision.beta[i]),
+        rate=float(decision.mean[i]),
+        rate_low=float(decision.interval_low[i]),
+        rate_high=float(decision.interval_high[i]),
+        probability_best=float(decision.probability_best[i]),
+        expected_loss=float(decision.expected_loss[i]),
+        target=float(decision.target[i]),
+        bound=Bound(decision.bound[i]),
+    )
+
+
+def prune_superseded(*, before: dt.datetime) -> int:
+    """Delete revisions recorded before then that a later one of the same date replaced; return how many.
+
+    The last revision of a date stays: it is in force, and explains the next day's.
+    """
+    later = Allocation.objects.filter(
+        experiment=OuterRef("experiment"),
+        target_date=OuterRef("target_date"),
+        revision__gt=OuterRef("revision"),
+    )
+    superseded = Allocation.objects.filter(Exists(later), created_at__lt=before).order_by("pk")
+    deleted = 0
+    while batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH]):
+        Allocation.objects.filter(pk__in=batch).delete()
+        deleted += len(batch)
+    return deleted

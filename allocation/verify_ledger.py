@@ -1,0 +1,78 @@
+"""Does every recorded decision follow from the inputs recorded with it? Reads only.
+
+Each entry of the decision log is computed again from its own inputs and nothing else, and compared with what is
+stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from allocation.engine import ENGINE_VERSION
+from allocation.inputs import AllocationInputs, digest
+from allocation.ledger import Entry, compute_entries
+from allocation.models import Allocation
+
+_CHUNK = 200
+_CLOSE = 1e-9
+_OF_ALLOCATIONS = ("kind", "state", "window_start", "window_end", "data_through", "value_remaining",
+                   "window_impressions", "window_clicks")  # fmt: skip
+_OF_SHARES = ("share", "previous_share", "trials", "successes", "effective_trials", "evidence_kept",
+              "posterior_alpha", "posterior_beta", "rate", "rate_low", "rate_high", "probability_best",
+              "expected_loss", "target", "bound")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The result for one entry: each difference in words. ``is_older``: made by another engine version."""
+
+    allocation: Allocation
+    differences: list[str] = field(default_factory=list)
+    is_older: bool = False
+
+
+def verify_ledger() -> Iterator[Verified]:
+    """Every entry of every decision log, in the order they were written; a chunk of them in memory at a time."""
+    rows = Allocation.objects.order_by("pk").prefetch_related("shares__variant").iterator(chunk_size=_CHUNK)
+    while chunk := list(islice(rows, _CHUNK)):
+        yield from _verify(chunk)
+
+
+def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
+    comparable = [row for row in stored if row.engine_version == ENGINE_VERSION]
+    inputs = [AllocationInputs.from_json(row.inputs, row.experiment_id) for row in comparable]
+    computed = compute_entries(inputs, comparable[0].created_at) if comparable else []
+    found = {
+        row.pk: Verified(row, list(_differences(row, entry)))
+        for row, entry in zip(comparable, computed, strict=True)
+    }
+    for row in stored:
+        yield found.get(row.pk, Verified(row, is_older=True))
+
+
+def _differences(stored: Allocation, computed: Entry) -> Iterator[str]:
+    if digest(stored.inputs) != stored.inputs_digest:
+        yield "the recorded inputs do not have the recorded digest"
+    yield from _fields(stored, computed.allocation, _OF_ALLOCATIONS, "")
+    recorded = {share.variant_id: share for share in stored.shares.all()}
+    expected = {share.variant_id: share for share in computed.shares}
+    for variant_id in sorted(recorded.keys() | expected.keys()):
+        if variant_id not in recorded or variant_id not in expected:
+            yield f"variant {variant_id}: {'not recorded' if variant_id in expected else 'recorded, not computed'}"
+            continue
+        where = f"{recorded[variant_id].variant.key}: "
+        yield from _fields(recorded[variant_id], expected[variant_id], _OF_SHARES, where)
+
+
+def _fields(stored: object, computed: object, names: tuple[str, ...], where: str) -> Iterator[str]:
+    for name in names:
+        was, becomes = getattr(stored, name), getattr(computed, name)
+        if not _same(was, becomes):
+            yield f"{where}{name} is recorded as {was}, computed as {becomes}"
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=_CLOSE, abs_tol=_CLOSE)
+    return one == other

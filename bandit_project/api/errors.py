@@ -1,0 +1,238 @@
+"""The one place where errors become answers: RFC 9457 problem details, application/problem+json."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions
+from rest_framework.views import exception_handler
+
+from allocation.exceptions import PreconditionFailedError
+from experiments.events import request_id
+from experiments.exceptions import (
+    MAX_ISSUES,
+    ConflictError,
+    DomainError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+_RETRY_AFTER = {"Retry-After": "5"}
+_STATUS: dict[type[DomainError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    ForbiddenError: 403,
+    PreconditionFailedError: 412,
+    InvalidError: 422,
+}
+
+# Refusals that come before any of our own code.
+_FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
+    "parse_error": (400, "The body is not JSON."),
+    "bad_request": (400, "The request could not be read."),
+    "not_authenticated": (401, "No API key or session."),
+    "invalid_api_key": (401, "The API key is wrong, revoked or expired."),
+    "csrf_failed": (403, "A session's write came without its CSRF token."),
+    "unavailable": (503, "The database cannot be reached or is busy; Retry-After says when to come back."),
+    "permission_denied": (403, "The key's scope does not allow it."),
+    "method_not_allowed": (405, "The path does not take this method."),
+    "not_acceptable": (406, "No format of the Accept header can be served."),
+    "body_too_large": (413, "The body is larger than MAX_BODY_BYTES."),
+    "unsupported_media_type": (415, "The body's media type is not taken."),
+    "throttled": (429, "Too many requests; Retry-After says when to come back."),
+    "server_error": (500, "A fault of the service; it has been logged."),
+}
+
+
+def problem_codes() -> dict[str, dict[str, object]]:
+    """Every stable code, with its status and what it means."""
+    codes: dict[str, tuple[int, str]] = dict(_FRAMEWORK_CODES)
+    kinds: list[type[DomainError]] = list(_STATUS)
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        status = next(status for parent, status in _STATUS.items() if issubclass(kind, parent))
+        codes.setdefault(kind.code, (status, (kind.__doc__ or "").splitlines()[0]))
+    return {code: {"status": status, "meaning": meaning} for code, (status, meaning) in sorted(codes.items())}
+
+
+def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
+    """A problem's members. ``type`` names the code; the documentation lists the codes."""
+    title = HTTPStatus(status).phrase
+    if status >= 500 and (found := request_id()):
+        more["request_id"] = found  # whoever reports a failure can name its lines in the log
+    return {
+        "type": f"urn:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": _printable(detail),
+        **more,
+    }
+
+
+def _printable(text: str) -> str:
+    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, comes back spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def problem_response(status: int, code: str, detail: str, **headers: str) -> HttpResponse:
+    return _json(problem(status, code, detail), headers)
+
+
+def _json(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """JSON whatever the view's own format is, be it CSV, YAML or a page."""
+    return JsonResponse(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
+
+
+def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """DRF's exception handler: domain errors and DRF's own; anything else stays a programmer's error."""
+    if isinstance(error, DomainError):
+        return _problem_of_domain(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        return _unavailable(error)
+    if isinstance(error, UnreadablePostError):
+        return problem_response(400, "bad_request", "The connection ended before the body did.")
+    response = exception_handler(error, dict(context))
+    if response is None:
+        return None
+    headers = {
+        name: response[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in response
+    }
+    return _json(_problem_of_drf(error), headers)
+
+
+def _problem_of_domain(error: DomainError) -> HttpResponse:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    more: dict[str, object] = dict(error.members)
+    if isinstance(error, InvalidError):
+        more["errors"] = [
+            {name: _printable(text) for name, text in issue._asdict().items()}
+            for issue in error.issues[:MAX_ISSUES]
+        ]
+    return _json(problem(status, error.code, str(error), **more))
+
+
+def _unavailable(error: Exception) -> HttpResponse:
+    """The database is away, full, or locked for longer than we wait: nothing was written, try again."""
+    logger.error("database unavailable: %s", error)
+    body = problem(
+        503, "unavailable", "The database cannot be reached or is busy. Nothing was written; try again."
+    )
+    return _json(body, _RETRY_AFTER)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, exceptions.ValidationError):
+        return 422
+    if isinstance(error, exceptions.APIException):
+        return error.status_code
+    return 404 if isinstance(error, Http404) else 403
+
+
+def _problem_of_drf(error: Exception) -> dict[str, object]:
+    status = _status(error)
+    if isinstance(error, exceptions.ValidationError):
+        issues = [
+            {"field": _printable(field), "code": code, "message": _printable(message)}
+            for field, code, message in islice(_flatten(error.detail, error.get_codes()), MAX_ISSUES)
+        ]
+        detail = "; ".join(
+            f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]
+        )
+        return problem(status, "invalid", detail, errors=issues)
+    if isinstance(error, exceptions.APIException):
+        return problem(status, _code(error), str(error.detail))
+    if isinstance(error, Http404):
+        return problem(status, "not_found", str(error) or "There is nothing here.")
+    return problem(status, "permission_denied", str(error) or "You may not do this.")
+
+
+def _code(error: exceptions.APIException) -> str:
+    codes = error.get_codes()
+    return codes if isinstance(codes, str) else "error"
+
+
+def _flatten(detail: object, codes: object, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """DRF's nested errors as rows, fields written as a client would: variants[1].clicks."""
+    if isinstance(detail, Mapping) and isinstance(codes, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(
+                value, codes[key], f"{path}[{key}]" if isinstance(key, int) else _join(path, name)
+            )
+    elif isinstance(detail, list) and isinstance(codes, Sequence):
+        for index, (value, code) in enumerate(zip(detail, codes, strict=True)):
+            leaf = not isinstance(value, Mapping | list)
+            yield from _flatten(value, code, path if leaf else f"{path}[{index}]")
+    else:
+        yield path, str(codes), str(detail)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path and name else path or name
+
+
+def page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    if _is_browser(request):
+        shown = {"status": status, "detail": _printable(detail), "request_id": status >= 500 and request_id()}
+        return render(request, "error.html", shown, status=status)
+    return problem_response(status, code, detail)
+
+
+def _is_browser(request: HttpRequest) -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return page_or_problem(request, 400, "bad_request", _("The request could not be read."))
+
+
+def permission_denied(request: HttpRequest, exception: PermissionDenied) -> HttpResponse:
+    return page_or_problem(request, 403, "permission_denied", str(exception) or _("You may not do this."))
+
+
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
+    return page_or_problem(
+        request, 404, "not_found", _("There is nothing at %(path)s.") % {"path": request.path}
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return page_or_problem(
+        request, 403, "csrf_failed", _("The form has expired. Reload the page and try again.")
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
+    return page_or_problem(
+        request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
+    )
+
+
+def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Without the visitor's name, role and messages: they are in the database too."""
+    logger.error("database unavailable: %s", error)
+    detail = _("The database cannot be reached or is busy. Nothing was written; try again.")
+    shown = {"status": 503, "detail": detail, "request_id": request_id()}
+    page = render_to_string("error.html", {**shown, "request": request, "csrf_token": get_token(request)})
+    return HttpResponse(page, status=503, headers=_RETRY_AFTER)

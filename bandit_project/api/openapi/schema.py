@@ -1,0 +1,194 @@
+"""What the OpenAPI document shows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
+
+from bandit_project.api.errors import problem, problem_codes
+from bandit_project.api.openapi.glossary import EXAMPLES, words_for
+
+
+def without_slash_twins(endpoints: list[tuple[Any, ...]], **kwargs: Any) -> list[tuple[Any, ...]]:
+    """The classic calls answer with and without a trailing slash; the document shows the one without."""
+    paths = {path for path, *_ in endpoints}
+    return [
+        endpoint for endpoint in endpoints if not (endpoint[0].endswith("/") and endpoint[0][:-1] in paths)
+    ]
+
+
+# Why a call may be refused, by status.
+_REFUSALS = {
+    400: "The body is not JSON, or the request cannot be read.",
+    401: "No API key or session, or a wrong one.",
+    403: "The key's scope, or the installation, does not allow it.",
+    404: "What the request names does not exist.",
+    405: "The path does not take this method.",
+    406: "No format of the Accept header can be served.",
+    409: "The state of things does not allow it.",
+    412: "The state is not the one that the request wants it to be.",
+    413: "The body is too large.",
+    415: "The body's media type is not taken.",
+    422: "A field is refused; `errors` names each, and the fix.",
+    429: "Too many requests; Retry-After says when to come back.",
+    503: "The database cannot be reached or is busy; Retry-After says when to come back.",
+}
+# Authentication, throttling and content negotiation come before every view, the database behind each.
+_OF_ANY_CALL = (400, 401, 403, 405, 406, 429, 503)
+_ANSWERS = {
+    "200": "Done.",
+    "201": "Made; Location names it.",
+    "204": "Deleted.",
+    "304": "Nothing has changed.",
+}
+_HEADERS = {
+    "201": {"Location": "The path of what was made."},
+    "429": {"Retry-After": "Seconds to wait."},
+    "503": {"Retry-After": "Seconds to wait."},
+}
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; x-problem-codes lists all."},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": {
+                    "field": {"type": "string", "description": "As in the request: rows[3].clicks."},
+                    "code": {"type": "string", "description": "What kind of fault it is."},
+                    "message": {"type": "string", "description": "What is wrong, and the fix."},
+                },
+            },
+        },
+        "status_now": {"type": "string", "description": "With status_conflict: the experiment's status."},
+        "allowed": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "With status_conflict: the states it can move to.",
+        },
+        "total_issues": {"type": "integer", "description": "Of a CSV: how many bad rows there are."},
+    },
+}
+_MORE_OF_CODE: dict[str, dict[str, object]] = {
+    "invalid": {
+        "detail": "rows[0].clicks: clicks (12) must not exceed impressions (10)",
+        "errors": [
+            {
+                "field": "rows[0].clicks",
+                "code": "too_many",
+                "message": "clicks (12) must not exceed impressions (10)",
+            }
+        ],
+    },
+    "status_conflict": {
+        "detail": "Experiment 'checkout' is draft; it can become active.",
+        "status_now": "draft",
+        "allowed": ["active"],
+    },
+}
+
+
+def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Adds the problem document, its codes, and to every call the refusals it may answer with."""
+    components = result["components"]
+    components["schemas"]["Problem"] = _PROBLEM
+    components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
+    result["info"]["x-problem-codes"] = problem_codes()
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            for status in _refused_with(path, method, operation):
+                reference = {"$ref": f"#/components/responses/Problem{status}"}
+                operation["responses"].setdefault(str(status), reference)
+    return result
+
+
+def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Gives every field, parameter and answer its words, where it has none of its own."""
+    for component, schema in result["components"]["schemas"].items():
+        for name, field in schema.get("properties", {}).items():
+            field.setdefault("description", words_for(component, name))
+            if field.get("type") in ("string", "integer", "number") and name in EXAMPLES:
+                field.setdefault("example", EXAMPLES[name])
+    for operation in (call for calls in result["paths"].values() for call in calls.values()):
+        operation.setdefault("summary", operation.get("description", "").partition(".")[0])
+        for parameter in operation.get("parameters", ()):
+            parameter.setdefault("description", words_for("", parameter["name"]))
+        for status, answer in operation["responses"].items():
+            if not answer.get("description") and status in _ANSWERS:
+                answer["description"] = _ANSWERS[status]
+            if status in _HEADERS and "$ref" not in answer:
+                answer["headers"] = _headers(status)
+    return result
+
+
+def _refused_with(path: str, method: str, operation: dict[str, Any]) -> Iterator[int]:
+    """The statuses of the refusals that this call can answer with."""
+    writes = method in ("post", "put", "patch") and not path.endswith(_WRITE_NOTHING)
+    given = {parameter["in"] for parameter in operation.get("parameters", ())}
+    asked = {parameter["name"] for parameter in operation.get("parameters", ())}
+    yield from _OF_ANY_CALL
+    if "{" in path or "page" in asked or path in _NAMES_AN_EXPERIMENT:
+        yield 404
+    if writes or path.endswith(("/allocation", "/statistics/")):
+        yield 409
+    if operation.get("operationId") == "allocation_retrieve":
+        yield 412
+    if method in ("post", "put", "patch"):
+        yield 413
+    if "requestBody" in operation:
+        yield 415
+    if "requestBody" in operation or given & {"query", "header"} or path.endswith("/statistics/"):
+        yield 422
+
+
+_WRITE_NOTHING = ("/simulations/", "/backtests/", "/assignments/")
+_NAMES_AN_EXPERIMENT = ("/events", "/allocation")
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    """With every code of this status as an example."""
+    codes = [(code, entry) for code, entry in problem_codes().items() if entry["status"] == status]
+    examples = {
+        code: {"value": problem(status, code, str(entry["meaning"])) | _MORE_OF_CODE.get(code, {})}
+        for code, entry in codes
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+    return {
+        "description": _REFUSALS[status],
+        "headers": _headers(str(status)),
+        "content": {"application/problem+json": content},
+    }
+
+
+def _headers(status: str) -> dict[str, Any]:
+    return {
+        name: {"description": words, "schema": {"type": "string"}}
+        for name, words in _HEADERS.get(status, {}).items()
+    }
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular's base
+    target_class = "bandit_project.api.auth.ApiKeyAuthentication"
+    name = "ApiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "Api-Key <key>"}
+
+
+class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its base
+    """Unknown fields are refused, and the document says so."""
+
+    target_class = "experiments.api.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**schema, "additionalProperties": False}

@@ -1,0 +1,62 @@
+"""Is the service able to work (database reachable, migrations applied)? And is this process alive at all?"""
+
+from functools import cache
+
+from django.conf import settings
+from django.db import DatabaseError, Error, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+
+from bandit_project import __version__
+from bandit_project.api.errors import problem_response
+
+
+@csrf_exempt
+@never_cache
+def health(request: HttpRequest) -> HttpResponse:
+    """200 when requests can be served, else 503 with what is missing."""
+    if request.method not in ("GET", "HEAD"):
+        detail = f'Method "{request.method}" not allowed.'
+        return problem_response(405, "method_not_allowed", detail, Allow="GET, HEAD")
+    problem = _database_problem()
+    body = {
+        "status": "unhealthy" if problem else "healthy",
+        "database": problem or "ok",
+        "version": __version__,
+        "environment": settings.ENVIRONMENT,
+    }
+    return JsonResponse(body, status=503 if problem else 200)
+
+
+@never_cache
+def live(request: HttpRequest) -> JsonResponse:
+    """200 while the process answers: no database, so that its outage restarts nothing."""
+    return JsonResponse({"status": "alive", "version": __version__})
+
+
+def _database_problem() -> str | None:
+    try:
+        pending = len(_known_migrations() - _applied_migrations())
+    except Error:
+        return "unreachable"
+    return f"{pending} pending migrations" if pending else None
+
+
+def _applied_migrations() -> set[tuple[str, str]]:
+    """By one short query, as a balancer may ask every second; where it fails, the recorder says whether there is a
+    table, and raises DatabaseError where there is no database."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT app, name FROM django_migrations")
+            return set(cursor.fetchall())
+    except DatabaseError:
+        return set(MigrationRecorder(connection).applied_migrations())
+
+
+@cache
+def _known_migrations() -> frozenset[tuple[str, str]]:
+    """Those that came with the code; they do not change while it runs."""
+    return frozenset(MigrationLoader(None).disk_migrations)

@@ -1,0 +1,43 @@
+"""Forgets what is no longer needed. What the ledger says of any date is never touched: only what it was before."""
+
+import datetime as dt
+from importlib import import_module
+
+from axes.models import AccessAttempt, AccessLog
+from django.conf import settings
+
+from allocation.ledger import prune_superseded
+from bandit_project.models import ApiKey, JobRun
+from experiments.api.idempotency import prune_idempotent_answers
+from experiments.pending_imports import prune_pending_imports
+from experiments.tables.uploads import prune_uploads
+from notifications.retention import prune_notifications
+
+_LOGINS_KEPT = dt.timedelta(days=90)
+_RUNS_KEPT = dt.timedelta(days=30)
+
+
+def prune(*, now: dt.datetime) -> dict[str, int]:
+    """How many of each were deleted."""
+    logs_until = now - dt.timedelta(days=settings.DELIVERY_RETENTION_DAYS)
+    deleted = {
+        "idempotent answers": prune_idempotent_answers(now=now),
+        "uploads never recorded": prune_uploads(now=now),
+        "expired API keys": ApiKey.objects.filter(expiry_date__lt=now).delete()[0],
+        "superseded decisions": _prune_ledger(now),
+        "notifications": prune_notifications(before=logs_until),
+        "unfinished imports": prune_pending_imports(now=now),
+        "failed logins": AccessAttempt.objects.filter(
+            attempt_time__lt=now - settings.AXES_COOLOFF_TIME
+        ).delete()[0],
+        "logins": AccessLog.objects.filter(attempt_time__lt=now - _LOGINS_KEPT).delete()[0],
+    }
+    JobRun.objects.filter(finished_at__lt=now - _RUNS_KEPT).delete()
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    return deleted
+
+
+def _prune_ledger(now: dt.datetime) -> int:
+    if settings.LEDGER_RETENTION_DAYS is None:
+        return 0
+    return prune_superseded(before=now - dt.timedelta(days=settings.LEDGER_RETENTION_DAYS))

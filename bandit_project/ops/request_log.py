@@ -1,0 +1,72 @@
+"""One id for each request: in every line of the log that it causes, and in its answer as X-Request-ID.
+
+A request that succeeds writes its own line at DEBUG only: a decision or an ingestion has a line of its own. One that is
+refused is logged at INFO. One that fails is logged at ERROR, with the traceback.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse
+
+from experiments.events import request_id
+
+HEADER = "X-Request-ID"
+_logger = structlog.stdlib.get_logger("bandit.requests")
+_META = "HTTP_X_REQUEST_ID"
+_ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_LEVELS = {4: logging.INFO, 5: logging.ERROR}
+
+# Set once the request's failure is in the log with its traceback; its answer needs no second line.
+_has_failed = ContextVar("has_failed", default=False)
+
+
+def log_requests(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: gives each request its id and logs how it ended."""
+    got_request_exception.connect(_log_failure, dispatch_uid="bandit-request-failed")
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        _has_failed.set(False)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=_id_for(request))
+        response = get_response(request)
+        response[HEADER] = request_id() or ""
+        if not _has_failed.get():
+            _log_finished(request, response)
+        structlog.contextvars.clear_contextvars()
+        return response
+
+    return middleware
+
+
+def _id_for(request: HttpRequest) -> str:
+    """The caller's own id where it sent a valid one, else a new one."""
+    given = request.META.get(_META, "")
+    return given if _ACCEPTED.fullmatch(given) else str(uuid.uuid4())
+
+
+def _log_finished(request: HttpRequest, response: HttpResponse) -> None:
+    level = _LEVELS.get(response.status_code // 100, logging.DEBUG)
+    if _logger.isEnabledFor(level):
+        _logger.log(level, "request_finished", code=response.status_code, request=_line_of(request))
+
+
+def _log_failure(sender: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Log the exception that Django is about to answer with a 500; the first one is the cause."""
+    if request is not None and not _has_failed.get():
+        _has_failed.set(True)
+        _logger.exception("request_failed", code=500, request=_line_of(request))
+
+
+def _line_of(request: HttpRequest) -> str:
+    """Method and path, without the query and without the secret in a password-reset link."""
+    path = "/accounts/reset/..." if request.path.startswith("/accounts/reset/") else request.path
+    return f"{request.method} {path}"

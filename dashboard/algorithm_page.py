@@ -1,0 +1,108 @@
+"""The algorithm's page: the installation's settings, and docs/how-it-decides.md as HTML."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element
+
+from django.conf import settings as django_settings
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.treeprocessors import Treeprocessor
+
+from dashboard.settings.labels import SETTING_WORDS, format_range, format_value, in_environment
+from experiments.settings_schema import ALGORITHM_SETTINGS
+
+_PAGE = "how-it-decides"
+
+
+class Chapter(NamedTuple):
+    """``language``: what the text is written in, which need not be the reader's."""
+
+    html: SafeString
+    contents: list[dict[str, Any]]
+    language: str
+
+
+def setting_rows() -> list[dict[str, Any]]:
+    """In the order of the forms: what is set most often first."""
+    return [_setting_row(name) for name in SETTING_WORDS]
+
+
+def _setting_row(name: str) -> dict[str, Any]:
+    setting, value = ALGORITHM_SETTINGS[name], django_settings.ALGORITHM_DEFAULTS[name]
+    return {
+        "name": name,
+        "label": SETTING_WORDS[name].label,
+        "help": SETTING_WORDS[name].more,
+        "variable": f"{setting.variable}={in_environment(value)}",
+        "range": format_range(setting),
+        "default": format_value(name, setting.default),
+        "value": format_value(name, value),
+        "is_changed": value != setting.default,
+    }
+
+
+def how_it_decides() -> Chapter:
+    """In the reader's language where docs/ has it (how-it-decides.pt-br.md), else in English."""
+    language = (get_language() or "en").lower()
+    translated = Path(django_settings.BASE_DIR, "docs", f"{_PAGE}.{language}.md")
+    if translated.exists():
+        return _chapter(translated, language)
+    return _chapter(Path(django_settings.BASE_DIR, "docs", f"{_PAGE}.md"), "en")
+
+
+@cache
+def _chapter(path: Path, language: str) -> Chapter:
+    """The page has a heading of its own, so the document's goes."""
+    text = re.sub(r"\A# .*\n", "", path.read_text(encoding="utf-8"))
+    html, contents = to_html(text)
+    return Chapter(html, contents, language)
+
+
+def to_html(text: str) -> tuple[SafeString, list[dict[str, Any]]]:
+    """Markdown as HTML with its table of contents; HTML in the text is shown as text."""
+    markdown: Any = Markdown(
+        extensions=["tables", "toc", _Page()], extension_configs={"toc": {"toc_depth": "2-3"}}
+    )
+    html = markdown.convert(text)
+    # what is raw in the text has been escaped: the rest Markdown has made
+    return mark_safe(html), markdown.toc_tokens  # noqa: S308
+
+
+class _Page(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  # Markdown's own name
+        md.preprocessors.deregister("html_block")
+        md.inlinePatterns.deregister("html")
+        # last: after what the other extensions do to the tree
+        md.treeprocessors.register(_Dressing(md), "dressing", 0)
+
+
+class _Dressing(Treeprocessor):
+    """Tables as the pages' own; links to other files, which are no pages here, and pictures as their words."""
+
+    def run(self, root: Element) -> None:
+        for cell in root.iter("th"):
+            if not (cell.text or len(cell)):
+                cell.tag = "td"  # an empty corner heads nothing
+        for parent in list(root.iter()):
+            for place, child in enumerate(list(parent)):
+                if child.tag == "table":
+                    child.set("class", "table table-sm numeric")
+                    parent[place] = _scrolling(child)
+                elif child.tag == "a" and not child.get("href", "").startswith(("#", "https://")):
+                    child.tag = "cite"
+                    child.attrib.clear()
+                elif child.tag == "img":
+                    child.tag, child.text = "cite", child.get("alt", "")
+                    child.attrib.clear()
+
+
+def _scrolling(table: Element) -> Element:
+    box = Element("div", {"class": "table-responsive", "tabindex": "0", "role": "group"})
+    box.tail, table.tail = table.tail, None
+    box.append(table)
+    return box

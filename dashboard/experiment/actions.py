@@ -1,0 +1,152 @@
+"""What a person does to an experiment with a button: one service each, then back to where they were."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from allocation.demo import seed_demo
+from allocation.services import complete_experiment, compute_allocation
+from dashboard.access import View, requires
+from dashboard.experiment.summary import experiment_or_404
+from experiments.exceptions import DomainError, InvalidError, Issue
+from experiments.models import Experiment, Status
+from experiments.roles import Role
+from experiments.selectors import today
+from experiments.services import archive_experiment, change_status, delete_experiment, duplicate_experiment
+from experiments.variants import find_variant
+
+_DEMO_SEED = 7
+
+
+Act = Callable[..., str | HttpResponse]
+
+
+def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALYST) -> Callable[[Act], View]:
+    """A POST on one experiment; what the service refuses is told on the page, and nothing has changed.
+
+    The act answers what to say, then the visitor goes ``back``; or it answers where to go instead.
+    """
+
+    def decorate(act: Act) -> View:
+        @require_POST
+        @requires(needed)
+        def view(request: HttpRequest, reference: str, **place: int) -> HttpResponse:
+            experiment = experiment_or_404(reference, today())
+            try:
+                answer = act(request, experiment, **place)
+            except DomainError as error:
+                messages.error(request, words(error))
+            else:
+                if isinstance(answer, HttpResponse):
+                    return answer
+                messages.success(request, answer)
+            return redirect(back, reference=experiment.key)
+
+        return view
+
+    return decorate
+
+
+def words(error: DomainError) -> str:
+    """For a page, which shows the field in its own way."""
+    return "; ".join(i.message for i in error.issues) if isinstance(error, InvalidError) else str(error)
+
+
+def closed_reason(experiment: Experiment) -> str:
+    """Why an experiment takes no changes; empty while it does."""
+    if experiment.archived_at:
+        return _("This experiment is archived. Bring it back to change it.")
+    if experiment.status == Status.COMPLETED:
+        return _("This experiment is completed: data, variants and settings stay as they were decided on.")
+    return ""
+
+
+@on_experiment()
+def start(request: HttpRequest, experiment: Experiment) -> str:
+    change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.DRAFT)
+    return _("Started: it takes events and decides from now on.")
+
+
+@on_experiment()
+def pause(request: HttpRequest, experiment: Experiment) -> str:
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=timezone.now())
+    return _("Paused: the last split stays in force; events are still taken.")
+
+
+@on_experiment()
+def resume(request: HttpRequest, experiment: Experiment) -> str:
+    change_status(
+        experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.PAUSED
+    )
+    return _("Resumed: the split is decided anew from the data.")
+
+
+@on_experiment()
+def complete(request: HttpRequest, experiment: Experiment) -> str:
+    """The winner is one of the experiment's variants, chosen in the dialog."""
+    chosen = request.POST.get("winner", "")
+    if not (chosen.isascii() and chosen.isdigit()):
+        raise InvalidError([Issue("winner", "required", _("choose the variant that gets all traffic"))])
+    winner = find_variant(experiment, int(chosen))
+    complete_experiment(
+        experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner.pk
+    )
+    return _("Completed: %(winner)s gets all traffic.") % {"winner": winner.name}
+
+
+@on_experiment()
+def recompute(request: HttpRequest, experiment: Experiment) -> str:
+    entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+    if entry.is_new:
+        return _("Decided anew from the data of this moment.")
+    return _("Nothing has changed since the last decision; it stands.")
+
+
+@on_experiment(back="dashboard:settings")
+def duplicate(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    made = duplicate_experiment(experiment_id=experiment.pk, now=timezone.now())
+    messages.success(
+        request, _("This is the copy: a draft with the same variants and settings, and no data.")
+    )
+    return redirect("dashboard:settings", reference=made.key)
+
+
+@on_experiment(back="dashboard:settings")
+def archive(request: HttpRequest, experiment: Experiment) -> str:
+    archive_experiment(experiment_id=experiment.pk, now=timezone.now())
+    return _("Archived: out of sight, with all its data. Bring it back at any time.")
+
+
+@on_experiment(back="dashboard:settings")
+def unarchive(request: HttpRequest, experiment: Experiment) -> str:
+    archive_experiment(experiment_id=experiment.pk, now=timezone.now(), archived=False)
+    return _("Brought back among the experiments.")
+
+
+@on_experiment(needed=Role.ADMIN)
+def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    delete_experiment(experiment_id=experiment.pk)
+    messages.success(
+        request, _("Deleted %(name)s with all its data and decisions.") % {"name": experiment.name}
+    )
+    return redirect("dashboard:experiments")
+
+
+@require_POST
+@requires(Role.ADMIN)
+def load_demo(request: HttpRequest) -> HttpResponse:
+    """Only into an empty installation: invented data have no place among real ones."""
+    with transaction.atomic():
+        if Experiment.objects.exists():
+            messages.error(
+                request, _("There are experiments already; demo data go into an empty installation.")
+            )
+        else:
+            seed_demo(today=today(), now=timezone.now(), seed=_DEMO_SEED)
+    return redirect("dashboard:experiments")

@@ -1,0 +1,148 @@
+"""Why a variant gets what it gets, and what to do next: the ledger's numbers in plain words."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from allocation.models import Allocation, AllocationShare, Bound, Kind
+from dashboard.charts import variant_colours
+from dashboard.experiment.summary import Summary
+from experiments.models import Experiment, Status
+
+# Half a point of the tables' decimals: less would not be seen.
+_WORTH_SAYING = 0.0005
+
+
+@dataclass(frozen=True)
+class ExplainedShare:
+    """The way from a variant's counts to its share; ``limit`` says what moved it from what was wanted."""
+
+    share: AllocationShare
+    colour: str
+    limit: str
+    change: float
+
+
+@dataclass(frozen=True)
+class Advice:
+    """``tone`` is one of Tabler's colours."""
+
+    tone: str
+    title: str
+    text: str
+
+
+def explain(experiment: Experiment, allocation: Allocation | None) -> list[ExplainedShare]:
+    """One row for each share of a computed decision; none for a completed one, which follows from its winner."""
+    if allocation is None or allocation.kind == Kind.COMPLETED:
+        return []
+    colours = variant_colours(experiment.variants.all())
+    return [
+        ExplainedShare(
+            share,
+            colours[share.variant_id],
+            limit_text(share),
+            float(share.share - (share.previous_share or 0)),
+        )
+        for share in allocation.shares.all()
+    ]
+
+
+def limit_text(share: AllocationShare) -> str:
+    """What kept the share from its target; a share that no limit held makes room for those that one did."""
+    if share.bound == Bound.NONE:
+        return _what_others_did(float(share.share) - (share.target or 0.0))
+    return {
+        Bound.CONTROL_FLOOR: _("held up by the control floor"),
+        Bound.EXPLORATION_FLOOR: _("held up by the exploration floor"),
+        Bound.CAP_UP: _("growth limited by the daily cap"),
+        Bound.CAP_DOWN: _("decline limited by the daily cap"),
+        Bound.LOW_EVIDENCE: _("too little data: an even share at most"),
+    }.get(Bound(share.bound), "")
+
+
+def _what_others_did(beyond_target: float) -> str:
+    if beyond_target < -_WORTH_SAYING:
+        return _("makes room for what the floors and the cap hold")
+    if beyond_target > _WORTH_SAYING:
+        return _("takes what the limits of others leave")
+    return _("nothing: it is what was wanted")
+
+
+def advice(summary: Summary, *, is_mismatched: bool) -> list[Advice]:
+    """List warnings first, then the next step. ``is_mismatched``: traffic does not arrive as it was split."""
+    return [*_warnings(summary, is_mismatched), _next_step(summary)]
+
+
+def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
+    found: list[Advice] = []
+    if is_mismatched:
+        found.append(
+            Advice(
+                "danger",
+                _("Impressions do not match the split"),
+                _(
+                    "Some variant loses or gains visitors on the way. Until the cause is found, trust no result here."
+                ),
+            )
+        )
+    if summary.is_stale and summary.latest:
+        found.append(
+            Advice(
+                "warning",
+                _("No new data"),
+                _(
+                    "Nothing has been reported for several days. The split rests on older data until more arrive."
+                ),
+            )
+        )
+    if _has_newer_data(summary):
+        found.append(
+            Advice(
+                "info",
+                _("Data newer than this split"),
+                _("They count from the next decision on: at its daily time, or at once with Recompute now."),
+            )
+        )
+    return found
+
+
+def _has_newer_data(summary: Summary) -> bool:
+    """Whether days have been reported, and are mature, that the decision in force did not know."""
+    experiment, decided = summary.experiment, summary.allocation
+    if experiment.status != Status.ACTIVE or decided is None or summary.latest is None:
+        return False
+    mature = summary.latest - dt.timedelta(days=int(experiment.merged_settings()["maturity_days"]))
+    return decided.data_through is None or mature > decided.data_through
+
+
+def _next_step(summary: Summary) -> Advice:
+    status = summary.experiment.status
+    if status == Status.DRAFT:
+        return Advice("info", _("Next: start it"), _("Add the variants, look at the settings, then start."))
+    if status == Status.COMPLETED:
+        return Advice(
+            "info", _("Done"), _("Build the winner in for good; then the experiment can be archived.")
+        )
+    if status == Status.PAUSED:
+        return Advice("info", _("Next: resume or complete"), _("While it is paused nothing new is decided."))
+    if summary.state == "decided":
+        return Advice(
+            "success",
+            _("Next: choose the winner"),
+            _("More traffic would hardly bring more. Complete the experiment with the leading variant."),
+        )
+    if summary.state == "leader":
+        return Advice(
+            "success",
+            _("Next: let it run a little longer"),
+            _("A leader has been found. Going on narrows down how much better it is."),
+        )
+    if summary.state == "collecting" or summary.allocation is None:
+        return Advice("info", _("Next: keep reporting"), _("The first decision needs more data."))
+    return Advice(
+        "info",
+        _("Next: nothing to do"),
+        _("Traffic moves toward the better variants by itself, within the limits, every day."),
+    )

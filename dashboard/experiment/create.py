@@ -1,0 +1,93 @@
+"""A new experiment, and what its limits mean while it is filled in."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dashboard.access import requires
+from dashboard.settings.forms import ExperimentForm, SettingsForm, VariantFormSet, Variants
+from dashboard.settings.preview import limits_of
+from experiments.exceptions import InvalidError
+from experiments.metrics import Reward
+from experiments.models import Experiment, Status
+from experiments.roles import Role
+from experiments.services import create_experiment
+from experiments.variants import CONTROL_NAME
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@requires(Role.ANALYST)
+def new(request: HttpRequest) -> HttpResponse:
+    """Saved as a draft, or started at once; what is refused is told beside its field."""
+    if request.method != "POST":
+        first = [{"name": CONTROL_NAME}, {"name": "variant_b"}]
+        return _page(request, ExperimentForm(), VariantFormSet(initial=first))
+    if "more" in request.POST:
+        return _with_another_row(request)
+    form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)
+    # both are looked at, so that everything is told at once
+    are_valid = all([form.is_valid(), variants.is_valid()])
+    made = (
+        _create(form, variants, Status.ACTIVE if "start" in request.POST else Status.DRAFT)
+        if are_valid
+        else None
+    )
+    if made is None:
+        return _page(request, form, variants)
+    if made.status == Status.ACTIVE:
+        messages.success(
+            request, _("Created and started. Add its first day here, or post events through the API.")
+        )
+        return redirect("dashboard:data", reference=made.key)
+    messages.success(request, _("Saved as a draft. Start it once everything is as it should be."))
+    return redirect("dashboard:settings", reference=made.key)
+
+
+def _create(form: ExperimentForm, variants: Variants, status: Status) -> Experiment | None:
+    details = form.details()
+    try:
+        return create_experiment(
+            name=details["name"],
+            description=details["description"],
+            reward=Reward(details["reward"]),
+            status=status,
+            variants=variants.names(),
+            control=variants.control_name(),
+            settings=form.own_settings(),
+            now=timezone.now(),
+        )
+    except InvalidError as error:
+        form.add_errors(InvalidError(variants.add_errors(error)))
+        return None
+
+
+def _with_another_row(request: HttpRequest) -> HttpResponse:
+    """The page without scripts: all that was filled in, and one row more."""
+    bound = VariantFormSet(request.POST)
+    variants = VariantFormSet(initial=[*({"name": form["name"].value()} for form in bound.forms), {}])
+    variants.chosen = bound.control
+    return _page(request, ExperimentForm(initial=request.POST.dict()), variants)
+
+
+def _page(request: HttpRequest, form: ExperimentForm, variants: Variants) -> HttpResponse:
+    context = {
+        "section": "experiments",
+        "form": form,
+        "variants": variants,
+        "limits": limits_of(form, variants.named),
+    }
+    return render(request, "dashboard/settings/new.html", context)
+
+
+@require_safe
+@requires(Role.VIEWER)
+def limits(request: HttpRequest) -> HttpResponse:
+    """What the settings in the query mean: the card beside the form, while a person types."""
+    form = SettingsForm(request.GET)
+    count = request.GET.get("variants", "")
+    number = int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 0
+    context = {"limits": limits_of(form, number), "form": form}
+    return render(request, "dashboard/settings/_limits.html", context)

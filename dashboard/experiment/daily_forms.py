@@ -1,0 +1,152 @@
+"""What people fill in about a day, and the file they upload: parsed once, here; services decide what is allowed."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dashboard.stale_check import StaleCheckMixin
+from experiments.exceptions import InvalidError, InvalidRowsError
+from experiments.metrics import Counts, DailyCounts
+from experiments.models import Variant
+from experiments.tables.uploads import MAX_UPLOAD_BYTES
+
+_COUNTS = ("impressions", "clicks", "conversions")
+
+
+def _count_labels() -> dict[str, str]:
+    return {"impressions": _("Impressions"), "clicks": _("Clicks"), "conversions": _("Conversions")}
+
+
+class DayForm(StaleCheckMixin):
+    """One day's counts of every variant. A variant left blank has nothing to report."""
+
+    date = forms.DateField(
+        label=gettext_lazy("Day"),
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"class": "form-control", "type": "date"}),
+    )
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        variants: Sequence[Variant],
+        stored: Mapping[int, Counts[int]],
+        date: dt.date | None,
+        suggested: dt.date | None = None,
+    ) -> None:
+        """``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant."""
+        self.variants, self.stored, self.day = variants, stored, date
+        self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
+        initial = {"date": date or suggested, "seen": version_token(stored)}
+        super().__init__(data, initial=initial, auto_id=f"{self.form_id}-%s")
+        for name in ("date", "seen"):
+            self.fields[name].widget.attrs["form"] = self.form_id
+        if date is not None:
+            self.fields["date"].widget = forms.HiddenInput(attrs={"form": self.form_id})
+        for variant in variants:
+            for name, before in zip(_COUNTS, stored.get(variant.pk, (None,) * 3), strict=True):
+                self.fields[f"{name}-{variant.pk}"] = self._count_field(variant, name, before)
+
+    def _count_field(self, variant: Variant, name: str, before: int | None) -> forms.IntegerField:
+        label = f"{_count_labels()[name]}, {variant.name}"
+        attributes = {
+            "class": "form-control count-input",
+            "form": self.form_id,
+            "aria-label": label,
+            "inputmode": "numeric",
+            "data-count": name,
+        }
+        widget = forms.NumberInput(attrs=attributes)
+        return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
+
+    def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
+        """Each variant with its fields, each under the name of its column."""
+        labels = _count_labels()
+        return [(v, [(labels[n], self[f"{n}-{v.pk}"]) for n in _COUNTS]) for v in self.variants]
+
+    def clean(self) -> dict[str, Any]:
+        for variant in self.variants:
+            if self._is_given(variant) or variant.pk in self.stored:
+                for name in ("impressions", "clicks"):
+                    field = f"{name}-{variant.pk}"
+                    if self.cleaned_data.get(field) is None and field not in self.errors:
+                        self.add_error(field, _("Give a number; 0 if there were none."))
+        if not self.errors and not self._given():
+            self.add_error(None, _("Give the counts of at least one variant."))
+        return self.cleaned_data
+
+    def _is_given(self, variant: Variant) -> bool:
+        return any(
+            self.cleaned_data.get(f"{name}-{variant.pk}") is not None or f"{name}-{variant.pk}" in self.errors
+            for name in _COUNTS
+        )
+
+    def _given(self) -> list[Variant]:
+        return [variant for variant in self.variants if self._is_given(variant)]
+
+    def counts(self) -> list[DailyCounts]:
+        return [
+            DailyCounts(
+                self.cleaned_data["date"],
+                variant.name,
+                *(self.cleaned_data[f"{name}-{variant.pk}"] or 0 for name in _COUNTS),
+            )
+            for variant in self._given()
+        ]
+
+    def shown(self) -> list[Counts[int] | None] | None:
+        """What the page showed of each of counts(), in that order; None where the form does not say."""
+        try:
+            stored = json.loads(self.cleaned_data["seen"])
+            return [Counts(*found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def add_errors(self, error: InvalidError) -> None:
+        """What the service refuses, beside the field: rows come in the order of counts()."""
+        issues: dict[tuple[str | None, str], None] = {}
+        given = self._given()
+        if isinstance(error, InvalidRowsError):
+            for index, issue in error.row_issues:
+                name = f"{issue.field}-{given[index].pk}"
+                issues[name if name in self.fields else "date", issue.message] = None
+        else:
+            issues = {(i.field if i.field in self.fields else None, i.message): None for i in error.issues}
+        for field, message in issues:
+            self.add_error(field, message)
+
+
+def version_token(stored: Mapping[int, Counts[int]]) -> str:
+    return json.dumps(stored)
+
+
+class UploadForm(forms.Form):
+    file = forms.FileField(
+        label=gettext_lazy("CSV file"),
+        help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".csv,text/csv"}),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # a request beyond MAX_BODY_BYTES is cut off before it comes here, so the page looks first
+        most = {"data-most-bytes": MAX_UPLOAD_BYTES, "data-problem": _too_large()}
+        self.fields["file"].widget.attrs.update(most)
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > MAX_UPLOAD_BYTES:
+            raise ValidationError(_too_large(), code="too_large")
+        return file
+
+
+def _too_large() -> str:
+    most = MAX_UPLOAD_BYTES // 1024**2
+    return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}

@@ -1,0 +1,92 @@
+"""Daily rows to read and to edit: days, newest first, each with its variants."""
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+
+from dashboard.charts import variant_colours
+from dashboard.experiment.summary import latest_date
+from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Reward
+from experiments.models import DailyMetric, Experiment, Variant
+
+DAYS_PER_PAGE = 14
+
+
+@dataclass(frozen=True)
+class DailyLine:
+    variant: Variant
+    colour: str
+    counts: Counts[int]
+    rate: float | None
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """Each count under the head of its column."""
+        return [(str(count.label), number) for count, number in zip(COUNTS, self.counts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Day:
+    date: dt.date
+    lines: list[DailyLine]
+
+    @property
+    def impressions(self) -> int:
+        return sum(line.counts.impressions for line in self.lines)
+
+
+def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
+    """The dates on a page; two queries."""
+    dates = (
+        DailyMetric.objects.filter(variant__experiment=experiment)
+        .order_by("-date")
+        .values_list("date", flat=True)
+        .distinct()
+    )
+    return Paginator(dates, DAYS_PER_PAGE).get_page(number)
+
+
+def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
+    """The rows of these dates, in their order, variants as on every page; one query."""
+    variants = list(experiment.variants.all())
+    colours, stored = variant_colours(variants), _stored(experiment, dates)
+    reward = Reward(experiment.reward)
+    return [
+        Day(
+            date,
+            [
+                _line(variant, colours[variant.pk], stored[date][variant.pk], reward)
+                for variant in variants
+                if variant.pk in stored[date]
+            ],
+        )
+        for date in dates
+    ]
+
+
+def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
+    """What is stored of a day, by variant; one query."""
+    return dict(_stored(experiment, [date])[date])
+
+
+def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
+    """The day that is most likely added next: after the latest there is. None where today is there already."""
+    latest = latest_date(experiment)
+    following = latest + dt.timedelta(days=1) if latest else today
+    return following if following <= today else None
+
+
+def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, Counts[int]]]:
+    found: defaultdict[dt.date, dict[int, Counts[int]]] = defaultdict(dict)
+    rows = DailyMetric.objects.filter(variant__experiment=experiment, date__in=dates)
+    for date, pk, *counts in rows.values_list("date", "variant_id", *COUNT_NAMES):
+        found[date][pk] = Counts(*counts)
+    return found
+
+
+def _line(variant: Variant, colour: str, counts: Counts[int], reward: Reward) -> DailyLine:
+    trials = reward.trials(counts)
+    return DailyLine(variant, colour, counts, reward.successes(counts) / trials if trials else None)

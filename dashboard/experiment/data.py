@@ -1,0 +1,246 @@
+"""The data tab: daily rows to read, to edit, and to load from a CSV after a look at what it would change."""
+
+import datetime as dt
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dashboard.access import View, requires
+from dashboard.experiment.actions import closed_reason, words
+from dashboard.experiment.daily_forms import DayForm, UploadForm, version_token
+from dashboard.experiment.daily_table import counts_of, days_of, days_page, next_day
+from dashboard.experiment.summary import experiment_or_404
+from dashboard.experiment.tabs import tab_context
+from dashboard.formatting import format_date
+from dashboard.templatetags.formats import count
+from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
+from experiments.ingestion.diff import RowChange
+from experiments.ingestion.manual_edits import set_day
+from experiments.models import DailyMetric, Experiment, Status
+from experiments.roles import Role
+from experiments.selectors import today
+from experiments.tables.export import metrics_download, template_download
+from experiments.tables.preview import CsvPreview
+from experiments.tables.uploads import find_upload, keep_upload, preview_upload, record_upload
+
+# The message comes with a button: templates/_message.html.
+OFFER_RECOMPUTE = "offer-recompute"
+
+
+@require_safe
+@requires(Role.VIEWER)
+def data(request: HttpRequest, reference: str) -> HttpResponse:
+    return _page(request, experiment_or_404(reference, today()))
+
+
+def _page(request: HttpRequest, experiment: Experiment, form: DayForm | None = None) -> HttpResponse:
+    """The table; with a form in the place of its day, or above the table for a new one."""
+    page = days_page(experiment, request.GET.get("page"))
+    dates = list(page)
+    context = tab_context(experiment, "data", today()) | {
+        "page": page,
+        "days": days_of(experiment, dates),
+        "form": form,
+        "is_above": form is not None and form.day not in dates,
+        "closed": _why_no_data(experiment),
+    }
+    return render(request, "dashboard/experiment/data.html", context)
+
+
+def _why_no_data(experiment: Experiment) -> str:
+    if experiment.status == Status.DRAFT and experiment.is_open:
+        return _("This experiment is a draft. Start it, and it takes data.")
+    return closed_reason(experiment)
+
+
+def _edits(view: View) -> View:
+    """For analysts, on an experiment that takes data; where it takes none, the table says why."""
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @requires(Role.ANALYST)
+    def open_only(request: HttpRequest, reference: str, **place: str) -> HttpResponseBase:
+        experiment = experiment_or_404(reference, today())
+        if experiment.takes_events:
+            return view(request, experiment, **place)
+        messages.error(request, _why_no_data(experiment))
+        return redirect("dashboard:data", reference=experiment.key)
+
+    return open_only
+
+
+@_edits
+def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    """One day of all variants: the ``date`` of the query, or a new one."""
+    date = _date(request.GET.get("date", ""))
+    form = _day_form(request, experiment, date)
+    if not (form.is_bound and form.is_valid()):
+        return _page(request, experiment, form)
+    try:
+        effects = set_day(
+            experiment_id=experiment.pk,
+            rows=form.counts(),
+            today=today(),
+            now=timezone.now(),
+            is_new=date is None,
+            shown=form.shown() if date else None,
+        )
+    except InvalidError as error:
+        form.add_errors(error)
+        return _page(request, experiment, form)
+    except ChangedMeanwhileError as error:
+        form.accept_current(version_token(counts_of(experiment, form.cleaned_data["date"])))
+        form.add_error(None, str(error))
+        return _page(request, experiment, form)
+    has_changed = any(effect.kind != "same" for effect in effects)
+    messages.success(request, _flash_text(effects), extra_tags=OFFER_RECOMPUTE if has_changed else "")
+    return redirect(_back(request, experiment))
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Http404(f"{text[:40]!r} is not a date") from error
+
+
+def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None) -> DayForm:
+    """Active variants, and those that have data of the day."""
+    stored = counts_of(experiment, date) if date else {}
+    variants = [v for v in experiment.variants.all() if v.is_active or v.pk in stored]
+    suggested = next_day(experiment, today())
+    return DayForm(
+        request.POST if request.method == "POST" else None,
+        variants=variants,
+        stored=stored,
+        date=date,
+        suggested=suggested,
+    )
+
+
+def _flash_text(effects: list[RowChange]) -> str:
+    """What was saved, in a sentence."""
+    changed = [_change(effect) for effect in effects if effect.kind != "same"]
+    on = format_date(effects[0].row.date)
+    if not changed:
+        return _("Nothing on %(date)s has changed.") % {"date": on}
+    return _("Saved %(date)s: %(changes)s.") % {"date": on, "changes": "; ".join(changed)}
+
+
+def _change(effect: RowChange) -> str:
+    name = effect.row.variant_name
+    if effect.before is None:
+        return _("%(variant)s added") % {"variant": name}
+    labels = (_("impressions"), _("clicks"), _("conversions"))
+    parts = [
+        f"{label} {count(before)} → {count(after)}"
+        for label, before, after in zip(labels, effect.before, effect.after, strict=True)
+        if before != after
+    ]
+    return f"{name} {', '.join(parts)}"
+
+
+def _back(request: HttpRequest, experiment: Experiment) -> str:
+    number = request.GET.get("page", "")
+    query = f"?page={number}" if number.isascii() and number.isdigit() else ""
+    return reverse("dashboard:data", args=[experiment.key]) + query
+
+
+@_edits
+def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    """Takes the file in and leads to its preview."""
+    form = UploadForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
+    if form.is_bound and form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            kept = keep_upload(
+                experiment=experiment,
+                owner=_owner(request),
+                name=file.name,
+                content=file.read(),
+                now=timezone.now(),
+            )
+        except InvalidError as error:
+            form.add_error("file", words(error))
+        else:
+            return redirect("dashboard:preview", experiment.key, kept.token)
+    context = tab_context(experiment, "data", today()) | {"form": form}
+    return render(request, "dashboard/experiment/upload.html", context)
+
+
+def _owner(request: HttpRequest) -> str:
+    return f"user {request.user.pk}" if request.user.is_authenticated else "visitor"
+
+
+@_edits
+def preview(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
+    """What the file would change; a POST records it."""
+    now = timezone.now()
+    try:
+        if request.method == "POST":
+            return _record(request, experiment, token, now)
+        kept = find_upload(experiment=experiment, owner=_owner(request), token=token, now=now)
+    except NotFoundError as error:
+        messages.error(request, str(error))
+        return redirect("dashboard:upload", reference=experiment.key)
+    context = tab_context(experiment, "data", today())
+    context |= {"upload": kept, "preview": preview_upload(kept, today=today(), now=now)}
+    return render(request, "dashboard/experiment/preview.html", context)
+
+
+def _record(request: HttpRequest, experiment: Experiment, token: str, now: dt.datetime) -> HttpResponse:
+    done = record_upload(
+        experiment=experiment,
+        owner=_owner(request),
+        token=token,
+        skip_bad_rows="skip" in request.POST,
+        with_others="others" in request.POST,
+        today=today(),
+        now=now,
+    )
+    if not done.report.processed_rows:
+        messages.error(request, _("Nothing was recorded: rows are refused. See below which, and why."))
+        return redirect("dashboard:preview", experiment.key, token)
+    messages.success(request, _recorded(done), extra_tags=OFFER_RECOMPUTE)
+    return redirect("dashboard:data", reference=experiment.key)
+
+
+def _recorded(done: CsvPreview) -> str:
+    """What a file did, in a sentence."""
+    rows = done.report.processed_rows
+    said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
+    if done.rows:
+        counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
+        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
+    if done.report.refused_rows:
+        refused = done.report.refused_rows
+        text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)
+        said.append(text % {"rows": refused})
+    if done.report.left_out:
+        left = done.report.left_out
+        text = ngettext(
+            "%(rows)s row of another experiment was left out.",
+            "%(rows)s rows of other experiments were left out.",
+            left,
+        )
+        said.append(text % {"rows": left})
+    return " ".join(said)
+
+
+@require_safe
+@requires(Role.VIEWER)
+def download(request: HttpRequest, reference: str) -> HttpResponseBase:
+    experiment = experiment_or_404(reference, today())
+    rows = DailyMetric.objects.filter(variant__experiment=experiment)
+    return metrics_download(experiment, rows.order_by("date", "variant_id"))
+
+
+@require_safe
+@requires(Role.VIEWER)
+def template(request: HttpRequest, reference: str) -> HttpResponseBase:
+    return template_download(experiment_or_404(reference, today()), today())

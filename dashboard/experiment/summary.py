@@ -1,0 +1,275 @@
+"""An experiment at a glance: where it stands, how traffic is split, and what that has brought. Reads only."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from django.db.models import Avg, Case, Count, F, FloatField, Q, QuerySet, Sum, When
+from django.db.models.functions import Cast
+from django.http import Http404
+from django.utils.translation import gettext as _
+
+from allocation.engine.analysis.regret import rewards_by_day
+from allocation.explanations import status_sentence
+from allocation.models import Allocation, AllocationShare, Kind
+from allocation.selectors import current_allocations, last_computed_allocations
+from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
+from experiments.exceptions import NotFoundError
+from experiments.metrics import COUNT_NAMES, Counts, Reward
+from experiments.models import DailyMetric, Experiment, Status
+from experiments.selectors import find_experiment
+
+SPARKLINE_DAYS = 14
+TOTALS_DAYS = 7
+# A running experiment that has reported nothing for so long is worth a look.
+STALE_AFTER_DAYS = 2
+
+# Day, variant id, trials, successes.
+Observed = tuple[dt.date, int, int, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """``leader``: of a completed experiment its winner, as the last decision from data saw it.
+
+    ``gained``: rewards over an even split so far, in successes; None before any are counted.
+    """
+
+    experiment: Experiment
+    allocation: Allocation | None
+    sentence: str
+    split: list[SplitPart] = field(default_factory=list)
+    leader: AllocationShare | None = None
+    leader_colour: str = ""
+    uplift: float | None = None
+    gained: float | None = None
+    trend: str = ""
+    latest: dt.date | None = None
+    is_stale: bool = False
+
+    @property
+    def state(self) -> str:
+        running = self.experiment.status == Status.ACTIVE and self.allocation is not None
+        return self.allocation.state if running and self.allocation else ""
+
+
+class Totals(NamedTuple):
+    """Of the running experiments over the last 7 days; gains in clicks and in conversions."""
+
+    impressions: int
+    clicks_gained: float
+    conversions_gained: float
+
+
+def experiment_or_404(reference: str, date: dt.date) -> Experiment:
+    """The experiment of this id or key for a page, with all that its statistics need."""
+    try:
+        return find_experiment(reference, Experiment.objects.for_allocation(date))
+    except NotFoundError as error:
+        raise Http404(str(error)) from error
+
+
+def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary]:
+    """The experiments come with their variants prefetched; five queries, however many they are."""
+    allocations = current_allocations(experiments, today)
+    computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
+    observed = _observed(experiments)
+    return [
+        _summary_of_rows(e, allocations.get(e.pk), observed[e.pk], today, computed.get(e.pk))
+        for e in experiments
+    ]
+
+
+def totals(today: dt.date) -> Totals:
+    """Two queries; days and rates are added up in the database."""
+    running = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
+    recent = DailyMetric.objects.filter(
+        variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
+    )
+    impressions = recent.aggregate(total=Sum("impressions"))["total"] or 0
+    gained: dict[bool, float] = defaultdict(float)
+    for reward, day_gain in _day_gains(recent, running, today):
+        gained[Reward(reward) is Reward.CTR] += day_gain
+    return Totals(impressions, gained[True], gained[False])
+
+
+def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
+    """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries."""
+    allocation = current_allocations([experiment], today).get(experiment.pk)
+    return _summary(experiment, allocation, latest_date(experiment), today)
+
+
+def latest_date(experiment: Experiment) -> dt.date | None:
+    """The last day with data, as experiment_or_404 read it."""
+    latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # with_data_summary
+    return latest
+
+
+def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) -> bool:
+    if experiment.status != Status.ACTIVE or latest is None:
+        return False
+    return (today - latest).days > STALE_AFTER_DAYS
+
+
+def _day_gains(
+    recent: QuerySet[DailyMetric], running: QuerySet[Experiment], today: dt.date
+) -> list[tuple[str, float]]:
+    """Each experiment's days: rewards of the split there was, less those of an even one over the same variants."""
+    in_force = Allocation.objects.newest_of(running.values_list("pk", flat=True), today)
+    trials = Cast(
+        Case(
+            When(variant__experiment__reward=Reward.CLICK_CONVERSION_RATE, then=F("clicks")),
+            default=F("impressions"),
+        ),
+        FloatField(),
+    )
+    days = (
+        recent.filter(variant__allocation_shares__allocation__in=in_force, impressions__gt=0)
+        .values("variant__experiment", "variant__experiment__reward", "date")
+        .annotate(
+            total=Sum(trials),
+            worth=Sum(trials * F("variant__allocation_shares__rate")),
+            even=Avg("variant__allocation_shares__rate"),
+        )
+    )
+    return [
+        (day["variant__experiment__reward"], day["worth"] - day["total"] * day["even"])
+        for day in days
+        if day["worth"] is not None
+    ]
+
+
+def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
+    """Every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
+    rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
+    found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
+    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+    for pk, date, variant, *values in found.values_list(*fields):
+        reward, counts = rewards[pk], Counts(*values)
+        rows[pk].append((date, variant, reward.trials(counts), reward.successes(counts)))
+    return rows
+
+
+def _summary_of_rows(
+    experiment: Experiment,
+    allocation: Allocation | None,
+    rows: Sequence[Observed],
+    today: dt.date,
+    computed: Allocation | None,
+) -> Summary:
+    """Add what lists show of the daily ``rows``: what was gained, and the trend."""
+    summary = _summary(experiment, allocation, rows[-1][0] if rows else None, today, computed)
+    decided = computed or allocation
+    shares = list(decided.shares.all()) if decided else []
+    return replace(summary, gained=_gained(shares, summary.leader, rows), trend=_trend(rows))
+
+
+def _summary(
+    experiment: Experiment,
+    allocation: Allocation | None,
+    latest: dt.date | None,
+    today: dt.date,
+    computed: Allocation | None = None,
+) -> Summary:
+    """``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data."""
+    colours = variant_colours(experiment.variants.all())
+    split = list(allocation.shares.all()) if allocation else []
+    shares = list(computed.shares.all()) if computed else split
+    leader = _winner(shares, split) if computed else _leader(shares)
+    return Summary(
+        experiment=experiment,
+        allocation=allocation,
+        sentence=plain_sentence(experiment, allocation),
+        split=split_bar(split, colours),
+        leader=leader,
+        leader_colour=colours[leader.variant_id] if leader else "",
+        uplift=_uplift(shares, leader),
+        latest=latest,
+        is_stale=_is_stale(experiment, latest, today),
+    )
+
+
+def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str:
+    """What a person should know first."""
+    if experiment.status == Status.DRAFT:
+        return _("Not started yet.")
+    if allocation is None:
+        return _("Nothing has been decided yet: the first split comes with the first data.")
+    shares = list(allocation.shares.all())
+    if allocation.kind == Kind.COMPLETED:
+        winner = next((share.variant.name for share in shares if share.share == 1), "")
+        return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
+    if experiment.status == Status.PAUSED:
+        return _("Paused: the last split stays in force.")
+    leader = _leader(shares)
+    return status_sentence(
+        state=allocation.state,
+        leader=leader.variant.name if leader else "",
+        chance=(leader.probability_best or 0.0) if leader else 0.0,
+        value_remaining=allocation.value_remaining or 0.0,
+        active=len(shares),
+        reporting=sum(share.trials > 0 for share in shares),
+    )
+
+
+def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
+    """The likeliest to be the best, as the engine breaks ties: by rate, then by id. None where nothing is known."""
+    known = [share for share in shares if share.probability_best is not None and share.trials > 0]
+    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
+
+
+def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
+    """What was known of the variant that gets all traffic now."""
+    winners = {share.variant_id for share in split if share.share == 1}
+    return next((share for share in shares if share.variant_id in winners), None)
+
+
+def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
+    """The leader's rate over the control's, relative; None where the control leads or one has no data."""
+    control = next((share for share in shares if share.variant.is_control), None)
+    if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
+        return None
+    return leader.rate / control.rate - 1
+
+
+def _gained(
+    shares: Sequence[AllocationShare], leader: AllocationShare | None, rows: Sequence[Observed]
+) -> float | None:
+    rates = {share.variant_id: share.rate for share in shares if share.rate is not None}
+    if leader is None or not rows:
+        return None
+    place = {variant: index for index, variant in enumerate(rates)}
+    days = {date: index for index, date in enumerate(dict.fromkeys(row[0] for row in rows))}
+    trials = np.zeros((len(days), len(place)))
+    for date, variant, count, _successes in rows:
+        if variant in place:
+            trials[days[date], place[variant]] = count
+    means = np.array(list(rates.values()), dtype=np.float64)
+    return float(rewards_by_day(trials, means, place[leader.variant_id]).gained[-1])
+
+
+def _trend(rows: Sequence[Observed]) -> str:
+    """The rate of all variants together over the last days with data."""
+    by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
+    if not rows:
+        return ""
+    first = rows[-1][0] - dt.timedelta(days=SPARKLINE_DAYS - 1)
+    for date, _variant, trials, successes in rows:
+        if date >= first:
+            by_day[date][0] += trials
+            by_day[date][1] += successes
+    days = [first + dt.timedelta(days=n) for n in range(SPARKLINE_DAYS)]
+    return sparkline([by_day[d][1] / by_day[d][0] if by_day[d][0] else None for d in days])
+
+
+def status_counts() -> dict[str, int]:
+    """How many experiments there are of each status, archived ones apart; one query."""
+    counted = Experiment.objects.aggregate(
+        archived=Count("pk", filter=Q(archived_at__isnull=False)),
+        **{status.value: Count("pk", filter=Q(status=status, archived_at__isnull=True)) for status in Status},
+    )
+    return {name: int(number) for name, number in counted.items()}

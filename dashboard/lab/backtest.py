@@ -1,0 +1,246 @@
+"""The backtest's page: what the service would have saved in tests that are over, under several settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
+from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
+from allocation.lab.compare import compare_on_past_tests
+from allocation.lab.past_tests import NamedTest
+from allocation.lab.requests import MAX_VARIANT_DECISIONS
+from dashboard.charts import Chart, Series
+from dashboard.lab import charts
+from dashboard.lab.contenders import Column, even_column, policy_columns, service_column
+from dashboard.lab.forms import BacktestForm
+from dashboard.settings.labels import SETTING_WORDS, format_value, in_environment
+from dashboard.templatetags.formats import count, percent
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
+
+Results = dict[str, PolicyResult]
+_SHOWN_TESTS = 8
+# From careful to bold; the installation's own stand between.
+_CAUTIOUS: dict[str, SettingValue] = {"control_floor": 0.2, "min_explore_rate": 0.1, "max_daily_shift": 0.1}
+_BOLDER: dict[str, SettingValue] = {"control_floor": 0.05, "min_explore_rate": 0.02, "exploitation": 2.0}
+_BOLDEST: dict[str, SettingValue] = {"control_floor": 0.0, "min_explore_rate": 0.01, "exploitation": 4.0}
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """``tests``: those played, the first ones where all would be too many. ``given``: how many there were."""
+
+    values: Mapping[str, Any]
+    columns: Sequence[Column]
+    tests: Sequence[NamedTest]
+    given: int
+    is_sample: bool
+
+    @property
+    def steps(self) -> int:
+        groups = by_size([test.counts for test in self.tests])
+        return int(self.values["days"]) * len(self.columns) * len(groups)
+
+    @property
+    def variants(self) -> int:
+        return sum(len(test.variants) for test in self.tests)
+
+    def run(self, on_day: Callable[[], object]) -> Results:
+        return compare_on_past_tests(
+            [column.contender for column in self.columns],
+            [test.counts for test in self.tests],
+            self.values["seed"],
+            days=self.values["days"],
+            runs=self.values["runs"],
+            on_day=on_day,
+        )
+
+
+def backtest_of(form: BacktestForm) -> Backtest:
+    """Of a valid form; as many tests as a page computes."""
+    values = form.cleaned_data
+    columns = [*_service_columns(form.own_settings("a")), even_column(), *policy_columns(values["policies"])]
+    tests = values["file"]
+    played = _that_fit(tests, len(columns) * values["days"] * values["runs"])
+    return Backtest(values, columns, played, len(tests), form.is_sample())
+
+
+def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
+    columns = [
+        service_column(0, "cautious", _("Cautious"), _CAUTIOUS),
+        service_column(1, "installed", _("As installed"), {}),
+        service_column(2, "bolder", _("Bolder"), _BOLDER),
+        service_column(3, "boldest", _("Boldest"), _BOLDEST),
+    ]
+    return columns + ([service_column(4, "own", _("Your settings"), own)] if own else [])
+
+
+def _that_fit(tests: Sequence[NamedTest], each: int) -> list[NamedTest]:
+    """One test at least: the engine's limits on variants and days keep that one small."""
+    sizes = np.cumsum([len(test.variants) * each for test in tests])
+    return list(tests[: max(int((sizes <= MAX_VARIANT_DECISIONS).sum()), 1)])
+
+
+def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
+    service = [column for column in backtest.columns if column.is_service]
+    found = recommend(np.stack([results[column.key].regret_by_test for column in service]))
+    best, others = service[found.best], [column for column in backtest.columns if column.key != "even"]
+    level = [service[place] for place in found.level]
+    return {
+        "backtest": backtest,
+        "rows": _rows(backtest.columns, results, best, level),
+        "best": best,
+        "played": len(backtest.tests),
+        "serves_one": any(column.serves_one for column in backtest.columns),
+        "sentences": _sentences(backtest, results, service, found),
+        "settings": _settings_table(service, best),
+        "variables": "\n".join(_variables(best)),
+        "chart": charts.gains(others, {c.key: total(results[c.key].gain_by_test) for c in others}),
+        "best_tests": _tests(backtest, results[best.key], slice(None, -_SHOWN_TESTS - 1, -1)),
+        "worst_tests": _tests(backtest, results[best.key], slice(0, _SHOWN_TESTS)),
+        "every_test": every_test(backtest, results),
+    }
+
+
+def _rows(
+    columns: Sequence[Column], results: Results, best: Column, level: Sequence[Column]
+) -> list[dict[str, Any]]:
+    even = results["even"].regret_by_test
+    return [
+        {
+            "column": column,
+            "result": results[column.key],
+            "ratio": ratio(results[column.key].regret_by_test, even),
+            "gain": total(results[column.key].gain_by_test),
+            "is_best": column is best,
+            "is_level": column in level,
+        }
+        for column in columns
+    ]
+
+
+def _sentences(
+    backtest: Backtest, results: Results, service: Sequence[Column], found: Recommendation
+) -> list[str]:
+    best = service[found.best]
+    share = ratio(results[best.key].regret_by_test, results["even"].regret_by_test)
+    if share is None:
+        return [_("An even split lost no clicks in these tests, so there was nothing to save.")]
+    sentences = [
+        _(
+            "%(name)s lost the least, %(ratio)s of the clicks that an even split lost, and gained %(gained)s over it."
+        )
+        % {
+            "name": best.name,
+            "ratio": _percent_with_error(share),
+            "gained": count(results[best.key].gain_over_even),
+        }
+    ]
+    return [*sentences, _comparison(backtest, service, found), *_price(results, best)]
+
+
+def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommendation) -> str:
+    """Against the installation's settings: what a reader would change."""
+    installed = next(place for place, column in enumerate(service) if column.key == "installed")
+    if found.best == installed:
+        return _("These are the settings of this installation: there is nothing to change.")
+    gap = found.lead[installed]
+    values = {
+        "gap": count(gap.value),
+        "noise": count(1.96 * gap.standard_error) if len(backtest.tests) > 1 else "–",
+    }
+    if gap.is_clear:
+        return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).") % values
+    return (
+        _(
+            "No clear difference from the installation's settings: they lost %(gap)s clicks more, give or take "
+            "%(noise)s. Keep them unless there are other reasons."
+        )
+        % values
+    )
+
+
+def _price(results: Results, best: Column) -> list[str]:
+    """What less regret costs: a variant that is served less is known less."""
+    mine, installed = results[best.key].best_in_front, results["installed"].best_in_front
+    if mine >= installed:
+        return []
+    words = _(
+        "The price: it ends with the best variant in front in %(mine)s of the tests, not in %(installed)s."
+    )
+    return [words % {"mine": percent(mine, 0), "installed": percent(installed, 0)}]
+
+
+def _percent_with_error(estimate: Estimate) -> str:
+    value = f"{count(100 * estimate.value)}%"
+    if not np.isfinite(estimate.standard_error):
+        return value
+    return f"{value} ± {count(max(100 * 1.96 * estimate.standard_error, 1))}"
+
+
+def _settings_table(service: Sequence[Column], best: Column) -> dict[str, Any]:
+    """The settings in which any of the columns differ, side by side."""
+    names = [name for name in ALGORITHM_SETTINGS if len({getattr(c.settings, name) for c in service}) > 1]
+    return {
+        "columns": service,
+        "best": best,
+        "rows": [
+            (
+                SETTING_WORDS[name].label,
+                [(format_value(name, getattr(c.settings, name)), c is best) for c in service],
+            )
+            for name in names
+        ],
+    }
+
+
+def _variables(best: Column) -> list[str]:
+    """The lines of the environment that make these settings the installation's."""
+    return [
+        f"{ALGORITHM_SETTINGS[name].variable}={in_environment(value)}" for name, value in best.own.items()
+    ]
+
+
+def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[dict[str, Any]]:
+    """Tests by what was gained in them, the smallest first."""
+    order = np.argsort(result.gain_by_test, kind="stable")[which]
+    return [
+        {
+            "test": backtest.tests[place],
+            "impressions": float(backtest.tests[place].counts.impressions.sum()),
+            "gain": float(result.gain_by_test[place]),
+            "regret": float(result.regret_by_test[place]),
+            "best_rate": float(true_rates(backtest.tests[place].counts).max()),
+            "mean_rate": float(true_rates(backtest.tests[place].counts).mean()),
+        }
+        for place in order
+    ]
+
+
+def every_test(backtest: Backtest, results: Results) -> Chart:
+    """Not drawn: the table and the file of all tests, clicks gained over an even split by each column."""
+    return Chart(
+        id="every-test",
+        title=_("Clicks gained over an even split, test by test"),
+        kind="bars",
+        unit="count",
+        x_title=_("Experiment"),
+        y_title=_("Clicks"),
+        x=[test.name for test in backtest.tests],
+        series=[
+            Series(_("Variants"), "variant-control", [len(test.variants) for test in backtest.tests]),
+            Series(
+                _("Impressions"),
+                "variant-control",
+                [float(test.counts.impressions.sum()) for test in backtest.tests],
+            ),
+            Series(_("Lost by an even split"), "variant-control", results["even"].regret_by_test.tolist()),
+            *(
+                Series(column.name, column.colour, results[column.key].gain_by_test.tolist())
+                for column in backtest.columns
+                if column.key != "even"
+            ),
+        ],
+    )

@@ -1,0 +1,124 @@
+"""What the forms of the simulator, the backtest and the planner are made of: rates, and the settings in columns."""
+
+import re
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from django import forms
+from django.conf import settings as django_settings
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from dashboard.settings.fields import no_room, setting_field
+from dashboard.settings.labels import SETTING_WORDS, format_range
+from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue, setting_problems
+
+_MOST_RATES = 12
+# A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
+_RATE = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,6}))?%?,?")
+
+
+class RatesField(forms.CharField):
+    """Rates in percent, separated by spaces or semicolons, as fractions; decimals with a point or a comma."""
+
+    def clean(self, value: Any) -> tuple[float, ...]:  # a text in, numbers out
+        words = re.split(r"[\s;]+", str(super().clean(value)).strip())
+        rates = tuple(_rate(word) for word in words)
+        if not 2 <= len(rates) <= _MOST_RATES:
+            message = _("Give 2 to %(most)s rates, separated by spaces: 4 4.5 5.")
+            raise ValidationError(message % {"most": _MOST_RATES})
+        return rates
+
+
+def _rate(word: str) -> float:
+    found = _RATE.fullmatch(word)
+    rate = Decimal(f"{found[1]}.{found[2] or 0}") / 100 if found else None
+    if rate is None or rate > 1:
+        raise ValidationError(_("%(word)s is not a rate from 0 to 100 percent.") % {"word": repr(word[:20])})
+    return float(rate)
+
+
+class LabForm(forms.Form):
+    """A form whose fields have the look of the pages. ``of`` fills in what a short link leaves out."""
+
+    template_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            _dress(field.widget)
+
+    @classmethod
+    def of(cls, query: QueryDict, *args: Any) -> Self:
+        data = query.copy()
+        for name in cls.template_fields:
+            initial = cls.base_fields[name].initial
+            if name not in data and initial is not None:
+                data[name] = str(initial)
+        return cls(data, *args)
+
+
+def _dress(widget: forms.Widget) -> None:
+    if isinstance(widget, forms.CheckboxSelectMultiple | forms.CheckboxInput):
+        widget.attrs["class"] = "form-check-input"
+    else:
+        widget.attrs["class"] = "form-select" if isinstance(widget, forms.Select) else "form-control"
+
+
+class SettingsColumns(LabForm):
+    """The algorithm's settings once for each of ``prefixes``: a_window_days, b_window_days, ..."""
+
+    prefixes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for prefix in self.prefixes:
+            for setting in ALGORITHM_SETTINGS.values():
+                self.fields[f"{prefix}_{setting.name}"] = _column_field(setting, prefix)
+
+    def own_settings(self, prefix: str) -> dict[str, SettingValue]:
+        """Those that are filled in."""
+        values = {name: self.cleaned_data.get(f"{prefix}_{name}") for name in ALGORITHM_SETTINGS}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def setting_rows(self) -> list[dict[str, Any]]:
+        """For the template: a setting's words and its fields side by side."""
+        return [
+            {
+                "name": name,
+                "label": words.label,
+                "unit": words.unit,
+                "range": format_range(ALGORITHM_SETTINGS[name]),
+                "fields": [self[f"{prefix}_{name}"] for prefix in self.prefixes],
+            }
+            for name, words in SETTING_WORDS.items()
+        ]
+
+    def has_settings(self) -> bool:
+        """Whether any is filled in, right or wrong: its part of the form is open then."""
+        return any(
+            self.data.get(f"{prefix}_{name}") for prefix in self.prefixes for name in ALGORITHM_SETTINGS
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        for prefix in self.prefixes:
+            self._check_together(prefix)
+        return cleaned
+
+    def _check_together(self, prefix: str) -> None:
+        """Floors that leave no room, one of which may be the installation's."""
+        merged = {**django_settings.ALGORITHM_DEFAULTS, **self.own_settings(prefix)}
+        for name in setting_problems(merged):
+            if f"{prefix}_{name}" not in self.errors:
+                self.add_error(f"{prefix}_{name}", no_room(merged))
+
+
+def _column_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
+    field = setting_field(setting)
+    field.label = _("%(setting)s, settings %(column)s") % {
+        "setting": SETTING_WORDS[setting.name].label,
+        "column": prefix.upper(),
+    }
+    return field

@@ -1,0 +1,115 @@
+"""The planner's page: how long a test takes, by the classical plan and by the production engine in simulation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from allocation.engine.analysis.regret import first_passed
+from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
+from allocation.engine.lab.simulation import make_world
+from allocation.lab.compare import MOST_WORK, compare_in_world, work
+from dashboard.lab import charts
+from dashboard.lab.contenders import Column, service_column
+from dashboard.lab.forms import PlannerForm, better_rate
+
+Reports = dict[str, dict[str, Any]]
+# Half a year: who waits longer than that has another question.
+_MOST_DAYS = 180
+_LEAST_DAYS = 28
+# A few seconds of one core.
+_WORK = MOST_WORK * 0.4
+_MOST_RUNS = 400
+_FEWEST_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``days``: how far the simulation goes, twice as long as the classical test where that is not too long."""
+
+    rates: tuple[float, ...]
+    daily_traffic: int
+    seed: int
+    classical: FixedHorizon
+    days: int
+    runs: int
+    columns: Sequence[Column]
+
+    @property
+    def steps(self) -> int:
+        return self.days * len(self.columns)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the classical test goes on after the simulation's last day."""
+        return self.classical.days > self.days
+
+    def run(self, on_day: Callable[[], object]) -> Reports:
+        world = make_world("constant", np.array(self.rates), self.daily_traffic, self.days, self.runs)
+        contenders = [column.contender for column in self.columns]
+        return compare_in_world(contenders, world, self.seed, stop=True, on_day=on_day)
+
+
+def plan_of(form: PlannerForm) -> Plan:
+    """Of a valid form: all variants are as good as the control, but for the last."""
+    values = form.cleaned_data
+    base, variants = float(values["base_rate"] / 100), values["variants"]
+    classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"])
+    days = min(max(2 * classical.days, _LEAST_DAYS), _MOST_DAYS)
+    columns = _columns(days)
+    runs = int(_WORK / variants / work([column.settings.window_days for column in columns], days))
+    return Plan(
+        rates=(*[base] * (variants - 1), better_rate(values)),
+        daily_traffic=values["daily_traffic"],
+        seed=values["seed"],
+        classical=classical,
+        days=days,
+        runs=min(max(runs, _FEWEST_RUNS), _MOST_RUNS),
+        columns=columns,
+    )
+
+
+def _columns(days: int) -> list[Column]:
+    """As installed, and with a window that forgets nothing, which is how patience pays."""
+    installed = service_column(0, "installed", _("As installed"), {})
+    if installed.settings.window_days >= days:
+        return [installed]
+    patient = service_column(1, "patient", _("Long window"), {"window_days": days})
+    return [installed, patient]
+
+
+def result_context(plan: Plan, reports: Reports) -> dict[str, Any]:
+    return {
+        "plan": plan,
+        "classical": plan.classical,
+        "power": POWER,
+        "answers": [_answer(plan, column, reports[column.key]) for column in plan.columns],
+        "chart": charts.decided(plan.columns, reports, plan.days, plan.classical.days),
+        "names": charts.variant_names(plan.rates),
+    }
+
+
+def _answer(plan: Plan, column: Column, report: Mapping[str, Any]) -> dict[str, Any]:
+    """``median`` and ``p90`` are None where so many runs were not decided in the days simulated.
+
+    ``is_shaky``: looking every day for a reason to stop finds one by chance, where there is too little data.
+    """
+    compared = min(plan.classical.days, plan.days)
+    return {
+        "column": column,
+        "median": _day(report["stopped_by_day"], 0.5),
+        "p90": _day(report["stopped_by_day"], 0.9),
+        "stopped": report["stopped"],
+        "found": report["best_in_front"],
+        "is_shaky": report["best_in_front"] < POWER,
+        "compared": compared,
+        "gained": report["gain_over_even_mean_by_day"][compared - 1],
+        "lost": report["regret_mean_by_day"][compared - 1],
+    }
+
+
+def _day(stopped: Sequence[float], part: float) -> int | None:
+    place = first_passed(np.array(stopped), part)
+    return None if place is None else place + 1

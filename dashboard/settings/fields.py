@@ -1,0 +1,90 @@
+"""A form's field for each of the algorithm's settings, in the unit of the pages; blank follows the installation."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from dashboard.settings.labels import (
+    SETTING_WORDS,
+    default_words,
+    localised,
+    own_number,
+    problem_words,
+    shown_number,
+)
+from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
+
+
+class SettingField(forms.DecimalField):
+    """A number of the algorithm's table, in the unit of the pages; blank follows the installation."""
+
+    def __init__(self, setting: AlgorithmSetting) -> None:
+        self.setting = setting
+        words = SETTING_WORDS[setting.name]
+        super().__init__(
+            required=False,
+            label=words.label,
+            help_text=words.help,
+            widget=forms.NumberInput(attrs=_limit_attributes(setting)),
+        )
+
+    def clean(self, value: Any) -> Any:
+        try:
+            number = super().clean(value)
+        except ValidationError as error:
+            raise ValidationError(problem_words(self.setting), code="invalid") from error
+        if number is None:
+            return None
+        own = own_number(self.setting.name, number)
+        if self.setting.problem(own):
+            raise ValidationError(problem_words(self.setting), code="out_of_range")
+        return own
+
+
+def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
+    """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
+    default: SettingValue = settings.ALGORITHM_DEFAULTS[setting.name]
+    return {
+        "class": "form-control",
+        "step": "any",
+        "placeholder": f"{shown_number(setting.name, default).normalize():f}",
+        "data-low": f"{shown_number(setting.name, setting.low):f}",
+        "data-high": f"{shown_number(setting.name, setting.high):f}",
+        "data-low-open": str(setting.low_open).lower(),
+        "data-step": f"{shown_number(setting.name, setting.step):f}" if setting.step else "",
+        "data-whole": str(isinstance(setting.default, int)).lower(),
+        "data-problem": problem_words(setting),
+    }
+
+
+def setting_field(setting: AlgorithmSetting) -> forms.Field:
+    if not isinstance(setting.default, bool):
+        return SettingField(setting)
+    words = SETTING_WORDS[setting.name]
+    as_installed = _("As installed (%(default)s)") % {"default": default_words(setting.name)}
+    return forms.TypedChoiceField(
+        required=False,
+        label=words.label,
+        help_text=words.help,
+        choices=[("", as_installed), ("on", _("On")), ("off", _("Off"))],
+        coerce=lambda value: value == "on",
+        empty_value=None,
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+
+
+def no_room(merged: Mapping[str, SettingValue]) -> str:
+    """Why floors that are too high together are refused."""
+    total = Decimal(str(merged["control_floor"])) + Decimal(str(merged["min_explore_rate"]))
+    message = _(
+        "Control floor and exploration must leave room: at most %(most)s%% together, not %(total)s%%."
+    )
+    return message % {
+        "most": localised(Decimal(str(HIGHEST_FLOOR_SUM)) * 100),
+        "total": localised(total * 100),
+    }

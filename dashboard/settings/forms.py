@@ -1,0 +1,202 @@
+"""What people fill in about an experiment: parsed once, here; services decide what is allowed."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dashboard.settings.fields import SettingField, no_room, setting_field
+from dashboard.settings.labels import (
+    EVIDENCE,
+    EXPERT,
+    LIMITS,
+    SETTING_WORDS,
+    default_words,
+    format_range,
+    shown_number,
+)
+from dashboard.stale_check import StaleCheckMixin
+from experiments.exceptions import InvalidError, Issue
+from experiments.metrics import Reward
+from experiments.models import MAX_VARIANTS, Experiment, Status
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
+from experiments.text import NAME_LENGTH, is_name
+
+_LONGEST_DESCRIPTION = 5000
+
+
+def _refuse_invisible(text: str) -> None:
+    if not is_name(text):
+        raise ValidationError(_("Use visible characters only."), code="unprintable")
+
+
+class NameField(forms.CharField):
+    def __init__(self, **options: Any) -> None:
+        attributes = {"class": "form-control", "autocomplete": "off"}
+        super().__init__(
+            max_length=NAME_LENGTH,
+            validators=[_refuse_invisible],
+            widget=forms.TextInput(attrs=attributes),
+            **options,
+        )
+
+
+class SettingsForm(forms.Form):
+    """One field for each setting of the table."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, setting in ALGORITHM_SETTINGS.items():
+            self.fields[name] = setting_field(setting)
+
+    def own_settings(self) -> dict[str, SettingValue | None]:
+        return {name: self.cleaned_data.get(name) for name in ALGORITHM_SETTINGS}
+
+    def merged_settings(self) -> dict[str, SettingValue]:
+        defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
+        return defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+
+    def clean(self) -> dict[str, Any]:
+        """Floors that leave no room together; each by itself has been looked at."""
+        if not self.errors and setting_problems(merged := self.merged_settings()):
+            given = self.cleaned_data.get("control_floor") is not None
+            self.add_error("control_floor" if given else "min_explore_rate", no_room(merged))
+        return self.cleaned_data
+
+    @property
+    def groups(self) -> list[tuple[str, list[Any], bool]]:
+        """Legend, fields with their unit and default, and whether to begin folded: what few people need."""
+        named = [(_("Limits"), LIMITS), (_("Evidence"), EVIDENCE), (_("For experts"), EXPERT)]
+        return [
+            (legend, list(self._with_words(names)), names is EXPERT and not self._is_used(names))
+            for legend, names in named
+        ]
+
+    def _with_words(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        for name in names:
+            is_number = isinstance(self.fields[name], SettingField)
+            yield {
+                "field": self[name],
+                "unit": SETTING_WORDS[name].unit,
+                "default": default_words(name) if is_number else "",
+                "range": format_range(ALGORITHM_SETTINGS[name]) if is_number else "",
+            }
+
+    def _is_used(self, names: Sequence[str]) -> bool:
+        return any(self[name].errors or self[name].value() not in (None, "") for name in names)
+
+
+class ExperimentForm(StaleCheckMixin, SettingsForm):
+    """Name, description, reward and settings."""
+
+    name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What is compared, in a few words."))
+    description = forms.CharField(
+        required=False,
+        max_length=_LONGEST_DESCRIPTION,
+        label=gettext_lazy("Description"),
+        help_text=gettext_lazy("The question behind it, for whoever reads the result. May be left out."),
+        widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
+    )
+    reward = forms.ChoiceField(
+        choices=Reward.choices,
+        label=gettext_lazy("Reward"),
+        help_text=gettext_lazy(
+            "What a better variant has more of. It is fixed once the experiment has started."
+        ),
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+
+    @classmethod
+    def of(cls, experiment: Experiment, data: Mapping[str, Any] | None = None) -> "ExperimentForm":
+        """What the experiment has now, or what a person made of it."""
+        form = cls(data, initial=_initial(experiment))
+        form.fields["reward"].disabled = experiment.status != Status.DRAFT
+        return form
+
+    def unchanged_since(self) -> dt.datetime | None:
+        try:
+            return dt.datetime.fromisoformat(self.cleaned_data["seen"])
+        except ValueError:
+            return None
+
+    def details(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name] for name in ("name", "description", "reward")}
+
+    def add_errors(self, error: InvalidError) -> None:
+        """What only the service knew, beside the field it names."""
+        for issue in error.issues:
+            name = issue.field.removeprefix("settings.")
+            self.add_error(name if name in self.fields else None, issue.message)
+
+
+def version_token(experiment: Experiment) -> str:
+    return experiment.updated_at.isoformat()
+
+
+def _initial(experiment: Experiment) -> dict[str, Any]:
+    values: dict[str, Any] = {name: getattr(experiment, name) for name in ("name", "description", "reward")}
+    values["seen"] = version_token(experiment)
+    for name, own in experiment.own_settings().items():
+        if isinstance(own, bool):
+            values[name] = "on" if own else "off"
+        elif own is not None:
+            values[name] = f"{shown_number(name, own).normalize():f}"
+    return values
+
+
+class VariantForm(forms.Form):
+    """A row of the new experiment; a row left blank is no variant."""
+
+    name = NameField(required=False, label=gettext_lazy("Name of the variant"))
+
+
+class Variants(forms.BaseFormSet[VariantForm]):
+    """The rows, and which of them is the control: ``chosen`` until a person says so."""
+
+    chosen = "0"
+
+    @property
+    def control(self) -> str:
+        """The row marked as the control, by its number."""
+        return str(self.data.get("control", "0")) if self.is_bound else self.chosen
+
+    def given(self) -> list[tuple[int, VariantForm]]:
+        """Rows with a name in them."""
+        return [(i, form) for i, form in enumerate(self.forms) if form.cleaned_data.get("name")]
+
+    def names(self) -> list[str]:
+        return [form.cleaned_data["name"] for _number, form in self.given()]
+
+    def control_name(self) -> str | None:
+        marked = [form.cleaned_data["name"] for i, form in self.given() if str(i) == self.control]
+        return marked[0] if marked else None
+
+    @property
+    def named(self) -> int:
+        """How many variants the rows make so far."""
+        return sum(bool(form["name"].value()) for form in self.forms)
+
+    def add_errors(self, error: InvalidError) -> list[Issue]:
+        """Beside the row it names (variants[1].name); what names none is answered."""
+        rest = []
+        for issue in error.issues:
+            number = issue.field.removeprefix("variants[").removesuffix("].name")
+            if number.isdigit():
+                self.given()[int(number)][1].add_error("name", issue.message)
+            else:
+                rest.append(issue)
+        return rest
+
+
+# A row taken away leaves its number unused, so numbers may pass the most variants there can be.
+VariantFormSet = cast(
+    type[Variants],
+    forms.formset_factory(
+        VariantForm, formset=Variants, extra=0, max_num=MAX_VARIANTS, absolute_max=10 * MAX_VARIANTS
+    ),
+)

@@ -1,0 +1,182 @@
+"""The classic API's calls about experiments and their data: thin over the services."""
+
+from typing import Any, ClassVar
+
+import orjson
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
+from rest_framework.decorators import api_view, parser_classes
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from experiments.api.classic import schemas as serializers
+from experiments.api.event_parsing import issues_of_day, quick_day
+from experiments.api.uploads import uploaded_lines
+from experiments.api.v1 import examples as api_examples
+from experiments.exceptions import InvalidError, InvalidRowsError
+from experiments.ingestion.record import record_events
+from experiments.metrics import DailyCounts
+from experiments.models import Experiment
+from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
+from experiments.services import create_experiment, reset_data
+from experiments.tables.importer import ImportReport, import_csv
+from experiments.tables.rows import template
+
+_REPORTED_ERRORS = 10
+
+
+class ExperimentsView(APIView):
+    """Create, and list with all daily rows."""
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_create_experiment",
+        request=serializers.CreateExperimentSerializer,
+        examples=[api_examples.CLASSIC_EXPERIMENT],
+        responses={200: serializers.ClassicExperimentSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Create an active experiment; its variants come with its first events."""
+        body = serializers.CreateExperimentSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        experiment = create_experiment(**body.validated_data, now=timezone.now())
+        return Response(serializers.experiment_body(experiment, []))
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_list_experiments",
+        parameters=[serializers.PageSerializer],
+        responses={200: serializers.ClassicExperimentSerializer(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        """Experiments, newest first, with every daily row."""
+        page = serializers.PageSerializer(data=request.query_params)
+        page.is_valid(raise_exception=True)
+        start, size = page.validated_data["offset"], page.validated_data["limit"]
+        experiments = list(Experiment.objects.all()[start : start + size])
+        return Response(_experiment_fragments(experiments))
+
+
+def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
+    """Each experiment as JSON, made once for each state of its data; of the states only the latest is kept."""
+    states = {f"classic:{e.pk}": (e.data_version, e.updated_at) for e in experiments}
+    cached = cache.get_many(states)
+    bodies = {key: body for key, (state, body) in cached.items() if state == states[key]}
+    missing = [e for e in experiments if f"classic:{e.pk}" not in bodies]
+    rows = daily_rows(missing) if missing else {}
+    fresh = {f"classic:{e.pk}": orjson.dumps(serializers.experiment_body(e, rows[e.pk])) for e in missing}
+    cache.set_many({key: (states[key], body) for key, body in fresh.items()})
+    bodies |= fresh
+    return [orjson.Fragment(bodies[key]) for key in states]
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_get_experiment",
+    responses={200: serializers.ClassicExperimentSerializer},
+)
+@api_view(["GET"])
+def experiment(request: Request, reference: str) -> Response:
+    """One experiment, by id or key, with every daily row."""
+    found = find_experiment(reference)
+    return Response(serializers.experiment_body(found, daily_rows([found])[found.pk]))
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_post_events",
+    request=PolymorphicProxySerializer(
+        component_name="ClassicEvents",
+        serializers=[serializers.EventsSerializer, serializers.FlatEventSerializer],
+        resource_type_field_name=None,
+    ),
+    examples=[api_examples.CLASSIC_DAY, api_examples.CLASSIC_FLAT],
+    responses={200: serializers.EventsAnswerSerializer},
+)
+@api_view(["POST"])
+def events(request: Request) -> Response:
+    """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
+    reference, rows = quick_day(request.data) or _checked_day(request.data)
+    try:
+        record_events(
+            experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
+        )
+    except InvalidRowsError as error:
+        raise InvalidError(issues_of_day(error, flat="variants" not in request.data)) from error
+    return Response({"status": "success", "variants_processed": len(rows)})
+
+
+def _checked_day(data: Any) -> tuple[str, list[DailyCounts]]:
+    body = serializers.EventsSerializer(data=data)
+    body.is_valid(raise_exception=True)
+    values = body.validated_data
+    return values["experiment_id"], [DailyCounts(date=values["date"], **row) for row in values["variants"]]
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_upload_data",
+    request={
+        "multipart/form-data": {
+            "type": "object",
+            "properties": {"file": {"type": "string", "format": "binary"}},
+        }
+    },
+    examples=[api_examples.CSV],
+    responses={200: serializers.UploadAnswerSerializer},
+)
+@api_view(["POST"])
+@parser_classes([MultiPartParser])
+def upload_data(request: Request) -> Response:
+    """Load a CSV of daily totals; bad rows are skipped and the first 10 reported."""
+    lines = uploaded_lines(request)
+    report = import_csv(
+        lines, today=today(), now=timezone.now(), on_error="skip", kept_issues=_REPORTED_ERRORS
+    )
+    return Response(_upload_answer(report))
+
+
+def _upload_answer(report: ImportReport) -> dict[str, object]:
+    return {
+        "status": "partial_success" if report.total_issues else "success",
+        "processed_rows": report.processed_rows,
+        "total_rows": report.total_rows,
+        "errors": [str(issue) for issue in report.issues],
+        "total_errors": report.total_issues,
+        "experiment_ids": report.experiment_ids,
+    }
+
+
+@extend_schema(
+    tags=["classic"],
+    operation_id="classic_download_template",
+    responses={
+        (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="The header and two example rows.")
+    },
+)
+@api_view(["GET"])
+def download_template(request: Request) -> HttpResponse:
+    """The CSV that upload-data takes, with two example rows."""
+    headers = {"Content-Disposition": 'attachment; filename="daily_metrics_template.csv"'}
+    return HttpResponse(template(today()), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+class ResetView(APIView):
+    required_scopes: ClassVar[dict[str, str]] = {"POST": "admin"}
+
+    @extend_schema(
+        tags=["classic"],
+        operation_id="classic_reset_data",
+        request=None,
+        responses={200: serializers.MessageSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Delete every experiment with all its data. Off outside DEBUG unless ALLOW_RESET=true."""
+        reset_data(allowed=settings.ALLOW_RESET)
+        return Response({"message": "All experiments, metrics and allocations have been deleted."})

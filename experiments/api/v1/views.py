@@ -1,0 +1,372 @@
+"""/api/v1/: experiments, variants, daily metrics, events. Parse, call one service, answer."""
+
+from typing import Any, ClassVar
+
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    PolymorphicProxySerializer,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView
+from rest_framework.parsers import MultiPartParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from experiments.api.event_parsing import is_day, issues_of_day, parse_batch, parse_day
+from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilter
+from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
+from experiments.api.uploads import uploaded_lines
+from experiments.api.v1 import examples as api_examples
+from experiments.api.v1 import schemas as serializers
+from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.record import record_batch
+from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.selectors import find_experiment, today
+from experiments.services import (
+    archive_experiment,
+    change_status,
+    create_experiment,
+    delete_experiment,
+    duplicate_experiment,
+    update_experiment,
+)
+from experiments.tables.export import metrics_download
+from experiments.tables.importer import import_csv
+from experiments.tables.rows import template
+from experiments.variants import add_variant, change_variant, find_variant
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    HEADER,
+    {"type": "string", "pattern": KEY_PATTERN},
+    OpenApiParameter.HEADER,
+    description="The same key and body answer the first answer again, for 24 h.",
+)
+_action = extend_schema(
+    request=None, responses={200: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY]
+)
+
+
+def with_variants() -> QuerySet[Experiment]:
+    return Experiment.objects.prefetch_related(Prefetch("variants", queryset=Variant.objects.order_by("id")))
+
+
+@extend_schema(tags=["experiments"])
+@extend_schema_view(
+    list=extend_schema(summary="Experiments, newest first; archived ones only when asked for")
+)
+class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[Experiment]):
+    serializer_class = serializers.ExperimentSerializer
+    filterset_class = ExperimentFilter
+    search_fields = ("name", "key", "description")
+    ordering_fields = ("created_at", "updated_at", "name", "status")
+    lookup_url_kwarg = "reference"
+    lookup_value_regex = "[^/]+"
+    required_scopes: ClassVar[dict[str, str]] = {"DELETE": "admin"}
+
+    def get_queryset(self) -> QuerySet[Experiment]:
+        found = with_variants()
+        return found if "archived" in self.request.query_params else found.filter(archived_at=None)
+
+    @extend_schema(
+        request=serializers.NewExperimentSerializer,
+        examples=[api_examples.NEW_EXPERIMENT],
+        responses={201: serializers.ExperimentSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Create an experiment, with variants and settings if you like",
+    )
+    def create(self, request: Request) -> Response:
+        body = serializers.NewExperimentSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        experiment = create_experiment(now=timezone.now(), **_creation(body.validated_data))
+        location = reverse("v1:experiment-detail", args=[experiment.key])
+        return self._answer(experiment.pk, status.HTTP_201_CREATED, {"Location": location})
+
+    @extend_schema(summary="One experiment, by id or key")
+    def retrieve(self, request: Request, reference: str) -> Response:
+        return self._answer(reference)
+
+    @extend_schema(
+        request=serializers.ExperimentReplacementSerializer,
+        examples=[api_examples.REPLACEMENT],
+        summary="Replace name, description, reward and settings",
+    )
+    def update(self, request: Request, reference: str) -> Response:
+        body = serializers.ExperimentReplacementSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        blank: dict[str, Any] = dict.fromkeys(serializers.SettingsSerializer().fields)
+        values = {"description": "", **body.validated_data}
+        return self._update(reference, {**values, "settings": blank | values.get("settings", {})})
+
+    @extend_schema(
+        request=serializers.ExperimentChangeSerializer,
+        examples=[api_examples.CHANGE],
+        summary="Change what is given",
+    )
+    def partial_update(self, request: Request, reference: str) -> Response:
+        body = serializers.ExperimentChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return self._update(reference, body.validated_data)
+
+    @extend_schema(summary="Delete an experiment with all its data and decisions")
+    def destroy(self, request: Request, reference: str) -> Response:
+        delete_experiment(experiment_id=find_experiment(reference).pk)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @_action
+    @action(detail=True, methods=["post"])
+    def start(self, request: Request, reference: str) -> Response:
+        """Let a draft take events and get allocations."""
+        return self._move(reference, Status.ACTIVE, from_status=Status.DRAFT)
+
+    @_action
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, reference: str) -> Response:
+        """Compute nothing new; events are taken, the last allocation stays in force."""
+        return self._move(reference, Status.PAUSED)
+
+    @_action
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, reference: str) -> Response:
+        """Go on after a pause."""
+        return self._move(reference, Status.ACTIVE, from_status=Status.PAUSED)
+
+    @_action
+    @action(detail=True, methods=["post"])
+    def archive(self, request: Request, reference: str) -> Response:
+        """Put an experiment that is not running out of sight; its data stays."""
+        archive_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now())
+        return self._answer(reference)
+
+    @_action
+    @action(detail=True, methods=["post"])
+    def unarchive(self, request: Request, reference: str) -> Response:
+        """Bring an archived experiment back into sight."""
+        archive_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now(), archived=False)
+        return self._answer(reference)
+
+    @extend_schema(
+        request=None, responses={201: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY]
+    )
+    @action(detail=True, methods=["post"])
+    def duplicate(self, request: Request, reference: str) -> Response:
+        """A draft with the same variants, reward and settings, and no data."""
+        made = duplicate_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now())
+        location = reverse("v1:experiment-detail", args=[made.key])
+        return self._answer(made.pk, status.HTTP_201_CREATED, {"Location": location})
+
+    def _update(self, reference: str, values: dict[str, Any]) -> Response:
+        update_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now(), **values)
+        return self._answer(reference)
+
+    def _move(self, reference: str, to: Status, from_status: Status | None = None) -> Response:
+        experiment = find_experiment(reference)
+        change_status(experiment_id=experiment.pk, to=to, now=timezone.now(), from_status=from_status)
+        return self._answer(experiment.pk)
+
+    def _answer(
+        self, reference: int | str, code: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
+    ) -> Response:
+        experiment = find_experiment(reference, with_variants())
+        return Response(serializers.ExperimentSerializer(experiment).data, code, headers=headers)
+
+
+def _creation(values: dict[str, Any]) -> dict[str, Any]:
+    """The service's arguments: names in order, and who of them is marked as the control."""
+    variants = values.pop("variants")
+    marked = [index for index, variant in enumerate(variants) if variant["is_control"]]
+    if len(marked) > 1:
+        message = "only one variant can be the control"
+        raise InvalidError(
+            [Issue(f"variants[{index}].is_control", "duplicate", message) for index in marked[1:]]
+        )
+    control = variants[marked[0]]["name"] if marked else None
+    return {**values, "variants": [variant["name"] for variant in variants], "control": control}
+
+
+@extend_schema(tags=["variants"])
+class VariantsView(IdempotentWrites, GenericAPIView[Variant]):
+    queryset = Variant.objects.none()  # for the schema; get_queryset narrows it
+    serializer_class = serializers.VariantSerializer
+    filterset_class = VariantFilter
+    search_fields = ("name", "key")
+    ordering_fields = ("id", "name")
+
+    def get_queryset(self) -> QuerySet[Variant]:
+        return find_experiment(self.kwargs["reference"]).variants.order_by("id")
+
+    @extend_schema(operation_id="variants_list", summary="The experiment's variants")
+    def get(self, request: Request, reference: str) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        request=serializers.NewVariantSerializer,
+        examples=[api_examples.NEW_VARIANT],
+        responses={201: serializers.VariantSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Add a variant; live, it starts from a share of 0",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        body = serializers.NewVariantSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        experiment = find_experiment(reference)
+        variant = add_variant(experiment_id=experiment.pk, now=timezone.now(), **body.validated_data)
+        location = reverse("v1:variant", args=[experiment.key, variant.pk])
+        return Response(serializers.VariantSerializer(variant).data, 201, headers={"Location": location})
+
+
+@extend_schema(tags=["variants"])
+class VariantView(APIView):
+    @extend_schema(responses={200: serializers.VariantSerializer}, summary="One variant")
+    def get(self, request: Request, reference: str, variant_id: int) -> Response:
+        variant = find_variant(find_experiment(reference), variant_id)
+        return Response(serializers.VariantSerializer(variant).data)
+
+    @extend_schema(
+        request=serializers.VariantChangeSerializer,
+        examples=[api_examples.VARIANT_CHANGE],
+        responses={200: serializers.VariantSerializer},
+        summary="Rename or retire a variant, or make it a draft's control",
+    )
+    def patch(self, request: Request, reference: str, variant_id: int) -> Response:
+        body = serializers.VariantChangeSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        experiment = find_experiment(reference)
+        variant = change_variant(
+            experiment_id=experiment.pk, variant_id=variant_id, now=timezone.now(), **body.validated_data
+        )
+        return Response(serializers.VariantSerializer(variant).data)
+
+
+class CsvRenderer(BaseRenderer):
+    """Lets a client ask for CSV; the view streams it, and only what OPTIONS tells comes through here, as JSON."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> bytes:
+        return JSONRenderer().render(data)
+
+
+@extend_schema(tags=["metrics"])
+class MetricsView(GenericAPIView[DailyMetric]):
+    queryset = DailyMetric.objects.none()  # for the schema; get_queryset narrows it
+    renderer_classes = (JSONRenderer, CsvRenderer)
+    serializer_class = serializers.MetricSerializer
+    filterset_class = MetricFilter
+    search_fields = ("variant__name",)
+    ordering_fields = ("date", "impressions", "clicks", "conversions")
+
+    def get_queryset(self) -> QuerySet[DailyMetric]:
+        experiment = find_experiment(self.kwargs["reference"])
+        rows = DailyMetric.objects.filter(variant__experiment=experiment).select_related("variant")
+        return rows.order_by("date", "variant_id")
+
+    @extend_schema(
+        summary="Daily rows: JSON in pages, or all as CSV",
+        responses={
+            (200, "application/json"): serializers.MetricSerializer(many=True),
+            (200, "text/csv"): OpenApiTypes.STR,
+        },
+    )
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """`Accept: text/csv` or `?format=csv` streams the file that the upload takes."""
+        rows = self.filter_queryset(self.get_queryset())
+        if request.accepted_renderer.format == CsvRenderer.format:
+            return metrics_download(find_experiment(reference), rows)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+@extend_schema(tags=["events"])
+class EventsView(IdempotentWrites):
+    @extend_schema(
+        request=PolymorphicProxySerializer(
+            component_name="DayOrBatch",
+            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
+            resource_type_field_name=None,
+        ),
+        examples=[api_examples.BATCH, api_examples.DAY],
+        responses={200: serializers.RecordedSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+        summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
+    )
+    def post(self, request: Request) -> Response:
+        """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
+        one_day = is_day(request.data)
+        mode, rows = parse_day(request.data) if one_day else parse_batch(request.data)
+        if mode == "add" and not has_idempotency_key(request):
+            raise IdempotencyKeyRequiredError(
+                f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
+            )
+        try:
+            recorded = record_batch(rows=rows, mode=mode, today=today(), now=timezone.now())
+        except InvalidRowsError as error:
+            raise InvalidError(issues_of_day(error)) if one_day else error from None
+        return Response(recorded._asdict())
+
+
+@extend_schema(tags=["events"])
+class EventsCsvView(IdempotentWrites):
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(
+        request={
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            }
+        },
+        examples=[api_examples.CSV],
+        parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
+        responses={200: serializers.CsvReportSerializer},
+        summary="Upload daily totals as CSV",
+    )
+    def post(self, request: Request) -> Response:
+        """`on_error=reject` (the default): a bad row rejects the file; `skip`: the good rows are recorded."""
+        options = serializers.CsvOptionsSerializer(data=request.query_params)
+        options.is_valid(raise_exception=True)
+        on_error = options.validated_data["on_error"]
+        report = import_csv(uploaded_lines(request), today=today(), now=timezone.now(), on_error=on_error)
+        if on_error == "reject" and report.total_issues:
+            raise InvalidError(
+                [
+                    Issue(f"line {issue.line}, {issue.column}", "bad_row", issue.message)
+                    for issue in report.issues
+                ],
+                total_issues=report.total_issues,
+            )
+        return Response(
+            {
+                "total_rows": report.total_rows,
+                "processed_rows": report.processed_rows,
+                "total_issues": report.total_issues,
+                "issues": [issue._asdict() for issue in report.issues],
+                "experiment_ids": report.experiment_ids,
+            }
+        )
+
+
+@extend_schema(tags=["events"])
+class EventsTemplateView(APIView):
+    @extend_schema(
+        operation_id="events_template",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        summary="The CSV that the upload takes: its header and two example rows",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        headers = {"Content-Disposition": 'attachment; filename="daily_metrics_template.csv"'}
+        return HttpResponse(template(today()), content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,237 @@
+"""How observations come in: a day's totals or increments, exactly once, all rows or none."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from experiments.audit import record_history
+from experiments.events import log_event_on_commit
+from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.upsert import (
+    MetricValues,
+    raise_data_versions,
+    recorded_at_once,
+    upsert_daily_metrics,
+    variants_of,
+)
+from experiments.ingestion.validation import count_issues
+from experiments.metrics import HIGHEST_COUNT, DailyCounts
+from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
+from experiments.selectors import find_experiment, find_experiments
+from experiments.services import lock_experiments
+from experiments.variants import new_variants
+
+# set: the rows are the day's totals. add: they are added to what is there.
+Mode = Literal["set", "add"]
+# Where rows come from; a label of the metrics.
+Source = Literal["api", "csv", "dashboard", "admin", "command"]
+PlacedCounts = tuple[int, DailyCounts]
+
+
+class Recorded(NamedTuple):
+    """What an ingestion did."""
+
+    rows: int
+    new_variants: int
+    experiments: int = 1
+
+
+def record_events(
+    *,
+    experiment_id: int,
+    rows: Sequence[DailyCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    source: Source | None = "api",
+) -> Recorded:
+    """Sets (or adds to) the daily totals of one experiment, all rows or none; unknown variants are created.
+
+    ``source`` is for the log; None where the caller tells of the whole itself.
+    Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
+    """
+    return _record([(experiment_id, row) for row in rows], today, now, mode, source)
+
+
+def record_batch(
+    *,
+    rows: Sequence[tuple[str, DailyCounts]],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    source: Source = "api",
+) -> Recorded:
+    """Rows of many experiments, each with its experiment's id or key: all or none.
+
+    Raises InvalidRowsError (an unknown experiment is a row's problem), StatusConflictError.
+    """
+    found = find_experiments({reference for reference, _ in rows})
+    unknown = [
+        (
+            index,
+            Issue(
+                "experiment_id", ExperimentNotFoundError.code, f"there is no experiment {reference[:100]!r}"
+            ),
+        )
+        for index, (reference, _) in enumerate(rows)
+        if reference not in found
+    ]
+    if unknown:
+        raise InvalidRowsError(unknown)
+    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode, source)
+
+
+def record_placed(
+    *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
+) -> Recorded:
+    """The same where the experiments' ids are known already; the caller tells of it."""
+    return _record(rows, today, now, mode, None)
+
+
+def _record(
+    rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode, source: Source | None
+) -> Recorded:
+    _refuse_bad_rows(rows, today)
+    ids = sorted({experiment_id for experiment_id, _ in rows})
+    created = 0
+    named = [(pk, c.variant_name, c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows]
+    if mode == "add" or not recorded_at_once(named, ids, now):
+        created = _record_in_steps(rows, ids, now, mode)
+    recorded = Recorded(len(rows), created, len(ids))
+    if source is not None:
+        one = ids[0] if len(ids) == 1 else None
+        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
+    return recorded
+
+
+def _record_in_steps(
+    rows: Sequence[PlacedCounts], experiment_ids: Sequence[int], now: dt.datetime, mode: Mode
+) -> int:
+    """Under the experiments' locks: whatever one statement cannot, with the reason of each refusal. How many
+    variants were new."""
+    with transaction.atomic():
+        _raise_data_versions(experiment_ids)
+        variants, created = _variant_ids(experiment_ids, rows, now)
+        values = [
+            (variants[pk, c.variant_name], c.date, c.impressions, c.clicks, c.conversions) for pk, c in rows
+        ]
+        _refuse_two_names_of_one(values)
+        upsert_daily_metrics(_added_to_stored(values) if mode == "add" else values, now)
+    return created
+
+
+def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:
+    if not rows:
+        raise InvalidError([Issue("rows", "empty", "give at least one row")])
+    found = [
+        (index, issue) for index, (_, counts) in enumerate(rows) for issue in count_issues(counts, today)
+    ]
+    seen: set[tuple[int, dt.date, str]] = set()
+    for index, (experiment_id, counts) in enumerate(rows):
+        place = (experiment_id, counts.date, counts.variant_name)
+        if place in seen:
+            message = _("%(name)r is given twice for %(date)s")
+            said = message % {"name": counts.variant_name, "date": counts.date}
+            found.append((index, Issue("variant_name", "duplicate", said)))
+        seen.add(place)
+    if found:
+        raise InvalidRowsError(found)
+
+
+def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
+    """A guarded UPDATE: takes the rows' locks, and effect only where the experiments take events."""
+    if len(experiment_ids) > 1:
+        lock_experiments(experiment_ids)
+    if raise_data_versions(experiment_ids) == len(experiment_ids):
+        return
+    for experiment_id in experiment_ids:
+        experiment = find_experiment(experiment_id)
+        if experiment.status not in TAKES_EVENTS or experiment.archived_at:
+            raise experiment.status_conflict(
+                _("is %(status)s and takes no events.") % {"status": experiment.state_word}
+            )
+
+
+def _variant_ids(
+    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
+) -> tuple[dict[tuple[int, str], int], int]:
+    """Each row's variant, found by name or by key; the others are created. Call under the experiments' locks."""
+    known = variants_of(experiment_ids)
+    ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
+    missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
+    for experiment_id, counts in rows:
+        if (experiment_id, counts.variant_name) not in ids:
+            missing[experiment_id][counts.variant_name] = None
+    if missing:
+        _refuse_too_many(rows, missing, [e for e, *_ in known])
+        with_control = {e for e, *_, is_control in known if is_control}
+        new = [
+            variant
+            for e, names in missing.items()
+            for variant in new_variants(e, list(names), has_control=e in with_control, now=now)
+        ]
+        made = Variant.objects.bulk_create(new)
+        record_history(made, created=True)
+        ids |= {(v.experiment_id, v.name): v.pk for v in made}
+    return ids, sum(len(names) for names in missing.values())
+
+
+def _refuse_too_many(
+    rows: Sequence[PlacedCounts], missing: dict[int, dict[str, None]], known: Sequence[int]
+) -> None:
+    message = _("an experiment has at most %(most)s variants; this one would be more") % {
+        "most": MAX_VARIANTS
+    }
+    issue = Issue("variant_name", "too_many_variants", message)
+    beyond = {
+        (e, name)
+        for e, names in missing.items()
+        for name in list(names)[max(MAX_VARIANTS - known.count(e), 0) :]
+    }
+    if found := [
+        (index, issue) for index, (e, counts) in enumerate(rows) if (e, counts.variant_name) in beyond
+    ]:
+        raise InvalidRowsError(found)
+
+
+def _refuse_two_names_of_one(values: Iterable[MetricValues]) -> None:
+    """A renamed variant answers to its key too: the same day under both names would be two totals for one."""
+    seen: set[tuple[int, dt.date]] = set()
+    found: list[tuple[int, Issue]] = []
+    for index, (variant_id, date, *_counts) in enumerate(values):
+        if (variant_id, date) in seen:
+            message = _("is another name of a variant given already for this date")
+            found.append((index, Issue("variant_name", "duplicate", message)))
+        seen.add((variant_id, date))
+    if found:
+        raise InvalidRowsError(found)
+
+
+def _added_to_stored(values: Sequence[MetricValues]) -> list[MetricValues]:
+    """Sums with what is stored; the experiments' locks keep that from changing meanwhile."""
+    stored = DailyMetric.objects.filter(
+        variant_id__in={v[0] for v in values}, date__in={v[1] for v in values}
+    )
+    before = {
+        (variant_id, date): counts
+        for variant_id, date, *counts in stored.values_list(
+            "variant_id", "date", "impressions", "clicks", "conversions"
+        )
+    }
+    sums: list[MetricValues] = []
+    too_many: list[tuple[int, Issue]] = []
+    for index, (variant_id, date, *counts) in enumerate(values):
+        impressions, clicks, conversions = map(
+            sum, zip(counts, before.get((variant_id, date), (0, 0, 0)), strict=True)
+        )
+        if impressions > HIGHEST_COUNT:
+            message = f"the day's total would be {impressions}; at most {HIGHEST_COUNT} fit"
+            too_many.append((index, Issue("impressions", "out_of_range", message)))
+        sums.append((variant_id, date, impressions, clicks, conversions))
+    if too_many:
+        raise InvalidRowsError(too_many)
+    return sums

@@ -1,0 +1,86 @@
+"""What a CSV would do, before anything is written: the import itself, done and taken back."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from experiments.ingestion.diff import RowChange
+from experiments.models import Experiment
+from experiments.tables.importer import ImportReport, OpenLines, import_csv
+
+# Of each kind: enough to see what a file does, and no page of a hundred thousand lines.
+KEPT_LINES = 200
+
+
+class PreviewLine(NamedTuple):
+    line: int
+    effect: RowChange
+
+
+class OtherRows(NamedTuple):
+    """Rows of another experiment in the same file."""
+
+    experiment: Experiment
+    rows: int
+
+
+@dataclass
+class CsvPreview:
+    """``lines`` and ``tally`` (rows by kind) are of the experiment that was asked about, ``others`` of the others.
+
+    ``known``: its variants' names and keys before the file, to tell which ones are new.
+    """
+
+    experiment: Experiment
+    known: frozenset[str]
+    report: ImportReport = field(default_factory=lambda: ImportReport(0))
+    lines: dict[str, list[PreviewLine]] = field(default_factory=lambda: {"changed": [], "added": []})
+    tally: Counter[str] = field(default_factory=Counter)
+    others: dict[int, OtherRows] = field(default_factory=dict)
+    new_variants: dict[str, None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "CsvPreview":
+        names = experiment.variants.values_list("key", "name")
+        return cls(experiment, frozenset(chain.from_iterable(names)))
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the experiment would be recorded."""
+        return self.tally.total()
+
+    @property
+    def other_rows(self) -> int:
+        return sum(other.rows for other in self.others.values())
+
+    def observe(self, experiment: Experiment, lines: list[tuple[int, RowChange]]) -> None:
+        if experiment != self.experiment:
+            before = self.others.get(experiment.pk, OtherRows(experiment, 0))
+            self.others[experiment.pk] = OtherRows(experiment, before.rows + len(lines))
+            return
+        for line, effect in lines:
+            if effect.row.variant_name not in self.known:
+                self.new_variants[effect.row.variant_name] = None
+            self.tally[effect.kind] += 1
+            kept = self.lines.get(effect.kind, [])
+            if len(kept) < KEPT_LINES:
+                kept.append(PreviewLine(line, effect))
+
+
+def preview_csv(
+    open_lines: OpenLines, *, experiment: Experiment, today: dt.date, now: dt.datetime
+) -> CsvPreview:
+    """What recording the good rows of the file would do to this experiment and to others that it names."""
+    preview = CsvPreview.of(experiment)
+    preview.report = import_csv(
+        open_lines,
+        today=today,
+        now=now,
+        on_error="skip",
+        kept_issues=KEPT_LINES,
+        dry_run=True,
+        observer=preview.observe,
+    )
+    return preview

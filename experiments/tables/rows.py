@@ -1,0 +1,160 @@
+"""The CSV of daily metrics: experiment_id, date, variant_name, impressions, clicks, conversions (may be left out).
+
+UTF-8 with or without a byte-order mark, comma or semicolon, names quoted or not.
+"""
+
+import csv
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from experiments.exceptions import InvalidError, Issue
+from experiments.metrics import DailyCounts
+from experiments.text import NAME_LENGTH, is_name
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+COLUMNS = ("experiment_id", "date", "variant_name", "impressions", "clicks", "conversions")
+_OPTIONAL = {"conversions"}
+_COUNTS = COLUMNS[3:]
+# Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A spreadsheet takes a cell that begins so for a formula, and runs it; some trim it first,
+# some take wide characters.
+_FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+
+
+class RowIssue(NamedTuple):
+    """What is wrong with one line of the file (the header is line 1)."""
+
+    line: int
+    column: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.column}: {self.message}"
+
+
+class CsvRow(NamedTuple):
+    line: int
+    experiment: str
+    counts: DailyCounts
+
+
+def template(day: dt.date) -> str:
+    """The header and two example rows."""
+    rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
+    return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
+
+
+def as_cell(name: str) -> str:
+    """A name as the file has it: an apostrophe keeps a spreadsheet from running it as a formula.
+
+    Where the decimal sign is a comma, spreadsheets end a cell at each semicolon: what follows one is looked at too.
+    """
+    return ";".join(f"'{part}" if _FORMULA.match(part) else part for part in name.split(";"))
+
+
+def _as_name(cell: str) -> str:
+    """What as_cell was given; a name that has apostrophes of its own comes back with just these."""
+    return ";".join(
+        part[1:] if part.startswith("'") and _FORMULA.match(part) else part for part in cell.split(";")
+    )
+
+
+def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
+    """Each line as a row, or what is wrong with it."""
+    try:
+        reader = _reader(lines)
+        header = _header(reader)
+        for cells in reader:
+            if cells and any(cell.strip() for cell in cells):
+                yield _row(reader.line_num, header, cells)
+    except csv.Error as error:
+        raise InvalidError(
+            [
+                Issue(
+                    "file",
+                    "unreadable",
+                    _("line %(line)s: %(error)s") % {"line": reader.line_num, "error": error},
+                )
+            ]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidError([Issue("file", "not_utf8", _("the file is not UTF-8 text"))]) from error
+
+
+def _reader(lines: Iterable[str]) -> "Reader":
+    """Looks at the header alone to tell a comma from a semicolon."""
+    stream = iter(lines)
+    first = next(stream, "")
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    return csv.reader(_chain(first.removeprefix("\ufeff"), stream), delimiter=delimiter)
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _header(reader: "Reader") -> list[str]:
+    header = [name.strip().lower() for name in next(reader, [])]
+    missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
+    unknown = [name for name in header if name not in COLUMNS]
+    if missing or unknown or len(set(header)) < len(header):
+        said = (
+            _("missing: %(names)s") % {"names": ", ".join(missing)}
+            if missing
+            else _("not known or twice: %(names)s") % {"names": ", ".join(unknown or header)[:200]}
+        )
+        message = _("the first line must name the columns %(names)s; %(said)s")
+        message %= {"names": ", ".join(COLUMNS), "said": said}
+        raise InvalidError([Issue("file", "wrong_header", message)])
+    return header
+
+
+def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIssue]:
+    if len(cells) != len(header):
+        message = _("has %(cells)s cells, the header has %(columns)s")
+        return [RowIssue(line, "file", message % {"cells": len(cells), "columns": len(header)})]
+    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    values["conversions"] = values.get("conversions") or "0"
+    values["variant_name"] = _as_name(values["variant_name"])
+    issues = [RowIssue(line, column, message) for column, message in _cell_issues(values)]
+    if issues:
+        return issues
+    counts = DailyCounts(
+        dt.date.fromisoformat(values["date"]),
+        values["variant_name"],
+        *(int(values[name]) for name in _COUNTS),
+    )
+    return CsvRow(line, values["experiment_id"], counts)
+
+
+def _cell_issues(values: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name in ("experiment_id", "variant_name"):
+        if not values[name]:
+            yield name, _("is empty")
+        elif not is_name(values[name]):
+            message = _("must be at most %(length)s characters, none of them a control character")
+            yield name, message % {"length": NAME_LENGTH}
+    if not _is_date(values["date"]):
+        yield "date", _("%(value)r is not a date such as 2025-08-14") % {"value": values["date"][:40]}
+    for name in _COUNTS:
+        if not _WHOLE.fullmatch(values[name]):
+            yield name, _("%(value)r is not a whole number") % {"value": values[name][:40]}
+
+
+def _is_date(text: str) -> bool:
+    if not _ISO_DATE.fullmatch(text):
+        return False
+    try:
+        dt.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""What a person may call something: any text with something to see in it, and nothing invisible."""
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+
+from django.utils.formats import number_format
+
+NAME_LENGTH = 200
+
+# Control characters, what hides or turns text around, and halves of surrogate pairs.
+_INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
+_NAME = re.compile(NAME_PATTERN)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def is_name(text: str) -> bool:
+    return len(text) <= NAME_LENGTH and bool(_NAME.match(text)) and not _SURROGATE.search(text)
+
+
+def format_number(value: float | Decimal, decimals: int) -> str:
+    """By its decimal spelling, so that 2.45 becomes 2.5 wherever it is written; thousands apart."""
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return number_format(exact, decimals, force_grouping=True)
+
+
+def format_percent(fraction: float | Decimal, decimals: int = 1) -> str:
+    return f"{format_number(100 * Decimal(str(fraction)), decimals)}%"

@@ -1,0 +1,115 @@
+"""The simulate command: what it prints, what it refuses. No database."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from experiments.settings_schema import ALGORITHM_SETTINGS
+
+pytestmark = pytest.mark.database_free
+
+SMALL = ["--rates", "0.04,0.08", "--daily-traffic", "500", "--days", "16", "--runs", "20"]
+
+
+def simulate(*options: str) -> str:
+    out = io.StringIO()
+    call_command("simulate", *SMALL, *options, stdout=out)
+    return out.getvalue()
+
+
+def simulate_json(*options: str) -> dict[str, Any]:
+    policies: dict[str, Any] = json.loads(simulate("--json", *options))["policies"]
+    return policies
+
+
+def test_simulate__json__is_one_object_with_every_policy_asked_for() -> None:
+    policies = simulate_json("--policies", "thompson,even,greedy,epsilon_greedy,ucb1,top_two")
+
+    assert list(policies) == ["thompson", "even", "greedy", "epsilon_greedy", "ucb1", "top_two"]
+    assert set(policies["thompson"]) >= {
+        "regret_mean", "regret_p10", "regret_p90", "gain_over_even_mean", "best_in_front", "stop_day_mean",
+        "stop_day_median",
+    }  # fmt: skip
+    assert policies["thompson"]["regret_mean"] < policies["even"]["regret_mean"]
+    # 500 visits on 16 days, half of them 0.04 short
+    assert policies["even"]["regret_mean"] == pytest.approx(160, rel=0.03)
+
+
+def test_simulate__seed__makes_the_numbers() -> None:
+    assert simulate("--json", "--seed", "5") == simulate("--json", "--seed", "5")
+    assert simulate("--json", "--seed", "5") != simulate("--json", "--seed", "6")
+
+
+def test_simulate__other_policies_beside_it__change_nothing() -> None:
+    assert simulate_json("--policies", "thompson")["thompson"] == simulate_json()["thompson"]
+
+
+def test_simulate__stop__ends_runs_early() -> None:
+    unlimited = ["--control-floor", "0", "--min-explore-rate", "0", "--max-daily-shift", "1"]
+
+    stopped = simulate_json("--stop", "value-remaining", "--min-impressions", "0", *unlimited)["thompson"]
+
+    assert stopped["stopped"] > 0.5
+    assert 14 <= stopped["stop_day_mean"] < 16
+    assert simulate_json()["thompson"]["stop_day_mean"] == 16
+
+
+@pytest.mark.parametrize("scenario", ["constant", "weekend", "trend", "shock", "new-variant", "delayed"])
+def test_simulate__scenario__prints_a_table(scenario: str) -> None:
+    text = simulate("--scenario", scenario)
+
+    assert scenario in text
+    assert "thompson" in text
+    assert "day 16" in text
+
+
+def test_simulate__settings__reach_the_decision() -> None:
+    frozen = simulate_json("--max-daily-shift", "0.0001", "--no-day-adjustment")["thompson"]
+
+    assert frozen["mean_shares_by_day"][-1] == pytest.approx([0.5, 0.5], abs=0.002)
+    assert simulate_json("--control-floor", "0.45")["thompson"]["mean_shares_by_day"][-1][0] >= 0.45
+
+
+def test_simulate__help__names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("simulate", "--help")
+
+    text = capsys.readouterr().out
+    for name in ALGORITHM_SETTINGS:
+        assert "--" + name.replace("_", "-") in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--rates", "0.04"], "--rates: must be 2 to 100 numbers from 0 to 1"),
+        (["--rates", "0.04,1.2"], "--rates"),
+        (["--rates", "0.04,nan"], "--rates"),
+        (["--rates", "0.04,x"], "--rates"),
+        (["--days", "0"], "--days: must be a whole number from 1 to 3,650"),
+        (["--runs", "1.5"], "--runs: must be a whole number"),
+        (["--daily-traffic", "-1"], "--daily-traffic"),
+        (["--seed", "-1"], "--seed"),
+        (["--scenario", "flood"], "--scenario"),
+        (["--stop", "never"], "--stop"),
+        (["--policies", "thompson,best"], "--policies: 'best' is none of"),
+        (
+            ["--max-daily-shift", "0.00005"],
+            "--max-daily-shift: must be from 0.0001 to 1, a multiple of 0.0001",
+        ),
+        (["--window-days", "400"], "--window-days: must be a whole number from 1 to 365"),
+        (["--window-days", "2.5"], "--window-days: must be a whole number"),
+        (["--alpha-prior", "0"], "--alpha-prior: must be above 0"),
+        (["--exploitation", "nan"], "--exploitation"),
+        (["--control-floor", "0.5", "--min-explore-rate", "0.5"], "--control-floor and min_explore_rate"),
+        (["--runs", "100000", "--days", "3650"], "--runs times --days times variants"),
+    ],
+)
+def test_simulate__bad_option__is_refused_by_name_and_range(options: list[str], words: str) -> None:
+    with pytest.raises(CommandError) as refusal:
+        simulate(*options)
+
+    assert words in str(refusal.value)

@@ -1,0 +1,258 @@
+"""What is told, and when: each thing once, and nothing on thin evidence."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from pytest_django import Settings
+
+from allocation.demo import seed_demo
+from allocation.services import complete_experiment
+from allocation.sweep import alert_on_traffic
+from experiments.models import Experiment, Status
+from experiments.services import change_status
+from notifications.models import Alarm, Delivery, Endpoint, Event
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "endpoint")]
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint.objects.create(name="ops", address="https://hooks.example.com/")
+
+
+def _day(age: int) -> dt.date:
+    return TODAY - dt.timedelta(days=age)
+
+
+def _kinds() -> list[str]:
+    return list(Event.objects.order_by("created_at", "deliveries__pk").values_list("kind", flat=True))
+
+
+def _leading(days: int = 5, name: str = "Button colour") -> Experiment:
+    experiment = make_experiment(name, min_impressions=100)
+    for age in range(days, 0, -1):
+        day = _day(age)
+        record(experiment, counts("control", 1000, 50, date=day), counts("b", 1000, 90, date=day))
+    return experiment
+
+
+def test_decision__new_split__is_told_with_both_splits() -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    event = Event.objects.get()
+    assert event.kind == "allocation.changed"
+    assert event.payload["experiment"]["key"] == "button-colour"
+    assert event.payload["data"]["shares"] == {"control": 0.3, "variant_b": 0.7}
+    assert event.payload["data"]["previous_shares"] is None
+
+    record(experiment, counts("control", 10, 9), counts("variant_b", 100000, 1))
+    allocate(experiment)
+    assert Event.objects.latest("created_at", "deliveries__pk").payload["data"]["previous_shares"] == {
+        "control": 0.3, "variant_b": 0.7,
+    }  # fmt: skip
+
+
+def test_decision__same_split_anew__is_not_told() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    record(experiment, counts("control", 10000, 701), counts("variant_b", 10000, 950))
+
+    assert allocate(experiment).revision == 2
+
+    assert _kinds() == ["allocation.changed"]
+
+
+def test_decision__for_a_past_day__is_no_news() -> None:
+    experiment = _leading()
+
+    allocate(experiment, _day(1))
+
+    assert _kinds() == []
+
+
+def test_leader__found__is_told_once_however_often_it_is_decided() -> None:
+    experiment = _leading()
+
+    for day in (TODAY, TODAY, TODAY + dt.timedelta(days=1)):
+        allocate(experiment, day)
+
+    assert _kinds().count("leader.found") == 1
+    found = Event.objects.get(kind="leader.found").payload["data"]
+    assert found["leader"] == "b"
+    assert found["probability_best"] > 0.95
+    assert Alarm.objects.get().cleared_at is None
+
+
+def test_leader__lost_and_found_again__is_told_again() -> None:
+    experiment = _leading()
+    allocate(experiment)
+    record(experiment, counts("control", 100000, 9000, date=_day(1)), counts("b", 100000, 9000, date=_day(1)))
+    allocate(experiment)
+    assert Alarm.objects.get().cleared_at == NOW
+    record(experiment, counts("control", 1000, 50, date=_day(1)), counts("b", 1000, 90, date=_day(1)))
+
+    allocate(experiment)
+
+    assert _kinds().count("leader.found") == 2
+
+
+@pytest.mark.parametrize(("days", "told"), [(2, 0), (3, 1)])
+def test_leader__within_the_grace_period__is_not_told(days: int, told: int) -> None:
+    allocate(_leading(days))
+
+    assert _kinds().count("leader.found") == told
+
+
+def test_leader__before_the_minimum_of_data__is_told_once_it_is_reached(settings: Settings) -> None:
+    settings.ALARM_MIN_IMPRESSIONS = 10_001
+    experiment = _leading()
+    allocate(experiment)
+    assert _kinds().count("leader.found") == 0
+    record(experiment, counts("control", 1000, 50), counts("b", 1000, 90))
+
+    allocate(experiment)
+
+    assert _kinds().count("leader.found") == 1
+
+
+def test_decided__enough_days_and_nothing_left__is_told_once() -> None:
+    experiment = _leading(days=20)
+
+    allocate(experiment)
+    allocate(experiment, TODAY + dt.timedelta(days=1))
+
+    assert _kinds().count("experiment.decided") == 1
+
+
+def test_completed__alarms__are_over() -> None:
+    experiment = _leading()
+    allocate(experiment)
+
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+
+    assert not Alarm.objects.filter(cleared_at=None).exists()
+
+
+def _mismatched(name: str = "Button colour") -> Experiment:
+    """Split evenly, but a tenth of b's traffic never arrives."""
+    experiment = make_experiment(name, min_impressions=10**6)
+    for age in range(5, 0, -1):
+        day = _day(age)
+        record(experiment, counts("control", 1000, 50, date=day), counts("b", 700, 35, date=day))
+        allocate(experiment, day)
+    return experiment
+
+
+def test_sweep__traffic_not_as_split__is_told_once_with_what_arrived() -> None:
+    _mismatched()
+
+    alert_on_traffic(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
+
+    (event,) = Event.objects.filter(kind="sample_ratio.mismatch")
+    assert event.payload["data"]["observed"]["b"] < event.payload["data"]["expected"]["b"]
+    assert event.payload["data"]["p_value"] < 0.001
+
+
+def test_sweep__mismatch_on_too_little__is_not_told(settings: Settings) -> None:
+    settings.ALARM_GRACE_DAYS = 6
+    _mismatched()
+
+    alert_on_traffic(TODAY, NOW)
+
+    assert not Alarm.objects.filter(kind="sample_ratio.mismatch").exists()
+
+
+def _quiet_since(age: int, name: str = "Button colour") -> Experiment:
+    experiment = make_experiment(name)
+    Experiment.objects.filter(pk=experiment.pk).update(created_at=NOW - dt.timedelta(days=30))
+    record(experiment, counts("control", 10, 1, date=_day(age)), counts("b", 10, 1, date=_day(age)))
+    return experiment
+
+
+@pytest.mark.parametrize(("age", "told"), [(3, 0), (4, 1), (20, 1)])
+def test_sweep__no_data_for_days__is_told_once(age: int, told: int) -> None:
+    _quiet_since(age)
+
+    alert_on_traffic(TODAY, NOW)
+    alert_on_traffic(TODAY, NOW)
+
+    assert _kinds().count("data.missing") == told
+
+
+@pytest.mark.parametrize(("age", "told"), [(0, 0), (3, 0), (4, 1)])
+def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(age: int, told: int) -> None:
+    experiment = make_experiment(status=Status.DRAFT)
+    Experiment.objects.filter(pk=experiment.pk).update(created_at=NOW - dt.timedelta(days=30))
+    change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=NOW)
+    for record_of, days in zip(experiment.history.order_by("history_id"), (30, age), strict=True):
+        record_of.history_date = NOW - dt.timedelta(days=days)
+        record_of.save()
+
+    alert_on_traffic(TODAY, NOW)
+
+    assert _kinds().count("data.missing") == told
+
+
+def test_sweep__data_come_back_and_stay_away_again__is_told_again() -> None:
+    experiment = _quiet_since(10)
+    alert_on_traffic(TODAY, NOW)
+    record(experiment, counts("control", 10, 1))
+    alert_on_traffic(TODAY, NOW)
+    assert Alarm.objects.get().cleared_at == NOW
+
+    alert_on_traffic(TODAY + dt.timedelta(days=9), NOW)
+
+    assert _kinds().count("data.missing") == 2
+
+
+def test_sweep__young_paused_or_draft_experiments__are_left_alone() -> None:
+    make_experiment("Young")
+    paused = _quiet_since(10, "Paused")
+    change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
+    make_experiment("Draft", status=Status.DRAFT)
+
+    alert_on_traffic(TODAY, NOW)
+
+    assert not Alarm.objects.exists()
+
+
+def test_sweep__paused_meanwhile__its_alarm_is_over() -> None:
+    experiment = _quiet_since(10)
+    alert_on_traffic(TODAY, NOW)
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+
+    alert_on_traffic(TODAY, NOW)
+
+    assert Alarm.objects.get().cleared_at == NOW
+
+
+def test_allocate_command__all__looks_for_alarms_too(capsys: pytest.CaptureFixture[str]) -> None:
+    _quiet_since(10)
+
+    call_command("allocate", "--all")
+
+    assert "data.missing" in _kinds()
+    assert "1 computed" in capsys.readouterr().out
+
+
+def test_demo__invented_history__tells_nobody() -> None:
+    Endpoint.objects.update(events=["leader.found", "experiment.decided"])
+
+    seed_demo(today=TODAY, now=NOW, seed=1)
+
+    assert not Delivery.objects.exists()
+
+
+def test_decisions__nobody_wants_to_know__cost_two_queries_more(django_assert_max_num_queries: Any) -> None:
+    Endpoint.objects.all().delete()
+    experiment = make_running()
+
+    with django_assert_max_num_queries(12):
+        allocate(experiment)
+
+    assert not Event.objects.exists()

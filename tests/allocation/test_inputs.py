@@ -1,0 +1,63 @@
+"""The inputs of a decision: what the decision log holds is what was computed from."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from allocation.engine import Settings
+from allocation.inputs import AllocationInputs, counts_by_day, digest
+from allocation.models import Allocation
+from experiments.metrics import Reward
+from experiments.models import Status, Variant
+from experiments.services import change_status
+from tests.factory import NOW, TODAY, allocate, counts, make_running, record
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.mark.django_db
+def test_inputs__read_back_from_the_decision_log__are_the_ones_recorded() -> None:
+    experiment = make_running(reward=Reward.CONVERSION_RATE, window_days=3)
+    allocate(experiment)
+    record(experiment, counts("c", 10, 5, date=TODAY - 5 * DAY))
+    Variant.objects.filter(name="c").update(is_active=False)
+    allocate(experiment, TODAY + DAY)
+    winner = experiment.variants.get(name="variant_b").pk
+    change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=NOW, winner_id=winner)
+    allocate(experiment, TODAY + 2 * DAY)
+
+    for allocation in Allocation.objects.order_by("pk"):
+        inputs = AllocationInputs.from_json(allocation.inputs, experiment.pk)
+        assert json.loads(json.dumps(inputs.as_json)) == allocation.inputs
+        assert inputs.digest == digest(allocation.inputs) == allocation.inputs_digest
+    assert (inputs.completed, inputs.winner, len(inputs.variants)) == (True, winner, 3)
+
+
+def test_counts_by_day__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:
+    rows = [(TODAY, 7, 100, 10, 1), (TODAY - DAY, 8, 50, 5, 0), (TODAY, 9, 1, 1, 1)]
+
+    days, observed = counts_by_day(rows, {7: 0, 8: 1})
+
+    assert days == [TODAY - DAY, TODAY]
+    assert observed.impressions.tolist() == [[0, 50], [100, 0]]
+    assert observed.conversions.tolist() == [[0, 0], [1, 0]]
+
+
+def test_to_request__nothing_in_force_before__has_no_previous_shares() -> None:
+    inputs = AllocationInputs(
+        experiment_id=1,
+        target_date=TODAY,
+        reward=Reward.CTR,
+        completed=False,
+        winner=None,
+        variants=(),
+        counts=((TODAY, 7, 100, 10, 1),),
+        earlier_impressions=40,
+        days_with_data=1,
+        previous=None,
+        settings=Settings(),
+    )
+
+    assert inputs.impressions_so_far == 140
+    assert inputs.to_request().control is None

@@ -1,0 +1,240 @@
+"""What the log says, and what it never says."""
+
+import json
+import logging
+import logging.config
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import structlog
+from django.db import OperationalError
+from django.test import Client, override_settings
+from pytest_django import Settings
+
+from bandit_project.models import ApiKey
+from bandit_project.ops.logs import logging_config, without_secrets
+from tests.conftest import ROOT
+from tests.factory import allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks: Any) -> Any:
+    """What is told after a commit, although the test's own transaction has none."""
+    return django_capture_on_commit_callbacks
+
+
+def _events(logs: list[Any], event: str) -> list[Any]:
+    return [line for line in logs if line["event"] == event]
+
+
+def test_log__decision__is_one_line_with_what_went_into_it(committed: Any) -> None:
+    experiment = make_running()
+
+    with structlog.testing.capture_logs() as logs, committed(execute=True):
+        allocation = allocate(experiment)
+
+    (line,) = _events(logs, "allocation.computed")
+    assert line.pop("duration_ms") >= 0
+    assert line == {
+        "event": "allocation.computed",
+        "log_level": "info",
+        "experiment": experiment.pk,
+        "target_date": "2025-09-01",
+        "revision": 1,
+        "kind": "optimized",
+        "state": allocation.state,
+        "inputs_digest": allocation.inputs_digest,
+        "engine_version": allocation.engine_version,
+        "bounds": {"cap_down": 1, "cap_up": 1},
+    }
+
+
+def test_log__decision_that_stands__says_nothing(committed: Any) -> None:
+    experiment = make_running()
+    allocate(experiment)
+
+    with structlog.testing.capture_logs() as logs, committed(execute=True):
+        allocate(experiment)
+
+    assert logs == []
+
+
+def test_log__ingestion__is_one_line(committed: Any) -> None:
+    experiment = make_experiment()
+
+    with structlog.testing.capture_logs() as logs, committed(execute=True):
+        record(experiment, counts("control", 10, 1), counts("b", 10, 2))
+
+    (line,) = logs
+    assert line["event"] == "events.recorded"
+    assert (line["source"], line["rows"], line["new_variants"], line["experiment"]) == (
+        "api",
+        2,
+        2,
+        experiment.pk,
+    )
+
+
+def test_log__rolled_back_ingestion__says_nothing(committed: Any) -> None:
+    experiment = make_experiment()
+
+    with (
+        structlog.testing.capture_logs() as logs,
+        committed(execute=True),
+        pytest.raises(Exception, match="clicks"),
+    ):
+        record(experiment, counts("control", 10, 11))
+
+    assert logs == []
+
+
+def test_request_id__sent_by_the_caller__comes_back_and_is_in_every_line(
+    client: Client, committed: Any
+) -> None:
+    experiment = make_running()
+    seen = []
+
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        with committed(execute=True):
+            response = client.post("/nothing-here", headers={"X-Request-ID": "abc-123"})
+        seen = [line.get("request_id") for line in logs]
+
+    assert experiment.pk
+    assert response["X-Request-ID"] == "abc-123"
+    assert seen
+    assert set(seen) == {"abc-123"}
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", 'a"b', "ä"])
+def test_request_id__missing_or_unsound__is_made(client: Client, given: str) -> None:
+    response = client.get("/health/live", headers={"X-Request-ID": given})
+
+    assert re.fullmatch(r"[0-9a-f-]{36}", response["X-Request-ID"])
+
+
+def test_request_id__failure__is_in_the_problem(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("experiments.api.classic.views.create_experiment", down)
+
+    response = client.post(
+        "/experiments", {"name": "x", "description": ""}, content_type="application/json",
+        headers={"X-Request-ID": "req-7"},
+    )  # fmt: skip
+
+    assert (response.status_code, response.json()["request_id"]) == (503, "req-7")
+
+
+@override_settings(DEBUG=False)
+def test_request_id__fault_of_ours__is_in_the_problem_and_beside_the_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("experiments.api.classic.views.create_experiment", broken)
+    client = Client(raise_request_exception=False)
+
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+        response = client.post(
+            "/experiments", {"name": "x", "description": ""}, content_type="application/json",
+            headers={"X-Request-ID": "req-8"},
+        )  # fmt: skip
+
+    assert (response.status_code, response.json()["request_id"]) == (500, "req-8")
+    (failed,) = _events(logs, "request_failed")
+    assert (failed["request_id"], failed["exc_info"]) == ("req-8", True)
+
+
+@override_settings(DEBUG=True)
+def test_log__requests_at_info__health_metrics_and_success_are_quiet(client: Client) -> None:
+    with structlog.testing.capture_logs() as logs:
+        for path in ("/health", "/health/live", "/metrics", "/experiments"):
+            assert client.get(path).status_code == 200
+
+    assert [line for line in logs if line["log_level"] != "debug"] == []
+
+
+def test_log__refused_request__is_one_line_at_info_without_the_query(client: Client) -> None:
+    with structlog.testing.capture_logs() as logs:
+        assert client.get("/nothing-here?token=query-secret").status_code == 404
+
+    (line,) = _events(logs, "request_finished")
+    assert (line["log_level"], line["code"], line["request"]) == ("info", 404, "GET /nothing-here")
+
+
+def test_without_secrets__names_and_texts__are_cleaned() -> None:
+    event = {
+        "event": "x Api-Key abc.def y",
+        "api_key": "abc",
+        "Authorization": "Bearer abc",
+        "url": "postgresql://user:hunter2@host/name",
+        "header": "bearer abcdef",
+        "rows": 3,
+    }
+
+    assert without_secrets(None, "info", event) == {
+        "event": "x Api-Key [removed] y",
+        "api_key": "[removed]",
+        "Authorization": "[removed]",
+        "url": "postgresql://user:[removed]@host/name",
+        "header": "bearer [removed]",
+        "rows": 3,
+    }
+
+
+@pytest.mark.database_free
+def test_production_log__our_lines_and_the_libraries__are_json_objects_without_secrets() -> None:
+    command = (
+        "import django, logging; django.setup(); import structlog;"
+        "from django.conf import settings;"
+        "structlog.get_logger('bandit').info('events.recorded', rows=3, token=settings.SECRET_KEY);"
+        "logging.getLogger('django.security').warning('from %s', 'elsewhere');\n"
+        "try:\n  secret_in_a_local = settings.SECRET_KEY; 1 / 0\n"
+        "except ZeroDivisionError:\n  logging.getLogger('x').exception('failed')"
+    )
+    variables = {
+        "PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "bandit_project.settings", "LOG_LEVEL": "DEBUG",
+        "SECRET_KEY": "very-secret-" * 6, "ALLOWED_HOSTS": "x", "METRICS_TOKEN": "metrics-secret-1",
+        "DATABASE_URL": "postgresql://user:hunter2@localhost/name",
+    }  # fmt: skip
+
+    result = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, env=variables, cwd=ROOT, check=True
+    )
+
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert {"events.recorded", "from elsewhere", "failed"} <= {line["event"] for line in lines}
+    assert "ZeroDivisionError" in next(line for line in lines if line["event"] == "failed")["exception"]
+    assert all({"level", "logger", "timestamp"} <= line.keys() for line in lines)
+    for secret in ("very-secret", "metrics-secret-1", "hunter2"):
+        assert secret not in result.stderr
+
+
+def test_log_at_debug__requests_with_credentials__never_hold_them(
+    client: Client, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.API_KEY_REQUIRED, settings.DEBUG, settings.METRICS_TOKEN = True, True, "metrics-secret-1"
+    config = logging_config("DEBUG", json=True)
+    logging.config.dictConfig(config)
+    try:
+        _, key = ApiKey.objects.create_key(name="warehouse", scope="write")
+        for credential in (f"Api-Key {key}", "Api-Key wrong.secret-guess", "Bearer metrics-secret-1"):
+            for path in ("/experiments", "/metrics", "/api/v1/experiments/?token=query-secret"):
+                client.get(path, headers={"Authorization": credential})
+        client.post("/accounts/login/", {"username": "u", "password": "password-guess"})
+        client.get("/accounts/reset/MQ/link-secret/")
+    finally:
+        logging.config.dictConfig(settings.LOGGING)
+    written = capfd.readouterr().err
+
+    assert '"request": "GET /experiments"' in written
+    for secret in (key, "secret-guess", "metrics-secret-1", "query-secret", "password-guess", "link-secret"):
+        assert secret not in written

@@ -1,0 +1,221 @@
+"""The scheduler: once a day, catching up, one at a time, ending cleanly. And what is forgotten."""
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import threading
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import OperationalError, connection, connections
+from django.utils import timezone
+from pytest_django import Settings
+
+from allocation.models import Allocation
+from allocation.sweep import compute_all
+from bandit_project.models import ApiKey, JobRun
+from bandit_project.ops.scheduler import run_due
+from experiments.locks import only_one
+from experiments.models import PendingImport
+from notifications.models import Alarm, Delivery, Endpoint, Event
+from notifications.outbox import queue_test
+from tests.bandit_project.ops.test_metrics import _database_url
+from tests.conftest import ROOT
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = pytest.mark.django_db
+
+
+def _at(hour: int, minute: int = 0, day: int = 1) -> dt.datetime:
+    return dt.datetime(2025, 9, day, hour, minute, tzinfo=dt.UTC)
+
+
+def _decided_dates() -> list[str]:
+    dates = Allocation.objects.order_by("target_date").values_list("target_date", flat=True)
+    return [date.isoformat() for date in dates]
+
+
+def test_scheduler__before_and_after_the_time__decides_once_a_day() -> None:
+    make_running()
+
+    for minute in (14, 15, 16):
+        run_due(_at(0, minute))
+        assert len(_decided_dates()) == (minute >= 15)
+    run_due(_at(23, 59))
+    run_due(_at(0, 20, day=2))
+
+    assert _decided_dates() == ["2025-09-01", "2025-09-02"]
+
+
+def test_scheduler__down_at_the_time__catches_up_later_the_same_day() -> None:
+    make_running()
+
+    run_due(_at(17))
+
+    assert _decided_dates() == ["2025-09-01"]
+
+
+def test_scheduler__time_zone__decides_for_the_day_there(settings: Settings) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"
+    make_running()
+
+    with timezone.override(ZoneInfo("Pacific/Auckland")):
+        run_due(_at(13))  # past midnight over there
+
+    assert _decided_dates() == ["2025-09-02"]
+
+
+def test_scheduler__stopped_half_way__is_not_done_and_starts_again() -> None:
+    make_running()
+
+    run_due(_at(1), stopped=lambda: True)
+    assert not JobRun.objects.filter(name="allocate").exists()
+    run_due(_at(1, 1))
+
+    assert JobRun.objects.filter(name="allocate").count() == 1
+    assert Allocation.objects.count() == 1
+
+
+def test_scheduler__database_away_half_way__is_not_done_and_starts_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_running()
+
+    def away(**kwargs: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("allocation.sweep.compute_allocations", away)
+        patch.setattr(connections["default"], "is_usable", lambda: False)
+        run_due(_at(1))
+        with pytest.raises(OperationalError):  # so that cron's command fails too, and may be run again
+            list(compute_all(target_date=TODAY, now=NOW))
+    assert not JobRun.objects.filter(name="allocate").exists()
+
+    run_due(_at(1, 1))
+
+    assert _decided_dates() == ["2025-09-01"]
+
+
+def test_scheduler__one_part_fails__the_others_go_on_and_it_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    endpoint = Endpoint.objects.create(name="x", address="http://127.0.0.1:1/")
+    queue_test(endpoint, NOW)
+    make_running()
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("allocation.sweep.alert_on_traffic", broken)
+        run_due(_at(1))
+    assert not JobRun.objects.filter(name="allocate").exists()
+    assert endpoint.deliveries.order_by("pk")[0].attempts_made == 1
+
+    run_due(_at(1, 1))
+
+    assert JobRun.objects.filter(name="allocate").exists()
+
+
+def test_scheduler__sweep__looks_for_alarms() -> None:
+    experiment = make_experiment()
+    type(experiment).objects.filter(pk=experiment.pk).update(created_at=_at(0) - dt.timedelta(days=30))
+    record(experiment, counts("control", 5, 1, date=TODAY - dt.timedelta(days=20)))
+
+    run_due(_at(1))
+
+    assert Alarm.objects.get().kind == "data.missing"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scheduler__another_one_at_work__does_nothing() -> None:
+    make_running()
+    held, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with only_one("scheduler"):
+            held.set()
+            done.wait(60)
+        connection.close()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(60)
+    try:
+        run_due(_at(1))
+        assert _decided_dates() == []
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scheduler__terminated__ends_cleanly() -> None:
+    environment = {**os.environ, "DATABASE_URL": _database_url(), "DEBUG": "true"}
+    command = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("Scheduler: decides daily from 00:15 (UTC)")
+        running.send_signal(signal.SIGTERM)
+        rest, _ = running.communicate(timeout=60)
+
+    assert (running.returncode, rest) == (0, "Scheduler: stopped.\n")
+
+
+def _revisions(*created: dt.datetime) -> None:
+    """One experiment decided again and again for the same day."""
+    experiment = make_running()
+    for n, moment in enumerate(created):
+        record(experiment, counts("control", 10000, 600 + n))
+        allocation = allocate(experiment)
+        Allocation.objects.filter(pk=allocation.pk).update(created_at=moment)
+
+
+def test_prune__ledger__keeps_everything_unless_told_otherwise() -> None:
+    _revisions(*[NOW - dt.timedelta(days=1000)] * 3)
+
+    call_command("prune")
+
+    assert Allocation.objects.count() == 3
+
+
+@pytest.mark.usefixtures("today")
+def test_prune__superseded_and_old__goes_and_the_last_revision_never(settings: Settings) -> None:
+    settings.LEDGER_RETENTION_DAYS = 30
+    old = NOW - dt.timedelta(days=31)
+    _revisions(old, NOW - dt.timedelta(days=29), old, old)
+
+    call_command("prune")
+
+    assert sorted(Allocation.objects.values_list("revision", flat=True)) == [2, 4]
+    assert Allocation.objects.get(revision=4).shares.count() == 2
+
+
+@pytest.mark.usefixtures("today")
+def test_prune__what_is_over__goes_and_what_is_needed_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    long_ago = NOW - dt.timedelta(days=91)
+    ApiKey.objects.create_key(name="expired", expiry_date=NOW - dt.timedelta(seconds=1))
+    ApiKey.objects.create_key(name="valid", expiry_date=NOW + dt.timedelta(days=1))
+    ApiKey.objects.create_key(name="without end")
+    endpoint = Endpoint.objects.create(name="x", address="https://example.com")
+    for _ in range(2):
+        queue_test(endpoint, long_ago)
+    delivered = Delivery.objects.order_by("pk")[0]
+    Delivery.objects.filter(pk=delivered.pk).update(state=Delivery.State.DELIVERED)
+    PendingImport.objects.create(name="a", text="", created_at=NOW - dt.timedelta(days=2))
+    PendingImport.objects.create(name="b", text="", created_at=NOW)
+    Session.objects.create(session_key="old", session_data="", expire_date=long_ago)
+
+    call_command("prune")
+
+    assert set(ApiKey.objects.values_list("name", flat=True)) == {"valid", "without end"}
+    assert Event.objects.count() == 1  # the other one still waits
+    assert PendingImport.objects.get().name == "b"
+    assert not Session.objects.exists()
+    assert "Deleted 1 expired API keys." in capsys.readouterr().out

@@ -1,0 +1,395 @@
+"""Daily data: read, edited by hand, loaded from a CSV after a look at what it would change."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
+from experiments.services import archive_experiment, change_status
+from experiments.tables.uploads import MAX_UPLOAD_BYTES
+from tests.dashboard.clients import client_of
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+ONE = "/dashboard/experiments/button-colour/"
+DATA = f"{ONE}data/"
+DAY = f"{DATA}day/"
+EDIT = f"{DAY}?date=2025-09-01"
+UPLOAD = f"{DATA}upload/"
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
+@pytest.fixture
+def analyst() -> Client:
+    return client_of("analyst")
+
+
+def _day(date: str = "2025-09-01", **by_variant: tuple[object, object, object]) -> dict[str, str]:
+    """What a day's form sends, for variants by name."""
+    sent = {"date": date}
+    for name, values in by_variant.items():
+        pk = Variant.objects.get(name=name).pk
+        for field, value in zip(("impressions", "clicks", "conversions"), values, strict=True):
+            sent[f"{field}-{pk}"] = str(value)
+    return sent
+
+
+def _stored() -> list[tuple[Any, ...]]:
+    fields = ("date", "variant__name", "impressions", "clicks", "conversions")
+    return sorted(DailyMetric.objects.values_list(*fields))
+
+
+def _errors(response: Any) -> list[tuple[str, list[str]]]:
+    return [(name.split("-")[0], list(errors)) for name, errors in response.context["form"].errors.items()]
+
+
+def _file(text: str, name: str = "totals.csv") -> dict[str, SimpleUploadedFile]:
+    return {"file": SimpleUploadedFile(name, text.encode(), "text/csv")}
+
+
+def test_data__days__newest_first_with_the_rate_of_the_reward(analyst: Client) -> None:
+    experiment = make_running(reward="conversion_rate")
+    record(experiment, counts("control", 1000, 100, 25, date=dt.date(2025, 8, 30)))
+
+    days = analyst.get(DATA).context["days"]
+
+    told = [(day.date.day, [(line.variant.name, line.rate) for line in day.lines]) for day in days]
+    assert told == [(1, [("control", 0.0), ("variant_b", 0.0)]), (30, [("control", 0.025)])]
+
+
+def test_data__many_days__come_in_pages(analyst: Client) -> None:
+    experiment = make_running()
+    record(experiment, *(counts("control", 9, 1, date=TODAY - dt.timedelta(days=n)) for n in range(30)))
+
+    last = analyst.get(f"{DATA}?page=3")
+
+    assert [day.date for day in last.context["days"]] == [TODAY - dt.timedelta(days=n) for n in (28, 29)]
+    assert f"{DAY}?date=2025-08-03&amp;page=3#day-2025-08-03" in last.content.decode()
+
+
+def test_day__edited__is_saved_told_and_offered_to_the_split(analyst: Client) -> None:
+    make_running()
+
+    sent = _day(control=(10000, 710, 5), variant_b=(10000, 950, 0))
+    response = analyst.post(f"{EDIT}&page=1", sent, follow=True)
+
+    assert _stored() == [(TODAY, "control", 10000, 710, 5), (TODAY, "variant_b", 10000, 950, 0)]
+    page = response.content.decode()
+    assert "Saved 1 Sep 2025: control clicks 700 → 710, conversions 0 → 5." in page
+    assert "Recompute the split now" in page
+    assert response.redirect_chain == [(f"{DATA}?page=1", 302)]
+
+
+def test_day__changed_by_somebody_else_meanwhile__is_saved_only_when_sent_again(analyst: Client) -> None:
+    experiment = make_running()
+    seen = analyst.get(EDIT).context["form"]["seen"].value()
+    record(experiment, counts("control", 20000, 1400))
+    sent = _day(control=(10000, 710, 5), variant_b=(10000, 950, 0))
+
+    refused = analyst.post(EDIT, sent | {"seen": seen})
+    kept = _stored()
+    again = analyst.post(EDIT, sent | {"seen": refused.context["form"]["seen"].value()})
+
+    assert "It now holds: control 20000 / 1400 / 0; variant_b 10000 / 950 / 0." in refused.content.decode()
+    assert kept[0] == (TODAY, "control", 20000, 1400, 0)
+    assert (again.status_code, _stored()[0]) == (302, (TODAY, "control", 10000, 710, 5))
+
+
+@pytest.mark.parametrize("seen", ["{", "[]", "3"])
+def test_day__what_it_showed_is_garbled__is_saved_as_it_is_sent(analyst: Client, seen: str) -> None:
+    make_running()
+
+    sent = _day(control=(10000, 710, 5), variant_b=(10000, 950, 0))
+
+    assert analyst.post(EDIT, sent | {"seen": seen}).status_code == 302
+    assert _stored()[0] == (TODAY, "control", 10000, 710, 5)
+
+
+def test_day__saved_unchanged__says_so(analyst: Client) -> None:
+    make_running()
+
+    sent = _day(control=(10000, 700, 0), variant_b=(10000, 950, ""))
+    page = analyst.post(EDIT, sent, follow=True).content.decode()
+
+    assert "Nothing on 1 Sep 2025 has changed." in page
+    assert "Recompute the split now" not in page
+
+
+@pytest.mark.parametrize(
+    ("control", "errors"),
+    [
+        ((100, 200, 0), [("clicks", ["clicks (200) must not exceed impressions (100)"])]),
+        ((100, 20, 30), [("conversions", ["conversions (30) must not exceed clicks (20)"])]),
+        ((-1, 0, 0), [("impressions", ["impressions must be from 0 to 1000000000000, not -1"])]),
+        (
+            (10**12 + 1, 0, 0),
+            [("impressions", [f"impressions must be from 0 to {10**12}, not {10**12 + 1}"])],
+        ),
+        (("1.5", 0, 0), [("impressions", ["Enter a whole number."])]),
+        (("9" * 5000, 0, 0), [("impressions", ["Enter a whole number."])]),
+        (
+            ("", "", ""),
+            [(name, ["Give a number; 0 if there were none."]) for name in ("impressions", "clicks")],
+        ),
+    ],
+)
+def test_day__a_bad_number__is_told_beside_it_and_nothing_is_written(
+    analyst: Client, control: tuple[object, object, object], errors: list[tuple[str, list[str]]]
+) -> None:
+    make_running()
+    before = _stored()
+
+    response = analyst.post(EDIT, _day(control=control, variant_b=(10000, 951, 0)))
+
+    assert _errors(response) == errors
+    assert _stored() == before
+    assert 'value="951"' in response.content.decode()
+
+
+def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:
+    make_running()
+
+    sent = _day("2025-08-31", control=(50, 5, ""), variant_b=("", "", ""))
+    page = analyst.post(DAY, sent, follow=True).content.decode()
+
+    assert _stored()[0] == (dt.date(2025, 8, 31), "control", 50, 5, 0)
+    assert len(_stored()) == 3
+    assert "Saved 31 Aug 2025: control added." in page
+
+
+@pytest.mark.parametrize(
+    ("date", "error"),
+    [
+        ("", "This field is required."),
+        ("31.08.2025", "Enter a valid date."),
+        ("2025-09-03", "2025-09-03 lies in the future; today is 2025-09-01"),
+        ("1999-12-31", "1999-12-31 is before 2000-01-01"),
+        ("2025-09-01", "There are data of 2025-09-01 already; edit that day instead."),
+    ],
+)
+def test_day__new_with_a_day_that_cannot_be__is_refused(analyst: Client, date: str, error: str) -> None:
+    make_running()
+    before = _stored()
+
+    response = analyst.post(DAY, _day(date, control=(1, 0, 0), variant_b=(1, 0, 0)))
+
+    assert _errors(response) == [("date", [error])]
+    assert _stored() == before
+
+
+def test_day__new_without_any_number__is_refused(analyst: Client) -> None:
+    make_running()
+
+    response = analyst.post(DAY, _day("2025-08-31"))
+
+    assert _errors(response) == [("__all__", ["Give the counts of at least one variant."])]
+
+
+def test_day__new__suggests_the_day_after_the_latest(analyst: Client) -> None:
+    record(make_experiment(), counts("control", 1, 0, date=TODAY - dt.timedelta(days=3)))
+
+    form = analyst.get(DAY).context["form"]
+
+    assert form["date"].value() == TODAY - dt.timedelta(days=2)
+
+
+def test_day__retired_variant__is_asked_for_where_it_has_data(analyst: Client) -> None:
+    make_running()
+    Variant.objects.filter(name="variant_b").update(is_active=False)
+
+    edited, new = (analyst.get(url).context["form"] for url in (EDIT, DAY))
+
+    assert [variant.name for variant, _fields in edited.rows()] == ["control", "variant_b"]
+    assert [variant.name for variant, _fields in new.rows()] == ["control"]
+
+
+def test_day__not_a_date__is_404(analyst: Client) -> None:
+    make_running()
+
+    assert analyst.get(f"{DAY}?date=yesterday").status_code == 404
+
+
+def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -> None:
+    experiment = make_running()
+    before = _stored()
+    text = (
+        HEADER
+        + f"{experiment.key},2025-09-01,control,10000,710,0\n{experiment.pk},2025-08-31,control,5,1,0\n"
+    )
+
+    shown = analyst.post(UPLOAD, _file(text), follow=True)
+    token_url = shown.redirect_chain[0][0]
+    assert (_stored(), dict(shown.context["preview"].tally)) == (before, {"changed": 1, "added": 1})
+
+    page = analyst.post(token_url, follow=True).content.decode()
+    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 as before." in page
+    assert "Recompute the split now" in page
+    assert [row[2:4] for row in _stored()] == [(5, 1), (10000, 710), (10000, 950)]
+    assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
+
+
+def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Client) -> None:
+    experiment = make_running()
+    before = _stored()
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,9,0\n{experiment.key},2025-08-31,b,5,1,0\n"
+
+    shown = analyst.post(UPLOAD, _file(text), follow=True)
+    url, page = shown.redirect_chain[0][0], shown.content.decode()
+    assert "Clicks (9) must not exceed impressions (5)" in page
+    assert "New variants would be created" in page
+
+    refused = analyst.post(url, follow=True).content.decode()
+    assert (_stored(), "Nothing was recorded" in refused) == (before, True)
+
+    done = analyst.post(url, {"skip": "1"}, follow=True).content.decode()
+    assert "1 refused row was left out." in done
+    assert (dt.date(2025, 8, 31), "b", 5, 1, 0) in _stored()
+
+
+def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(analyst: Client) -> None:
+    experiment, other = make_running(), make_experiment("Other")
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,1,0\n{other.key},2025-08-31,control,5,1,0\n"
+    recorded = other.variants.filter(daily_metrics__isnull=False)
+
+    for sent, said, exists in (
+        ({}, "1 row of another experiment was left out.", False),
+        ({"others": "1"}, "2 rows", True),
+    ):
+        shown = analyst.post(UPLOAD, _file(text), follow=True)
+        assert "Record these too" in shown.content.decode()
+        page = analyst.post(shown.redirect_chain[0][0], sent, follow=True).content.decode()
+        assert said in page
+        assert recorded.exists() is exists
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({}, "This field is required."),
+        (_file(""), "The submitted file is empty."),
+        (_file("a,b\n1,2\n"), "the first line must name the columns"),
+        (_file(HEADER), "the file holds no row under its header"),
+    ],
+    ids=["none", "empty", "other columns", "no row"],
+)
+def test_upload__nothing_to_read__is_told_beside_the_file(
+    analyst: Client, file: dict[str, SimpleUploadedFile], said: str
+) -> None:
+    make_running()
+
+    response = analyst.post(UPLOAD, file)
+
+    assert said in response.context["form"].errors["file"][0]
+    assert not CsvUpload.objects.exists()
+
+
+def test_upload__larger_than_8_mb__is_refused(analyst: Client, settings: Any) -> None:
+    settings.MAX_BODY_BYTES = 2 * MAX_UPLOAD_BYTES
+    make_running()
+
+    response = analyst.post(UPLOAD, _file(" " * (MAX_UPLOAD_BYTES + 1)))
+
+    assert "At most 8 MB" in response.context["form"].errors["file"][0]
+
+
+def test_preview__of_another_person__is_not_found(analyst: Client) -> None:
+    experiment = make_running()
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,1,0\n"
+    url = analyst.post(UPLOAD, _file(text))["Location"]
+
+    page = client_of("admin").post(url, follow=True).content.decode()
+
+    assert "Upload it again." in page
+    assert len(_stored()) == 2
+
+
+def test_download__and_back__changes_nothing(analyst: Client) -> None:
+    experiment = make_running()
+    record(experiment, counts("=1+1", 7, 3))
+    response = analyst.get(f"{DATA}daily-metrics.csv")
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # streamed
+
+    shown = analyst.post(UPLOAD, _file(text), follow=True)
+
+    assert "'=1+1" in text
+    assert dict(shown.context["preview"].tally) == {"same": 3}
+
+
+def test_template__of_the_experiment__names_its_active_variants(analyst: Client) -> None:
+    experiment = make_running()
+    Variant.objects.filter(name="variant_b").update(is_active=False)
+
+    response = analyst.get(f"{DATA}template.csv")
+
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # streamed
+    assert text.splitlines() == [HEADER.strip(), f"{experiment.pk},2025-09-01,control,0,0,0"]
+
+
+@pytest.mark.parametrize("state", ["draft", "completed", "archived"])
+def test_data__closed__says_why_and_refuses(analyst: Client, state: str) -> None:
+    experiment = make_running()
+    if state == "archived":
+        change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+        archive_experiment(experiment_id=experiment.pk, now=NOW)
+    else:
+        Experiment.objects.update(status=state)
+    before = _stored()
+
+    page = analyst.get(DATA).content.decode()
+    posted = analyst.post(EDIT, _day(control=(1, 1, 1)), follow=True).content.decode()
+
+    said = "This experiment is a draft." if state == "draft" else f"This experiment is {state}"
+    assert said in page
+    assert DAY not in page
+    assert said in posted
+    assert _stored() == before
+
+
+@pytest.mark.parametrize("path", ["day/", "day/?date=2025-09-01", "upload/", "upload/x/"])
+def test_data__viewer__looks_and_is_refused_to_change(path: str) -> None:
+    make_running()
+    viewer = client_of("viewer")
+
+    page = viewer.get(DATA).content.decode()
+
+    assert "daily-metrics.csv" in page
+    # the forms of every page: the language, logging out
+    assert (DAY in page, UPLOAD in page, page.count("<form")) == (False, False, 2)
+    assert viewer.get(f"{DATA}{path}").status_code == 403
+    assert viewer.post(f"{DATA}{path}").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", "day/", "day/?date=2025-09-01", "upload/"])
+def test_data__page__at_most_12_queries(
+    analyst: Client, path: str, django_assert_max_num_queries: Any
+) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    record(experiment, *(counts("control", 9, 1, date=TODAY - dt.timedelta(days=n)) for n in range(1, 30)))
+
+    with django_assert_max_num_queries(12):
+        assert analyst.get(f"{DATA}{path}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["day/?date=2025-09-01", "upload/"])
+def test_data__without_its_token__is_refused(path: str) -> None:
+    make_running()
+
+    assert Client(enforce_csrf_checks=True).post(f"{DATA}{path}", {}).status_code == 403
+
+
+def test_preview__many_rows__as_many_queries_as_a_few(
+    analyst: Client, django_assert_max_num_queries: Any
+) -> None:
+    experiment = make_running()
+    days = [TODAY - dt.timedelta(days=n) for n in range(200)]
+    text = HEADER + "".join(f"{experiment.key},{day},control,5,1,0\n" for day in days)
+    url = analyst.post(UPLOAD, _file(text))["Location"]
+
+    # the import itself, done and taken back, comes to eleven
+    with django_assert_max_num_queries(12 + 11):
+        assert analyst.get(url).context["preview"].rows == 200

@@ -1,0 +1,228 @@
+import datetime as dt
+import io
+
+import pytest
+
+from experiments.exceptions import InvalidError
+from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.tables.export import metrics_download
+from experiments.tables.importer import ImportReport, OnError, import_csv
+from tests.factory import NOW, TODAY, counts, make_experiment, record
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
+def _import(text: str, *, create: bool = False, on_error: OnError = "reject") -> ImportReport:
+    def open_lines() -> io.TextIOWrapper:
+        return io.TextIOWrapper(io.BytesIO(text.encode()), encoding="utf-8-sig", newline="")
+
+    return import_csv(open_lines, today=TODAY, now=NOW, create=create, on_error=on_error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + "{id},2025-08-14,control,100,10,1\n",
+        "\ufeff" + HEADER + "{id},2025-08-14,control,100,10,1\n",
+        HEADER.replace(",", ";") + "{id};2025-08-14;control;100;10;1\n",
+        (HEADER + "{id},2025-08-14,control,100,10,1\n").replace("\n", "\r\n"),
+        HEADER + '{id},2025-08-14,"control",100,10,1',
+        "date, variant_name,EXPERIMENT_ID,clicks,impressions,conversions\n2025-08-14,control,{id}, 10 ,100,1\n",
+        HEADER + "\n{id},2025-08-14,control,100,10,1\n\n,,,,,\n",
+    ],
+    ids=["plain", "bom", "semicolon", "crlf", "quoted", "other order", "blank lines"],
+)
+def test_import_csv__spellings_of_one_file__mean_the_same(text: str) -> None:
+    experiment = make_experiment()
+
+    report = _import(text.replace("{id}", str(experiment.pk)))
+
+    assert (report.processed_rows, report.total_issues) == (1, 0)
+    assert DailyMetric.objects.values_list("date", "impressions", "clicks", "conversions").get() == (
+        dt.date(2025, 8, 14), 100, 10, 1,
+    )  # fmt: skip
+
+
+def test_import_csv__no_conversions_column__are_0() -> None:
+    experiment = make_experiment()
+
+    _import(f"experiment_id,date,variant_name,impressions,clicks\n{experiment.key},2025-08-14,a,5,1\n")
+
+    assert DailyMetric.objects.get().conversions == 0
+
+
+def test_import_csv__quoted_name_with_commas_and_quotes__is_one_name() -> None:
+    experiment = make_experiment()
+
+    _import(HEADER + f'{experiment.pk},2025-08-14,"Blue, ""bold""",5,1,0\n')
+
+    assert Variant.objects.get().name == 'Blue, "bold"'
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("{id},2025-08-14,a,5,6,0", "clicks"),
+        ("{id},2025-08-14,a,5,1,2", "conversions"),
+        ("{id},2025-08-14,a,-5,1,0", "impressions"),
+        ("{id},2025-08-14,a,5.5,1,0", "impressions"),
+        ("{id},2025-08-14,a,nan,1,0", "impressions"),
+        ("{id},2025-08-14,a,1e3,1,0", "impressions"),
+        ("{id},2025-08-14,a,,1,0", "impressions"),
+        ("{id},2025-08-14,a,9999999999999,1,0", "impressions"),
+        ("{id},2025-08-14,a,99999999999999999999999,1,0", "impressions"),
+        ("{id},14/08/2025,a,5,1,0", "date"),
+        ("{id},2025-02-30,a,5,1,0", "date"),
+        ("{id},2031-01-01,a,5,1,0", "date"),
+        ("{id},2025-08-14,,5,1,0", "variant_name"),
+        ("999999,2025-08-14,a,5,1,0", "experiment_id"),
+        ("no such,2025-08-14,a,5,1,0", "experiment_id"),
+        ("{id},2025-08-14,a,5,1", "file"),
+        ("{id},2025-08-14,good,7,1,0", "variant_name"),
+    ],
+)
+def test_import_csv__bad_row__is_reported_by_line_and_column_and_rejects_the_file(
+    row: str, column: str
+) -> None:
+    experiment = make_experiment()
+    text = (
+        HEADER + f"{experiment.pk},2025-08-14,good,5,1,0\n" + row.replace("{id}", str(experiment.pk)) + "\n"
+    )
+
+    report = _import(text)
+
+    assert [(issue.line, issue.column) for issue in report.issues] == [(3, column)]
+    assert (report.processed_rows, report.total_rows) == (0, 2)
+    assert not DailyMetric.objects.exists()
+    assert not Variant.objects.exists()
+
+
+def test_import_csv__skip__loads_the_good_rows_and_counts_all_problems() -> None:
+    experiment = make_experiment()
+    rows = [f"{experiment.pk},2025-08-{day:02},a,{day},10,0\n" for day in range(1, 21)]
+
+    report = _import(HEADER + "".join(rows), on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (11, 9)
+    assert DailyMetric.objects.count() == 11
+
+
+def test_import_csv__completed_experiment__is_a_row_problem() -> None:
+    experiment = make_experiment(status=Status.COMPLETED)
+
+    report = _import(HEADER + f"{experiment.pk},2025-08-14,a,5,1,0\n", on_error="skip")
+
+    assert "completed" in report.issues[0].message
+
+
+def test_import_csv__more_than_100_variants__skips_only_those_beyond() -> None:
+    experiment = make_experiment()
+    rows = [f"{experiment.pk},2025-08-14,v{n},5,1,0\n" for n in range(103)]
+
+    report = _import(HEADER + "".join(rows), on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (100, 3)
+    assert [issue.line for issue in report.issues] == [102, 103, 104]
+
+
+def test_import_csv__create__keeps_the_files_numbers() -> None:
+    report = _import(
+        HEADER + "7,2025-08-14,a,5,1,0\n3,2025-08-14,a,5,1,0\nnew-one,2025-08-14,a,5,1,0\n", create=True
+    )
+
+    assert report.total_issues == 0
+    assert set(Experiment.objects.values_list("key", flat=True)) == {
+        "experiment-7",
+        "experiment-3",
+        "new-one",
+    }
+    assert {3, 7} <= set(Experiment.objects.values_list("pk", flat=True))
+
+
+def test_import_csv__create__next_experiment_still_gets_a_free_id() -> None:
+    _import(HEADER + "7,2025-08-14,a,5,1,0\n", create=True)
+
+    assert make_experiment("After").pk > 7
+
+
+def test_import_csv__twice__changes_nothing() -> None:
+    text = HEADER + "7,2025-08-14,a,5,1,0\n"
+    _import(text, create=True)
+
+    _import(text, create=True)
+
+    assert (Experiment.objects.count(), DailyMetric.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a,b,c\n1,2,3\n",
+        "experiment_id,date,variant_name,impressions\n",
+        HEADER.strip() + ",extra\n",
+        HEADER.strip() + ",clicks\n",
+        HEADER + '1,2025-08-14,"' + "x" * 200_000 + '",1,1,1\n',
+    ],
+    ids=["empty", "other columns", "missing", "extra", "twice", "huge cell"],
+)
+def test_import_csv__unreadable_file__is_refused_whole(text: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        _import(text)
+
+    assert caught.value.issues[0].field == "file"
+
+
+def test_import_csv__bad_row_and_its_correction__the_correction_is_loaded() -> None:
+    experiment = make_experiment()
+    text = HEADER + f"{experiment.pk},2025-08-14,a,5,6,0\n{experiment.pk},2025-08-14,a,6,5,0\n"
+
+    report = _import(text, on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (1, 1)
+    assert DailyMetric.objects.get().impressions == 6
+
+
+def test_import_csv__several_problems__are_all_reported_at_once() -> None:
+    experiment = make_experiment()
+    text = HEADER + f"{experiment.pk},2025-08-14,a,5,6,0\n99,2025-08-14,a,6,5,0\n"
+
+    assert [(issue.line, issue.column) for issue in _import(text).issues] == [
+        (2, "clicks"),
+        (3, "experiment_id"),
+    ]
+
+
+@pytest.mark.parametrize("reference", ["9223372036854775807", "99999999999999999999", "0"])
+def test_import_csv__create_with_an_impossible_id__is_refused_and_numbering_goes_on(reference: str) -> None:
+    report = _import(HEADER + f"{reference},2025-08-14,a,5,1,0\n", create=True)
+
+    assert report.issues[0].column == "experiment_id"
+    assert make_experiment("After").pk < 10**9
+
+
+def test_import_csv__binary_after_a_long_header__is_refused_whole() -> None:
+    def open_lines() -> io.TextIOWrapper:
+        raw = b'"' + b"x" * 9000 + b"\xff" + b'"\n'
+        return io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline="")
+
+    with pytest.raises(InvalidError):
+        import_csv(open_lines, today=TODAY, now=NOW)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+x", "-x", "@x", "'=1+1", "''-x", "'quoted'", "plain", 'a, "b"'])
+def test_download__names_like_formulas__are_neutral_and_come_back(name: str) -> None:
+    experiment = make_experiment()
+    record(experiment, counts(name, 100, 10))
+    rows = DailyMetric.objects.filter(variant__experiment=experiment)
+
+    file = b"".join(metrics_download(experiment, rows)).decode()
+    DailyMetric.objects.all().delete()
+    report = _import(file)
+
+    assert not any(cell.lstrip('"').startswith(("=", "+", "-", "@")) for cell in file.split(","))
+    assert (report.processed_rows, report.issues) == (1, [])
+    assert [row.variant.name for row in DailyMetric.objects.all()] == [name]
+    assert Variant.objects.count() == 1
