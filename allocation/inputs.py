@@ -17,6 +17,7 @@ import numpy as np
 
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
 from allocation.engine.posterior.beta import Floats
+from allocation.engine.settings import recorded_settings
 from allocation.models import Allocation, AllocationShare
 from experiments.metrics import COUNT_NAMES, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
@@ -77,7 +78,7 @@ class AllocationInputs:
             earlier_impressions=recorded["earlier_impressions"],
             days_with_data=recorded["days_with_data"],
             previous=None if previous is None else {int(pk): share for pk, share in previous.items()},
-            settings=Settings(**recorded["settings"]),
+            settings=recorded_settings(recorded["settings"], recorded["engine_version"]),
             engine_version=recorded["engine_version"],
         )
 
@@ -119,6 +120,7 @@ class AllocationInputs:
             if self.previous is None
             else np.array([self.previous.get(variant.id, 0.0) for variant in self.variants]),
             settings=self.settings,
+            engine_version=self.engine_version,
         )
 
     def _history(self) -> History:
@@ -221,7 +223,7 @@ def _counts(
         latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # for_allocation
         if latest is not None:
             chosen = settings[experiment.pk]
-            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.window_days - 1)
+            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from allocation.engine import ENGINE_VERSION
+from allocation.engine import ENGINE_VERSIONS
 from allocation.inputs import AllocationInputs, digest
 from allocation.ledger import Entry, compute_entries
 from allocation.models import Allocation
@@ -40,7 +40,7 @@ def verify_ledger() -> Iterator[Verified]:
 
 
 def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
-    comparable = [row for row in stored if row.engine_version == ENGINE_VERSION]
+    comparable = [row for row in stored if row.engine_version in ENGINE_VERSIONS]
     inputs = [AllocationInputs.from_json(row.inputs, row.experiment_id) for row in comparable]
     computed = compute_entries(inputs, comparable[0].created_at) if comparable else []
     found = {

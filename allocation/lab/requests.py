@@ -82,7 +82,7 @@ def _weight(variants: int) -> int:
 
 def _weight_of_window(settings: Settings, days: int) -> int:
     """Of a window of two weeks 1, of a year 7: as long as a run that has so many days takes."""
-    return 1 + min(settings.window_days, days) // _DAYS_THAT_DOUBLE
+    return 1 + min(settings.longest_window, days) // _DAYS_THAT_DOUBLE
 
 
 def _refuse_too_large(field: str, cells: int, work: int, product: str) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.engine.evidence.day_effects import adjusted_evidence
 from allocation.engine.evidence.day_levels import level_evidence
 from allocation.engine.evidence.dispersion import dispersion
 from allocation.engine.evidence.memory import GROUPS, change_found, day_weights, group_weights, regime_starts
@@ -32,13 +33,17 @@ _CHUNK_COUNTS = 1 << 14
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """What a team may set about its evidence; ``beta_prior`` None: centred on the experiment's own rate."""
+    """What a team may set about its evidence; ``beta_prior`` None: centred on the experiment's own rate.
+
+    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them.
+    """
 
     memory: bool = True
     dispersion: bool = True
     day_adjustment: bool = True
     alpha_prior: float = 1.0
     beta_prior: float | None = None
+    drawn_levels: bool = True
 
 
 class EvidenceRules(NamedTuple):
@@ -49,18 +54,28 @@ class EvidenceRules(NamedTuple):
     day_adjustment: Bools
     alpha_prior: Floats
     beta_prior: Floats
+    drawn_levels: Bools
 
     @classmethod
     def of(cls, settings: Sequence[EvidenceSettings]) -> "EvidenceRules":
-        switches = [np.array([getattr(s, name) for s in settings], dtype=bool) for name in cls._fields[:3]]
-        priors = [
-            np.array([getattr(s, name) for s in settings], dtype=np.float64) for name in cls._fields[3:]
-        ]
-        return cls(*switches, *priors)
+        return cls(
+            memory=np.array([s.memory for s in settings], dtype=bool),
+            dispersion=np.array([s.dispersion for s in settings], dtype=bool),
+            day_adjustment=np.array([s.day_adjustment for s in settings], dtype=bool),
+            alpha_prior=np.array([s.alpha_prior for s in settings], dtype=np.float64),
+            beta_prior=np.array([s.beta_prior for s in settings], dtype=np.float64),
+            drawn_levels=np.array([s.drawn_levels for s in settings], dtype=bool),
+        )
 
     def rows(self, chosen: slice | NDArray[np.intp]) -> "EvidenceRules":
-        switches = self.memory[chosen], self.dispersion[chosen], self.day_adjustment[chosen]
-        return EvidenceRules(*switches, self.alpha_prior[chosen], self.beta_prior[chosen])
+        return EvidenceRules(
+            self.memory[chosen],
+            self.dispersion[chosen],
+            self.day_adjustment[chosen],
+            self.alpha_prior[chosen],
+            self.beta_prior[chosen],
+            self.drawn_levels[chosen],
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,7 @@ def _evidence_of_chunk(trials: Floats, successes: Floats, rules: EvidenceRules) 
     starts = _regime_starts(trials, successes, phi, rules.memory)
     weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
-    told = _information(trials, successes, every, rules.day_adjustment)
+    told = _information(trials, successes, every, rules)
     kept = told.kept / phi[:, None, None]
     alpha, beta = _posterior(told, kept, rules.alpha_prior[:, None, None], rules.beta_prior[:, None, None])
     return Evidence(
@@ -154,7 +169,7 @@ class _Information(NamedTuple):
     kept: Floats
 
 
-def _information(trials: Floats, successes: Floats, weights: Floats, adjusted: Bools) -> _Information:
+def _information(trials: Floats, successes: Floats, weights: Floats, rules: EvidenceRules) -> _Information:
     """``weights`` (N, W, T). Weightings that follow on an equal one are not computed again."""
     new = np.ones(weights.shape[:2], dtype=bool)
     new[:, 1:] = (weights[:, 1:] != weights[:, :-1]).any(axis=-1)
@@ -163,9 +178,10 @@ def _information(trials: Floats, successes: Floats, weights: Floats, adjusted: B
     weight = weights.reshape(new.size, weights.shape[-1])[place, :, None]
     n, o = trials[experiment] * weight, successes[experiment] * weight
     effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
-    rows = np.flatnonzero(adjusted[experiment])
-    if rows.size:
-        effective[rows], kept[rows] = level_evidence(n[rows], o[rows])
+    adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
+    for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
+        if chosen.any():
+            effective[chosen], kept[chosen] = day_effects(n[chosen], o[chosen])
     back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     return _Information(effective[back], o.sum(axis=1)[back], kept[back])
 

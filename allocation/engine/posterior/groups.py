@@ -35,8 +35,7 @@ class GroupContest:
         leads = np.empty(len(self.alpha), dtype=np.intp)
         leads[self.place] = lead[:, None]
         own = np.take_along_axis(self.best, leads[:, None], axis=1)[:, 0]
-        remaining = value_remaining(self.alpha, self.beta, self.present, leads, own)
-        return np.asarray(remaining[self.place].mean(axis=1))
+        return _average(value_remaining(self.alpha, self.beta, self.present, leads, own), self.place)
 
 
 def contest_of_groups(alpha: Floats, beta: Floats, present: Bools) -> GroupContest:
@@ -46,5 +45,13 @@ def contest_of_groups(alpha: Floats, beta: Floats, present: Bools) -> GroupConte
     place = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     there = present[np.nonzero(new)[0]]
     each: Contest = contest(alpha[new], beta[new], there)
-    best, loss = (part[place].mean(axis=1) for part in each)
+    best, loss = (_average(part, place) for part in each)
     return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place)
+
+
+def _average(each: Floats, place: NDArray[np.intp]) -> Floats:
+    """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where all are one."""
+    several = (place[:, :1] != place).any(axis=1)
+    average = each[place[:, 0]]
+    average[several] = each[place[several]].mean(axis=1)
+    return average
