@@ -248,7 +248,9 @@ def load_inputs(
     rows = _counts(experiments, settings)
     before = _decisions_before(experiments, target_date)
     return [
-        _inputs(experiment, rows[experiment.pk], before.get(experiment.pk), settings[experiment.pk], target_date)
+        _inputs(
+            experiment, rows[experiment.pk], before.get(experiment.pk), settings[experiment.pk], target_date
+        )
         for experiment in experiments
     ]
 

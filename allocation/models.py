@@ -120,8 +120,7 @@ class Allocation(models.Model):
     @property
     def recorded_inputs(self) -> dict[str, Any]:
         """All that the decision was computed from, as JSON."""
-        recorded: dict[str, Any] = self.inputs if self.packed_inputs is None else self.packed_inputs
-        return recorded
+        return dict(self.inputs or {}) if self.packed_inputs is None else dict(self.packed_inputs)
 
 
 class AllocationShare(models.Model):

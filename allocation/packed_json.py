@@ -9,7 +9,7 @@ from django.db import models
 _LEVEL = 9
 
 
-class PackedJSONField(models.BinaryField):
+class PackedJSONField(models.BinaryField[Any, Any]):
     """JSON as zlib-compressed text with sorted keys. Read and written whole; the database cannot look into it."""
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:

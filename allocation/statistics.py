@@ -1,14 +1,14 @@
 """Statistics of an experiment: rates, uplifts, state, mismatch, convergence, rewards. Reads only, records nothing."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from allocation import engine
-from allocation.engine.always_valid import always_valid_lift
+from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.analysis.regret import first_passed
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
@@ -21,7 +21,6 @@ from allocation.services import current_inputs, find_for_allocation
 from experiments.metrics import Counts
 from experiments.models import Experiment
 
-
 _NORMAL_95 = 1.96
 # Intervals of ratios end at 10^9.
 _LARGEST_UPLIFT = 0.99e9
@@ -31,8 +30,8 @@ _LARGEST_UPLIFT = 0.99e9
 class VariantStatistics:
     """A variant's counts in the window and its rates.
 
-    ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rates, its chance and its
-    uplift say little. The uplifts are None for the control itself.
+    ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rate, its chance and
+    its uplift say little. The uplifts are None for the control itself.
     """
 
     variant_key: str
@@ -171,7 +170,9 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     history = DailyTable.of_rows(daily_counts_until([experiment.pk], date)[experiment.pk], place)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
-    state = state_of(decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch))
+    state = state_of(
+        decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch)
+    )
     end = decision.window.end
     return Statistics(
         experiment_id=experiment.pk,

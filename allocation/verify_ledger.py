@@ -1,7 +1,7 @@
 """Does every recorded decision follow from the inputs recorded with it? Reads only.
 
-Each entry of the decision log is computed again from its own inputs, by the rules of the engine that made it, and compared with what is
-stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
+Each entry of the decision log is computed again from its own inputs, by the rules of the engine that made it, and
+compared with what is stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from allocation.engine import KNOWN_ENGINES
+from allocation.engine import ENGINE_VERSIONS
 from allocation.inputs import AllocationInputs, digest
 from allocation.ledger import Entry, compute_entries
 from allocation.models import Allocation
@@ -41,7 +41,7 @@ def verify_ledger() -> Iterator[Verified]:
 
 
 def _verify(stored: Sequence[Allocation]) -> Iterator[Verified]:
-    comparable = [row for row in stored if row.engine_version in KNOWN_ENGINES]
+    comparable = [row for row in stored if row.engine_version in ENGINE_VERSIONS]
     inputs = [AllocationInputs.from_json(row.recorded_inputs, row.experiment_id) for row in comparable]
     computed = compute_entries(inputs, comparable[0].created_at) if comparable else []
     found = {

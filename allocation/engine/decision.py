@@ -1,8 +1,9 @@
 """The whole way from counts to shares, for one experiment or a hundred thousand.
 
-Window -> warm-up -> day effects -> posterior -> probability_best -> target -> limits -> rounding. Every
-step is array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or
-databases.
+Window -> warm-up -> dispersion, memory, day levels -> posteriors -> probability_best -> target -> limits -> rounding.
+Every step is array work over experiments; ``allocate`` is a batch of one. Nothing here knows of names, clocks or
+databases. Decisions of the first engine are computed again by its rules: no memory, no dispersion, day effects by
+maximum likelihood, and a lead that may have too little data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,22 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine import limits
-from allocation.engine.evidence.day_effects import Evidence, adjusted_evidence, pooled_evidence
+from allocation.engine.evidence.learned import Evidence, EvidenceRules, evidence_of_many
 from allocation.engine.evidence.window import History, Window, select_window
 from allocation.engine.posterior.beta import Floats, quantiles
-from allocation.engine.posterior.probability_best import Bools, contest, leader
-from allocation.engine.posterior.value_remaining import value_remaining
+from allocation.engine.posterior.first_value_remaining import first_value_remaining
+from allocation.engine.posterior.groups import GroupContest, contest_of_groups
+from allocation.engine.posterior.probability_best import Bools, leader
 from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
 
-ENGINE_VERSION = "1"
+ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
 # memory.
 _BATCH = 512
 _BATCH_COUNTS = 1 << 19
-# A prior of less says the same, that the rate is 0 or 1, and its reciprocal leaves the range of floats.
-SMALLEST_PARAMETER = 1e-9
 _INTERVAL = (0.025, 0.975)
 
 
@@ -37,7 +37,7 @@ class Request:
     """The request of one experiment: which share does each of its K variants get on ``target_day``?
 
     ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
-    bool, False for retired variants. ``control``: index of the control, or None.
+    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules.
     """
 
     history: History
@@ -46,10 +46,11 @@ class Request:
     control: int | None
     previous: Floats
     settings: Settings
+    engine_version: str = ENGINE_VERSION
 
     def window(self) -> Window:
         chosen = self.settings
-        return select_window(self.history, self.target_day, chosen.window_days, chosen.maturity_days)
+        return select_window(self.history, self.target_day, chosen.longest_window, chosen.maturity_days)
 
 
 class Counts(NamedTuple):
@@ -65,7 +66,10 @@ class Counts(NamedTuple):
 
 
 class SettingsArrays(NamedTuple):
-    """Settings of N experiments, each of shape (N, 1)."""
+    """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
+
+    ``first_engine``: decided by the rules of the first engine.
+    """
 
     alpha_prior: Floats
     beta_prior: Floats
@@ -75,14 +79,37 @@ class SettingsArrays(NamedTuple):
     min_impressions: Floats
     day_adjustment: Bools
     exploitation: Floats
+    memory: Bools
+    dispersion: Bools
+    first_engine: Bools
 
     @classmethod
-    def of(cls, settings: Sequence[Settings]) -> "SettingsArrays":
-        return cls(*(np.array([getattr(s, name) for s in settings])[:, None] for name in cls._fields))
+    def of(cls, settings: Sequence[Settings], versions: Sequence[str] | None = None) -> "SettingsArrays":
+        """``versions``: of the engines whose rules hold, the present one by default."""
+        first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
+        blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
+        given = {"beta_prior": blank, "first_engine": first}
+        columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
+        return cls(*(np.array(column)[:, None] for column in columns))
+
+    @property
+    def evidence_rules(self) -> EvidenceRules:
+        later = ~self.first_engine[:, 0]
+        return EvidenceRules(
+            memory=self.memory[:, 0] & later,
+            dispersion=self.dispersion[:, 0] & later,
+            day_adjustment=self.day_adjustment[:, 0],
+            alpha_prior=self.alpha_prior[:, 0],
+            beta_prior=self.beta_prior[:, 0],
+            drawn_levels=later,
+        )
 
 
 class Posterior(NamedTuple):
-    """The posterior of each rate and the evidence behind it, shape (N, K)."""
+    """The posterior of each rate and the evidence behind it, shape (N, K).
+
+    ``learned`` has the groups of posteriors that decide, where the evidence comes from counts.
+    """
 
     trials: Floats
     successes: Floats
@@ -90,14 +117,22 @@ class Posterior(NamedTuple):
     evidence_kept: Floats
     alpha: Floats
     beta: Floats
+    learned: Evidence | None = None
 
     @property
     def mean(self) -> Floats:
         return self.alpha / (self.alpha + self.beta)
 
+    def contest(self, active: Bools) -> GroupContest:
+        if self.learned is None:
+            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active)
+        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active)
+
 
 class BatchDecision(NamedTuple):
     """Shares and all that explains them; shape (N, K) unless said otherwise.
+
+    ``low_evidence``: too little data to be judged, or to lead.
 
     ``ticks``: the shares in units of 0.0001. ``bound``: the limit that held each share (a name of BOUNDS).
     ``warm_up`` (N,): too little data to optimize. ``cap`` (N,): the daily cap in force, in ticks.
@@ -109,8 +144,8 @@ class BatchDecision(NamedTuple):
     target: Floats
     bound: NDArray[np.str_]
     posterior: Posterior
-    probability_best: Floats
-    expected_loss: Floats
+    contest: GroupContest
+    low_evidence: Bools
     lead: NDArray[np.intp]
     warm_up: Bools
     reporting: NDArray[np.intp]
@@ -119,7 +154,12 @@ class BatchDecision(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """The decision for one experiment, (K,) arrays; for retired variants only the counts have a meaning."""
+    """The decision for one experiment, (K,) arrays; for retired variants only the counts have a meaning.
+
+    ``missing_trials``: effective trials that a variant with too little data lacks to be judged, 0 for the others.
+    ``dispersion``: phi. ``day_weights`` (D',): how much each of the window's days counts. ``change_day``: day number
+    since when the rates are others, if that was lately.
+    """
 
     shares: Floats
     previous: Floats
@@ -142,6 +182,12 @@ class Decision:
     reporting: int
     cap: float
     window: Window
+    low_evidence: Bools
+    missing_trials: Floats
+    dispersion: float
+    day_weights: Floats
+    change_day: int | None
+    engine_version: str
 
 
 def allocate(
@@ -169,7 +215,7 @@ def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
     """Runs of requests whose padded counts stay small; one that is too large by itself goes alone."""
     start = days = variants = 0
     for n, request in enumerate(requests):
-        own = min(len(request.history.days), request.settings.window_days), len(request.active)
+        own = min(len(request.history.days), request.settings.longest_window), len(request.active)
         days, variants, size = max(days, own[0]), max(variants, own[1]), n - start + 1
         if size > 1 and (size > _BATCH or size * days * variants > _BATCH_COUNTS):
             yield requests[start:n]
@@ -182,10 +228,12 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     """Compute steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
     chosen, active = counts.settings, counts.active
     posterior = posterior or posterior_of(counts)
-    best, loss = contest(posterior.alpha, posterior.beta, active)
+    contest = posterior.contest(active)
     warm_up, reporting = warming_up(counts)
-    low_evidence = _low_evidence(posterior, active, chosen.min_impressions)
-    wanted = target_shares(best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation)
+    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions)
+    wanted = target_shares(
+        contest.probability_best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation
+    )
     target = np.where(warm_up[:, None], uniform(active), wanted)
     previous = limits.previous_ticks(counts.previous, active, target + counts.control)
     floor = limits.floors(active, counts.control, chosen.control_floor, chosen.min_explore_rate)
@@ -201,9 +249,9 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
             shares, target, around, previous, low_evidence & ~warm_up[:, None], counts.control
         ),
         posterior=posterior,
-        probability_best=best,
-        expected_loss=loss,
-        lead=leader(best, posterior.mean, active),
+        contest=contest,
+        low_evidence=low_evidence,
+        lead=lead_of(contest.probability_best, posterior.mean, active, low_evidence & ~chosen.first_engine),
         warm_up=warm_up,
         reporting=reporting,
         cap=around.cap.astype(np.int64),
@@ -211,22 +259,18 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
 
 
 def posterior_of(counts: Counts) -> Posterior:
-    """Beta(alpha_prior + d O, beta_prior + d (n* - O)) from the window's counts (steps 3 and 4)."""
-    evidence = _evidence(counts)
+    """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)) from the window's counts (steps 3 to 6)."""
+    told = evidence_of_many(counts.trials, counts.successes, counts.settings.evidence_rules)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
-    alpha = counts.settings.alpha_prior + evidence.kept * successes
-    beta = counts.settings.beta_prior + evidence.kept * (evidence.effective_trials - successes)
-    alpha, beta = np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
-    return Posterior(trials, successes, evidence.effective_trials, evidence.kept, alpha, beta)
+    return Posterior(
+        trials, successes, told.effective_trials, told.evidence_kept, told.alpha, told.beta, told
+    )
 
 
-def _evidence(counts: Counts) -> Evidence:
-    adjust = counts.settings.day_adjustment[:, 0]
-    plain = pooled_evidence(counts.trials)
-    if not adjust.any():
-        return plain
-    adjusted = adjusted_evidence(counts.trials, counts.successes)
-    return Evidence(*(np.where(adjust[:, None], a, p) for a, p in zip(adjusted, plain, strict=True)))
+def lead_of(best: Floats, mean: Floats, active: Bools, low_evidence: Bools) -> NDArray[np.intp]:
+    """The likeliest best (N,) of those with evidence enough, of all active ones where none has."""
+    judged = active & ~low_evidence
+    return leader(best, mean, np.where(judged.any(axis=-1, keepdims=True), judged, active))
 
 
 def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
@@ -239,7 +283,7 @@ def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
     return short | (reporting < np.minimum(counts.active.sum(axis=-1), 2)), reporting
 
 
-def _low_evidence(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
+def low_evidence_of(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
     """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
 
     A single variant takes over from none.
@@ -280,12 +324,21 @@ def _allocate_batch(requests: Sequence[Request]) -> list[Decision]:
     decision = decide(counts)
     alpha, beta = decision.posterior.alpha, decision.posterior.beta
     interval = quantiles(alpha, beta, _INTERVAL)
-    lead_best = np.take_along_axis(decision.probability_best, decision.lead[:, None], axis=1)
-    remaining = value_remaining(alpha, beta, counts.active, decision.lead, lead_best)
+    remaining = _value_remaining(counts, decision)
     return [
-        _unpack(n, len(request.active), decision, interval, float(remaining[n]), windows[n])
+        _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
         for n, request in enumerate(requests)
     ]
+
+
+def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
+    remaining = decision.contest.value_remaining(decision.lead)
+    rows = np.flatnonzero(counts.settings.first_engine[:, 0])
+    if rows.size:
+        alpha, beta, lead = decision.posterior.alpha[rows], decision.posterior.beta[rows], decision.lead[rows]
+        best = np.take_along_axis(decision.contest.probability_best[rows], lead[:, None], axis=1)
+        remaining[rows] = first_value_remaining(alpha, beta, counts.active[rows], lead, best)
+    return remaining
 
 
 def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
@@ -306,22 +359,24 @@ def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
         if request.control is not None:
             control[n, request.control] = True
     so_far = np.array([w.impressions_so_far for w in windows])
-    settings = SettingsArrays.of([r.settings for r in requests])
+    settings = SettingsArrays.of([r.settings for r in requests], [r.engine_version for r in requests])
     return Counts(trials, successes, so_far, active, control, previous, settings)
 
 
 def _unpack(
-    n: int, k: int, decision: BatchDecision, interval: Floats, remaining: float, window: Window
+    n: int, request: Request, decision: BatchDecision, interval: Floats, remaining: float, window: Window
 ) -> Decision:
-    posterior = decision.posterior
+    k, posterior = len(request.active), decision.posterior
+    learned = _learned(posterior, n)
+    change = int(learned.change_start)
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
         mean=posterior.mean[n, :k],
         interval_low=interval[n, :k, 0],
         interval_high=interval[n, :k, 1],
-        probability_best=decision.probability_best[n, :k],
-        expected_loss=decision.expected_loss[n, :k],
+        probability_best=decision.contest.probability_best[n, :k],
+        expected_loss=decision.contest.expected_loss[n, :k],
         target=decision.target[n, :k],
         bound=tuple(str(name) for name in decision.bound[n, :k]),
         lead=int(decision.lead[n]),
@@ -330,8 +385,28 @@ def _unpack(
         reporting=int(decision.reporting[n]),
         cap=int(decision.cap[n]) / limits.TICKS,
         window=window,
+        low_evidence=decision.low_evidence[n, :k],
+        missing_trials=_missing_trials(request, posterior, decision.low_evidence, n),
+        dispersion=float(learned.phi),
+        day_weights=learned.weights[: len(window.days)],
+        change_day=int(window.days[change]) if change >= 0 else None,
+        engine_version=request.engine_version,
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
+
+
+def _missing_trials(request: Request, posterior: Posterior, low_evidence: Bools, n: int) -> Floats:
+    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for."""
+    k = len(request.active)
+    needed = request.settings.min_impressions / max(int(request.active.sum()), 1)
+    evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
+    return np.where(low_evidence[n, :k], np.maximum(needed - evidence, 1.0), 0.0)
+
+
+def _learned(posterior: Posterior, n: int) -> Evidence:
+    if posterior.learned is None:
+        raise ValueError("a posterior that was given explains no decision")
+    return posterior.learned.of_experiment(n)
 
 
 _POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]

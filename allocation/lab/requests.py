@@ -87,7 +87,7 @@ def _weight(variants: int) -> int:
 
 def _weight_of_window(settings: Settings, days: int) -> int:
     """Weigh a window: 1 for two weeks, 7 for a year, as far as the run has so many days."""
-    return 1 + min(settings.window_days, days) // _DAYS_THAT_DOUBLE
+    return 1 + min(settings.longest_window, days) // _DAYS_THAT_DOUBLE
 
 
 def _refuse_too_large(field: str, cells: int, work: int, product: str) -> None:

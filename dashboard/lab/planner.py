@@ -60,7 +60,7 @@ def plan_of(form: PlannerForm) -> Plan:
     classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"])
     days = min(max(2 * classical.days, _LEAST_DAYS), _MOST_DAYS)
     columns = _columns(days)
-    runs = int(_WORK / variants / work([column.settings.window_days for column in columns], days))
+    runs = int(_WORK / variants / work([column.settings.longest_window for column in columns], days))
     return Plan(
         rates=(*[base] * (variants - 1), better_rate(values)),
         daily_traffic=values["daily_traffic"],
@@ -75,7 +75,7 @@ def plan_of(form: PlannerForm) -> Plan:
 def _columns(days: int) -> list[Column]:
     """As installed, and with a window that forgets nothing, which is how patience pays."""
     installed = service_column(0, "installed", _("As installed"), {})
-    if installed.settings.window_days >= days:
+    if installed.settings.longest_window >= days:
         return [installed]
     patient = service_column(1, "patient", _("Long window"), {"window_days": days})
     return [installed, patient]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from allocation.engine import Settings
-from allocation.inputs import AllocationInputs, counts_by_day, digest
+from allocation.inputs import AllocationInputs, DailyTable, digest
 from allocation.models import Allocation
 from experiments.metrics import Reward
 from experiments.models import Status, Variant
@@ -28,20 +28,37 @@ def test_inputs__read_back_from_the_decision_log__are_the_ones_recorded() -> Non
     allocate(experiment, TODAY + 2 * DAY)
 
     for allocation in Allocation.objects.order_by("pk"):
-        inputs = AllocationInputs.from_json(allocation.inputs, experiment.pk)
-        assert json.loads(json.dumps(inputs.as_json)) == allocation.inputs
-        assert inputs.digest == digest(allocation.inputs) == allocation.inputs_digest
+        inputs = AllocationInputs.from_json(allocation.recorded_inputs, experiment.pk)
+        assert json.loads(json.dumps(inputs.as_json)) == allocation.recorded_inputs
+        assert inputs.digest == digest(allocation.recorded_inputs) == allocation.inputs_digest
     assert (inputs.completed, inputs.winner, len(inputs.variants)) == (True, winner, 3)
 
 
-def test_counts_by_day__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:
+def test_daily_table__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:
     rows = [(TODAY, 7, 100, 10, 1), (TODAY - DAY, 8, 50, 5, 0), (TODAY, 9, 1, 1, 1)]
 
-    days, observed = counts_by_day(rows, {7: 0, 8: 1})
+    table = DailyTable.of_rows(rows, {7: 0, 8: 1})
 
-    assert days == [TODAY - DAY, TODAY]
-    assert observed.impressions.tolist() == [[0, 50], [100, 0]]
-    assert observed.conversions.tolist() == [[0, 0], [1, 0]]
+    assert table.dates == [TODAY - DAY, TODAY]
+    assert table.counts.impressions.tolist() == [[0, 50], [100, 0]]
+    assert table.counts.conversions.tolist() == [[0, 0], [1, 0]]
+
+
+def test_daily_table__to_json_and_back__is_the_same() -> None:
+    table = DailyTable.of_rows([(TODAY, 7, 100, 10, 1), (TODAY - 5 * DAY, 8, 50, 5, 0)], {7: 0, 8: 1})
+
+    recorded = table.to_json()
+
+    assert (recorded["days"], recorded["clicks"]) == ([0, 5], [[0, 10], [5, 0]])
+    assert DailyTable.from_json(recorded, 2).counts.impressions.tolist() == table.counts.impressions.tolist()
+    assert DailyTable.from_json(recorded, 2).dates == table.dates
+
+
+def test_daily_table__no_rows__has_a_column_for_each_variant() -> None:
+    table = DailyTable.of_rows([], {7: 0, 8: 1})
+
+    assert table.counts.clicks.shape == (0, 2)
+    assert DailyTable.from_json(table.to_json(), 2).counts.clicks.shape == (0, 2)
 
 
 def test_to_request__nothing_in_force_before__has_no_previous_shares() -> None:
@@ -52,7 +69,7 @@ def test_to_request__nothing_in_force_before__has_no_previous_shares() -> None:
         completed=False,
         winner=None,
         variants=(),
-        counts=((TODAY, 7, 100, 10, 1),),
+        table=DailyTable.of_rows([(TODAY, 7, 100, 10, 1)], {7: 0}),
         earlier_impressions=40,
         days_with_data=1,
         previous=None,

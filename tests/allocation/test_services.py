@@ -55,7 +55,7 @@ def test_compute_allocation__ledger_row__explains_every_step() -> None:
     assert b.target == pytest.approx(0.95 + 0.05 / 2)
     assert (allocation.window_start, allocation.window_end) == (TODAY - 13 * DAY, TODAY)
     assert (allocation.window_impressions, allocation.window_clicks) == (20000, 1650)
-    assert allocation.inputs_digest == digest(allocation.inputs)
+    assert allocation.inputs_digest == digest(allocation.recorded_inputs)
 
 
 def test_compute_allocation__recorded_inputs__give_the_recorded_shares_again() -> None:
@@ -69,7 +69,9 @@ def test_compute_allocation__recorded_inputs__give_the_recorded_shares_again() -
         allocate(experiment, TODAY - (5 - age) * DAY)
 
     for allocation in Allocation.objects.all():
-        answer = allocate_many([AllocationInputs.from_json(allocation.inputs, experiment.pk).to_request()])[0]
+        answer = allocate_many(
+            [AllocationInputs.from_json(allocation.recorded_inputs, experiment.pk).to_request()]
+        )[0]
         stored = [float(s) for s in allocation.shares.order_by("variant_id").values_list("share", flat=True)]
         assert [share for share in answer.shares if share > 0] == stored
 
@@ -137,7 +139,7 @@ def test_compute_allocation__old_impressions__count_for_the_warm_up_beyond_the_w
     allocation = allocate(experiment)
 
     assert allocation.kind == Kind.OPTIMIZED
-    assert allocation.inputs["earlier_impressions"] == 1800
+    assert allocation.recorded_inputs["earlier_impressions"] == 1800
     assert allocation.window_impressions == 200
 
 
@@ -158,7 +160,7 @@ def test_compute_allocation__retired_variant__has_no_share_and_its_days_still_in
 
     assert set(shares_of(allocation)) == {"control", "variant_b"}
     assert sum(shares_of(allocation).values()) == 1
-    assert len(allocation.inputs["variants"]) == 3
+    assert len(allocation.recorded_inputs["variants"]) == 3
 
 
 @pytest.mark.parametrize(

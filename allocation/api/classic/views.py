@@ -162,7 +162,7 @@ def _decision(
     else:
         entry = compute_allocation(experiment_id=pk, target_date=date, now=now)
         experiment = entry.allocation.experiment
-    return experiment, entry, effective_settings(experiment).window_days
+    return experiment, entry, effective_settings(experiment).longest_window
 
 
 def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> dict[str, object]:

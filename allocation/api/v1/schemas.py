@@ -114,7 +114,7 @@ class AssignmentsSerializer(serializers.Serializer[Any]):
 class LedgerEntrySerializer(AllocationSerializer):
     inputs = serializers.JSONField(
         source="recorded_inputs",
-        help_text="All that the engine was given; counts are [date, variant id, ...]."
+        help_text="All that the engine was given; counts are [date, variant id, ...].",
     )
 
     class Meta(AllocationSerializer.Meta):

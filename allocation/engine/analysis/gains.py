@@ -1,8 +1,8 @@
 """What has the split brought, and what did finding out cost?
 
-Each day's trials, priced with the rates of its own regime: gained over an even split of the day over the variants that it
-served, and given up against serving the best variant alone. In expected successes. A day is priced once, by the decision
-that is the first to have it in its window, and the sums are recorded: the past does not change afterwards.
+Each day's trials, priced with the rates of its own regime: gained over an even split over the variants that the day
+served, and given up against serving the best variant alone. In expected successes. A day is priced once, by the first
+decision that has it in its window, and the sums are recorded: the past does not change afterwards.
 
 ``error`` is the standard deviation of the gain. Errors of different days are added, not their squares: the rates that
 price neighbouring days are estimated from nearly the same data, so that they err together.

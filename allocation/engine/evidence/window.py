@@ -34,7 +34,7 @@ class History:
 @dataclass(frozen=True)
 class Window:
     """The days that count: ``start`` and ``end`` day numbers, both inside; None where there is no data at
-    all.
+    all. ``days`` (D',): those that have a row.
     """
 
     start: int | None
@@ -42,6 +42,7 @@ class Window:
     impressions_so_far: float
     trials: Floats
     successes: Floats
+    days: Days
 
 
 def select_window(history: History, target_day: int, window_days: int, maturity_days: int) -> Window:
@@ -51,9 +52,10 @@ def select_window(history: History, target_day: int, window_days: int, maturity_
     reported = history.days[(history.days <= target_day) & (history.impressions.sum(axis=1) > 0)]
     if not reported.size:
         none = history.trials[:0]
-        return Window(None, None, 0.0, none, none)
+        return Window(None, None, 0.0, none, none, history.days[:0])
     end = int(reported[-1]) - maturity_days
     start = end - window_days + 1
     inside = (history.days >= start) & (history.days <= end)
     so_far = history.earlier_impressions + history.impressions[history.days <= end].sum()
-    return Window(start, end, float(so_far), history.trials[inside], history.successes[inside])
+    counts = history.trials[inside], history.successes[inside]
+    return Window(start, end, float(so_far), *counts, history.days[inside])

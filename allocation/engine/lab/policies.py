@@ -15,7 +15,7 @@ import numpy as np
 from allocation.engine.decision import Counts, decide, posterior_of
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import Bools, probability_best
+from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.target import uniform
 
 
@@ -89,7 +89,7 @@ class TopTwo:
 
     def shares(self, counts: Counts) -> Floats:
         posterior = posterior_of(counts)
-        best = probability_best(posterior.alpha, posterior.beta, counts.active)
+        best = posterior.contest(counts.active).probability_best
         # Once 1 - P has lost its digits the challenger is taken to be any other, by its own chance.
         odds = best / np.maximum(1 - best, 1e-12)
         challenge = best * (odds.sum(axis=1, keepdims=True) - odds)

@@ -12,13 +12,21 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.decision import Counts, Posterior, SettingsArrays, posterior_of, warming_up
+from allocation.engine.decision import (
+    Counts,
+    Posterior,
+    SettingsArrays,
+    lead_of,
+    low_evidence_of,
+    posterior_of,
+    warming_up,
+)
 from allocation.engine.lab.policies import Policy
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import Bools, contest, leader
-from allocation.engine.posterior.value_remaining import value_remaining
+from allocation.engine.posterior.groups import GroupContest
+from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.settings import Settings
-from allocation.engine.state import DECIDED_AFTER_DAYS, DECIDED_BELOW
+from allocation.engine.state import DECIDED_AFTER_DAYS, DECIDED_BELOW, EXCLUDED_BELOW
 from allocation.engine.target import uniform
 
 ScenarioName = Literal["constant", "weekend", "trend", "shock", "new-variant", "delayed"]
@@ -182,7 +190,7 @@ class _Seen:
     def counts(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> Counts:
         """What production would see on ``day``: its window, its warm-up and the shares of the day before."""
         end = max(day - self.settings.maturity_days, 0)
-        start = max(end - self.settings.window_days, 0)
+        start = max(end - self.settings.longest_window, 0)
         size = len(rows)
         available = self.world.available[min(day, len(self.world.available) - 1)]
         active = np.broadcast_to(available, (size, len(available)))
@@ -200,23 +208,27 @@ class _Seen:
         """Where the given runs stand after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
-        best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
-        return _Standing(counts, posterior, best, leader(best, posterior.mean, counts.active))
+        contest = posterior.contest(counts.active)
+        low = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
+        lead = lead_of(contest.probability_best, posterior.mean, counts.active, low)
+        mature = self.trials[rows, : max(day - self.settings.maturity_days, 0)]
+        return _Standing(counts, contest, low, lead, (mature > 0).sum(axis=1))
 
 
 class _Standing(NamedTuple):
-    """Who is in front, ``lead`` (N,), and what that rests on."""
+    """Who is in front, ``lead`` (N,), and what that rests on; ``days`` (N, K) with data since the start."""
 
     counts: Counts
-    posterior: Posterior
-    probability_best: Floats
+    contest: GroupContest
+    low_evidence: Bools
     lead: NDArray[np.intp]
+    days: NDArray[np.intp]
 
     def value_remaining(self) -> Floats:
         """(N,); infinite where production would not call it decided, however little remains."""
-        alpha, beta, active = self.posterior.alpha, self.posterior.beta, self.counts.active
-        front = np.take_along_axis(self.probability_best, self.lead[:, None], axis=1)
-        remaining = value_remaining(alpha, beta, active, self.lead, front)
+        remaining = self.contest.value_remaining(self.lead)
         # as in state.state_of, nothing is decided before it is optimized; and with one variant there is no choice yet
-        undecided = warming_up(self.counts)[0] | (active.sum(axis=1) < 2)
-        return np.where(undecided, np.inf, remaining)
+        undecided = warming_up(self.counts)[0] | (self.counts.active.sum(axis=1) < 2)
+        possible = self.contest.probability_best >= EXCLUDED_BELOW
+        unsure = possible & (self.low_evidence | (self.days < DECIDED_AFTER_DAYS))
+        return np.where(undecided | unsure.any(axis=1), np.inf, remaining)

@@ -113,7 +113,7 @@ def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Fl
     """The rates x with P(theta <= x) = each of Q ``probabilities``: shape (..., Q); error below 1e-9."""
     plain = bool(is_plain(alpha, beta).all())
     mode, edges = np.log(alpha) - np.log(beta), panel_edges(alpha, beta)
-    mass = _integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, plain)
+    mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, plain)
     reached = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
     goal = np.asarray(probabilities) * reached[..., -1:]
     panel = np.clip((reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1, 0, mass.shape[-1] - 1)
@@ -128,7 +128,7 @@ def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Fl
     a, b = alpha[..., None], beta[..., None]
     for _ in range(_MAX_QUANTILE_STEPS):
         density = np.exp(log_density(root, mode[..., None], a, b, plain))
-        newton = (missing - _integral(start, root, mode, alpha, beta, plain)) / density
+        newton = (missing - integral(start, root, mode, alpha, beta, plain)) / density
         bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
         step = np.clip(root + newton / np.where(bend > _LEAST_BEND, bend, 1.0), low, high) - root
         root = root + step
@@ -138,7 +138,7 @@ def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Fl
     return np.exp(-np.logaddexp(0, -root))
 
 
-def _integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, plain: bool) -> Floats:
+def integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, plain: bool) -> Floats:
     """The unnormalised mass from start to end, both of shape (..., P) on the logit axis; signed."""
     nodes, weights, _ = legendre(plain)
     half = (end - start)[..., None] / 2

@@ -1,8 +1,7 @@
 """How much better than the leader may the best variant still be?
 
-With theta_0 the first variant's rate, P(v) = P(theta_j <= (1 + v) theta_0 for all j > 0) is one integral over
-theta_0, on the same panels as a contest, in which the rivals' rates are stretched: theta_j = (1 + v) y. The
-margin v at which P reaches a level is a quantile of the relative advantage (theta_max - theta_0) / theta_0.
+With theta_0 the first variant's rate and P(v) = P(theta_j <= (1 + v) theta_0 for all j > 0), the margin v at which P
+reaches a level is a quantile of the relative advantage (theta_max - theta_0) / theta_0.
 
 Margins are fractions, 0 to 10^9. Shapes: ``alpha``, ``beta``, ``present`` (N, K), the first column the
 leader's. Source: Google Analytics content experiments, after Scott (2010): "value remaining in the
@@ -14,14 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.posterior.beta import Floats, columns, legendre, log_density, panel_edges
-from allocation.engine.posterior.probability_best import Bools, checked_rows, row_chunks
+from allocation.engine.posterior.advantage import Field, spread_out, within
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools, checked_rows
 
 # A margin is found when its probability is met this closely.
 _TOLERANCE = 1e-8
 # A step from this close ends within the tolerance: Hermite's error is the product of both errors squared.
 _NEAR = 1e-6
-_MAX_STEPS = 80
+_MAX_STEPS = 40
+# Most roots are found in 3 steps. What is not found by now may be at an end of the range, where steps hardly lead;
+# from the second mark on every other step halves the bracket.
+_LOOK_AT_THE_ENDS, _HALVE = 8, 12
+# Below this a margin is as good as none, and a bracket that is narrower than this part of itself is a jump of P.
+_SMALLEST_LOG = 1e-12
+_NARROW = 1e-7
 # Tukey's lambda that is closest to the normal distribution: its quantile function is nearly the probit.
 _LAMBDA = 0.135
 # A leader with next to no successes may be beaten by any factor; margins end at a billion.
@@ -41,7 +47,7 @@ class _Point(NamedTuple):
 
 def probability_within(alpha: Floats, beta: Floats, present: Bools, margin: Floats) -> Floats:
     """P(theta_j <= (1 + margin) * theta_0 for all j > 0), shape (N,): no rival beats the first by more."""
-    return _within(alpha, beta, present, panel_edges(alpha, beta), np.log1p(margin))[0]
+    return within(spread_out(alpha, beta, present), np.log1p(margin))[0]
 
 
 def margin_at(
@@ -88,76 +94,6 @@ def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
     return np.argsort(np.where(order == index[:, None], -1, order), axis=-1, kind="stable")
 
 
-def _within(
-    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats
-) -> tuple[Floats, Floats]:
-    """The probability and its derivative in the log-factor."""
-    probability, derivative = np.empty(len(alpha)), np.empty(len(alpha))
-    for rows, plain in row_chunks(alpha, beta):
-        probability[rows], derivative[rows] = _within_rows(
-            alpha[rows], beta[rows], present[rows], edges[rows], log_factor[rows], plain
-        )
-    return probability, derivative
-
-
-def _within_rows(
-    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats, plain: bool
-) -> tuple[Floats, Floats]:
-    """On the axis of the first variant's rate y; the rivals' rates there are (1 + margin) y."""
-    nodes, weights, _ = legendre(plain)
-    shrunk = _shrink(edges[:, 1:], log_factor[:, None, None])
-    edges = np.sort(np.concatenate([edges[:, :1], shrunk], axis=1).reshape(len(alpha), -1), axis=-1)
-    half = np.diff(edges)[..., None] / 2
-    z = edges[:, :-1, None] + half * (nodes + 1)
-    stretched, log_slope = _stretch(z, log_factor[:, None, None])
-    mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
-    lead = np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], plain)) * half
-    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], plain)
-    rivals = np.exp(rivals + log_slope[:, None]) * half[:, None]
-    below, hazard = _below_all(rivals, present[:, 1:], plain)
-    won, all_of_it = lead * below, (lead @ weights).sum(axis=-1)
-    # d F_j((1 + v) y) / d log(1 + v) is the density on the logit axis over 1 - y; per unit of z, hence / half
-    speed = (1 + np.exp(np.minimum(z, 50.0))) / np.maximum(half, 1e-12)
-    rise = ((won * hazard * speed) @ weights).sum(axis=-1)
-    return (won @ weights).sum(axis=-1) / all_of_it, rise / all_of_it
-
-
-def _below_all(density: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
-    """prod_j F_j and sum_j f_j / F_j at every node, from unnormalised f_j of shape (N, J, panels, nodes)."""
-    _, weights, antiderivative = legendre(plain)
-    mass = density @ weights
-    total = mass.sum(axis=-1)[..., None, None]
-    before = (np.cumsum(mass, axis=-1) - mass)[..., None]
-    distribution = np.maximum((before + density @ antiderivative.T) / total, 1e-200)
-    distribution[~present] = 1
-    density = density / total / distribution
-    density[~present] = 0
-    return distribution.prod(axis=1), density.sum(axis=1)
-
-
-def _shrink(z: Floats, log_factor: Floats) -> Floats:
-    """logit(x / factor) where z = logit(x), factor >= 1."""
-    log_rate = -np.logaddexp(0, -z) - log_factor
-    return np.where(log_factor == 0, z, log_rate - _log_complement(log_rate))
-
-
-def _stretch(z: Floats, log_factor: Floats) -> tuple[Floats, Floats]:
-    """logit(factor * x) where z = logit(x), and the log of its slope in z: -inf where factor * x >= 1."""
-    log_rate = -np.logaddexp(0, -z)
-    log_stretched = log_rate + log_factor
-    inside = log_stretched < 0
-    log_stretched = np.where(inside, log_stretched, log_rate)
-    complement = _log_complement(log_stretched)
-    place = np.where(log_factor == 0, z, log_stretched - complement)
-    slope = np.where(log_factor == 0, 0, _log_complement(log_rate) - complement)
-    return place, np.where(inside, slope, -np.inf)
-
-
-def _log_complement(log_rate: Floats) -> Floats:
-    """log(1 - x) from log(x)."""
-    return np.asarray(np.log(-np.expm1(np.minimum(log_rate, -1e-300))))
-
-
 def _score(probability: Floats) -> tuple[Floats, Floats]:
     """A stand-in for the probit, in which P is nearly straight in log(1 + margin); and its slope in P."""
     p, q = np.clip(probability, 1e-60, 1), np.clip(1 - probability, 1e-16, 1)
@@ -166,26 +102,46 @@ def _score(probability: Floats) -> tuple[Floats, Floats]:
 
 @np.errstate(over="ignore", invalid="ignore")  # steps that overflow leave the bracket, and are not taken
 def _root(alpha: Floats, beta: Floats, present: Bools, goal: Floats, at_zero: Floats) -> Floats:
-    """log(1 + margin) where probability_within reaches ``goal``: inverse Hermite steps inside a bracket."""
+    """log(1 + margin) where probability_within reaches ``goal``: inverse Hermite steps inside a bracket.
+
+    Where P jumps no step leads to it, and the bracket closes instead; _MAX_STEPS bounds them all.
+    """
     low, high = np.zeros(len(alpha)), np.full(len(alpha), _LARGEST_LOG)
-    edges, (wanted, _), (start, _) = panel_edges(alpha, beta), _score(goal), _score(at_zero)
+    field, (wanted, _), (start, _) = spread_out(alpha, beta, present), _score(goal), _score(at_zero)
     last, last_error = _Point(low, start, np.full(len(alpha), np.nan)), np.ones(len(alpha))
     x = _first_guess(alpha, beta, present, wanted - start)
     rows = np.arange(len(alpha))
-    for _ in range(_MAX_STEPS):
-        probability, rise = _within(alpha[rows], beta[rows], present[rows], edges[rows], x[rows])
+    for count in range(_MAX_STEPS):
+        if count == _LOOK_AT_THE_ENDS and rows.size:
+            rows, kept = _between_the_ends(field, goal, x, rows)
+            last, last_error = _Point(*(array[kept] for array in last)), last_error[kept]
+        if not rows.size:
+            break
+        probability, rise = within(field.rows(rows), x[rows])
         score, steepness = _score(probability)
         here, error = _Point(x[rows], score, _over(1.0, steepness * rise)), np.abs(goal[rows] - probability)
         under = probability < goal[rows]
         low[rows], high[rows] = np.where(under, x[rows], low[rows]), np.where(under, high[rows], x[rows])
+        wide = high[rows] - low[rows] > _NARROW * high[rows]
+        moving = (error * last_error > _NEAR) & (low[rows] < _LARGEST_LOG) & wide
         step = _inside(_hermite(last, here, wanted[rows]), low[rows], high[rows], x[rows])
+        if count >= _HALVE and count % 2 == 0:
+            middle = np.sqrt(np.maximum(low[rows], _SMALLEST_LOG) * high[rows])
+            step = np.where(moving, middle, step)
         x[rows] = np.where(error <= _TOLERANCE, x[rows], step)
-        moving = (error * last_error > _NEAR) & (low[rows] < _LARGEST_LOG)
         rows, last_error = rows[moving], error[moving]
         last = _Point(*(array[moving] for array in here))
-        if not rows.size:
-            break
     return x
+
+
+def _between_the_ends(
+    field: Field, goal: Floats, x: Floats, rows: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Bools]:
+    """The rows whose root is neither next to nothing nor past the largest margin, and which they are; others get it."""
+    tried, ends = field.rows(rows), (_SMALLEST_LOG, _LARGEST_LOG)
+    near, far = (within(tried, np.full(len(rows), end))[0] >= goal[rows] for end in ends)
+    x[rows] = np.select([near, ~far], ends, x[rows])
+    return rows[far & ~near], far & ~near
 
 
 def _first_guess(alpha: Floats, beta: Floats, present: Bools, rise: Floats) -> Floats:
@@ -210,7 +166,8 @@ def _hermite(last: _Point, here: _Point, wanted: Floats) -> Floats:
 
 def _inside(step: Floats, low: Floats, high: Floats, x: Floats) -> Floats:
     """The step where it stays in the bracket and is no leap, else twice as far, or the bracket's middle."""
-    further = np.where(high < _LARGEST_LOG, (low + high) / 2, np.minimum(2 * x, high))
+    closed = (high < _LARGEST_LOG) | (x >= _LARGEST_LOG)
+    further = np.where(closed, (low + high) / 2, np.minimum(2 * x, high))
     return np.where((step > low) & (step < np.minimum(high, 4 * x)), step, further)
 
 

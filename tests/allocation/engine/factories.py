@@ -50,15 +50,19 @@ def random_settings(rng: np.random.Generator) -> Settings:
     explore = min(float(rng.choice([0.0, 0.05, 0.5, rng.uniform(0, 0.5)])), 0.99 - control_floor)
     return Settings(
         alpha_prior=float(10 ** rng.choice([-9, -3, 0, 0, 2, 6, rng.uniform(-9, 6)])),
-        beta_prior=float(10 ** rng.choice([-9, -3, 0, 0, 2, 6, rng.uniform(-9, 6)])),
+        beta_prior=None
+        if rng.random() < 0.3
+        else float(10 ** rng.choice([-9, -3, 0, 0, 2, 6, rng.uniform(-9, 6)])),
         min_explore_rate=explore,
         control_floor=control_floor,
         max_daily_shift=float(rng.choice([0.0001, 0.2, 1.0, rng.integers(1, 10_001) / 10_000])),
-        window_days=int(rng.choice([1, 14, 365])),
+        window_days=None if rng.random() < 0.3 else int(rng.choice([1, 14, 365])),
         maturity_days=int(rng.choice([0, 0, 3, 90])),
         min_impressions=int(rng.choice([0, 1000, 10**9])),
         day_adjustment=bool(rng.integers(2)),
         exploitation=float(rng.choice([0.01, 1.0, 1.0, 4.0, 20.0])),
+        memory=bool(rng.random() < 0.7),
+        dispersion=bool(rng.random() < 0.7),
     )
 
 

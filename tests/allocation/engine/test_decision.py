@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.engine import Decision, History, Request, Settings, allocate, allocate_many, decision
+from allocation.engine.state import state_of
 from tests.allocation.engine.factories import (
     allocate_counts,
     allocate_request,
@@ -27,13 +28,14 @@ def test_allocate__first_day_of_the_readme__is_held_by_the_cap() -> None:
 
     assert answer.shares.tolist() == [0.3, 0.7]
     assert answer.bound == ("cap_down", "cap_up")
-    assert answer.alpha.tolist() == [701, 951]
-    assert answer.beta.tolist() == [9301, 9051]
+    assert answer.alpha == pytest.approx([701, 951])
+    # the prior is centred on 8.25%: one success in 12.12 trials
+    assert answer.beta == pytest.approx([11.1212 + 9300, 11.1212 + 9050])
     assert answer.probability_best == pytest.approx([0, 1], abs=1e-9)
     assert answer.target == pytest.approx([0.025, 0.975], abs=1e-9)
     assert answer.lead == 1
     assert answer.value_remaining == 0
-    assert (answer.window.start, answer.window.end) == (-12, 1)
+    assert (answer.window.start, answer.window.end) == (-363, 1)
     assert not answer.warm_up
 
 
@@ -162,6 +164,63 @@ def test_allocate__prior__is_added_to_the_counts() -> None:
     assert answer.alpha.tolist() == [13, 23]
     assert answer.beta.tolist() == [97, 187]
     assert answer.mean == pytest.approx([13 / 110, 23 / 210])
+
+
+@settings(deadline=None)
+@given(seed=SEED, k=st.integers(2, 6))
+def test_allocate__variant_without_data__is_never_lead(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    request = random_request(rng, k)
+    place = int(rng.integers(k + 1))
+    grown = dataclasses.replace(
+        request,
+        history=dataclasses.replace(
+            request.history,
+            **{
+                name: np.insert(getattr(request.history, name), place, 0, axis=1)
+                for name in ("impressions", "trials", "successes")
+            },
+        ),
+        active=np.insert(request.active, place, True),
+        control=None,
+        previous=np.insert(request.previous, place, 0),
+    )
+
+    before, after = allocate_request(dataclasses.replace(request, control=None)), allocate_request(grown)
+
+    judged = request.active & ~np.delete(after.low_evidence, place)
+    if judged.any():
+        assert after.lead != place
+        assert after.low_evidence[place]
+    np.testing.assert_allclose(np.delete(after.alpha, place), before.alpha, rtol=1e-9)
+    np.testing.assert_allclose(np.delete(after.evidence_kept, place), before.evidence_kept, rtol=1e-9)
+
+
+def test_allocate__rates_swapped__the_present_leads_and_the_change_is_told() -> None:
+    trials = [[2000.0, 2000.0]] * 60
+    successes = [[80.0, 120.0]] * 40 + [[120.0, 80.0]] * 20
+
+    answer = allocate_counts(trials, successes)
+    forgetful = allocate_counts(trials, successes, settings=Settings(memory=False))
+
+    assert (answer.lead, forgetful.lead) == (0, 1)
+    assert answer.change_day == 41
+    assert forgetful.change_day is None
+    assert answer.day_weights[39] < 0.01 < 0.99 < answer.day_weights[41]
+    assert answer.trials.tolist() == [120_000, 120_000]
+    assert answer.effective_trials.sum() == pytest.approx(80_000, rel=0.01)
+
+
+def test_allocate__newcomer_with_ten_impressions__is_neither_best_nor_lead() -> None:
+    # case 20a: the page said that it can be chosen
+    trials, successes = [[10_000.0, 10_000.0, 0.0]] * 14, [[10.0, 11.0, 0.0]] * 14
+    trials[-1], successes[-1] = [10_000.0, 10_000.0, 10.0], [10.0, 11.0, 0.0]
+
+    answer = allocate_counts(trials, successes)
+
+    assert answer.lead == 1
+    assert answer.low_evidence.tolist() == [False, False, True]
+    assert state_of(answer, [14, 14, 1]) == "optimizing"
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,8 +1,11 @@
 """Where an experiment stands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from allocation.engine import Settings
 from allocation.engine.state import state_of
 from tests.allocation.engine.factories import allocate_counts
 
@@ -24,6 +27,30 @@ def test_state_of__evidence_and_days(
     answer = allocate_counts([trials], [successes])
 
     assert state_of(answer, days) == state
+
+
+@pytest.mark.parametrize(
+    ("days", "mismatch", "state"),
+    [([14, 14, 14], False, "decided"), ([14, 14, 13], False, "leader"), ([14, 14, 14], True, "leader")],
+)
+def test_state_of__decided__wants_two_weeks_of_each_and_no_mismatch(
+    days: list[int], mismatch: bool, state: str
+) -> None:
+    answer = allocate_counts([[10_000] * 3] * 14, [[50, 60, 59.9]] * 14, settings=Settings(exploitation=1))
+    sure = replace(answer, value_remaining=0.0, probability_best=np.array([0.0, 0.96, 0.04]))
+
+    assert state_of(sure, days, mismatch=mismatch) == state
+
+
+def test_state_of__variant_excluded__keeps_nobody_waiting() -> None:
+    answer = allocate_counts([[10_000] * 3], [[700, 950, 700]])
+    sure = replace(
+        answer, probability_best=np.array([0.0, 0.9995, 0.0005]), low_evidence=np.array([False, False, True])
+    )
+    unsure = replace(sure, probability_best=np.array([0.0, 0.998, 0.002]))
+
+    assert state_of(sure, [20, 20, 1]) == "decided"
+    assert state_of(unsure, [20, 20, 20]) == "optimizing"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """probability_best, expected_loss and value_remaining: golden numbers, closed forms, scipy, invariants."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from allocation.engine import expected_loss, probability_best, value_remaining
+from allocation.engine.posterior import advantage
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import contest, leader
 from allocation.engine.posterior.value_remaining import margin_at, probability_within
 from tests.allocation.engine.oracle import contest_by_scipy
@@ -216,6 +220,76 @@ def test_value_remaining__extreme_posteriors__is_finite(seed: int) -> None:
     lead = np.argmax(probability_best(alpha, beta), axis=-1)
 
     assert np.isfinite(value_remaining(alpha, beta, None, lead)).all()
+
+
+def test_probability_within__rivals_piled_up_at_one__agrees_with_scipy() -> None:
+    # the stretched distributions end in a wall at 1 / (1 + margin), with much of their mass next to it
+    alpha, beta, wall = [3.3, 3.3, 3.3, 4.3], [0.5, 0.5, 7.5, 0.6], 1 / 1.5
+
+    within = probability_within(
+        np.array([alpha]), np.array([beta]), np.ones((1, 4), dtype=bool), np.array([0.5])
+    )
+
+    def before_the_wall(u: float) -> float:
+        rivals = np.prod(stats.beta.cdf(1 - u**4, alpha[1:], beta[1:]))
+        return float(stats.beta.pdf(wall * (1 - u**4), alpha[0], beta[0]) * rivals * wall * 4 * u**3)
+
+    beyond = float(stats.beta.sf(wall, alpha[0], beta[0]))
+    assert within[0] == pytest.approx(integrate.quad(before_the_wall, 0, 1)[0] + beyond, abs=1e-6)
+
+
+HARD: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
+    "rate 1": lambda n: (n + 1, np.ones_like(n)),
+    "rate 1, beta prior 0.01": lambda n: (n + 1, np.full_like(n, 0.01)),
+    "rate 1, beta prior 1e-9": lambda n: (n + 1, np.full_like(n, 1e-9)),
+    "half without success": lambda n: (np.where(np.arange(len(n)) % 2, 0.01, n * 0.05 + 1), n),
+    "half without success, prior 1e-9": lambda n: (np.where(np.arange(len(n)) % 2, 1e-9, n * 0.05 + 1), n),
+    "huge and equal": lambda n: (np.full_like(n, 5e10), np.full_like(n, 9.5e11)),
+    "a newcomer": lambda n: (np.where(np.arange(len(n)), 5e7, 1.0), np.where(np.arange(len(n)), 9.5e8, 1.0)),
+    "tiny and huge": lambda n: (np.where(n > 5000, 1e-9, 1e12), np.where(n % 2, 1e-9, 1e12)),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_value_remaining__a_hundred_awkward_posteriors__takes_few_steps(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, beta = HARD[name](np.random.default_rng(1).integers(100, 10_000, 100).astype(float))
+    best = probability_best(alpha, beta)
+    lead = leader(best, alpha / (alpha + beta), np.ones(100, dtype=bool))
+    panels: list[int] = []
+    whole = advantage._within_rows
+
+    def counted(field: Any, log_factor: Floats, cuts: Floats, plain: bool) -> tuple[Floats, Floats]:
+        panels.append(cuts.shape[1] - 1)
+        return whole(field, log_factor, cuts, plain)
+
+    monkeypatch.setattr(advantage, "_within_rows", counted)
+    remaining = value_remaining(alpha, beta, None, lead, best[lead])
+
+    assert 0 <= remaining <= 1.0000001e9
+    assert len(panels) <= 42
+    assert max(panels, default=0) <= 60
+
+
+def test_value_remaining__half_without_success__is_found_between_the_others() -> None:
+    # variants whose rate is next to nothing change nothing; on panels of their length the others vanished
+    alpha, beta = np.array([51.0, 0.01, 46.0, 1e-9]), np.array([950.0, 1000.0, 955.0, 1000.0])
+
+    with_them = value_remaining(alpha, beta, None, 0)
+
+    assert with_them == pytest.approx(float(value_remaining(alpha[[0, 2]], beta[[0, 2]], None, 0)), rel=1e-6)
+
+
+def test_value_remaining__batch__answers_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    alpha, beta = 10 ** rng.uniform(-1, 6, (2, 60, 4))
+    lead = np.argmax(probability_best(alpha, beta), axis=-1)
+
+    together = value_remaining(alpha, beta, None, lead)
+
+    alone = [float(value_remaining(a, b, None, i)) for a, b, i in zip(alpha, beta, lead, strict=True)]
+    np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
 def test_margin_at__low_level__is_the_smallest_margin_that_reaches_it() -> None:

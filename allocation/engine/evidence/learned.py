@@ -1,0 +1,209 @@
+"""How much evidence is there about each variant's present rate?
+
+Dispersion, memory, day levels, posterior: the counts of a window go in, Beta posteriors come out. Five groups of regime
+starts, equally likely, have a posterior each, and decide together (posterior.groups); the average
+weights have one as well, which is what is shown. The prior is centred on the experiment's own rate mu, alpha_prior
+successes strong: Beta(alpha_prior, alpha_prior (1 / mu - 1)), so that ignorance is no merit.
+
+Shapes: trials and successes (T, K), days by variants, oldest first; N experiments of the same T and K at once, and
+zeros where there is no data. Variants without trials and days without trials change nothing for the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocation.engine.evidence.day_effects import adjusted_evidence
+from allocation.engine.evidence.day_levels import level_evidence
+from allocation.engine.evidence.dispersion import dispersion
+from allocation.engine.evidence.memory import GROUPS, change_found, day_weights, group_weights, regime_starts
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
+
+# A prior of less says the same, that the rate is 0 or 1, and its reciprocal leaves the range of floats.
+SMALLEST_PARAMETER = 1e-9
+# Less than this part of the trials is the rounding of a sum: then every trial was a success.
+_NO_FAILURE = 1e-12
+# Counts in one temporary array: about what a core's own cache holds.
+_CHUNK_COUNTS = 1 << 14
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """What a team may set about its evidence; ``beta_prior`` None: centred on the experiment's own rate.
+
+    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them.
+    """
+
+    memory: bool = True
+    dispersion: bool = True
+    day_adjustment: bool = True
+    alpha_prior: float = 1.0
+    beta_prior: float | None = None
+    drawn_levels: bool = True
+
+
+class EvidenceRules(NamedTuple):
+    """The settings of N experiments, (N,) each; NaN for a beta_prior of None."""
+
+    memory: Bools
+    dispersion: Bools
+    day_adjustment: Bools
+    alpha_prior: Floats
+    beta_prior: Floats
+    drawn_levels: Bools
+
+    @classmethod
+    def of(cls, settings: Sequence[EvidenceSettings]) -> "EvidenceRules":
+        return cls(
+            memory=np.array([s.memory for s in settings], dtype=bool),
+            dispersion=np.array([s.dispersion for s in settings], dtype=bool),
+            day_adjustment=np.array([s.day_adjustment for s in settings], dtype=bool),
+            alpha_prior=np.array([s.alpha_prior for s in settings], dtype=np.float64),
+            beta_prior=np.array([s.beta_prior for s in settings], dtype=np.float64),
+            drawn_levels=np.array([s.drawn_levels for s in settings], dtype=bool),
+        )
+
+    def rows(self, chosen: slice | NDArray[np.intp]) -> "EvidenceRules":
+        return EvidenceRules(
+            self.memory[chosen],
+            self.dispersion[chosen],
+            self.day_adjustment[chosen],
+            self.alpha_prior[chosen],
+            self.beta_prior[chosen],
+            self.drawn_levels[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Arrays of one experiment; with N more in front where they belong to a batch.
+
+    ``regime_starts`` and ``weights`` (T,): how likely the present rates began on each day, how much each day counts.
+    ``phi``: the dispersion. ``effective_trials`` and ``successes`` (K,) of the weighted days, ``evidence_kept`` (K,) in
+    [0, 1], ``alpha`` and ``beta`` (K,): for the average weights. ``group_alpha`` and ``group_beta`` (G, K): those that
+    decide. ``change_start``: the day of a change in the last weeks, -1 if none; ``change_probability`` of one.
+    """
+
+    regime_starts: Floats
+    weights: Floats
+    phi: Floats
+    effective_trials: Floats
+    successes: Floats
+    evidence_kept: Floats
+    alpha: Floats
+    beta: Floats
+    group_alpha: Floats
+    group_beta: Floats
+    change_start: NDArray[np.intp]
+    change_probability: Floats
+
+    def of_experiment(self, n: int) -> "Evidence":
+        return Evidence(*(getattr(self, field.name)[n] for field in fields(self)))
+
+
+def evidence_of(trials: Floats, successes: Floats, settings: EvidenceSettings) -> Evidence:
+    """The evidence of one experiment."""
+    return evidence_of_many(trials[None], successes[None], EvidenceRules.of([settings])).of_experiment(0)
+
+
+def evidence_of_many(trials: Floats, successes: Floats, rules: EvidenceRules) -> Evidence:
+    """The evidence of N experiments; the same numbers as one by one."""
+    size = max(1, _CHUNK_COUNTS // max(trials[0].size if len(trials) else 1, 1))
+    chunks = [slice(start, start + size) for start in range(0, max(len(trials), 1), size)]
+    parts = [_evidence_of_chunk(trials[rows], successes[rows], rules.rows(rows)) for rows in chunks]
+    if len(parts) == 1:
+        return parts[0]
+    return Evidence(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Evidence)))
+
+
+def _evidence_of_chunk(trials: Floats, successes: Floats, rules: EvidenceRules) -> Evidence:
+    phi = _dispersion(trials, successes, rules.dispersion)
+    starts = _regime_starts(trials, successes, phi, rules.memory)
+    weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
+    every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
+    told = _information(trials, successes, every, rules)
+    kept = told.kept / phi[:, None, None]
+    alpha, beta = _posterior(told, kept, rules.alpha_prior[:, None, None], rules.beta_prior[:, None, None])
+    return Evidence(
+        regime_starts=starts,
+        weights=weights,
+        phi=phi,
+        effective_trials=told.effective_trials[:, GROUPS],
+        successes=told.successes[:, GROUPS],
+        evidence_kept=kept[:, GROUPS],
+        alpha=alpha[:, GROUPS],
+        beta=beta[:, GROUPS],
+        group_alpha=alpha[:, :GROUPS],
+        group_beta=beta[:, :GROUPS],
+        change_start=change.start,
+        change_probability=change.probability,
+    )
+
+
+def _dispersion(trials: Floats, successes: Floats, wanted: Bools) -> Floats:
+    phi, rows = np.ones(len(trials)), np.flatnonzero(wanted)
+    if rows.size:
+        phi[rows] = dispersion(trials[rows], successes[rows])
+    return phi
+
+
+def _regime_starts(trials: Floats, successes: Floats, phi: Floats, wanted: Bools) -> Floats:
+    """Without memory the present regime began with the window."""
+    starts, rows = np.zeros(trials.shape[:2]), np.flatnonzero(wanted)
+    starts[:, :1] = 1
+    if rows.size:
+        scale = phi[rows, None, None]
+        starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale)
+    return starts
+
+
+class _Information(NamedTuple):
+    """(N, W, K) for each of W weightings of the days."""
+
+    effective_trials: Floats
+    successes: Floats
+    kept: Floats
+
+
+def _information(trials: Floats, successes: Floats, weights: Floats, rules: EvidenceRules) -> _Information:
+    """``weights`` (N, W, T). Weightings that follow on an equal one are not computed again."""
+    new = np.ones(weights.shape[:2], dtype=bool)
+    new[:, 1:] = (weights[:, 1:] != weights[:, :-1]).any(axis=-1)
+    place = np.flatnonzero(new)
+    experiment = place // weights.shape[1]
+    weight = weights.reshape(new.size, weights.shape[-1])[place, :, None]
+    n, o = trials[experiment] * weight, successes[experiment] * weight
+    effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
+    adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
+    for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
+        if chosen.any():
+            effective[chosen], kept[chosen] = day_effects(n[chosen], o[chosen])
+    back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
+    return _Information(effective[back], o.sum(axis=1)[back], kept[back])
+
+
+def _posterior(
+    told: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
+) -> tuple[Floats, Floats]:
+    """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)), the priors (N, 1, 1), NaN for one that is centred."""
+    prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / _own_rate(told) - 1), beta_prior)
+    alpha = alpha_prior + kept * told.successes
+    beta = prior + kept * (told.effective_trials - told.successes)
+    return np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
+
+
+def _own_rate(told: _Information) -> Floats:
+    """mu (N, W, 1): the experiment's pooled rate; one success in so many trials and two more if there was none.
+
+    Likewise one failure where every trial succeeded: at a rate of 1 the prior would not be one.
+    """
+    trials = told.effective_trials.sum(axis=-1, keepdims=True)
+    successes = told.successes.sum(axis=-1, keepdims=True)
+    least = 1 / (trials + 2)
+    inside = (successes > 0) & (trials - successes > _NO_FAILURE * trials)
+    ends = np.where(successes > 0, 1 - least, least)
+    return np.asarray(np.where(inside, successes / np.where(trials > 0, trials, 1.0), ends))

@@ -1,0 +1,57 @@
+"""Which variant is best, when five posteriors are equally likely?
+
+The starts of the present regime are cut into groups of equal probability, each with a posterior of its own
+(evidence.learned); probability_best, expected loss and value remaining are averaged over them. Groups that follow on an
+equal one are not computed again: where no change is in sight most of them are equal.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools, Contest, contest
+from allocation.engine.posterior.value_remaining import value_remaining
+
+
+@dataclass(frozen=True)
+class GroupContest:
+    """``probability_best`` and ``expected_loss`` (N, K), averaged over G groups.
+
+    The M different posteriors behind them, (M, K) each; ``place`` (N, G) tells whose is which.
+    """
+
+    probability_best: Floats
+    expected_loss: Floats
+    alpha: Floats
+    beta: Floats
+    present: Bools
+    best: Floats
+    place: NDArray[np.intp]
+
+    def value_remaining(self, lead: NDArray[np.intp]) -> Floats:
+        """How much better than the leader, ``lead`` (N,), the best may still be: the 95% quantile, averaged; (N,)."""
+        leads = np.empty(len(self.alpha), dtype=np.intp)
+        leads[self.place] = lead[:, None]
+        own = np.take_along_axis(self.best, leads[:, None], axis=1)[:, 0]
+        return _average(value_remaining(self.alpha, self.beta, self.present, leads, own), self.place)
+
+
+def contest_of_groups(alpha: Floats, beta: Floats, present: Bools) -> GroupContest:
+    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete."""
+    new = np.ones(alpha.shape[:2], dtype=bool)
+    new[:, 1:] = ((alpha[:, 1:] != alpha[:, :-1]) | (beta[:, 1:] != beta[:, :-1])).any(axis=-1)
+    place = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
+    there = present[np.nonzero(new)[0]]
+    each: Contest = contest(alpha[new], beta[new], there)
+    best, loss = (_average(part, place) for part in each)
+    return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place)
+
+
+def _average(each: Floats, place: NDArray[np.intp]) -> Floats:
+    """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where all are one."""
+    several = (place[:, :1] != place).any(axis=1)
+    average = each[place[:, 0]]
+    average[several] = each[place[several]].mean(axis=1)
+    return average

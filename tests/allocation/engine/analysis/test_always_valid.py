@@ -1,0 +1,140 @@
+"""An interval that may be looked at every day."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from allocation.engine.analysis.always_valid import always_valid_lift, log_bets
+from allocation.engine.posterior.beta import Floats
+
+Counts = tuple[Floats, Floats]
+
+
+def random_counts(seed: int, size: float, days: int = 12) -> Counts:
+    rng = np.random.default_rng(seed)
+    trials = 1 + rng.poisson(size * rng.dirichlet([2, 2], days))
+    rates = np.array([0.05, 0.06]) * rng.lognormal(0, 0.3, (days, 1))
+    return trials.astype(np.float64), rng.binomial(trials, rates).astype(np.float64)
+
+
+def log_likelihood(x: float, trials: Floats, successes: Floats, phi: float) -> float:
+    total = successes.sum(axis=1)
+    level = np.log(np.exp(x) * trials[:, 1] + trials[:, 0])
+    return float((successes[:, 1].sum() * x - (total * level).sum()) / phi)
+
+
+def log_bet_by_scipy(x: float, trials: Floats, successes: Floats, phi: float) -> float:
+    """ln M(e^x), by quad."""
+
+    def ratio(other: float) -> float:
+        moved = log_likelihood(other, trials, successes, phi) - log_likelihood(x, trials, successes, phi)
+        return float(np.exp(moved) * stats.norm.pdf(other, 0, 0.2))
+
+    grid = np.linspace(-1.5, 1.5, 3001)
+    mode = float(grid[np.argmax([ratio(point) for point in grid])])
+    points = [mode + shift for shift in (-0.3, -0.1, -0.03, -0.01, 0, 0.01, 0.03, 0.1, 0.3)]
+    return float(np.log(integrate.quad(ratio, -2, 2, points=points, limit=400, epsabs=0)[0]))
+
+
+@pytest.mark.parametrize("size", [30, 1000, 100_000])
+@pytest.mark.parametrize("phi", [1.0, 2.5])
+def test_log_bets__any_counts__agree_with_scipy(size: int, phi: float) -> None:
+    trials, successes = random_counts(size, size)
+
+    for lift in (0.0, 0.3):
+        expected = log_bet_by_scipy(float(np.log1p(lift)), trials, successes, phi)
+        assert log_bets(trials, successes, lift, phi)[-1] == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+def test_always_valid_lift__no_successes__says_nothing() -> None:
+    answer = always_valid_lift(np.full((3, 2), 100.0), np.zeros((3, 2)), 0)
+
+    assert answer.low.tolist() == [0, -1]
+    assert answer.high[1] == pytest.approx(1e9)
+    assert answer.p_value[1] == pytest.approx(1)
+    assert np.isnan(answer.p_value[0])
+
+
+def test_always_valid_lift__one_success_of_the_variant__has_the_closed_form() -> None:
+    # equal trials: l(f) = ln f - ln(1 + f), and M(1) = 2 E[f / (1 + f)] = 1 by symmetry
+    answer = always_valid_lift(np.full((1, 2), 100.0), np.array([[0.0, 1.0]]), 0)
+
+    # f / (1 + f) = 1/2 * 1/20
+    assert answer.low[1] == pytest.approx(1 / 39 - 1)
+    assert answer.high[1] == pytest.approx(1e9)
+    assert answer.p_value[1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("size", [1000, 100_000])
+def test_always_valid_lift__ends__are_where_the_bet_reaches_twenty(size: int) -> None:
+    trials, successes = random_counts(3, size)
+
+    answer = always_valid_lift(trials, successes, 0, 1.5)
+
+    for end in (answer.low[1], answer.high[1]):
+        assert log_bets(trials, successes, float(end), 1.5)[-1] == pytest.approx(np.log(20), abs=1e-6)
+
+
+def test_always_valid_lift__p_value__is_the_least_so_far() -> None:
+    trials = np.full((30, 2), 1000.0)
+    successes = np.where((np.arange(30) < 15)[:, None], [50.0, 70.0], [70.0, 50.0])
+
+    early, late = always_valid_lift(trials[:15], successes[:15], 0), always_valid_lift(trials, successes, 0)
+
+    assert early.p_value[1] < 0.001
+    assert late.p_value[1] == early.p_value[1]
+    assert late.low[1] < 0 < late.high[1]
+
+
+def test_always_valid_lift__days_of_one_variant_alone__change_nothing() -> None:
+    trials, successes = random_counts(5, 2000)
+    alone = np.array([[500.0, 0.0], [0.0, 700.0]]), np.array([[40.0, 0.0], [0.0, 30.0]])
+
+    whole = always_valid_lift(np.concatenate([trials, alone[0]]), np.concatenate([successes, alone[1]]), 0)
+
+    for got, expected in zip(whole, always_valid_lift(trials, successes, 0), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_always_valid_lift__no_days_together__says_nothing() -> None:
+    answer = always_valid_lift(np.array([[100.0, 0.0]]), np.array([[5.0, 0.0]]), 0)
+
+    assert (answer.low[1], answer.p_value[1]) == (-1, 1)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), power=st.floats(0, 12))
+def test_always_valid_lift__any_counts__is_an_interval_around_the_ratio(seed: int, power: float) -> None:
+    rng = np.random.default_rng(seed)
+    trials = np.floor(10 ** rng.uniform(0, max(power, 0.1), (8, 3)))
+    successes = np.floor(trials * rng.random((8, 3)) ** rng.choice([1, 10]))
+
+    low, high, p = always_valid_lift(trials, successes, 1)
+
+    others = [0, 2]
+    assert (low[others] >= -1).all()
+    assert (low[others] < high[others]).all()
+    assert ((p[others] >= 0) & (p[others] <= 1)).all()
+    assert (low[1], high[1]) == (0, 0)
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.15])
+def test_log_bets__read_every_day_of_adaptive_experiments__rarely_exclude_the_truth(lift: float) -> None:
+    rng = np.random.default_rng(11)
+    wrong, runs, days = 0, 300, 40
+    for _ in range(runs):
+        trials, successes = np.zeros((days, 2)), np.zeros((days, 2))
+        for day in range(days):
+            # the share follows the data, and the level of the day has a trend
+            ahead = successes[:, 1].sum() / max(trials[:, 1].sum(), 1) > successes[:, 0].sum() / max(
+                trials[:, 0].sum(), 1
+            )
+            trials[day] = rng.multinomial(2000, [0.3, 0.7] if ahead else [0.7, 0.3])
+            rate = 0.04 * (1 + day / 40) * np.array([1, 1 + lift])
+            successes[day] = rng.binomial(trials[day].astype(int), rate)
+        wrong += bool((log_bets(trials, successes, lift) >= np.log(20)).any())
+
+    # at most 5% by theorem; the draw's own error is 1.3%
+    assert wrong / runs <= 0.05
