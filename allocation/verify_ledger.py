@@ -1,7 +1,8 @@
 """Does every recorded decision follow from the inputs recorded with it? Reads only.
 
 Each entry of the decision log is computed again from its own inputs, by the rules of the engine that made it, and
-compared with what is stored, to the last digit of every share. What explains a share is compared within the rounding of one sum.
+compared with what is stored, to the last digit of every share. What explains a share is compared within the
+rounding of one sum.
 """
 
 import math

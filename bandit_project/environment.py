@@ -111,7 +111,7 @@ class Environment:
         value = self.string(variable)
         if not value:
             return default
-        number = _number(value, default)
+        number = _number(value, is_whole=True)
         if isinstance(number, int) and low <= number <= high:
             return number
         self._refuse(variable, f"must be a whole number from {low:,} to {high:,}")
@@ -178,7 +178,7 @@ class Environment:
             self._refuse(variable, "must be like smtp+tls://user:password@mail.example.com:587")
             return dict(environ.Env.email_url_config(default))
 
-    def algorithm_defaults(self) -> dict[str, SettingValue]:
+    def algorithm_defaults(self) -> dict[str, SettingValue | None]:
         """The installation's default of every algorithm setting; what is refused falls back, with a problem."""
         values = {name: self._algorithm_value(name) for name in ALGORITHM_SETTINGS}
         for name, problem in setting_problems(values).items():
@@ -187,14 +187,14 @@ class Environment:
             values[name] = setting.default
         return values
 
-    def _algorithm_value(self, name: str) -> SettingValue:
+    def _algorithm_value(self, name: str) -> SettingValue | None:
         setting = ALGORITHM_SETTINGS[name]
-        if isinstance(setting.default, bool):
-            return self.boolean(setting.variable, setting.default)
+        if setting.is_switch:
+            return self.boolean(setting.variable, bool(setting.default))
         value = self.string(setting.variable)
         if not value:
             return setting.default
-        number = _number(value, setting.default)
+        number = _number(value, is_whole=setting.is_whole)
         if number is None:
             self._refuse(setting.variable, f"must be {setting.range_text}")
             return setting.default
@@ -212,8 +212,8 @@ def _without_password(value: str) -> str:
     return re.sub(r"(://[^:@/]*):.*@", r"\1:...@", value)
 
 
-def _number(value: str, like: float) -> float | int | None:
+def _number(value: str, *, is_whole: bool) -> float | int | None:
     try:
-        return int(value) if isinstance(like, int) else float(value)
+        return int(value) if is_whole else float(value)
     except ValueError:
         return None

@@ -54,7 +54,7 @@ def _setting_constraints() -> list[models.BaseConstraint]:
             violation_error_message=f"{s.name} must be {s.range_text}.",
         )
         for s in ALGORITHM_SETTINGS.values()
-        if not isinstance(s.default, bool)
+        if not s.is_switch
     ]
     floors = models.CheckConstraint(
         name="experiment_floors_fit",
@@ -145,6 +145,8 @@ class Experiment(models.Model):
     min_impressions = models.IntegerField(null=True, blank=True)
     day_adjustment = models.BooleanField(null=True, blank=True)
     exploitation = models.FloatField(null=True, blank=True)
+    memory = models.BooleanField(null=True, blank=True)
+    dispersion = models.BooleanField(null=True, blank=True)
 
     objects = ExperimentQuerySet.as_manager()
     history = audit_history(excluded_fields=["data_version", "updated_at"])

@@ -7,6 +7,7 @@ environment. One table serves both, and the forms, the pages, the API, the comma
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.utils.translation import gettext_lazy as _
@@ -26,12 +27,13 @@ class AlgorithmSetting:
 
     ``meaning`` is for commands and the API, in English. On pages ``label`` names the setting, ``help`` is beside its
     field, ``details`` in the handbook, and ``unit`` behind its number; a fraction of the traffic has the unit "%" and
-    is shown as percent.
+    is shown as percent. ``blank`` says what the setting does where its default is None.
     """
 
     name: str
     variable: str
-    default: SettingValue
+    kind: type[float] | type[int] | type[bool]
+    default: SettingValue | None
     low: float
     high: float
     meaning: str
@@ -39,15 +41,24 @@ class AlgorithmSetting:
     help: Text
     details: Text
     unit: Text = ""
+    blank: Text = ""
     low_open: bool = False
     step: float | None = None
 
     @property
+    def is_switch(self) -> bool:
+        return self.kind is bool
+
+    @property
+    def is_whole(self) -> bool:
+        return self.kind is int
+
+    @property
     def range_text(self) -> str:
-        if isinstance(self.default, bool):
+        if self.is_switch:
             return "true or false"
         start = f"above {self.low:,.10g}" if self.low_open else f"{self.low:,.10g}"
-        kind = "a whole number " if isinstance(self.default, int) else ""
+        kind = "a whole number " if self.is_whole else ""
         step = f", a multiple of {self.step:g}" if self.step else ""
         return f"{kind}{'' if self.low_open else 'from '}{start} to {self.high:,.10g}{step}"
 
@@ -56,11 +67,11 @@ class AlgorithmSetting:
         return None if self._allows(value) else f"must be {self.range_text}"
 
     def _allows(self, value: object) -> bool:
-        if isinstance(self.default, bool) or isinstance(value, bool):
-            return isinstance(self.default, bool) and isinstance(value, bool)
-        if not isinstance(value, int | float) or (
-            isinstance(self.default, int) and not isinstance(value, int)
-        ):
+        if value is None:
+            return self.default is None
+        if self.is_switch or isinstance(value, bool):
+            return self.is_switch and isinstance(value, bool)
+        if not isinstance(value, int | float) or (self.is_whole and not isinstance(value, int)):
             return False
         above = value > self.low if self.low_open else value >= self.low
         return above and value <= self.high and self._on_step(value)
@@ -76,6 +87,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="alpha_prior",
             variable="ALPHA_PRIOR",
+            kind=float,
             default=1.0,
             low=0,
             high=1e6,
@@ -92,21 +104,25 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="beta_prior",
             variable="BETA_PRIOR",
-            default=1.0,
+            kind=float,
+            default=None,
             low=0,
             high=1e6,
             low_open=True,
-            meaning="Failures assumed before any data",
+            meaning="Failures assumed before any data; blank: those that centre the prior on the experiment's rate",
             label=_("Prior failures"),
-            help=_("Failures assumed before any data."),
+            help=_("Failures assumed before any data; blank: centred on the experiment's own rate."),
             details=_(
                 "As if so many failures had been seen. Successes 5 and failures 95 say: about "
-                "5%, give or take."
+                "5%, give or take. Left blank, they follow the experiment's own rate, so that a variant "
+                "without data is neither better nor worse than the others."
             ),
+            blank=_("the experiment's own rate"),
         ),
         AlgorithmSetting(
             name="min_explore_rate",
             variable="MIN_EXPLORE_RATE",
+            kind=float,
             default=0.05,
             low=0,
             high=0.5,
@@ -122,6 +138,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="control_floor",
             variable="CONTROL_FLOOR",
+            kind=float,
             default=0.10,
             low=0,
             high=0.5,
@@ -137,6 +154,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="max_daily_shift",
             variable="MAX_DAILY_SHIFT",
+            kind=float,
             default=0.20,
             low=SHARE_STEP,
             high=1,
@@ -153,21 +171,24 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="window_days",
             variable="DEFAULT_WINDOW_DAYS",
-            default=14,
+            kind=int,
+            default=None,
             low=1,
             high=365,
-            meaning="Days of data a decision looks at",
+            meaning="Days of data a decision looks at, at most; blank: all of the last 365",
             label=_("Window"),
-            help=_("Days of data a decision looks at. Fewer follow changes faster, more are surer."),
+            help=_("Older days never count. Blank: all data; how much the past counts is learned."),
             details=_(
-                "How many days of data a decision looks at. A short window follows rates that "
-                "change; a long one is surer where they do not."
+                "A hard limit on the days of data that a decision looks at. Left blank, all of the last "
+                "365 days can count, and how much they do is learned (see Memory)."
             ),
             unit=_("days"),
+            blank=_("all data"),
         ),
         AlgorithmSetting(
             name="maturity_days",
             variable="MATURITY_DAYS",
+            kind=int,
             default=0,
             low=0,
             high=90,
@@ -183,6 +204,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="min_impressions",
             variable="MIN_IMPRESSIONS_FOR_OPTIMIZATION",
+            kind=int,
             default=1000,
             low=0,
             high=10**9,
@@ -198,6 +220,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
         AlgorithmSetting(
             name="day_adjustment",
             variable="DAY_ADJUSTMENT",
+            kind=bool,
             default=True,
             low=0,
             high=1,
@@ -210,8 +233,41 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             ),
         ),
         AlgorithmSetting(
+            name="memory",
+            variable="MEMORY",
+            kind=bool,
+            default=True,
+            low=0,
+            high=1,
+            meaning="Whether days from before a change of rates count less",
+            label=_("Memory"),
+            help=_(
+                "Learn from the data how far back they still hold; off: every day of the window counts fully."
+            ),
+            details=_(
+                "Looks for days since when the variants compare differently, and lets days from before such a "
+                "change count less. While nothing changes, all data count."
+            ),
+        ),
+        AlgorithmSetting(
+            name="dispersion",
+            variable="DISPERSION",
+            kind=bool,
+            default=True,
+            low=0,
+            high=1,
+            meaning="Whether counts that vary more than chance allows count for less",
+            label=_("Dispersion"),
+            help=_("Trust counts less where they vary from day to day more than chance allows."),
+            details=_(
+                "Measures how much more the counts vary from day to day than independent visits would, as they do "
+                "where one visitor is counted several times, and trusts them that much less."
+            ),
+        ),
+        AlgorithmSetting(
             name="exploitation",
             variable="EXPLOITATION",
+            kind=float,
             default=1.0,
             low=0,
             high=20,
@@ -243,16 +299,22 @@ class SettingGroup:
 
 SETTING_GROUPS = (
     SettingGroup(_("Limits"), ("control_floor", "min_explore_rate", "max_daily_shift")),
-    SettingGroup(_("Evidence"), ("window_days", "maturity_days", "min_impressions", "day_adjustment")),
+    SettingGroup(
+        _("Evidence"),
+        ("min_impressions", "maturity_days", "memory", "dispersion", "day_adjustment", "window_days"),
+    ),
     SettingGroup(_("For experts"), ("exploitation", "alpha_prior", "beta_prior"), is_folded=True),
 )
 # What is set most often comes first.
 SETTINGS_ON_PAGES = tuple(setting for group in SETTING_GROUPS for setting in group.settings)
 
 
-def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, SettingValue]:
-    """Lay settings of one's own over the installation's defaults; None follows the installation."""
-    defaults: dict[str, SettingValue] = django_settings.ALGORITHM_DEFAULTS
+def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
+    """Lay settings of one's own over the installation's defaults; None follows the installation.
+
+    A setting that may stay blank is None where neither sets it.
+    """
+    defaults: dict[str, Any] = django_settings.ALGORITHM_DEFAULTS
     return defaults | {name: value for name, value in own.items() if value is not None}
 
 

@@ -15,9 +15,10 @@ from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, Se
 def add_setting_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("settings of the algorithm")
     for setting in ALGORITHM_SETTINGS.values():
-        help_text = f"{setting.meaning} ({setting.range_text}; default {setting.default})."
+        default = "blank" if setting.default is None else setting.default
+        help_text = f"{setting.meaning} ({setting.range_text}; default {default})."
         kind: dict[str, Any] = {"action": BooleanOptionalAction}
-        if not isinstance(setting.default, bool):
+        if not setting.is_switch:
             kind = {"type": _reader(setting), "metavar": "N"}
         group.add_argument(_option(setting), default=setting.default, help=help_text, **kind)
 
@@ -72,7 +73,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 def _reader(setting: AlgorithmSetting) -> Callable[[str], SettingValue]:
     def read(text: str) -> SettingValue:
         try:
-            value = int(text) if isinstance(setting.default, int) else float(text)
+            value = int(text) if setting.is_whole else float(text)
         except ValueError:
             value = math.nan  # refused below, with the range
         if problem := setting.problem(value):

@@ -51,11 +51,20 @@ def daily_table(
     return DailyCountsTable(variants, days, *counts)
 
 
-def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float]) -> Chart:
+def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float | None]) -> tuple[Floats, Floats]:
+    """The Beta of each count; a prior without failures of its own is centred on the pooled rate."""
+    alpha, beta = prior
+    if beta is None:
+        total, most = float(successes.sum()), max(float(trials.sum()), 1.0)
+        beta = alpha * (most / total - 1) if 0 < total < most else alpha * (most + 1)
+    return alpha + successes, beta + trials - successes
+
+
+def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
     """Posterior means of all data up to each day, with 95% credible bands."""
     trials = np.cumsum(table.trials(reward), axis=0)
     successes = np.cumsum(table.successes(reward), axis=0)
-    alpha, beta = prior[0] + successes, prior[1] + trials - successes
+    alpha, beta = _posterior(trials, successes, prior)
     bounds = quantiles(alpha, beta, _BAND)
     mean = alpha / (alpha + beta)
     return Chart(
@@ -77,10 +86,10 @@ def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float
     )
 
 
-def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float]) -> Chart:
+def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
     """Each day by itself; a day's band is as wide as its traffic is thin."""
     trials, successes = table.trials(reward), table.successes(reward)
-    alpha, beta = prior[0] + successes, prior[1] + trials - successes
+    alpha, beta = _posterior(trials, successes, prior)
     bounds = quantiles(alpha, beta, _BAND)
     observed = successes / np.maximum(trials, 1)
     return Chart(

@@ -64,7 +64,7 @@ def performance(request: HttpRequest, reference: str) -> HttpResponse:
     variants, reward = list(experiment.variants.all()), Reward(experiment.reward)
     table = _daily_table(experiment, variants, date)
     settings = experiment.merged_settings()
-    prior = float(settings["alpha_prior"]), float(settings["beta_prior"])
+    prior = float(settings["alpha_prior"]), settings["beta_prior"]
     statistics = _statistics(experiment, date)
     context |= {
         "statistics": statistics,

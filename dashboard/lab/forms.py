@@ -19,11 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.engine.lab.simulation import SCENARIOS
+from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import MOST_WORK, work
 from allocation.lab.past_tests import NamedTest, read_past_tests
 from dashboard.lab.contenders import OTHER_RULES
 from dashboard.lab.fields import LabForm, RatesField, SettingsColumns
+from experiments.settings_schema import SettingValue, with_defaults
 from experiments.tables.rows import RowIssue
 
 SCENARIO_NAMES: dict[str, str | Promise] = {
@@ -99,12 +101,15 @@ class SimulatorForm(SettingsColumns):
 
     def _windows(self) -> list[int]:
         """Of each column: settings A, settings B where there are any, the even split and the other rules."""
-        default = int(django_settings.ALGORITHM_DEFAULTS["window_days"])
         own = [self.own_settings(prefix) for prefix in self.prefixes]
-        of_service = [
-            int(settings.get("window_days", default)) for settings in (own[0], *filter(None, own[1:]))
-        ]
+        default = _longest_window({})
+        of_service = [_longest_window(settings) for settings in (own[0], *filter(None, own[1:]))]
         return [*of_service, *[default] * (1 + len(self.cleaned_data.get("policies", [])))]
+
+
+def _longest_window(own: Mapping[str, SettingValue]) -> int:
+    days = with_defaults(own)["window_days"]
+    return LONGEST_WINDOW if days is None else int(days)
 
 
 class BacktestForm(SettingsColumns):

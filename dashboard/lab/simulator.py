@@ -196,6 +196,5 @@ def setting_options(column: Column) -> list[str]:
     for name, setting in ALGORITHM_SETTINGS.items():
         if chosen[name] != setting.default:
             option = name.replace("_", "-")
-            is_switch = isinstance(setting.default, bool)
-            options.append(f"--no-{option}" if is_switch else f"--{option} {chosen[name]!r}")
+            options.append(f"--no-{option}" if setting.is_switch else f"--{option} {chosen[name]!r}")
     return options

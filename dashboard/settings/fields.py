@@ -46,22 +46,23 @@ class SettingField(forms.DecimalField):
 
 def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
     """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
-    default: SettingValue = settings.ALGORITHM_DEFAULTS[setting.name]
+    default: SettingValue | None = settings.ALGORITHM_DEFAULTS[setting.name]
+    placeholder = setting.blank if default is None else f"{shown_number(setting.name, default).normalize():f}"
     return {
         "class": "form-control",
         "step": "any",
-        "placeholder": f"{shown_number(setting.name, default).normalize():f}",
+        "placeholder": placeholder,
         "data-low": f"{shown_number(setting.name, setting.low):f}",
         "data-high": f"{shown_number(setting.name, setting.high):f}",
         "data-low-open": str(setting.low_open).lower(),
         "data-step": f"{shown_number(setting.name, setting.step):f}" if setting.step else "",
-        "data-whole": str(isinstance(setting.default, int)).lower(),
+        "data-whole": str(setting.is_whole).lower(),
         "data-problem": range_problem(setting),
     }
 
 
 def setting_field(setting: AlgorithmSetting) -> forms.Field:
-    if not isinstance(setting.default, bool):
+    if not setting.is_switch:
         return SettingField(setting)
     as_installed = _("As installed (%(default)s)") % {"default": format_default(setting.name)}
     return forms.TypedChoiceField(

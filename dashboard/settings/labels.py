@@ -16,7 +16,7 @@ from experiments.settings_schema import (
 from experiments.text import Text, format_exact
 
 
-def shown_number(name: str, value: SettingValue) -> Decimal:
+def shown_number(name: str, value: float) -> Decimal:
     """Convert to the unit of the pages, percent for fractions; by its decimal digits, so that 0.07 is 7."""
     exact = Decimal(str(value))
     return exact * 100 if ALGORITHM_SETTINGS[name].unit == "%" else exact
@@ -25,12 +25,14 @@ def shown_number(name: str, value: SettingValue) -> Decimal:
 def own_number(name: str, shown: Decimal) -> SettingValue:
     """Convert back what shown_number made; whole where the setting is."""
     value = float(shown / 100 if ALGORITHM_SETTINGS[name].unit == "%" else shown)
-    is_whole = isinstance(ALGORITHM_SETTINGS[name].default, int) and value.is_integer()
+    is_whole = ALGORITHM_SETTINGS[name].is_whole and value.is_integer()
     return int(value) if is_whole else value
 
 
-def format_value(name: str, value: SettingValue) -> str:
+def format_value(name: str, value: SettingValue | None) -> str:
     """Write a value with its unit, in the reader's language."""
+    if value is None:
+        return str(ALGORITHM_SETTINGS[name].blank)
     if isinstance(value, bool):
         return _("on") if value else _("off")
     unit = str(ALGORITHM_SETTINGS[name].unit)
@@ -38,8 +40,10 @@ def format_value(name: str, value: SettingValue) -> str:
     return f"{number}{unit}" if unit == "%" else f"{number} {unit}".strip()
 
 
-def in_environment(value: SettingValue) -> str:
+def in_environment(value: SettingValue | None) -> str:
     """Write a value as an operator does: fractions stay fractions."""
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else f"{value:.10g}"
 
 
@@ -73,12 +77,12 @@ def values_in_force(experiment: Experiment) -> list[InForce]:
 
 def format_range(setting: AlgorithmSetting) -> str:
     """Say in a sentence what is allowed."""
-    if isinstance(setting.default, bool):
+    if setting.is_switch:
         return _("On or off.")
     ends = {"low": format_value(setting.name, setting.low), "high": format_value(setting.name, setting.high)}
     if setting.low_open:
         text = _("Above %(low)s, at most %(high)s.")
-    elif isinstance(setting.default, int):
+    elif setting.is_whole:
         ends["low"] = format_exact(setting.low)
         text = _("A whole number from %(low)s to %(high)s.")
     else:

@@ -58,7 +58,7 @@ def test_verify_ledger__share_that_was_changed__is_named(field: str, value: Any,
 
 def test_verify_ledger__inputs_that_were_changed__lose_their_digest() -> None:
     allocation = allocate(make_running())
-    allocation.inputs["counts"][0][2] += 1
+    allocation.packed_inputs = allocation.recorded_inputs | {"earlier_impressions": 7}
     allocation.save()
 
     assert "the recorded inputs do not have the recorded digest" in _differences()

@@ -30,7 +30,7 @@ class SettingField(serializers.Field[Any, Any, Any, Any]):
         self.setting = setting
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, float) and isinstance(self.setting.default, int) and data.is_integer():
+        if isinstance(data, float) and self.setting.is_whole and data.is_integer():
             data = int(data)
         if problem := self.setting.problem(data):
             raise serializers.ValidationError(f"{self.setting.name} {problem}.", code="out_of_range")
@@ -41,9 +41,9 @@ class SettingField(serializers.Field[Any, Any, Any, Any]):
 
 
 def _setting_schema(setting: AlgorithmSetting) -> dict[str, Any]:
-    if isinstance(setting.default, bool):
+    if setting.is_switch:
         return {"type": "boolean"}
-    schema: dict[str, Any] = {"type": "integer" if isinstance(setting.default, int) else "number"}
+    schema: dict[str, Any] = {"type": "integer" if setting.is_whole else "number"}
     schema |= {"minimum": setting.low, "maximum": setting.high}
     if setting.low_open:
         schema["exclusiveMinimum"] = True
