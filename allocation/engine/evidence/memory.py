@@ -7,7 +7,7 @@ exposure at the level m_t = O_t / sum_i n_it E[theta_i] of the day. Day t, given
     sum_i NB(O_it; a_i, b_i, q_it) - NB(O_t; k, k, O_t),    k = (sum mu)^2 / sum(mu^2 / a), mu_i = q_it a_i / b_i
 
 in log likelihood, NB the negative binomial of a Poisson(q theta) count: the level cancels. Each NB is a difference of
-H(a, b) = log Gamma(a) - a log b before and after the day, so H is all there is to compute.
+log Gamma(a) - a log b before and after the day, and the O_it log q_it; by Stirling's formula most of that cancels too.
 
 Source: Adams & MacKay, "Bayesian online changepoint detection" (2007).
 Shapes: trials and successes (N, T, K), experiments by days by variants, counts divided by the dispersion; days without
@@ -30,14 +30,14 @@ _LOG_ODDS = np.log(_CHANGE_CHANCE / (1 - _CHANGE_CHANCE))
 # A regime holds every weekday: younger starts count as this old.
 _LEAST_DAYS = 7
 GROUPS = 5
-# H(30, 30), but for what is the same for every start.
-_LOG_GAMMA = float(remainder(np.array(_PRIOR)) - np.log(_PRIOR) / 2)
 # A change is told where a start after the first week, in the last four weeks, is at least this likely.
 _CHANGE_FOUND = 0.9
 _TOLD_AFTER, _TOLD_WITHIN = 7, 28
+# The part of its successes that a variant is expected to have, less one: at 0 its logarithm would be infinite.
+_LEAST_PART = 1e-16 - 1
 # Floats in one temporary array: about what a core's own cache holds.
-_CHUNK_FLOATS = 1 << 14
-_BLOCK_FLOATS = 1 << 13
+_CHUNK_FLOATS = 1 << 12
+_BLOCK_FLOATS = 1 << 14
 
 
 class Change(NamedTuple):
@@ -133,67 +133,72 @@ def _log_likelihood(trials: Floats, successes: Floats, going: NDArray[np.intp]) 
     by_day = np.ascontiguousarray(trials.transpose(1, 0, 2))
     so_far = np.concatenate([np.zeros((1, size, k)), np.cumsum(successes.transpose(1, 0, 2), axis=0)])
     begun = np.ascontiguousarray(so_far.transpose(1, 2, 0))
-    counts = _Counts(by_day, so_far, begun, successes.sum(axis=2).T, going)
-    worth = np.empty((length, size, length))
-    learned = _Learned(np.full((size, k, length), _PRIOR), np.full((size, length), k * _LOG_GAMMA))
-    block = max(1, _BLOCK_FLOATS // learned.exposure.size)
+    counts = _Counts(by_day, successes.transpose(1, 0, 2), so_far, begun, successes.sum(axis=2).T, going)
+    worth, exposure = np.empty((length, size, length)), np.full((size, k, length), _PRIOR)
+    block = max(1, _BLOCK_FLOATS // exposure.size)
     for first in range(0, length, block):
         days = range(first, min(first + block, length))
-        worth[first : days.stop, :, : days.stop] = _worth(counts, learned, days)
+        worth[first : days.stop, :, : days.stop] = _worth(counts, exposure, days)
     return worth
 
 
 class _Counts(NamedTuple):
-    """Trials (T, N, K), successes before each day as (T + 1, N, K) and (N, K, T + 1), their ``total`` a day (T, N).
+    """Trials, successes (T, N, K), successes before each day as (T + 1, N, K) and (N, K, T + 1), a day's total (T, N).
 
     ``going`` (T,): see _log_likelihood.
     """
 
     trials: Floats
+    successes: Floats
     so_far: Floats
     begun: Floats
     total: Floats
     going: NDArray[np.intp]
 
 
-class _Learned(NamedTuple):
-    """Of each start S up to now: b (N, K, S), and sum_i log Gamma(a_i) - a_i log b_i (N, S). Written to."""
-
-    exposure: Floats
-    log_gamma: Floats
-
-
-def _worth(counts: _Counts, learned: _Learned, days: range) -> Floats:
-    """(B, N, S) for the B given days."""
+def _worth(counts: _Counts, exposure: Floats, days: range) -> Floats:
+    """(B, N, S) for the B given days; brings ``exposure`` (N, K, S), the b of each start, to the last one's end."""
     here, starts = slice(days.start, days.stop), slice(0, days.stop)
     shape = counts.so_far[days.start : days.stop + 1, ..., None] - counts.begun[..., starts]
     shape = np.maximum(shape, 0, out=shape) + _PRIOR
-    exposures, expected = _expose(counts, shape, learned.exposure, days)
-    rate = shape / exposures
-    n, total = counts.trials[here, ..., None], counts.total[here, :, None]
-    level = _level(expected, (n * n * rate[:-1] / exposures[:-1]).sum(axis=2), total)
-    log_gamma = np.empty((len(days) + 1, *level.shape[1:]))
-    log_gamma[0], log_gamma[1:] = learned.log_gamma[:, starts], _log_gamma(shape[1:], rate[1:]).sum(axis=2)
-    learned.log_gamma[:, starts] = log_gamma[-1]
-    return np.asarray(np.diff(log_gamma, axis=0) - level)
+    exposures, expected = _expose(counts, shape[:-1], exposure, days)
+    n, o, total = (
+        counts.trials[here, ..., None],
+        counts.successes[here, ..., None],
+        counts.total[here, :, None],
+    )
+    rate = shape[:-1] / exposures
+    spread = (n * n * rate / exposures).sum(axis=2)
+    mean = n * rate * (total / expected)[:, :, None]
+    fitting = np.diff(remainder(shape) - np.log(shape) / 2, axis=0)
+    fitting += _deviance(o, mean, shape[:-1])
+    return np.asarray(fitting.sum(axis=2) - _level(expected * expected, spread, total))
 
 
-def _log_gamma(shape: Floats, rate: Floats) -> Floats:
-    """log Gamma(a) - a log b at a / b = rate, less what does not depend on b or is the same for every start."""
-    return shape * np.log(rate) - np.log(shape) / 2 + remainder(shape)
+def _deviance(o: Floats, mean: Floats, shape: Floats) -> Floats:
+    """a' log(a' / b') - a log(a / b) - O_i log(expected), less what is the same for every start.
+
+    The means of a day add up to its total, so that only squares of what is off remain: with 10^12 successes a sum of
+    logarithms would have no digit left. ``shape`` is a, and a' = a + O_i.
+    """
+    off = o - mean
+    change = off / (shape + mean)
+    by_mean = o * np.log1p(np.maximum(-off / np.where(o > 0, o, 1.0), _LEAST_PART)) + off
+    return np.asarray(by_mean + off * change + (shape + o) * (np.log1p(change) - change))
 
 
 def _level(expected: Floats, spread: Floats, total: Floats) -> Floats:
-    """log NB(O; k, k, O) + O log(expected), less what is the same for every start; no expectation, no worth."""
-    k = np.divide(expected * expected, spread, out=np.full_like(spread, _PRIOR), where=spread > 0)
+    """log NB(O; k, k, O), k = expected / spread, less what is the same for every start."""
+    k = np.divide(expected, spread, out=np.full_like(spread, _PRIOR), where=spread > 0)
     larger = k + total
-    return remainder(larger) - remainder(k) - np.log(larger / k) / 2 + total * np.log(expected)
+    return np.asarray(remainder(larger) - remainder(k) - np.log(larger / k) / 2)
 
 
 def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """b before each of the days and after the last, (B + 1, N, K, S), and sum_i n_it a_i / b_i, (B, N, S)."""
+    """b before each of the days, (B, N, K, S), and sum_i n_it a_i / b_i, (B, N, S)."""
     exposures = np.empty_like(shape)
-    expected = np.ones((len(days), len(exposure), shape.shape[-1]))
+    trials = counts.trials[days.start : days.stop].sum(axis=2)[..., None]
+    expected = np.repeat(np.where(trials > 0, trials, 1.0), days.stop, axis=2)
     for j, day in enumerate(days):
         rows, past = int(counts.going[day]), slice(0, day + 1)
         exposures[j] = exposure[..., : days.stop]
@@ -201,5 +206,4 @@ def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tu
         sums = n[:, None] @ (shape[j, :rows, :, past] / b)
         expected[j, :rows, past] = sums[:, 0]
         b += n[..., None] * (counts.total[day, :rows, None, None] / sums)
-    exposures[-1] = exposure[..., : days.stop]
     return exposures, expected
