@@ -19,7 +19,7 @@ def reason_sentence(
     """State what decided the split, and which limit had to give way."""
     if sum(active) == 1:
         return "There is one active variant; it gets all traffic."
-    text = _warm_up(decision, settings) if decision.warm_up else _optimized(decision, names)
+    text = _warm_up(decision, settings) if decision.warm_up else _optimized(decision, names, active)
     if decision.cap > settings.max_daily_shift + 1e-9:
         text += f" The floors did not fit within the daily cap, which was widened to {decision.cap:.4f}."
     return text
@@ -32,10 +32,20 @@ def _warm_up(decision: Decision, settings: Settings) -> str:
     return f"Warm-up: fewer than two variants have data in the window; {_EVEN}"
 
 
-def _optimized(decision: Decision, names: Sequence[str]) -> str:
+def _optimized(decision: Decision, names: Sequence[str], active: Sequence[bool]) -> str:
     lead = decision.lead
+    low = [name for name, is_low in zip(names, decision.low_evidence, strict=True) if is_low]
+    if len(low) == sum(active):
+        return "No variant has enough data to be judged; each gets an even share at most."
     chance = _likelihood(float(decision.probability_best[lead]))
-    return LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
+    text = LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
+    return f"{text} {_too_little(low)}" if low else text
+
+
+def _too_little(low: Sequence[str]) -> str:
+    if len(low) == 1:
+        return f"{low[0]} has too little data to be judged; until it has more it gets an even share at most."
+    return f"{len(low)} variants have too little data to be judged; until they have more they get even shares at most."
 
 
 def _likelihood(chance: float) -> str:

@@ -48,12 +48,14 @@ def test_compute_allocation__ledger_row__explains_every_step() -> None:
 
     b = allocation.shares.get(variant__name="variant_b")
     assert (b.trials, b.successes, b.previous_share) == (10000, 950, Decimal("0.5000"))
-    assert (b.posterior_alpha, b.posterior_beta) == (951, 9051)
-    assert b.rate == pytest.approx(951 / 10002)
+    # one success strong, at the experiment's own rate of 1,650 in 20,000
+    failures = 1 / 0.0825 - 1
+    assert (b.posterior_alpha, b.posterior_beta) == pytest.approx((951, 9050 + failures))
+    assert b.rate == pytest.approx(951 / (10001 + failures))
     assert [b.rate_low, b.rate, b.rate_high] == sorted([b.rate_low, b.rate, b.rate_high])  # type: ignore[type-var]  # not null here
     assert b.probability_best == pytest.approx(1, abs=1e-9)
     assert b.target == pytest.approx(0.95 + 0.05 / 2)
-    assert (allocation.window_start, allocation.window_end) == (TODAY - 13 * DAY, TODAY)
+    assert (allocation.window_start, allocation.window_end) == (TODAY - 364 * DAY, TODAY)
     assert (allocation.window_impressions, allocation.window_clicks) == (20000, 1650)
     assert allocation.inputs_digest == digest(allocation.recorded_inputs)
 
@@ -131,7 +133,7 @@ def test_compute_allocation__little_data__is_a_warm_up_with_an_even_split() -> N
 
 
 def test_compute_allocation__old_impressions__count_for_the_warm_up_beyond_the_window() -> None:
-    experiment = make_experiment()
+    experiment = make_experiment(window_days=14)
     long_ago = TODAY - 60 * DAY
     record(experiment, counts("control", 900, 10, date=long_ago), counts("b", 900, 10, date=long_ago))
     record(experiment, counts("control", 100, 5), counts("b", 100, 9))
@@ -343,7 +345,11 @@ def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_can
 
     allocation = allocate(experiment)
 
-    assert allocation.reason.startswith("newcomer has too little data to be judged")
+    assert "newcomer has too little data to be judged" in allocation.reason
+    assert allocation.reason.startswith("variant_b leads")
+    assert allocation.shares.get(variant__name="newcomer").missing_trials == pytest.approx(
+        1000 / 3 - 10, abs=3
+    )
     assert shares_of(allocation)["newcomer"] <= 0.3334
 
 

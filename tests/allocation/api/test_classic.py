@@ -24,7 +24,7 @@ def test_get_allocation__running__has_every_field_its_clients_know(api: APIClien
     assert body["parameters"]["control_floor"] == 0.1
     assert body["parameters"]["min_explore_rate"] == 0.05
     assert body["parameters"]["max_daily_shift"] == 0.2
-    assert (body["experiment_id"], body["window_days"]) == (experiment.pk, 14)
+    assert (body["experiment_id"], body["window_days"]) == (experiment.pk, 365)
     assert dt.datetime.fromisoformat(body["timestamp"]) == NOW
     assert body["summary"] == {
         "total_impressions": 20000,

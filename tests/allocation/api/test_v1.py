@@ -31,7 +31,13 @@ def test_post_allocation__first_and_again__is_201_with_location_and_then_200(api
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     entry = api.get(first["Location"]).json()
-    assert entry["inputs"]["counts"] == [["2025-09-01", entry["inputs"]["variants"][0]["id"], 10000, 700, 0], ["2025-09-01", entry["inputs"]["variants"][1]["id"], 10000, 950, 0]]  # fmt: skip  # noqa: E501
+    assert entry["inputs"]["counts"] == {
+        "first_date": "2025-09-01",
+        "days": [0],
+        "impressions": [[10000], [10000]],
+        "clicks": [[700], [950]],
+        "conversions": [[0], [0]],
+    }
 
 
 def test_get_allocation__explains_each_share(api: APIClient) -> None:
@@ -48,7 +54,7 @@ def test_get_allocation__explains_each_share(api: APIClient) -> None:
         0.5,
         "cap_up",
     )
-    assert (b["trials"], b["successes"], b["posterior_alpha"]) == (10000, 950, 951.0)
+    assert (b["trials"], b["successes"], b["posterior_alpha"]) == (10000, 950, pytest.approx(951))
 
 
 def test_get_allocation__etag_sent_back__is_304_until_something_changes(api: APIClient) -> None:
@@ -220,8 +226,24 @@ def test_statistics__running__has_state_uplift_and_rewards(api: APIClient) -> No
     assert b["beats_control"] > 0.999
     # of the first day it decided nothing: that day's counts are what it rests on
     assert body["sample_ratio"]["observed"] == {"control": 10000.0, "variant_b": 10000.0}
-    assert body["rewards"]["by_day"][-1]["gained_over_even"] == pytest.approx(0, abs=1e-6)
-    assert body["rewards"]["given_up"] == pytest.approx(20000 * (1901 - 1401) / 20002, rel=1e-6)
+    assert body["as_of"] == {"date": "2025-09-01", "data_through": "2025-09-01"}
+    assert (b["enough_data"], b["missing_trials"], body["comparable"]) == (True, 0, True)
+    assert body["rewards"]["gained_over_even"] == pytest.approx(0, abs=1e-6)
+    assert body["rewards"]["gained_low"] <= 0 <= body["rewards"]["gained_high"]
+    # each day at the rates of the decision that priced it first; the prior adds a success at the pooled 8.25%
+    first, second = 10000 * 250 / (10000 + 1 / 0.0825), 10000 * 500 / (20000 + 1 / 0.0825)
+    by_day = [row["given_up"] for row in body["rewards"]["by_day"]]
+    assert by_day == pytest.approx([first, first + second], rel=1e-6)
+
+
+def test_statistics__uplift_always_valid__is_wider_than_the_credible_interval(api: APIClient) -> None:
+    body = api.get(f"{V1}/experiments/{make_running().key}/statistics/").json()
+
+    control, b = body["variants"]
+    sequence = b["uplift_always_valid"]
+    assert control["uplift_always_valid"] is None
+    assert 0 < sequence["low"] < b["uplift_low"] < b["uplift_high"] < sequence["high"]
+    assert sequence["p_value"] < 1e-6
 
 
 def test_statistics__traffic_that_ignored_the_split__is_a_mismatch(api: APIClient) -> None:
