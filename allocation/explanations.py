@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
 from allocation.engine.state import DECIDED_BELOW
+from allocation.limits import LIMITS
 from experiments.text import format_number, format_percent
 
 _EVEN = "traffic moves toward an even split."
@@ -32,19 +33,8 @@ def _warm_up(decision: Decision, settings: Settings) -> str:
 
 def _optimized(decision: Decision, names: Sequence[str]) -> str:
     lead = decision.lead
-    name, bound = names[lead], decision.bound[lead]
-    if bound == "low_evidence":
-        return f"{name} has too little data to be judged; until it has more it gets an even share at most."
     chance = _likelihood(float(decision.probability_best[lead]))
-    return f"{name} leads: {chance} likely to be the best.{_LIMITS.get(bound, '')}"
-
-
-_LIMITS = {
-    "cap_up": " The daily cap limits how fast its share grows.",
-    "cap_down": " The daily cap limits how fast its share moves.",
-    "control_floor": " The control floor holds its share.",
-    "exploration_floor": " The exploration floor holds its share.",
-}
+    return LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
 
 
 def _likelihood(chance: float) -> str:

@@ -12,7 +12,8 @@ from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
 from allocation.explanations import reason_sentence
 from allocation.inputs import AllocationInputs, InputVariant
-from allocation.models import Allocation, AllocationShare, Bound, Kind
+from allocation.limits import LIMITS
+from allocation.models import Allocation, AllocationShare, Kind
 from experiments.metrics import Counts
 
 _SHARE_STEP = Decimal("0.0001")
@@ -116,7 +117,7 @@ def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i:
         probability_best=float(decision.probability_best[i]),
         expected_loss=float(decision.expected_loss[i]),
         target=float(decision.target[i]),
-        bound=Bound(decision.bound[i]),
+        bound=LIMITS[decision.bound[i]].key,
     )
 
 

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from allocation.limits import LIMITS, NO_LIMIT
 from experiments.models import Experiment, Variant
 
 
@@ -25,17 +26,6 @@ class State(models.TextChoices):
     OPTIMIZING = "optimizing", _("Optimizing")
     LEADER = "leader", _("Leader found")
     DECIDED = "decided", _("Decided")
-
-
-class Bound(models.TextChoices):
-    """The limit that kept a share from its target."""
-
-    NONE = "none", _("None")
-    CONTROL_FLOOR = "control_floor", _("Control floor")
-    EXPLORATION_FLOOR = "exploration_floor", _("Exploration floor")
-    CAP_UP = "cap_up", _("Daily cap, upward")
-    CAP_DOWN = "cap_down", _("Daily cap, downward")
-    LOW_EVIDENCE = "low_evidence", _("Too little evidence")
 
 
 class AllocationQuerySet(models.QuerySet["Allocation"]):
@@ -129,7 +119,9 @@ class AllocationShare(models.Model):
     probability_best = models.FloatField(null=True)
     expected_loss = models.FloatField(null=True)
     target = models.FloatField(null=True)
-    bound = models.CharField(max_length=20, choices=Bound.choices, default=Bound.NONE)
+    bound = models.CharField(
+        max_length=20, choices=[(limit.key, limit.label) for limit in LIMITS.values()], default=NO_LIMIT
+    )
 
     class Meta:
         ordering = ("variant_id",)
@@ -138,7 +130,7 @@ class AllocationShare(models.Model):
             models.CheckConstraint(
                 name="allocationshare_share_range", condition=Q(share__gte=0) & Q(share__lte=1)
             ),
-            models.CheckConstraint(name="allocationshare_bound_known", condition=Q(bound__in=Bound.values)),
+            models.CheckConstraint(name="allocationshare_bound_known", condition=Q(bound__in=list(LIMITS))),
         )
 
     def __str__(self) -> str:

@@ -140,7 +140,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+# Each under its own name. Another language is a line here, its catalogue in locale/ (./dev messages begins it) and
+# docs/how-it-decides.CODE.md; until that document is there, its page is in English.
+LANGUAGES = [("en", "English"), ("pt-br", "Português")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -212,7 +214,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["bandit_project.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["bandit_project.api.json.FastJSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "bandit_project.api.openapi.schema.ProblemSchema",
     "EXCEPTION_HANDLER": "bandit_project.api.errors.handle_api_exception",
     "COERCE_DECIMAL_TO_STRING": False,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

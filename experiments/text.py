@@ -1,10 +1,17 @@
-"""What a person may call something: any text with something to see in it, and nothing invisible."""
+"""Texts that people write and read: names, which show something and hide nothing, and numbers."""
 
 import datetime as dt
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.utils.formats import number_format
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+# A text of the pages, translated when it is shown.
+Text: TypeAlias = "str | _StrPromise"
 
 NAME_LENGTH = 200
 
@@ -35,6 +42,13 @@ def format_number(value: float | Decimal, decimals: int) -> str:
     """By its decimal spelling, so that 2.45 becomes 2.5 wherever it is written; thousands apart."""
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     return number_format(exact, decimals, force_grouping=True)
+
+
+def format_exact(value: float | Decimal) -> str:
+    """Write a number with the digits it has and no zeros behind them; thousands apart."""
+    plain = Decimal(str(value)).normalize()
+    decimals = max(0, -int(plain.as_tuple().exponent))
+    return number_format(plain, decimals, force_grouping=True)
 
 
 def format_percent(fraction: float | Decimal, decimals: int = 1) -> str:

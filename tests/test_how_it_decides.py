@@ -1,10 +1,12 @@
-"""Every number of the worked example in docs/how-it-decides.md, computed again; the Portuguese page has the same."""
+"""Every number of the worked example in docs/how-it-decides.md, computed again; its translations have the same."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.conf import settings
+from django.utils.formats import get_format
 
 from allocation.engine import Decision, Settings
 from allocation.engine.analysis.uplift import compare_to_control
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.database_free
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "how-it-decides.md").read_text(encoding="utf-8")
-PORTUGUESE = (DOCS / "how-it-decides.pt-br.md").read_text(encoding="utf-8")
+TRANSLATIONS = sorted(DOCS.glob("how-it-decides.*.md"))
 EXAMPLE = PAGE.split("## An example")[1].split("\n## ")[0]
 
 TRIALS = [[4000.0, 4000.0, 0.0], [2400.0, 5600.0, 0.0], [2200.0, 4200.0, 1600.0]]
@@ -103,14 +105,24 @@ def test_worked_example__prose__has_no_number_that_was_not_recomputed() -> None:
     assert (pooled.lead, answer.lead) == (1, 2)
 
 
-def test_portuguese_page__numbers__are_those_of_the_english_one() -> None:
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda path: path.name)
+def test_translation__numbers__are_those_of_the_english_page(page: Path) -> None:
     """Paragraph by paragraph and row by row, in any order within one, as words change places."""
-    swapped = [
-        sorted(number.translate(str.maketrans(",.", ".,")) for number in block)
-        for block in numbers_by_block(PORTUGUESE)
+    language = page.name.split(".")[1]
+    separators = "".join(get_format(f"{kind}_SEPARATOR", language, True) for kind in ("DECIMAL", "THOUSAND"))
+    to_english = str.maketrans(separators, ".,")
+
+    found = [
+        sorted(number.translate(to_english) for number in block)
+        for block in numbers_by_block(page.read_text(encoding="utf-8"))
     ]
 
-    assert swapped == numbers_by_block(PAGE)
+    assert found == numbers_by_block(PAGE)
+
+
+def test_translations__are_of_languages_that_the_pages_speak() -> None:
+    assert TRANSLATIONS
+    assert {page.name.split(".")[1] for page in TRANSLATIONS} < {code for code, _ in settings.LANGUAGES}
 
 
 def numbers_by_block(text: str) -> list[list[str]]:

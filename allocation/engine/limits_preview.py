@@ -16,18 +16,22 @@ from allocation.engine.limits import TICKS, floors
 
 @dataclass(frozen=True)
 class Reach:
-    """Shares are fractions of the traffic. ``ceiling``: of a variant that is not the control and surely the best."""
+    """Shares and the cap are fractions of the traffic.
+
+    ``ceiling``: the share of a variant that is not the control and surely the best.
+    """
 
     control_floor: float
     variant_floor: float
     ceiling: float
     days: int
+    daily_cap: float
 
 
 def reach_of(
     variants: int, *, control_floor: float, min_explore_rate: float, max_daily_shift: float
 ) -> Reach:
-    """Compute the reach of at least two variants, the first of them the control.
+    """Preview the limits for at least two variants, the first of them the control.
 
     Raises ValueError where the settings leave no room for every floor.
     """
@@ -38,4 +42,6 @@ def reach_of(
     # the last variant has no more than others to begin with: the even split's spare ticks go to the first ones
     to_go = max(ceiling - TICKS // variants, 0)
     days = math.ceil(to_go / round(max_daily_shift * TICKS))
-    return Reach(float(floor[0] / TICKS), float(floor[-1] / TICKS), float(ceiling / TICKS), days)
+    return Reach(
+        float(floor[0] / TICKS), float(floor[-1] / TICKS), float(ceiling / TICKS), days, max_daily_shift
+    )

@@ -57,10 +57,8 @@ class HasScope(BasePermission):
         if not settings.API_KEY_REQUIRED and not isinstance(request.auth, ApiKey):
             _refuse_forged(request)
             return True
-        usual = Scope.READ if method in SAFE_METHODS else Scope.WRITE
-        needed: Scope = Scope(_required_scopes(view).get(method, usual))
         held = _scope_of(request)
-        return held is not None and held.includes(needed)
+        return held is not None and held.includes(required_scope(view, method))
 
 
 class ScopeThrottle(SimpleRateThrottle):
@@ -95,9 +93,10 @@ def _refuse_forged(request: Request) -> None:
         raise PermissionDenied("A page of another site may not write here. CORS_ALLOWED_ORIGINS allows it.")
 
 
-def _required_scopes(view: "APIView") -> dict[str, str]:
-    scopes: dict[str, str] = getattr(view, "required_scopes", {})
-    return scopes
+def required_scope(view: "APIView", method: str) -> Scope:
+    """The scope that a call needs: the view's own in ``required_scopes``, else read or write by the method."""
+    own: dict[str, str] = getattr(view, "required_scopes", {})
+    return Scope(own.get(method, Scope.READ if method in SAFE_METHODS else Scope.WRITE))
 
 
 def _usable_key(given: str) -> ApiKey | None:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
@@ -234,5 +235,6 @@ def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("database unavailable: %s", error)
     detail = _("The database cannot be reached or is busy. Nothing was written; try again.")
     shown = {"status": 503, "detail": detail, "request_id": request_id()}
-    page = render_to_string("error.html", {**shown, "request": request, "csrf_token": get_token(request)})
+    of_request = {"request": request, "csrf_token": get_token(request), "LANGUAGES": settings.LANGUAGES}
+    page = render_to_string("error.html", {**shown, **of_request})
     return HttpResponse(page, status=503, headers=_RETRY_AFTER)

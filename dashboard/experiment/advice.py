@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from allocation.models import Allocation, AllocationShare, Bound, Kind
+from allocation.limits import LIMITS, NO_LIMIT
+from allocation.models import Allocation, AllocationShare, Kind
 from dashboard.charts import variant_colours
 from dashboard.experiment.summary import Summary
 from experiments.models import Experiment, Status
@@ -50,19 +51,13 @@ def explain(experiment: Experiment, allocation: Allocation | None) -> list[Expla
 
 
 def limit_text(share: AllocationShare) -> str:
-    """What kept the share from its target; a share that no limit held makes room for those that one did."""
-    if share.bound == Bound.NONE:
-        return _what_others_did(float(share.share) - (share.target or 0.0))
-    return {
-        Bound.CONTROL_FLOOR: _("held up by the control floor"),
-        Bound.EXPLORATION_FLOOR: _("held up by the exploration floor"),
-        Bound.CAP_UP: _("growth limited by the daily cap"),
-        Bound.CAP_DOWN: _("decline limited by the daily cap"),
-        Bound.LOW_EVIDENCE: _("too little data: an even share at most"),
-    }.get(Bound(share.bound), "")
+    """Name what kept the share from its target; a share that no limit held makes room for those that one did."""
+    if share.bound == NO_LIMIT:
+        return _room_for_others(float(share.share) - (share.target or 0.0))
+    return str(LIMITS[share.bound].held)
 
 
-def _what_others_did(beyond_target: float) -> str:
+def _room_for_others(beyond_target: float) -> str:
     if beyond_target < -_WORTH_SAYING:
         return _("makes room for what the floors and the cap hold")
     if beyond_target > _WORTH_SAYING:

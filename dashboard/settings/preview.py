@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from allocation.engine.limits_preview import Reach, reach_of
+from allocation.limits import promises
 from dashboard.charts import SplitPart
 from dashboard.settings.forms import SettingsForm
 from experiments.models import MAX_VARIANTS
@@ -18,13 +20,21 @@ _EXAMPLE = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """``reach`` is None for a single variant, which gets everything; ``uneven`` is the most uneven split allowed."""
+    """``reach`` is None for a single variant, which gets everything; ``uneven`` is the most uneven split allowed.
+
+    ``promises``: a sentence of HTML for each limit.
+    """
 
     variants: int
     is_example: bool
     settings: Mapping[str, SettingValue]
     reach: Reach | None
     uneven: list[SplitPart]
+
+    @property
+    def promises(self) -> list[SafeString]:
+        # the sentences are our own and hold nothing but numbers
+        return [mark_safe(text) for text in promises(self.reach)] if self.reach else []  # noqa: S308
 
     @property
     def even(self) -> float:

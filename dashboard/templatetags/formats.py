@@ -1,7 +1,6 @@
 """Numbers, icons and links as pages write them, in the reader's language."""
 
 import datetime as dt
-from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -12,7 +11,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.formatting import format_date, moment_words, weekday_words
-from dashboard.settings.labels import localised
 from experiments.text import format_number, format_percent
 
 register = template.Library()
@@ -44,12 +42,6 @@ def signed(value: Any) -> str:
 def percent(value: Any, decimals: int = 1) -> str:
     """A fraction as percent."""
     return _MISSING if value in _NOTHING else format_percent(value, decimals)
-
-
-@register.filter
-def points(value: Any) -> str:
-    """A fraction as percentage points, with the digits it has."""
-    return localised(100 * Decimal(str(value)))
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """Pages speak the reader's language, with its numbers and dates; the APIs always English."""
 
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +66,19 @@ def test_page__portuguese_reader__has_words_numbers_and_dates(
 
     assert '<html lang="pt-br">' in text
     assert [word for word in words if word not in text] == []
+
+
+def test_navigation__three_languages__offers_the_two_others_under_their_own_names(
+    reader: Client, settings: Any
+) -> None:
+    settings.LANGUAGES = [*settings.LANGUAGES, ("de", "Deutsch")]
+
+    text = page(reader, "/dashboard/")
+
+    assert re.findall(r'name="language"\s+value="([^"]+)"\s+lang="[^"]+">([^<]+)<', text) == [
+        ("en", "English"),
+        ("de", "Deutsch"),
+    ]
 
 
 def test_error_page__portuguese_reader__is_in_portuguese(reader: Client) -> None:

@@ -95,7 +95,7 @@ class AllocationAnswerSerializer(serializers.Serializer[Any]):
     tags=["classic"],
     operation_id="classic_get_allocation",
     parameters=[AllocationQuerySerializer],
-    responses={200: AllocationAnswerSerializer},
+    responses={200: AllocationAnswerSerializer, 404: None, 409: None},
 )
 @api_view(["GET"])
 def allocation(request: Request) -> Response:

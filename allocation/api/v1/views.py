@@ -44,7 +44,7 @@ _LARGEST_ID = 2**63 - 1
 class AllocationView(IdempotentWrites):
     @extend_schema(
         operation_id="allocation_retrieve",
-        responses={200: serializers.AllocationSerializer, 304: None},
+        responses={200: serializers.AllocationSerializer, 304: None, 412: None},
         summary="The allocation in force today; never writes",
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
@@ -203,7 +203,7 @@ def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str
 @extend_schema(tags=["statistics"])
 class StatisticsView(APIView):
     @extend_schema(
-        responses={200: serializers.StatisticsSerializer},
+        responses={200: serializers.StatisticsSerializer, 409: None, 422: None},
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
     def get(self, request: Request, reference: str) -> Response:

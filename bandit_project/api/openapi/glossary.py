@@ -1,9 +1,9 @@
-"""The glossary of the API's fields: one word means one thing, wherever it stands. A field's own words win.
+"""Descriptions of field names that many serializers share, for the OpenAPI document.
 
-The OpenAPI document takes from here what a serializer does not say itself.
+``help_text`` beside a field wins: a new field is described there and needs no entry here.
 """
 
-# Where one word stands for two things: (component, field).
+# Fields of one name and different meanings: (component, field).
 SPECIAL: dict[tuple[str, str], str] = {
     ("Experiment", "settings"): "What the experiment sets itself; null follows the installation.",
     ("Experiment", "variants"): "Every variant, retired ones too.",
@@ -155,14 +155,12 @@ WORDS: dict[str, str] = {
     "format": "json, or csv for the file that the upload takes.",
     "limit": "How many experiments at most.",
     "offset": "How many to pass over first.",
-    "on_error": "reject: a bad row rejects the file. skip: the good rows are recorded.",
     "reference": "The experiment's id or key.",
     "start_date": "The first day.",
     "variant_id": "The variant's id.",
-    "file": "The CSV, UTF-8, with comma or semicolon.",
 }
 
-# What documentation shows in an answer. One believable experiment, so that the fields agree.
+# Values that the document shows, all of one made-up experiment so that they agree.
 EXAMPLES: dict[str, object] = {
     "clicks": 950,
     "conversions": 190,
@@ -201,5 +199,6 @@ EXAMPLES: dict[str, object] = {
 }
 
 
-def words_for(component: str, field: str) -> str | None:
+def description_of(component: str, field: str) -> str | None:
+    """The description of a component's field; None where the glossary has none."""
     return SPECIAL.get((component, field)) or WORDS.get(field)

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
 
+from bandit_project.api.auth import required_scope
 from bandit_project.api.errors import problem, problem_codes
-from bandit_project.api.openapi.glossary import EXAMPLES, words_for
+from bandit_project.api.openapi.glossary import EXAMPLES, description_of
+from bandit_project.models import Scope
 
 
 def without_slash_twins(endpoints: list[tuple[Any, ...]], **kwargs: Any) -> list[tuple[Any, ...]]:
@@ -35,6 +38,7 @@ _REFUSALS = {
 }
 # Authentication, throttling and content negotiation come before every view, the database behind each.
 _OF_ANY_CALL = (400, 401, 403, 405, 406, 429, 503)
+_WITH_BODY = ("POST", "PUT", "PATCH")
 _ANSWERS = {
     "200": "Done.",
     "201": "Made; Location names it.",
@@ -96,17 +100,43 @@ _MORE_OF_CODE: dict[str, dict[str, object]] = {
 }
 
 
+class ProblemSchema(AutoSchema):
+    """Adds to every operation the refusals that it may answer with.
+
+    Most follow from the operation itself. A view names any other in its own extend_schema:
+    ``responses={200: StatisticsSerializer, 409: None}``.
+    """
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
+        if operation is not None:
+            named = {int(status) for status in operation["responses"] if status >= "400"}
+            for status in sorted(named | set(self._refusals(operation))):
+                operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        return operation
+
+    def _refusals(self, operation: dict[str, Any]) -> Iterator[int]:
+        """Statuses that follow from the method, the scope it needs, its parameters and its body."""
+        given = {parameter["in"] for parameter in operation.get("parameters", ())}
+        yield from _OF_ANY_CALL
+        if "path" in given or "page" in {parameter["name"] for parameter in operation.get("parameters", ())}:
+            yield 404
+        if self.method in _WITH_BODY:
+            yield 413
+            if required_scope(self.view, self.method) != Scope.READ:
+                yield 409
+        if "requestBody" in operation:
+            yield 415
+        if "requestBody" in operation or given & {"query", "header"}:
+            yield 422
+
+
 def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Adds the problem document, its codes, and to every call the refusals it may answer with."""
+    """Adds the problem document, every refusal with its examples, and the stable codes."""
     components = result["components"]
     components["schemas"]["Problem"] = _PROBLEM
     components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
     result["info"]["x-problem-codes"] = problem_codes()
-    for path, operations in result["paths"].items():
-        for method, operation in operations.items():
-            for status in _refused_with(path, method, operation):
-                reference = {"$ref": f"#/components/responses/Problem{status}"}
-                operation["responses"].setdefault(str(status), reference)
     return result
 
 
@@ -114,43 +144,19 @@ def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Gives every field, parameter and answer its words, where it has none of its own."""
     for component, schema in result["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():
-            field.setdefault("description", words_for(component, name))
+            field.setdefault("description", description_of(component, name))
             if field.get("type") in ("string", "integer", "number") and name in EXAMPLES:
                 field.setdefault("example", EXAMPLES[name])
     for operation in (call for calls in result["paths"].values() for call in calls.values()):
         operation.setdefault("summary", operation.get("description", "").partition(".")[0])
         for parameter in operation.get("parameters", ()):
-            parameter.setdefault("description", words_for("", parameter["name"]))
+            parameter.setdefault("description", description_of("", parameter["name"]))
         for status, answer in operation["responses"].items():
             if not answer.get("description") and status in _ANSWERS:
                 answer["description"] = _ANSWERS[status]
             if status in _HEADERS and "$ref" not in answer:
                 answer["headers"] = _headers(status)
     return result
-
-
-def _refused_with(path: str, method: str, operation: dict[str, Any]) -> Iterator[int]:
-    """The statuses of the refusals that this call can answer with."""
-    writes = method in ("post", "put", "patch") and not path.endswith(_WRITE_NOTHING)
-    given = {parameter["in"] for parameter in operation.get("parameters", ())}
-    asked = {parameter["name"] for parameter in operation.get("parameters", ())}
-    yield from _OF_ANY_CALL
-    if "{" in path or "page" in asked or path in _NAMES_AN_EXPERIMENT:
-        yield 404
-    if writes or path.endswith(("/allocation", "/statistics/")):
-        yield 409
-    if operation.get("operationId") == "allocation_retrieve":
-        yield 412
-    if method in ("post", "put", "patch"):
-        yield 413
-    if "requestBody" in operation:
-        yield 415
-    if "requestBody" in operation or given & {"query", "header"} or path.endswith("/statistics/"):
-        yield 422
-
-
-_WRITE_NOTHING = ("/simulations/", "/backtests/", "/assignments/")
-_NAMES_AN_EXPERIMENT = ("/events", "/allocation")
 
 
 def _refusal(status: int) -> dict[str, Any]:

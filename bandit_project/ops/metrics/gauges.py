@@ -10,7 +10,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from allocation.models import Allocation, AllocationShare, Bound, Kind
+from allocation.limits import LIMITS, NO_LIMIT
+from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import without_decision
 from bandit_project import __version__
 from experiments.models import Experiment, Status
@@ -40,9 +41,9 @@ def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
     yield _by(
         "bandit_decisions_today", "Decisions for today, by kind; revisions count.", "kind", dict(kinds), Kind.values
     )  # fmt: skip
-    held = AllocationShare.objects.filter(allocation__target_date=date).exclude(bound=Bound.NONE)
+    held = AllocationShare.objects.filter(allocation__target_date=date).exclude(bound=NO_LIMIT)
     bounds = held.order_by().values_list("bound").annotate(n=Count("pk"))
-    limits = [bound for bound in Bound.values if bound != Bound.NONE]
+    limits = [bound for bound in LIMITS if bound != NO_LIMIT]
     yield _by(
         "bandit_limits_bound_today",
         "Shares for today that a limit held, by limit.",

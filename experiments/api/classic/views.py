@@ -96,7 +96,7 @@ def experiment(request: Request, reference: str) -> Response:
         resource_type_field_name=None,
     ),
     examples=[api_examples.CLASSIC_DAY, api_examples.CLASSIC_FLAT],
-    responses={200: serializers.EventsAnswerSerializer},
+    responses={200: serializers.EventsAnswerSerializer, 404: None},
 )
 @api_view(["POST"])
 def events(request: Request) -> Response:

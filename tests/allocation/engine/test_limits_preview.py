@@ -27,7 +27,7 @@ def test_reach__four_variants_with_the_defaults__by_hand() -> None:
     found = reach_of(4, control_floor=0.10, min_explore_rate=0.05, max_daily_shift=0.20)
 
     # 1 - 0.10 - 2 * 0.0125; from 0.25 that takes 0.625 / 0.20 days
-    assert found == Reach(control_floor=0.10, variant_floor=0.0125, ceiling=0.875, days=4)
+    assert found == Reach(control_floor=0.10, variant_floor=0.0125, ceiling=0.875, days=4, daily_cap=0.20)
 
 
 def test_reach__no_room__raises() -> None:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every call."""
+"""The OpenAPI document: descriptions, examples, and the refusals of every call."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import yaml
 from django.test import Client
+
+from bandit_project.api.openapi.glossary import SPECIAL, WORDS
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +48,46 @@ def test_schema__every_field_and_parameter__is_described(document: dict[str, Any
     }
 
     assert fields | parameters == set()
+
+
+def test_schema__help_text_beside_a_field__wins_over_the_glossary(document: dict[str, Any]) -> None:
+    properties = document["components"]["schemas"]["HistoryEntry"]["properties"]
+
+    assert properties["total_clicks"]["description"] == "In the decision's window."
+    assert WORDS["total_clicks"] == "Clicks in the window."
+
+
+def test_glossary__every_entry__describes_a_field_or_parameter(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    fields = {(component, name) for component in schemas for name in schemas[component].get("properties", {})}
+    parameters = {p["name"] for _, operation in _calls(document) for p in operation.get("parameters", ())}
+
+    assert SPECIAL.keys() <= fields
+    assert WORDS.keys() <= {name for _, name in fields} | parameters
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "refusals"),
+    [
+        ("/api/v1/experiments/", "get", {422, 404}),
+        ("/api/v1/experiments/", "post", {409, 413, 415, 422}),
+        ("/api/v1/experiments/{reference}/", "delete", {404}),
+        ("/api/v1/experiments/{reference}/start/", "post", {404, 409, 413, 422}),
+        ("/api/v1/experiments/{reference}/assignments/", "post", {404, 413, 415, 422}),
+        ("/api/v1/experiments/{reference}/allocation/", "get", {404, 412}),
+        ("/api/v1/experiments/{reference}/statistics/", "get", {404, 409, 422}),
+        ("/api/v1/simulations/", "post", {413, 415, 422}),
+        ("/allocation", "get", {404, 409, 422}),
+        ("/events", "post", {404, 409, 413, 415, 422}),
+    ],
+)
+def test_schema__call__names_the_refusals_of_its_kind_and_its_own(
+    document: dict[str, Any], path: str, method: str, refusals: set[int]
+) -> None:
+    answers = document["paths"][path][method]["responses"]
+
+    of_any_call = {400, 401, 403, 405, 406, 429, 503}
+    assert {int(status) for status in answers if status >= "4"} == of_any_call | refusals
 
 
 def test_schema__every_call__has_a_summary_described_answers_and_examples_of_requests_and_refusals(
