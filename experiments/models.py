@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum, Value
@@ -17,7 +16,13 @@ from experiments.audit import audit_history
 from experiments.exceptions import InvalidError, Issue, StatusConflictError
 from experiments.metrics import Reward as Reward
 from experiments.metrics import nesting_condition
-from experiments.settings_schema import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, SettingValue, setting_problems
+from experiments.settings_schema import (
+    ALGORITHM_SETTINGS,
+    HIGHEST_FLOOR_SUM,
+    SettingValue,
+    setting_problems,
+    with_defaults,
+)
 from experiments.text import NAME_LENGTH
 
 MAX_VARIANTS = 100
@@ -62,12 +67,17 @@ def _setting_constraints() -> list[models.BaseConstraint]:
     return [*ranges, floors]
 
 
+class DataSummary(NamedTuple):
+    """What is known of an experiment's data up to a date; days count where there were impressions."""
+
+    latest_date: dt.date | None
+    days_with_data: int
+    total_impressions: int
+
+
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     def with_data_summary(self, target_date: dt.date) -> Self:
-        """Adds what is known up to ``target_date``: latest_date, days_with_data and total_impressions.
-
-        Days count where there were impressions.
-        """
+        """Adds ``data_summary``: what is known of the data up to ``target_date``."""
         reported = DailyMetric.objects.filter(
             variant__experiment=OuterRef("pk"), date__lte=target_date, impressions__gt=0
         ).values("variant__experiment")
@@ -159,14 +169,19 @@ class Experiment(models.Model):
     def takes_events(self) -> bool:
         return self.status in TAKES_EVENTS and self.archived_at is None
 
+    @property
+    def data_summary(self) -> DataSummary:
+        """The summary of an experiment that was read by ``with_data_summary``."""
+        annotated = {name: self.__dict__[name] for name in DataSummary._fields}
+        return DataSummary(**annotated | {"total_impressions": int(annotated["total_impressions"])})
+
     def own_settings(self) -> dict[str, SettingValue | None]:
         """What the experiment sets itself; None follows the installation."""
         return {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
 
     def merged_settings(self) -> dict[str, SettingValue]:
         """Its own settings over the installation's defaults."""
-        defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
-        return defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+        return with_defaults(self.own_settings())
 
     def settings_in_force(self) -> dict[str, SettingValue]:
         """The merged settings; raises InvalidError where they clash, as they do once a default has changed."""
