@@ -14,7 +14,7 @@ from allocation.lab.past_tests import NamedTest
 from allocation.lab.requests import MAX_VARIANT_DECISIONS
 from dashboard.charts import Chart, Series
 from dashboard.lab import charts
-from dashboard.lab.contenders import Column, even_column, policy_columns, service_column
+from dashboard.lab.contenders import Column, rule_columns, service_column
 from dashboard.lab.forms import BacktestForm
 from dashboard.settings.labels import SETTING_WORDS, format_value, in_environment
 from dashboard.templatetags.formats import count, percent
@@ -61,7 +61,7 @@ class Backtest:
 def backtest_of(form: BacktestForm) -> Backtest:
     """Of a valid form; as many tests as a page computes."""
     values = form.cleaned_data
-    columns = [*_service_columns(form.own_settings("a")), even_column(), *policy_columns(values["policies"])]
+    columns = [*_service_columns(form.own_settings("a")), *rule_columns(values["policies"])]
     tests = values["file"]
     played = _that_fit(tests, len(columns) * values["days"] * values["runs"])
     return Backtest(values, columns, played, len(tests), form.is_sample())
@@ -93,7 +93,7 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "rows": _rows(backtest.columns, results, best, level),
         "best": best,
         "played": len(backtest.tests),
-        "serves_one": any(column.serves_one for column in backtest.columns),
+        "one_variant_a_day": any(column.one_variant_a_day for column in backtest.columns),
         "sentences": _sentences(backtest, results, service, found),
         "settings": _settings_table(service, best),
         "variables": "\n".join(_variables(best)),

@@ -1,10 +1,9 @@
-"""What is put side by side on the simulator's, the backtest's and the planner's page: a name, a colour, a contender."""
+"""Columns of the lab's pages: the service under several settings, and the rules it is compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.engine import Settings
@@ -13,29 +12,45 @@ from allocation.lab.requests import merged_settings
 from dashboard.settings.labels import SETTING_WORDS, format_value
 from experiments.settings_schema import SettingValue
 
-POLICY_NAMES: dict[str, str | Promise] = {
-    "thompson": gettext_lazy("The service"),
-    "even": gettext_lazy("Even split"),
-    "top_two": gettext_lazy("Top-two Thompson"),
-    "epsilon_greedy": gettext_lazy("Epsilon-greedy (0.1)"),
-    "greedy": gettext_lazy("Greedy"),
-    "ucb1": gettext_lazy("UCB1"),
-}
-# Rules to compare the service with, besides the even split, which is always there.
-OTHER_POLICIES = ("top_two", "epsilon_greedy", "greedy", "ucb1")
-# The service's columns take the first colours; the even split is neutral, as a control is.
+
+@dataclass(frozen=True)
+class Rule:
+    """A policy to compare the service with, by its name in the engine's POLICIES.
+
+    ``one_variant_a_day``: all traffic of a day goes to one variant, which the day adjustment then cannot compare
+    with any other.
+    """
+
+    key: str
+    label: str | Promise
+    colour: str
+    one_variant_a_day: bool = False
+
+
+# In the order of the pages. The even split is neutral, as a control is.
+EVEN = Rule("even", gettext_lazy("Even split"), "variant-control")
+OTHER_RULES = (
+    Rule("top_two", gettext_lazy("Top-two Thompson"), "variant-6"),
+    Rule("epsilon_greedy", gettext_lazy("Epsilon-greedy (0.1)"), "variant-7"),
+    Rule("greedy", gettext_lazy("Greedy"), "variant-5", one_variant_a_day=True),
+    Rule("ucb1", gettext_lazy("UCB1"), "variant-4", one_variant_a_day=True),
+)
+# Of the service's own columns, by their place.
 _SERVICE_COLOURS = ("variant-1", "variant-2", "variant-3", "variant-4", "variant-5")
-_OTHER_COLOURS = ("variant-6", "variant-7", "variant-5", "variant-4")
 
 
 @dataclass(frozen=True)
 class Column:
-    """``own``: the settings that differ from the installation's; empty for bare policies."""
+    """One contender on a page. ``own``: the settings that differ from the installation's.
+
+    ``rule``: the policy where it is not the service itself; it decides under the installation's prior and window.
+    """
 
     contender: Contender
     name: str
     colour: str
     own: Mapping[str, SettingValue]
+    rule: Rule | None = None
 
     @property
     def key(self) -> str:
@@ -43,12 +58,11 @@ class Column:
 
     @property
     def is_service(self) -> bool:
-        return self.contender.policy == "thompson"
+        return self.rule is None
 
     @property
-    def serves_one(self) -> bool:
-        """Whether a day's traffic goes to one variant, which the day adjustment then cannot compare with any other."""
-        return self.contender.policy in {"ucb1", "greedy"}
+    def one_variant_a_day(self) -> bool:
+        return self.rule is not None and self.rule.one_variant_a_day
 
     @property
     def settings(self) -> Settings:
@@ -66,18 +80,12 @@ def service_column(place: int, key: str, name: str, own: Mapping[str, SettingVal
     return Column(contender, name, _SERVICE_COLOURS[place % len(_SERVICE_COLOURS)], own)
 
 
-def even_column() -> Column:
-    return Column(Contender("even", "even", merged_settings({})), _("Even split"), "variant-control", {})
+def rule_columns(chosen: Sequence[str] = ()) -> list[Column]:
+    """List the even split, which is always there, and the chosen rules; each keeps its colour beside any other."""
+    by_key = {rule.key: rule for rule in OTHER_RULES}
+    return [_rule_column(rule) for rule in (EVEN, *(by_key[key] for key in chosen))]
 
 
-def policy_columns(policies: list[str]) -> list[Column]:
-    """Each keeps its colour, whichever others are chosen; they decide under the installation's prior and window."""
-    return [
-        Column(
-            Contender(name, name, merged_settings({})),
-            str(POLICY_NAMES[name]),
-            _OTHER_COLOURS[OTHER_POLICIES.index(name)],
-            {},
-        )
-        for name in policies
-    ]
+def _rule_column(rule: Rule) -> Column:
+    contender = Contender(rule.key, rule.key, merged_settings({}))
+    return Column(contender, str(rule.label), rule.colour, {}, rule)

@@ -22,7 +22,7 @@ from allocation.engine.lab.simulation import SCENARIOS
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import MOST_WORK, work
 from allocation.lab.past_tests import NamedTest, read_past_tests
-from dashboard.lab.contenders import OTHER_POLICIES, POLICY_NAMES
+from dashboard.lab.contenders import OTHER_RULES
 from dashboard.lab.fields import LabForm, RatesField, SettingsColumns
 from experiments.tables.rows import RowIssue
 
@@ -61,7 +61,7 @@ class SimulatorForm(SettingsColumns):
         help_text=gettext_lazy(
             "The even split is always there. Other rules have no floors and no daily cap."
         ),
-        choices=[(name, POLICY_NAMES[name]) for name in OTHER_POLICIES],
+        choices=[(rule.key, rule.label) for rule in OTHER_RULES],
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )
@@ -130,7 +130,7 @@ class BacktestForm(SettingsColumns):
     )
     policies = forms.MultipleChoiceField(
         label=gettext_lazy("Other rules beside it"),
-        choices=[(name, POLICY_NAMES[name]) for name in OTHER_POLICIES],
+        choices=[(rule.key, rule.label) for rule in OTHER_RULES],
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )

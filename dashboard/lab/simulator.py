@@ -13,7 +13,7 @@ from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import compare_in_world
 from dashboard.charts import Chart
 from dashboard.lab import charts
-from dashboard.lab.contenders import Column, even_column, policy_columns, service_column
+from dashboard.lab.contenders import Column, rule_columns, service_column
 from dashboard.lab.forms import SimulatorForm
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS
@@ -58,7 +58,7 @@ def simulation_of(form: SimulatorForm) -> Simulation:
     columns = [service_column(0, "a", _("Settings A") if second else _("The service"), first)]
     if second:
         columns.append(service_column(1, "b", _("Settings B"), second))
-    columns += [even_column(), *policy_columns(form.cleaned_data["policies"])]
+    columns += rule_columns(form.cleaned_data["policies"])
     return Simulation(form.cleaned_data, columns)
 
 
@@ -82,7 +82,7 @@ def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
             for column in simulation.columns
             if column.is_service
         ],
-        "serves_one": any(column.serves_one for column in simulation.columns),
+        "one_variant_a_day": any(column.one_variant_a_day for column in simulation.columns),
         "commands": commands_of(simulation),
     }
 

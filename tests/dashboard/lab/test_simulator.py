@@ -10,9 +10,11 @@ from django.core.management import call_command
 from django.http import QueryDict
 from django.test import Client
 
+from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import SimulationResult
 from allocation.lab.requests import run_simulation
 from dashboard.lab.charts import variant_names
+from dashboard.lab.contenders import EVEN, OTHER_RULES
 from dashboard.lab.forms import SimulatorForm
 from dashboard.lab.simulator import PRESETS, simulation_of
 from tests.dashboard.streams import messages_of
@@ -236,3 +238,7 @@ def _valid(query: str) -> SimulatorForm:
     form = form_of(query)
     assert form.is_valid(), form.errors
     return form
+
+
+def test_rules__every_policy_of_the_engine_but_the_service__is_in_the_table() -> None:
+    assert {"thompson", EVEN.key, *(rule.key for rule in OTHER_RULES)} == set(POLICIES)
