@@ -7,14 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from allocation.engine.limits_preview import Reach
-from experiments.text import format_exact, format_percent
-
-# A text of the pages, translated when it is shown.
-Text = str | Promise
+from experiments.text import Text, format_exact, format_percent
 
 _LEADS = "{name} leads: {chance} likely to be the best."
 

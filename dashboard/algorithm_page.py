@@ -13,8 +13,8 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
-from dashboard.settings.labels import SETTING_WORDS, format_range, format_value, in_environment
-from experiments.settings_schema import ALGORITHM_SETTINGS
+from dashboard.settings.labels import format_range, format_value, in_environment
+from experiments.settings_schema import SETTINGS_ON_PAGES, AlgorithmSetting
 
 _PAGE = "how-it-decides"
 
@@ -28,16 +28,16 @@ class Chapter(NamedTuple):
 
 
 def setting_rows() -> list[dict[str, Any]]:
-    """In the order of the forms: what is set most often first."""
-    return [_setting_row(name) for name in SETTING_WORDS]
+    """List the settings in the order of the forms."""
+    return [_setting_row(setting) for setting in SETTINGS_ON_PAGES]
 
 
-def _setting_row(name: str) -> dict[str, Any]:
-    setting, value = ALGORITHM_SETTINGS[name], django_settings.ALGORITHM_DEFAULTS[name]
+def _setting_row(setting: AlgorithmSetting) -> dict[str, Any]:
+    name, value = setting.name, django_settings.ALGORITHM_DEFAULTS[setting.name]
     return {
         "name": name,
-        "label": SETTING_WORDS[name].label,
-        "help": SETTING_WORDS[name].more,
+        "label": setting.label,
+        "help": setting.details,
         "variable": f"{setting.variable}={in_environment(value)}",
         "range": format_range(setting),
         "default": format_value(name, setting.default),

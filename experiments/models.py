@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum, Value
@@ -17,7 +16,13 @@ from experiments.audit import audit_history
 from experiments.exceptions import InvalidError, Issue, StatusConflictError
 from experiments.metrics import Reward as Reward
 from experiments.metrics import nesting_condition
-from experiments.settings_schema import ALGORITHM_SETTINGS, HIGHEST_FLOOR_SUM, SettingValue, setting_problems
+from experiments.settings_schema import (
+    ALGORITHM_SETTINGS,
+    HIGHEST_FLOOR_SUM,
+    SettingValue,
+    setting_problems,
+    with_defaults,
+)
 from experiments.text import NAME_LENGTH
 
 MAX_VARIANTS = 100
@@ -176,8 +181,7 @@ class Experiment(models.Model):
 
     def merged_settings(self) -> dict[str, SettingValue]:
         """Its own settings over the installation's defaults."""
-        defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
-        return defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+        return with_defaults(self.own_settings())
 
     def settings_in_force(self) -> dict[str, SettingValue]:
         """The merged settings; raises InvalidError where they clash, as they do once a default has changed."""

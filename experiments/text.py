@@ -1,9 +1,16 @@
-"""What a person may call something: any text with something to see in it, and nothing invisible."""
+"""Texts that people write and read: names, which show something and hide nothing, and numbers."""
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.utils.formats import number_format
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+# A text of the pages, translated when it is shown.
+Text: TypeAlias = "str | _StrPromise"
 
 NAME_LENGTH = 200
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from django.conf import settings as django_settings
 
 from allocation.engine import Settings
 from allocation.engine.lab.backtest import PastTest
@@ -17,7 +16,7 @@ from allocation.engine.lab.report import (
 )
 from allocation.engine.lab.simulation import make_world
 from experiments.exceptions import InvalidError, Issue
-from experiments.settings_schema import SettingValue, setting_problems
+from experiments.settings_schema import SettingValue, setting_problems, with_defaults
 
 # Decisions computed, variants counted: about ten seconds of one core, at some 20 microseconds each.
 MAX_VARIANT_DECISIONS = 500_000
@@ -71,8 +70,7 @@ def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
 
 def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
     """Lay settings over the installation's defaults, as for an experiment."""
-    given = {name: value for name, value in own.items() if value is not None}
-    values: dict[str, Any] = {**django_settings.ALGORITHM_DEFAULTS, **given}
+    values: dict[str, Any] = with_defaults(own)
     if problems := setting_problems(values):
         raise InvalidError(
             [Issue(f"settings.{n}", "out_of_range", f"{n} {why}") for n, why in problems.items()]

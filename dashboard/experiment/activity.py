@@ -9,8 +9,9 @@ from django.db import models
 from django.utils.translation import gettext as _
 
 from dashboard.formatting import moment_words
-from dashboard.settings.labels import SETTING_WORDS, format_value
+from dashboard.settings.labels import format_value
 from experiments.models import Experiment, Variant
+from experiments.settings_schema import ALGORITHM_SETTINGS
 
 MOST_CHANGES = 200
 _NOT_SHOWN = {"created_at", "updated_at", "data_version", "experiment", "key"}
@@ -82,8 +83,8 @@ def _differences(before: Any, after: Any, names: Mapping[int, str]) -> Iterator[
 
 
 def _label(name: str) -> str:
-    if name in SETTING_WORDS:
-        return str(SETTING_WORDS[name].label)
+    if name in ALGORITHM_SETTINGS:
+        return str(ALGORITHM_SETTINGS[name].label)
     words = {
         "name": _("Name"),
         "description": _("Description"),
@@ -99,7 +100,7 @@ def _label(name: str) -> str:
 
 def _shown(field: Any, value: Any, names: Mapping[int, str]) -> str:
     """A value as the other pages write it."""
-    if field.name in SETTING_WORDS:
+    if field.name in ALGORITHM_SETTINGS:
         return _("default") if value is None else format_value(field.name, value)
     if value is None or value == "":
         return "–"

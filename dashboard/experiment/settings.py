@@ -15,7 +15,7 @@ from dashboard.experiment.actions import closed_reason, on_experiment, words
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
-from dashboard.settings.labels import settings_in_words
+from dashboard.settings.labels import values_in_force
 from dashboard.settings.preview import limits_of
 from experiments import variants as services
 from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
@@ -82,7 +82,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
         ],
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
         "limits": limits_of(form, sum(variant.is_active for variant in variants)),
-        "in_force": settings_in_words(experiment),
+        "in_force": values_in_force(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
 

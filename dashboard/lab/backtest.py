@@ -16,7 +16,7 @@ from dashboard.charts import Chart, Series
 from dashboard.lab import charts
 from dashboard.lab.contenders import Column, rule_columns, service_column
 from dashboard.lab.forms import BacktestForm
-from dashboard.settings.labels import SETTING_WORDS, format_value, in_environment
+from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 
@@ -203,7 +203,7 @@ def _settings_table(service: Sequence[Column], best: Column) -> SettingsTable:
     names = [name for name in ALGORITHM_SETTINGS if len({getattr(c.settings, name) for c in service}) > 1]
     rows = [
         (
-            str(SETTING_WORDS[name].label),
+            str(ALGORITHM_SETTINGS[name].label),
             [(format_value(name, getattr(c.settings, name)), c is best) for c in service],
         )
         for name in names

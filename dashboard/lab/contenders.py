@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
 from allocation.engine import Settings
 from allocation.lab.compare import Contender
 from allocation.lab.requests import merged_settings
-from dashboard.settings.labels import SETTING_WORDS, format_value
-from experiments.settings_schema import SettingValue
+from dashboard.settings.labels import format_value
+from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
+from experiments.text import Text
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Rule:
     """
 
     key: str
-    label: str | Promise
+    label: Text
     colour: str
     one_variant_a_day: bool = False
 
@@ -69,9 +69,10 @@ class Column:
         return self.contender.settings
 
     @property
-    def own_words(self) -> list[tuple[str, str]]:
+    def own_values(self) -> list[tuple[str, str]]:
         return [
-            (str(SETTING_WORDS[name].label), format_value(name, value)) for name, value in self.own.items()
+            (str(ALGORITHM_SETTINGS[name].label), format_value(name, value))
+            for name, value in self.own.items()
         ]
 
 

@@ -5,14 +5,20 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django import forms
-from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from dashboard.settings.fields import no_room, setting_field
-from dashboard.settings.labels import SETTING_WORDS, format_range
-from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting, SettingValue, setting_problems
+from dashboard.settings.labels import format_range
+from experiments.settings_schema import (
+    ALGORITHM_SETTINGS,
+    SETTINGS_ON_PAGES,
+    AlgorithmSetting,
+    SettingValue,
+    setting_problems,
+    with_defaults,
+)
 
 _MOST_RATES = 12
 # A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
@@ -83,16 +89,15 @@ class SettingsColumns(LabForm):
         return {name: value for name, value in values.items() if value is not None}
 
     def setting_rows(self) -> list[dict[str, Any]]:
-        """For the template: a setting's words and its fields side by side."""
+        """List each setting for the template, with its fields side by side."""
         return [
             {
-                "name": name,
-                "label": words.label,
-                "unit": words.unit,
-                "range": format_range(ALGORITHM_SETTINGS[name]),
-                "fields": [self[f"{prefix}_{name}"] for prefix in self.prefixes],
+                "label": setting.label,
+                "unit": setting.unit,
+                "range": format_range(setting),
+                "fields": [self[f"{prefix}_{setting.name}"] for prefix in self.prefixes],
             }
-            for name, words in SETTING_WORDS.items()
+            for setting in SETTINGS_ON_PAGES
         ]
 
     def has_settings(self) -> bool:
@@ -109,7 +114,7 @@ class SettingsColumns(LabForm):
 
     def _check_together(self, prefix: str) -> None:
         """Floors that leave no room, one of which may be the installation's."""
-        merged = {**django_settings.ALGORITHM_DEFAULTS, **self.own_settings(prefix)}
+        merged = with_defaults(self.own_settings(prefix))
         for name in setting_problems(merged):
             if f"{prefix}_{name}" not in self.errors:
                 self.add_error(f"{prefix}_{name}", no_room(merged))
@@ -118,7 +123,7 @@ class SettingsColumns(LabForm):
 def _column_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
     field = setting_field(setting)
     field.label = _("%(setting)s, settings %(column)s") % {
-        "setting": SETTING_WORDS[setting.name].label,
+        "setting": setting.label,
         "column": prefix.upper(),
     }
     return field

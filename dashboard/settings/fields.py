@@ -10,10 +10,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from dashboard.settings.labels import (
-    SETTING_WORDS,
-    default_words,
+    format_default,
     own_number,
-    problem_words,
+    range_problem,
     shown_number,
 )
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
@@ -25,11 +24,10 @@ class SettingField(forms.DecimalField):
 
     def __init__(self, setting: AlgorithmSetting) -> None:
         self.setting = setting
-        words = SETTING_WORDS[setting.name]
         super().__init__(
             required=False,
-            label=words.label,
-            help_text=words.help,
+            label=setting.label,
+            help_text=setting.help,
             widget=forms.NumberInput(attrs=_limit_attributes(setting)),
         )
 
@@ -37,12 +35,12 @@ class SettingField(forms.DecimalField):
         try:
             number = super().clean(value)
         except ValidationError as error:
-            raise ValidationError(problem_words(self.setting), code="invalid") from error
+            raise ValidationError(range_problem(self.setting), code="invalid") from error
         if number is None:
             return None
         own = own_number(self.setting.name, number)
         if self.setting.problem(own):
-            raise ValidationError(problem_words(self.setting), code="out_of_range")
+            raise ValidationError(range_problem(self.setting), code="out_of_range")
         return own
 
 
@@ -58,19 +56,18 @@ def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
         "data-low-open": str(setting.low_open).lower(),
         "data-step": f"{shown_number(setting.name, setting.step):f}" if setting.step else "",
         "data-whole": str(isinstance(setting.default, int)).lower(),
-        "data-problem": problem_words(setting),
+        "data-problem": range_problem(setting),
     }
 
 
 def setting_field(setting: AlgorithmSetting) -> forms.Field:
     if not isinstance(setting.default, bool):
         return SettingField(setting)
-    words = SETTING_WORDS[setting.name]
-    as_installed = _("As installed (%(default)s)") % {"default": default_words(setting.name)}
+    as_installed = _("As installed (%(default)s)") % {"default": format_default(setting.name)}
     return forms.TypedChoiceField(
         required=False,
-        label=words.label,
-        help_text=words.help,
+        label=setting.label,
+        help_text=setting.help,
         choices=[("", as_installed), ("on", _("On")), ("off", _("Off"))],
         coerce=lambda value: value == "on",
         empty_value=None,

@@ -1,22 +1,17 @@
 """What people fill in about an experiment: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.settings.fields import SettingField, no_room, setting_field
 from dashboard.settings.labels import (
-    EVIDENCE,
-    EXPERT,
-    LIMITS,
-    SETTING_WORDS,
-    default_words,
+    format_default,
     format_range,
     shown_number,
 )
@@ -24,7 +19,14 @@ from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS, Experiment, Status
-from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
+from experiments.settings_schema import (
+    ALGORITHM_SETTINGS,
+    SETTING_GROUPS,
+    AlgorithmSetting,
+    SettingValue,
+    setting_problems,
+    with_defaults,
+)
 from experiments.text import NAME_LENGTH, is_name
 
 _LONGEST_DESCRIPTION = 5000
@@ -58,8 +60,7 @@ class SettingsForm(forms.Form):
         return {name: self.cleaned_data.get(name) for name in ALGORITHM_SETTINGS}
 
     def merged_settings(self) -> dict[str, SettingValue]:
-        defaults: dict[str, SettingValue] = settings.ALGORITHM_DEFAULTS
-        return defaults | {name: own for name, own in self.own_settings().items() if own is not None}
+        return with_defaults(self.own_settings())
 
     def clean(self) -> dict[str, Any]:
         """Floors that leave no room together; each by itself has been looked at."""
@@ -70,22 +71,24 @@ class SettingsForm(forms.Form):
 
     @property
     def groups(self) -> list[tuple[str, list[Any], bool]]:
-        """Legend, fields with their unit and default, and whether to begin folded: what few people need."""
-        named = [(_("Limits"), LIMITS), (_("Evidence"), EVIDENCE), (_("For experts"), EXPERT)]
+        """List for each group its legend, its fields with unit and default, and whether to begin folded."""
         return [
-            (legend, list(self._with_words(names)), names is EXPERT and not self._is_used(names))
-            for legend, names in named
+            (
+                str(group.legend),
+                [self._labelled(setting) for setting in group.settings],
+                group.is_folded and not self._is_used(group.names),
+            )
+            for group in SETTING_GROUPS
         ]
 
-    def _with_words(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-        for name in names:
-            is_number = isinstance(self.fields[name], SettingField)
-            yield {
-                "field": self[name],
-                "unit": SETTING_WORDS[name].unit,
-                "default": default_words(name) if is_number else "",
-                "range": format_range(ALGORITHM_SETTINGS[name]) if is_number else "",
-            }
+    def _labelled(self, setting: AlgorithmSetting) -> dict[str, Any]:
+        is_number = isinstance(self.fields[setting.name], SettingField)
+        return {
+            "field": self[setting.name],
+            "unit": setting.unit,
+            "default": format_default(setting.name) if is_number else "",
+            "range": format_range(setting) if is_number else "",
+        }
 
     def _is_used(self, names: Sequence[str]) -> bool:
         return any(self[name].errors or self[name].value() not in (None, "") for name in names)

@@ -7,16 +7,13 @@ from django.test import Client
 from django.utils import translation
 
 from dashboard.algorithm_page import how_it_decides, setting_rows, to_html
+from dashboard.settings.forms import SettingsForm
 from dashboard.settings.labels import (
-    EVIDENCE,
-    EXPERT,
-    LIMITS,
-    SETTING_WORDS,
     format_range,
     format_value,
     in_environment,
 )
-from experiments.settings_schema import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS, SETTINGS_ON_PAGES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
 
@@ -24,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
 def test_algorithm__every_setting__has_words_range_default_and_variable(client: Client) -> None:
     page = client.get("/dashboard/algorithm/").content.decode()
 
-    assert SETTING_WORDS.keys() == ALGORITHM_SETTINGS.keys()
+    assert {setting.name for setting in SETTINGS_ON_PAGES} == ALGORITHM_SETTINGS.keys()
     for setting in ALGORITHM_SETTINGS.values():
         assert f"<code>{setting.variable}={in_environment(setting.default)}</code>" in page
         assert f'id="setting-{setting.name}"' in page
@@ -40,7 +37,9 @@ def test_setting_rows__changed_in_this_installation__are_marked(settings: Any) -
 
 
 def test_setting_rows__stand_in_the_order_of_the_forms() -> None:
-    assert [row["name"] for row in setting_rows()] == [*LIMITS, *EVIDENCE, *EXPERT]
+    fields = [item["field"].name for _legend, items, _folded in SettingsForm().groups for item in items]
+
+    assert [row["name"] for row in setting_rows()] == fields
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dashboard.settings.labels import SETTING_WORDS, own_number, problem_words, shown_number
+from dashboard.settings.labels import own_number, range_problem, shown_number
 from experiments.models import Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
-from experiments.settings_schema import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS, SETTINGS_ON_PAGES
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
@@ -83,7 +83,7 @@ def test_new__setting_outside_its_range__is_told_beside_it_and_nothing_is_lost(
 ) -> None:
     response = analyst.post(NEW, _filled("control", "b", **{name: value}))
 
-    assert _errors(response) == {name: [problem_words(ALGORITHM_SETTINGS[name])]}
+    assert _errors(response) == {name: [range_problem(ALGORITHM_SETTINGS[name])]}
     page = response.content.decode()
     assert 'value="Button colour"' in page
     assert f'value="{value}"' in page
@@ -95,7 +95,7 @@ def test_setting_words__every_number__comes_back_as_it_went() -> None:
     for name, setting in ALGORITHM_SETTINGS.items():
         if not isinstance(setting.default, bool):
             assert own_number(name, shown_number(name, setting.default)) == setting.default
-    assert SETTING_WORDS.keys() == ALGORITHM_SETTINGS.keys()
+    assert {setting.name for setting in SETTINGS_ON_PAGES} == ALGORITHM_SETTINGS.keys()
     assert own_number("control_floor", shown_number("control_floor", 0.07)) == 0.07
 
 
