@@ -20,7 +20,7 @@ from notifications.events import EventKind
 from notifications.models import Endpoint
 from notifications.outbox import NewEvent, queue
 
-_ALARMS = (EventKind.LEADER_FOUND, EventKind.EXPERIMENT_DECIDED)
+_ALARMS = (EventKind.LEADER_FOUND, EventKind.EXPERIMENT_DECIDED, EventKind.RATES_CHANGED)
 
 
 def alert_on_decisions(entries: Sequence[Entry], now: dt.datetime) -> None:
@@ -49,11 +49,38 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
             active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
+        if row.rates_changed_on and entry.inputs:
+            active[row.experiment_id, EventKind.RATES_CHANGED] = _change_of_rates(
+                row.rates_changed_on, entry.inputs
+            )
     return active
 
 
 def _is_ripe(inputs: AllocationInputs | None) -> bool:
-    return inputs is not None and has_enough_data(inputs.days_with_data, inputs.impressions_so_far)
+    """False with little data, and while traffic does not arrive as split: no result is news then."""
+    if inputs is None or inputs.mismatch:
+        return False
+    return has_enough_data(inputs.days_with_data, inputs.impressions_so_far)
+
+
+def _change_of_rates(since: dt.date, inputs: AllocationInputs) -> dict[str, Any]:
+    """Each variant's rate before the change and since, as counted."""
+    last = dt.date.fromordinal(int(inputs.table.days[-1]))
+    first = dt.date.fromordinal(int(inputs.table.days[0]))
+    return {
+        "since": since.isoformat(),
+        "rates_before": _rates(inputs, first, since - dt.timedelta(days=1)),
+        "rates_since": _rates(inputs, since, last),
+    }
+
+
+def _rates(inputs: AllocationInputs, start: dt.date, end: dt.date) -> dict[str, float | None]:
+    counts = inputs.table.between(start, end).counts
+    trials, successes = inputs.reward.trials(counts).sum(axis=0), inputs.reward.successes(counts).sum(axis=0)
+    return {
+        variant.key: float(successes[i] / trials[i]) if trials[i] else None
+        for i, variant in enumerate(inputs.variants)
+    }
 
 
 def _leader_facts(entry: Entry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Alarms: raised once when a state begins to hold, cleared when it no longer does."""
+"""Alarms: raised once when a condition begins to hold, cleared when it no longer does."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -9,19 +9,26 @@ from experiments.models import Experiment
 from notifications.models import Alarm
 from notifications.outbox import NewEvent
 
-# By experiment id and kind: what is known of it, or None where it is too early to raise an alarm.
+_SAME_OCCURRENCE = dt.timedelta(days=7)
+# By experiment id and kind: the facts, or None where it is too early to raise an alarm. Facts with a date ``since``
+# are another occurrence of the condition where that date has moved by more than a week.
 ActiveConditions = Mapping[tuple[int, str], dict[str, Any] | None]
 
 
 def sync_alarms(
     experiments: Mapping[int, Experiment], kinds: Collection[str], holding: ActiveConditions, now: dt.datetime
 ) -> list[NewEvent]:
-    """Makes the open alarms of these kinds what holds now; what is new. Call with the experiments locked."""
+    """Make the open alarms of these kinds what holds now; return what is new. Call with the experiments locked."""
     open_now = {
         (alarm.experiment_id, alarm.kind): alarm
         for alarm in Alarm.objects.filter(experiment__in=experiments, kind__in=kinds, cleared_at=None)
     }
-    over = [alarm.pk for place, alarm in open_now.items() if place not in holding]
+    over = [
+        alarm.pk
+        for place, alarm in open_now.items()
+        if place not in holding or _is_another(alarm.facts, holding[place])
+    ]
+    open_now = {place: alarm for place, alarm in open_now.items() if alarm.pk not in over}
     if over:
         Alarm.objects.filter(pk__in=over).update(cleared_at=now)
     new = [
@@ -34,6 +41,14 @@ def sync_alarms(
     for alarm in new:
         log_event_on_commit("alarm.raised", experiment=alarm.experiment_id, kind=str(alarm.kind))
     return [NewEvent(alarm.kind, alarm.experiment, alarm.facts) for alarm in new]
+
+
+def _is_another(raised: Mapping[str, Any], holding: Mapping[str, Any] | None) -> bool:
+    """Tell a second change from the first, whose date new data may still move by some days."""
+    if holding is None or "since" not in raised:
+        return False
+    moved = dt.date.fromisoformat(holding["since"]) - dt.date.fromisoformat(raised["since"])
+    return abs(moved) > _SAME_OCCURRENCE
 
 
 def clear_where_not_active(kinds: Collection[str], now: dt.datetime) -> None:

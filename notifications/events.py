@@ -16,6 +16,7 @@ class EventKind(models.TextChoices):
     EXPERIMENT_DECIDED = "experiment.decided", _("Decided")
     SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
     NO_DATA = "data.missing", _("No data for some days")
+    RATES_CHANGED = "rates.changed", _("The variants compare differently")
     TEST = "test", _("Test")
 
 
@@ -44,6 +45,10 @@ EVENT_TYPES = {
         is_alarm=True,
     ),
     EventKind.NO_DATA: EventType("No data have arrived for {days} days.", is_alarm=True),
+    EventKind.RATES_CHANGED: EventType(
+        "The variants compare differently since {since}. Days from before the change count less from now on.",
+        is_alarm=True,
+    ),
     EventKind.TEST: EventType("{message}"),
 }
 ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]
