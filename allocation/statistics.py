@@ -9,8 +9,8 @@ import numpy as np
 
 from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
-from allocation.engine.analysis.gains import Rewards, new_gains
-from allocation.engine.analysis.regret import first_passed
+from allocation.engine.analysis.convergence import first_passed
+from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import decision_sentence, is_comparable
@@ -21,7 +21,6 @@ from allocation.services import current_inputs, find_for_allocation
 from experiments.metrics import Counts
 from experiments.models import Experiment
 
-_NORMAL_95 = 1.96
 # Intervals of ratios end at 10^9.
 _LARGEST_UPLIFT = 0.99e9
 
@@ -285,6 +284,6 @@ def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFa
 
 
 def _daily_rewards(date: dt.date, sums: Rewards) -> DailyRewards:
-    around = _NORMAL_95 * sums.gain_error
+    around = NORMAL_95 * sums.gain_error
     gained = sums.gained_over_even
     return DailyRewards(date, sums.given_up, gained, gained - around, gained + around)

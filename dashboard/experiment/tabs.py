@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation
+from allocation.models import Allocation, Kind
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
-from allocation.selectors import allocation_history
+from allocation.selectors import allocation_history, last_computed_allocations
 from allocation.statistics import Statistics, statistics_of
 from dashboard.access import requires
 from dashboard.charts import split_bar, variant_colours
@@ -125,9 +125,10 @@ def confidence(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "confidence", date)
     variants, history = list(experiment.variants.all()), _history(experiment, date)
-    in_force, colours = context["summary"].allocation, variant_colours(variants)
+    in_force, colours = _last_computed(experiment, context["summary"].allocation, date), variant_colours(variants)
     shares = list(in_force.shares.all()) if in_force else []
     context |= {
+        "decision": in_force,
         "shares": [(share, colours[share.variant_id]) for share in shares],
         "charts": [
             charts.posterior_densities(variants, shares, Reward(experiment.reward)),
@@ -170,6 +171,15 @@ def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
         return statistics_of(experiment, date)
     except (NoActiveVariantError, InvalidError):
         return None
+
+
+def _last_computed(
+    experiment: Experiment, in_force: Allocation | None, date: dt.date
+) -> Allocation | None:
+    """The decision in force; for a completed experiment the last one that rested on its data."""
+    if in_force is None or in_force.kind != Kind.COMPLETED:
+        return in_force
+    return last_computed_allocations([experiment], date).get(experiment.pk)
 
 
 def _history(experiment: Experiment, date: dt.date) -> list[Allocation]:
