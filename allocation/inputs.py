@@ -189,6 +189,7 @@ def _inputs(
     target_date: dt.date,
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
+    summary = experiment.data_summary
     return AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
@@ -197,8 +198,8 @@ def _inputs(
         winner=experiment.winner_id if completed else None,
         variants=tuple(_input_variant(variant) for variant in experiment.variants.all()),
         counts=tuple(rows),
-        earlier_impressions=int(experiment.total_impressions) - _impressions(rows),  # type: ignore[attr-defined]  # for_allocation
-        days_with_data=experiment.days_with_data,  # type: ignore[attr-defined]  # annotated by for_allocation
+        earlier_impressions=summary.total_impressions - _impressions(rows),
+        days_with_data=summary.days_with_data,
         previous=previous,
         settings=settings,
     )
@@ -218,7 +219,7 @@ def _counts(
     """Rows from the first day of each experiment's window to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
     for experiment in experiments:
-        latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # for_allocation
+        latest = experiment.data_summary.latest_date
         if latest is not None:
             chosen = settings[experiment.pk]
             first = latest - dt.timedelta(days=chosen.maturity_days + chosen.window_days - 1)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -67,12 +67,17 @@ def _setting_constraints() -> list[models.BaseConstraint]:
     return [*ranges, floors]
 
 
+class DataSummary(NamedTuple):
+    """What is known of an experiment's data up to a date; days count where there were impressions."""
+
+    latest_date: dt.date | None
+    days_with_data: int
+    total_impressions: int
+
+
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     def with_data_summary(self, target_date: dt.date) -> Self:
-        """Adds what is known up to ``target_date``: latest_date, days_with_data and total_impressions.
-
-        Days count where there were impressions.
-        """
+        """Adds ``data_summary``: what is known of the data up to ``target_date``."""
         reported = DailyMetric.objects.filter(
             variant__experiment=OuterRef("pk"), date__lte=target_date, impressions__gt=0
         ).values("variant__experiment")
@@ -163,6 +168,12 @@ class Experiment(models.Model):
     @property
     def takes_events(self) -> bool:
         return self.status in TAKES_EVENTS and self.archived_at is None
+
+    @property
+    def data_summary(self) -> DataSummary:
+        """The summary of an experiment that was read by ``with_data_summary``."""
+        annotated = {name: self.__dict__[name] for name in DataSummary._fields}
+        return DataSummary(**annotated | {"total_impressions": int(annotated["total_impressions"])})
 
     def own_settings(self) -> dict[str, SettingValue | None]:
         """What the experiment sets itself; None follows the installation."""

@@ -1,4 +1,7 @@
-"""What a person may do: look (viewer), change data and experiments (analyst), everything (admin)."""
+"""Roles of people: a viewer looks, an analyst changes data and experiments, an admin does everything.
+
+Their permissions in Django's admin are given to the groups by bandit_project/migrations; a new migration changes them.
+"""
 
 from enum import IntEnum
 from typing import Any

@@ -1,5 +1,6 @@
 """Texts that people write and read: names, which show something and hide nothing, and numbers."""
 
+import datetime as dt
 import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,11 +19,23 @@ NAME_LENGTH = 200
 _INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
 _NAME = re.compile(NAME_PATTERN)
+ISO_DATE_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ISO_DATE = re.compile(ISO_DATE_PATTERN)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def is_name(text: str) -> bool:
     return len(text) <= NAME_LENGTH and bool(_NAME.match(text)) and not _SURROGATE.search(text)
+
+
+def parse_date(text: str) -> dt.date | None:
+    """A calendar day written as 2025-08-14 and in no other way; None for all else."""
+    if not _ISO_DATE.fullmatch(text):
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def format_number(value: float | Decimal, decimals: int) -> str:

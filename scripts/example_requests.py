@@ -1,6 +1,6 @@
 """A client of the API in one page: create an experiment, post counts, get an allocation, assign visitors.
 
-python scripts/example_requests.py http://127.0.0.1:8000 [API_KEY]
+python scripts/example_requests.py http://127.0.0.1:8000 [API_KEY]    (needs the package requests)
 """
 
 import datetime as dt

@@ -95,6 +95,16 @@ def test_configuration_document__names_every_variable_of_the_environment() -> No
     assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []
 
 
+def test_migrations__import_no_code_of_the_project() -> None:
+    """Code changes, and what an installation has already run must not change with it. Django itself imports models
+    for a field's default."""
+    names = [name for name in _tracked() if "/migrations/0" in name and not name.startswith("tests/")]
+
+    assert len(names) >= 9
+    packages = "bandit_project|allocation|dashboard|experiments|notifications|serving"
+    assert _lines_with(rf"^\s*(from|import) ({packages})\b(?!\.models$)", names) == []
+
+
 def test_engine__imports_without_django() -> None:
     command = "import sys; sys.modules['django'] = None; import allocation.engine"
 

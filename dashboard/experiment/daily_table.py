@@ -8,7 +8,6 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 
 from dashboard.charts import variant_colours
-from dashboard.experiment.summary import latest_date
 from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Variant
 
@@ -74,7 +73,7 @@ def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
 
 def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
     """The day that is most likely added next: after the latest there is. None where today is there already."""
-    latest = latest_date(experiment)
+    latest = experiment.data_summary.latest_date
     following = latest + dt.timedelta(days=1) if latest else today
     return following if following <= today else None
 

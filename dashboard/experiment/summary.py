@@ -99,13 +99,7 @@ def totals(today: dt.date) -> Totals:
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
     """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries."""
     allocation = current_allocations([experiment], today).get(experiment.pk)
-    return _summary(experiment, allocation, latest_date(experiment), today)
-
-
-def latest_date(experiment: Experiment) -> dt.date | None:
-    """The last day with data, as experiment_or_404 read it."""
-    latest: dt.date | None = experiment.latest_date  # type: ignore[attr-defined]  # with_data_summary
-    return latest
+    return _summary(experiment, allocation, experiment.data_summary.latest_date, today)
 
 
 def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) -> bool:

@@ -1,7 +1,6 @@
 """What lists can be narrowed by."""
 
 import datetime as dt
-import re
 from typing import Any, ClassVar
 
 import django_filters as filters
@@ -10,16 +9,16 @@ from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 
 from experiments.models import DailyMetric, Experiment, Variant
+from experiments.text import parse_date
 
 _BOOLEANS = {"true", "false"}
 # What every list takes besides its own filters; format is the framework's own.
 _OF_EVERY_LIST = {"page", "page_size", "ordering", "search", "format"}
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class _DayField(forms.DateField):
     def to_python(self, value: Any) -> dt.date | None:
-        if value and not _ISO_DATE.fullmatch(str(value)):
+        if value and parse_date(str(value)) is None:
             raise forms.ValidationError("Must be a date such as 2025-08-14.", code="invalid")
         return super().to_python(value)
 

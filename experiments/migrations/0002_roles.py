@@ -2,13 +2,11 @@
 
 from django.db import migrations
 
-from experiments.roles import Role
-
 
 def create_groups(apps, schema_editor):
     group = apps.get_model("auth", "Group")
-    for role in Role:
-        group.objects.get_or_create(name=role.group)
+    for name in ("viewer", "analyst", "admin"):
+        group.objects.get_or_create(name=name)
 
 
 class Migration(migrations.Migration):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import COUNT_NAMES, COUNTS, DailyCounts
-from experiments.text import NAME_LENGTH, is_name
+from experiments.text import NAME_LENGTH, is_name, parse_date
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -22,7 +22,6 @@ COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = [count.name for count in COUNTS if count.optional]
 # Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # A spreadsheet takes a cell that begins so for a formula, and runs it; some trim it first,
 # some take wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
@@ -142,18 +141,8 @@ def _cell_issues(values: dict[str, str]) -> Iterator[tuple[str, str]]:
         elif not is_name(values[name]):
             message = _("must be at most %(length)s characters, none of them a control character")
             yield name, message % {"length": NAME_LENGTH}
-    if not _is_date(values["date"]):
+    if parse_date(values["date"]) is None:
         yield "date", _("%(value)r is not a date such as 2025-08-14") % {"value": values["date"][:40]}
     for name in COUNT_NAMES:
         if not _WHOLE.fullmatch(values[name]):
             yield name, _("%(value)r is not a whole number") % {"value": values[name][:40]}
-
-
-def _is_date(text: str) -> bool:
-    if not _ISO_DATE.fullmatch(text):
-        return False
-    try:
-        dt.date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""What the environment may say, and what happens when it says nonsense."""
+"""Environment variables: how they are read, and what an invalid one does."""
 
 import os
 import subprocess
@@ -66,7 +66,7 @@ def test_algorithm_defaults__names_of_existing_installations__are_read() -> None
 
 @pytest.mark.parametrize("name", list(ALGORITHM_SETTINGS))
 @pytest.mark.parametrize("value", ["abc", "nan", "inf", "-1", "1e99"])
-def test_algorithm_defaults__nonsense__is_a_problem_that_names_the_variable(name: str, value: str) -> None:
+def test_algorithm_defaults__invalid__is_a_problem_that_names_the_variable(name: str, value: str) -> None:
     setting = ALGORITHM_SETTINGS[name]
     environment = Environment({setting.variable: value})
 
@@ -99,7 +99,7 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
         ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
-def test_start__nonsense__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:
+def test_start__invalid__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:
     result = _start(CHECK, DEBUG="true", **{variable: value})
 
     assert result.returncode != 0
@@ -107,7 +107,7 @@ def test_start__nonsense__stops_with_the_variable_and_the_fix(variable: str, val
     assert fix in result.stderr
 
 
-def test_wsgi__nonsense__stops_the_server_too() -> None:
+def test_wsgi__invalid__stops_the_server_too() -> None:
     result = _start("import bandit_project.wsgi", DEBUG="true", ALPHA_PRIOR="0")
 
     assert "ALPHA_PRIOR must be above 0 to 1,000,000" in result.stderr
@@ -172,7 +172,7 @@ def test_production_start__unsafe_under_a_server__shows_no_traceback_and_no_secr
     assert "hunter2" not in result.stderr
 
 
-def test_text__variable_with_file__is_the_files_content(tmp_path: Path) -> None:
+def test_string__variable_with_file__is_the_files_content(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     environment = Environment({"SECRET_KEY_FILE": str(tmp_path / "key")})
 
@@ -220,7 +220,7 @@ def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path
         ({"SECRET_KEY_FILE": "/key", "SECRET_KEY": GOOD_KEY}, "must be empty where SECRET_KEY is set"),
     ],
 )
-def test_text__file_that_cannot_be_used__is_a_problem(variables: dict[str, str], fix: str) -> None:
+def test_string__file_that_cannot_be_used__is_a_problem(variables: dict[str, str], fix: str) -> None:
     environment = Environment(variables)
 
     environment.string("SECRET_KEY")

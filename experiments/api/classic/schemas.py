@@ -8,13 +8,13 @@ from rest_framework import serializers
 
 from experiments.api.fields import (
     BoundedListField,
-    CountField,
     DayField,
     ExperimentReferenceField,
     NameField,
     StrictSerializer,
     TextField,
 )
+from experiments.api.v1.schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
 
@@ -24,24 +24,16 @@ class CreateExperimentSerializer(StrictSerializer):
     description = TextField(required=False, allow_blank=True, default="", max_length=5000)
 
 
-class VariantEventSerializer(StrictSerializer):
-    variant_name = NameField()
-    impressions = CountField()
-    clicks = CountField()
-    conversions = CountField(required=False, default=0)
+class VariantEventSerializer(VariantCountsSerializer):
+    """One variant's day."""
 
 
 class EventsSerializer(StrictSerializer):
-    """One day of an experiment. One variant's fields may stand beside the date instead of in a list."""
+    """One day of an experiment."""
 
     experiment_id = ExperimentReferenceField()
     date = DayField()
     variants = BoundedListField(child=VariantEventSerializer(), max_length=MAX_VARIANTS)
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and "variants" not in data and "variant_name" in data:
-            return FlatEventSerializer(context=self.context).run_validation(data)
-        return super().to_internal_value(data)
 
 
 class FlatEventSerializer(VariantEventSerializer):
@@ -49,11 +41,6 @@ class FlatEventSerializer(VariantEventSerializer):
 
     experiment_id = ExperimentReferenceField()
     date = DayField()
-
-    def to_internal_value(self, data: Any) -> Any:
-        values = super().to_internal_value(data)
-        place = {name: values.pop(name) for name in ("experiment_id", "date")}
-        return {**place, "variants": [values]}
 
 
 class PageSerializer(serializers.Serializer[Any]):
@@ -63,16 +50,11 @@ class PageSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
 
 
-ClassicMetricSerializer = inline_serializer(
-    "ClassicMetric",
-    {
-        "date": serializers.DateField(),
-        "variant_name": serializers.CharField(),
-        **{name: serializers.IntegerField() for name in COUNT_NAMES},
-        "ctr": serializers.FloatField(help_text="Clicks per impression; 0 without impressions."),
-    },
-    many=True,
-)
+class ClassicMetricSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    variant_name = serializers.CharField()
+    vars().update({name: serializers.IntegerField() for name in COUNT_NAMES})
+    ctr = serializers.FloatField(help_text="Clicks per impression; 0 without impressions.")
 
 
 class ClassicExperimentSerializer(serializers.Serializer[Any]):
@@ -81,7 +63,7 @@ class ClassicExperimentSerializer(serializers.Serializer[Any]):
     description = serializers.CharField()
     status = serializers.CharField()
     created_at = serializers.DateTimeField()
-    metrics = ClassicMetricSerializer
+    metrics = ClassicMetricSerializer(many=True)
 
 
 class EventsAnswerSerializer(serializers.Serializer[Any]):

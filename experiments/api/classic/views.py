@@ -1,6 +1,6 @@
 """The classic API's calls about experiments and their data: thin over the services."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from django.conf import settings
@@ -16,12 +16,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from experiments.api.classic import schemas as serializers
-from experiments.api.event_parsing import issues_of_day, quick_day
+from experiments.api.rows import issues_of_day, parse_classic
 from experiments.api.uploads import uploaded_lines
 from experiments.api.v1 import examples as api_examples
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
-from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
@@ -102,7 +101,7 @@ def experiment(request: Request, reference: str) -> Response:
 @api_view(["POST"])
 def events(request: Request) -> Response:
     """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
-    reference, rows = quick_day(request.data) or _checked_day(request.data)
+    reference, rows = parse_classic(request.data)
     try:
         record_events(
             experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
@@ -110,13 +109,6 @@ def events(request: Request) -> Response:
     except InvalidRowsError as error:
         raise InvalidError(issues_of_day(error, flat="variants" not in request.data)) from error
     return Response({"status": "success", "variants_processed": len(rows)})
-
-
-def _checked_day(data: Any) -> tuple[str, list[DailyCounts]]:
-    body = serializers.EventsSerializer(data=data)
-    body.is_valid(raise_exception=True)
-    values = body.validated_data
-    return values["experiment_id"], [DailyCounts(date=values["date"], **row) for row in values["variants"]]
 
 
 @extend_schema(

@@ -15,7 +15,7 @@ from experiments.api.fields import (
     TextField,
     TrueOrFalseField,
 )
-from experiments.metrics import COUNT_NAMES, Reward
+from experiments.metrics import COUNT_NAMES, COUNTS, Count, Reward
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
@@ -161,11 +161,14 @@ class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
         fields = ("date", "variant_key", "variant_name", *COUNT_NAMES, "updated_at")
 
 
+def _count_field(count: Count) -> CountField:
+    return CountField(required=False, default=0) if count.optional else CountField()
+
+
 class VariantCountsSerializer(StrictSerializer):
     variant_name = NameField()
-    impressions = CountField()
-    clicks = CountField()
-    conversions = CountField(required=False, default=0)
+    # a class body's fields are its variables
+    vars().update({count.name: _count_field(count) for count in COUNTS})
 
 
 class EventRowSerializer(VariantCountsSerializer):

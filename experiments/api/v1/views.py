@@ -24,9 +24,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from experiments.api.event_parsing import is_day, issues_of_day, parse_batch, parse_day
 from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilter
 from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
+from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
 from experiments.api.uploads import uploaded_lines
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
