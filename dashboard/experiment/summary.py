@@ -102,10 +102,10 @@ def totals(today: dt.date) -> Totals:
         variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
     )
     impressions = recent.aggregate(total=Sum("impressions"))["total"] or 0
-    gained: dict[bool, float] = defaultdict(float)
-    for reward, gain in _recent_gains(running, today):
-        gained[Reward(reward) is Reward.CTR] += gain
-    return Totals(impressions, gained[True], gained[False])
+    gained: dict[str, float] = defaultdict(float)
+    for goal, gain in _recent_gains(running, today):
+        gained[Reward(goal).successes_count.name] += gain
+    return Totals(impressions, gained["clicks"], gained["conversions"])
 
 
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
