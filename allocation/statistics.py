@@ -165,8 +165,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     inputs = current_inputs(experiment, date)
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
-    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    history = DailyTable.of_rows(daily_counts_until([experiment.pk], date)[experiment.pk], place)
+    history = _history(inputs, date)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
     state = state_of(
@@ -190,6 +189,14 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision),
     )
+
+
+def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
+    """Every day since the start; read only where the window does not reach back so far."""
+    if not inputs.earlier_impressions:
+        return inputs.table
+    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
+    return DailyTable.of_rows(daily_counts_until([inputs.experiment_id], date)[inputs.experiment_id], place)
 
 
 def _variants(

@@ -96,7 +96,7 @@ def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary
 
 
 def totals(today: dt.date) -> Totals:
-    """Add up the impressions and the recorded gains of the running experiments; four queries."""
+    """Add up the impressions and the recorded gains of the running experiments; three queries."""
     running = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
     recent = DailyMetric.objects.filter(
         variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
@@ -122,15 +122,13 @@ def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) ->
 
 def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[str, float]]:
     """What each experiment's recorded gain has grown by in the last days; those without both sums are left out."""
-    ids = running.values_list("pk", flat=True)
-    now, before = (
-        dict(Allocation.objects.newest_of(ids, date).values_list("experiment", "gained_over_even"))
-        for date in (today, today - dt.timedelta(days=TOTALS_DAYS))
-    )
-    rewards = dict(running.values_list("pk", "reward"))
+    ids, then = running.values_list("pk", flat=True), today - dt.timedelta(days=TOTALS_DAYS)
+    fields = ("experiment", "experiment__reward", "gained_over_even")
+    now = Allocation.objects.newest_of(ids, today).values_list(*fields)
+    before = {pk: gained for pk, _, gained in Allocation.objects.newest_of(ids, then).values_list(*fields)}
     return [
-        (rewards[pk], gained - (before.get(pk, 0.0) or 0.0))
-        for pk, gained in now.items()
+        (reward, gained - (before.get(pk) or 0.0))
+        for pk, reward, gained in now
         if gained is not None and before.get(pk, 0.0) is not None
     ]
 
