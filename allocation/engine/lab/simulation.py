@@ -78,9 +78,9 @@ class Outcome(NamedTuple):
     """What came of it. Rewards are expected ones: impressions times true rates.
 
     ``shares`` (R, D, K). ``regret_by_day`` against always serving the variant that is best, but for what comes and
-    goes; ``gain_by_day`` over an even split: (R, D) running sums. ``front_by_day`` (R, D) the variant in front after each day; without ``watch`` only the last day is
-    filled in. ``stop_day`` (R,) the last day with a decision to come, D where no stop was reached, ``stopped`` (R,)
-    whether it was.
+    goes; ``gain_by_day`` over an even split: (R, D) running sums. ``front_by_day`` (R, D) the variant in front after
+    each day; without ``watch`` only the last day is filled in. ``stop_day`` (R,) the last day with a decision to come,
+    D where no stop was reached, ``stopped`` (R,) whether it was.
     """
 
     shares: Floats
