@@ -145,7 +145,7 @@ def simulate(
 ) -> Outcome:
     """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front.
 
-    ``watch`` asks that after every day, which costs about as much as the decisions; it changes no other number.
+    ``watch`` asks that after every day; it changes no other number, and the next day's decision uses the answer.
     """
     (runs, days), k = world.traffic.shape, world.rates.shape[1]
     seen = _Seen(world, settings, estimate)
@@ -166,6 +166,7 @@ def simulate(
                 done = standing.value_remaining() < DECIDED_BELOW
                 stop_day[running[done]] = day + 1
                 running = running[~done]
+                seen.keep(~done)
         fronts[:, day] = front
     stopped = np.ones(runs, dtype=bool)
     stopped[running] = False
@@ -190,6 +191,8 @@ class _Seen:
         # outcomes on their way: the day they are reported, the day they belong to, and how many
         self._coming: list[tuple[int, int, Floats]] = []
         self.regret, self.gain = np.zeros((runs, days)), np.zeros((runs, days))
+        # what is known of the runs still going, and for which day's decision
+        self._known: tuple[int, Posterior] | None = None
 
     def serve(self, day: int, shares: Floats, rng: np.random.Generator) -> None:
         """Split the day's visitors, draw their outcomes, and book what the split was worth."""
@@ -229,12 +232,20 @@ class _Seen:
             control=np.broadcast_to(np.arange(active.shape[1]) == 0, active.shape),
             previous=previous,
             settings=SettingsArrays.of([self.settings] * size),
+            known=self._known[1] if self._known and self._known[0] == day else None,
         )
+
+    def keep(self, going: Bools) -> None:
+        """Forget the runs that have stopped."""
+        if self._known:
+            self._known = self._known[0], self._known[1].rows(going)
 
     def standing(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> "_Standing":
         """Where the given runs stand after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
+        if self.estimate is posterior_of:
+            self._known = day, posterior
         contest = posterior.contest(counts.active)
         low = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
         lead = lead_of(contest.probability_best, posterior.mean, counts.active, low)
