@@ -43,7 +43,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 # Owned by root: the service cannot change its own code.
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-# A number, so that Kubernetes can tell that it is not root's.
+# A numeric user, so that Kubernetes can verify that it is not root.
 RUN mkdir /data && chown 10001:10001 /data
 USER 10001:10001
 WORKDIR /app

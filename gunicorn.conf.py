@@ -1,8 +1,8 @@
-"""How gunicorn serves, from the environment; it reads this file by itself when started here.
+"""gunicorn's configuration, from the environment. gunicorn reads this file when it is started in this folder.
 
-docs/configuration.md lists the variables. The workers' counters are files of one folder, so that /metrics says the same
-whichever worker is asked. The folder is named before any worker imports the library that writes there, and starts
-empty: else the last run's counts stay.
+docs/configuration.md lists the variables. The workers keep their counters in files of one folder, so that every worker
+answers the same for /metrics. The folder is set before a worker imports prometheus-client, and is emptied at the start:
+otherwise the counts of the last run would stay.
 """
 
 import os
@@ -26,7 +26,7 @@ def _whole(variable: str, default: int) -> int:
 
 
 def usable_cores(limit_file: str = "/sys/fs/cgroup/cpu.max") -> int:
-    """What this process may use: a container's limit counts, not the machine it runs on."""
+    """The cores that this process may use: a container's limit, not those of its machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path(limit_file).read_text().split()
@@ -37,25 +37,25 @@ def usable_cores(limit_file: str = "/sys/fs/cgroup/cpu.max") -> int:
 
 bind = f"{os.environ.get('BIND_ADDRESS', '0.0.0.0')}:{_whole('PORT', 8000)}"  # noqa: S104  (a container's own network)
 workers = _whole("WEB_CONCURRENCY", usable_cores())
-# One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Facing clients itself, a worker of
-# ours receives requests whole before a thread takes them, or a few slow clients took all threads.
+# One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Without one, our own worker receives
+# requests whole before a thread takes them; otherwise a few slow clients would occupy all threads.
 threads = _whole("WEB_THREADS", 4)
 worker_class = "bandit_project.server.worker.BufferingWorker" if threads > 1 else "sync"
-# A worker serves up to this many connections, each a file to the system, whose usual limit is hardly more.
+# Connections of a worker. Each is an open file, so the limit of open files is raised too: it is often 1,024.
 worker_connections = 1000
 _most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 timeout = _whole("WEB_TIMEOUT", 60)
 graceful_timeout = _whole("WEB_GRACEFUL_TIMEOUT", 30)
 keepalive = 5
-# A worker retires before anything it leaks can matter, and not all of them at once.
+# A worker is replaced before a leak can matter; the jitter keeps them from being replaced all at once.
 max_requests = 100_000
 max_requests_jitter = 10_000
-# Whose X-Forwarded-Proto gunicorn itself believes. What Django believes is PROXY_COUNT's business.
+# Addresses whose X-Forwarded-Proto gunicorn trusts. For Django, PROXY_COUNT decides.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
-# In memory, so that a slow disk is not taken for a worker that hangs; it also works on a read-only disk.
+# In memory: on a slow disk a worker would look as if it hung, and the disk may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-# Would be made in the home directory, which a container may not write to, and nothing here uses it.
+# The socket is unused here, and would be made in the home directory, which a container may not write to.
 control_socket_disable = True
 
 
@@ -73,5 +73,5 @@ def on_exit(server: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
-    # a worker that is gone no longer counts in the gauges
+    # Remove the gauges of a worker that has ended.
     mark_process_dead(worker.pid)

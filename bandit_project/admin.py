@@ -1,4 +1,4 @@
-"""API keys: made and revoked here. The library shows a new key once, in a message."""
+"""The admin's page for API keys: make and revoke them. The library shows a new key once, in a message."""
 
 from django.contrib import admin
 from rest_framework_api_key.admin import APIKeyModelAdmin

@@ -1,4 +1,4 @@
-"""Stops the start when a variable of the environment holds nonsense."""
+"""System checks that stop the start on an invalid environment variable."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ def check_environment(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[
 
 @register()
 def check_static_files(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Outside DEBUG pages take their styles from what collectstatic has gathered."""
+    """Warn where collectstatic has not run: outside DEBUG pages take their styles from what it gathers."""
     if settings.DEBUG or (settings.STATIC_ROOT / "staticfiles.json").exists():
         return []
     hint = "Run manage.py collectstatic once after each installation or upgrade."

@@ -1,5 +1,8 @@
-"""Reads the environment. A value that makes no sense is remembered, not raised: the system check in checks.py
-then names every such variable at once, with what it should hold."""
+"""Typed reading of environment variables.
+
+An invalid value raises nothing. It is kept as a problem, and the system check in checks.py reports all of them at once,
+each with its fix.
+"""
 
 import datetime as dt
 import ipaddress
@@ -16,7 +19,7 @@ from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, settin
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# 43 characters of URL-safe base64 hold 256 bits; a random key of that length repeats few of them.
+# 43 characters of URL-safe base64 hold 256 bits. A random key of that length has at least 10 different ones.
 _KEY_LENGTH, _KEY_DISTINCT = 43, 10
 _KEY_FIX = (
     f"must be {_KEY_LENGTH} or more random characters, as python3 -c "
@@ -25,14 +28,14 @@ _KEY_FIX = (
 
 
 class EnvironmentProblem(NamedTuple):
-    """A variable that cannot be used, and what it should be."""
+    """A variable with an invalid value, and the fix."""
 
     variable: str
     value: str
     fix: str
 
     def __str__(self) -> str:
-        """The reason and the fix in one line."""
+        """Reason and fix in one line."""
         return f"The environment variable {self.variable} {self._found()}. {self.variable} {self.fix}."
 
     def _found(self) -> str:
@@ -46,14 +49,14 @@ class EnvironmentProblem(NamedTuple):
 
 
 class Environment:
-    """Typed look-ups of one mapping of variables; ``problems`` gathers what could not be read."""
+    """Typed look-ups in one mapping of variables. ``problems`` collects the invalid ones."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self.problems: list[EnvironmentProblem] = []
 
     def string(self, variable: str, default: str = "") -> str:
-        """What the variable says, or the file that ``variable_FILE`` names: how containers are handed secrets."""
+        """The variable, or the content of the file that ``<variable>_FILE`` names, as containers pass secrets."""
         given, path = self._given(variable), self._given(f"{variable}_FILE")
         if given and path:
             self._refuse(f"{variable}_FILE", f"must be empty where {variable} is set")
@@ -69,7 +72,7 @@ class Environment:
         return self._variables.get(variable, "").strip()
 
     def secret_key(self, variable: str, *, debug: bool) -> str:
-        """Outside DEBUG one that nobody guesses. Empty where there is none to use, with a problem."""
+        """A key that cannot be guessed; in DEBUG any. Empty, with a problem, where there is none."""
         key = self.string(variable)
         if debug or (len(key) >= _KEY_LENGTH and len(set(key)) >= _KEY_DISTINCT and "insecure" not in key):
             return key
@@ -96,7 +99,7 @@ class Environment:
         if required and "*" in hosts:
             self._refuse(
                 variable,
-                "must name each host, such as bandit.example.com: * lets a visitor choose what links say",
+                "must name each host, such as bandit.example.com: * lets a visitor choose the host in links",
             )
         return hosts
 
@@ -125,7 +128,7 @@ class Environment:
         return default
 
     def rate(self, variable: str) -> str | None:
-        """Requests in a period, as 600/min; None where nothing is set."""
+        """Requests in a period, such as 600/min; None where nothing is set."""
         value = self.string(variable)
         if not value or re.fullmatch(r"[1-9][0-9]*/(second|sec|s|minute|min|m|hour|h|day|d)", value):
             return value or None
@@ -148,7 +151,7 @@ class Environment:
         return dt.time.fromisoformat(default)
 
     def optional_days(self, variable: str) -> int | None:
-        """None where nothing is set."""
+        """A number of days; None where nothing is set."""
         return self.integer(variable, 1, 1, 36500) if self.string(variable) else None
 
     def time_zone(self, variable: str, default: str) -> str:
@@ -159,19 +162,19 @@ class Environment:
         return default
 
     def database(self, variable: str, default: str) -> dict[str, Any]:
-        """Django's settings of the database that a URL names: SQLite or PostgreSQL."""
+        """Django's database settings from a URL of SQLite or PostgreSQL."""
         url = self.string(variable, default)
         try:
             if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
                 return dict(environ.Env.db_url_config(url))
         except ValueError:
-            pass  # a port that is no number, say; refused below like any other nonsense
+            pass  # For example a port that is not a number; refused below like any other invalid URL.
         fix = "must be like sqlite:////data/bandit.sqlite3 or postgresql://user:password@host:5432/name"
         self._refuse(variable, fix)
         return dict(environ.Env.db_url_config(default))
 
     def email(self, variable: str, default: str) -> dict[str, Any]:
-        """Django's mail settings of a URL such as smtp+tls://user:password@mail.example.com:587."""
+        """Django's mail settings from a URL such as smtp+tls://user:password@mail.example.com:587."""
         try:
             return dict(environ.Env.email_url_config(self.string(variable, default)))
         except (KeyError, ValueError):
@@ -179,7 +182,7 @@ class Environment:
             return dict(environ.Env.email_url_config(default))
 
     def algorithm_defaults(self) -> dict[str, SettingValue]:
-        """The installation's default of every algorithm setting; what is refused falls back, with a problem."""
+        """The installation's default of every algorithm setting. An invalid one becomes a problem, and ours is used."""
         values = {name: self._algorithm_value(name) for name in ALGORITHM_SETTINGS}
         for name, problem in setting_problems(values).items():
             setting = ALGORITHM_SETTINGS[name]
@@ -208,7 +211,7 @@ class Environment:
 
 
 def _without_password(value: str) -> str:
-    # To the last @: a password may hold one that should have been spelt %40.
+    # Up to the last @: a password may hold one that should have been written as %40.
     return re.sub(r"(://[^:@/]*):.*@", r"\1:...@", value)
 
 

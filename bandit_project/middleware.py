@@ -1,4 +1,4 @@
-"""What holds for every request, before any view."""
+"""Middleware for every request: language, security headers, host, body size."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ _PAGES = ("/dashboard", "/accounts/", "/admin")
 
 
 class PageLanguage(LocaleMiddleware):
-    """Pages speak the visitor's language; the APIs always English, as programs compare their words."""
+    """Shows pages in the visitor's language. The APIs answer in English, as programs compare their messages."""
 
     def process_request(self, request: HttpRequest) -> None:
         if request.path.startswith(_PAGES):
@@ -29,7 +29,7 @@ class PageLanguage(LocaleMiddleware):
 
 
 class PagePolicy(CSPMiddleware):
-    """Pages say what they may load; an answer in JSON loads nothing, and spelling the policy takes its time."""
+    """Adds the content security policy to pages only: JSON loads nothing, and writing the policy takes time."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -38,7 +38,7 @@ class PagePolicy(CSPMiddleware):
 
 
 def by_address(get_response: GetResponse) -> GetResponse:
-    """Probes and scrapers call a container by its address, which is no name in ALLOWED_HOSTS: take it for one."""
+    """Accept probes and scrapers, which call a container by its address, as if they used an allowed host name."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path in settings.BY_ADDRESS and settings.ALLOWED_HOSTS:
@@ -49,7 +49,7 @@ def by_address(get_response: GetResponse) -> GetResponse:
 
 
 def resource_policy(get_response: GetResponse) -> GetResponse:
-    """No page of another site may embed what is here. CORS, where it is allowed, is not concerned."""
+    """Forbid pages of other sites to embed our answers. CORS, where it is allowed, still works."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -60,9 +60,9 @@ def resource_policy(get_response: GetResponse) -> GetResponse:
 
 
 def body_limit(get_response: GetResponse) -> GetResponse:
-    """Refuses a body that says it is too large, before a byte of it is read.
+    """Refuse a body whose Content-Length is too large, before a byte of it is read.
 
-    A body without a length (chunked) reaches Django as empty, one with a false length as what it says.
+    Django reads a body without a length (chunked) as empty, and never more than Content-Length says.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

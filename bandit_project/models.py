@@ -1,4 +1,4 @@
-"""Who may call the API, and what the scheduler has done."""
+"""API keys, and the scheduler's finished daily jobs."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from rest_framework_api_key.models import AbstractAPIKey
 
 
 class Scope(models.TextChoices):
-    """What a key may do; each includes the ones before it."""
+    """Permissions of a key. Each includes the ones before it."""
 
     READ = "read", "Read"
     WRITE = "write", "Read and write"
@@ -19,7 +19,7 @@ class Scope(models.TextChoices):
 
 
 class ApiKey(AbstractAPIKey):
-    """Shown once when it is made; only its digest is stored."""
+    """An API key. It is shown once, when it is made; only its digest is stored."""
 
     scope = models.CharField(max_length=5, choices=Scope.choices, default=Scope.READ)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -32,7 +32,7 @@ class ApiKey(AbstractAPIKey):
 
 
 class JobRun(models.Model):
-    """A day on which the scheduler finished a daily job: it is not done again."""
+    """A daily job that the scheduler finished on a day, so that it does not run twice."""
 
     name = models.CharField(max_length=20)
     date = models.DateField()

@@ -24,7 +24,7 @@ env = Environment(os.environ)
 
 DEBUG = env.debug("DEBUG", environment="ENVIRONMENT")
 ENVIRONMENT = env.string("ENVIRONMENT", "development" if DEBUG else "production")
-# Without a good key the checks stop every start; what runs without checks (collectstatic) gets one that nobody knows.
+# Without a good key the checks stop every start. Commands that run no checks, such as collectstatic, get a random one.
 SECRET_KEY = env.secret_key("SECRET_KEY", debug=DEBUG) or (
     "development-only-key-never-used-outside-debug" if DEBUG else secrets.token_urlsafe(50)
 )
@@ -108,16 +108,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # Tests run on a file, as installations do: an in-memory database knows no second connection. One for each
-    # process, so that two runs at once do not meet.
+    # Tests run on a file, as installations do: an in-memory database allows no second connection. Each process has its
+    # own, so that two runs do not disturb each other.
     test_file = Path(tempfile.gettempdir(), f"bandit-test-{os.getpid()}.sqlite3")
     DATABASES["default"]["TEST"] = {"NAME": str(test_file)}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Where the network swallows packets, a connection would be waited for longer than a worker lives.
+    # Where the network drops packets, connecting would take longer than a worker's timeout.
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **DATABASES["default"].get("OPTIONS", {})}
-    # Apart from the address, so that one secret serves the database's container and this one.
+    # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
 CACHES = {
@@ -172,16 +172,16 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard:experiments"
 LOGOUT_REDIRECT_URL = "login"
 DASHBOARD_LOGIN_REQUIRED = env.boolean("DASHBOARD_LOGIN_REQUIRED", not DEBUG)
-# What a visitor may do where no login is asked for: everything on one's own machine, look elsewhere.
+# The role of a visitor where no login is required: everything in development, looking elsewhere.
 DASHBOARD_VISITOR_ROLE = Role.ADMIN if DEBUG else Role.VIEWER
-# For resetting passwords; without a mail server the mails are written to the log.
+# For password resets and notifications. Without a mail server, mails are written to the log.
 vars().update(env.email("EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 
-# Whether both APIs ask for a key (or a session); /health stays open.
+# Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
-# Proxies in front that append to X-Forwarded-For: whose word about the visitor's address is taken.
+# The number of proxies in front whose X-Forwarded-For is trusted.
 PROXY_COUNT = env.integer("PROXY_COUNT", 0, 0, 10)
 # Browsers of other sites may call the APIs from these origins; none by default.
 CORS_ALLOWED_ORIGINS = env.csv_list("CORS_ALLOWED_ORIGINS")
@@ -203,7 +203,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["bandit_project.api.auth.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["bandit_project.api.auth.ScopeThrottle"],
-    # Which address a throttle counts: the last one that a trusted proxy has written.
+    # A throttle counts the address that the outermost trusted proxy saw.
     "NUM_PROXIES": PROXY_COUNT,
     "DEFAULT_PAGINATION_CLASS": "bandit_project.api.lists.Pages",
     "DEFAULT_FILTER_BACKENDS": [
@@ -249,11 +249,11 @@ CSRF_FAILURE_VIEW = "bandit_project.api.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
 LANGUAGE_COOKIE_SAMESITE = "Lax"
-# Only a proxy that overwrites the header may say that the visitor came by HTTPS: without one anybody could.
+# Only a proxy that overwrites the header may state that a visitor came by HTTPS. Without a proxy, clients could.
 if PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
-# Probes and scrapers come from within, over plain HTTP and by address; see middleware.by_address.
+# Probes and scrapers come from inside, over plain HTTP and by address; see middleware.by_address.
 BY_ADDRESS = ("/health", "/health/", "/health/live", "/health/live/", "/metrics", "/metrics/")
 SECURE_REDIRECT_EXEMPT = [f"^{path[1:]}$" for path in BY_ADDRESS]
 SECURE_HSTS_SECONDS = env.integer(
@@ -262,9 +262,9 @@ SECURE_HSTS_SECONDS = env.integer(
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBUG)
 SECURE_HSTS_PRELOAD = env.boolean("SECURE_HSTS_PRELOAD", False)
 SILENCED_SYSTEM_CHECKS = [
-    # A host cannot enter the browsers' preload list, only a whole domain: whoever owns it says so above.
+    # Browsers preload whole domains, not single hosts. The owner of a domain sets SECURE_HSTS_PRELOAD.
     "security.W021",
-    # Counts characters, 50 of them; environment.py refuses a weak key at every start.
+    # Wants 50 characters; environment.py refuses a weak key at every start.
     "security.W009",
 ]
 
@@ -272,26 +272,26 @@ LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 configure_structlog()
 LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
 
-# Who may read /metrics: whoever brings the token, or connects from these networks; in DEBUG everybody.
+# Access to /metrics: with the token, or from these networks. In DEBUG it is open.
 METRICS_TOKEN = env.string("METRICS_TOKEN")
 METRICS_ALLOWED_ADDRESSES = env.networks("METRICS_ALLOWED_ADDRESSES")
 if folder := env.string("PROMETHEUS_MULTIPROC_DIR"):
-    # The library writes there as soon as it is imported, in commands too; gunicorn.conf.py empties it at the start.
+    # prometheus-client writes there once it is imported, also in commands. gunicorn.conf.py empties it at its start.
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
-# Notifications: how long an experiment is left alone, how much it must have seen, how many days without data are one
-# too many; how webhooks may be sent.
+# Alarms: days and impressions before an experiment can raise one, and days without data that raise one. Webhooks:
+# whether private addresses are allowed.
 ALARM_GRACE_DAYS = env.integer("ALARM_GRACE_DAYS", 3, 0, 365)
 ALARM_MIN_IMPRESSIONS = env.integer("ALARM_MIN_IMPRESSIONS", 1000, 0, 10**9)
 NO_DATA_DAYS = env.integer("NO_DATA_DAYS", 3, 1, 365)
 WEBHOOK_ALLOW_PRIVATE = env.boolean("WEBHOOK_ALLOW_PRIVATE", False)
 EMAIL_TIMEOUT = 10
-# What the scheduler does when, and what is kept how long.
+# The scheduler's time of day, and how long records are kept.
 SCHEDULER_ALLOCATE_AT = env.time_of_day("SCHEDULER_ALLOCATE_AT", "00:15")
 LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
 DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 
-# Locks a login out after guesses, by user and address together: nobody locks out others, and no address tries on.
+# Failed logins lock out a user from an address: a stranger cannot lock out others, and cannot go on guessing.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
@@ -302,6 +302,6 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "bandit_project.ops.lockout.client_address"
 AXES_VERBOSE = False
 
-SIMPLE_HISTORY_REVERT_DISABLED = True  # it would go around the services
+SIMPLE_HISTORY_REVERT_DISABLED = True  # A revert would bypass the services.
 
 ENVIRONMENT_PROBLEMS = env.problems

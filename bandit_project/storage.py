@@ -1,15 +1,16 @@
-"""How static files are stored in production: compressed, under names that change with what they hold."""
+"""Storage of static files in production: compressed, under names that change with the content."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """ES modules import each other under such names too, so that no browser mixes an old one with a new one."""
+    """Rewrites the imports of ES modules to the changing names too, so that no browser mixes old and new modules."""
 
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:
-        """Before collectstatic has run there is no such name: a page without its styles is better than none."""
+        """The name with the content's hash. Before collectstatic has run it is the plain name, so that pages work
+        without styles."""
         try:
             stored: str = super().stored_name(name)
         except ValueError:

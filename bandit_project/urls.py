@@ -41,6 +41,6 @@ urlpatterns = [
     path("api/v1/", include(([*allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.api.classic.urls")),
     path("", include("experiments.api.classic.urls")),
-    # Last: an unknown path answers the same with and without DEBUG.
+    # Last, so that an unknown path answers alike with and without DEBUG.
     re_path("", errors.not_found),
 ]

@@ -1,4 +1,4 @@
-"""The WSGI application. Servers do not run Django's checks; a start with a bad configuration fails here."""
+"""The WSGI application. Servers do not run Django's checks, so an invalid configuration stops the start here."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from bandit_project.server.truncated_bodies import reject_truncated_bodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
-# What gunicorn takes for "this worker cannot start": it stops, where another code would have it try for ever.
+# gunicorn stops at this exit code. At any other it would start the worker again and again.
 _CANNOT_START = 3
 
 application = reject_truncated_bodies(get_wsgi_application())

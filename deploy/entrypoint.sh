@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the image runs. It needs python on the PATH and nothing else, so it also runs outside a container.
+# The image's entrypoint. It needs only python on the PATH, so it also runs outside a container.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ wait_for_database() {
     python manage.py wait_for_database --seconds "${DATABASE_WAIT_SECONDS:-60}"
 }
 
-# gunicorn reads this one itself, before its configuration file, and answers nonsense with a traceback.
+# gunicorn reads this variable itself, before its configuration file, and fails with a traceback if it is invalid.
 check_web_concurrency() {
     case ${WEB_CONCURRENCY:-} in
     "") unset WEB_CONCURRENCY ;;
@@ -47,7 +47,7 @@ start_web() {
 [ $# -gt 0 ] || usage
 role=$1
 shift
-# Render tells a service its own name; a name given by hand wins.
+# Render passes a service its own host name; ALLOWED_HOSTS set by hand wins.
 if [ -z "${ALLOWED_HOSTS:-}" ] && [ -n "${RENDER_EXTERNAL_HOSTNAME:-}" ]; then
     export ALLOWED_HOSTS="$RENDER_EXTERNAL_HOSTNAME"
 fi

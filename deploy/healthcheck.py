@@ -1,4 +1,4 @@
-"""Is the service in this container able to work? Exits 0 when /health says so. For images without curl."""
+"""Health check of the container, for images without curl: exits with 0 when /health answers 200."""
 
 import os
 import sys

@@ -1,7 +1,7 @@
-"""Known holes in the packages that an installation gets: python -m scripts.audit_packages
+"""Look for known vulnerabilities in the packages of an installation: python -m scripts.audit_packages
 
-A hole that is found ends it with 1. Where the source of advisories cannot be reached it says so and ends with 0: a
-check that needs a network must not stop work without one. requirements.txt names every package, so nothing is resolved.
+Exits with 1 when it finds one. Where no source of advisories can be reached it prints that and exits with 0: work
+without a network must go on. requirements.txt names every package, so nothing is resolved.
 """
 
 import json
@@ -26,13 +26,13 @@ def main() -> int:
     left_out = sum("vulns" not in one for one in dependencies)
     if left_out:
         print(f"pip-audit: {left_out} packages were not found and not checked.", file=sys.stderr)
-    found = holes(dependencies)
+    found = vulnerabilities(dependencies)
     print("\n".join(found), file=sys.stderr, end="\n" if found else "")
     return 1 if found else 0
 
 
 def _answer() -> list[dict[str, Any]]:
-    """What is known of each package; nothing where the source does not answer in time."""
+    """Advisories of each package; empty where the source does not answer in time."""
     try:
         done = subprocess.run(_COMMAND, capture_output=True, text=True, timeout=_SECONDS, check=False)
         answer = json.loads(done.stdout)
@@ -42,12 +42,13 @@ def _answer() -> list[dict[str, Any]]:
     return dependencies
 
 
-def holes(dependencies: list[dict[str, Any]]) -> list[str]:
-    """A line for each: the package, the advisory, the versions that mend it."""
+def vulnerabilities(dependencies: list[dict[str, Any]]) -> list[str]:
+    """One line for each vulnerability: package, advisory, fixed versions."""
     return [
-        f"{one['name']} {one['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'no version'}"
-        for one in dependencies
-        for hole in one.get("vulns", [])
+        f"{package['name']} {package['version']}: {advisory['id']}, "
+        f"fixed in {', '.join(advisory['fix_versions']) or 'no version'}"
+        for package in dependencies
+        for advisory in package.get("vulns", [])
     ]
 
 

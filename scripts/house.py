@@ -22,7 +22,7 @@ _APART = {"tests", "migrations", "benchmarks", "scripts"}
 MAX_FILE_LINES = 400
 _TRIPLE = ("impressions", "clicks", "conversions")
 _TRIPLE_HOME = "experiments/metrics.py"
-# The triple counts as spelled out where its three words stand within so many lines.
+# The triple counts as written out where its three words are within so many lines.
 _TRIPLE_LINES = 3
 _TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore")
 _DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
@@ -165,7 +165,7 @@ def _complete_at(words: dict[int, set[str]], start: int) -> int | None:
 
 
 def _words_by_line(module: Module) -> dict[int, set[str]]:
-    """Which of the three words stand on which line, as a name or within a string."""
+    """The lines that hold some of the three words, as a name or within a string."""
     found: dict[int, set[str]] = {}
     docstrings = _docstring_lines(module.tree)
     for token in _tokens(module):
@@ -188,7 +188,7 @@ def _docstring_lines(tree: ast.Module) -> set[int]:
     return {line for first in firsts for line in range(first.lineno, (first.end_lineno or first.lineno) + 1)}
 
 
-def modules_imported_by_nobody(modules: Sequence[Module]) -> list[Place]:
+def unimported_modules(modules: Sequence[Module]) -> list[Place]:
     """Modules that no other production module imports or names in a string, entry points apart."""
     used = {name for module in modules for name in _used_names(module) if name != module.name}
     packages = {module.package for module in modules if module.path.stem == "__init__"}
@@ -239,7 +239,7 @@ def report(root: Path) -> str:
             _listing(f"Files over {MAX_FILE_LINES} lines", long_files(modules)),
             _listing("type: ignore", type_ignores(modules)),
             _listing(f"{'-'.join(_TRIPLE)} outside {_TRIPLE_HOME}", triple_mentions(modules)),
-            _listing("Modules imported by nobody", modules_imported_by_nobody(modules)),
+            _listing("Modules that nothing imports", unimported_modules(modules)),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Pictures of every page, of a demo installation made for them: docs/screenshots/, as the README shows them.
+"""Take the pictures of docs/screenshots/: every page of a demo installation made for this.
 
 ./dev screenshots [--only overview] [--folder docs/screenshots]
 """
@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 _ONE = "/dashboard/experiments/homepage-headline/"
 _RESULT = "#lab-result canvas"
-# Address, and what must be there before the picture is taken.
+# Path, and the element to wait for.
 PAGES = {
     "experiments": ("/dashboard/", "main"),
     "new": ("/dashboard/experiments/new/", "main"),
@@ -39,9 +39,9 @@ PAGES = {
     "algorithm": ("/dashboard/algorithm/", "main"),
     "login": ("/accounts/login/", "main"),
 }
-# Width, height and how the file is marked.
+# Width, height and the suffix of the file name.
 VIEWS = ((1440, 900, ""), (390, 844, "-phone"))
-# What is further down than this few will look at, and everybody would download.
+# Pixels. Few readers look further down, and all would download it.
 TALLEST = 2400
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
@@ -76,7 +76,7 @@ def _options() -> argparse.Namespace:
 
 @contextmanager
 def _demo() -> Iterator[str]:
-    """A demo of its own, which knows nothing of the installation here."""
+    """Serve a demo installation of its own, with a temporary database."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,7 +104,7 @@ def _when_up(home: str) -> str:
 
 
 def _picture(browser: Browser, url: str, ready: str, stem: Path) -> None:
-    """Light and dark, wide and narrow; once charts are drawn and letters are there."""
+    """Take a page light and dark, wide and narrow, once its charts are drawn and its fonts loaded."""
     for width, height, mark in VIEWS:
         for scheme in ("light", "dark"):
             page = browser.new_page(

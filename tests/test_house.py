@@ -10,12 +10,12 @@ import pytest
 from scripts.house import (
     function_lengths,
     long_files,
-    modules_imported_by_nobody,
     modules_per_folder,
     read_modules,
     report,
     triple_mentions,
     type_ignores,
+    unimported_modules,
 )
 from tests.conftest import ROOT
 
@@ -118,8 +118,8 @@ def test_triple_mentions__three_words_within_three_lines__is_one(
     assert [(place.path.as_posix(), place.line) for place in found] == [("shop/rows.py", n) for n in lines]
 
 
-def test_modules_imported_by_nobody__own_tests_and_migrations__are_no_importers(tmp_path: Path) -> None:
-    found = modules_imported_by_nobody(read_modules(_repository(tmp_path, _FILES)))
+def test_unimported_modules__own_tests_and_migrations__are_no_importers(tmp_path: Path) -> None:
+    found = unimported_modules(read_modules(_repository(tmp_path, _FILES)))
 
     assert [place.path.as_posix() for place in found] == ["shop/lonely.py"]
 
@@ -144,5 +144,5 @@ def test_command__on_this_repository__prints_every_count() -> None:
         "Files over 400 lines",
         "type",
         "impressions-clicks-conversions outside experiments/metrics.py",
-        "Modules imported by nobody",
+        "Modules that nothing imports",
     ]

@@ -1,4 +1,4 @@
-"""Who is asking, and may they? API keys for programs, sessions for people; both answers are problem+json."""
+"""Authentication, permission and rate limits of the APIs: API keys for programs, sessions for people."""
 
 import datetime as dt
 from typing import TYPE_CHECKING
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 _KEYWORD = "Api-Key"
 _SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
-# Precise enough to find keys nobody uses; a write for every request would cost more than the request.
+# Precise enough to find unused keys. A write for each request would cost more than the request itself.
 _LAST_USED_PRECISION = dt.timedelta(minutes=10)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Api-Key <key>``. A wrong key is refused even where none is required; a blank one is none."""
+    """Accepts ``Authorization: Api-Key <key>``. A wrong key is refused even where none is required; a blank one is
+    no key."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
         word, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -43,9 +44,9 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """Reading takes a read key, everything else a write key, unless the view's ``required_scopes`` says more.
+    """Requires a read key to read and a write key for everything else, unless the view has ``required_scopes``.
 
-    A key that is sent is held to its scope, where none is required too: what works there works elsewhere.
+    A key that is sent is held to its scope even where no key is required, so that what works there works everywhere.
     """
 
     message = "This API key's scope does not allow that."
@@ -62,10 +63,10 @@ class HasScope(BasePermission):
 
 
 class ScopeThrottle(SimpleRateThrottle):
-    """THROTTLE_READ and THROTTLE_WRITE, for each key (without one: each user, each address)."""
+    """Applies THROTTLE_READ and THROTTLE_WRITE to each key; without a key, to each user or address."""
 
     def __init__(self) -> None:
-        self.rate = None  # known once the request's method is
+        self.rate = None  # It depends on the request's method.
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         self.scope = "read" if request.method in SAFE_METHODS else "write"
@@ -86,7 +87,8 @@ class ScopeThrottle(SimpleRateThrottle):
 
 
 def _refuse_forged(request: Request) -> None:
-    """Where no key is asked for, a page of another site could have its reader's browser write: browsers tell."""
+    """Refuse a write that a page of another site sends through its reader's browser. Without a required key it would
+    succeed; browsers name the origin."""
     is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
     is_allowed = request.headers.get("Origin") in settings.CORS_ALLOWED_ORIGINS
     if request.method not in SAFE_METHODS and request.auth is None and is_foreign and not is_allowed:
@@ -116,7 +118,7 @@ def _note_use(key: ApiKey) -> None:
 
 
 def _scope_of(request: Request) -> Scope | None:
-    """A key's own scope; a person's from their role."""
+    """The scope of the key, or of the person's role."""
     if isinstance(request.auth, ApiKey):
         return Scope(request.auth.scope)
     role = role_of(request.user)

@@ -1,4 +1,4 @@
-"""The one place where errors become answers: RFC 9457 problem details, application/problem+json."""
+"""Errors as answers, in this one place: RFC 9457 problem details, application/problem+json."""
 
 import logging
 import sys
@@ -42,7 +42,7 @@ _STATUS: dict[type[DomainError], int] = {
     InvalidError: 422,
 }
 
-# Refusals that come before any of our own code.
+# Refusals of Django and DRF, before our own code runs.
 _FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
     "parse_error": (400, "The body is not JSON."),
     "bad_request": (400, "The request could not be read."),
@@ -61,7 +61,7 @@ _FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
 
 
 def problem_codes() -> dict[str, dict[str, object]]:
-    """Every stable code, with its status and what it means."""
+    """Every stable code, with its status and meaning."""
     codes: dict[str, tuple[int, str]] = dict(_FRAMEWORK_CODES)
     kinds: list[type[DomainError]] = list(_STATUS)
     while kinds:
@@ -73,10 +73,10 @@ def problem_codes() -> dict[str, dict[str, object]]:
 
 
 def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
-    """A problem's members. ``type`` names the code; the documentation lists the codes."""
+    """The members of a problem document. ``type`` names the code; the documentation lists the codes."""
     title = HTTPStatus(status).phrase
     if status >= 500 and (found := request_id()):
-        more["request_id"] = found  # whoever reports a failure can name its lines in the log
+        more["request_id"] = found  # With it, a reported failure can be found in the log.
     return {
         "type": f"urn:problem:{code}",
         "title": title,
@@ -88,7 +88,7 @@ def problem(status: int, code: str, detail: str, **more: object) -> dict[str, ob
 
 
 def _printable(text: str) -> str:
-    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, comes back spelt out."""
+    """Escape half surrogate pairs, which JSON can hold and UTF-8 cannot."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -97,12 +97,12 @@ def problem_response(status: int, code: str, detail: str, **headers: str) -> Htt
 
 
 def _json(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """JSON whatever the view's own format is, be it CSV, YAML or a page."""
+    """A problem as JSON, also from views that answer CSV, YAML or HTML."""
     return JsonResponse(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
 
 
 def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """DRF's exception handler: domain errors and DRF's own; anything else stays a programmer's error."""
+    """DRF's exception handler: answers domain errors and DRF's own. Any other exception is a bug and stays one."""
     if isinstance(error, DomainError):
         return _problem_of_domain(error)
     if isinstance(error, OperationalError | InterfaceError):
@@ -130,7 +130,7 @@ def _problem_of_domain(error: DomainError) -> HttpResponse:
 
 
 def _unavailable(error: Exception) -> HttpResponse:
-    """The database is away, full, or locked for longer than we wait: nothing was written, try again."""
+    """503 for a database that is away, full or locked for too long. Nothing was written."""
     logger.error("database unavailable: %s", error)
     body = problem(
         503, "unavailable", "The database cannot be reached or is busy. Nothing was written; try again."
@@ -170,7 +170,7 @@ def _code(error: exceptions.APIException) -> str:
 
 
 def _flatten(detail: object, codes: object, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """DRF's nested errors as rows, fields written as a client would: variants[1].clicks."""
+    """DRF's nested errors as rows of field, code and message; a field reads like variants[1].clicks."""
     if isinstance(detail, Mapping) and isinstance(codes, Mapping):
         for key, value in detail.items():
             name = "" if key == "non_field_errors" else str(key)
@@ -231,7 +231,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Without the visitor's name, role and messages: they are in the database too."""
+    """The page for a 503, without the visitor's name, role and messages: those are in the database."""
     logger.error("database unavailable: %s", error)
     detail = _("The database cannot be reached or is busy. Nothing was written; try again.")
     shown = {"status": 503, "detail": detail, "request_id": request_id()}

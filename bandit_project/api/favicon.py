@@ -1,4 +1,4 @@
-"""Browsers ask for /favicon.ico on answers that are no page of ours."""
+"""/favicon.ico, which browsers request beside answers that are not pages."""
 
 from django.http import HttpRequest, HttpResponseRedirect
 from django.templatetags.static import static

@@ -1,4 +1,4 @@
-"""JSON as clients send it."""
+"""The JSON parser and renderer of both APIs."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -11,7 +11,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 
 class JSONParser(parsers.JSONParser):
-    """NaN and Infinity pass, so that the field that holds one can be named; nesting too deep is a 400."""
+    """Accepts NaN and Infinity, so that validation can name their field. Nesting that is too deep is a 400."""
 
     strict = False
 
@@ -31,7 +31,7 @@ _fallback = JSONEncoder().default
 
 
 class FastJSONRenderer(JSONRenderer):
-    """Numbers out of its range (whole ones beyond 64 bits) and all other rarities go the usual way."""
+    """Renders with orjson. Values that orjson refuses, such as integers beyond 64 bits, go through DRF's encoder."""
 
     def render(
         self,

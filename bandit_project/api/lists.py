@@ -1,4 +1,4 @@
-"""Every list in pages: count, next, previous, results."""
+"""Pages, search and ordering of every list of the APIs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,14 @@ from rest_framework.views import APIView
 
 
 class Pages(PageNumberPagination):
+    """Answers count, next, previous and results."""
+
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 1000
 
     def get_page_size(self, request: Request) -> int | None:
-        """A size that is none is refused, not replaced."""
+        """The page size asked for. An invalid one is refused, not replaced by the default."""
         given = request.query_params.get("page_size", "1")
         if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= self.max_page_size):
             problem = f"must be a whole number from 1 to {self.max_page_size}"
@@ -34,13 +36,13 @@ class Pages(PageNumberPagination):
 
 
 _SEARCH_LENGTH = 200
-# Each word is looked for in each field: their number bounds what one search may cost.
+# Each word is searched in each field, so their number bounds the cost of a search.
 _SEARCH_WORDS = 10
 _WORDS_PATTERN = rf"^[\s,]*(?:[^\s,\u0000]+(?:[\s,]+|$)){{0,{_SEARCH_WORDS}}}$"
 
 
 class BoundedSearch(SearchFilter):
-    """Rows in which every word stands, in one field or another."""
+    """Finds rows that hold every word, in any of the fields."""
 
     def get_search_terms(self, request: Request) -> list[str]:
         given = request.query_params.get(self.search_param, "")
@@ -61,7 +63,7 @@ class BoundedSearch(SearchFilter):
 
 
 class StrictOrdering(OrderingFilter):
-    """``ordering=-date,clicks``. Ties are broken by id, so that every row stands on exactly one page."""
+    """Sorts by ``ordering=-date,clicks``. Ties are broken by id, so that every row is on exactly one page."""
 
     def get_ordering(
         self, request: Request, queryset: QuerySet[Model], view: APIView

@@ -1,4 +1,4 @@
-"""Is the service able to work (database reachable, migrations applied)? And is this process alive at all?"""
+"""Health checks: /health is about service, database and migrations, /health/live about this process alone."""
 
 from functools import cache
 
@@ -17,7 +17,7 @@ from bandit_project.api.errors import problem_response
 @csrf_exempt
 @never_cache
 def health(request: HttpRequest) -> HttpResponse:
-    """200 when requests can be served, else 503 with what is missing."""
+    """Answer 200 when requests can be served, else 503 with the reason."""
     if request.method not in ("GET", "HEAD"):
         detail = f'Method "{request.method}" not allowed.'
         return problem_response(405, "method_not_allowed", detail, Allow="GET, HEAD")
@@ -33,7 +33,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 def live(request: HttpRequest) -> JsonResponse:
-    """200 while the process answers: no database, so that its outage restarts nothing."""
+    """Answer 200 while the process runs. The database is not asked, so that its outage restarts nothing."""
     return JsonResponse({"status": "alive", "version": __version__})
 
 
@@ -46,8 +46,11 @@ def _database_problem() -> str | None:
 
 
 def _applied_migrations() -> set[tuple[str, str]]:
-    """By one short query, as a balancer may ask every second; where it fails, the recorder says whether there is a
-    table, and raises DatabaseError where there is no database."""
+    """Migrations of the database, by one short query, as a balancer may ask every second.
+
+    Where that fails, Django's recorder finds out whether only the table is missing. It raises DatabaseError where the
+    database does not answer.
+    """
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT app, name FROM django_migrations")
@@ -58,5 +61,5 @@ def _applied_migrations() -> set[tuple[str, str]]:
 
 @cache
 def _known_migrations() -> frozenset[tuple[str, str]]:
-    """Those that came with the code; they do not change while it runs."""
+    """Migrations of the code, which do not change while it runs."""
     return frozenset(MigrationLoader(None).disk_migrations)

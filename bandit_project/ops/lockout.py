@@ -1,4 +1,4 @@
-"""What someone sees who has guessed a password too often: a page, or a problem for a program."""
+"""Answers to too many failed logins, and the address that they are counted for."""
 
 import ipaddress
 from typing import Any
@@ -12,7 +12,7 @@ from experiments.events import log_problem_event
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address that the outermost of PROXY_COUNT trusted proxies saw; what stands before it anyone may claim."""
+    """The address that the outermost of PROXY_COUNT trusted proxies saw. A client can forge the entries before it."""
     seen = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     if not settings.PROXY_COUNT or not seen:
         return str(request.META.get("REMOTE_ADDR", ""))
@@ -20,20 +20,20 @@ def client_address(request: HttpRequest) -> str:
 
 
 def _address(text: str) -> str:
-    """Nonsense, which a database may refuse as an address, counts as one and the same visitor."""
+    """A valid address, as the database requires. All invalid ones count as one visitor."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        return "0.0.0.0"  # noqa: S104  # nothing is bound to it
+        return "0.0.0.0"  # noqa: S104  # no socket is bound to it
 
 
 def locked_out(
     request: HttpRequest, credentials: dict[str, Any] | None, *args: Any, **kwargs: Any
 ) -> HttpResponse:
-    """429, whether or not the password is right this time."""
+    """Answer 429, whether or not the password is right this time."""
     log_problem_event("login.locked_out", address=client_address(request))
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
-    words = _("Too many failed logins. Try again in %(minutes)s minutes, or ask an administrator.")
-    response = page_or_problem(request, 429, "throttled", words % {"minutes": minutes})
+    message = _("Too many failed logins. Try again in %(minutes)s minutes, or ask an administrator.")
+    response = page_or_problem(request, 429, "throttled", message % {"minutes": minutes})
     response["Retry-After"] = str(60 * minutes)
     return response

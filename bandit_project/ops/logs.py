@@ -1,4 +1,4 @@
-"""How the log is written: a JSON object a line in production, readable in development; the libraries' lines too."""
+"""Logging of our lines and the libraries': one JSON object a line in production, readable text in development."""
 
 import re
 from collections.abc import MutableMapping, Sequence
@@ -8,7 +8,7 @@ import structlog
 from structlog.typing import Processor
 
 _SECRET = re.compile(r"authorization|cookie|password|secret|token|api_?key|dsn|database_url", re.IGNORECASE)
-# Other words in which a credential travels: headers as libraries print them, the user part of a URL.
+# Credentials inside a text: headers as libraries print them, and the user part of a URL.
 _IN_TEXT = (
     (re.compile(r"(?i)\b(api-key|bearer|basic)\s+[^\s'\",;]+"), r"\1 [removed]"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:[removed]@"),
@@ -16,7 +16,7 @@ _IN_TEXT = (
 
 
 def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last guard: no fact is logged under a name that says secret, no credential inside a text."""
+    """Remove secrets from an event, as a last guard: by the name of a field, and inside texts."""
     for name, value in event.items():
         if _SECRET.search(name):
             event[name] = "[removed]"
@@ -32,7 +32,7 @@ def _cleaned(text: str) -> str:
 
 
 def _shared() -> list[Processor]:
-    """What every line gets, whoever writes it."""
+    """Processors of every line, of ours and of the libraries."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -44,7 +44,7 @@ def _shared() -> list[Processor]:
 
 
 def _renderers(*, json: bool) -> Sequence[Processor]:
-    """Tracebacks as text without local variables, which may hold anything."""
+    """Processors that write the line. A traceback has no local variables, as those may hold secrets."""
     last: Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -70,8 +70,10 @@ def configure_structlog() -> None:
 
 
 def logging_config(level: str, *, json: bool) -> dict[str, Any]:
-    """Django's LOGGING. Requests are told by request_log. Never logged, as they hold session keys and links that reset
-    passwords: SQL with its parameters, and templates' contexts."""
+    """Django's LOGGING. request_log.py logs the requests.
+
+    SQL with its parameters and templates' contexts are never logged: they hold session keys and password-reset links.
+    """
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _shared(),

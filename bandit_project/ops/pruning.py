@@ -1,4 +1,4 @@
-"""Forgets what is no longer needed. What the ledger says of any date is never touched: only what it was before."""
+"""Deletes what is no longer needed. The decision in force for a date is never touched, only superseded ones."""
 
 import datetime as dt
 from importlib import import_module
@@ -17,7 +17,7 @@ _RUNS_KEPT = dt.timedelta(days=30)
 
 
 def prune(*, now: dt.datetime) -> dict[str, int]:
-    """How many of each were deleted."""
+    """Delete, and return how many of each kind."""
     logs_until = now - dt.timedelta(days=settings.DELIVERY_RETENTION_DAYS)
     deleted = {
         "idempotent answers": prune_idempotent_answers(now=now),

@@ -1,6 +1,6 @@
-"""What a single installation does by itself: decide once a day, look for alarms, deliver, forget what is old.
+"""The scheduler: decides once a day, raises alarms, delivers notifications and prunes, without cron.
 
-The same functions as the commands for cron. Several schedulers may run: one at a time works, the others wait.
+It calls the functions of the commands that cron would run. Several schedulers may run: one works, the others wait.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ Stopped = Callable[[], bool]
 
 
 def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
-    """All that is due at this moment; what fails is logged, tried again at the next one, and stops nothing else."""
+    """Run every job that is due now. A job that fails is logged, stops no other, and is tried again next time."""
     with _log_failure("scheduler"), only_one("scheduler") as free:
         if free:
             with _log_failure("allocate"):
@@ -35,7 +35,8 @@ def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
 
 
 def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:
-    """From SCHEDULER_ALLOCATE_AT on, in the installation's time zone; later the same day where it was down then."""
+    """Run the daily sweep after SCHEDULER_ALLOCATE_AT in the installation's time zone, or later the same day if the
+    scheduler was down then."""
     local = timezone.localtime(now)
     if local.time() >= settings.SCHEDULER_ALLOCATE_AT:
         _once_a_day(
@@ -47,7 +48,7 @@ def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:
 
 
 def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bool]) -> None:
-    """Remembered once it is done: what was interrupted is done again."""
+    """Run a job unless it has finished today. An interrupted one runs again."""
     if not JobRun.objects.filter(name=name, date=date).exists() and run():
         JobRun.objects.create(name=name, date=date, finished_at=now)
 

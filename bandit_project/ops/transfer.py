@@ -1,12 +1,12 @@
-"""A whole installation as one file, from any database into any other.
+"""Export and import of a whole installation as one file, between any two databases.
 
-A gzipped file of JSON lines: first what wrote it (format, and the newest migration of each app), then each row
-with its table, last how many rows there are and the SHA-256 of all lines before. A file that was cut short or
-changed is refused, as is one of another schema; an import writes everything or nothing, into an empty installation.
+The file is gzipped JSON lines. The first line names the format and the newest migration of each app. Then comes each
+row with its table. The last line has the number of rows and the SHA-256 of all lines before it. A file that is cut
+short, changed or of another schema is refused. An import writes everything or nothing, into an empty installation.
 
-Not in it: sessions, answers kept for an Idempotency-Key, imports not confirmed, what the scheduler did today, the
-lock-out's memory. Keys and passwords are in it as the digests they are stored as, the secrets that sign webhooks as
-they are: keep the file as safe as the database.
+The file does not hold sessions, answers kept for an Idempotency-Key, unconfirmed imports, the scheduler's finished jobs
+and failed logins. It holds keys and passwords as digests, and the secrets that sign webhooks in plain text: keep it as
+safe as the database.
 """
 
 import datetime as dt
@@ -40,7 +40,7 @@ _CHUNK = 1000
 
 
 def export_installation(file: IO[bytes], *, now: dt.datetime) -> Counter[str]:
-    """Writes every row as of one moment; answers how many of each table."""
+    """Write every row as of one moment; return the number of rows of each table."""
     counts: Counter[str] = Counter()
     digest = hashlib.sha256()
     with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as out, _one_moment():
@@ -52,10 +52,10 @@ def export_installation(file: IO[bytes], *, now: dt.datetime) -> Counter[str]:
 
 
 def import_installation(file: IO[bytes]) -> Counter[str]:
-    """Reads such a file into an empty installation, all or nothing; answers how many rows of each table.
+    """Read an exported file into an empty installation, all or nothing; return the number of rows of each table.
 
-    Raises ConflictError where there is something already, InvalidError for a file that is none, is incomplete,
-    or comes from another schema.
+    Raises ConflictError where the installation is not empty, InvalidError for a file that is not an export, is
+    incomplete, or comes from another schema.
     """
     counts: Counter[str] = Counter()
     with transaction.atomic():
@@ -70,7 +70,7 @@ def import_installation(file: IO[bytes]) -> Counter[str]:
 
 @contextmanager
 def _one_moment() -> Iterator[None]:
-    """A snapshot: what is written meanwhile is not seen. SQLite's transactions are one already."""
+    """A transaction that sees one snapshot of the database. On SQLite each transaction does."""
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost and connection.vendor == "postgresql":
@@ -102,13 +102,13 @@ def _model(table: str) -> type[models.Model]:
 
 
 def _migrations() -> dict[str, str]:
-    """The newest migration of each app: two installations with the same ones have the same tables."""
+    """The newest migration of each app. Installations with equal ones have equal tables."""
     applied = MigrationRecorder(connection).applied_migrations()
     return {app: max(name for label, name in applied if label == app) for app, _ in sorted(applied)}
 
 
 def _values(row: models.Model) -> dict[str, Any]:
-    """Columns by name; groups and permissions by what they are called, not by their ids here."""
+    """A row's columns by name. Groups and permissions are referred to by name, as ids differ between databases."""
     if isinstance(row, Group):
         return {"name": row.name, "permissions": _names(row.permissions)}
     values = {field.attname: field.value_from_object(row) for field in row._meta.concrete_fields}
@@ -124,12 +124,12 @@ def _names(permissions: Any) -> list[str]:
 
 
 def _line(value: object) -> bytes:
-    return json.dumps(value, default=_spelled, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(value, default=_as_text, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _spelled(value: object) -> str:
-    """What JSON has no words for, as the fields' to_python reads it."""
-    if isinstance(value, dt.date):  # a datetime is one
+def _as_text(value: object) -> str:
+    """A value that JSON has no type for, as text that the field's to_python reads."""
+    if isinstance(value, dt.date):  # or a datetime, its subclass
         return value.isoformat()
     if isinstance(value, Decimal | UUID):
         return str(value)
@@ -137,7 +137,7 @@ def _spelled(value: object) -> str:
 
 
 def _checked_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The lines before the last, which must bear them out."""
+    """The rows of the file; the last line must confirm their number and digest."""
     digest, number, last = hashlib.sha256(), -1, b""
     try:
         with gzip.GzipFile(fileobj=file) as lines:
@@ -149,9 +149,9 @@ def _checked_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
                 last = line
             end = json.loads(last)
     except (OSError, EOFError, ValueError) as error:
-        raise _refused("it is no export, or was cut short") from error
+        raise _refused("it is not an export, or was cut short") from error
     if not isinstance(end, dict) or end.get("rows") != number or end.get("sha256") != digest.hexdigest():
-        raise _refused("it was cut short or changed: its rows are not those its last line tells of")
+        raise _refused("it was cut short or changed: its rows do not match its last line")
 
 
 def _refused(why: str) -> InvalidError:
@@ -160,7 +160,7 @@ def _refused(why: str) -> InvalidError:
 
 def _refuse_other_schema(header: dict[str, Any]) -> None:
     if header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise _refused("it is no export of an installation, or of another version of the format")
+        raise _refused("it is not an export of an installation, or it has another version of the format")
     here, there = _migrations(), header.get("migrations", {})
     differing = sorted(app for app in here.keys() | there.keys() if here.get(app) != there.get(app))
     if differing:
@@ -174,11 +174,11 @@ def _refuse_occupied() -> None:
     occupied = [
         model._meta.label_lower
         for model in _models()
-        if model is not Group and model._default_manager.exists()  # migrations make the roles
+        if model is not Group and model._default_manager.exists()  # Migrations make the groups of the roles.
     ]
     if occupied:
         raise ConflictError(
-            f"An import goes into an empty installation; here there is something in {', '.join(occupied)}."
+            f"An import needs an empty installation; here there is something in {', '.join(occupied)}."
         )
 
 
@@ -205,7 +205,7 @@ def _object(model: type[models.Model], row: dict[str, Any]) -> Any:
 def _restore_moments(
     model: type[models.Model], objects: Sequence[Any], rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Fields that Django sets to now on every insert, back to what they were."""
+    """Write back the moments that Django replaced by the present one at the insert."""
     own = [
         f
         for f in model._meta.concrete_fields
@@ -239,7 +239,7 @@ def _permissions(names: Sequence[str]) -> list[Permission]:
 
 
 def _raise_sequences() -> None:
-    """PostgreSQL hands out ids from sequences, which know nothing of ids given by hand."""
+    """Move PostgreSQL's id sequences past the imported ids."""
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), _models()):
             cursor.execute(statement)

@@ -224,7 +224,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._hand_over(request)
 
     def _hand_over(self, request: _Request) -> None:
-        self._forget(request)
+        self._stop_receiving(request)
         conn, whole = request.conn, request.is_whole
         conn.surplus = request.take_surplus()
         conn.parser.unreader.sock.give(request.data, whole=whole)
@@ -237,7 +237,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._drop(request)
 
     def _refuse(self, request: _Request, answer: bytes) -> None:
-        self._forget(request)
+        self._stop_receiving(request)
         self._release(request.conn)
         with contextlib.suppress(OSError):
             request.conn.sock.send(answer)
@@ -253,10 +253,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self._listen(_Request(conn, _FAREWELL_SECONDS, is_farewell=True))
 
     def _drop(self, request: _Request) -> None:
-        self._forget(request)
+        self._stop_receiving(request)
         self._close(request.conn)
 
-    def _forget(self, request: _Request) -> None:
+    def _stop_receiving(self, request: _Request) -> None:
         del self._requests[request.conn]
         with contextlib.suppress(KeyError, ValueError, OSError):
             self.poller.unregister(request.conn.sock)

@@ -90,10 +90,10 @@ def totals(today: dt.date) -> Totals:
         variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
     )
     impressions = recent.aggregate(total=Sum("impressions"))["total"] or 0
-    gained: dict[bool, float] = defaultdict(float)
-    for reward, day_gain in _day_gains(recent, running, today):
-        gained[Reward(reward) is Reward.CTR] += day_gain
-    return Totals(impressions, gained[True], gained[False])
+    gained: dict[str, float] = defaultdict(float)
+    for goal, day_gain in _day_gains(recent, running, today):
+        gained[Reward(goal).successes_count.name] += day_gain
+    return Totals(impressions, gained["clicks"], gained["conversions"])
 
 
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
@@ -114,10 +114,7 @@ def _day_gains(
     """Each experiment's days: rewards of the split there was, less those of an even one over the same variants."""
     in_force = Allocation.objects.newest_of(running.values_list("pk", flat=True), today)
     trials = Cast(
-        Case(
-            When(variant__experiment__reward=Reward.CLICK_CONVERSION_RATE, then=F("clicks")),
-            default=F("impressions"),
-        ),
+        Case(*(When(variant__experiment__reward=goal, then=F(goal.trials_count.name)) for goal in Reward)),
         FloatField(),
     )
     days = (

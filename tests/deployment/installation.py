@@ -1,5 +1,5 @@
-"""An installation as an operator has it, without containers: the files of the image in a folder nobody may write to,
-its own entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for the occasion."""
+"""An installation as an operator has it, without containers: the files of the image in a read-only folder, its own
+entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for the test."""
 
 import importlib.util
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 from tests.conftest import ROOT
-from tests.deployment.test_manifests import copied_names
+from tests.deployment.dockerfile import copied_names
 
 START_SECONDS = 60
 _NGINX_HINT = "These tests need nginx. ./dev test installs it as root; else install the package 'nginx'."
@@ -62,7 +62,7 @@ class Installation:
 
     @contextmanager
     def serving(self, **variables: str) -> Iterator[subprocess.Popen[str]]:
-        """The role web, from when it is well until it is told to stop."""
+        """Run the role web until the block ends; it is healthy when the block begins."""
         log = (self.folder / "web.log").open("w+")
         with log, subprocess.Popen(
             self.command("web"), env={**self.environment, **variables}, cwd=self.image,
@@ -121,12 +121,20 @@ def installation(folder: Path) -> Iterator[Installation]:
 
 @contextmanager
 def database_of_its_own() -> Iterator[Path]:
-    """The folder of its socket. In a process of its own: the package logs, and cleans up when Python ends."""
-    wait = "import os, sys; print(os.environ['DATABASE_URL'], flush=True); sys.stdin.read()"
-    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c", wait]
-    bare = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    """The folder with the data and socket of a server that keeps what it has committed.
+
+    A process of its own starts it, because the package logs, and cleans up when Python ends.
+    """
+    lines = (
+        "import sys",
+        "from tests.postgresql import postgresql",
+        "with postgresql() as url:",
+        "    print(url, flush=True)",
+        "    sys.stdin.read()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=bare
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as server:
         assert server.stdin
         assert server.stdout
@@ -170,7 +178,7 @@ def _environment(made: Installation) -> dict[str, str]:
         "SECRET_KEY_FILE": str(made.folder / "secret_key"),
         "DATABASE_URL": f"postgresql://bandit:@/bandit?host={made.database}",
         "PROXY_COUNT": "1",
-        # As between containers: nginx has an address that gunicorn was not told of.
+        # As between containers: nginx has an address that gunicorn does not know.
         "FORWARDED_ALLOW_IPS": "10.0.0.1",
         "BIND_ADDRESS": "127.0.0.1",
         "PORT": str(made.app),
@@ -181,7 +189,7 @@ def _environment(made: Installation) -> dict[str, str]:
 
 
 def _lay_out_image(made: Installation) -> None:
-    """The Dockerfile's COPY lines and its collectstatic; then nobody may write."""
+    """Run the Dockerfile's COPY lines and its collectstatic, then take away the write permission."""
     for name in copied_names():
         source, target = ROOT / name, made.image / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -234,7 +242,7 @@ def nginx_configuration(made: Installation) -> Path:
 
 @contextmanager
 def _nginx(made: Installation) -> Iterator[None]:
-    # As root its workers would be nobody, who may not look into a test's folder.
+    # As root its workers would be the user nobody, who may not look into a test's folder.
     directives = "daemon off;" + ("" if os.geteuid() else " user root;")
     command = [nginx_program(), "-c", str(nginx_configuration(made)), "-g", directives]
     tested = subprocess.run([*command, "-t"], capture_output=True, text=True)

@@ -12,7 +12,7 @@ import requests
 
 from tests.conftest import ROOT
 from tests.deployment.installation import Installation, installation, postgresql_program
-from tests.deployment.test_installation import PASSWORD, log_in
+from tests.deployment.login import PASSWORD, log_in
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
 
@@ -76,7 +76,7 @@ class Operator:
 
 @pytest.fixture
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """Before an installation that nobody has used."""
+    """An installation before its first use."""
     with installation(tmp_path_factory.mktemp("day")) as made:
         assert made.run("migrate").returncode == 0
         with made.serving():

@@ -1,4 +1,4 @@
-"""How many workers of which kind serve."""
+"""gunicorn.conf.py: the number and kind of workers."""
 
 import re
 import runpy
@@ -32,7 +32,7 @@ def test_worker__facing_clients_or_behind_a_buffer__is_of_the_kind_that_suits(
 
 
 @pytest.mark.parametrize(
-    ("limit", "most"), [("100000 100000", 1), ("10000 100000", 1), ("max 100000", 999), ("nonsense", 999)]
+    ("limit", "most"), [("100000 100000", 1), ("10000 100000", 1), ("max 100000", 999), ("invalid", 999)]
 )
 def test_workers__container_with_a_limit__are_no_more_than_it_may_use(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, most: int
@@ -44,7 +44,7 @@ def test_workers__container_with_a_limit__are_no_more_than_it_may_use(
     assert 1 <= cores <= most
 
 
-def test_number__nonsense__is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number__invalid__is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"PORT is .http.\. It must be a whole number"):
         _configuration(monkeypatch, PORT="http")
 

@@ -12,11 +12,11 @@ import pytest
 import requests
 
 from tests.deployment.installation import Installation, free_port
+from tests.deployment.login import PASSWORD, log_in
 from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
 
-PASSWORD = "a long one, 4 tests"
 ALWAYS_OPEN = ("/health", "/docs", "/schema", "/accounts/login/", "/admin/login/")
 PAGES = ("/dashboard/", "/dashboard/experiments/button/", "/admin/", "/admin/experiments/dailymetric/")
 CALLS = (
@@ -68,25 +68,6 @@ def _iso(http_date: str) -> str:
 def _client(served: Installation, key: str) -> requests.Session:
     session = served.session()
     session.headers["Authorization"] = f"Api-Key {key}"
-    return session
-
-
-def log_in(made: Installation, path: str = "/accounts/login/") -> requests.Session:
-    session = made.session()
-    page = session.get(f"{made.url}{path}")
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-    assert token is not None
-    answer = session.post(
-        f"{made.url}{path}",
-        data={
-            "username": "ann",
-            "password": PASSWORD,
-            "csrfmiddlewaretoken": token[1],
-            "next": "/dashboard/",
-        },
-        headers={"Referer": f"{made.url}{path}", "Origin": made.url},
-    )
-    assert answer.status_code == 200
     return session
 
 
@@ -174,7 +155,7 @@ def test_acme_challenge__over_plain_http__is_served_from_its_folder(served: Inst
 
 
 def test_forwarded_headers__written_by_a_client__are_not_believed(served: Installation) -> None:
-    """Past nginx nothing of them is left; to the service itself nobody but nginx has a way."""
+    """nginx removes them, and only nginx can reach the service itself."""
     claims = {"X-Forwarded-Proto": "http", "X-Forwarded-For": "10.9.9.9", "X-Forwarded-Host": "evil.example"}
 
     answer = served.session().get(f"{served.url}/accounts/login/", headers=claims, allow_redirects=False)

@@ -14,6 +14,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from django.conf import settings
 
 from tests.conftest import ROOT
+from tests.deployment.dockerfile import copied_names, docker_instructions
 
 pytestmark = pytest.mark.database_free
 
@@ -27,18 +28,6 @@ _NOT_IN_THE_IMAGE = {".ci", ".github", "scripts", "tests"}
 def load(name: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
     return document
-
-
-def docker_instructions() -> list[tuple[str, str]]:
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.M)
-    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
-    return [(line.split()[0], line.split(maxsplit=1)[1]) for line in lines if line.strip()]
-
-
-def copied_names() -> list[str]:
-    """What the Dockerfile takes from the repository."""
-    copies = [words.split() for name, words in docker_instructions() if name == "COPY"]
-    return [source for words in copies if not words[0].startswith("--from") for source in words[:-1]]
 
 
 def _tracked_folders() -> set[str]:

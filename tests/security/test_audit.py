@@ -1,15 +1,15 @@
-"""The check of the packages against known holes."""
+"""The check of the packages for known vulnerabilities."""
 
 from typing import Any
 
 import pytest
 
-from scripts.audit_packages import holes
+from scripts.audit_packages import vulnerabilities
 
 pytestmark = pytest.mark.database_free
 
 
-def test_audit__package_with_a_hole__is_named_with_its_mend() -> None:
+def test_audit__vulnerable_package__is_named_with_its_fix() -> None:
     answer: list[dict[str, Any]] = [
         {"name": "sound", "version": "1.0", "vulns": []},
         {"name": "unknown", "skip_reason": "not found"},
@@ -20,4 +20,4 @@ def test_audit__package_with_a_hole__is_named_with_its_mend() -> None:
         },
     ]
 
-    assert holes(answer) == ["holey 1.0: PYSEC-1, mended in 1.1"]
+    assert vulnerabilities(answer) == ["holey 1.0: PYSEC-1, fixed in 1.1"]

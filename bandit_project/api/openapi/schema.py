@@ -1,4 +1,4 @@
-"""What the OpenAPI document shows."""
+"""The OpenAPI document: refusals, descriptions and examples that drf-spectacular does not add itself."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +13,14 @@ from bandit_project.models import Scope
 
 
 def without_slash_twins(endpoints: list[tuple[Any, ...]], **kwargs: Any) -> list[tuple[Any, ...]]:
-    """The classic calls answer with and without a trailing slash; the document shows the one without."""
+    """Drop the classic paths with a trailing slash: both answer alike, the document shows one."""
     paths = {path for path, *_ in endpoints}
     return [
         endpoint for endpoint in endpoints if not (endpoint[0].endswith("/") and endpoint[0][:-1] in paths)
     ]
 
 
-# Why a call may be refused, by status.
+# Reasons for a refusal, by status.
 _REFUSALS = {
     400: "The body is not JSON, or the request cannot be read.",
     401: "No API key or session, or a wrong one.",
@@ -36,7 +36,7 @@ _REFUSALS = {
     429: "Too many requests; Retry-After says when to come back.",
     503: "The database cannot be reached or is busy; Retry-After says when to come back.",
 }
-# Authentication, throttling and content negotiation come before every view, the database behind each.
+# Authentication, throttling and content negotiation come before every view, and each uses the database.
 _OF_ANY_CALL = (400, 401, 403, 405, 406, 429, 503)
 _WITH_BODY = ("POST", "PUT", "PATCH")
 _ANSWERS = {
@@ -101,7 +101,7 @@ _MORE_OF_CODE: dict[str, dict[str, object]] = {
 
 
 class ProblemSchema(AutoSchema):
-    """Adds to every operation the refusals that it may answer with.
+    """Adds to every operation the refusals that it may answer.
 
     Most follow from the operation itself. A view names any other in its own extend_schema:
     ``responses={200: StatisticsSerializer, 409: None}``.
@@ -132,7 +132,7 @@ class ProblemSchema(AutoSchema):
 
 
 def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Adds the problem document, every refusal with its examples, and the stable codes."""
+    """Add the problem document, every refusal with its examples, and the stable codes."""
     components = result["components"]
     components["schemas"]["Problem"] = _PROBLEM
     components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
@@ -141,7 +141,7 @@ def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Gives every field, parameter and answer its words, where it has none of its own."""
+    """Describe each field, parameter and answer that has no description of its own."""
     for component, schema in result["components"]["schemas"].items():
         for name, field in schema.get("properties", {}).items():
             field.setdefault("description", description_of(component, name))
@@ -160,7 +160,7 @@ def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    """With every code of this status as an example."""
+    """The response of a status, with every code of it as an example."""
     codes = [(code, entry) for code, entry in problem_codes().items() if entry["status"] == status]
     examples = {
         code: {"value": problem(status, code, str(entry["meaning"])) | _MORE_OF_CODE.get(code, {})}
@@ -176,8 +176,8 @@ def _refusal(status: int) -> dict[str, Any]:
 
 def _headers(status: str) -> dict[str, Any]:
     return {
-        name: {"description": words, "schema": {"type": "string"}}
-        for name, words in _HEADERS.get(status, {}).items()
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in _HEADERS.get(status, {}).items()
     }
 
 
@@ -190,7 +190,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
 
 class StrictSerializerExtension(OpenApiSerializerExtension):
-    """Unknown fields are refused, and the document says so."""
+    """States in the document that unknown fields are refused."""
 
     target_class = "experiments.api.fields.StrictSerializer"
     match_subclasses = True

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made once: it is the same for every caller, and anyone may ask."""
+"""/schema and /docs. The document is generated once, as it is the same for every caller."""
 
 from threading import Lock
 from typing import Any
@@ -13,7 +13,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-# By format and by the language of the descriptions; one at a time, since the generator is not made for threads.
+# By format and language of the descriptions. One at a time, since the generator is not thread-safe.
 _made: dict[tuple[str, str | None], bytes] = {}
 _making = Lock()
 

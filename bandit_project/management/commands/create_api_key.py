@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from bandit_project.models import ApiKey, Scope
 
-# Fifty years; far beyond, the calendar ends.
+# Fifty years. Far later dates are beyond the calendar.
 _MOST_DAYS = 18_262
 
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     help = "Make an API key and print it. It is shown this once and cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="Whose it is, or what for.")
+        parser.add_argument("name", help="The person or program that uses it.")
         parser.add_argument("--scope", choices=Scope.values, default=Scope.READ.value)
         parser.add_argument("--days", type=_days, help="Days until it expires (default: never).")
 

@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
 
 def _write(path: Path) -> Counter[str]:
-    """The whole file or none: half of one is not left to be taken for a backup."""
+    """Write the whole file or none: half a file could be mistaken for a backup."""
     try:
         with path.open("xb") as file:
             try:

@@ -37,6 +37,6 @@ class Command(BaseCommand):
         self.stdout.flush()
         while not stop.is_set():
             run_due(timezone.now(), stop.is_set)
-            close_old_connections()  # the next round finds a database that was away meanwhile
+            close_old_connections()  # After an outage of the database the next round connects again.
             stop.wait(_PAUSE_SECONDS)
         self.stdout.write("Scheduler: stopped.")

@@ -1,8 +1,8 @@
-"""What is counted for Prometheus, from what services tell (experiments.observability) and from the database's queries.
+"""Counters for Prometheus, of the services' events (experiments/events.py) and of database queries.
 
-Counters belong to a process; with PROMETHEUS_MULTIPROC_DIR they lie in files that every worker of a machine sums up.
-What can be read from the database is a gauge of metrics_collector instead: right in every process, also where
-commands run on another machine.
+A counter belongs to a process. With PROMETHEUS_MULTIPROC_DIR it is kept in a file, and each worker sums the files of
+all. Values that can be read from the database are gauges instead (gauges.py): those are right in every process, also
+where commands run on another machine.
 """
 
 import time
@@ -59,7 +59,7 @@ def count(event: str, facts: Mapping[str, Any]) -> None:
 
 
 def start_counting() -> None:
-    """Once in each process, when Django is ready."""
+    """Subscribe to events and connections, once in each process, when Django is ready."""
     subscribe(count)
     connection_created.connect(_watch, dispatch_uid="bandit-query-metrics")
 
@@ -71,7 +71,7 @@ def _watch(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
 
 @contextmanager
 def uncounted() -> Iterator[None]:
-    """For the statements of /metrics itself: asking changes no answer."""
+    """Do not count the statements inside: /metrics must not change its own answer."""
     token = _is_counting.set(False)
     try:
         yield

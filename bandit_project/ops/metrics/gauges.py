@@ -1,4 +1,4 @@
-"""Gauges read from the database when Prometheus asks: every worker and every machine says the same."""
+"""Gauges that are read from the database at each scrape, so that every worker and machine answers the same."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from notifications.selectors import stale_experiments
 
 
 class DatabaseCollector(Collector):
-    """Without a database only bandit_database_up is there, and says so."""
+    """Collects the gauges. Without a database only bandit_database_up is there, as 0."""
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("bandit_build", "The version that runs.", {"version": __version__})
@@ -85,9 +85,9 @@ def _deliveries(now: dt.datetime) -> Iterator[Metric]:
     )
 
 
-def _by(name: str, words: str, label: str, found: Mapping[str, int], known: list[str]) -> Metric:
-    """Every known value is there, with 0 where there is none: an alert sees it rise."""
-    family = GaugeMetricFamily(name, words, labels=[label])
+def _by(name: str, documentation: str, label: str, found: Mapping[str, int], known: list[str]) -> Metric:
+    """A gauge by label, with 0 for each known value that is not found, so that an alert sees it rise."""
+    family = GaugeMetricFamily(name, documentation, labels=[label])
     for value in known:
         family.add_metric([value], found.get(value, 0))
     return family

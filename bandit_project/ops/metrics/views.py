@@ -1,7 +1,7 @@
-"""/metrics for Prometheus: for whoever brings METRICS_TOKEN, or asks from METRICS_ALLOWED_ADDRESSES.
+"""/metrics for Prometheus, with METRICS_TOKEN or from METRICS_ALLOWED_ADDRESSES.
 
-The address is the one that connects: behind a proxy it is the proxy's, whoever asked it. Use the token there. In DEBUG
-the page is open; where neither is set there is none (404).
+The address is that of the connection. Behind a proxy it is the proxy's for every client: use the token there. In DEBUG
+/metrics is open; where neither variable is set it answers 404.
 """
 
 import ipaddress
@@ -50,12 +50,12 @@ def _is_allowed(address: str) -> bool:
     try:
         asking = ipaddress.ip_address(address)
     except ValueError:
-        return False  # a Unix socket has none
+        return False  # A Unix socket has no address.
     return any(asking in network for network in settings.METRICS_ALLOWED_ADDRESSES)
 
 
 def _counters() -> CollectorRegistry:
-    """Of all workers where they share a folder, else of this process."""
+    """The counters of all workers where they share a folder, else of this process."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()

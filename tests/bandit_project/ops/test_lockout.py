@@ -45,7 +45,7 @@ def test_login__others_and_other_addresses__are_not_locked_out(client: Client) -
 
 
 @pytest.mark.usefixtures("person")
-def test_login__right_password_in_between__forgets_the_guesses(client: Client) -> None:
+def test_login__right_password_in_between__resets_the_count(client: Client) -> None:
     for _ in range(3):
         for _ in range(4):
             _log_in(client, "wrong")

@@ -1,4 +1,4 @@
-"""What the log says, and what it never says."""
+"""Lines of the log, and the secrets that they never hold."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
 @pytest.fixture
 def committed(django_capture_on_commit_callbacks: Any) -> Any:
-    """What is told after a commit, although the test's own transaction has none."""
+    """Runs what waits for a commit, as the test's own transaction never commits."""
     return django_capture_on_commit_callbacks
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from django.db import connection
 from django.test import Client
 from prometheus_client import REGISTRY
 from pytest_django import Settings
@@ -29,6 +28,7 @@ from experiments.models import Experiment, Status
 from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from notifications.outbox import queue_test
+from tests.bandit_project.ops.database import database_url
 from tests.conftest import ROOT
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
@@ -218,13 +218,6 @@ def test_command__folder_of_the_counters_missing__makes_it(tmp_path: Path) -> No
     assert folder.is_dir()
 
 
-def _database_url() -> str:
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return re.sub(r"/[^/?]+\?", f"/{name}?", os.environ["DATABASE_URL"], count=1)
-
-
 @contextmanager
 def _two_workers(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
@@ -232,7 +225,7 @@ def _two_workers(folder: Path) -> Iterator[str]:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {
         **os.environ,
-        "DATABASE_URL": _database_url(),
+        "DATABASE_URL": database_url(),
         "DEBUG": "false",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "SECURE_SSL_REDIRECT": "false",

@@ -1,4 +1,4 @@
-"""The scheduler: once a day, catching up, one at a time, ending cleanly. And what is forgotten."""
+"""The scheduler: once a day, catching up, one at a time, ending cleanly; and pruning."""
 
 import datetime as dt
 import os
@@ -22,7 +22,7 @@ from bandit_project.ops.scheduler import run_due
 from experiments.locks import only_one
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from notifications.outbox import queue_test
-from tests.bandit_project.ops.test_metrics import _database_url
+from tests.bandit_project.ops.database import database_url
 from tests.conftest import ROOT
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
@@ -156,7 +156,7 @@ def test_scheduler__another_one_at_work__does_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_scheduler__terminated__ends_cleanly() -> None:
-    environment = {**os.environ, "DATABASE_URL": _database_url(), "DEBUG": "true"}
+    environment = {**os.environ, "DATABASE_URL": database_url(), "DEBUG": "true"}
     command = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None

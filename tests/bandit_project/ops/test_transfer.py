@@ -108,7 +108,7 @@ def test_import__into_an_installation_with_something__is_refused() -> None:
     [
         (-1, None),
         (3, None),
-        (5, b'{"table": "experiments.nonsense", "row": {}}\n'),
+        (5, b'{"table": "experiments.unknown", "row": {}}\n'),
         (0, b'{"format": "other"}\n'),
         (0, b'{"format": "bandit-installation", "version": 1, "migrations": {"experiments": "0000_old"}}\n'),
         (-1, b"not json\n"),
