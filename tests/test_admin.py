@@ -165,6 +165,19 @@ def test_admin__wrong_day_corrected__names_who_and_why_and_counts(operator: Clie
     assert "wrong export" in operator.get("/dashboard/experiments/button-colour/activity/").content.decode()
 
 
+def test_admin__day_of_a_renamed_variant_corrected__is_told_under_its_name(operator: Client) -> None:
+    experiment = make_running()
+    experiment.variants.filter(key="variant_b").update(name="green")
+    metric = _metric("green")
+
+    operator.post(f"/admin/experiments/dailymetric/{metric.pk}/change/", _correction(metric, clicks=900))
+
+    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
+    assert record.history_change_reason.startswith("green, 2025-09-01: 10000/950/0 became 10000/900/0.")
+    assert _metric("green").clicks == 900
+    assert experiment.variants.count() == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -68,6 +68,19 @@ class ServiceAdmin(admin.ModelAdmin[Listed]):
             return redirect(request.get_full_path())
 
 
+class ReadOnly:
+    """For a ModelAdmin or an inline that only shows."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 def act_on_each(
     request: HttpRequest, experiments: Iterable[Experiment], act: Callable[[Experiment], str]
 ) -> None:

@@ -22,8 +22,8 @@ from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, act_on_each
 from experiments.exceptions import ExperimentNotFoundError
-from experiments.ingestion.manual_edits import correct_day
-from experiments.metrics import COUNT_NAMES, Counts
+from experiments.ingestion.manual_edits import set_day
+from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
@@ -154,9 +154,15 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
 
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
         given = form.cleaned_data
-        counts = Counts(*(given[name] for name in COUNT_NAMES))
-        correct_day(
-            metric_id=obj.pk, counts=counts, reason=given["reason"], today=today(), now=timezone.now()
+        # the key: a name may have been given away since the form was read
+        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in COUNT_NAMES))
+        set_day(
+            experiment_id=obj.variant.experiment_id,
+            rows=[row],
+            today=today(),
+            now=timezone.now(),
+            source="admin",
+            reason=given["reason"],
         )
 
     def get_urls(self) -> list[URLPattern]:
