@@ -32,7 +32,7 @@ def test_setting_rows__changed_in_this_installation__are_marked(settings: Any) -
 
     rows = {row["name"]: row for row in setting_rows()}
 
-    assert (rows["window_days"]["value"], rows["window_days"]["default"]) == ("30 days", "14 days")
+    assert (rows["window_days"]["value"], rows["window_days"]["default"]) == ("30 days", "all data")
     assert [name for name, row in rows.items() if row["is_changed"]] == ["window_days"]
 
 
