@@ -9,8 +9,8 @@ import numpy as np
 
 from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
-from allocation.engine.analysis.gains import Rewards, new_gains
-from allocation.engine.analysis.regret import first_passed
+from allocation.engine.analysis.convergence import first_passed
+from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import decision_sentence, is_comparable
@@ -21,7 +21,6 @@ from allocation.services import current_inputs, find_for_allocation
 from experiments.metrics import Counts
 from experiments.models import Experiment
 
-_NORMAL_95 = 1.96
 # Intervals of ratios end at 10^9.
 _LARGEST_UPLIFT = 0.99e9
 
@@ -166,8 +165,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     inputs = current_inputs(experiment, date)
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
-    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    history = DailyTable.of_rows(daily_counts_until([experiment.pk], date)[experiment.pk], place)
+    history = _history(inputs, date)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
     state = state_of(
@@ -191,6 +189,14 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision),
     )
+
+
+def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
+    """Every day since the start; read only where the window does not reach back so far."""
+    if not inputs.earlier_impressions:
+        return inputs.table
+    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
+    return DailyTable.of_rows(daily_counts_until([inputs.experiment_id], date)[inputs.experiment_id], place)
 
 
 def _variants(
@@ -285,6 +291,6 @@ def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFa
 
 
 def _daily_rewards(date: dt.date, sums: Rewards) -> DailyRewards:
-    around = _NORMAL_95 * sums.gain_error
+    around = NORMAL_95 * sums.gain_error
     gained = sums.gained_over_even
     return DailyRewards(date, sums.given_up, gained, gained - around, gained + around)

@@ -1,4 +1,4 @@
-"""What pages draw, as plain data: pure functions of what was read. static/js/charts.js draws it."""
+"""Charts, split bars and sparklines as plain data, in pure functions; static/js/charts.js draws the charts."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from allocation.models import AllocationShare
 from experiments.models import Variant
@@ -45,7 +46,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A line across the chart: at a value (``y``) or a place of the x axis (``x``), with what it says."""
+    """A line across the chart with a label, at a value (``y``) or a place of the x axis (``x``)."""
 
     axis: Literal["x", "y"]
     at: float | str
@@ -54,17 +55,20 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """``x`` holds dates, numbers or names. ``note`` says in a sentence what there is to see."""
+    """A drawing of lines in percent, unless it says otherwise. ``x`` holds dates, numbers or names.
+
+    ``note`` says in a sentence what there is to see. An axis of dates needs no ``x_title``.
+    """
 
     id: str
     title: str
-    kind: Kind
-    unit: Unit
-    x_title: str
     y_title: str
     x: Sequence[dt.date] | Sequence[float] | Sequence[str]
     series: Sequence[Series]
     note: str = ""
+    kind: Kind = "lines"
+    unit: Unit = "percent"
+    x_title: str = ""
     marks: Sequence[Mark] = field(default=())
     # Of the y axis; None leaves the ends to the data.
     y_min: float | None = 0
@@ -81,7 +85,7 @@ class Chart:
             "title": self.title,
             "kind": self.kind,
             "unit": self.unit,
-            "xTitle": self.x_title,
+            "xTitle": self.x_title or (_("Date") if dates else ""),
             "yTitle": self.y_title,
             "xKind": "date" if dates else "name" if names else "number",
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
@@ -101,6 +105,12 @@ class Chart:
         return not self.x or not any(value is not None for series in self.series for value in series.values)
 
 
+class Interval(NamedTuple):
+    value: float
+    low: float
+    high: float
+
+
 class SplitPart(NamedTuple):
     """One variant's piece of the bar: where it starts and how long it is, as fractions of the bar."""
 
@@ -111,20 +121,22 @@ class SplitPart(NamedTuple):
 
 
 def variant_colours(variants: Iterable[Variant]) -> dict[int, str]:
-    """Each variant's colour by its id, the same on every page: by order of creation, the control neutral."""
+    """Give each variant, by its id, the same colour on every page: by order of creation, the control neutral."""
     colours: dict[int, str] = {}
     others = 0
     for variant in sorted(variants, key=lambda variant: variant.pk):
-        if not variant.is_control:
-            others += 1
-        colours[variant.pk] = (
-            "variant-control" if variant.is_control else f"variant-{(others - 1) % _COLOURS + 1}"
-        )
+        others += not variant.is_control
+        colours[variant.pk] = nth_colour(0 if variant.is_control else others)
     return colours
 
 
+def nth_colour(place: int) -> str:
+    """Name the colour of a variant by its place; the first, at 0, is the control's."""
+    return f"variant-{(place - 1) % _COLOURS + 1}" if place else "variant-control"
+
+
 def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> list[SplitPart]:
-    """The shares side by side."""
+    """Put the shares side by side."""
     parts: list[SplitPart] = []
     start = Decimal(0)
     for share in shares:
@@ -133,8 +145,20 @@ def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> lis
     return parts
 
 
+def single_bars(bars: Sequence[tuple[str, str, Interval]]) -> list[Series]:
+    """Make a series of one bar each, by name, colour and interval, so that every bar has a colour of its own."""
+
+    def only(place: int, value: float) -> list[float | None]:
+        return [value if other == place else None for other in range(len(bars))]
+
+    return [
+        Series(name, colour, only(place, bar.value), only(place, bar.low), only(place, bar.high))
+        for place, (name, colour, bar) in enumerate(bars)
+    ]
+
+
 def sparkline(values: Sequence[float | None]) -> str:
-    """The points of an SVG polyline in a box of 100 by 24; gaps are bridged."""
+    """List the points of an SVG polyline in a box of 100 by 24; gaps are bridged."""
     known = [(index, value) for index, value in enumerate(values) if value is not None]
     if len(known) < 2:
         return ""
@@ -147,5 +171,5 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def _rounded(values: Values) -> list[float | None]:
-    """Six significant digits: what a pixel can show, at a third of the bytes."""
+    """Round to six significant digits: what a pixel can show, at a third of the bytes."""
     return [None if value is None else float(f"{value:.6g}") for value in values]

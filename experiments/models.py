@@ -320,14 +320,3 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class PendingImport(models.Model):
-    """A file that was shown as a preview in the admin and waits to be confirmed."""
-
-    name = models.CharField(max_length=32, unique=True)
-    text = models.TextField()
-    created_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.name

@@ -1,17 +1,28 @@
 import datetime as dt
+import os
 from pathlib import Path
 
 import hypothesis
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from rest_framework.test import APIClient
 
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_DATABASE_FREE = ("tests/allocation/engine", "tests/browser", "tests/dashboard/lab", "tests/deployment")
+
+# A second thread of numpy's would only wait for the first: the test processes keep every core busy. numpy reads this
+# once, so it is set here, before pytest starts those processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # How long something takes is no matter of a test, least of all on a busy machine.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+# Production's million rounds cost a third of a second per login, to slow down guessing. The algorithm stays the same.
+PBKDF2PasswordHasher.iterations = 1000
 
 
 def pytest_report_header() -> str:
@@ -21,9 +32,9 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The engine's tests touch no database, and a browser shows the same from either: once is enough."""
+    """Marks whole folders of tests that say nothing of a database, even where a page reads from one."""
     for item in items:
-        if any(folder in item.path.as_posix() for folder in ("tests/allocation/engine", "tests/browser")):
+        if any(folder in item.path.as_posix() for folder in _DATABASE_FREE):
             item.add_marker(pytest.mark.database_free)
 
 

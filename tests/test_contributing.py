@@ -30,7 +30,7 @@ def _chapter(title: str, text: str = GUIDE, level: str = "##") -> str:
 
 def _files(text: str) -> list[str]:
     """Return the distinct files and folders in a text, each written as code and from the root."""
-    return sorted(set(re.findall(r"`([\w.-]+(?:/[\w.-]+)+/?|[\w.-]+\.(?:md|toml|example))`", text)))
+    return sorted(set(re.findall(r"`([\w.-]+/(?:[\w.-]+/?)*|[\w.-]+\.(?:md|toml|example))`", text)))
 
 
 @pytest.mark.parametrize("title", _ADDITIONS)

@@ -54,7 +54,10 @@ class Request:
 
 
 class Counts(NamedTuple):
-    """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1)."""
+    """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1).
+
+    ``known``: their posterior, where it has been computed already.
+    """
 
     trials: Floats
     successes: Floats
@@ -63,6 +66,7 @@ class Counts(NamedTuple):
     control: Bools
     previous: Floats
     settings: "SettingsArrays"
+    known: "Posterior | None" = None
 
 
 class SettingsArrays(NamedTuple):
@@ -122,6 +126,17 @@ class Posterior(NamedTuple):
     @property
     def mean(self) -> Floats:
         return self.alpha / (self.alpha + self.beta)
+
+    def rows(self, chosen: Bools) -> "Posterior":
+        return Posterior(
+            self.trials[chosen],
+            self.successes[chosen],
+            self.effective_trials[chosen],
+            self.evidence_kept[chosen],
+            self.alpha[chosen],
+            self.beta[chosen],
+            self.learned and self.learned.rows(chosen),
+        )
 
     def contest(self, active: Bools) -> GroupContest:
         if self.learned is None:
@@ -260,6 +275,8 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
 
 def posterior_of(counts: Counts) -> Posterior:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)) from the window's counts (steps 3 to 6)."""
+    if counts.known is not None:
+        return counts.known
     told = evidence_of_many(counts.trials, counts.successes, counts.settings.evidence_rules)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     return Posterior(

@@ -37,7 +37,7 @@ def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
     _refuse_too_large("runs", cells, cells * weight, "runs, days, rates and policies")
     return simulate_policies(
         {name: POLICIES[name] for name in values["policies"]},
-        make_world(values["scenario"], rates, values["daily_traffic"], days, runs),
+        make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"]),
         settings,
         values["seed"],
         stop=values["stop"] is not None,

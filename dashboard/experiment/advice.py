@@ -9,10 +9,14 @@ from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind
 from dashboard.charts import variant_colours
 from dashboard.experiment.summary import Summary
+from dashboard.formatting import format_date
 from experiments.models import Experiment, Status
+from experiments.text import format_number
 
 # Half a point of the tables' decimals: less would not be seen.
 _WORTH_SAYING = 0.0005
+# Counts that vary so much more than chance deserve a sentence.
+_MUCH_DISPERSION = 1.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,10 @@ class ExplainedShare:
     colour: str
     limit: str
     change: float
+
+    @property
+    def has_enough_data(self) -> bool:
+        return not self.share.missing_trials
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def _room_for_others(beyond_target: float) -> str:
 
 def advice(summary: Summary, *, is_mismatched: bool) -> list[Advice]:
     """List warnings first, then the next step. ``is_mismatched``: traffic does not arrive as it was split."""
-    return [*_warnings(summary, is_mismatched), _next_step(summary)]
+    return [*_warnings(summary, is_mismatched), _next_step(summary, is_mismatched)]
 
 
 def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
@@ -80,6 +88,27 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
                 _(
                     "Some variant loses or gains visitors on the way. Until the cause is found, trust no result here."
                 ),
+            )
+        )
+    changed = summary.allocation.rates_changed_on if summary.allocation else None
+    if changed:
+        found.append(
+            Advice(
+                "info",
+                _("The variants compare differently since %(date)s") % {"date": format_date(changed)},
+                _("Their order or their distance has changed. Days from before count less from then on."),
+            )
+        )
+    if summary.allocation and (summary.allocation.dispersion or 1.0) > _MUCH_DISPERSION:
+        found.append(
+            Advice(
+                "warning",
+                _("Counts vary more than chance allows"),
+                _(
+                    "From day to day they vary %(times)s times as much as independent visits would: visits may be "
+                    "counted more than once. They are trusted that much less."
+                )
+                % {"times": format_number(summary.allocation.dispersion or 1.0, 1)},
             )
         )
     if summary.is_stale and summary.latest:
@@ -112,7 +141,7 @@ def _has_newer_data(summary: Summary) -> bool:
     return decided.data_through is None or mature > decided.data_through
 
 
-def _next_step(summary: Summary) -> Advice:
+def _next_step(summary: Summary, is_mismatched: bool) -> Advice:
     status = summary.experiment.status
     if status == Status.DRAFT:
         return Advice("info", _("Next: start it"), _("Add the variants, look at the settings, then start."))
@@ -122,6 +151,12 @@ def _next_step(summary: Summary) -> Advice:
         )
     if status == Status.PAUSED:
         return Advice("info", _("Next: resume or complete"), _("While it is paused nothing new is decided."))
+    if summary.state in {"decided", "leader"} and is_mismatched:
+        return Advice(
+            "info",
+            _("Next: find out why traffic does not arrive as split"),
+            _("The commonest cause: the site does not apply the split. No winner is named until then."),
+        )
     if summary.state == "decided":
         return Advice(
             "success",

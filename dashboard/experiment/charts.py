@@ -1,9 +1,8 @@
-"""The charts of one experiment: pure functions from what was read to what is drawn."""
+"""Charts of one experiment, by pure functions of what was read."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -11,11 +10,13 @@ from django.utils.translation import gettext as _
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.models import Allocation, AllocationShare
 from allocation.statistics import Convergence, DailyRewards, VariantStatistics
-from dashboard.charts import Chart, Mark, Series, variant_colours
-from experiments.metrics import Reward
+from dashboard.charts import Chart, Interval, Mark, Series, single_bars, variant_colours
+from experiments.metrics import COUNTS, Counts, Reward
 from experiments.models import Variant
 
 _BAND = (0.025, 0.975)
+# New data move the date of a change by some days.
+_SAME_CHANGE_DAYS = 7
 _DENSITY_POINTS = 121
 _DENSITY_ENDS = (0.0005, 0.9995)
 _CONVERGED = 0.95
@@ -23,32 +24,30 @@ _CONVERGED = 0.95
 
 @dataclass(frozen=True)
 class DailyCountsTable:
-    """Every day with data and each variant's counts, (D, K), in the order of ``variants``."""
+    """Every day with data and each variant's counts, (D, K) each, in the order of ``variants``."""
 
     variants: Sequence[Variant]
     days: Sequence[dt.date]
-    impressions: Floats
-    clicks: Floats
-    conversions: Floats
+    counts: Counts[Floats]
 
     def trials(self, reward: Reward) -> Floats:
-        return reward.trials(self)
+        return reward.trials(self.counts)
 
     def successes(self, reward: Reward) -> Floats:
-        return reward.successes(self)
+        return reward.successes(self.counts)
 
 
 def daily_table(
-    variants: Sequence[Variant], rows: Sequence[tuple[dt.date, int, int, int, int]]
+    variants: Sequence[Variant], rows: Sequence[tuple[dt.date, int, Counts[int]]]
 ) -> DailyCountsTable:
-    """From (date, variant id, impressions, clicks, conversions)."""
+    """Lay out rows of date, variant id and counts as a table."""
     place = {variant.pk: index for index, variant in enumerate(variants)}
     days = sorted({row[0] for row in rows})
     at = {day: index for index, day in enumerate(days)}
-    counts = np.zeros((3, len(days), len(place)))
-    for day, variant, *values in rows:
+    counts = np.zeros((len(COUNTS), len(days), len(place)))
+    for day, variant, values in rows:
         counts[:, at[day], place[variant]] = values
-    return DailyCountsTable(variants, days, *counts)
+    return DailyCountsTable(variants, days, Counts(*counts))
 
 
 def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float | None]) -> tuple[Floats, Floats]:
@@ -61,126 +60,97 @@ def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float | No
 
 
 def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
-    """Posterior means of all data up to each day, with 95% credible bands."""
+    """Draw the posterior means of all data up to each day, with 95% credible bands."""
     trials = np.cumsum(table.trials(reward), axis=0)
     successes = np.cumsum(table.successes(reward), axis=0)
     alpha, beta = _posterior(trials, successes, prior)
-    bounds = quantiles(alpha, beta, _BAND)
     mean = alpha / (alpha + beta)
     return Chart(
         id="cumulative-rates",
         title=_("Rate so far"),
         note=_("All data up to each day, with 95% bands. Where bands part, variants differ."),
-        kind="lines",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_reward_name(reward),
         x=table.days,
         y_min=None,
         tall=True,
-        series=_per_variant(
-            table,
-            lambda i: _gaps(mean[:, i], trials[:, i]),
-            lambda i: (_gaps(bounds[:, i, 0], trials[:, i]), _gaps(bounds[:, i, 1], trials[:, i])),
-        ),
+        series=_rate_series(table.variants, mean, trials, quantiles(alpha, beta, _BAND)),
     )
 
 
 def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
-    """Each day by itself; a day's band is as wide as its traffic is thin."""
+    """Draw each day by itself; a day's band is as wide as its traffic is thin."""
     trials, successes = table.trials(reward), table.successes(reward)
     alpha, beta = _posterior(trials, successes, prior)
-    bounds = quantiles(alpha, beta, _BAND)
     observed = successes / np.maximum(trials, 1)
     return Chart(
         id="daily-rates",
         title=_("Rate per day"),
         note=_("Each day by itself, with 95% bands: swings that all variants share are the days' own."),
-        kind="lines",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_reward_name(reward),
         x=table.days,
         # lines decide the height, not the bands of days with a handful of visitors
         y_max=_with_headroom(float(observed.max(initial=0.0))),
-        series=_per_variant(
-            table,
-            lambda i: _gaps(observed[:, i], trials[:, i]),
-            lambda i: (_gaps(bounds[:, i, 0], trials[:, i]), _gaps(bounds[:, i, 1], trials[:, i])),
-        ),
+        series=_rate_series(table.variants, observed, trials, quantiles(alpha, beta, _BAND)),
     )
 
 
 def daily_counts(table: DailyCountsTable) -> list[Chart]:
-    """Impressions, clicks and conversions per day."""
-    kinds = (
-        ("impressions", _("Impressions per day"), _("Impressions"), table.impressions),
-        ("clicks", _("Clicks per day"), _("Clicks"), table.clicks),
-        ("conversions", _("Conversions per day"), _("Conversions"), table.conversions),
-    )
+    """Draw each kind of count per day, where there are any."""
     return [
         Chart(
-            id=f"daily-{name}",
-            title=title,
-            kind="lines",
+            id=f"daily-{count.name}",
+            title=str(count.per_day),
             unit="count",
-            x_title=_("Date"),
-            y_title=y_title,
+            y_title=str(count.label),
             x=table.days,
-            series=_count_series(table, counts),
+            series=_count_series(table, values),
         )
-        for name, title, y_title, counts in kinds
-        if counts.any()
+        for count, values in zip(COUNTS, table.counts, strict=True)
+        if values.any()
     ]
 
 
 def rate_comparison(
     variants: Sequence[Variant], statistics: Sequence[VariantStatistics], reward: Reward
 ) -> Chart:
-    """Today's posterior rates with 95% intervals; one bar a variant, in its own colour."""
+    """Draw the posterior rates with 95% intervals; one bar a variant that has enough data, in its own colour."""
     colours = variant_colours(variants)
-    names = [variant.name for variant in variants]
+    judged = [pair for pair in zip(variants, statistics, strict=True) if pair[1].enough_data]
     return Chart(
         id="rate-comparison",
         title=_("Rates compared"),
         note=_("What the decision believes: day-adjusted rates of the window with 95% credible intervals."),
         kind="bars",
-        unit="percent",
         x_title=_("Variant"),
         y_title=_reward_name(reward),
-        x=names,
-        series=[
-            Series(
-                variant.name,
-                colours[variant.pk],
-                _only(i, len(names), row.rate),
-                _only(i, len(names), row.rate_low),
-                _only(i, len(names), row.rate_high),
-            )
-            for i, (variant, row) in enumerate(zip(variants, statistics, strict=True))
-        ],
+        x=[variant.name for variant, _statistics in judged],
+        series=single_bars(
+            [
+                (variant.name, colours[variant.pk], Interval(row.rate, row.rate_low, row.rate_high))
+                for variant, row in judged
+            ]
+        ),
     )
 
 
 def shares_over_time(variants: Sequence[Variant], history: Sequence[Allocation]) -> Chart:
-    """The split that was in force, oldest first; ``history`` newest first, one entry a date."""
+    """Draw the split that was in force, oldest first; ``history`` is newest first, one entry a date."""
     return Chart(
         id="shares",
         title=_("Traffic split over time"),
         note=_("The share of traffic each variant got, by the decision for each date."),
         kind="area",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_("Share of traffic"),
-        x=[allocation.target_date for allocation in reversed(history)],
+        x=_dates(history),
         y_max=1,
         tall=True,
+        marks=_changes(history),
         series=_share_series(variants, history, lambda share: float(share.share), absent=0.0),
     )
 
 
 def wanted_and_applied(variants: Sequence[Variant], history: Sequence[Allocation]) -> Chart:
-    """Targets before the limits beside the shares after them."""
+    """Draw the targets before the limits beside the shares after them."""
     applied = _share_series(variants, history, lambda share: float(share.share))
     wanted = _share_series(variants, history, lambda share: share.target)
     return Chart(
@@ -190,10 +160,8 @@ def wanted_and_applied(variants: Sequence[Variant], history: Sequence[Allocation
             "Solid: the share applied. Dashed: what the evidence asked for before floors and the daily cap."
         ),
         kind="steps",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_("Share of traffic"),
-        x=[allocation.target_date for allocation in reversed(history)],
+        x=_dates(history),
         y_max=1,
         series=[
             series
@@ -206,39 +174,43 @@ def wanted_and_applied(variants: Sequence[Variant], history: Sequence[Allocation
     )
 
 
+def _changes(history: Sequence[Allocation]) -> list[Mark]:
+    """A mark on each day since when the variants compare differently, as the last decision that told of it saw it."""
+    found: dict[dt.date, Mark] = {}
+    for allocation in history:  # newest first
+        date = allocation.rates_changed_on
+        if date and all(abs((date - known).days) > _SAME_CHANGE_DAYS for known in found):
+            found[date] = Mark("x", date.isoformat(), _("rates changed"))
+    return list(found.values())
+
+
 def chances_over_time(variants: Sequence[Variant], history: Sequence[Allocation]) -> Chart:
     return Chart(
         id="chances",
         title=_("Chance of being the best"),
         note=_("As each day's decision saw it. At 95% a leader is named."),
-        kind="lines",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_("Probability best"),
-        x=[allocation.target_date for allocation in reversed(history)],
+        x=_dates(history),
         y_max=1,
         tall=True,
-        marks=[Mark("y", _CONVERGED, "95%")],
+        marks=[Mark("y", _CONVERGED, "95%"), *_changes(history)],
         series=_share_series(variants, history, lambda share: share.probability_best),
     )
 
 
 def value_remaining(history: Sequence[Allocation]) -> Chart:
-    """How much better another variant may still be, by the day's decision."""
+    """Draw how much better another variant may still be, by each day's decision."""
     return Chart(
         id="value-remaining",
         title=_("Value remaining"),
         note=_(
             "With 95% probability no variant is better than the leader by more than this. Below 1% the test is decided."
         ),
-        kind="lines",
-        unit="percent",
-        x_title=_("Date"),
         y_title=_("Still to gain"),
-        x=[allocation.target_date for allocation in reversed(history)],
+        x=_dates(history),
         # the first days may leave a thousandfold open, which would flatten all that follows
         y_max=1 if any((a.value_remaining or 0) > 1 for a in history) else None,
-        marks=[Mark("y", 0.01, "1%")],
+        marks=[Mark("y", 0.01, "1%"), *_changes(history)],
         series=[
             Series(
                 _("Value remaining"),
@@ -252,7 +224,7 @@ def value_remaining(history: Sequence[Allocation]) -> Chart:
 def posterior_densities(
     variants: Sequence[Variant], shares: Sequence[AllocationShare], reward: Reward
 ) -> Chart:
-    """What is believed of each rate: Beta densities of the decision in force, each with area 1."""
+    """Draw the Beta densities of the decision in force, each with area 1."""
     known = [share for share in shares if share.posterior_alpha and share.posterior_beta]
     alpha = np.array([share.posterior_alpha for share in known], dtype=np.float64)
     beta = np.array([share.posterior_beta for share in known], dtype=np.float64)
@@ -264,7 +236,6 @@ def posterior_densities(
         note=_(
             "Each curve shows which rates are plausible, and how plausible. The narrower, the more is known."
         ),
-        kind="lines",
         unit="number",
         x_title=_("%(rate)s, in percent") % {"rate": _reward_name(reward)},
         y_title=_("Density, per percentage point"),
@@ -278,39 +249,42 @@ def posterior_densities(
 
 
 def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[Chart]:
-    """What the split has cost against always serving the leader, and brought over an even one."""
-    unit = str(reward.successes_count.label)
-    days = [row.date for row in by_day]
-    given_up = Series(_("Given up"), "variant-6", [row.given_up for row in by_day])
-    gained = Series(_("Gained"), "variant-3", [row.gained_over_even for row in by_day])
-    common: dict[str, Any] = {
-        "kind": "lines",
-        "unit": "count",
-        "x_title": _("Date"),
-        "y_title": unit,
-        "x": days,
-        "y_min": None,
-    }
+    """Draw what the split brought over an even one, and its cost against always serving the leader."""
+    unit, days = str(reward.successes_count.label), [row.date for row in by_day]
     return [
         Chart(
             id="gained",
             title=_("Gained over an even split"),
             note=_("Expected rewards beyond what equal shares would have brought, added up."),
-            series=[gained],
-            **common,
+            unit="count",
+            y_title=unit,
+            x=days,
+            y_min=None,
+            series=[
+                Series(
+                    _("Gained"),
+                    "variant-3",
+                    [row.gained_over_even for row in by_day],
+                    [row.gained_low for row in by_day],
+                    [row.gained_high for row in by_day],
+                )
+            ],
         ),
         Chart(
             id="given-up",
             title=_("Regret"),
             note=_("Rewards given up against always serving the leader, added up: the price of finding out."),
-            series=[given_up],
-            **common,
+            unit="count",
+            y_title=unit,
+            x=days,
+            y_min=None,
+            series=[Series(_("Given up"), "variant-6", [row.given_up for row in by_day])],
         ),
     ]
 
 
 def convergence(found: Convergence, leader: Variant, colour: str) -> Chart:
-    """The leader's share and chance over time, and the day it first passed 95%."""
+    """Draw the leader's share and chance over time, and the day it first passed 95%."""
     shares = {row.date: row.share for row in found.leader_share}
     chances = {row.date: row.probability_best for row in found.leader_probability_best}
     days = sorted({*shares, *chances})
@@ -320,9 +294,6 @@ def convergence(found: Convergence, leader: Variant, colour: str) -> Chart:
         id="convergence",
         title=_("Convergence on %(leader)s") % {"leader": leader.name},
         note=_("The leading variant's share of traffic, and its chance of being the best."),
-        kind="lines",
-        unit="percent",
-        x_title=_("Date"),
         y_title="",
         x=days,
         y_max=1,
@@ -334,20 +305,31 @@ def convergence(found: Convergence, leader: Variant, colour: str) -> Chart:
     )
 
 
-def _per_variant(
-    table: DailyCountsTable,
-    values: Callable[[int], list[float | None]],
-    bounds: Callable[[int], tuple[list[float | None], list[float | None]]] | None = None,
-) -> list[Series]:
-    colours = variant_colours(table.variants)
+def _rate_series(variants: Sequence[Variant], rates: Floats, trials: Floats, bounds: Floats) -> list[Series]:
+    """Draw a line with its band for each variant, from (D, K) rates and trials and (D, K, 2) bounds."""
+    colours = variant_colours(variants)
     return [
-        Series(variant.name, colours[variant.pk], values(i), *(bounds(i) if bounds else ()))
+        Series(
+            variant.name,
+            colours[variant.pk],
+            _gaps(rates[:, i], trials[:, i]),
+            _gaps(bounds[:, i, 0], trials[:, i]),
+            _gaps(bounds[:, i, 1], trials[:, i]),
+        )
+        for i, variant in enumerate(variants)
+    ]
+
+
+def _count_series(table: DailyCountsTable, values: Floats) -> list[Series]:
+    colours, shown = variant_colours(table.variants), table.counts.impressions
+    return [
+        Series(variant.name, colours[variant.pk], _gaps(values[:, i], shown[:, i]))
         for i, variant in enumerate(table.variants)
     ]
 
 
-def _count_series(table: DailyCountsTable, counts: Floats) -> list[Series]:
-    return _per_variant(table, lambda i: _gaps(counts[:, i], table.impressions[:, i]))
+def _dates(history: Sequence[Allocation]) -> list[dt.date]:
+    return [allocation.target_date for allocation in reversed(history)]
 
 
 def _share_series(
@@ -356,7 +338,7 @@ def _share_series(
     value: Callable[[AllocationShare], float | None],
     absent: float | None = None,
 ) -> list[Series]:
-    """One series a variant over the dates, oldest first; ``absent`` where a decision had no share for it."""
+    """Draw a line for each variant over the dates, oldest first; ``absent`` where a decision had no share for it."""
     colours = variant_colours(variants)
     by_date = [
         {share.variant_id: value(share) for share in allocation.shares.all()}
@@ -369,7 +351,7 @@ def _share_series(
 
 
 def _with_headroom(highest: float) -> float | None:
-    """The next round number above a fifth more; None where all is 0."""
+    """Find the next round number above a fifth more; None where all is 0."""
     if highest <= 0:
         return None
     step = 10.0 ** np.floor(np.log10(1.2 * highest)) / 2
@@ -377,12 +359,8 @@ def _with_headroom(highest: float) -> float | None:
 
 
 def _gaps(values: Floats, trials: Floats) -> list[float | None]:
-    """None where a variant had no trials: nothing is known there."""
+    """Leave a gap where a variant had no trials: nothing is known there."""
     return [float(value) if n > 0 else None for value, n in zip(values, trials, strict=True)]
-
-
-def _only(index: int, length: int, value: float) -> list[float | None]:
-    return [value if place == index else None for place in range(length)]
 
 
 def _density_range(alpha: Floats, beta: Floats) -> Floats:
@@ -393,7 +371,7 @@ def _density_range(alpha: Floats, beta: Floats) -> Floats:
 
 
 def _density(x: Floats, alpha: float, beta: float) -> Floats:
-    """Normalised on the grid itself, per percentage point; numpy has no gamma function."""
+    """Normalise on the grid itself, per percentage point; numpy has no gamma function."""
     log = (alpha - 1) * np.log(x) + (beta - 1) * np.log1p(-x)
     height = np.exp(log - log.max())
     density: Floats = height / np.trapezoid(height, 100 * x)

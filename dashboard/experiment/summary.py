@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import numpy as np
-from django.db.models import Avg, Case, Count, F, FloatField, Q, QuerySet, Sum, When
-from django.db.models.functions import Cast
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from allocation.engine.analysis.regret import rewards_by_day
+from allocation.engine.analysis.gains import NORMAL_95
 from allocation.explanations import status_sentence
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import (
@@ -36,10 +34,20 @@ Observed = tuple[dt.date, int, int, int]
 
 
 @dataclass(frozen=True)
+class Gain:
+    """Rewards over an even split up to ``through``, in successes, with their 95% interval."""
+
+    value: float
+    low: float
+    high: float
+    through: dt.date | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """``leader``: of a completed experiment its winner, as the last decision from data saw it.
 
-    ``gained``: rewards over an even split so far, in successes; None before any are counted.
+    ``gain``: rewards over an even split so far; None before any are recorded.
     """
 
     experiment: Experiment
@@ -49,7 +57,7 @@ class Summary:
     leader: AllocationShare | None = None
     leader_colour: str = ""
     uplift: float | None = None
-    gained: float | None = None
+    gain: Gain | None = None
     trend: str = ""
     latest: dt.date | None = None
     is_stale: bool = False
@@ -88,16 +96,16 @@ def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary
 
 
 def totals(today: dt.date) -> Totals:
-    """Two queries; days and rates are added up in the database."""
+    """Add up the impressions and the recorded gains of the running experiments; three queries."""
     running = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
     recent = DailyMetric.objects.filter(
         variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
     )
     impressions = recent.aggregate(total=Sum("impressions"))["total"] or 0
-    gained: dict[bool, float] = defaultdict(float)
-    for reward, day_gain in _day_gains(recent, running, today):
-        gained[Reward(reward) is Reward.CTR] += day_gain
-    return Totals(impressions, gained[True], gained[False])
+    gained: dict[str, float] = defaultdict(float)
+    for goal, gain in _recent_gains(running, today):
+        gained[Reward(goal).successes_count.name] += gain
+    return Totals(impressions, gained["clicks"], gained["conversions"])
 
 
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
@@ -112,31 +120,16 @@ def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) ->
     return (today - latest).days > STALE_AFTER_DAYS
 
 
-def _day_gains(
-    recent: QuerySet[DailyMetric], running: QuerySet[Experiment], today: dt.date
-) -> list[tuple[str, float]]:
-    """Each experiment's days: rewards of the split there was, less those of an even one over the same variants."""
-    in_force = Allocation.objects.newest_of(running.values_list("pk", flat=True), today)
-    trials = Cast(
-        Case(
-            When(variant__experiment__reward=Reward.CLICK_CONVERSION_RATE, then=F("clicks")),
-            default=F("impressions"),
-        ),
-        FloatField(),
-    )
-    days = (
-        recent.filter(variant__allocation_shares__allocation__in=in_force, impressions__gt=0)
-        .values("variant__experiment", "variant__experiment__reward", "date")
-        .annotate(
-            total=Sum(trials),
-            worth=Sum(trials * F("variant__allocation_shares__rate")),
-            even=Avg("variant__allocation_shares__rate"),
-        )
-    )
+def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[str, float]]:
+    """What each experiment's recorded gain has grown by in the last days; those without both sums are left out."""
+    ids, then = running.values_list("pk", flat=True), today - dt.timedelta(days=TOTALS_DAYS)
+    fields = ("experiment", "experiment__reward", "gained_over_even")
+    now = Allocation.objects.newest_of(ids, today).values_list(*fields)
+    before = {pk: gained for pk, _, gained in Allocation.objects.newest_of(ids, then).values_list(*fields)}
     return [
-        (day["variant__experiment__reward"], day["worth"] - day["total"] * day["even"])
-        for day in days
-        if day["worth"] is not None
+        (reward, gained - (before.get(pk) or 0.0))
+        for pk, reward, gained in now
+        if gained is not None and before.get(pk, 0.0) is not None
     ]
 
 
@@ -159,11 +152,9 @@ def _summary_of_rows(
     today: dt.date,
     computed: Allocation | None,
 ) -> Summary:
-    """Add what lists show of the daily ``rows``: what was gained, and the trend."""
+    """Add the trend of the daily ``rows``, which lists show."""
     summary = _summary(experiment, allocation, rows[-1][0] if rows else None, today, computed)
-    decided = computed or allocation
-    shares = list(decided.shares.all()) if decided else []
-    return replace(summary, gained=_gained(shares, summary.leader, rows), trend=_trend(rows))
+    return replace(summary, trend=_trend(rows))
 
 
 def _summary(
@@ -186,6 +177,7 @@ def _summary(
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
+        gain=gain_of(computed or allocation),
         latest=latest,
         is_stale=_is_stale(experiment, latest, today),
     )
@@ -211,12 +203,14 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         value_remaining=allocation.value_remaining or 0.0,
         active=len(shares),
         reporting=sum(share.trials > 0 for share in shares),
+        low=[share.variant.name for share in shares if share.missing_trials],
+        comparable=all(share.evidence_kept or not share.successes for share in shares),
     )
 
 
 def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best, as the engine breaks ties: by rate, then by id. None where nothing is known."""
-    known = [share for share in shares if share.probability_best is not None and share.trials > 0]
+    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
+    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
     return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
@@ -234,20 +228,13 @@ def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -
     return leader.rate / control.rate - 1
 
 
-def _gained(
-    shares: Sequence[AllocationShare], leader: AllocationShare | None, rows: Sequence[Observed]
-) -> float | None:
-    rates = {share.variant_id: share.rate for share in shares if share.rate is not None}
-    if leader is None or not rows:
+def gain_of(allocation: Allocation | None) -> Gain | None:
+    """The gain that a decision recorded; None for decisions of the first engine."""
+    if allocation is None or allocation.gained_over_even is None:
         return None
-    place = {variant: index for index, variant in enumerate(rates)}
-    days = {date: index for index, date in enumerate(dict.fromkeys(row[0] for row in rows))}
-    trials = np.zeros((len(days), len(place)))
-    for date, variant, count, _successes in rows:
-        if variant in place:
-            trials[days[date], place[variant]] = count
-    means = np.array(list(rates.values()), dtype=np.float64)
-    return float(rewards_by_day(trials, means, place[leader.variant_id]).gained[-1])
+    around = NORMAL_95 * (allocation.gain_error or 0.0)
+    gained = allocation.gained_over_even
+    return Gain(gained, gained - around, gained + around, allocation.data_through)
 
 
 def _trend(rows: Sequence[Observed]) -> str:

@@ -1,26 +1,30 @@
-"""One experiment: its tabs, each a page of its own."""
+"""Tabs of one experiment, each a page of its own."""
 
 import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
+import numpy as np
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation
+from allocation.models import Allocation, Kind
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
-from allocation.selectors import allocation_history
-from allocation.statistics import Statistics, statistics_of
-from dashboard.access import requires
+from allocation.selectors import allocation_history, last_computed_allocations
+from allocation.statistics import Statistics, VariantStatistics, statistics_of
+from dashboard.access import View, requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
 from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
-from dashboard.experiment.summary import experiment_or_404, summarise_head
+from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError
-from experiments.metrics import Reward
+from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
@@ -40,94 +44,96 @@ _TABS = (
 )
 
 
-@require_safe
-@requires(Role.VIEWER)
-def overview(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "overview", date)
-    summary, ratio = context["summary"], sample_ratio_of(experiment, date)
-    context |= {
+# What a tab shows below the head that all have in common.
+Build = Callable[[Experiment, dt.date, Summary], dict[str, Any]]
+
+
+def _tab(build: Build) -> View:
+    """Make a page of its own from what one tab shows, in the template of its name."""
+
+    @require_safe
+    @requires(Role.VIEWER)
+    @wraps(build)
+    def view(request: HttpRequest, reference: str) -> HttpResponse:
+        date = today()
+        experiment = experiment_or_404(reference, date)
+        context = tab_context(experiment, build.__name__, date)
+        context |= build(experiment, date, context["summary"])
+        return render(request, f"dashboard/experiment/{build.__name__}.html", context)
+
+    return view
+
+
+@_tab
+def overview(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
+    ratio = sample_ratio_of(experiment, date)
+    return {
         "explained": explain(experiment, summary.allocation),
         "sample_ratio": _sample_ratio(experiment, ratio),
         "advice": advice(summary, is_mismatched=bool(ratio and ratio.mismatch)),
     }
-    return render(request, "dashboard/experiment/overview.html", context)
 
 
-@require_safe
-@requires(Role.VIEWER)
-def performance(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "performance", date)
+@_tab
+def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
     variants, reward = list(experiment.variants.all()), Reward(experiment.reward)
-    table = _daily_table(experiment, variants, date)
+    table, statistics = _daily_table(experiment, variants, date), _statistics(experiment, date)
     settings = experiment.merged_settings()
     prior = float(settings["alpha_prior"]), settings["beta_prior"]
-    statistics = _statistics(experiment, date)
-    context |= {
+    is_complete = statistics and len(statistics.variants) == len(variants)
+    return {
         "statistics": statistics,
+        "counts": COUNTS,
         "numbers": _numbers(variants, table, reward, statistics),
+        "comparison": charts.rate_comparison(variants, statistics.variants, reward)
+        if statistics and is_complete
+        else None,
         "charts": [
             charts.cumulative_rates(table, reward, prior),
             charts.daily_rates(table, reward, prior),
         ],
         "count_charts": charts.daily_counts(table),
     }
-    if statistics and len(statistics.variants) == len(variants):
-        context["comparison"] = charts.rate_comparison(variants, statistics.variants, reward)
-    return render(request, "dashboard/experiment/performance.html", context)
 
 
-@require_safe
-@requires(Role.VIEWER)
-def allocation(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "allocation", date)
+@_tab
+def allocation(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
     variants, history = list(experiment.variants.all()), _history(experiment, date)
     colours = variant_colours(variants)
     ledger = Allocation.objects.filter(experiment=experiment).with_shares()
-    context |= {
+    return {
         "charts": [
             charts.shares_over_time(variants, history),
             charts.wanted_and_applied(variants, history),
         ],
         "ledger": [(entry, split_bar(entry.shares.all(), colours)) for entry in ledger[:30]],
     }
-    return render(request, "dashboard/experiment/allocation.html", context)
 
 
-@require_safe
-@requires(Role.VIEWER)
-def regret(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "regret", date)
+@_tab
+def regret(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
     statistics = _statistics(experiment, date)
-    context["statistics"] = statistics
-    if statistics:
-        variants = list(experiment.variants.all())
-        leader = next(variant for variant in variants if variant.key == statistics.leader)
-        colour = variant_colours(variants)[leader.pk]
-        context["charts"] = [
+    if statistics is None:
+        return {"statistics": None}
+    variants = list(experiment.variants.all())
+    leader = next(variant for variant in variants if variant.key == statistics.leader)
+    colour = variant_colours(variants)[leader.pk]
+    return {
+        "statistics": statistics,
+        "charts": [
             *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
             charts.convergence(statistics.convergence, leader, colour),
-        ]
-    return render(request, "dashboard/experiment/regret.html", context)
+        ],
+    }
 
 
-@require_safe
-@requires(Role.VIEWER)
-def confidence(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "confidence", date)
+@_tab
+def confidence(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
     variants, history = list(experiment.variants.all()), _history(experiment, date)
-    in_force, colours = context["summary"].allocation, variant_colours(variants)
+    in_force, colours = _last_computed(experiment, summary.allocation, date), variant_colours(variants)
     shares = list(in_force.shares.all()) if in_force else []
-    context |= {
+    return {
+        "decision": in_force,
         "shares": [(share, colours[share.variant_id]) for share in shares],
         "charts": [
             charts.posterior_densities(variants, shares, Reward(experiment.reward)),
@@ -135,21 +141,15 @@ def confidence(request: HttpRequest, reference: str) -> HttpResponse:
             charts.value_remaining(history),
         ],
     }
-    return render(request, "dashboard/experiment/confidence.html", context)
 
 
-@require_safe
-@requires(Role.VIEWER)
-def activity(request: HttpRequest, reference: str) -> HttpResponse:
-    date = today()
-    experiment = experiment_or_404(reference, date)
-    context = tab_context(experiment, "activity", date)
-    context["changes"] = changes_of(experiment)
-    return render(request, "dashboard/experiment/activity.html", context)
+@_tab
+def activity(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
+    return {"changes": changes_of(experiment)}
 
 
 def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, Any]:
-    """What the header of every tab shows."""
+    """Collect what the head of every tab shows."""
     active = [variant for variant in experiment.variants.all() if variant.is_active]
     return {
         "section": "experiments",
@@ -165,11 +165,18 @@ def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, An
 
 
 def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
-    """None where there is nothing to say yet: no variants, or settings that clash."""
+    """Compute the statistics; None where there are none yet: no variants, or settings that clash."""
     try:
         return statistics_of(experiment, date)
     except (NoActiveVariantError, InvalidError):
         return None
+
+
+def _last_computed(experiment: Experiment, in_force: Allocation | None, date: dt.date) -> Allocation | None:
+    """The decision in force; for a completed experiment the last one that rested on its data."""
+    if in_force is None or in_force.kind != Kind.COMPLETED:
+        return in_force
+    return last_computed_allocations([experiment], date).get(experiment.pk)
 
 
 def _history(experiment: Experiment, date: dt.date) -> list[Allocation]:
@@ -178,37 +185,51 @@ def _history(experiment: Experiment, date: dt.date) -> list[Allocation]:
 
 def _daily_table(experiment: Experiment, variants: list[Variant], date: dt.date) -> charts.DailyCountsTable:
     rows = DailyMetric.objects.filter(variant__in=variants, date__lte=date).values_list(
-        "date", "variant_id", "impressions", "clicks", "conversions"
+        "date", "variant_id", *COUNT_NAMES
     )
-    return charts.daily_table(variants, list(rows))
+    return charts.daily_table(variants, [(day, pk, Counts(*counts)) for day, pk, *counts in rows])
+
+
+@dataclass(frozen=True)
+class VariantTotals:
+    """One variant over the whole history; ``compared``: its rate beside the control's, where that is known."""
+
+    variant: Variant
+    colour: str
+    counts: Counts[int]
+    rate: float | None
+    compared: VariantStatistics | None
+
+    @property
+    def labelled(self) -> list[tuple[Count, int]]:
+        return list(zip(COUNTS, self.counts, strict=True))
 
 
 def _numbers(
-    variants: list[Variant],
-    table: charts.DailyCountsTable,
-    reward: Reward,
-    statistics: Statistics | None,
-) -> list[dict[str, Any]]:
-    """Totals of the whole history, by variant, and how each compares to the control."""
+    variants: list[Variant], table: charts.DailyCountsTable, reward: Reward, statistics: Statistics | None
+) -> list[VariantTotals]:
     compared = {row.variant_key: row for row in statistics.variants} if statistics else {}
-    trials, successes = table.trials(reward).sum(axis=0), table.successes(reward).sum(axis=0)
+    totals = np.array([values.sum(axis=0) for values in table.counts], dtype=np.int64)
     colours = variant_colours(variants)
-    return [
-        {
-            "variant": variant,
-            "colour": colours[variant.pk],
-            "impressions": int(table.impressions[:, i].sum()),
-            "clicks": int(table.clicks[:, i].sum()),
-            "conversions": int(table.conversions[:, i].sum()),
-            "compared": compared.get(variant.key),
-            "rate": successes[i] / trials[i] if trials[i] else None,
-        }
-        for i, variant in enumerate(variants)
-    ]
+    found = []
+    for place, variant in enumerate(variants):
+        counts = Counts(*totals[:, place].tolist())
+        trials = reward.trials(counts)
+        rate = reward.successes(counts) / trials if trials else None
+        found.append(VariantTotals(variant, colours[variant.pk], counts, rate, compared.get(variant.key)))
+    return found
 
 
-def _sample_ratio(experiment: Experiment, found: SampleRatioResult | None) -> dict[str, Any] | None:
-    """Observed and expected impressions side by side, for the warning."""
+@dataclass(frozen=True)
+class RatioTable:
+    """Observed and expected impressions of each variant, with its colour, side by side."""
+
+    p_value: float
+    mismatch: bool
+    rows: list[tuple[Variant, str, float, float]]
+
+
+def _sample_ratio(experiment: Experiment, found: SampleRatioResult | None) -> RatioTable | None:
     if not found:
         return None
     colours = variant_colours(experiment.variants.all())
@@ -221,4 +242,4 @@ def _sample_ratio(experiment: Experiment, found: SampleRatioResult | None) -> di
         )
         for variant in experiment.variants.all()
     ]
-    return {"p_value": found.p_value, "mismatch": found.mismatch, "rows": rows}
+    return RatioTable(found.p_value, found.mismatch, rows)

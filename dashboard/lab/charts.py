@@ -1,17 +1,17 @@
-"""The charts of the simulator, the backtest and the planner: pure functions from results to what is drawn."""
+"""Charts of the simulator, the backtest and the planner, by pure functions of their results."""
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.recommendation import Estimate
 from allocation.engine.lab.report import SimulationResult, WatchedResult
-from dashboard.charts import Chart, Mark, Series
+from dashboard.charts import Chart, Interval, Mark, Series, nth_colour, single_bars
 from dashboard.lab.contenders import Column
 from dashboard.templatetags.formats import percent
 
-_COLOURS = 7
 Reports = Mapping[str, WatchedResult]
 
 
@@ -20,8 +20,6 @@ def best_in_front(columns: Sequence[Column], reports: Reports, days: int) -> Cha
         id="best-in-front",
         title=_("Chance that the best is in front"),
         note=_("After each day: the part of the runs in which the variant in front is truly the best."),
-        kind="lines",
-        unit="percent",
         x_title=_("Day"),
         y_title=_("Part of the runs"),
         x=_days(days),
@@ -31,7 +29,7 @@ def best_in_front(columns: Sequence[Column], reports: Reports, days: int) -> Cha
 
 
 def regret(columns: Sequence[Column], reports: Reports, days: int) -> Chart:
-    """Means with the middle 80% of the runs."""
+    """Draw means with the middle 80% of the runs."""
     return Chart(
         id="regret",
         title=_("Regret"),
@@ -39,7 +37,6 @@ def regret(columns: Sequence[Column], reports: Reports, days: int) -> Chart:
             "Clicks lost so far against always serving the best: the mean of the runs, and the band that holds 80% of "
             "them."
         ),
-        kind="lines",
         unit="count",
         x_title=_("Day"),
         y_title=_("Clicks"),
@@ -65,20 +62,19 @@ def shares(column: Column, result: SimulationResult, rates: Sequence[float]) -> 
         title=_("Traffic split: %(column)s") % {"column": column.name},
         note=_("Each variant's share of the traffic, day by day, on average over the runs."),
         kind="area",
-        unit="percent",
         x_title=_("Day"),
         y_title=_("Share of traffic"),
         x=_days(len(by_day)),
         y_max=1,
         series=[
-            Series(name, _variant_colour(place), [day[place] for day in by_day])
+            Series(name, nth_colour(place), [day[place] for day in by_day])
             for place, name in enumerate(variant_names(rates))
         ],
     )
 
 
 def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate]) -> Chart:
-    """One bar a column, with the 95% interval over the tests."""
+    """Draw one bar a column, with the 95% interval over the tests."""
     return Chart(
         id="gains",
         title=_("Clicks gained over an even split"),
@@ -87,32 +83,22 @@ def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate]) -> Chart
         ),
         kind="bars",
         unit="count",
-        x_title="",
         y_title=_("Clicks"),
         x=[column.name for column in columns],
         y_min=None,
-        series=[
-            Series(
-                column.name,
-                column.colour,
-                _only(place, len(columns), estimates[column.key].value),
-                _only(place, len(columns), _finite(estimates[column.key].low, estimates[column.key].value)),
-                _only(place, len(columns), _finite(estimates[column.key].high, estimates[column.key].value)),
-            )
-            for place, column in enumerate(columns)
-        ],
+        series=single_bars(
+            [(column.name, column.colour, _interval(estimates[column.key])) for column in columns]
+        ),
     )
 
 
 def decided(columns: Sequence[Column], reports: Reports, days: int, classical_days: int) -> Chart:
-    """How many runs have come to an end by each day, beside the classical test's only one."""
+    """Draw how many runs have come to an end by each day, beside the one day of the classical test."""
     mark = Mark("x", classical_days, _("classical test ends"))
     return Chart(
         id="decided",
         title=_("Decided by day"),
         note=_("The part of the runs in which less than 1% is left to gain, so that the test can stop."),
-        kind="lines",
-        unit="percent",
         x_title=_("Day"),
         y_title=_("Part of the runs"),
         x=_days(days),
@@ -123,7 +109,7 @@ def decided(columns: Sequence[Column], reports: Reports, days: int, classical_da
 
 
 def variant_names(rates: Sequence[float]) -> list[str]:
-    """The control, then B, C, ..., each with its true rate."""
+    """Name the control, then B, C, ..., each with its true rate."""
     names = [
         _("Control"),
         *(_("Variant %(letter)s") % {"letter": chr(ord("A") + n)} for n in range(1, len(rates))),
@@ -136,10 +122,6 @@ def _rate(rate: float) -> str:
     return f"{number_format(text, len(text.partition('.')[2]) or None)}%" if rate else percent(0, 0)
 
 
-def _variant_colour(place: int) -> str:
-    return f"variant-{(place - 1) % _COLOURS + 1}" if place else "variant-control"
-
-
 def _lines(
     columns: Sequence[Column], reports: Reports, values: Callable[[WatchedResult], Sequence[float]]
 ) -> list[Series]:
@@ -150,10 +132,8 @@ def _days(days: int) -> list[float]:
     return [float(day) for day in range(1, days + 1)]
 
 
-def _only(index: int, length: int, value: float) -> list[float | None]:
-    return [value if place == index else None for place in range(length)]
-
-
-def _finite(bound: float, value: float) -> float:
-    """A single test has no interval; its bar goes without whiskers."""
-    return value if bound in (float("inf"), float("-inf")) else bound
+def _interval(estimate: Estimate) -> Interval:
+    """Take the 95% interval; a single test has none, and its bar goes without whiskers."""
+    if not np.isfinite(estimate.standard_error):
+        return Interval(estimate.value, estimate.value, estimate.value)
+    return Interval(estimate.value, estimate.low, estimate.high)

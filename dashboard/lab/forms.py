@@ -35,6 +35,10 @@ SCENARIO_NAMES: dict[str, str | Promise] = {
     "shock": gettext_lazy("Rates triple on one day"),
     "new-variant": gettext_lazy("The last variant comes late"),
     "delayed": gettext_lazy("Outcomes come late"),
+    "swap": gettext_lazy("The best becomes the worst"),
+    "drift": gettext_lazy("Each rate drifts, day by day"),
+    "noisy": gettext_lazy("Each rate is unsteady"),
+    "weekday": gettext_lazy("Weekends favour the second variant"),
 }
 
 
@@ -54,7 +58,10 @@ class SimulatorForm(SettingsColumns):
     days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
     scenario = forms.ChoiceField(
         label=gettext_lazy("What happens"),
-        help_text=gettext_lazy("To all variants alike. Late: halfway through; outcomes over three days."),
+        help_text=gettext_lazy(
+            "Halfway through: the late variant, the best that becomes the worst. Late outcomes: over three days. "
+            "The last four change how the variants compare."
+        ),
         choices=[(name, SCENARIO_NAMES[name]) for name in SCENARIOS],
         initial="constant",
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.analysis.regret import first_passed
+from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world

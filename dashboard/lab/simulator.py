@@ -47,7 +47,8 @@ class Simulation:
     def run(self, on_day: Callable[[], object]) -> Results:
         values = self.values
         rates = np.array(values["rates"])
-        world = make_world(values["scenario"], rates, values["daily_traffic"], values["days"], values["runs"])
+        size = values["daily_traffic"], values["days"], values["runs"]
+        world = make_world(values["scenario"], rates, *size, values["seed"])
         contenders = [column.contender for column in self.columns]
         return compare_in_world(contenders, world, values["seed"], stop=values["stop"], on_day=on_day)
 

@@ -4,20 +4,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('notifications', '0001_initial'),
+        ("notifications", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='alarm',
-            name='kind',
-            field=models.CharField(choices=[('leader.found', 'Leader found'), ('experiment.decided', 'Decided'), ('sample_ratio.mismatch', 'Traffic does not arrive as split (SRM)'), ('data.missing', 'No data for some days'), ('rates.changed', 'The variants compare differently')], max_length=30),
+            model_name="alarm",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("leader.found", "Leader found"),
+                    ("experiment.decided", "Decided"),
+                    ("sample_ratio.mismatch", "Traffic does not arrive as split (SRM)"),
+                    ("data.missing", "No data for some days"),
+                    ("rates.changed", "The variants compare differently"),
+                ],
+                max_length=30,
+            ),
         ),
         migrations.AlterField(
-            model_name='event',
-            name='kind',
-            field=models.CharField(choices=[('allocation.changed', 'Allocation changed'), ('leader.found', 'Leader found'), ('experiment.decided', 'Decided'), ('sample_ratio.mismatch', 'Traffic does not arrive as split (SRM)'), ('data.missing', 'No data for some days'), ('rates.changed', 'The variants compare differently'), ('test', 'Test')], max_length=30),
+            model_name="event",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("allocation.changed", "Allocation changed"),
+                    ("leader.found", "Leader found"),
+                    ("experiment.decided", "Decided"),
+                    ("sample_ratio.mismatch", "Traffic does not arrive as split (SRM)"),
+                    ("data.missing", "No data for some days"),
+                    ("rates.changed", "The variants compare differently"),
+                    ("test", "Test"),
+                ],
+                max_length=30,
+            ),
         ),
     ]

@@ -1,8 +1,5 @@
 """Environment variables: how they are read, and what an invalid one does."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,20 +7,9 @@ import pytest
 from allocation.engine import Settings
 from bandit_project.environment import Environment
 from experiments.settings_schema import ALGORITHM_SETTINGS
-from tests.conftest import ROOT
+from tests.bandit_project.starts import start
 
 pytestmark = pytest.mark.database_free
-
-
-def _start(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
-        **variables,
-    }
-    return subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
-    )
 
 
 GOOD_KEY = "".join(map(chr, range(48, 123)))  # 75 different characters
@@ -100,7 +86,7 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
     ],
 )
 def test_start__invalid__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:
-    result = _start(CHECK, DEBUG="true", **{variable: value})
+    result = start(CHECK, DEBUG="true", **{variable: value})
 
     assert result.returncode != 0
     assert f"{variable} is '{value}'" in result.stderr
@@ -108,23 +94,23 @@ def test_start__invalid__stops_with_the_variable_and_the_fix(variable: str, valu
 
 
 def test_wsgi__invalid__stops_the_server_too() -> None:
-    result = _start("import bandit_project.wsgi", DEBUG="true", ALPHA_PRIOR="0")
+    result = start("import bandit_project.wsgi", DEBUG="true", ALPHA_PRIOR="0")
 
     assert "ALPHA_PRIOR must be above 0 to 1,000,000" in result.stderr
 
 
 def test_wsgi__good_environment__starts() -> None:
-    assert _start("import bandit_project.wsgi", DEBUG="true").returncode == 0
+    assert start("import bandit_project.wsgi", DEBUG="true").returncode == 0
 
 
 def test_start__no_secret_key_outside_debug__says_what_to_set() -> None:
-    result = _start(CHECK)
+    result = start(CHECK)
 
     assert "SECRET_KEY is not set" in result.stderr
 
 
 def test_start__secret_key_and_hosts_outside_debug__are_enough() -> None:
-    result = _start(
+    result = start(
         CHECK + "; from django.conf import settings; print(settings.DEBUG)",
         SECRET_KEY=GOOD_KEY,
         ALLOWED_HOSTS="example.com",
@@ -134,7 +120,7 @@ def test_start__secret_key_and_hosts_outside_debug__are_enough() -> None:
 
 
 def test_start__no_hosts_outside_debug__says_what_to_set() -> None:
-    assert "ALLOWED_HOSTS must name the hosts" in _start(CHECK, SECRET_KEY=GOOD_KEY).stderr
+    assert "ALLOWED_HOSTS must name the hosts" in start(CHECK, SECRET_KEY=GOOD_KEY).stderr
 
 
 @pytest.mark.parametrize(
@@ -157,14 +143,14 @@ def test_production_start__unsafe__fails_with_the_reason_and_the_fix_in_one_line
 ) -> None:
     good = {"SECRET_KEY": GOOD_KEY, "ALLOWED_HOSTS": "example.com"} if variables else {}
 
-    result = _start(command, **{**good, **variables})
+    result = start(command, **{**good, **variables})
 
     assert result.returncode != 0
     assert any(reason in line and line.rstrip().endswith(".") for line in result.stderr.splitlines())
 
 
 def test_production_start__unsafe_under_a_server__shows_no_traceback_and_no_secret() -> None:
-    result = _start("import bandit_project.wsgi", SECRET_KEY="hunter2", ALLOWED_HOSTS="*")
+    result = start("import bandit_project.wsgi", SECRET_KEY="hunter2", ALLOWED_HOSTS="*")
 
     assert result.returncode == 3
     assert result.stderr.count("The environment variable") == 2
@@ -194,7 +180,7 @@ def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
 def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query: str, seconds: str) -> None:
     show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
 
-    result = _start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
+    result = start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
 
     assert result.stdout.strip() == f"{{'connect_timeout': {seconds}}}"
 
@@ -203,7 +189,7 @@ def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path
     (tmp_path / "password").write_text("p@ss:w/rd")
     show = "from django.conf import settings; print(settings.DATABASES['default']['PASSWORD'])"
 
-    result = _start(
+    result = start(
         show,
         DEBUG="true",
         DATABASE_URL="postgresql://ann@db/x",
@@ -240,5 +226,5 @@ def test_problem__address_with_a_password__does_not_show_it(password: str) -> No
 def test_proxy_header__none_in_front__is_not_believed() -> None:
     show = "from django.conf import settings; print(settings.SECURE_PROXY_SSL_HEADER)"
 
-    assert _start(show, DEBUG="true").stdout.strip() == "None"
-    assert "X_FORWARDED_PROTO" in _start(show, DEBUG="true", PROXY_COUNT="1").stdout
+    assert start(show, DEBUG="true").stdout.strip() == "None"
+    assert "X_FORWARDED_PROTO" in start(show, DEBUG="true", PROXY_COUNT="1").stdout

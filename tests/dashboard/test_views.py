@@ -50,7 +50,7 @@ def test_experiments__many__same_number_of_queries(client: Client, django_assert
     allocate(done)
     _complete(done)
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         client.get("/dashboard/")
 
 
@@ -68,17 +68,17 @@ def test_split_bar__shares__lie_side_by_side_with_the_control_neutral() -> None:
 
 def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() -> None:
     experiment = make_running()
-    allocate(experiment)
     paused = make_running("Other")
     change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
     record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
+    allocate(experiment)
 
     found = totals(TODAY)
 
-    # rates of the decision: 701/10002 and 951/10002; the day had 4,000 impressions, 3,000 of them on the better one
-    worth, even = (1000 * 701 + 3000 * 951) / 10002, 4000 * (701 + 951) / 2 / 10002
+    # 1,000 of the day's 4,000 impressions more than even went to variant_b; the prior is a success at 355 in 4,000
+    control, variant_b = 71 / (1000 + 4000 / 355), 286 / (3000 + 4000 / 355)
     assert found.impressions == 4000
-    assert found.clicks_gained == pytest.approx(worth - even)
+    assert found.clicks_gained == pytest.approx(1000 * (variant_b - control))
     assert found.conversions_gained == 0
 
 
@@ -142,9 +142,10 @@ def test_experiments__completed__tell_what_they_brought(client: Client) -> None:
 
     row = client.get("/dashboard/").context["rows"][0]
 
-    assert running[0].gained is None
+    assert running[0].gain is None
     assert (row.leader.variant.name, row.sentence) == ("variant_b", "Completed: variant_b gets all traffic.")
-    assert (row.gained, row.uplift) == (before.gained, before.uplift)
+    assert (row.gain, row.uplift) == (before.gain, before.uplift)
+    assert row.gain.low < row.gain.value < row.gain.high
     assert [part.share for part in row.split] == [0, 1]
 
 

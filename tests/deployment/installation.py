@@ -121,12 +121,20 @@ def installation(folder: Path) -> Iterator[Installation]:
 
 @contextmanager
 def database_of_its_own() -> Iterator[Path]:
-    """The folder of its socket. In a process of its own: the package logs, and cleans up when Python ends."""
-    wait = "import os, sys; print(os.environ['DATABASE_URL'], flush=True); sys.stdin.read()"
-    command = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c", wait]
-    bare = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    """The folder with the data and socket of a server that keeps what it has committed.
+
+    A process of its own starts it, because the package logs, and cleans up when Python ends.
+    """
+    lines = (
+        "import sys",
+        "from tests.postgresql import postgresql",
+        "with postgresql() as url:",
+        "    print(url, flush=True)",
+        "    sys.stdin.read()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=bare
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as server:
         assert server.stdin
         assert server.stdout

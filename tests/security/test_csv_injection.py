@@ -87,6 +87,7 @@ def test_name__with_a_tab_or_a_line_end__has_none_once_it_is_stored(name: str, f
     assert [n for n in Variant.objects.values_list("name", flat=True) if re.search(r"[\t\r\n]", n)] == []
 
 
+@pytest.mark.database_free
 @given(name=st.text(min_size=1, max_size=30).filter(is_name).map(str.strip).filter(bool))
 def test_cell__any_name__is_text_and_comes_back(name: str) -> None:
     file = io.StringIO()

@@ -37,6 +37,7 @@ def _changes(row: Row) -> bool:
     return row.method != "GET" and not row.place.startswith(("accounts/reset/",))
 
 
+@pytest.mark.database_free
 def test_write__session_without_its_csrf_token__is_refused_everywhere() -> None:
     client, world = person("admin", enforce_csrf_checks=True), World.make()
 
@@ -50,6 +51,7 @@ def test_write__session_without_its_csrf_token__is_refused_everywhere() -> None:
     assert Experiment.objects.count() == 1
 
 
+@pytest.mark.database_free
 def test_form__each_page__carries_the_token_that_its_post_needs() -> None:
     client, world = person("admin"), World.make()
 
@@ -62,10 +64,12 @@ def test_form__each_page__carries_the_token_that_its_post_needs() -> None:
                     assert bool(is_post) is ("csrfmiddlewaretoken" in form), (row.place, form[:200])
 
 
+@pytest.mark.database_free
 def test_login__without_its_csrf_token__is_refused() -> None:
     assert Client(enforce_csrf_checks=True).post("/accounts/login/", {"username": "a"}).status_code == 403
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 def test_write__token_from_another_origin__is_refused(origin: str) -> None:
     client = person("admin", enforce_csrf_checks=True)
@@ -100,6 +104,7 @@ def test_write__no_key_required_and_from_a_page_elsewhere__is_refused(
 # --- Led elsewhere ---
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize("there", ELSEWHERE)
 def test_login__next_is_another_site__leads_to_the_dashboard(there: str) -> None:
     get_user_model().objects.create_user("ann", password=PASSWORD)
@@ -109,6 +114,7 @@ def test_login__next_is_another_site__leads_to_the_dashboard(there: str) -> None
     assert response["Location"] == "/dashboard/"
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize("there", ELSEWHERE)
 @pytest.mark.parametrize("path", ["/accounts/language/", "/accounts/logout/", "/admin/login/"])
 def test_redirect__next_is_another_site__stays_here(path: str, there: str) -> None:
@@ -118,6 +124,7 @@ def test_redirect__next_is_another_site__stays_here(path: str, there: str) -> No
     assert "javascript" not in response.get("Location", "")
 
 
+@pytest.mark.database_free
 def test_redirect__path_of_two_slashes__stays_here() -> None:
     for path in ("//evil.example/", "//evil.example", "/admin//evil.example/", "/dashboard//evil.example"):
         assert not Client().get(path).get("Location", "").startswith("//"), path
@@ -235,6 +242,7 @@ def test_preview__token_like_a_path__is_not_found(token: str) -> None:
 # --- Floods ---
 
 
+@pytest.mark.database_free
 def test_throttle__each_method_past_its_rate__is_429_for_that_key_alone(settings: Any) -> None:
     settings.THROTTLE_RATES = {"read": "2/min", "write": "1/min"}
     one, other = program("write"), program("read")
@@ -253,6 +261,7 @@ def test_throttle__each_method_past_its_rate__is_429_for_that_key_alone(settings
 # --- What every page says to the browser ---
 
 
+@pytest.mark.database_free
 def test_headers__each_page__forbid_frames_sniffing_and_code_from_elsewhere() -> None:
     client, world = person("admin"), World.make()
 

@@ -20,6 +20,8 @@ from allocation.engine.posterior.probability_best import Bools
 
 # A day that counts less than this belongs to an earlier regime.
 _PRESENT = 0.5
+# Standard deviations on either side of a 95% interval.
+NORMAL_95 = 1.96
 
 
 class Rewards(NamedTuple):

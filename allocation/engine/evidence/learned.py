@@ -102,7 +102,10 @@ class Evidence:
     change_probability: Floats
 
     def of_experiment(self, n: int) -> "Evidence":
-        return Evidence(*(getattr(self, field.name)[n] for field in fields(self)))
+        return self.rows(n)
+
+    def rows(self, chosen: int | Bools) -> "Evidence":
+        return Evidence(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def evidence_of(trials: Floats, successes: Floats, settings: EvidenceSettings) -> Evidence:

@@ -164,8 +164,11 @@ def _day_by_day(outcome: Outcome, world: World) -> WatchedResult:
 
 def best_in_front(outcome: Outcome, world: World) -> Bools:
     """Compare, (R, D), the true rate of the one in front with the highest of all variants, to come or not."""
-    front = np.take_along_axis(world.rates, outcome.front_by_day, axis=1)
-    return np.asarray(front >= world.rates.max(axis=1, keepdims=True))
+    if world.lasting is None:
+        front = np.take_along_axis(world.rates, outcome.front_by_day, axis=1)
+        return np.asarray(front >= world.rates.max(axis=1, keepdims=True))
+    front = np.take_along_axis(world.lasting, outcome.front_by_day[..., None], axis=2)[..., 0]
+    return np.asarray(front >= world.lasting.max(axis=2))
 
 
 def generator_of(seed: int, name: str) -> np.random.Generator:

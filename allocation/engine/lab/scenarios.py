@@ -29,6 +29,15 @@ def daily_rates(
     return np.asarray(np.broadcast_to(np.minimum(rates * factors, 1.0), (runs, days, len(rates))))
 
 
+def lasting_rates(scenario: ChangingName, rates: Floats, daily: Floats) -> Floats:
+    """(R, D, K): the rates by which a variant is the best, from those of every day.
+
+    What comes and goes is no merit: noise is left out, and weekdays are averaged.
+    """
+    lasting = {"noisy": rates, "weekday": rates * (5 + 2 * _weekend(len(rates))) / 7}
+    return np.broadcast_to(lasting.get(scenario, daily), daily.shape)
+
+
 def _swap(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floats:
     rising = np.argsort(rates, kind="stable")
     reversed_rates = np.empty_like(rates)
@@ -49,11 +58,15 @@ def _noisy(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Flo
 
 
 def _weekday(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floats:
-    """Of two variants the second is better, and none is worse."""
-    weekend = np.ones(len(rates))
-    weekend[2:][-1:] = _LAST_WORSE
-    weekend[1:2] = _SECOND_BETTER
-    return np.where((np.arange(days) % 7 >= 5)[:, None], weekend, 1.0)
+    return np.where((np.arange(days) % 7 >= 5)[:, None], _weekend(len(rates)), 1.0)
+
+
+def _weekend(k: int) -> Floats:
+    """Factors (K,): of two variants the second is better, and none is worse."""
+    factors = np.ones(k)
+    factors[2:][-1:] = _LAST_WORSE
+    factors[1:2] = _SECOND_BETTER
+    return factors
 
 
 _FACTORS: Mapping[ChangingName, Callable[[Floats, int, int, np.random.Generator], Floats]] = {

@@ -3,6 +3,7 @@
 Many runs at once: a day of all of them is one call of the policy, and the policy ``thompson`` is the function
 that decides in production. Day 1 is split evenly; each later day's decision sees the counts up to the day before.
 Days are counted from 1 in what is reported and from 0 in arrays. R runs, D days, K variants.
+Scenarios either move all rates together (levels) or change how the variants compare (lab.scenarios).
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from allocation.engine.decision import (
     warming_up,
 )
 from allocation.engine.lab.policies import Policy
+from allocation.engine.lab.scenarios import CHANGING, ChangingName, daily_rates, lasting_rates
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import GroupContest
 from allocation.engine.posterior.probability_best import Bools
@@ -29,8 +31,11 @@ from allocation.engine.settings import Settings
 from allocation.engine.state import DECIDED_AFTER_DAYS, DECIDED_BELOW, EXCLUDED_BELOW
 from allocation.engine.target import uniform
 
-ScenarioName = Literal["constant", "weekend", "trend", "shock", "new-variant", "delayed"]
-SCENARIOS: tuple[ScenarioName, ...] = get_args(ScenarioName)
+_LevelName = Literal["constant", "weekend", "trend", "shock", "new-variant", "delayed"]
+ScenarioName = _LevelName | ChangingName
+SCENARIOS: tuple[ScenarioName, ...] = (*get_args(_LevelName), *CHANGING)
+# Makes the generator of a world from a seed another one than those of the policies.
+_WORLD = 8
 
 # In "delayed", the part of a day's outcomes that arrive on that day and on the two that follow.
 _ARRIVAL = (0.5, 0.3, 0.2)
@@ -42,7 +47,8 @@ class World:
     all rates of a day.
 
     ``available`` (D, K): from when each variant exists. ``arrival``: the part of a day's outcomes that is
-    reported after 0, 1, ... days; sums to 1.
+    reported after 0, 1, ... days; sums to 1. ``daily`` and ``lasting`` (R, D, K), where the variants' relative rates
+    change: the rates of each day in place of ``rates``, and those by which a variant is the best.
     """
 
     rates: Floats
@@ -50,18 +56,31 @@ class World:
     levels: Floats
     available: Bools
     arrival: tuple[float, ...] = (1.0,)
+    daily: Floats | None = None
+    lasting: Floats | None = None
 
     def rates_on(self, day: int) -> Floats:
-        return np.where(self.available[day], np.clip(self.rates * self.levels[:, [day]], 0, 1), 0)
+        return self._on(day, self.rates if self.daily is None else self.daily[:, day])
+
+    def lasting_on(self, day: int) -> Floats:
+        return self._on(day, self.rates if self.lasting is None else self.lasting[:, day])
+
+    def best_rate_on(self, day: int) -> Floats:
+        """(R,): the rate, on that day, of the variant that is best but for what comes and goes."""
+        best = self.lasting_on(day).argmax(axis=1)[:, None]
+        return np.asarray(np.take_along_axis(self.rates_on(day), best, axis=1)[:, 0])
+
+    def _on(self, day: int, rates: Floats) -> Floats:
+        return np.where(self.available[day], np.clip(rates * self.levels[:, [day]], 0, 1), 0)
 
 
 class Outcome(NamedTuple):
     """What came of it. Rewards are expected ones: impressions times true rates.
 
-    ``shares`` (R, D, K). ``regret_by_day`` against always serving the best, ``gain_by_day`` over an even split: (R, D)
-    running sums. ``front_by_day`` (R, D) the variant in front after each day; without ``watch`` only the last day is
-    filled in. ``stop_day`` (R,) the last day with a decision to come, D where no stop was reached, ``stopped`` (R,)
-    whether it was.
+    ``shares`` (R, D, K). ``regret_by_day`` against always serving the variant that is best, but for what comes and
+    goes; ``gain_by_day`` over an even split: (R, D) running sums. ``front_by_day`` (R, D) the variant in front after
+    each day; without ``watch`` only the last day is filled in. ``stop_day`` (R,) the last day with a decision to come,
+    D where no stop was reached, ``stopped`` (R,) whether it was.
     """
 
     shares: Floats
@@ -85,8 +104,10 @@ class Outcome(NamedTuple):
         return self.front_by_day[:, -1]
 
 
-def make_world(scenario: ScenarioName, rates: Floats, daily_traffic: int, days: int, runs: int) -> World:
-    """The named scenario with the same ``rates`` (K,) in every run."""
+def make_world(
+    scenario: ScenarioName, rates: Floats, daily_traffic: int, days: int, runs: int, seed: int = 1
+) -> World:
+    """The named scenario with the same ``rates`` (K,) in every run; ``seed`` makes rates that change by chance."""
     levels, available = np.ones(days), np.ones((days, len(rates)), dtype=bool)
     if scenario == "weekend":
         levels = np.where(np.arange(days) % 7 >= 5, 2.0, 1.0)
@@ -96,12 +117,18 @@ def make_world(scenario: ScenarioName, rates: Floats, daily_traffic: int, days: 
         levels[days // 2] = 3.0
     elif scenario == "new-variant":
         available[: days // 2, -1] = False
+    daily, lasting = None, None
+    if scenario in CHANGING:
+        daily = daily_rates(scenario, rates, days, runs, np.random.default_rng([seed, _WORLD]))
+        lasting = lasting_rates(scenario, rates, daily)
     return World(
         rates=np.tile(rates, (runs, 1)),
         traffic=np.full((runs, days), daily_traffic, dtype=np.int64),
         levels=levels[None],
         available=available,
         arrival=_ARRIVAL if scenario == "delayed" else (1.0,),
+        daily=daily,
+        lasting=lasting,
     )
 
 
@@ -118,7 +145,7 @@ def simulate(
 ) -> Outcome:
     """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front.
 
-    ``watch`` asks that after every day, which costs about as much as the decisions; it changes no other number.
+    ``watch`` asks that after every day; it changes no other number, and the next day's decision uses the answer.
     """
     (runs, days), k = world.traffic.shape, world.rates.shape[1]
     seen = _Seen(world, settings, estimate)
@@ -139,6 +166,7 @@ def simulate(
                 done = standing.value_remaining() < DECIDED_BELOW
                 stop_day[running[done]] = day + 1
                 running = running[~done]
+                seen.keep(~done)
         fronts[:, day] = front
     stopped = np.ones(runs, dtype=bool)
     stopped[running] = False
@@ -163,6 +191,8 @@ class _Seen:
         # outcomes on their way: the day they are reported, the day they belong to, and how many
         self._coming: list[tuple[int, int, Floats]] = []
         self.regret, self.gain = np.zeros((runs, days)), np.zeros((runs, days))
+        # what is known of the runs still going, and for which day's decision
+        self._known: tuple[int, Posterior] | None = None
 
     def serve(self, day: int, shares: Floats, rng: np.random.Generator) -> None:
         """Split the day's visitors, draw their outcomes, and book what the split was worth."""
@@ -171,7 +201,7 @@ class _Seen:
         outcomes = rng.binomial(served, rate)
         worth = (served * rate).sum(axis=1)
         even = (rate * uniform(self.world.available[day])).sum(axis=1)
-        self.regret[:, day] = traffic * rate.max(axis=1) - worth
+        self.regret[:, day] = traffic * self.world.best_rate_on(day) - worth
         self.gain[:, day] = worth - traffic * even
         self.trials[:, day] = served
         self._report(day, outcomes, rng)
@@ -202,12 +232,20 @@ class _Seen:
             control=np.broadcast_to(np.arange(active.shape[1]) == 0, active.shape),
             previous=previous,
             settings=SettingsArrays.of([self.settings] * size),
+            known=self._known[1] if self._known and self._known[0] == day else None,
         )
+
+    def keep(self, going: Bools) -> None:
+        """Forget the runs that have stopped."""
+        if self._known:
+            self._known = self._known[0], self._known[1].rows(going)
 
     def standing(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> "_Standing":
         """Where the given runs stand after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
+        if self.estimate is posterior_of:
+            self._known = day, posterior
         contest = posterior.contest(counts.active)
         low = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
         lead = lead_of(contest.probability_best, posterior.mean, counts.active, low)

@@ -17,8 +17,8 @@ from allocation.management.setting_options import (
     whole_number,
 )
 
-# Eight arrays of this many numbers fit into two gigabytes.
-_MAX_CELLS = 30_000_000
+# Twelve arrays of this many numbers fit into two gigabytes.
+_MAX_CELLS = 20_000_000
 _COLUMNS = (
     "regret_mean",
     "regret_p10",
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         rates, days, runs = np.array(options["rates"]), options["days"], options["runs"]
         if len(rates) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
-        world = make_world(options["scenario"], rates, options["daily_traffic"], days, runs)
+        world = make_world(options["scenario"], rates, options["daily_traffic"], days, runs, options["seed"])
         with tqdm(total=days * len(policies), desc="days", leave=False) as bar:
             results = simulate_policies(
                 policies,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from allocation.engine.lab.simulation import SCENARIOS
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 pytestmark = pytest.mark.database_free
@@ -57,7 +58,7 @@ def test_simulate__stop__ends_runs_early() -> None:
     assert simulate_json()["thompson"]["stop_day_mean"] == 16
 
 
-@pytest.mark.parametrize("scenario", ["constant", "weekend", "trend", "shock", "new-variant", "delayed"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_simulate__scenario__prints_a_table(scenario: str) -> None:
     text = simulate("--scenario", scenario)
 

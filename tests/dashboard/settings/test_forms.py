@@ -155,7 +155,8 @@ def test_new__page__shows_defaults_and_what_they_mean(analyst: Client) -> None:
         ("variants=x", "As an example, for two variants:"),
         ("variants=2&control_floor=50", "floors leave no room beyond an even split of 50.0%"),
         ("variants=2&control_floor=70", "Control floor: Out of range. From 0% to 50%."),
-        ("variants=2&min_impressions=0", "14 days of data, from the first on."),
+        ("variants=2&min_impressions=0&window_days=14", "14 days of data at most."),
+        ("variants=2", "All data count, until the variants compare differently"),
         ("variants=999", "For 100 variants:"),
     ],
 )

@@ -50,7 +50,7 @@ def test_create__variants_and_settings__answers_201_with_location_and_both_setti
     assert (answer["settings"]["control_floor"], answer["settings"]["window_days"]) == (0.2, None)
     assert (answer["settings_in_force"]["control_floor"], answer["settings_in_force"]["window_days"]) == (
         0.2,
-        14,
+        None,
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from allocation.engine.lab.backtest import PastTest, backtest, true_rates
 from allocation.engine.lab.policies import POLICIES, Even, Greedy, Policy, Thompson
-from allocation.engine.lab.report import simulate_policies, watch_policy
+from allocation.engine.lab.report import best_in_front, simulate_policies, watch_policy
 from allocation.engine.lab.simulation import SCENARIOS, ScenarioName, make_world, simulate
 from allocation.engine.settings import Settings
 from tests.allocation.engine.factories import allocate_request, make_history, make_request
@@ -154,6 +154,34 @@ def test_simulate__every_scenario__keeps_the_books(scenario: ScenarioName) -> No
     assert len(days) == 16
     assert (outcome.regret >= -1e-9).all()
     np.testing.assert_allclose(outcome.shares.sum(axis=2), 1)
+
+
+def test_simulate__swap__the_best_is_the_one_of_the_day() -> None:
+    world = make_world("swap", RATES, 3000, 20, 40)
+
+    outcome = simulate(world, Even(), Settings(), rng(), watch=True)
+
+    # 3000 visits a day, 0.01 lost on average, before and after
+    assert outcome.regret.mean() == pytest.approx(600, rel=0.02)
+    front = best_in_front(outcome, world).mean(axis=0)
+    assert front[9] > 0.9 > 0.5 > front[10]
+
+
+@pytest.mark.parametrize(("scenario", "lost"), [("noisy", 0.01), ("weekday", 0.00743)])
+def test_simulate__rates_that_come_and_go__regret_leaves_them_out(
+    scenario: ScenarioName, lost: float
+) -> None:
+    outcome = simulate(make_world(scenario, RATES, 5000, 28, 200), Even(), Settings(), rng())
+
+    assert outcome.regret.mean() == pytest.approx(5000 * 28 * lost, rel=0.1)
+
+
+@pytest.mark.parametrize("scenario", ["drift", "noisy"])
+def test_make_world__rates_by_chance__are_those_of_the_seed(scenario: ScenarioName) -> None:
+    first, again, other = (make_world(scenario, RATES, 100, 5, 2, seed).rates_on(3) for seed in (1, 1, 2))
+
+    assert first.tolist() == again.tolist() != other.tolist()
+    assert (first[0] != first[1]).all()
 
 
 def test_simulate__new_variant__has_no_share_before_its_day() -> None:

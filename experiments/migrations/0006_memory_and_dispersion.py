@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("experiments", "0004_pending_imports_and_metric_dates"),
+        ("experiments", "0005_drop_pending_imports"),
     ]
 
     operations = [
