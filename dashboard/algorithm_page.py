@@ -13,6 +13,7 @@ from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
+from dashboard.formulas import Formulas
 from dashboard.settings.labels import format_range, format_value, in_environment
 from experiments.settings_schema import SETTINGS_ON_PAGES, AlgorithmSetting
 
@@ -64,9 +65,9 @@ def _chapter(path: Path, language: str) -> Chapter:
 
 
 def to_html(text: str) -> tuple[SafeString, list[dict[str, Any]]]:
-    """Markdown as HTML with its table of contents; HTML in the text is shown as text."""
+    """Markdown as HTML with its table of contents, formulas as MathML; HTML in the text is shown as text."""
     markdown: Any = Markdown(
-        extensions=["tables", "toc", _Page()], extension_configs={"toc": {"toc_depth": "2-3"}}
+        extensions=["tables", "toc", Formulas(), _Page()], extension_configs={"toc": {"toc_depth": "2-3"}}
     )
     html = markdown.convert(text)
     # what is raw in the text has been escaped: the rest Markdown has made
