@@ -98,6 +98,8 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
     if window.start is None or window.end is None:
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
+    if inputs.engine_version != engine.FIRST_ENGINE:
+        start = max(start, inputs.table.dates[0])  # a window of a year begins with the data
     row.window_start, row.window_end, row.data_through = start, end, end
     counts = inputs.table.between(start, end).counts
     row.window_impressions = int(counts.impressions.sum())

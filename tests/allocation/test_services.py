@@ -55,7 +55,7 @@ def test_compute_allocation__ledger_row__explains_every_step() -> None:
     assert [b.rate_low, b.rate, b.rate_high] == sorted([b.rate_low, b.rate, b.rate_high])  # type: ignore[type-var]  # not null here
     assert b.probability_best == pytest.approx(1, abs=1e-9)
     assert b.target == pytest.approx(0.95 + 0.05 / 2)
-    assert (allocation.window_start, allocation.window_end) == (TODAY - 364 * DAY, TODAY)
+    assert (allocation.window_start, allocation.window_end) == (TODAY, TODAY)
     assert (allocation.window_impressions, allocation.window_clicks) == (20000, 1650)
     assert allocation.inputs_digest == digest(allocation.recorded_inputs)
 
