@@ -77,6 +77,17 @@ def test_how_it_decides__document__has_anchors_and_tables(client: Client) -> Non
     assert chapter.html in client.get("/dashboard/algorithm/").content.decode()
 
 
+@pytest.mark.parametrize("language", ["en", "pt-br"])
+def test_how_it_decides__every_formula__is_typeset(language: str) -> None:
+    with translation.override(language):
+        chapter = how_it_decides()
+
+    assert chapter.language == language
+    assert chapter.html.count('<math display="block">') == chapter.html.count('<div class="formula"') > 20
+    assert chapter.html.count('<math display="inline">') > 50
+    assert not {"\\", "$", "`"} & set(chapter.html)
+
+
 @pytest.mark.parametrize(
     "text",
     [
