@@ -5,12 +5,13 @@ The scheduler and ``manage.py allocate --all`` call ``run_daily_sweep``.
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
 
 from allocation.alerts import has_enough_data
 from allocation.exceptions import AllocationFailedError
@@ -28,6 +29,8 @@ from notifications.selectors import active_experiments, stale_experiments
 logger = logging.getLogger(__name__)
 
 _CHUNK = 200
+# Experiments whose whole histories are in memory at once.
+_HISTORIES = 20
 _ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
 
 
@@ -63,7 +66,8 @@ def run_daily_sweep(
         failed += outcome.error is not None
         if stopped():
             return Sweep(computed, recorded, failed, finished=False)
-    alert_on_traffic(target_date, now)
+    if target_date >= timezone.localdate(now):  # a past day's traffic is no news
+        alert_on_traffic(target_date, now)
     log_event("sweep.finished", target_date=target_date.isoformat(), recorded=recorded, failed=failed)
     return Sweep(computed, recorded, failed, finished=True)
 
@@ -111,26 +115,35 @@ def alert_on_traffic(target_date: dt.date, now: dt.datetime) -> None:
     """Raise and clear the alarms about traffic that does not arrive as split, and about missing data."""
     clear_where_not_active(_ALARMS, now)
     stale = set(stale_experiments(target_date).values_list("pk", flat=True))
-    alarmed = set(
-        Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", flat=True)
-    )
+    is_open = set(Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"))
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(ids), _CHUNK):
-        chunk = Experiment.objects.with_variants().in_bulk(ids[start : start + _CHUNK])
-        ratios = _sample_ratios(list(chunk.values()), target_date)
-        for pk, experiment in sorted(chunk.items()):
-            active = _conditions(pk, pk in stale, ratios.get(pk), target_date)
-            if active or pk in alarmed:
-                _sync_one(experiment, active, now)
+    for start in range(0, len(ids), _HISTORIES):
+        chunk = Experiment.objects.prefetch_related("variants").in_bulk(ids[start : start + _HISTORIES])
+        for pk, ratio in sorted(_sample_ratios(list(chunk.values()), target_date).items()):
+            active = _conditions(pk, pk in stale, ratio, target_date)
+            if _is_news(pk, active, is_open):
+                _sync_one(chunk[pk], active, now)
+
+
+def _is_news(pk: int, active: ActiveConditions, is_open: Collection[tuple[int, str]]) -> bool:
+    """True where an alarm is to be raised or cleared; what is as it was costs no query."""
+    known = {place for place in is_open if place[0] == pk}
+    raised = {place for place, facts in active.items() if facts is not None}
+    return not (raised <= known <= active.keys())
 
 
 def _sample_ratios(
     experiments: Sequence[Experiment], date: dt.date
 ) -> Mapping[int, SampleRatioResult | None]:
-    """The comparison of each experiment; of a chunk that fails as a whole, of each that does not."""
+    """The comparison of each experiment; one that cannot be compared is left out, and its alarms stay as they are.
+
+    Raises OperationalError or InterfaceError where the database is away.
+    """
     try:
         return sample_ratios_of(experiments, date)
-    except Exception:
+    except Exception as error:
+        if _database_is_away(error):
+            raise
         logger.exception("looking for alarms failed for %s experiments", len(experiments))
         if len(experiments) == 1:
             return {}
@@ -142,7 +155,9 @@ def _sync_one(experiment: Experiment, active: ActiveConditions, now: dt.datetime
         with transaction.atomic():
             lock_experiments([experiment.pk])
             queue(sync_alarms({experiment.pk: experiment}, _ALARMS, active, now), now)
-    except Exception:
+    except Exception as error:
+        if _database_is_away(error):
+            raise
         logger.exception("looking for alarms failed for experiment %s", experiment.pk)
 
 

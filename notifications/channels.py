@@ -31,7 +31,7 @@ class Channel(models.TextChoices):
 class Message:
     """One delivery. ``payload`` is the event as JSON; ``secret`` signs webhooks."""
 
-    kind: EventKind
+    kind: str
     payload: Mapping[str, Any]
     delivery_id: str
     secret: str
@@ -60,8 +60,8 @@ def send(channel: Channel, address: str, message: Message) -> Result:
         return CHANNELS[channel].send(address, message)
     except RefusedAddressError as error:
         return Result("refused", problem=str(error))
-    except (OSError, UnicodeError, http.client.HTTPException, smtplib.SMTPException) as error:
-        # UnicodeError: looking up a name such as a..example.com raises it
+    except (OSError, ValueError, LookupError, http.client.HTTPException, smtplib.SMTPException) as error:
+        # ValueError: looking up a name such as a..example.com, or a kind of an earlier version; LookupError: its data
         return Result("failed", problem=f"{type(error).__name__}: {error}")
 
 
@@ -83,8 +83,9 @@ def as_mail(message: Message) -> tuple[str, str]:
     """Subject and body; a subject is one line, whatever the experiment's name holds."""
     experiment = message.payload["experiment"]
     about = f"{experiment['name']}: " if experiment else ""
-    subject = " ".join(f"[bandit] {about}{message.kind.label}".split())
-    sentence = EVENT_TYPES[message.kind].sentence.format_map(message.payload["data"])
+    kind = EventKind(message.kind)
+    subject = " ".join(f"[bandit] {about}{kind.label}".split())
+    sentence = EVENT_TYPES[kind].sentence.format_map(message.payload["data"])
     facts = json.dumps(message.payload, indent=2, ensure_ascii=False)
     return subject, f"{sentence}\n\n{facts}\n"
 
@@ -94,7 +95,7 @@ def _call_webhook(address: str, message: Message) -> Result:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "bandit-service",
-        "X-Bandit-Event": message.kind.value,
+        "X-Bandit-Event": message.kind,
         "X-Bandit-Delivery": message.delivery_id,
         "X-Bandit-Signature": signature(message.secret, body, int(message.sent_at.timestamp())),
     }

@@ -11,7 +11,6 @@ from django.utils import timezone
 from experiments.events import log_event, log_problem_event
 from experiments.locks import only_one
 from notifications.channels import Channel, Message, Result, send
-from notifications.events import EventKind
 from notifications.models import Attempt, Delivery, Endpoint
 
 logger = logging.getLogger(__name__)
@@ -102,4 +101,4 @@ def _state_after(delivery: Delivery, result: Result) -> str:
 
 def _message(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Message:
     event = delivery.event
-    return Message(EventKind(event.kind), event.payload, str(delivery.public_id), endpoint.secret, now)
+    return Message(event.kind, event.payload, str(delivery.public_id), endpoint.secret, now)

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from allocation.demo import seed_demo
 from allocation.services import complete_experiment
-from allocation.sweep import alert_on_traffic
+from allocation.sweep import alert_on_traffic, run_daily_sweep
 from experiments.models import Experiment, Status
 from experiments.services import change_status
+from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
@@ -229,6 +232,75 @@ def test_sweep__paused_meanwhile__its_alarm_is_over() -> None:
     alert_on_traffic(TODAY, NOW)
 
     assert Alarm.objects.get().cleared_at == NOW
+
+
+def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = _mismatched()
+    alert_on_traffic(TODAY, NOW)
+
+    def fails(experiments: Any, date: dt.date) -> Any:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr("allocation.sweep.sample_ratios_of", fails)
+    alert_on_traffic(TODAY, NOW)
+
+    assert Alarm.objects.get(experiment=experiment).cleared_at is None
+
+
+def test_sweep__alarms_that_stay_open__cost_no_query_each() -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            alert_on_traffic(TODAY, NOW)
+        return len(captured)
+
+    _mismatched("First")
+    alert_on_traffic(TODAY, NOW)
+    one = queries()
+    for n in range(4):
+        _mismatched(f"Further {n}")
+    alert_on_traffic(TODAY, NOW)
+
+    assert Alarm.objects.filter(cleared_at=None).count() == 5
+    assert queries() == one
+
+
+def test_sweep__for_a_past_day__is_no_news(today: dt.date) -> None:
+    _mismatched()
+
+    run_daily_sweep(target_date=TODAY - dt.timedelta(days=1), now=NOW)
+    assert not Alarm.objects.exists()
+
+    run_daily_sweep(target_date=TODAY, now=NOW)
+    assert Alarm.objects.exists()
+
+
+def test_decision__rates_swapped__is_notified_once_with_the_date_and_the_rates() -> None:
+    experiment = make_experiment(min_impressions=0)
+    for age in range(60, 0, -1):
+        rates = (100, 200) if age > 20 else (200, 100)
+        rows = [
+            counts(name, 4000, rate, date=_day(age))
+            for name, rate in zip(("control", "b"), rates, strict=True)
+        ]
+        record(experiment, *rows)
+    allocate(experiment)
+    record(experiment, counts("control", 4000, 200), counts("b", 4000, 100))
+    allocate(experiment)
+
+    (event,) = Event.objects.filter(kind="rates.changed")
+    data = event.payload["data"]
+    assert abs((dt.date.fromisoformat(data["since"]) - _day(20)).days) <= 1
+    assert data["rates_before"] == pytest.approx({"control": 0.025, "b": 0.05}, rel=0.1)
+    assert data["rates_since"] == pytest.approx({"control": 0.05, "b": 0.025}, rel=0.1)
+
+
+def test_decision__leader_beside_a_mismatch__is_no_news() -> None:
+    experiment = _leading()
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+
+    allocate(experiment)
+
+    assert "leader.found" not in _kinds()
 
 
 def test_allocate_command__all__looks_for_alarms_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -312,6 +312,20 @@ def test_delivery__another_process_at_it__waits_its_turn(receiver: Receiver) -> 
         thread.join()
 
 
+def test_email__event_of_an_earlier_version__is_an_attempt_that_failed(receiver: Receiver) -> None:
+    endpoint = _endpoint(receiver, channel=Channel.EMAIL, address="team@example.com")
+    event = Event.objects.create(
+        kind="leader.found", payload={"experiment": None, "data": {}}, created_at=NOW
+    )
+    delivery = Delivery.objects.create(event=event, endpoint=endpoint, next_attempt_at=NOW, created_at=NOW)
+
+    assert deliver_waiting() == Delivered(0, 1)
+
+    delivery.refresh_from_db()
+    assert delivery.attempts_made == 1
+    assert "KeyError" in Attempt.objects.get().problem
+
+
 @pytest.mark.django_db(transaction=True)
 def test_outbox__decision_rolled_back__leaves_no_event(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
