@@ -254,7 +254,7 @@ if PROXY_COUNT:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", not DEBUG)
 # Probes and scrapers come from inside, over plain HTTP and by address; see middleware.by_address.
-BY_ADDRESS = ("/health", "/health/", "/health/live", "/health/live/", "/metrics", "/metrics/")
+BY_ADDRESS = ("/health", "/health/", "/health/live", "/health/live/", "/metrics")
 SECURE_REDIRECT_EXEMPT = [f"^{path[1:]}$" for path in BY_ADDRESS]
 SECURE_HSTS_SECONDS = env.integer(
     "SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 3600, 0, 10 * 365 * 24 * 3600

@@ -167,6 +167,11 @@ class Experiment(models.Model):
         return self.name
 
     @property
+    def goal(self) -> Reward:
+        """The goal with its counts and their words."""
+        return Reward(self.reward)
+
+    @property
     def is_open(self) -> bool:
         """Neither completed nor archived: it can still be changed."""
         return self.status != Status.COMPLETED and self.archived_at is None

@@ -20,7 +20,7 @@ from allocation.selectors import (
 )
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNT_NAMES, Counts, Reward
+from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
@@ -69,11 +69,10 @@ class Summary:
 
 
 class Totals(NamedTuple):
-    """Of the running experiments over the last 7 days; gains in clicks and in conversions."""
+    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success."""
 
     impressions: int
-    clicks_gained: float
-    conversions_gained: float
+    gains: list[tuple[Count, float]]
 
 
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
@@ -105,7 +104,8 @@ def totals(today: dt.date) -> Totals:
     gained: dict[str, float] = defaultdict(float)
     for goal, gain in _recent_gains(running, today):
         gained[Reward(goal).successes_count.name] += gain
-    return Totals(impressions, gained["clicks"], gained["conversions"])
+    goals = {goal.successes_count.name for goal in Reward}
+    return Totals(impressions, [(count, gained[count.name]) for count in COUNTS if count.name in goals])
 
 
 def summarise_head(experiment: Experiment, today: dt.date) -> Summary:

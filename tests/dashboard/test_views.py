@@ -78,8 +78,8 @@ def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() 
     # 1,000 of the day's 4,000 impressions more than even went to variant_b; the prior is a success at 355 in 4,000
     control, variant_b = 71 / (1000 + 4000 / 355), 286 / (3000 + 4000 / 355)
     assert found.impressions == 4000
-    assert found.clicks_gained == pytest.approx(1000 * (variant_b - control))
-    assert found.conversions_gained == 0
+    gains = {count.name: gain for count, gain in found.gains}
+    assert gains == {"clicks": pytest.approx(1000 * (variant_b - control)), "conversions": 0}
 
 
 @pytest.mark.parametrize(
