@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db import models
+from django.db.models import Q, QuerySet, Sum
 from django.http import Http404
 from django.utils.translation import gettext as _
 
@@ -254,7 +255,7 @@ def _trend(rows: Sequence[Observed]) -> str:
 def status_counts() -> dict[str, int]:
     """How many experiments there are of each status, archived ones apart; one query."""
     counted = Experiment.objects.aggregate(
-        archived=Count("pk", filter=Q(archived_at__isnull=False)),
+        archived=models.Count("pk", filter=Q(archived_at__isnull=False)),
         **{status.value: Count("pk", filter=Q(status=status, archived_at__isnull=True)) for status in Status},
     )
     return {name: int(number) for name, number in counted.items()}
