@@ -256,6 +256,9 @@ def status_counts() -> dict[str, int]:
     """How many experiments there are of each status, archived ones apart; one query."""
     counted = Experiment.objects.aggregate(
         archived=models.Count("pk", filter=Q(archived_at__isnull=False)),
-        **{status.value: Count("pk", filter=Q(status=status, archived_at__isnull=True)) for status in Status},
+        **{
+            status.value: models.Count("pk", filter=Q(status=status, archived_at__isnull=True))
+            for status in Status
+        },
     )
     return {name: int(number) for name, number in counted.items()}
