@@ -53,7 +53,7 @@ class AlgorithmSetting:
         return f"{kind}{'' if self.low_open else 'from '}{start} to {self.high:,.10g}{step}"
 
     def problem(self, value: object) -> str | None:
-        """Why ``value`` is refused, as the end of a sentence that begins with the setting's name; or None."""
+        """Explain why ``value`` is refused, as the end of a sentence that begins with the setting's name; or None."""
         return None if self._allows(value) else f"must be {self.range_text}"
 
     def _allows(self, value: object) -> bool:
@@ -231,7 +231,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
 
 @dataclass(frozen=True)
 class SettingGroup:
-    """Settings that stand together on a page, in its order. ``is_folded``: what few people need."""
+    """Settings that are together on a page, in its order. ``is_folded`` hides those that few people need."""
 
     legend: Text
     names: tuple[str, ...]
@@ -252,7 +252,7 @@ SETTINGS_ON_PAGES = tuple(setting for group in SETTING_GROUPS for setting in gro
 
 
 def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, SettingValue]:
-    """Lay settings of one's own over the installation's defaults; None follows the installation."""
+    """Lay given settings over the installation's defaults; None follows the installation."""
     defaults: dict[str, SettingValue] = django_settings.ALGORITHM_DEFAULTS
     return defaults | {name: value for name, value in own.items() if value is not None}
 
@@ -268,7 +268,7 @@ def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, Settin
 
 
 def setting_problems(values: Mapping[str, object]) -> dict[str, str]:
-    """For each setting in ``values`` that is refused, why. Floors are checked together where both are given."""
+    """Explain each setting in ``values`` that is refused. Floors are checked together where both are given."""
     problems = {
         name: problem
         for name, value in values.items()
