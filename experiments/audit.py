@@ -1,7 +1,7 @@
-"""Who changed what: the audit history of experiments and variants, kept by django-simple-history.
+"""The audit history of experiments and variants: each change with its author, kept by django-simple-history.
 
-``save()`` records by itself; what goes around it (guarded updates, bulk writes, changes of the daily rows) calls
-record_history. Counters are never kept here.
+``save()`` records by itself; record_history is for all that bypasses it (guarded updates, bulk writes, changes of the
+daily rows). Counts are not kept here.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _ACTOR_LENGTH = 160
 
 
 def audit_history(**options: Any) -> HistoricalRecords:
-    """The history of a model, with the actor as text: a login, an API key's name, or nothing for a command."""
+    """Keep a model's history, with the actor as text: a login, an API key's name, or nothing for a command."""
     return HistoricalRecords(
         history_user_id_field=models.CharField(max_length=_ACTOR_LENGTH, null=True),
         history_user_getter=lambda record: record.history_user_id,
@@ -26,7 +26,7 @@ def audit_history(**options: Any) -> HistoricalRecords:
 
 
 def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = False) -> None:
-    """One record each, of what the objects hold now."""
+    """Record the present state of each object."""
     if objects:
         objects[0].__class__.history.bulk_history_create(
             objects, update=not created, default_change_reason=reason[:500]
@@ -34,9 +34,9 @@ def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = 
 
 
 def _actor(**kwargs: Any) -> str | None:
-    """An API key is ``request.auth``, which DRF leaves on Django's request; a person is ``request.user``.
+    """Name the author: the API key in ``request.auth``, which DRF sets on Django's request, or ``request.user``.
 
-    The library hands the request on for logged-in people only, so it is taken from where its middleware put it.
+    The library passes the request on for logged-in people only, so it is taken from where its middleware put it.
     """
     request = getattr(HistoricalRecords.context, "request", None)
     key = getattr(request, "auth", None)

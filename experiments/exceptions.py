@@ -1,4 +1,4 @@
-"""Everything that can be wrong with what a caller asks. bandit_project.errors turns these into answers."""
+"""Errors of what a caller asks; bandit_project.api.errors turns them into answers."""
 
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -16,7 +16,7 @@ class Issue(NamedTuple):
 
 
 class DomainError(Exception):
-    """The root. ``code`` is stable; ``members`` are further facts for the caller."""
+    """The root of all errors. ``code`` is stable; ``members`` are further facts for the caller."""
 
     code: ClassVar[str] = "error"
 

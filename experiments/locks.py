@@ -1,5 +1,7 @@
-"""Locks by name that die with their holder: advisory locks of PostgreSQL, file locks beside SQLite, which lives on one
-machine. A crash leaves nothing to clean up."""
+"""Locks by name that end with their holder, so that a crash leaves nothing to clean up.
+
+They are advisory locks on PostgreSQL and file locks beside SQLite, which runs on one machine.
+"""
 
 import fcntl
 import hashlib
@@ -15,7 +17,7 @@ from django.db import OperationalError, connection
 
 @contextmanager
 def only_one(name: str) -> Iterator[bool]:
-    """Yields whether nobody else holds the name; for work of many transactions, on one connection."""
+    """Yield True if no one else holds the name; for work of many transactions on one connection."""
     number = lock_number(name)
     if connection.vendor != "postgresql":
         with file_lock(f"{name}-{number}") as free:
@@ -33,17 +35,17 @@ def only_one(name: str) -> Iterator[bool]:
 
 
 def lock_number(name: str) -> int:
-    """The database's own: another installation on this machine may use the same name."""
+    """Return a number for the name in this database: another installation on the machine may use the same name."""
     place = f"{connection.settings_dict['NAME']} {name}".encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(place).digest()[:8], signed=True)
 
 
 @contextmanager
 def file_lock(name: str) -> Iterator[bool]:
-    """Released by the system when its holder ends, however that comes.
+    """Yield True if the file's lock is free; the system releases it when its holder ends in any way.
 
-    Raises OperationalError where no lock can be taken (a full disk, a folder of somebody else's): as if the database
-    could not be reached, nothing is written.
+    Raises OperationalError where no lock can be taken (a full disk, a folder of another user): nothing is written
+    then, as when the database cannot be reached.
     """
     with _lock_file(name) as file:
         try:

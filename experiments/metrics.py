@@ -1,7 +1,7 @@
-"""Counts and goals as data: what is observed each day, and which count a goal divides by which.
+"""Counts and goals as data: the numbers observed each day, and the ratio that each goal is.
 
-Forms, the API, CSV, charts and SQL loop over these tables. A new goal of counts that are there is a member of
-``Reward`` and a migration of its CHECK.
+Forms, the API, CSV, charts and SQL loop over these tables. A new goal of existing counts takes a member of
+``Reward``, its ratio, and a migration of the CHECK.
 """
 
 import datetime as dt
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from experiments.text import Text
 
-# The largest count of a day; 64-bit sums of ten million such rows still fit.
+# Sums of ten million rows with this count still fit into 64 bits.
 HIGHEST_COUNT = 10**12
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ Covariant = TypeVar("Covariant", covariant=True)
 
 @dataclass(frozen=True)
 class Count:
-    """One number of a day. Where ``within`` names another count, it never exceeds that one.
+    """A number of a day. Where ``within`` names another count, it never exceeds that one.
 
     ``unit`` is its name within a sentence; ``too_many`` says, with both numbers, that it exceeds the other.
     An ``optional`` count may be left out of a row and is 0 then.
@@ -59,14 +59,14 @@ COUNTS = (
     ),
 )
 COUNT_NAMES = tuple(count.name for count in COUNTS)
-# Those that lie within no other: where they are in range, all are.
+# Counts that lie within no other: if they are in range, all are.
 OUTERMOST = tuple(count.name for count in COUNTS if count.within is None)
 _NESTED = tuple((count, count.name, count.within) for count in COUNTS if count.within)
 _BY_NAME = {count.name: count for count in COUNTS}
 
 
 class HasCounts(Protocol[Covariant]):
-    """Anything with an attribute for each count: a row of numbers, a table of arrays, columns of a query."""
+    """An object with an attribute for each count: a row of numbers, a table of arrays, columns of a query."""
 
     @property
     def impressions(self) -> Covariant: ...
@@ -77,7 +77,7 @@ class HasCounts(Protocol[Covariant]):
 
 
 class Counts(NamedTuple, Generic[T]):
-    """A value for each of COUNTS, in their order: a day's numbers, or an array or a column of a query for each."""
+    """A value for each of COUNTS, in their order: numbers of a day, arrays, or columns of a query."""
 
     impressions: T
     clicks: T
@@ -88,7 +88,7 @@ NO_COUNTS = Counts(*(0 for _count in COUNTS))
 
 
 class DailyCounts(NamedTuple):
-    """One day of one variant, which is given by its name (or key), with the day's totals behind it."""
+    """Totals of one variant on one day; the variant is given by its name or key."""
 
     date: dt.date
     variant_name: str
@@ -126,7 +126,7 @@ class Reward(models.TextChoices):
         return cast(T, getattr(row, self.successes_count.name))
 
 
-# The counts whose ratio a goal is: successes per trials.
+# The ratio that each goal is: successes per trials.
 _RATIOS = {
     Reward.CTR: ("clicks", "impressions"),
     Reward.CONVERSION_RATE: ("conversions", "impressions"),
@@ -135,13 +135,13 @@ _RATIOS = {
 
 
 def nesting_problems(row: HasCounts[int]) -> list[tuple[str, str]]:
-    """The name of each count that exceeds the one it lies within, and a sentence that says so."""
+    """Name each count that exceeds the one it lies within, with a sentence that says so."""
     exceeding = [count for count, name, within in _NESTED if getattr(row, name) > getattr(row, within)]
     return [(c.name, str(c.too_many) % {n: getattr(row, n) for n in COUNT_NAMES}) for c in exceeding]
 
 
 def nesting_condition() -> models.Q:
-    """The nesting of all counts, from 0 to HIGHEST_COUNT, as a condition of the database."""
+    """Build the condition of the database: all counts nested, from 0 to HIGHEST_COUNT."""
     containers = {count.within for count in COUNTS}
     conditions: list[tuple[str, Any]] = [(f"{n}__gte", 0) for n in COUNT_NAMES if n not in containers]
     conditions += [(f"{name}__lte", models.F(within)) for _count, name, within in reversed(_NESTED)]

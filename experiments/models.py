@@ -1,4 +1,4 @@
-"""What an experiment is and what was observed. The database holds the invariants."""
+"""Experiments, their variants and what was observed of them. The database holds the invariants."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import audit_history
 from experiments.exceptions import StatusConflictError
-from experiments.metrics import Reward, nesting_condition
+from experiments.metrics import COUNT_NAMES, Reward, nesting_condition
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     HIGHEST_FLOOR_SUM,
@@ -45,7 +45,7 @@ TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
 
 
 def _setting_constraints() -> list[models.BaseConstraint]:
-    """The range of each setting as a CHECK; blank follows the installation's default."""
+    """Build a CHECK for the range of each setting; blank follows the installation's default."""
     ranges = [
         models.CheckConstraint(
             name=f"experiment_{s.name}_range",
@@ -68,7 +68,7 @@ def _setting_constraints() -> list[models.BaseConstraint]:
 
 
 class DataSummary(NamedTuple):
-    """What is known of an experiment's data up to a date; days count where there were impressions."""
+    """Summary of an experiment's data up to a date; days count where there were impressions."""
 
     latest_date: dt.date | None
     days_with_data: int
@@ -77,7 +77,7 @@ class DataSummary(NamedTuple):
 
 class ExperimentQuerySet(models.QuerySet["Experiment"]):
     def with_data_summary(self, target_date: dt.date) -> Self:
-        """Adds ``data_summary``: what is known of the data up to ``target_date``."""
+        """Add ``data_summary`` of the data up to ``target_date``."""
         reported = DailyMetric.objects.filter(
             variant__experiment=OuterRef("pk"), date__lte=target_date, impressions__gt=0
         ).values("variant__experiment")
@@ -94,24 +94,24 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         )
 
     def with_variants(self) -> Self:
-        """Fetches the variants along, in the order of their ids, which is Variant's own."""
+        """Fetch the variants too, in the order of their ids, which is Variant's own."""
         return self.prefetch_related("variants")
 
     def for_allocation(self, target_date: dt.date) -> Self:
-        """Adds the summary of the data up to ``target_date``, and the variants."""
+        """Add the summary of the data up to ``target_date``, and the variants."""
         return self.with_data_summary(target_date).with_variants()
 
     def active_since(self, moment: dt.datetime) -> Self:
-        """Those that are active, in sight, and were active at ``moment`` already, as their history tells."""
+        """Keep those that are active and not archived, and by their history were active at ``moment`` already."""
         earlier = Experiment.history.filter(id=OuterRef("pk"), history_date__lt=moment)
         last = Subquery(earlier.order_by("-history_date", "-history_id").values("status")[:1])
-        # where nothing is known of then, it has been what it is since it was made
+        # without a record of that time, the status has not changed since the creation
         then = Coalesce(last, Value(Status.ACTIVE.value), output_field=models.CharField())
         old = self.filter(status=Status.ACTIVE, archived_at=None, created_at__lt=moment)
         return old.alias(status_then=then).filter(status_then=Status.ACTIVE)
 
     def busiest_first(self, since: dt.date, until: dt.date) -> Self:
-        """By impressions on the days from ``since`` to ``until``, both included."""
+        """Order by impressions on the days from ``since`` to ``until``, both included."""
         recent = DailyMetric.objects.filter(
             variant__experiment=OuterRef("pk"), date__range=(since, until)
         ).values("variant__experiment")
@@ -120,7 +120,7 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
 
 
 class Experiment(models.Model):
-    """A comparison of variants, and how its traffic is to be split."""
+    """A comparison of variants, and the rules that split its traffic."""
 
     key = models.SlugField(
         max_length=80, unique=True, help_text="Names the experiment in URLs; never changes."
@@ -133,8 +133,8 @@ class Experiment(models.Model):
         "Variant", on_delete=models.SET_NULL, null=True, blank=True, related_name="won_experiments"
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Raised by everything that may change an allocation, in its own transaction: ingestion, settings, variants,
-    # status. Tells whether an answer is still up to date.
+    # Everything that may change an allocation (ingestion, settings, variants, status) raises it in its own transaction.
+    # It shows if an answer is still up to date.
     data_version = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -173,7 +173,7 @@ class Experiment(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Neither completed nor archived: it can still be changed."""
+        """True until it is completed or archived: it can be changed."""
         return self.status != Status.COMPLETED and self.archived_at is None
 
     @property
@@ -182,29 +182,29 @@ class Experiment(models.Model):
 
     @property
     def data_summary(self) -> DataSummary:
-        """The summary of an experiment that was read by ``with_data_summary``."""
+        """Summary of an experiment that was read by ``with_data_summary``."""
         annotated = {name: self.__dict__[name] for name in DataSummary._fields}
         return DataSummary(**annotated | {"total_impressions": int(annotated["total_impressions"])})
 
     def own_settings(self) -> dict[str, SettingValue | None]:
-        """What the experiment sets itself; None follows the installation."""
+        """Settings of this experiment; None follows the installation."""
         return {name: getattr(self, name) for name in ALGORITHM_SETTINGS}
 
     def merged_settings(self) -> dict[str, SettingValue]:
-        """Its own settings over the installation's defaults."""
+        """Lay its own settings over the installation's defaults."""
         return with_defaults(self.own_settings())
 
     def settings_in_force(self) -> dict[str, SettingValue]:
-        """The merged settings; raises InvalidError where they clash."""
+        """Return the merged settings; raise InvalidError where they clash."""
         return checked_settings(self.own_settings())
 
     @property
     def state_word(self) -> str:
-        """Its status within a sentence; archived counts for more."""
+        """Its status as a word within a sentence; an archived experiment is called archived."""
         return gettext("archived") if self.archived_at else Status(self.status).label.lower()
 
     def status_conflict(self, refusal: str) -> StatusConflictError:
-        """The error that says so, with the states it can move to; archived it moves to none."""
+        """Build the error of a refused move, with the states it can move to; archived it moves to none."""
         following = [] if self.archived_at else sorted(TRANSITIONS[Status(self.status)])
         return StatusConflictError(
             gettext("Experiment %(key)r %(refusal)s") % {"key": self.key, "refusal": refusal},
@@ -213,13 +213,13 @@ class Experiment(models.Model):
         )
 
     def clean(self) -> None:
-        """Ranges and steps of the settings, with the table's own words."""
+        """Check ranges and steps of the settings, with the messages of their table."""
         if problems := setting_problems(self.merged_settings()):
             raise ValidationError({name: f"{name} {problem}" for name, problem in problems.items()})
 
 
 class Variant(models.Model):
-    """One of the things compared. Retired (not active) it keeps its data and has no share."""
+    """One of the variants compared. Retired (not active) it keeps its data and has no share."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="variants")
     key = models.CharField(max_length=NAME_LENGTH, help_text="The first name; never changes.")
@@ -251,7 +251,7 @@ class Variant(models.Model):
 
 class DailyMetricQuerySet(models.QuerySet["DailyMetric"]):
     def in_windows(self, windows: Sequence[tuple[Sequence[int], dt.date, dt.date]]) -> Self:
-        """Rows of several (experiment ids, first day, last day), both days inside; one query for all."""
+        """Keep rows of several (experiment ids, first day, last day), both days inside; one query for all."""
         chosen = Q(pk__in=())
         for experiment_ids, first, last in windows:
             chosen |= Q(variant__experiment_id__in=experiment_ids, date__range=(first, last))
@@ -259,7 +259,7 @@ class DailyMetricQuerySet(models.QuerySet["DailyMetric"]):
 
 
 class DailyMetric(models.Model):
-    """What one variant saw on one day of the installation's time zone. Rates are never stored."""
+    """Totals of one variant on one day of the installation's time zone. Rates are never stored."""
 
     variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="daily_metrics")
     date = models.DateField()
@@ -272,14 +272,14 @@ class DailyMetric(models.Model):
 
     class Meta:
         ordering = ("date", "variant_id")
-        # The admin's list and its calendar: newest days first, over all experiments.
+        # For the admin's list and its calendar: newest days first, over all experiments.
         indexes = (models.Index(fields=("date", "variant"), name="dailymetric_date"),)
         constraints = (
             models.UniqueConstraint(fields=("variant", "date"), name="dailymetric_variant_date_unique"),
             models.CheckConstraint(
                 name="dailymetric_counts_nested",
                 condition=nesting_condition(),
-                violation_error_message="0 <= conversions <= clicks <= impressions must hold.",
+                violation_error_message=f"0 <= {' <= '.join(reversed(COUNT_NAMES))} must hold.",
             ),
         )
 
@@ -288,7 +288,7 @@ class DailyMetric(models.Model):
 
 
 class CsvUpload(models.Model):
-    """A file between its preview and the word to record it; csv_uploads tells how long it waits."""
+    """A file between its preview and its confirmation; experiments.tables.uploads defines how long it is kept."""
 
     NAME_LENGTH = 100
 

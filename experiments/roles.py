@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Role(IntEnum):
-    """Each may do what the ones below it may; the names are those of the groups."""
+    """A role may do everything that the lower ones may; the names are those of the groups."""
 
     VIEWER = 1
     ANALYST = 2
@@ -20,7 +20,7 @@ class Role(IntEnum):
 
 
 def role_of(user: Any) -> Role | None:
-    """The highest role among the user's groups; whoever can log in may look. None for nobody."""
+    """Return the highest role among the user's groups, or None without a user; each user is a viewer."""
     if user is None or not user.is_authenticated:
         return None
     if user.is_superuser:

@@ -1,4 +1,4 @@
-"""Reads that more than one place needs."""
+"""Reads that several modules share."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable
@@ -11,17 +11,17 @@ from experiments.exceptions import ExperimentNotFoundError
 from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric, Experiment
 
-# More digits than a 64-bit id has, and not more than the databases take.
+# As many digits as every 64-bit id can have.
 _ID_DIGITS = 18
 
 
 def today() -> dt.date:
-    """The current day in the installation's time zone."""
+    """Return the current day in the installation's time zone."""
     return timezone.localdate()
 
 
 def find_experiment(reference: int | str, experiments: "QuerySet[Experiment] | None" = None) -> Experiment:
-    """The experiment with this id or key; raises ExperimentNotFoundError."""
+    """Return the experiment with this id or key; raise ExperimentNotFoundError."""
     chosen = Experiment.objects.all() if experiments is None else experiments
     column, value = id_or_key(reference)
     found = chosen.filter(**{column: value}).first()
@@ -31,7 +31,7 @@ def find_experiment(reference: int | str, experiments: "QuerySet[Experiment] | N
 
 
 def id_or_key(reference: int | str) -> tuple[str, int | str]:
-    """The column that ``reference`` stands in, and its value there; raises ExperimentNotFoundError for neither."""
+    """Return the column that ``reference`` names, and its value there; raise ExperimentNotFoundError for neither."""
     text = str(reference)
     if text.isascii() and text.isdigit():
         if len(text) <= _ID_DIGITS:
@@ -47,14 +47,14 @@ def not_found(reference: int | str) -> ExperimentNotFoundError:
 
 
 def find_experiment_id(reference: str) -> int:
-    """The id behind an id or a key. An id is taken at its word: what is done with it says if there is none."""
+    """Return the id behind an id or a key. An id is not looked up: its use shows if there is none."""
     if reference.isascii() and reference.isdigit() and len(reference) <= _ID_DIGITS:
         return int(reference)
     return find_experiment(reference).pk
 
 
 def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
-    """The experiments that exist of these ids and keys, by the reference that was given; one query."""
+    """Find the experiments of these ids and keys, by the reference that was given; one query."""
     ids = {r: int(r) for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
     keys = {r for r in references if not r.isdigit() and "\x00" not in r}
     experiments = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
@@ -66,7 +66,9 @@ def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
 
 
 def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyCounts]]:
-    """Every day of every variant, by experiment id, oldest first; one query, and no model instance for each row."""
+    """Read every day of every variant, by experiment id, oldest first, without a model instance for each row; one
+    query.
+    """
     rows: dict[int, list[DailyCounts]] = {experiment.pk: [] for experiment in experiments}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date", "variant_id")
     fields = ("variant__experiment_id", "date", "variant__name", *COUNT_NAMES)

@@ -1,4 +1,4 @@
-"""What can be done to experiments and their data. Views, commands and the admin call these and nothing else."""
+"""Services: everything that can be done to experiments. Views, commands and the admin call these."""
 
 import datetime as dt
 import re
@@ -26,12 +26,12 @@ from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH
 from experiments.variants import new_variants
 
-# Pages of their own where an experiment's key stands.
+# Pages in the place of an experiment's key.
 _RESERVED_KEYS = frozenset({"new"})
-# A name's part of a key leaves room for a number.
+# The part of a key that a name makes; the rest is room for a number.
 _KEY_LENGTH = 70
 _KEY_END = 80
-# Each one lost means that another request took the key at that moment.
+# An attempt fails only if another request takes the key at that moment.
 _KEY_ATTEMPTS = 100
 
 
@@ -47,7 +47,7 @@ def create_experiment(
     settings: Mapping[str, SettingValue | None] | None = None,
     pk: int | None = None,
 ) -> Experiment:
-    """Creates an experiment under a key made from its name, with a number behind it where that is taken.
+    """Create an experiment under a key made from its name, with a number at its end where the key is taken.
 
     ``control`` names one of the ``variants``; ``pk`` is for imports, whose files name experiments by number.
     """
@@ -87,7 +87,9 @@ def _insert_under_free_key(experiment: Experiment) -> Experiment:
 
 
 def _free_key(stem: str) -> str:
-    """The stem, or the stem with the number after the largest in use; the first free one where that is too long."""
+    """Return the stem, or the stem with the number after the largest in use; the first free one where that is too
+    long.
+    """
     taken = set(Experiment.objects.filter(key__startswith=stem).values_list("key", flat=True))
     numbers = [int(key[len(stem) + 1 :]) for key in taken if re.fullmatch(re.escape(stem) + r"-[0-9]+", key)]
     numbered = (f"{stem}-{number}" for number in chain([max(numbers, default=1) + 1], count(2)))
@@ -102,7 +104,7 @@ def update_experiment(
     unchanged_since: dt.datetime | None = None,
     **fields: str,
 ) -> Experiment:
-    """Changes name, description, reward (``fields``) and settings; what is not given stays.
+    """Change name, description, reward (``fields``) and settings; the rest stays.
 
     Raises InvalidError where settings clash, StatusConflictError for a reward that has begun to count,
     ChangedMeanwhileError where ``unchanged_since``, the experiment's updated_at when it was read, no longer holds.
@@ -130,7 +132,7 @@ def update_experiment(
 
 
 def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool = True) -> Experiment:
-    """Puts an experiment that is not running out of sight, or brings it back; its data stays."""
+    """Archive an experiment that is not running, or bring it back; its data stays."""
     with transaction.atomic():
         experiment = _locked(experiment_id)
         if experiment.status == Status.ACTIVE and archived:
@@ -142,7 +144,7 @@ def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool =
 
 
 def duplicate_experiment(*, experiment_id: int, now: dt.datetime) -> Experiment:
-    """A draft with the same variants (retired ones left out), reward and settings, and no data."""
+    """Create a draft with the same active variants, reward and settings, and no data."""
     source = find_experiment(experiment_id)
     variants = list(source.variants.filter(is_active=True))
     return create_experiment(
@@ -158,14 +160,16 @@ def duplicate_experiment(*, experiment_id: int, now: dt.datetime) -> Experiment:
 
 
 def delete_experiment(*, experiment_id: int) -> None:
-    """Deletes an experiment with all its data and decisions."""
+    """Delete an experiment with all its data and decisions."""
     with transaction.atomic():
         _locked(experiment_id).delete()
 
 
 def lock_experiments(ids: Sequence[int] | None = None) -> None:
-    """Locks these experiments (or all) until the transaction ends, always in the order of their ids: two that
-    want the same ones wait for each other and never deadlock."""
+    """Lock these experiments (or all) until the transaction ends, always in the order of their ids.
+
+    Two callers that want the same ones wait for each other and never deadlock.
+    """
     chosen = Experiment.objects.all() if ids is None else Experiment.objects.filter(pk__in=ids)
     list(chosen.select_for_update().order_by("pk").values_list("pk"))
 
@@ -185,7 +189,7 @@ def _refuse_repeated(names: Sequence[str]) -> None:
 
 
 def key_from_name(name: str) -> str:
-    """A slug that is never a number alone (where an id stands, a key may stand too), nor the name of a page."""
+    """Make a slug that is not a number alone, as it may be in the place of an id, nor the name of a page."""
     slug = slugify(name).strip("-_")
     if slug.isdigit() or slug in _RESERVED_KEYS:
         slug = f"experiment-{slug}"
@@ -193,11 +197,11 @@ def key_from_name(name: str) -> str:
 
 
 def reset_data(*, allowed: bool) -> dict[str, int]:
-    """Deletes every experiment with its variants, metrics and allocations; answers how many rows of each."""
+    """Delete every experiment with its variants, metrics and allocations; return the number of rows of each."""
     if not allowed:
         raise ResetForbiddenError("Resetting is off here. Set ALLOW_RESET=true to allow it.")
     with transaction.atomic():
-        # Whoever is writing finishes first; whoever comes later finds nothing.
+        # Writes in progress finish first; later ones find nothing.
         lock_experiments()
         _total, deleted = Experiment.objects.all().delete()
         for model in (Experiment, Variant):
@@ -213,7 +217,7 @@ def change_status(
     winner_id: int | None = None,
     from_status: Status | None = None,
 ) -> Experiment:
-    """Moves an experiment along the transition table, if you like only from one status; the winner is for completing.
+    """Move an experiment along the transition table, if given only from one status; ``winner_id`` is for completing.
 
     Raises StatusConflictError with the states that are allowed next.
     """
@@ -248,7 +252,7 @@ def _why_not(experiment: Experiment) -> str:
 
 
 def _raise_sequence_past_ids() -> None:
-    """PostgreSQL hands out ids from a sequence, which knows nothing of ids given by hand."""
+    """Raise PostgreSQL's sequence of ids, which does not notice ids given by hand."""
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [Experiment]):
             cursor.execute(statement)

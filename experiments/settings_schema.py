@@ -64,7 +64,7 @@ class AlgorithmSetting:
         return f"{kind}{'' if self.low_open else 'from '}{start} to {self.high:,.10g}{step}"
 
     def problem(self, value: object) -> str | None:
-        """Why ``value`` is refused, as the end of a sentence that begins with the setting's name; or None."""
+        """Explain why ``value`` is refused, as the end of a sentence that begins with the setting's name; or None."""
         return None if self._allows(value) else f"must be {self.range_text}"
 
     def _allows(self, value: object) -> bool:
@@ -287,7 +287,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
 
 @dataclass(frozen=True)
 class SettingGroup:
-    """Settings that stand together on a page, in its order. ``is_folded``: what few people need."""
+    """Settings that are together on a page, in its order. ``is_folded`` hides those that few people need."""
 
     legend: Text
     names: tuple[str, ...]
@@ -311,7 +311,7 @@ SETTINGS_ON_PAGES = tuple(setting for group in SETTING_GROUPS for setting in gro
 
 
 def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
-    """Lay settings of one's own over the installation's defaults; None follows the installation.
+    """Lay given settings over the installation's defaults; None follows the installation.
 
     A setting that may stay blank is None where neither sets it.
     """
@@ -319,7 +319,7 @@ def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
     return defaults | {name: value for name, value in own.items() if value is not None}
 
 
-def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, SettingValue]:
+def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
     """Lay settings over the defaults; raise InvalidError where they clash, as they may once a default has changed."""
     values = with_defaults(own)
     if problems := setting_problems(values):
@@ -330,7 +330,7 @@ def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, Settin
 
 
 def setting_problems(values: Mapping[str, object]) -> dict[str, str]:
-    """For each setting in ``values`` that is refused, why. Floors are checked together where both are given."""
+    """Explain each setting in ``values`` that is refused. Floors are checked together where both are given."""
     problems = {
         name: problem
         for name, value in values.items()

@@ -15,7 +15,7 @@ Text: TypeAlias = "str | _StrPromise"
 
 NAME_LENGTH = 200
 
-# Control characters, what hides or turns text around, and halves of surrogate pairs.
+# Control characters and characters that hide text or reverse its direction.
 _INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
 _NAME = re.compile(NAME_PATTERN)
@@ -29,7 +29,7 @@ def is_name(text: str) -> bool:
 
 
 def parse_date(text: str) -> dt.date | None:
-    """A calendar day written as 2025-08-14 and in no other way; None for all else."""
+    """Read a calendar day written as 2025-08-14 and in no other way; return None for anything else."""
     if not _ISO_DATE.fullmatch(text):
         return None
     try:
@@ -39,13 +39,13 @@ def parse_date(text: str) -> dt.date | None:
 
 
 def format_number(value: float | Decimal, decimals: int) -> str:
-    """By its decimal spelling, so that 2.45 becomes 2.5 wherever it is written; thousands apart."""
+    """Round by decimal digits, so that 2.45 becomes 2.5 wherever it is shown; separate thousands."""
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     return number_format(exact, decimals, force_grouping=True)
 
 
 def format_exact(value: float | Decimal) -> str:
-    """Write a number with the digits it has and no zeros behind them; thousands apart."""
+    """Write a number with all its digits and no trailing zeros; separate thousands."""
     plain = Decimal(str(value)).normalize()
     decimals = max(0, -int(plain.as_tuple().exponent))
     return number_format(plain, decimals, force_grouping=True)

@@ -1,4 +1,4 @@
-"""Variants: who becomes the control, and what may be changed while traffic flows."""
+"""Variants: choice of the control, and changes that are allowed while traffic flows."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def new_variants(
     now: dt.datetime,
     control: str | None = None,
 ) -> list[Variant]:
-    """Unsaved variants; where there is no control yet it is ``control``, else the one named so, else the first."""
+    """Build unsaved variants. Without a control so far, it is ``control``, else the one named so, else the first."""
     chosen = None
     if not has_control:
         chosen = control or (CONTROL_NAME if CONTROL_NAME in names else names[0])
@@ -33,7 +33,7 @@ def new_variants(
 
 
 def add_variant(*, experiment_id: int, name: str, now: dt.datetime, is_control: bool = False) -> Variant:
-    """Adds a variant; live it starts from a share of 0. The first one becomes the control."""
+    """Add a variant; in a running experiment it starts from a share of 0. The first one becomes the control."""
     with transaction.atomic():
         experiment = _open_for_change(experiment_id, now)
         known = list(experiment.variants.all())
@@ -58,7 +58,7 @@ def change_variant(
     is_active: bool | None = None,
     is_control: bool | None = None,
 ) -> Variant:
-    """Renames, retires or brings back a variant, or makes it the control; what is None stays."""
+    """Rename, retire or bring back a variant, or make it the control; None leaves a field unchanged."""
     with transaction.atomic():
         experiment = _open_for_change(experiment_id, now)
         variant = find_variant(experiment, variant_id)
@@ -86,7 +86,7 @@ def find_variant(experiment: Experiment, variant_id: int) -> Variant:
 
 
 def find_winner(experiment: Experiment, name: str) -> Variant:
-    """One of the experiment's variants, by name or key; raises InvalidError."""
+    """Return a variant of the experiment by name or key; raise InvalidError."""
     found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
     if found is None:
         message = _("must be one of the experiment's variants")
@@ -95,7 +95,7 @@ def find_winner(experiment: Experiment, name: str) -> Variant:
 
 
 def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
-    """Takes the experiment's lock and counts the change; refuses completed and archived ones."""
+    """Lock the experiment and raise its data version; refuse completed and archived ones."""
     changeable = Experiment.objects.filter(pk=experiment_id, archived_at=None).exclude(
         status=Status.COMPLETED
     )
@@ -109,7 +109,7 @@ def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
 
 
 def _refuse_taken(name: str, others: Sequence[Variant]) -> None:
-    """Names and keys are one space: events find a variant by either."""
+    """Refuse a name that is a name or key of another variant: events find a variant by either."""
     if any(name in {variant.name, variant.key} for variant in others):
         message = _("%(name)r is or was the name of another variant") % {"name": name}
         raise InvalidError([Issue("name", "taken", message)])

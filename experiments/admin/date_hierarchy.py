@@ -1,4 +1,4 @@
-"""The admin's calendar over a million rows, without reading them: see CalendarQuerySet."""
+"""A calendar for the admin's list of a million rows that reads none of them: see CalendarQuerySet."""
 
 import datetime as dt
 from typing import Any
@@ -24,14 +24,14 @@ class CalendarQuerySet(models.QuerySet[Any]):
         return found if order == "ASC" else found[::-1]
 
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """SQLite finds a smallest or a largest value in an index only where it is asked for one of them."""
+        """Ask for each end by itself: SQLite finds a smallest or largest value in an index only so."""
         if set(kwargs) == {"first", "last"} and not args:
             field = kwargs["first"].source_expressions[0].name
             return dict(zip(("first", "last"), self._ends(field), strict=True))
         return super().aggregate(*args, **kwargs)
 
     def _ends(self, field: str) -> tuple[dt.date | None, dt.date | None]:
-        """Looked up once for each list: the calendar asks for its range, then for what is in it."""
+        """Look both ends up once for each list: the calendar asks for its range, then for what is in it."""
         known: dict[str, tuple[dt.date | None, dt.date | None]] = self.__dict__.setdefault("_known_ends", {})
         if field not in known:
             days = self.order_by(field).values_list(field, flat=True)

@@ -1,4 +1,4 @@
-"""What an operator fills in."""
+"""Forms of the admin."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from experiments.selectors import today
 
 
 class CorrectionForm(forms.ModelForm[DailyMetric]):
-    """A day's counts, and why they change; refused in the words of the API."""
+    """A day's counts and the reason for the change; checked as the API checks them."""
 
     reason = forms.CharField(max_length=300, help_text=_("Kept in the experiment's history with your name."))
 

@@ -1,5 +1,4 @@
-"""Parts of the admin's lists: a filter that asks for an experiment by name instead of offering ten thousand, and what a
-service refuses as a message instead of a failure."""
+"""Parts that the admin's lists and forms share."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -19,19 +18,19 @@ Listed = TypeVar("Listed", bound=Model)
 
 
 class ExperimentFilter(admin.SimpleListFilter):
-    """A field for an experiment's id or key."""
+    """A filter by an experiment's id or key, instead of a list of ten thousand to choose from."""
 
     title = _("experiment")
     parameter_name = "experiment"
     template = "admin/experiment_filter.html"
-    # From the listed model to its experiment.
+    # Path from the listed model to its experiment.
     path = "experiment"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("", "")]  # none to choose from; an empty list would leave the filter out
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """What else the list is filtered by stays so when the field is sent."""
+        """Keep the other filters when the field is sent."""
         others = changelist.get_filters_params()
         yield {
             "value": self.value() or "",
@@ -69,7 +68,7 @@ class ServiceAdmin(admin.ModelAdmin[Listed]):
 
 
 class ReadOnly:
-    """For a ModelAdmin or an inline that only shows."""
+    """A mixin for a ModelAdmin or an inline that shows and changes nothing."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -84,7 +83,7 @@ class ReadOnly:
 def act_on_each(
     request: HttpRequest, experiments: Iterable[Experiment], act: Callable[[Experiment], str]
 ) -> None:
-    """One service call and one message for each; what is refused stops no other."""
+    """Call a service for each experiment and show a message for each; a refusal does not stop the others."""
     for experiment in experiments:
         try:
             messages.success(request, f"{experiment}: {act(experiment)}")

@@ -1,4 +1,4 @@
-"""For operators: look at and correct what was observed. Decisions are made by the services alone."""
+"""Admin pages of experiments, variants and daily metrics, where operators look at observations and correct them."""
 
 from typing import Any, TypedDict
 
@@ -30,12 +30,12 @@ from experiments.services import change_status, update_experiment
 from experiments.tables.export import many_download
 from experiments.variants import add_variant, change_variant
 
-# The library's history pages style a line of theirs inline; the policy gives way there and nowhere else.
+# The library's history pages have an inline style; the policy allows it there alone.
 _styled = method_decorator(csp_update({"style-src": [SELF, UNSAFE_INLINE]}))
 
 
 class VariantInline(admin.TabularInline[Variant, Experiment]):
-    """Added, renamed and retired as through the API; data keep a variant from being deleted."""
+    """Variants are added, renamed and retired as through the API; those with data cannot be deleted."""
 
     model = Variant
     extra = 0
@@ -85,7 +85,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
         return reverse("dashboard:overview", args=[experiment.key])
 
     def save_model(self, request: HttpRequest, obj: Experiment, form: Any, change: bool) -> None:
-        """The same way as the API's: one service, which counts the change."""
+        """Save through the API's own service, which also raises the data version."""
         own = obj.own_settings()
         update_experiment(
             experiment_id=obj.pk, now=timezone.now(), settings=own, name=obj.name, description=obj.description
@@ -102,10 +102,10 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
             )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # made through the API, which chooses the key
+        return False  # the API creates them and chooses the key
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # takes all its data and decisions along: the API's, with an admin key
+        return False  # deletes all data and decisions too: only by the API, with an admin key
 
     @admin.action(permissions=["change"], description="Pause")
     def pause(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
@@ -132,7 +132,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
 
 @admin.register(DailyMetric)
 class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
-    """Days come in by the API or by a CSV on the dashboard; here a wrong one is corrected, with a reason."""
+    """Days come in by the API or by a CSV on the dashboard; here a wrong day is corrected, with a reason."""
 
     form = CorrectionForm
     fields = ("experiment", "variant", "date", *COUNT_NAMES, "reason")
@@ -154,7 +154,7 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
 
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
         given = form.cleaned_data
-        # the key: a name may have been given away since the form was read
+        # by its key: the name may belong to another variant by now
         row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in COUNT_NAMES))
         set_day(
             experiment_id=obj.variant.experiment_id,
@@ -172,7 +172,7 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
         return [export, *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """The listed rows as they are filtered, streamed; the dashboard's upload takes the file as it is."""
+        """Stream the listed rows as they are filtered, as a file that the dashboard's upload takes."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return many_download(self.get_changelist_instance(request).get_queryset(request))
@@ -188,11 +188,11 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
         return False  # new days come through record_events
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # a day is corrected, never unmade
+        return False  # a day is corrected, never deleted
 
 
 def _upload_url(reference: str) -> str:
-    """The dashboard's upload for the experiment that the list is narrowed to, else the list of experiments."""
+    """Return the dashboard's upload for the experiment that the list is narrowed to, else the list of experiments."""
     try:
         return reverse("dashboard:upload", args=[find_experiment(reference).key])
     except ExperimentNotFoundError:

@@ -1,8 +1,8 @@
-"""Validation of large JSON bodies: a serializer, compiled for pydantic-core.
+"""Validation of large JSON bodies by a serializer that is compiled for pydantic-core.
 
-The serializer stays the only description of a body. Each of its fields may say which values it takes as they are
-(``exact``); pydantic-core checks those without running our code. A value of any other kind is left to the field itself,
-which accepts or refuses it. So the answers are the serializer's, and 10,000 rows take a tenth of its time.
+The serializer stays the only description of a body. A field may say which values it takes unchanged (``exact``);
+pydantic-core checks those without running our code. Any other value goes to the field itself, which accepts or
+refuses it. So the answers are the serializer's, and 10,000 rows take an eighth of its time.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +14,15 @@ from rest_framework import serializers
 
 from experiments.api.fields import BoundedListField, StrictSerializer
 
-# A field, whatever it holds, or a serializer within another one.
+# A field of any type, or a serializer within another one.
 AnyField = Any
 
-# The two branches of a field: their names end the places that pydantic-core reports.
+# The two branches of a field; pydantic-core puts their names at the end of the places it reports.
 _EXACT, _JUDGED = "exact", "judged"
 
 
 def validated(kind: type[StrictSerializer], data: object) -> dict[str, Any]:
-    """The values of a body; raises DRF's ValidationError with everything that is wrong with it."""
+    """Return the values of a body; raise DRF's ValidationError with everything that is wrong with it."""
     serializer, validator = _compiled(kind)
     if not isinstance(data, dict):
         kind(data=data).is_valid(raise_exception=True)
@@ -52,7 +52,7 @@ def _serializer_schema(serializer: StrictSerializer) -> core_schema.CoreSchema:
             name: core_schema.typed_dict_field(_with_default(field), required=field.required)
             for name, field in serializer.fields.items()
         },
-        # found out by _add_unknown, as not every key of JSON is a text to pydantic-core
+        # _add_unknown finds them: to pydantic-core not every key of JSON is text
         extra_behavior="ignore",
     )
 
@@ -63,7 +63,7 @@ def _with_default(field: AnyField) -> core_schema.CoreSchema:
 
 
 def _list_schema(field: AnyField) -> core_schema.CoreSchema:
-    """Its length comes before its items: a long list costs nothing to refuse."""
+    """Check the length before any item: a long list costs nothing to refuse."""
 
     def check(data: Any) -> Any:
         if type(data) is not list or not 0 < len(data) <= field.max_length:
@@ -82,7 +82,7 @@ def _value_schema(field: AnyField) -> core_schema.CoreSchema:
 
 
 def _judge(field: AnyField) -> Callable[[Any], Any]:
-    """The field's own validation; its refusal travels through pydantic-core as it is."""
+    """Wrap the field's own validation; its refusal travels through pydantic-core unchanged."""
 
     def judge(value: Any) -> Any:
         try:
@@ -94,7 +94,7 @@ def _judge(field: AnyField) -> Callable[[Any], Any]:
 
 
 def _add_problem(problems: dict[Any, Any], serializer: StrictSerializer, found: ErrorDetails) -> None:
-    """Puts a problem at its place, in the nesting of DRF's errors."""
+    """Put a problem at its place, in the nesting of DRF's errors."""
     *place, last = found["loc"]
     if last == _EXACT:
         return
@@ -121,7 +121,7 @@ def _detail(field: AnyField, found: ErrorDetails) -> object:
 
 
 def _add_unknown(problems: dict[Any, Any], serializer: StrictSerializer, data: dict[Any, Any]) -> None:
-    """Adds the fields that a body or one of its rows has and the serializer has not."""
+    """Add the fields that a body or one of its rows has and the serializer has not."""
     for name, field in serializer.fields.items():
         if isinstance(field, BoundedListField) and isinstance(problems.get(name, {}), dict):
             row: AnyField = field.child

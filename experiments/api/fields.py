@@ -1,6 +1,6 @@
-"""Serializer parts that refuse what they do not know, in words that name the fix.
+"""Fields and serializers that refuse anything they do not know, with a message that names the fix.
 
-``exact`` says which JSON values a field takes as they are: experiments.api.fast_validation checks those in bulk.
+``exact`` says which JSON values a field takes unchanged; experiments.api.fast_validation checks those in bulk.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from experiments.text import ISO_DATE_PATTERN, NAME_LENGTH, NAME_PATTERN, is_nam
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not have: a misspelt setting must not be dropped in silence."""
+    """A serializer that refuses unknown fields: a misspelled setting must not be dropped silently."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = self.unknown_fields(data) if isinstance(data, Mapping) else {}
@@ -39,7 +39,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def unknown_fields(self, data: Mapping[Any, Any]) -> dict[str, list[ErrorDetail]]:
         allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
         problem = ErrorDetail(f"Unknown field; the fields are {allowed}.", code="unknown_field")
-        # no more than are answered: there may be a million
+        # there may be a million; no more than this are answered
         unknown = islice((key for key in data if key not in self.fields), MAX_ISSUES)
         return {str(key)[:100]: [problem] for key in unknown}
 
@@ -75,7 +75,7 @@ class WholeNumberField(serializers.IntegerField):
 
 
 class CountField(WholeNumberField):
-    """A number of COUNTS."""
+    """A count of a day or of a sum of days."""
 
     exact = core_schema.int_schema(strict=True, ge=0, le=HIGHEST_COUNT)
 
@@ -83,7 +83,7 @@ class CountField(WholeNumberField):
         super().__init__(min_value=0, max_value=HIGHEST_COUNT, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        """Checks the range here: the validators of a field that lives on keep the language of their first message."""
+        """Check the range here: a validator of a field that is kept keeps the language of its first message."""
         value = super().to_internal_value(data)
         if value < 0:
             self.fail("min_value", min_value=0)
@@ -148,7 +148,7 @@ def _plain_name(value: Any) -> str:
 
 @extend_schema_field({"type": "string", "maxLength": NAME_LENGTH, "pattern": NAME_PATTERN})
 class NameField(TextField):
-    """A person's name for something; spaces around it are taken off."""
+    """A name that a person gave; surrounding spaces are removed."""
 
     default_error_messages = {  # noqa: RUF012 (DRF's way)
         "unprintable": f"Must be 1 to {NAME_LENGTH} characters, one of them visible and none a control character.",
@@ -161,7 +161,7 @@ class NameField(TextField):
         return super().to_internal_value(data)
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Blank text is refused with the field's own words, not CharField's."""
+        """Refuse blank text with this field's own message, not CharField's."""
         return super(serializers.CharField, self).run_validation(data)
 
 

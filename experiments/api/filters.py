@@ -1,4 +1,4 @@
-"""What lists can be narrowed by."""
+"""Filters of the API's lists."""
 
 import datetime as dt
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from experiments.models import DailyMetric, Experiment, Variant
 from experiments.text import parse_date
 
 _BOOLEANS = {"true", "false"}
-# What every list takes besides its own filters; format is the framework's own.
+# Every list takes these besides its own filters; format is the framework's own.
 _OF_EVERY_LIST = {"page", "page_size", "ordering", "search", "format"}
 
 
@@ -25,7 +25,9 @@ class _DayField(forms.DateField):
 
 class _MomentField(IsoDateTimeField):
     def to_python(self, value: Any) -> dt.datetime | None:
-        """In UTC, as the databases compare it: near the calendar's ends another zone's moment is in no year."""
+        """Convert to UTC, as the databases compare it; near the calendar's ends a moment of another zone has no year
+        there.
+        """
         try:
             moment: dt.datetime | None = super().to_python(value)
             return moment and moment.astimezone(dt.UTC)
@@ -46,8 +48,7 @@ class MomentFilter(filters.IsoDateTimeFilter):
 
 
 class StrictFilterSet(filters.FilterSet):
-    """Refuses what the library takes for no filter at all: a name it does not know, a blank value, a boolean that is
-    none."""
+    """A filter set that refuses unknown names, blank values and malformed booleans; the library ignores them."""
 
     def is_valid(self) -> bool:
         valid: bool = super().is_valid()

@@ -1,8 +1,8 @@
-"""Exactly once: a write that carries an Idempotency-Key happens once, however often it is sent.
+"""Idempotent writes: a request that carries an Idempotency-Key takes effect once, however often it is sent.
 
-The write and its stored answer are one transaction. While it runs, the key is held by a lock that dies with its
-holder (an advisory lock of PostgreSQL; a file lock beside SQLite, which lives on one machine): a crash leaves
-nothing to clean up, and a retry after it simply goes through.
+The write and its stored answer are one transaction. While it runs, a lock holds the key and ends with its holder (an
+advisory lock of PostgreSQL; a file lock beside SQLite, which runs on one machine). A crash leaves nothing to clean
+up, and a retry after it simply goes through.
 """
 
 import datetime as dt
@@ -33,7 +33,7 @@ _KEPT_HEADERS = ("Location",)
 
 
 class _ReplayError(Exception):
-    """Leaves the view before its handler, once the caller has been let in."""
+    """Leave the view before its handler runs, after authentication and throttling."""
 
     def __init__(self, answer: IdempotentAnswer) -> None:
         self.answer = answer
@@ -51,7 +51,7 @@ class IdempotentWrites(APIView):
             _receive(request)
             return self._dispatch_once(request, *args, **kwargs)
         except (OperationalError, InterfaceError, UnreadablePostError) as error:
-            # Before the view or after it, where it begins or ends the transaction: answered as from within.
+            # Raised outside of the view, at the begin or end of the transaction; answered as if raised within.
             answer: HttpResponseBase = self.get_exception_handler()(
                 error, self.get_exception_handler_context()
             )
@@ -93,7 +93,7 @@ class IdempotentWrites(APIView):
 
 
 def prune_idempotent_answers(*, now: dt.datetime) -> int:
-    """Deletes the answers that are no longer replayed; how many."""
+    """Delete answers that are too old to be replayed; return their number."""
     deleted, _ = IdempotentAnswer.objects.filter(created_at__lt=now - KEPT_FOR).delete()
     return deleted
 
@@ -103,38 +103,40 @@ def has_idempotency_key(request: Request) -> bool:
 
 
 def _receive(request: HttpRequest) -> None:
-    """The whole body, before anything is locked: a client that sends it slowly keeps nobody else waiting."""
+    """Read the whole body before anything is locked, so that a slow client keeps no other request waiting."""
     _ = request.body
 
 
 def _roll_back() -> None:
-    """An answer that refuses leaves the key unused: a corrected request may carry it again."""
+    """Undo a refused write and leave its key unused: a corrected request may carry it again."""
     if connection.in_atomic_block:
         transaction.set_rollback(True)
 
 
 def _principal(request: Request) -> str:
-    """Keys of different callers never meet."""
+    """Name the caller, so that the keys of different callers never meet."""
     if request.auth is not None:
         return f"key:{request.auth.pk}"
     return f"user:{request.user.pk}" if request.user and request.user.pk else "anyone"
 
 
 def _credential(request: HttpRequest) -> str:
-    """What tells callers apart before they are known: an API key however its scheme is written. Sessions and those
-    without either share one, and may wait for each other."""
+    """Return what distinguishes callers before they are authenticated: the API key, however its scheme is written.
+
+    Sessions and anonymous callers share one value and may wait for each other.
+    """
     return request.headers.get("Authorization", "").partition(" ")[2].strip()
 
 
 def _digest(request: Request) -> str:
-    """Of the method, the path and the body: what makes two requests the same."""
+    """Hash the method, the path and the body: two requests with the same digest are the same request."""
     is_form = any(isinstance(parser, MultiPartParser) for parser in request.parsers or ())
     body = _form_digest(request) if is_form else hashlib.sha256(request.body).digest()
     return hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode() + body).hexdigest()
 
 
 def _form_digest(request: Request) -> bytes:
-    """Of what a form holds, and not of how it was packed: each sending has another boundary between the parts."""
+    """Hash the content of a form without its packing: each sending has another boundary between the parts."""
     held = hashlib.sha256(repr(sorted(request.POST.lists())).encode("utf-8", "surrogateescape"))
     for name, files in sorted(request.FILES.lists()):
         for file in files:
@@ -171,14 +173,16 @@ def _replayed(answer: IdempotentAnswer) -> Response:
 
 @contextmanager
 def _one_at_a_time(key: str) -> Iterator[bool]:
-    """A transaction that holds the key until it has ended; yields False, without one, where another holds it."""
+    """Hold the key in a transaction until it has ended; yield False, without a transaction, if another request holds
+    it.
+    """
     number = lock_number(key)
     if connection.vendor == "postgresql":
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
             yield bool(cursor.fetchone()[0])
         return
-    # One of 65,536 files: two keys that share one by chance wait for each other, and a retry goes through.
+    # One of 65,536 files: of two keys that share one by chance, one is refused and its retry goes through.
     with file_lock(str(number % 65_536)) as free:
         if not free:
             yield False

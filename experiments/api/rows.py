@@ -1,4 +1,4 @@
-"""Rows of counts as JSON, parsed once for v1 and for the classic API."""
+"""The parser of rows of counts as JSON, for v1 and for the classic API."""
 
 from operator import itemgetter
 from typing import Any
@@ -18,25 +18,25 @@ _variant_of = itemgetter(*DailyCounts._fields[1:])
 
 
 def is_day(data: Any) -> bool:
-    """Whether a body is one day of one experiment, and no batch."""
+    """Return True for a body that is one day of one experiment, and no batch."""
     return isinstance(data, dict) and "variants" in data and "rows" not in data
 
 
 def parse_day(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Mode and rows of one day; raises DRF's ValidationError with fields such as variants[3].clicks."""
+    """Return mode and rows of one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
     values = validated(EventDaySerializer, data)
     reference = values["experiment_id"]
     return values["mode"], [(reference, row) for row in _rows_of_day(values)]
 
 
 def parse_batch(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Mode and rows of a batch; raises DRF's ValidationError with fields such as rows[3].clicks."""
+    """Return mode and rows of a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
     values = validated(EventBatchSerializer, data)
     return values["mode"], [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
 
 
 def parse_classic(data: Any) -> tuple[str, list[DailyCounts]]:
-    """The experiment and its rows of one day; one variant's fields may stand beside the date."""
+    """Return the experiment and its rows of one day; the fields of a single variant may be beside the date."""
     if isinstance(data, dict) and "variants" not in data and "variant_name" in data:
         values = validated(FlatEventSerializer, data)
         return values["experiment_id"], [DailyCounts(*_row_of(values))]
@@ -45,7 +45,7 @@ def parse_classic(data: Any) -> tuple[str, list[DailyCounts]]:
 
 
 def issues_of_day(error: InvalidRowsError, *, flat: bool = False) -> list[Issue]:
-    """Each field as the client wrote it: experiment and date stand beside the variants, not in them."""
+    """Name each field as the client wrote it: experiment and date are beside the variants, not in them."""
     issues = [
         issue if flat or issue.field in _PLACE else issue._replace(field=f"variants[{index}].{issue.field}")
         for index, issue in error.row_issues

@@ -1,4 +1,4 @@
-"""Files as requests carry them."""
+"""Files in requests."""
 
 import io
 from collections.abc import Callable
@@ -9,7 +9,9 @@ from experiments.exceptions import InvalidError, Issue
 
 
 def uploaded_lines(request: Request) -> Callable[[], io.TextIOWrapper]:
-    """Opens the multipart field "file" as text, from its beginning each time; InvalidError where it is missing."""
+    """Return a function that opens the multipart field "file" as text, each time from its beginning; raise
+    InvalidError without one.
+    """
     file = request.FILES.get("file")
     if file is None:
         raise InvalidError([Issue("file", "required", "send the CSV as the multipart field 'file'")])
@@ -22,7 +24,7 @@ def uploaded_lines(request: Request) -> Callable[[], io.TextIOWrapper]:
 
 
 class _Unclosed(io.TextIOWrapper):
-    """Leaves the upload open when it is dropped, so that it can be read once more."""
+    """A text wrapper that leaves the upload open when it is collected, so that it can be read again."""
 
     def __del__(self) -> None:
         self.detach()

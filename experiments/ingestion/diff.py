@@ -1,4 +1,4 @@
-"""What rows would change of what is stored."""
+"""Comparison of rows with what is stored."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -8,7 +8,7 @@ from experiments.models import DailyMetric
 
 
 class RowChange(NamedTuple):
-    """A row beside what is stored for its variant and day; None where nothing is."""
+    """A row and the counts stored for its variant and day; None where nothing is stored."""
 
     row: DailyCounts
     before: Counts[int] | None
@@ -25,12 +25,12 @@ class RowChange(NamedTuple):
 
     @property
     def pairs(self) -> list[tuple[int | None, int]]:
-        """What is stored and what comes, for each count."""
+        """Each count as stored and as it comes in."""
         return list(zip(self.before or (None,) * len(COUNT_NAMES), self.after, strict=True))
 
 
 def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChange]:
-    """In the order of ``rows``; one query. A variant answers to its name and to its key."""
+    """Compare rows with what is stored, in their order; one query. A variant answers to its name and key."""
     days = {row.date for row in rows}
     stored = DailyMetric.objects.filter(
         variant__experiment_id=experiment_id, date__range=(min(days), max(days))

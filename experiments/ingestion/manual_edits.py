@@ -1,4 +1,4 @@
-"""A day's totals as a person sets them by hand, on the dashboard or in the admin."""
+"""The totals of a day, set by hand on the dashboard or in the admin."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ def set_day(
     source: Source = "dashboard",
     reason: str = "",
 ) -> list[RowChange]:
-    """Records the rows of one day, all or none, and answers what that changed; the change is kept in the history.
+    """Record the rows of one day, all or none, and return the changes, which the experiment's history keeps.
 
-    A day that ``is_new`` overwrites nothing: InvalidError where there are data of it. ``shown`` is what each row
-    held when it was edited: ChangedMeanwhileError where it holds something else now. A ``reason`` is kept with the
-    counts before and after. Raises the errors of record_events.
+    With ``is_new`` nothing is overwritten: raise InvalidError if the day has data. ``shown`` is what each row held
+    when it was edited: raise ChangedMeanwhileError if it holds something else now. A ``reason`` is kept with the
+    counts before and after. Raises the errors of record_events too.
     """
     with transaction.atomic():
         lock_experiments([experiment_id])

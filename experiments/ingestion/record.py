@@ -1,4 +1,4 @@
-"""How observations come in: a day's totals or increments, exactly once, all rows or none."""
+"""Recording of observations: a day's totals or increments, all rows or none."""
 
 import datetime as dt
 from collections import defaultdict
@@ -25,14 +25,14 @@ from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
 from experiments.variants import new_variants
 
-# set: the rows are the day's totals. add: they are added to what is there.
+# set: the rows are the day's totals. add: they are added to what is stored.
 Mode = Literal["set", "add"]
-# Where rows come from; a label of the metrics.
+# Origin of rows; a label of the metrics.
 Source = Literal["api", "csv", "dashboard", "admin", "command"]
 
 
 class Recorded(NamedTuple):
-    """What an ingestion did."""
+    """Numbers of rows, new variants and experiments of one ingestion."""
 
     rows: int
     new_variants: int
@@ -48,9 +48,9 @@ def record_events(
     mode: Mode = "set",
     source: Source | None = "api",
 ) -> Recorded:
-    """Sets (or adds to) the daily totals of one experiment, all rows or none; unknown variants are created.
+    """Set (or add to) the daily totals of one experiment, all rows or none; create unknown variants.
 
-    ``source`` is for the log; None where the caller tells of the whole itself.
+    ``source`` is logged; with None the caller logs the whole itself.
     Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
     """
     return _record([(experiment_id, row) for row in rows], today, now, mode, source)
@@ -64,9 +64,9 @@ def record_batch(
     mode: Mode = "set",
     source: Source = "api",
 ) -> Recorded:
-    """Rows of many experiments, each with its experiment's id or key: all or none.
+    """Record rows of many experiments, each beside its experiment's id or key: all or none.
 
-    Raises InvalidRowsError (an unknown experiment is a row's problem), StatusConflictError.
+    Raises InvalidRowsError (an unknown experiment is a problem of its row), StatusConflictError.
     """
     found = find_experiments({reference for reference, _ in rows})
     unknown = [
@@ -87,7 +87,7 @@ def record_batch(
 def record_placed(
     *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
 ) -> Recorded:
-    """The same where the experiments' ids are known already; the caller tells of it."""
+    """Record rows beside the ids of their experiments; the caller logs the whole."""
     return _record(rows, today, now, mode, None)
 
 
@@ -109,8 +109,9 @@ def _record(
 def _record_in_steps(
     rows: Sequence[PlacedCounts], experiment_ids: Sequence[int], now: dt.datetime, mode: Mode
 ) -> int:
-    """Under the experiments' locks: whatever one statement cannot, with the reason of each refusal. How many
-    variants were new."""
+    """Record under the experiments' locks what one statement cannot, with a reason for each refusal; return the
+    number of new variants.
+    """
     with transaction.atomic():
         _raise_data_versions(experiment_ids)
         variants, created = _variant_ids(experiment_ids, rows, now)
@@ -139,7 +140,7 @@ def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:
 
 
 def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
-    """A guarded UPDATE: takes the rows' locks, and effect only where the experiments take events."""
+    """Lock the experiments by a guarded UPDATE; refuse those that take no events."""
     if len(experiment_ids) > 1:
         lock_experiments(experiment_ids)
     if raise_data_versions(experiment_ids) == len(experiment_ids):
@@ -155,7 +156,7 @@ def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
 def _variant_ids(
     experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
 ) -> tuple[dict[tuple[int, str], int], int]:
-    """Each row's variant, found by name or by key; the others are created. Call under the experiments' locks."""
+    """Find each row's variant by name or key and create the missing ones. Call under the experiments' locks."""
     known = variants_of(experiment_ids)
     ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
     missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
@@ -195,7 +196,7 @@ def _refuse_too_many(
 
 
 def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
-    """A renamed variant answers to its key too: the same day under both names would be two totals for one."""
+    """Refuse a day under both the name and the key of one renamed variant: those would be two totals."""
     seen: set[tuple[int, dt.date]] = set()
     found: list[tuple[int, Issue]] = []
     for index, (variant_id, counts) in enumerate(rows):
@@ -208,7 +209,7 @@ def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
 
 
 def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
-    """Sums with what is stored; the experiments' locks keep that from changing meanwhile."""
+    """Add the rows to what is stored; the experiments' locks keep that from changing meanwhile."""
     stored = DailyMetric.objects.filter(
         variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
     )

@@ -1,7 +1,7 @@
-"""The statements of an ingestion, spelt by hand: the ORM takes longer to spell them than the database to run them.
+"""SQL of an ingestion, written by hand: the ORM takes longer to build these statements than the database to run them.
 
-PostgreSQL takes the rows' columns as arrays, and what needs no new variant as one statement: its locks are held while
-the database works and not while this process does. SQLite, and all else, takes three statements under the locks.
+On PostgreSQL the rows go in as arrays, one for each column. Rows of known variants take a single statement, so the
+locks are held only while the database works. Other databases take three statements under the locks.
 """
 
 import datetime as dt
@@ -32,14 +32,14 @@ _ROWS = (
 )
 
 
-# All or nothing: one row without a variant, one variant twice, one experiment that takes no events, and nothing is
-# counted or written. After waiting for a lock, PostgreSQL looks at the experiment's status again. A rename that commits
-# meanwhile counts as later.
+# All or nothing: with one row without a variant, one variant twice or one experiment that takes no events, nothing is
+# written. After waiting for a lock, PostgreSQL checks the experiment's status again. A rename that commits meanwhile
+# takes effect afterwards.
 _READY = """id = ANY(%s::bigint[]) AND archived_at IS NULL AND status = ANY(%s)
     AND %s = (SELECT count(DISTINCT (variant_id, date)) FROM placed WHERE variant_id IS NOT NULL)"""
 _RAISE = "UPDATE experiments_experiment experiment SET data_version = data_version + 1"
 _RAISE_ONE = f"changed AS ({_RAISE} WHERE {_READY} RETURNING id)"
-# The locks come in the order of ids, as everywhere.
+# Locks are taken in the order of ids, as everywhere.
 _RAISE_SEVERAL = f"""locked AS MATERIALIZED (
     SELECT id FROM experiments_experiment WHERE {_READY} ORDER BY id FOR NO KEY UPDATE
 ), changed AS (
@@ -66,8 +66,10 @@ VariantRow = tuple[int, int, str, str, bool]
 
 
 def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
-    """Counts the change and writes the day's totals in one statement; False where nothing was done, and it takes
-    more: a new variant, a refusal, another database than PostgreSQL."""
+    """Raise the data versions and write the totals in one statement; return False where nothing was written.
+
+    More is needed then: a new variant, a refusal, or a database other than PostgreSQL.
+    """
     if connection.vendor != "postgresql":
         return False
     ids, dates, names, *counts = _columns(rows)
@@ -83,7 +85,9 @@ def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[in
 
 
 def raise_data_versions(experiment_ids: Sequence[int]) -> int:
-    """Counts a change of those that take events, and locks them until the transaction ends; how many they are."""
+    """Raise the data version of those that take events, which locks them until the transaction ends; return their
+    number.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE experiments_experiment SET data_version = data_version + 1 WHERE archived_at IS NULL "  # noqa: S608
@@ -95,7 +99,7 @@ def raise_data_versions(experiment_ids: Sequence[int]) -> int:
 
 
 def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
-    """Every variant of these experiments."""
+    """Return all variants of these experiments."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT experiment_id, id, key, name, is_control FROM experiments_variant "  # noqa: S608 (places only)
@@ -107,7 +111,7 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
 
 
 def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
-    """Writes the totals of each variant (its id beside the row); no two rows share variant and date."""
+    """Write the totals of each variant, its id beside the row; no two rows share variant and date."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             ids, dates, _names, *counts = _columns(rows)
@@ -118,12 +122,12 @@ def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None
 
 
 def _columns(rows: Sequence[PlacedCounts]) -> list[Sequence[Any]]:
-    """Ids, dates, names and each of the counts."""
+    """Turn rows into columns: ids, dates, names and each of the counts."""
     return [[pk for pk, _row in rows], *zip(*(row for _pk, row in rows), strict=True)]
 
 
 def _array(values: Iterable[int | dt.date]) -> str:
-    """PostgreSQL's own spelling, which needs no quotes for numbers and days: the driver's takes five times as long."""
+    """Write an array in PostgreSQL's syntax; numbers and days need no quotes. The driver takes five times as long."""
     return f"{{{','.join(map(str, values))}}}"
 
 

@@ -1,4 +1,4 @@
-"""Checks of one day's counts of one variant, whatever way they came in."""
+"""Checks of one day's counts of one variant, for every way they come in."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _ONE_DAY = dt.timedelta(days=1)
 
 
 def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
-    """Problems of a row by itself; ``today`` is in the installation's time zone."""
+    """Return the problems of a row by itself; ``today`` is in the installation's time zone."""
     _date, _name, *counts = row
     if min(counts) >= 0 and max(counts) <= HIGHEST_COUNT:
         issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
@@ -25,7 +25,7 @@ def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
 
 
 def _date_issue(date: dt.date, today: dt.date) -> Issue:
-    """Tomorrow passes: somewhere it has begun already."""
+    """Name the problem of a date. Tomorrow is allowed: somewhere it has begun."""
     if date < EARLIEST_DATE:
         message = _("%(date)s is before %(earliest)s") % {"date": date, "earliest": EARLIEST_DATE}
         return Issue("date", "too_early", message)

@@ -1,4 +1,4 @@
-"""Daily rows as the file that the upload takes, sent a block at a time."""
+"""Daily rows as the file that the upload takes, streamed in blocks."""
 
 import csv
 import datetime as dt
@@ -17,7 +17,7 @@ _BLOCK_CHARACTERS = 32_768
 
 
 def metrics_download(experiment: Experiment, rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
-    """Rows of this experiment, in the order they come."""
+    """Stream rows of one experiment in their order."""
     values = rows.values_list("date", "variant__name", *COUNT_NAMES)
     lines = (
         (experiment.pk, date, as_cell(name), *counts)
@@ -27,7 +27,7 @@ def metrics_download(experiment: Experiment, rows: QuerySet[DailyMetric]) -> Str
 
 
 def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
-    """Rows of many experiments, each named by its key, which another installation knows too."""
+    """Stream rows of many experiments, each named by its key, which another installation knows too."""
     ordered = rows.order_by("variant__experiment_id", "date", "variant_id")
     values = ordered.values_list("variant__experiment__key", "date", "variant__name", *COUNT_NAMES)
     lines = ((key, date, as_cell(name), *counts) for key, date, name, *counts in values.iterator(2000))
@@ -35,7 +35,7 @@ def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
 
 
 def template_download(experiment: Experiment, day: dt.date) -> StreamingHttpResponse:
-    """A line for each active variant, its counts left for the person to fill in."""
+    """Stream a line for each active variant, with counts to be filled in."""
     names = experiment.variants.filter(is_active=True).order_by("id").values_list("name", flat=True)
     lines = ((experiment.pk, day, as_cell(name), *NO_COUNTS) for name in names)
     return _download(f"{experiment.key}-template.csv", lines)

@@ -1,8 +1,8 @@
-"""A CSV of daily totals into the database, in one transaction for the whole file.
+"""Import of a CSV of daily totals, in one transaction for the whole file.
 
-Read twice: first every row is checked, with no lock held; then the good rows are written, with the experiments
-locked in the order of their ids. Bad rows are reported by line, column and reason; then either nothing is
-written (reject) or the good rows are (skip). A dry run does all of it and takes it back.
+The file is read twice. First every row is checked, with no lock held; then the good rows are written, with the
+experiments locked in the order of their ids. Bad rows are reported by line, column and reason; either nothing is
+written then (reject) or the good rows are (skip). A dry run does all of it and rolls back.
 """
 
 import datetime as dt
@@ -27,17 +27,17 @@ from experiments.tables.rows import CsvRow, RowIssue, read_rows
 
 OnError = Literal["reject", "skip"]
 OpenLines = Callable[[], Iterable[str]]
-# Told about each group of rows that were recorded: their experiment, their lines and what they changed.
+# Gets each group of recorded rows: their experiment, their lines and their changes.
 Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]
 
 _BATCH_ROWS = 5000
-# Ids beyond would use up the database's own numbering.
+# A larger id would use up the database's own numbering.
 _LARGEST_NEW_ID = 10**9
 
 
 @dataclass
 class ImportReport:
-    """What came of a file. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
+    """Result of an import. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
 
     ``left_out``: rows of experiments other than the only one asked for; they count as neither good nor bad.
     """
@@ -57,7 +57,7 @@ class ImportReport:
 
     @property
     def refused_rows(self) -> int:
-        """After a file whose good rows were recorded."""
+        """Rows that were refused, where the good ones were recorded."""
         return self.total_rows - self.left_out - self.processed_rows
 
 
@@ -74,9 +74,10 @@ def import_csv(
     observer: Observer | None = None,
     source: Source = "csv",
 ) -> ImportReport:
-    """Records the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
+    """Record the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
 
-    ``only`` leaves out the rows of other experiments; ``dry_run`` reports, and tells the ``observer``, what would be.
+    ``only`` leaves out the rows of other experiments. ``observer`` gets each group of recorded rows; with ``dry_run``
+    everything happens and is rolled back.
 
     Raises InvalidError where the file as a whole cannot be read: no header, columns missing, not UTF-8.
     """
@@ -116,7 +117,7 @@ def _log(report: ImportReport, source: Source) -> None:
 
 
 class _Check:
-    """The first reading: what is wrong with each row by itself and beside the others."""
+    """First reading: finds the problems of each row by itself and beside the others."""
 
     def __init__(self, today: dt.date, create: bool, report: ImportReport, only: Experiment | None) -> None:
         self.today, self.create, self.report = today, create, report
@@ -140,7 +141,7 @@ class _Check:
             self.references[row.experiment] = None
 
     def good_rows(self, rows: Iterable[CsvRow | list[RowIssue]]) -> Iterator[CsvRow]:
-        """On the second reading: what is neither bad nor left out."""
+        """Keep, on the second reading, the rows that are neither bad nor left out."""
         for row in rows:
             if isinstance(row, CsvRow) and row.line not in self.bad_lines and self.is_wanted(row):
                 yield row
@@ -157,7 +158,7 @@ class _Check:
         yield from found or self._repetition(row)
 
     def _repetition(self, row: CsvRow) -> Iterator[RowIssue]:
-        """A row in order claims its place; a hash of 64 bits for each, so that a million of them fit in memory."""
+        """Let a good row claim its place. A 64-bit hash marks each, so that a million of them fit in memory."""
         place = hash((row.experiment, row.counts.date, row.counts.variant_name))
         first = self._seen.setdefault(place, row.line)
         if first != row.line:
@@ -178,7 +179,7 @@ class _Check:
 
 
 class _Writer:
-    """The second reading: good rows into their experiments."""
+    """Second reading: writes the good rows."""
 
     def __init__(
         self,
@@ -192,8 +193,7 @@ class _Writer:
         self.observer = observer
 
     def record(self, batch: list[CsvRow]) -> None:
-        """A batch in one go, whoever its rows belong to; each experiment by itself where something is refused, or
-        someone wants to know what each row does."""
+        """Write a batch at once, or each experiment by itself if rows are refused or an observer wants them."""
         if self.observer:
             self._record_groups(batch)
             return
@@ -213,14 +213,16 @@ class _Writer:
             self._record_group(self.experiments[group[0].experiment], group)
 
     def _note(self, rows: int, experiment_ids: set[int]) -> None:
-        """Counts what was recorded; the experiments in the order in which the file names them."""
+        """Count what was recorded; keep the experiments in the order in which the file names them."""
         self.report.processed_rows += rows
         known = experiment_ids | set(self.report.experiment_ids)
         in_order = dict.fromkeys(experiment.pk for experiment in self.experiments.values())
         self.report.experiment_ids = [experiment_id for experiment_id in in_order if experiment_id in known]
 
     def _record_group(self, experiment: Experiment, group: list[CsvRow]) -> None:
-        """What only the database knows (a completed experiment, a variant too many) is still a row's problem."""
+        """Write the rows of one experiment; report what only the database can refuse (a completed experiment, too
+        many variants) by row.
+        """
         while group:
             counts = [row.counts for row in group]
             effects = row_changes(experiment.pk, counts) if self.observer else []

@@ -1,4 +1,4 @@
-"""What a CSV would do, before anything is written: the import itself, done and taken back."""
+"""Preview of a CSV: the import itself, run and rolled back."""
 
 import datetime as dt
 from collections import Counter
@@ -10,7 +10,7 @@ from experiments.ingestion.diff import RowChange
 from experiments.models import Experiment
 from experiments.tables.importer import ImportReport, OpenLines, import_csv
 
-# Of each kind: enough to see what a file does, and no page of a hundred thousand lines.
+# Lines of each kind: enough to see the effect of a file, without a page of a hundred thousand lines.
 KEPT_LINES = 200
 
 
@@ -28,9 +28,9 @@ class OtherRows(NamedTuple):
 
 @dataclass
 class CsvPreview:
-    """``lines`` and ``tally`` (rows by kind) are of the experiment that was asked about, ``others`` of the others.
+    """Effects of a file: ``lines`` and ``tally`` (rows by kind) on the experiment asked about, and ``others``.
 
-    ``known``: its variants' names and keys before the file, to tell which ones are new.
+    ``known``: its variants' names and keys before the file, which show the new ones.
     """
 
     experiment: Experiment
@@ -48,7 +48,7 @@ class CsvPreview:
 
     @property
     def rows(self) -> int:
-        """How many rows of the experiment would be recorded."""
+        """Number of rows of the experiment that would be recorded."""
         return self.tally.total()
 
     @property
@@ -72,7 +72,7 @@ class CsvPreview:
 def preview_csv(
     open_lines: OpenLines, *, experiment: Experiment, today: dt.date, now: dt.datetime
 ) -> CsvPreview:
-    """What recording the good rows of the file would do to this experiment and to others that it names."""
+    """Preview the good rows of a file for this experiment and the others that it names."""
     preview = CsvPreview.of(experiment)
     preview.report = import_csv(
         open_lines,

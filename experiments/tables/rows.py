@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = [count.name for count in COUNTS if count.optional]
-# Signs pass, so that a negative count is called negative; more digits than a 64-bit number has do not.
+# With a sign, so that a negative count is reported as negative; no more digits than 64 bits hold.
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-# A spreadsheet takes a cell that begins so for a formula, and runs it; some trim it first,
-# some take wide characters.
+# A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 class RowIssue(NamedTuple):
-    """What is wrong with one line of the file (the header is line 1)."""
+    """A problem of one line of the file (the header is line 1)."""
 
     line: int
     column: str
@@ -45,28 +44,28 @@ class CsvRow(NamedTuple):
 
 
 def template(day: dt.date) -> str:
-    """The header and two example rows."""
+    """Return the header and two example rows."""
     rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
     return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
 
 
 def as_cell(name: str) -> str:
-    """A name as the file has it: an apostrophe keeps a spreadsheet from running it as a formula.
+    """Write a name as a cell: an apostrophe keeps a spreadsheet from running it as a formula.
 
-    Where the decimal sign is a comma, spreadsheets end a cell at each semicolon: what follows one is looked at too.
+    Where the decimal sign is a comma, spreadsheets end a cell at each semicolon, so each part is looked at.
     """
     return ";".join(f"'{part}" if _FORMULA.match(part) else part for part in name.split(";"))
 
 
 def _as_name(cell: str) -> str:
-    """What as_cell was given; a name that has apostrophes of its own comes back with just these."""
+    """Read a cell of as_cell back; a name with apostrophes of its own keeps those."""
     return ";".join(
         part[1:] if part.startswith("'") and _FORMULA.match(part) else part for part in cell.split(";")
     )
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
-    """Each line as a row, or what is wrong with it."""
+    """Yield each line as a row, or as the list of its problems."""
     try:
         reader = _reader(lines)
         header = _header(reader)
@@ -88,7 +87,7 @@ def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
 
 
 def _reader(lines: Iterable[str]) -> "Reader":
-    """Looks at the header alone to tell a comma from a semicolon."""
+    """Open a reader; the header alone decides between comma and semicolon."""
     stream = iter(lines)
     first = next(stream, "")
     delimiter = ";" if first.count(";") > first.count(",") else ","

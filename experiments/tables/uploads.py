@@ -1,7 +1,7 @@
-"""A CSV between its preview and the word to record it.
+"""Uploaded CSVs between preview and confirmation.
 
-The file waits in the database, the one place that all workers share, under a name that only its owner's page knows:
-what is recorded is what was looked at, whatever a browser sends.
+The file waits in the database, which all workers share, under a token that only its owner's page knows: the rows
+recorded are the rows previewed, whatever a browser sends.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ from experiments.tables.importer import import_csv
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_csv
 from experiments.tables.rows import read_rows
 
-# Some 200,000 rows, and well within MAX_BODY_BYTES. Larger files are for import_events, which streams them.
+# About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
 
@@ -27,8 +27,8 @@ KEPT_FOR = dt.timedelta(hours=1)
 def keep_upload(
     *, experiment: Experiment, owner: str, name: str, content: bytes, now: dt.datetime
 ) -> CsvUpload:
-    """Keeps a file for its preview; InvalidError where it cannot be read at all, or holds no row."""
-    # all of it: what is not text may stand anywhere
+    """Keep a file for its preview; raise InvalidError if it cannot be read or holds no row."""
+    # read to the end: bytes that are no text may be anywhere
     if not sum(1 for _row in read_rows(_lines(content))):
         raise InvalidError([Issue("file", "empty", _("the file holds no row under its header"))])
     return CsvUpload.objects.create(
@@ -49,7 +49,7 @@ def find_upload(
     now: dt.datetime,
     uploads: "QuerySet[CsvUpload] | None" = None,
 ) -> CsvUpload:
-    """The owner's own file for this experiment; raises NotFoundError once it is recorded or too old."""
+    """Return the owner's own file for this experiment; raise NotFoundError once it is recorded or too old."""
     chosen = CsvUpload.objects.all() if uploads is None else uploads
     found = chosen.filter(
         experiment=experiment, owner=owner, token=token, created_at__gt=now - KEPT_FOR
@@ -62,7 +62,7 @@ def find_upload(
 
 
 def preview_upload(upload: CsvUpload, *, today: dt.date, now: dt.datetime) -> CsvPreview:
-    """What recording it would do."""
+    """Preview the recording of an upload."""
     return preview_csv(lambda: _lines(upload.content), experiment=upload.experiment, today=today, now=now)
 
 
@@ -76,7 +76,7 @@ def record_upload(
     today: dt.date,
     now: dt.datetime,
 ) -> CsvPreview:
-    """Records the file once, and answers what that did. ``with_others`` takes rows of other experiments too.
+    """Record the file once and return its effects. ``with_others`` takes rows of other experiments too.
 
     Without ``skip_bad_rows`` one bad row means that nothing is written, and the file is kept.
     """
@@ -105,7 +105,7 @@ def record_upload(
 
 
 def prune_uploads(*, now: dt.datetime) -> int:
-    """Deletes what nobody may record any more."""
+    """Delete uploads that are too old to be recorded; return their number."""
     deleted, _by_model = CsvUpload.objects.filter(created_at__lte=now - KEPT_FOR).delete()
     return deleted
 

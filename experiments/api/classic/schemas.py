@@ -1,4 +1,4 @@
-"""What the classic API takes and answers, field for field as its clients know it."""
+"""Requests and answers of the classic API, field for field as its clients know them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -44,7 +44,7 @@ class FlatEventSerializer(VariantEventSerializer):
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """Of the plain list; a page stays small enough to answer at once."""
+    """Limits of the plain list: a page stays small enough to answer at once."""
 
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
     offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
@@ -71,7 +71,7 @@ class EventsAnswerSerializer(serializers.Serializer[Any]):
     variants_processed = serializers.IntegerField()
 
 
-# "errors" is the answer's own field here, which a class attribute of that name would hide from DRF.
+# A class attribute named "errors", a field of this answer, would hide DRF's own.
 UploadAnswerSerializer = inline_serializer(
     "UploadAnswer",
     {
@@ -90,7 +90,7 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict[str, object]:
-    """Written by hand: a list of experiments with all their days goes through here."""
+    """Build the answer by hand: a list of experiments with all their days goes through here."""
     return {
         "id": experiment.pk,
         "name": experiment.name,

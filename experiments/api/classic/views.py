@@ -1,4 +1,4 @@
-"""The classic API's calls about experiments and their data: thin over the services."""
+"""Calls of the classic API about experiments and their data; each calls one service."""
 
 from typing import ClassVar
 
@@ -63,7 +63,7 @@ class ExperimentsView(APIView):
 
 
 def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
-    """Each experiment as JSON, made once for each state of its data; of the states only the latest is kept."""
+    """Return each experiment as JSON, made once for each state of its data; the cache keeps the latest state."""
     states = {f"classic:{e.pk}": (e.data_version, e.updated_at) for e in experiments}
     cached = cache.get_many(states)
     bodies = {key: body for key, (state, body) in cached.items() if state == states[key]}

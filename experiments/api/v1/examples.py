@@ -1,4 +1,4 @@
-"""Requests as the documentation shows them."""
+"""Example requests of the API documentation."""
 
 from drf_spectacular.utils import OpenApiExample
 

@@ -1,4 +1,4 @@
-"""What /api/v1/ takes and answers about experiments and their data."""
+"""Requests and answers of /api/v1/ about experiments and their data."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def _setting_schema(setting: AlgorithmSetting) -> dict[str, Any]:
 
 
 def _settings_fields(**options: Any) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-    """One field each, documented with its own range."""
+    """Return a field for each setting, documented with its own range."""
     fields: dict[str, serializers.Field[Any, Any, Any, Any]] = {}
     for name, setting in ALGORITHM_SETTINGS.items():
         documented = extend_schema_field(_setting_schema(setting))(type(f"{name}_field", (SettingField,), {}))

@@ -3,7 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from experiments.api.v1 import views
+from experiments.api.v1 import events, views
 
 router = SimpleRouter()
 router.register("experiments", views.ExperimentViewSet, basename="experiment")
@@ -15,7 +15,7 @@ urlpatterns = [
         "experiments/<str:reference>/variants/<int:variant_id>/", views.VariantView.as_view(), name="variant"
     ),
     path("experiments/<str:reference>/metrics/", views.MetricsView.as_view(), name="metrics"),
-    path("events/", views.EventsView.as_view(), name="events"),
-    path("events/csv/", views.EventsCsvView.as_view(), name="events-csv"),
-    path("events/template.csv", views.EventsTemplateView.as_view(), name="events-template"),
+    path("events/", events.EventsView.as_view(), name="events"),
+    path("events/csv/", events.EventsCsvView.as_view(), name="events-csv"),
+    path("events/template.csv", events.EventsTemplateView.as_view(), name="events-template"),
 ]

@@ -1,23 +1,20 @@
-"""/api/v1/: experiments, variants, daily metrics, events. Parse, call one service, answer."""
+"""Views of /api/v1/ for experiments, variants and daily metrics; each calls one service."""
 
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
-    PolymorphicProxySerializer,
     extend_schema,
     extend_schema_view,
 )
 from rest_framework import mixins, status
 from rest_framework.decorators import action
 from rest_framework.generics import GenericAPIView
-from rest_framework.parsers import MultiPartParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,16 +22,13 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilter
-from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites, has_idempotency_key
-from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
-from experiments.api.uploads import uploaded_lines
+from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
-from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
-from experiments.ingestion.record import record_batch
+from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Status, Variant
-from experiments.selectors import find_experiment, today
+from experiments.selectors import find_experiment
 from experiments.services import (
     archive_experiment,
     change_status,
@@ -44,8 +38,6 @@ from experiments.services import (
     update_experiment,
 )
 from experiments.tables.export import metrics_download
-from experiments.tables.importer import import_csv
-from experiments.tables.rows import template
 from experiments.variants import add_variant, change_variant, find_variant
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -180,7 +172,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
 
 
 def _creation(values: dict[str, Any]) -> dict[str, Any]:
-    """The service's arguments: names in order, and who of them is marked as the control."""
+    """Return the service's arguments: the names in order, and the name of the variant marked as control."""
     variants = values.pop("variants")
     marked = [index for index, variant in enumerate(variants) if variant["is_control"]]
     if len(marked) > 1:
@@ -248,7 +240,7 @@ class VariantView(APIView):
 
 
 class CsvRenderer(BaseRenderer):
-    """Lets a client ask for CSV; the view streams it, and only what OPTIONS tells comes through here, as JSON."""
+    """Accepts requests for CSV, which the view streams itself; renders only the answer to OPTIONS, as JSON."""
 
     media_type = "text/csv"
     format = "csv"
@@ -285,85 +277,3 @@ class MetricsView(GenericAPIView[DailyMetric]):
             return metrics_download(find_experiment(reference), rows)
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-
-@extend_schema(tags=["events"])
-class EventsView(IdempotentWrites):
-    @extend_schema(
-        request=PolymorphicProxySerializer(
-            component_name="DayOrBatch",
-            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
-            resource_type_field_name=None,
-        ),
-        examples=[api_examples.BATCH, api_examples.DAY],
-        responses={200: serializers.RecordedSerializer},
-        parameters=[IDEMPOTENCY_KEY],
-        summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
-    )
-    def post(self, request: Request) -> Response:
-        """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
-        one_day = is_day(request.data)
-        mode, rows = parse_day(request.data) if one_day else parse_batch(request.data)
-        if mode == "add" and not has_idempotency_key(request):
-            raise IdempotencyKeyRequiredError(
-                f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
-            )
-        try:
-            recorded = record_batch(rows=rows, mode=mode, today=today(), now=timezone.now())
-        except InvalidRowsError as error:
-            raise InvalidError(issues_of_day(error)) if one_day else error from None
-        return Response(recorded._asdict())
-
-
-@extend_schema(tags=["events"])
-class EventsCsvView(IdempotentWrites):
-    parser_classes = (MultiPartParser,)
-
-    @extend_schema(
-        request={
-            "multipart/form-data": {
-                "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            }
-        },
-        examples=[api_examples.CSV],
-        parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
-        responses={200: serializers.CsvReportSerializer},
-        summary="Upload daily totals as CSV",
-    )
-    def post(self, request: Request) -> Response:
-        """`on_error=reject` (the default): a bad row rejects the file; `skip`: the good rows are recorded."""
-        options = serializers.CsvOptionsSerializer(data=request.query_params)
-        options.is_valid(raise_exception=True)
-        on_error = options.validated_data["on_error"]
-        report = import_csv(uploaded_lines(request), today=today(), now=timezone.now(), on_error=on_error)
-        if on_error == "reject" and report.total_issues:
-            raise InvalidError(
-                [
-                    Issue(f"line {issue.line}, {issue.column}", "bad_row", issue.message)
-                    for issue in report.issues
-                ],
-                total_issues=report.total_issues,
-            )
-        return Response(
-            {
-                "total_rows": report.total_rows,
-                "processed_rows": report.processed_rows,
-                "total_issues": report.total_issues,
-                "issues": [issue._asdict() for issue in report.issues],
-                "experiment_ids": report.experiment_ids,
-            }
-        )
-
-
-@extend_schema(tags=["events"])
-class EventsTemplateView(APIView):
-    @extend_schema(
-        operation_id="events_template",
-        responses={(200, "text/csv"): OpenApiTypes.STR},
-        summary="The CSV that the upload takes: its header and two example rows",
-    )
-    def get(self, request: Request) -> HttpResponse:
-        headers = {"Content-Disposition": 'attachment; filename="daily_metrics_template.csv"'}
-        return HttpResponse(template(today()), content_type="text/csv; charset=utf-8", headers=headers)

@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 
 def _lines_with_progress(path: Path) -> Iterator[str]:
-    """A bar for each of the two readings; it counts characters, which is near enough to bytes."""
+    """Show a bar for each of the two readings; it counts characters, which is near enough to bytes."""
     with (
         path.open(encoding="utf-8-sig", newline="") as lines,
         tqdm(

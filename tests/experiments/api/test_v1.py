@@ -380,7 +380,7 @@ def test_idempotency_key__database_away_or_locked__is_503_as_without_one(
 
 
 class _Body(io.BytesIO):
-    """What a client sends; how deep in transactions each part of it was read, and whether the end is missing."""
+    """A body as a client sends it; it records how deep in transactions each part was read, and may lack its end."""
 
     def __init__(self, content: bytes, *, hangs_up: bool = False) -> None:
         super().__init__(content)

@@ -1,4 +1,4 @@
-"""A CSV's dry run, and the file that waits for the word to record it."""
+"""A CSV's dry run, and the upload that waits for its confirmation."""
 
 import datetime as dt
 import io
@@ -65,11 +65,11 @@ def test_preview__mixed_file__tells_each_line_and_writes_nothing() -> None:
 
     preview = _preview(experiment, MIXED.format(id=experiment.pk))
 
-    told = {
+    reported = {
         kind: [(line.line, line.effect.row.variant_name, line.effect.before) for line in lines]
         for kind, lines in preview.lines.items()
     }
-    assert told == {
+    assert reported == {
         "changed": [(2, "control", (10000, 700, 0))],
         "added": [(4, "control", None), (5, "variant_c", None)],
     }
