@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
-from tests.dashboard.lab.test_backtest import MANY_TESTS
+from tests.dashboard.past_tests import MANY_TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,11 +15,11 @@ from notifications.outbox import queue_test
 from tests.factory import NOW, allocate, counts, make_experiment, record
 from tests.security.access_table import ACCESS
 from tests.security.callers import person
+from tests.security.names import MARKUP
 from tests.security.places import World, make_one_of_each
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database_free, pytest.mark.usefixtures("today")]
 
-MARKUP = "</script></title><img src=x onerror=alert(1)>\"'<b id=planted>&lt;"
 _LEFT_OUT = {"admin/logout/", "admin/auth/user/{id}/password/"}
 
 
