@@ -1,4 +1,4 @@
-"""Is the engine exact, and does it keep its promises, over many thousands of random cases?
+"""Check over many thousands of random cases that the engine is exact and keeps its promises.
 
     ./dev bench exactness [--posteriors 3000] [--decisions 100000]
 

@@ -1,4 +1,4 @@
-"""Names that are markup, in a real browser: no page runs any of it, and a chart's file leaves no formula."""
+"""Names that are markup or formulas, in a real browser: no page and no downloaded file runs any of them."""
 
 import csv
 import io

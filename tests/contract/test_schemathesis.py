@@ -1,4 +1,4 @@
-"""The API keeps its own contract: Schemathesis, with every check, against the running server.
+"""Run Schemathesis with every check against the server: the API keeps its own contract.
 
 schemathesis.toml holds the one exception. `SCHEMATHESIS_EXAMPLES` sets how many examples are tried for each call.
 """
@@ -23,7 +23,7 @@ PARTS = {
     "v1": ("--include-path-regex", "^/api/v1/", "--exclude-path-regex", _COMPUTED),
     "computed": ("--include-path-regex", _COMPUTED),
 }
-# What is computed from the request alone is the most work, and needs no database.
+# These take most of the time, and compute from the request alone.
 _FREE = {"computed": pytest.mark.database_free}
 
 
@@ -45,7 +45,7 @@ def test_api__schemathesis_with_all_checks__finds_no_failure(
             *("--checks", "all", "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"),
             *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "6")),
             *("--header", f"Authorization: Api-Key {key}"),
-            # A simulation at its bound takes ten seconds of a core, on a busy machine longer.
+            # The largest simulation takes ten seconds of a core, on a busy machine longer.
             *("--request-timeout", "60", "--max-response-time", "60"),
             *PARTS[part],
         ],

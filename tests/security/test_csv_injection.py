@@ -1,4 +1,4 @@
-"""A name like a formula: no file of ours lets a spreadsheet run it, and the import takes the file back unchanged."""
+"""Names like formulas: a spreadsheet runs none of them in any of our files, and the import reads them back."""
 
 import csv
 import datetime as dt
@@ -22,7 +22,7 @@ from tests.security.names import FORMULAS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
-# As a spreadsheet reads it: blanks before it do not count, full-width characters do.
+# A spreadsheet ignores blanks before a formula, and takes full-width signs as well.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 # Every file that holds names; the first three are of one experiment.
 FILES = {
@@ -106,6 +106,6 @@ def _file(client: Client, path: str) -> str:
 
 
 def _cells(file: str, sign: str) -> Iterator[str]:
-    """As a spreadsheet cuts the file up that takes this sign for a cell's end."""
+    """The cells of a file as a spreadsheet reads it that splits at this sign."""
     for row in csv.reader(io.StringIO(file, newline=""), delimiter=sign):
         yield from row
