@@ -1,9 +1,9 @@
-"""What does a list of the admin cost where there is very much to list?
+"""Measure what the lists of the admin cost in a large installation.
 
 10,000 experiments of 5 variants with 20 days of data each (a million daily rows) and 21 decisions, in production's
 settings, on a PostgreSQL of its own (--sqlite: on an SQLite file, whose queries count as the server's own CPU time).
 Printed for each page: queries, CPU time of the server's process (the least of several requests), wall time (with the
-database's), bytes before compression. At most 8 queries and 300 ms of CPU are wanted of each.
+database's), bytes before compression. The aim is at most 8 queries and 300 ms of CPU for each.
 
     ./dev bench admin [--sqlite] [--experiments 10000]
 """

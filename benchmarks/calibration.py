@@ -1,4 +1,4 @@
-"""Does the engine mean what it says?
+"""Measure whether the engine's intervals and probabilities are right as often as they claim.
 
     ./dev bench calibration [--scale 1]
 
@@ -32,7 +32,7 @@ _SAID = (0.95, 0.99)
 
 
 def prior_draws(rng: np.random.Generator, experiments: int) -> None:
-    """Three variants with rates from Beta(5, 95) and 100 to 10,000 trials each, judged with that prior."""
+    """Draw three variants with rates from Beta(5, 95) and 100 to 10,000 trials each, judged with that prior."""
     rates = rng.beta(5, 95, (experiments, 3))
     trials = np.floor(10 ** rng.uniform(2, 4, (experiments, 3)))
     successes = rng.binomial(trials.astype(np.int64), rates).astype(np.float64)
@@ -68,7 +68,7 @@ def _error(probability: float, cases: int) -> float:
 
 
 def undiscounted(counts: Counts) -> Posterior:
-    """Effective trials, but every one of them taken at full value."""
+    """Return the effective trials, each taken at full value."""
     effective, _ = adjusted_evidence(counts.trials, counts.successes)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     alpha, beta = counts.settings.alpha_prior + successes, counts.settings.beta_prior + effective - successes
@@ -76,7 +76,7 @@ def undiscounted(counts: Counts) -> Posterior:
 
 
 class Recorded:
-    """Thompson Sampling that notes what it says of its leader every day."""
+    """Thompson Sampling that records its leader and the leader's probability every day."""
 
     def __init__(self, estimate: Callable[[Counts], Posterior]) -> None:
         self.estimate = estimate
@@ -92,7 +92,7 @@ class Recorded:
 
 
 def adaptive(rng: np.random.Generator, runs: int) -> None:
-    """4 variants, rates 5% with sd 8%, levels lognormal with sd 0.6, 2,000 impressions a day, 21 days."""
+    """Simulate 21 days: 4 variants, rates 5% with sd 8%, levels lognormal with sd 0.6, 2,000 impressions a day."""
     days = 21
     world = World(
         rates=0.05 * (1 + 0.08 * rng.standard_normal((runs, 4))),
@@ -117,7 +117,7 @@ def adaptive(rng: np.random.Generator, runs: int) -> None:
 
 
 def _clustered(name: str, chosen: Bools, right: Bools, said: Floats) -> None:
-    """The part that is right, with the standard error of a ratio over runs."""
+    """Print the part that is right, with the standard error of a ratio over runs."""
     cases, hits = chosen.sum(axis=1), (chosen & right).sum(axis=1)
     part = hits.sum() / cases.sum()
     error = np.sqrt(((hits - part * cases) ** 2).sum()) / cases.sum()
@@ -140,7 +140,7 @@ def sample_ratios(rng: np.random.Generator, healthy: int, broken: int) -> None:
 
 
 def _wandering_shares(rng: np.random.Generator) -> Floats:
-    """14 days of shares that follow no rule but move every day, none below 5%."""
+    """Draw 14 days of shares that move at random every day, none below 5%."""
     k = int(rng.integers(2, 7))
     return np.asarray(0.05 + (1 - 0.05 * k) * rng.dirichlet(np.ones(k), 14))
 

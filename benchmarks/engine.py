@@ -1,4 +1,4 @@
-"""How fast is the engine, and what does its exactness cost beside a Monte Carlo estimate?
+"""Measure the speed of the engine, and the cost of being exact beside a Monte Carlo estimate.
 
     ./dev bench engine [--sweep 10000]
 
@@ -41,7 +41,7 @@ _VECTORS = Path(__file__).parent / "data" / "probability_best_vectors.json"
 
 
 def monte_carlo(rng: np.random.Generator, alpha: Floats, beta: Floats) -> Floats:
-    """probability_best as most would write it: draw, and count who is highest."""
+    """Estimate probability_best as most would: draw, and count which variant is highest."""
     winners = rng.beta(alpha, beta, (_DRAWS, len(alpha))).argmax(axis=1)
     return np.bincount(winners, minlength=len(alpha)) / _DRAWS
 
@@ -51,7 +51,7 @@ def monte_carlo_many(rng: np.random.Generator, alpha: Floats, beta: Floats) -> l
 
 
 def least_seconds(work: Callable[[], object], rounds: int, repeats: int = 1) -> float:
-    """The CPU time of one call, the least over ``rounds`` of ``repeats`` calls."""
+    """Return the CPU time of one call, the least over ``rounds`` of ``repeats`` calls."""
     times = []
     for _ in range(rounds):
         start = time.process_time()
@@ -127,7 +127,7 @@ def report_value_remaining(rng: np.random.Generator) -> None:
 
 
 def sweep(rng: np.random.Generator, experiments: int) -> float:
-    """Seconds of CPU to decide this many experiments, their counts made chunk by chunk as a database gives them."""
+    """Return the CPU seconds to decide this many experiments, whose counts come in chunks as from a database."""
     spent = 0.0
     for chunk in _chunks(rng, experiments):
         start = time.process_time()

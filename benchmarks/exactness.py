@@ -1,4 +1,4 @@
-"""Is the engine exact, and does it keep its promises, over many thousands of random cases?
+"""Check over many thousands of random cases that the engine is exact and keeps its promises.
 
     ./dev bench exactness [--posteriors 3000] [--decisions 100000]
 
@@ -20,9 +20,8 @@ from tqdm import tqdm
 from allocation.engine import Request, allocate_many, probability_best
 from allocation.engine.posterior.probability_best import contest
 from benchmarks.machine import machine
-from tests.allocation.engine.factories import random_request
+from tests.allocation.engine.factories import random_posteriors, random_request
 from tests.allocation.engine.oracle import contest_by_scipy
-from tests.allocation.engine.posterior.test_probability_best import random_posteriors
 from tests.allocation.engine.promises import promises_broken
 
 _BLOCK = 250

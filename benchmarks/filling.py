@@ -1,4 +1,4 @@
-"""A database with much to show, for the benchmarks of pages: filled by copying rows in SQL."""
+"""Fill a database by copying rows in SQL, for the benchmarks of pages."""
 
 import datetime as dt
 import os
@@ -37,7 +37,7 @@ def database(*, sqlite: bool) -> Iterator[str]:
 
 
 def prepare(url: str) -> None:
-    """Production's settings on this database, migrated, and the static files; then Django is ready."""
+    """Set production's settings on this database, migrate it and collect the static files, so that Django is ready."""
     os.environ |= {
         "DATABASE_URL": url, "DEBUG": "false", "SECRET_KEY": "benchmark-" * 6, "ALLOWED_HOSTS": "testserver",
         "DASHBOARD_LOGIN_REQUIRED": "true", "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
@@ -49,7 +49,7 @@ def prepare(url: str) -> None:
 
 
 def fill(experiments: int, *, days: int, with_inputs: bool = True) -> None:
-    """One experiment is lived through by the service itself, the others are copies of it.
+    """Run one experiment through all its days in the service, and copy it for the others.
 
     Copies without their decisions' recorded inputs fit many more on a disk, where no page reads them.
     """
@@ -73,7 +73,7 @@ def fill(experiments: int, *, days: int, with_inputs: bool = True) -> None:
 
 
 def _live_through(days: int) -> None:
-    """One experiment through its days, by the service's own demo."""
+    """Run one experiment through its days, by the service's own demo."""
     from allocation.demo import DemoExperiment, seed_demo
     from experiments.selectors import today
 
@@ -83,7 +83,7 @@ def _live_through(days: int) -> None:
 
 
 def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **expressions: str) -> None:
-    """``times`` copies of all rows, each with the named columns shifted by so much more."""
+    """Make ``times`` copies of all rows, each with the named columns shifted further."""
     from django.db import connection
 
     columns = [str(field.column) for field in model._meta.concrete_fields]
@@ -100,7 +100,7 @@ def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **
 
 
 def _analyze() -> None:
-    """As autovacuum does before long."""
+    """Collect the statistics that autovacuum would collect later."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -108,7 +108,7 @@ def _analyze() -> None:
 
 
 def cost(client: "Client", page: str, repeats: int) -> tuple[int, float, int]:
-    """Queries, least CPU seconds, bytes."""
+    """Return the queries, the least CPU seconds and the bytes of a page."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

@@ -1,4 +1,4 @@
-"""How many requests a second, and how long do they take?
+"""Measure requests per second and latencies.
 
 The project under gunicorn (2 workers) on a PostgreSQL of its own, beside any service with the classic API that
 --against names: the same data, the same wrk script, rounds in turn, medians. Loopback only.
@@ -54,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Call:
-    """What is measured: ``bodies`` in turn. ``classic`` ones are measured on --against too."""
+    """A call to measure, with its ``bodies`` in turn. A ``classic`` one is measured on --against too."""
 
     name: str
     method: str
@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    # Few connections fall unevenly on the two workers, and the figures say more of that than of the service.
+    # Few connections spread unevenly over the two workers, and the figures would show that.
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--only", default="", help="Only the calls whose name holds this text.")
     return parser.parse_args()
@@ -138,7 +138,7 @@ def _calls(target: Target) -> list[Call]:
 
 
 def _fill(target: Target) -> None:
-    """The same data everywhere, through the classic API."""
+    """Fill each target with equal data, through the classic API."""
     session = target.session()
     ids = [
         session.post(f"{target.url}/experiments", json={"name": f"Bench {n}", "description": ""}).json()["id"]
@@ -159,7 +159,7 @@ def _fill(target: Target) -> None:
 
 @contextmanager
 def _served(database: str, *, key: bool) -> Iterator[Target]:
-    """gunicorn with two workers, in production's settings but for the hosts."""
+    """Start gunicorn with two workers, in production's settings except for the hosts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

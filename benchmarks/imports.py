@@ -1,4 +1,4 @@
-"""How long does a large CSV take, and how much memory?
+"""Measure the time and memory that a large CSV takes.
 
 `manage.py import_events --create` on an invented file, into a PostgreSQL of its own.
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _rows() -> Iterator[tuple[object, ...]]:
-    """Day after day, backwards; each day all variants of all experiments, as a nightly export writes them."""
+    """Yield all variants of all experiments day by day, newest first, as a nightly export writes them."""
     day = TODAY
     while True:
         for experiment in range(1, EXPERIMENTS + 1):

@@ -1,4 +1,4 @@
-"""On what was it measured?"""
+"""Describe the machine of a measurement."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def machine() -> str:
-    """Processor, number of cores, Python and numpy, in one line."""
+    """Return processor, number of cores, Python and numpy in one line."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

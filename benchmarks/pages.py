@@ -1,7 +1,7 @@
-"""What does a page of the dashboard cost where there is much to show?
+"""Measure what the pages of the dashboard cost in a large installation.
 
 1,000 experiments of 5 variants with 120 days of data and decisions, in production's settings, on a PostgreSQL of its
-own (--sqlite: on an SQLite file). One experiment is lived through by the service itself, the others are copies of it.
+own (--sqlite: on an SQLite file). The service runs one experiment through its days, the others are copies of it.
 Printed for each page: queries, CPU time of the server's process (the least of several requests), bytes before
 compression. Last, how long a browser may keep the style sheet.
 
@@ -60,7 +60,7 @@ def _measure() -> None:
 
 
 def _print_caching(client: "Client") -> None:
-    """The header of a vendored file under the name that pages ask for."""
+    """Print the header of a vendored file under the name that pages ask for."""
     page = client.get("/dashboard/", secure=True).content.decode()
     sheet = next(iter(re.findall(r'href="(/static/vendor/[^"]+\.css)"', page)))
     print(f"\n{sheet}: {client.get(sheet, secure=True)['Cache-Control']}")

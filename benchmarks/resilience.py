@@ -1,9 +1,9 @@
-"""Does the service survive what ./dev test only tries a little of?
+"""Run the resilience tests in full; ./dev test runs a small part of them.
 
     ./dev bench resilience            # all of it, about an hour
     ./dev bench resilience -k soak    # one of it; options are pytest's
 
-Faults, load and bad input in full: tests/resilience with RESILIENCE=full. Prints what each test measured.
+They try faults, load and bad input: tests/resilience with RESILIENCE=full. Each prints its figures.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Who finds the best variant when the level of all rates swings from day to day?
+"""Compare three estimators where the level of all rates swings from day to day.
 
     ./dev bench swings [--runs 1000]
 
@@ -37,7 +37,7 @@ LEVELS: dict[str, Floats] = {
 
 
 def traffic_weighted(counts: Counts) -> Posterior:
-    """Daily rates averaged by the day's traffic; as many trials as give that average its own variance."""
+    """Average daily rates by the day's traffic, with as many trials as give that average its variance."""
     n, o = counts.trials, counts.successes
     weight = n.sum(axis=2, keepdims=True) / np.maximum(n.sum(axis=(1, 2)), 1)[:, None, None]
     weight = np.where(n > 0, weight, 0)
@@ -53,7 +53,7 @@ def traffic_weighted(counts: Counts) -> Posterior:
 
 @dataclass(frozen=True)
 class Production:
-    """The production decision, on another estimate of the posterior."""
+    """The production decision on another estimate of the posterior."""
 
     estimate: Callable[[Counts], Posterior]
 

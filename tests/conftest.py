@@ -17,7 +17,7 @@ _DATABASE_FREE = ("tests/allocation/engine", "tests/browser", "tests/dashboard/l
 # once, so it is set here, before pytest starts those processes.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# How long something takes is no matter of a test, least of all on a busy machine.
+# A busy machine makes an example slow, not wrong.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
@@ -32,7 +32,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks whole folders of tests that say nothing of a database, even where a page reads from one."""
+    """Mark whole folders of tests that say nothing of a database, even where a page reads from one."""
     for item in items:
         if any(folder in item.path.as_posix() for folder in _DATABASE_FREE):
             item.add_marker(pytest.mark.database_free)
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
-    """A rolled-back test leaves the next one the same ids."""
+    """Empty the cache: the next test gets the ids of one that was rolled back."""
     from django.core.cache import cache
 
     cache.clear()
@@ -53,6 +53,6 @@ def api() -> APIClient:
 
 @pytest.fixture
 def today(monkeypatch: pytest.MonkeyPatch) -> dt.date:
-    """The day all tests with a clock live on: views and commands see this now."""
+    """Set the clock of views and commands to one moment; its day."""
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
     return NOW.date()

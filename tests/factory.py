@@ -1,4 +1,4 @@
-"""Plain makers of test data; every argument has a believable default."""
+"""Make test data; every argument has a believable default."""
 
 import datetime as dt
 from typing import Any
@@ -34,7 +34,7 @@ def record(experiment: Experiment, *rows: DailyCounts, today: dt.date = TODAY) -
 
 
 def make_running(name: str = "Button colour", **settings: Any) -> Experiment:
-    """Control 10,000/700 against variant_b 10,000/950: the README's example."""
+    """Make the README's example: control 10,000/700 against variant_b 10,000/950."""
     experiment = make_experiment(name, **settings)
     record(experiment, counts("control", 10000, 700), counts("variant_b", 10000, 950))
     return experiment

@@ -1,8 +1,9 @@
-"""Many clients at once, over real connections: on SQLite a file, on PostgreSQL a server."""
+"""Many clients write at the same time, over real connections to a file or a server."""
 
 import datetime as dt
 import io
 import itertools
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ CLIENTS = 16
 
 
 def _at_once(call: Callable[[int], Any]) -> list[Any]:
-    """What ``call`` answers for each client, all started together."""
+    """Start ``call`` for each client at the same time; their answers."""
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         return list(pool.map(lambda client: _and_close(lambda: call(client)), range(CLIENTS)))
@@ -88,10 +89,22 @@ def test_batches__sixteen_clients_in_opposite_orders__all_or_nothing_and_no_dead
     assert set(Experiment.objects.values_list("data_version", flat=True)) == {1 + CLIENTS}
 
 
-def _wait_until_somebody_waits() -> None:
-    """PostgreSQL says who wants a lock; SQLite cannot be asked, and its writers wait for half a second too."""
+def _post_and_note(experiment: Experiment, client: int, reached: threading.Event) -> int:
+    """Post, and set ``reached`` when the statement comes that waits on SQLite: the begin of the transaction."""
+
+    def note(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith("BEGIN"):
+            reached.set()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        return _post(experiment, client)
+
+
+def _wait_until_blocked(reached: threading.Event) -> None:
+    """Wait for a client that wants a lock. PostgreSQL lists those; on SQLite the client sets ``reached``."""
     if connection.vendor != "postgresql":
-        time.sleep(0.5)
+        assert reached.wait(30)
         return
     deadline = time.monotonic() + 30
     with connection.cursor() as cursor:
@@ -99,18 +112,18 @@ def _wait_until_somebody_waits() -> None:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
             if cursor.fetchone()[0]:
                 return
-    raise AssertionError("nobody came to wait")
+    raise AssertionError("no client waits for a lock")
 
 
 def test_events__completed_while_they_wait__are_refused() -> None:
-    """The statement waits for the experiment's lock, and then looks at its status again."""
-    experiment = make_experiment()
+    """A write that has waited for the experiment's lock looks at its status again."""
+    experiment, reached = make_experiment(), threading.Event()
     _post(experiment, 0)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Experiment.objects.select_for_update().get(pk=experiment.pk)
-            answer = pool.submit(lambda: _and_close(lambda: _post(experiment, 7)))
-            _wait_until_somebody_waits()
+            answer = pool.submit(lambda: _and_close(lambda: _post_and_note(experiment, 7, reached)))
+            _wait_until_blocked(reached)
             Experiment.objects.update(status=Status.COMPLETED)
         assert answer.result(timeout=30) == 409
 

@@ -203,7 +203,7 @@ def test_worked_example__prose__has_no_number_that_was_not_recomputed() -> None:
 
 @pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda path: path.name)
 def test_translation__numbers__are_those_of_the_english_page(page: Path) -> None:
-    """Paragraph by paragraph and row by row, in any order within one, as words change places."""
+    """The numbers are compared by paragraph and by row. Within one their order is free: words change places."""
     language = page.name.split(".")[1]
     separators = "".join(get_format(f"{kind}_SEPARATOR", language, True) for kind in ("DECIMAL", "THOUSAND"))
     to_english = str.maketrans(separators, ".,")

@@ -63,7 +63,7 @@ def test_catalogue__every_translation__keeps_placeholders_and_tags(catalogue: po
 
 
 def test_catalogue__every_translation__begins_and_ends_as_the_original(catalogue: polib.POFile) -> None:
-    """Spaces and the last stop are part of the sentence it is put into."""
+    """Leading spaces and the final punctuation belong to the sentence around the translation."""
     ends = re.compile(r"^\s*|[.:?;,\s]*$")
 
     different = [
@@ -111,6 +111,6 @@ def _messages_of_code(source: str) -> Iterator[str]:
 
 
 def _texts(name: str, arguments: list[ast.expr]) -> list[ast.expr]:
-    """The first is the context where there is one (p), and two are the numbers' forms (n)."""
+    """The arguments that are messages: after the context of a pgettext, both forms of an ngettext."""
     first = 1 if name.startswith(("p", "np")) else 0
     return arguments[first : first + (2 if name.startswith("n") else 1)]

@@ -1,4 +1,4 @@
-"""Real pages in the system's Chromium."""
+"""Fixtures for tests of real pages in the system's Chromium."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """``./dev test`` puts the browser's path into CHROMIUM."""
+    """One browser for all tests of a process. ``./dev test`` puts its path into CHROMIUM."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def own_machine(settings: Any) -> None:
-    """As in DEBUG: no login, and a visitor may do everything."""
+    """Ask for no login, and let a visitor do everything, as in DEBUG."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
@@ -46,7 +46,7 @@ def clean_page(browser: Browser, live_server: Any) -> Iterator[Page]:
 
 @pytest.fixture
 def page_with_refusals(browser: Browser) -> Iterator[Page]:
-    """A page on which the server says no; the browser writes each 4xx to its console."""
+    """A page on which the server refuses something. The browser writes each 4xx to its console, so that is ignored."""
     page = browser.new_page()
     yield page
     page.close()

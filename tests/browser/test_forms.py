@@ -1,4 +1,4 @@
-"""What people fill in, in a real browser: on a desk and on a telephone, with nothing said on the console."""
+"""People fill in the forms in a real browser, on a desk and on a telephone, and the console stays empty."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
 
 @pytest.fixture(params=[1440, 390])
 def page(request: Any, clean_page: Page) -> Iterator[Page]:
-    """Each story at both widths; whatever it led to fits."""
+    """A page at either width. The last one a test leads to must fit."""
     clean_page.set_viewport_size({"width": request.param, "height": 900})
     yield clean_page
     assert clean_page.evaluate("document.documentElement.scrollWidth") == request.param
@@ -42,7 +42,9 @@ def _csv(text: str) -> FilePayload:
     return {"name": "totals.csv", "mimeType": "text/csv", "buffer": text.encode()}
 
 
-def test_new_experiment__with_a_slip_mended__is_created_and_started(page: Page, live_server: Any) -> None:
+def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
+    page: Page, live_server: Any
+) -> None:
     page.goto(f"{live_server.url}/dashboard/")
     page.get_by_role("link", name="Create an experiment").click()
 

@@ -1,4 +1,4 @@
-"""The analyst's story in a real browser: simulate two settings side by side, backtest the sample, plan, read how."""
+"""An analyst simulates two settings side by side, backtests the sample and plans a test, in a real browser."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
-from tests.dashboard.lab.test_backtest import MANY_TESTS
+from tests.dashboard.past_tests import MANY_TESTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,7 +79,7 @@ def test_simulator__back__shows_the_question_before(clean_page: Page, live_serve
     expect(clean_page.get_by_label("Days", exact=True)).to_have_value("16")
 
 
-def test_simulator__wrong_field__is_marked_and_told(page_with_refusals: Page, live_server: Any) -> None:
+def test_simulator__wrong_field__is_marked_and_explained(page_with_refusals: Page, live_server: Any) -> None:
     page = page_with_refusals
     page.goto(f"{live_server.url}/dashboard/simulator/?{SMALL}")
     _finished(page)

@@ -1,4 +1,4 @@
-"""Every page in the system's browser: it fits, it keeps quiet, and it can be read and used by everyone."""
+"""Every page in a real browser: it fits, writes nothing to the console, and everyone can read and use it."""
 
 from itertools import product
 from typing import Any
@@ -33,7 +33,7 @@ PAGES = {
 
 @pytest.fixture
 def stories(transactional_db: None, today: Any) -> None:
-    """One that runs, with a long name among its variants, one completed, one not begun."""
+    """Three experiments: one runs and has a variant with a long name, one is completed, one has not begun."""
     rates = {"control": 0.05, "benefit": 0.06, "a name so long that it has to wrap on every telephone": 0.045}
     seed_demo(
         today=TODAY,
@@ -62,7 +62,7 @@ def test_page__each_width_and_theme__fits_and_is_accessible(
 
 @pytest.mark.django_db(transaction=True)
 def test_error_page__each_theme__is_accessible_and_leads_back(browser: Browser, live_server: Any) -> None:
-    # a browser notes every answer of 404 on its console
+    # the browser writes each 404 to its console
     page = browser.new_page()
     for scheme in SCHEMES:
         show(page, f"{live_server.url}/dashboard/experiments/none/", 390, scheme)
@@ -79,7 +79,7 @@ def some_experiments(transactional_db: None) -> None:
 
 
 @pytest.mark.usefixtures("some_experiments")
-def test_experiments_page__root__leads_there_and_tells_the_split(clean_page: Page, live_server: Any) -> None:
+def test_experiments_page__root__leads_there_and_shows_the_split(clean_page: Page, live_server: Any) -> None:
     clean_page.goto(f"{live_server.url}/")
 
     expect(clean_page).to_have_url(f"{live_server.url}/dashboard/")
@@ -102,7 +102,7 @@ def test_tabs__on_a_telephone__the_open_one_is_in_sight(clean_page: Page, live_s
 
 
 @pytest.mark.usefixtures("stories")
-def test_chart__its_table__spells_dates_as_the_page_does(clean_page: Page, live_server: Any) -> None:
+def test_chart__its_table__writes_dates_as_the_page_does(clean_page: Page, live_server: Any) -> None:
     show(clean_page, f"{live_server.url}{_ONE}confidence/", 1440, "light")
 
     clean_page.get_by_role("button", name="Table").nth(1).click()

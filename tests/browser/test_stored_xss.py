@@ -1,4 +1,4 @@
-"""Names that are markup, in a real browser: no page runs any of it, and a chart's file leaves no formula."""
+"""Names that are markup or formulas, in a real browser: no page and no downloaded file runs any of them."""
 
 import csv
 import io
@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Dialog, Page, expect
 
 from tests.factory import allocate, counts, make_experiment, record
-from tests.security.test_csv_injection import NAMES
-from tests.security.test_stored_xss import MARKUP
+from tests.security.names import FORMULAS, MARKUP
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
@@ -46,7 +45,7 @@ def test_chart__its_file__holds_names_like_formulas_as_text(
     clean_page: Page, live_server: Any, tmp_path: Path
 ) -> None:
     experiment = make_experiment("Formulas")
-    record(experiment, *(counts(name, 10000, 700 + n) for n, name in enumerate(NAMES)))
+    record(experiment, *(counts(name, 10000, 700 + n) for n, name in enumerate(FORMULAS)))
     allocate(experiment)
     clean_page.goto(f"{live_server.url}/dashboard/experiments/formulas/performance/")
 

@@ -1,4 +1,4 @@
-"""A marketer's story from the first click to the winner, in a real browser."""
+"""A marketer goes from the first click to the winner, in a real browser."""
 
 import datetime as dt
 import re
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _week(key: str) -> str:
-    """Seven days up to yesterday, on which blue does better than the control and green does not."""
+    """A CSV of seven days up to yesterday, on which blue does better than the control and green does not."""
     days = [today() - dt.timedelta(days=age) for age in range(7, 0, -1)]
     clicks = {"control": 50, "blue": 80, "green": 49}
     rows = [f"{key},{day},{name},1000,{number},5" for day in days for name, number in clicks.items()]
@@ -55,7 +55,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     expect(page.get_by_role("img", name=re.compile("Traffic split: control .*, blue 53.3%"))).to_be_visible()
     assert violations(page) == []
 
-    # pauses, thinks better of it, and completes with the winner
+    # pauses, resumes, and completes with the winner
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused: the last split stays in force.").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()

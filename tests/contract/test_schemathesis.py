@@ -1,6 +1,6 @@
-"""The API keeps its own contract: Schemathesis, with every check, against the running server.
+"""Run Schemathesis with every check against the server: the API keeps its own contract.
 
-schemathesis.toml says the one thing that is set. `SCHEMATHESIS_EXAMPLES` makes it try harder.
+schemathesis.toml holds the one exception. `SCHEMATHESIS_EXAMPLES` sets how many examples are tried for each call.
 """
 
 import os
@@ -17,9 +17,18 @@ from bandit_project.models import ApiKey
 from tests.conftest import ROOT
 from tests.factory import allocate, make_running
 
+_COMPUTED = "^/api/v1/(simulations|backtests)/"
+PARTS = {
+    "classic": ("--exclude-path-regex", "^/api/v1/"),
+    "v1": ("--include-path-regex", "^/api/v1/", "--exclude-path-regex", _COMPUTED),
+    "computed": ("--include-path-regex", _COMPUTED),
+}
+# These take most of the time, and compute from the request alone.
+_FREE = {"computed": pytest.mark.database_free}
+
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("part", ["classic", "v1"])
+@pytest.mark.parametrize("part", [pytest.param(part, marks=_FREE.get(part, ())) for part in PARTS])
 def test_api__schemathesis_with_all_checks__finds_no_failure(
     live_server: Any, settings: Settings, part: str
 ) -> None:
@@ -27,7 +36,6 @@ def test_api__schemathesis_with_all_checks__finds_no_failure(
     settings.ALLOW_RESET = True
     _, key = ApiKey.objects.create_key(name="contract", scope="admin")
     allocate(make_running())
-    which = "--include-path-regex" if part == "v1" else "--exclude-path-regex"
 
     result = subprocess.run(
         [
@@ -37,9 +45,9 @@ def test_api__schemathesis_with_all_checks__finds_no_failure(
             *("--checks", "all", "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color"),
             *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "6")),
             *("--header", f"Authorization: Api-Key {key}"),
-            # A simulation at its bound takes ten seconds of a core, on a busy machine longer.
+            # The largest simulation takes ten seconds of a core, on a busy machine longer.
             *("--request-timeout", "60", "--max-response-time", "60"),
-            *(which, "^/api/v1/"),
+            *PARTS[part],
         ],
         capture_output=True,
         text=True,

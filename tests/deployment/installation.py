@@ -140,19 +140,16 @@ def database_of_its_own() -> Iterator[Path]:
         assert server.stdout
         folder = Path(server.stdout.readline().strip().partition("host=")[2])
         for statement in ("CREATE ROLE bandit LOGIN CREATEDB", "CREATE DATABASE bandit OWNER bandit"):
-            psql: list[str | Path] = [
-                postgresql_program("psql"),
-                "--host",
-                folder,
-                "--username",
-                "postgres",
-                "--command",
-                statement,
-            ]
-            subprocess.run(psql, check=True, capture_output=True)
+            run_psql(folder, statement)
         yield folder
         server.stdin.close()
         server.wait(timeout=30)
+
+
+def run_psql(folder: Path, statement: str) -> None:
+    """Run a statement as the superuser of the server whose socket is in the folder."""
+    psql: list[str | Path] = [postgresql_program("psql"), "--host", folder, "--username", "postgres"]
+    subprocess.run([*psql, "--command", statement], check=True, capture_output=True)
 
 
 def postgresql_program(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Clients as they should not be: byte by byte, silent, gone. And a good one, which must not notice them."""
+"""Clients that misbehave: slow, silent, gone. And a good one, which must not notice them."""
 
 import socket
 import ssl
@@ -17,17 +17,18 @@ from urllib.parse import urlsplit
 import requests
 
 from tests.deployment.installation import Installation, installation
-from tests.resilience.service import postgresql, served
+from tests.resilience.databases import postgresql
+from tests.resilience.service import served
 
 Life = TypeVar("Life")
 
-# Seconds within which a good client wants its answer, whatever others do.
+# Seconds within which a good client must have its answer.
 PATIENCE = 5
 
 
 @dataclass
 class Front:
-    """Where clients come in: gunicorn's own port, or nginx before it."""
+    """The address that clients connect to: gunicorn's own port, or nginx in front of it."""
 
     url: str
     certificate: Path | None = None
@@ -39,7 +40,7 @@ class Front:
         return session
 
     def connect(self) -> socket.socket:
-        """A connection over which anything can be sent."""
+        """Open a connection over which any bytes can be sent."""
         place = urlsplit(self.url)
         assert place.hostname
         bare = socket.create_connection((place.hostname, place.port or 0), timeout=30)
@@ -64,14 +65,14 @@ class Front:
 
 @contextmanager
 def alone() -> Iterator[Front]:
-    """gunicorn facing its clients itself, as it does by default."""
+    """Start gunicorn without a proxy, as it is by default."""
     with postgresql() as database, served(database) as service:
         yield Front(service.url)
 
 
 @contextmanager
 def behind_nginx() -> Iterator[Front]:
-    """The installation of deploy/: nginx with TLS, and workers of one thread."""
+    """Start the installation of deploy/: nginx with TLS, and workers of one thread."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-clients-"))
         made = stack.enter_context(installation(Path(folder)))
@@ -89,10 +90,10 @@ def _front(made: Installation) -> Front:
 
 @contextmanager
 def dripping(front: Front, clients: int, at_once: bytes, rest: bytes) -> Iterator[None]:
-    """Clients that send ``rest`` at one byte a second, each by itself; whom the service cuts off comes again."""
+    """Start clients that send ``rest`` at one byte a second. A client that the service cuts off connects again."""
     stop = threading.Event()
     threads = [
-        threading.Thread(target=_drip_for_ever, args=(front, at_once, rest, stop)) for _ in range(clients)
+        threading.Thread(target=_drip_until, args=(front, at_once, rest, stop)) for _ in range(clients)
     ]
     for thread in threads:
         thread.start()
@@ -104,7 +105,7 @@ def dripping(front: Front, clients: int, at_once: bytes, rest: bytes) -> Iterato
             thread.join()
 
 
-def _drip_for_ever(front: Front, at_once: bytes, rest: bytes, stop: threading.Event) -> None:
+def _drip_until(front: Front, at_once: bytes, rest: bytes, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             with front.connect() as connection:
@@ -123,7 +124,7 @@ def _drip(connection: socket.socket, rest: bytes, stop: threading.Event) -> None
 
 @contextmanager
 def idle(front: Front, count: int) -> Iterator[None]:
-    """Opened, and not a word said: not even TLS's."""
+    """Open connections that send nothing, not even a TLS greeting."""
     place = urlsplit(front.url)
     address = (place.hostname or "", place.port or 0)
     with ExitStack() as stack:
@@ -133,13 +134,13 @@ def idle(front: Front, count: int) -> Iterator[None]:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """As a client that is killed does: what is on its way is thrown away."""
+    """Reset the connection, as the system does for a client that is killed."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
 def answer_to(connection: socket.socket) -> bytes:
-    """All that comes until the service closes; nothing where it closed without a word."""
+    """Everything the service sends until it closes the connection."""
     parts: list[bytes] = []
     try:
         while part := connection.recv(65536):
@@ -150,7 +151,7 @@ def answer_to(connection: socket.socket) -> bytes:
 
 
 def slowest(ask: Callable[[], requests.Response], seconds: float) -> float:
-    """One good client asks again and again; the longest it waited."""
+    """Ask again and again for some seconds; the longest wait for an answer."""
     waits: list[float] = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -162,7 +163,7 @@ def slowest(ask: Callable[[], requests.Response], seconds: float) -> float:
 
 
 def half_closed_answer(connection: socket.socket) -> bytes:
-    """Says that nothing more will come, and still listens. TLS has no such thing: there it is gone."""
+    """Close the sending half of a connection and read the answer. TLS has no half-closed state: no answer."""
     if isinstance(connection, ssl.SSLSocket):
         return b""
     connection.shutdown(socket.SHUT_WR)
@@ -170,7 +171,7 @@ def half_closed_answer(connection: socket.socket) -> bytes:
 
 
 def at_once(clients: int, live: Callable[[], list[Life]]) -> list[Life]:
-    """What every client's life came to, all lived at the same time."""
+    """Run all clients at the same time; everything that they report, in one list."""
     with ThreadPoolExecutor(clients) as pool:
         lives = [pool.submit(live) for _ in range(clients)]
         return [moment for life in lives for moment in life.result()]

@@ -1,9 +1,11 @@
-"""These tests start the services and databases they need, one test at a time; their figures end the run's output."""
+"""Run these tests one at a time, since each starts services, and print their figures at the end of the output."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.resilience.databases import originals_kept
 
 _FIGURE = "figure"
 
@@ -24,9 +26,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{test.partition('::')[2]}: {figure}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases() -> Iterator[None]:
+    with originals_kept():
+        yield
+
+
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Says a figure: ``report("12 answers of 503 during the outage")``."""
+    """A function that records a figure: ``report("12 answers of 503 during the outage")``."""
 
     def say(figure: str) -> None:
         request.node.user_properties.append((_FIGURE, figure))

@@ -17,19 +17,19 @@ import requests
 from bandit_project.api.errors import PROBLEM_JSON
 from tests.resilience.service import Service
 
-PATIENCE = 60  # seconds, after which what is waited for does not come
+PATIENCE = 60  # seconds to wait for something before the test fails
 RETRY_AFTER = 0.05  # sooner than the service asks: these clients are to be a burden
 
 Answer = tuple[int, str]  # status, and a problem's code
 
 
 def yesterday() -> dt.date:
-    """A day with data that no midnight during the test makes a day of the future."""
+    """A day that stays in the past even if midnight passes during the test."""
     return dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
 def answer_of(response: requests.Response) -> Answer:
-    """What a client sees of it; a refusal must be a problem in JSON."""
+    """The status, and the code of a refusal, which must be a problem in JSON."""
     if response.ok:
         return response.status_code, ""
     assert response.headers["Content-Type"] == PROBLEM_JSON, (response.status_code, response.text[:500])
@@ -37,7 +37,7 @@ def answer_of(response: requests.Response) -> Answer:
 
 
 def increments(experiments: Sequence[int], variant: str, impressions: int) -> dict[str, Any]:
-    """The same increment for each experiment, as one batch."""
+    """A batch with one increment for each experiment."""
     place = {
         "date": yesterday().isoformat(),
         "variant_name": variant,
@@ -57,7 +57,7 @@ def make_experiments(service: Service, count: int) -> list[int]:
 
 
 def impressions_of(service: Service, experiment: int) -> dict[str, int]:
-    """The sum of each variant."""
+    """The impressions of each variant, over all days."""
     sums: Counter[str] = Counter()
     for row in service.get(f"/experiments/{experiment}").json()["metrics"]:
         sums[row["variant_name"]] += row["impressions"]
@@ -66,7 +66,7 @@ def impressions_of(service: Service, experiment: int) -> dict[str, int]:
 
 @dataclass
 class Load:
-    """What the clients of a block saw; ``sent`` and ``acknowledged`` count by client."""
+    """The answers that the clients of a block saw; ``sent`` and ``acknowledged`` count by client."""
 
     answers: Counter[Answer] = field(default_factory=Counter)
     sent: Counter[int] = field(default_factory=Counter)
@@ -93,12 +93,12 @@ class Load:
             self._news.notify_all()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Or until a client fails: its error is raised when the block ends."""
+        """Wait for a condition, or until a client fails: its error is raised when the block ends."""
         with self._news:
             assert self._news.wait_for(lambda: self.ended.is_set() or condition(), PATIENCE), self.answers
 
     def sent_by_variant(self) -> dict[str, int]:
-        """What ``writers`` must have left in each of their experiments."""
+        """The impressions that ``writers`` must have left in each of their experiments."""
         return {f"of client {client}": impressions for client, impressions in self.sent.items()}
 
     def wait_for_more(self, answer: Answer, more: int) -> None:
@@ -106,7 +106,7 @@ class Load:
         self.wait_for(lambda: self.answers[answer] >= enough)
 
     def wait_for_everyone(self, more: int = 1) -> None:
-        """Until each client has had ``more`` writes acknowledged from now on."""
+        """Wait until each client has had ``more`` writes acknowledged from now on."""
         before = Counter(self.acknowledged)
         self.wait_for(lambda: all(self.acknowledged[c] >= before[c] + more for c in before))
 
@@ -114,7 +114,7 @@ class Load:
 def send_until_acknowledged(
     load: Load, send: Callable[[str], requests.Response], key: str = ""
 ) -> requests.Response:
-    """Under one key, by default a new one. Only what asks to be tried again is."""
+    """Send a write under one key, by default a new one, again while the service asks for that."""
     key, deadline = key or str(uuid.uuid4()), time.monotonic() + PATIENCE
     while True:
         response = send(key)
@@ -128,7 +128,7 @@ def send_until_acknowledged(
 
 @contextmanager
 def at_once(load: Load, actions: Sequence[Callable[[], None]]) -> Iterator[None]:
-    """A client for each action, who does it again and again until the block ends."""
+    """Start a client for each action, which repeats it until the block ends."""
 
     def repeat(action: Callable[[], None]) -> None:
         try:
@@ -149,11 +149,11 @@ def at_once(load: Load, actions: Sequence[Callable[[], None]]) -> Iterator[None]
 
 @contextmanager
 def writers(service: Service, experiments: Sequence[int], count: int) -> Iterator[Load]:
-    """``count`` clients add to every experiment, each to a variant of its own, until the block ends."""
+    """Start ``count`` clients that add to every experiment, each to its own variant, until the block ends."""
     load = Load(acknowledged=Counter(dict.fromkeys(range(count), 0)))
 
     def write(client: int) -> None:
-        # of different sizes: one lost and another twice would not make the same sum
+        # different sizes, so that a lost write and a doubled one do not make the right sum
         impressions = 1 + load.acknowledged[client] % 97
         body = increments(experiments, f"of client {client}", impressions)
         send_until_acknowledged(load, partial(service.post_once, "/api/v1/events/", body))

@@ -1,4 +1,4 @@
-"""How hard the tests of this folder pull: a little in ./dev test, in full in ./dev bench resilience."""
+"""The size of the tests of this folder: small in ./dev test, full in ./dev bench resilience."""
 
 import os
 

@@ -1,28 +1,27 @@
-"""The daily run starts twice at once, or meets an experiment that cannot be computed: every other is computed once."""
+"""The daily run starts twice at the same time, and one experiment cannot be computed: each other is computed once."""
 
+import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from typing import Any
 
+import psycopg
 import pytest
 
+from tests.resilience.databases import postgresql, sqlite
 from tests.resilience.load import make_experiments, yesterday
 from tests.resilience.scale import scaled
-from tests.resilience.service import Service, postgresql, served, sqlite
+from tests.resilience.service import Service, served
 
 Database = Callable[[], AbstractContextManager[str]]
 
 DAY = yesterday().isoformat()
 ALLOCATE = ("allocate", "--all", "--date", DAY)
-# What no call allows, a hand in the database may do.
-UNCHECKED = {
-    "sqlite": "PRAGMA ignore_check_constraints = ON",
-    "postgresql": "ALTER TABLE experiments_experiment DROP CONSTRAINT experiment_reward_known",
-}
+_UPDATE = "UPDATE experiments_experiment SET reward = 'none' WHERE id = {experiment}"
 
 
 def _record(service: Service, experiments: list[int], clicks: int) -> None:
-    """New data, so that there is something to decide."""
+    """Record new data, so that there is something to decide."""
     rows = [
         {"experiment_id": e, "date": DAY, "variant_name": variant, "impressions": 5000, "clicks": clicks}
         for e in experiments
@@ -40,7 +39,7 @@ def _revisions(service: Service, experiment: int) -> list[int]:
 
 
 def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
-    """All at once; the last line of each, and what it had to complain of."""
+    """Start several commands at once; the last line each printed, and its errors."""
     with ExitStack() as stack:
         running = [stack.enter_context(service.manage(*ALLOCATE)) for _ in range(processes)]
         ended = [command.communicate(timeout=120) for command in running]
@@ -48,27 +47,32 @@ def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
     return [(output.splitlines()[-1], errors) for output, errors in ended]
 
 
-def _corrupt(service: Service, experiment: int, database: Database) -> None:
-    """A reward that there is not."""
-    update = f"UPDATE experiments_experiment SET reward = 'none' WHERE id = {experiment}"  # noqa: S608
-    statements = [f"cursor.execute({statement!r})" for statement in (UNCHECKED[database.__name__], update)]
-    lines = ["from django.db import connection", "cursor = connection.cursor()", *statements]
-    service.run("shell", "--command", "\n".join(lines))
+def _corrupt(url: str, experiment: int) -> None:
+    """Store a reward that does not exist. Only somebody with access to the database can."""
+    update = _UPDATE.format(experiment=experiment)
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+            file.execute("PRAGMA ignore_check_constraints = ON")
+            file.execute(update)
+        return
+    with psycopg.connect(url) as server:
+        server.execute("ALTER TABLE experiments_experiment DROP CONSTRAINT experiment_reward_known")
+        server.execute(update.encode())
 
 
 @pytest.mark.parametrize("database", [sqlite, postgresql])
 def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_other_once(
     database: Database, report: Callable[[str], None]
 ) -> None:
-    # in full, more than one transaction's chunk of 200
+    # the full size is more than one transaction's chunk of 200
     count, rounds = scaled(20, 450), scaled(1, 5)
-    # the commands are what is tested, and the service only there to ask
+    # the commands are tested; the service is only there to be asked
     with database() as url, served(url, WEB_CONCURRENCY="1") as service:
         experiments = make_experiments(service, count + 1)
         _record(service, experiments, clicks=100)
         well = _allocate(service, processes=2)
         corrupt = experiments.pop(count // 2)
-        _corrupt(service, corrupt, database)
+        _corrupt(url, corrupt)
         for number in range(rounds):
             _record(service, experiments, clicks=101 + number)
             broken = _allocate(service, processes=2)

@@ -1,4 +1,4 @@
-"""Whatever is sent is answered: no 5xx, nothing half-written, and no worker that grows with it."""
+"""Bad input of any kind is answered without a 5xx, leaves nothing half-written and makes no worker grow."""
 
 import base64
 import io
@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from tests.resilience.memory import MB, forget_peak, peak, resident
+from tests.resilience.databases import sqlite_in
+from tests.resilience.memory import MB, peak, reset_peak, resident
 from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served
 
@@ -29,7 +30,7 @@ UPLOADS = ("/api/v1/events/csv/", "/upload-data")
 WRITES = ("/api/v1/events/", "/events", "/api/v1/experiments/", "/api/v1/simulations/")
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions"
 GOOD = "button,2025-08-14,a,100,10,1"
-# 1 x 1
+# one pixel
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -40,9 +41,9 @@ _in_full = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Of one worker, which gets all of it."""
+    """A service with one worker, which gets all requests."""
     folder = tmp_path_factory.mktemp("bad-input")
-    with served(f"sqlite:///{folder / 'bandit.sqlite3'}", ["--workers", "1"]) as made:
+    with served(sqlite_in(folder), ["--workers", "1"]) as made:
         created = made.post("/api/v1/experiments/", {"name": "Button", "variants": [{"name": "a"}]})
         assert created.status_code == 201, created.text
         assert made.post("/api/v1/experiments/button/start/", {}).status_code == 200
@@ -65,10 +66,10 @@ def _send(service: Service, path: str, body: bytes) -> requests.Response:
 
 
 def _check(service: Service, send: Callable[[], requests.Response]) -> tuple[int, int]:
-    """Answered by the worker that was there, nothing changed where it was refused; status, and growth at its peak."""
+    """Send a request that must leave the worker alive, and the data unchanged if refused; status and peak growth."""
     before, (worker,) = _state(service), service.workers()
     held = resident(worker)
-    forget_peak(worker)
+    reset_peak(worker)
     answer = send()
     growth = peak(worker) - held
     assert service.workers() == [worker]
@@ -80,8 +81,8 @@ def _check(service: Service, send: Callable[[], requests.Response]) -> tuple[int
     return answer.status_code, growth
 
 
-def _tell(report: Report, status: int, growth: int) -> None:
-    """Most of them cost nothing."""
+def _report_growth(report: Report, status: int, growth: int) -> None:
+    """Report only what makes the worker grow noticeably."""
     if growth > 20 * MB:
         report(f"{status}, and the worker grew by {growth / MB:.0f} MB")
 
@@ -134,7 +135,7 @@ FILES = {
 def test_upload__file_that_is_no_csv_of_days__is_answered_and_changes_nothing_where_refused(
     service: Service, report: Report, path: str, content: bytes
 ) -> None:
-    _tell(report, *_check(service, lambda: _upload(service, path, content)))
+    _report_growth(report, *_check(service, lambda: _upload(service, path, content)))
 
 
 _CELLS = st.one_of(
@@ -152,7 +153,7 @@ _ENCODINGS = st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"
 
 @st.composite
 def _files(draw: st.DrawFn) -> bytes:
-    """Something like a CSV, in some encoding, perhaps with other bytes in the middle of it."""
+    """Bytes like those of a CSV in some encoding, perhaps with other bytes in the middle."""
     lines = [draw(_HEADERS), *draw(_ROWS)]
     text = "".join(line + draw(_ENDS) for line in lines)
     content = text.encode(draw(_ENCODINGS), "replace")
@@ -236,7 +237,7 @@ BODIES = {
 def test_json__deep_huge_or_strange__is_answered_and_changes_nothing_where_refused(
     service: Service, report: Report, path: str, body: bytes
 ) -> None:
-    _tell(report, *_check(service, lambda: _send(service, path, body)))
+    _report_growth(report, *_check(service, lambda: _send(service, path, body)))
 
 
 _LEAVES = st.one_of(
@@ -258,7 +259,7 @@ def _mostly(value: object) -> st.SearchStrategy[object]:
     return st.integers(0, 9).flatmap(lambda chance: _LEAVES if chance == 0 else st.just(value))
 
 
-# So that some are taken.
+# Nearly right, so that some are accepted.
 _NEARLY = st.fixed_dictionaries({name: _mostly(value) for name, value in _row().items()})
 _ROWS_OF_JSON = st.fixed_dictionaries({"rows": st.lists(_NEARLY, min_size=1, max_size=3)})
 _OBJECTS = st.sampled_from([_NEARLY, _ROWS_OF_JSON, _VALUES]).flatmap(lambda kind: kind)

@@ -1,4 +1,4 @@
-"""A service that faces the internet has clients that are many, slow, silent, wrong or gone. Others must not notice."""
+"""Clients that are many, slow, silent, wrong or gone must not disturb the others."""
 
 import datetime as dt
 import json
@@ -81,7 +81,7 @@ def test_crowd__256_clients_at_once__every_request_is_answered(front: Front, rep
 
 
 def _ask_until(session: requests.Session, front: Front, until: float) -> Iterator[tuple[int, float]]:
-    """Turn by turn a read and a write; once at least, however late it comes to that."""
+    """Read and write in turn until the time is over, and at least once."""
     while True:
         for method, path, body in (
             ("GET", "/api/v1/experiments/button/allocation/", None),
@@ -94,7 +94,7 @@ def _ask_until(session: requests.Session, front: Front, until: float) -> Iterato
             return
 
 
-def test_slow_client__headers_byte_by_byte__holds_nobody_up(front: Front, report: Report) -> None:
+def test_slow_client__headers_byte_by_byte__delays_no_other(front: Front, report: Report) -> None:
     half = front.head("GET", "/health", X_Long="")[:-4]
 
     with dripping(front, SLOW, half, LONG):
@@ -104,7 +104,7 @@ def test_slow_client__headers_byte_by_byte__holds_nobody_up(front: Front, report
     assert wait < PATIENCE
 
 
-def test_slow_client__body_byte_by_byte__holds_nobody_up(front: Front, report: Report) -> None:
+def test_slow_client__body_byte_by_byte__delays_no_other(front: Front, report: Report) -> None:
     head = _post_head(front, 1000)
 
     with dripping(front, SLOW, head, LONG):
@@ -114,8 +114,8 @@ def test_slow_client__body_byte_by_byte__holds_nobody_up(front: Front, report: R
     assert wait < PATIENCE
 
 
-def test_slow_client__body_too_large_and_byte_by_byte__holds_nobody_up(front: Front, report: Report) -> None:
-    """It is refused at once, by its length; what it goes on sending is nobody's business."""
+def test_slow_client__body_too_large_and_byte_by_byte__delays_no_other(front: Front, report: Report) -> None:
+    """The body is refused by its length; the rest of it is not read."""
     head = _post_head(front, 10**9)
 
     with dripping(front, SLOW, head, LONG):
@@ -125,7 +125,7 @@ def test_slow_client__body_too_large_and_byte_by_byte__holds_nobody_up(front: Fr
     assert wait < PATIENCE
 
 
-def test_slow_client__chunks_byte_by_byte__holds_nobody_up(front: Front, report: Report) -> None:
+def test_slow_client__chunks_byte_by_byte__delays_no_other(front: Front, report: Report) -> None:
     head = front.head("POST", "/api/v1/events/", Content_Type="application/json", Transfer_Encoding="chunked")
 
     with dripping(front, SLOW, head + b"3e8\r\n", LONG):
@@ -135,8 +135,8 @@ def test_slow_client__chunks_byte_by_byte__holds_nobody_up(front: Front, report:
     assert wait < PATIENCE
 
 
-def test_answered_client__never_closes_its_end__holds_nobody_up(front: Front, report: Report) -> None:
-    """What a service does to close a connection well must not keep it from others."""
+def test_answered_client__never_closes_its_end__delays_no_other(front: Front, report: Report) -> None:
+    """The service waits for a client to close its end, and serves others meanwhile."""
     with ExitStack() as stack:
         for _ in range(SLOW):
             connection = stack.enter_context(front.connect())
@@ -166,7 +166,7 @@ def test_client__gone_in_the_middle__leaves_no_trace(front: Front, report: Repor
 def test_length__longer_than_the_body__is_refused_and_nothing_is_recorded(
     front: Front, report: Report
 ) -> None:
-    """As of a client that died: what came is whole by chance, and is not taken for all."""
+    """A client died while it sent. The part that came is valid JSON by chance, and is still refused."""
     body = json.dumps(_day("b", 888_888)).encode()
 
     _send_cut(front, report, _post_head(front, len(body) + 40) + body)
@@ -185,7 +185,7 @@ def test_length__of_a_file_cut_between_two_rows__is_refused_and_nothing_is_recor
 
 
 def _send_cut(front: Front, report: Report, request: bytes) -> None:
-    """Refused, or behind a proxy not even answered; and nothing is recorded of it."""
+    """Send a request that is cut short. It is refused, or behind a proxy not answered, and records nothing."""
     rows = _rows(front)
 
     with front.connect() as connection:
@@ -219,7 +219,7 @@ def _first_words(answer: bytes) -> str:
     return answer.partition(b"\r\n")[0].decode() or "closed"
 
 
-def test_connections__a_thousand_idle__hold_nobody_up(front: Front, report: Report) -> None:
+def test_connections__a_thousand_idle__delay_no_other(front: Front, report: Report) -> None:
     connections = scaled(300, 1000)
 
     with idle(front, connections):

@@ -1,4 +1,4 @@
-"""Hosts live in other time zones, days end while somebody works, and clocks are set back. A day's data stay its own."""
+"""A day's data stay its own in any time zone, when midnight passes during a request, and when clocks are set back."""
 
 import datetime as dt
 import io
@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from allocation.models import Allocation
 from experiments.models import DailyMetric
 from tests.factory import counts, make_running, record
+from tests.resilience.databases import sqlite_in
 from tests.resilience.service import Service, served
 
 Report = Callable[[str], None]
@@ -28,12 +29,12 @@ HOUR = dt.timedelta(hours=1)
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Sets what every look at the clock sees."""
+    """A function that replaces the clock."""
     return lambda look: monkeypatch.setattr("django.utils.timezone.now", look)
 
 
 def _midnight_after(looks: int) -> Callable[[], dt.datetime]:
-    """The day ends after so many looks at the clock; from then on a second passes with each."""
+    """A clock on which midnight passes after so many looks; from then on a second passes with each look."""
     looked = itertools.count()
     return lambda: EVENING + SECOND * max(0, next(looked) - looks + 1)
 
@@ -88,7 +89,7 @@ def test_day__ends_during_a_batch__rows_keep_the_day_they_name(
 def test_day__ends_during_a_batch__rows_two_days_ahead_are_all_taken_or_none(
     api: APIClient, clock: Clock, path: str, looks: int
 ) -> None:
-    """One day ahead passes, as somewhere it has begun; which day it is, is asked once."""
+    """A row may be one day ahead, as that day has begun somewhere. The service looks at the date once for all rows."""
     make_running()
     rows = [_row("control", DAY_AFTER), _row("variant_b", LAST_DAY), _row("variant_b", DAY_AFTER)]
     clock(_midnight_after(looks))
@@ -190,7 +191,7 @@ def test_clock__set_back_over_midnight__what_was_recorded_is_kept(api: APIClient
 
 
 def _far_zone() -> str:
-    """Where it is another day now than in UTC."""
+    """A time zone in which it is now another day than in UTC."""
     return "Pacific/Kiritimati" if dt.datetime.now(dt.UTC).hour >= 11 else "Pacific/Pago_Pago"
 
 
@@ -200,7 +201,7 @@ def _far_zone() -> str:
 def test_service__on_a_host_in_another_time_zone__lives_by_its_own(
     tmp_path: Path, report: Report, host: str, own: str
 ) -> None:
-    with served(f"sqlite:///{tmp_path / 'bandit.sqlite3'}", TZ=host, TIME_ZONE=own) as service:
+    with served(sqlite_in(tmp_path), TZ=host, TIME_ZONE=own) as service:
         day = dt.datetime.now(ZoneInfo(own)).date()
         body = {"name": "Button", "variants": [{"name": "control"}], "status": "active"}
         assert service.post("/api/v1/experiments/", body).status_code == 201

@@ -1,4 +1,4 @@
-"""Many clients write and allocate at once: nothing is lost, nobody fails, and the ledger follows from its inputs."""
+"""Many clients write and allocate at the same time: no write is lost, none fails, and the ledger fits its inputs."""
 
 import itertools
 import random
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.resilience.databases import postgresql, sqlite
 from tests.resilience.load import (
     Load,
     at_once,
@@ -21,7 +22,7 @@ from tests.resilience.load import (
     yesterday,
 )
 from tests.resilience.scale import scaled
-from tests.resilience.service import Service, postgresql, served, sqlite
+from tests.resilience.service import Service, served
 
 ADDERS, SETTERS, ALLOCATORS = 16, 8, 8
 EXPERIMENTS = 20
@@ -30,7 +31,7 @@ SHARED = ("control", "b", "c")
 
 @dataclass
 class _Expected:
-    """What must be stored in the end, and how many decisions were answered as new ones."""
+    """The counts that must be stored in the end, and how many decisions were answered as new ones."""
 
     impressions: dict[int, Counter[str]]
     decisions: Counter[int] = field(default_factory=Counter)
@@ -47,12 +48,12 @@ def _rows(experiments: list[int], variant: str, impressions: int) -> list[dict[s
 
 
 def _some(experiments: list[int]) -> list[int]:
-    """A few of them, in an order that is nobody else's."""
+    """A few of the experiments, in random order."""
     return random.sample(experiments, random.randint(1, 5))
 
 
 def _add(service: Service, load: Load, expected: _Expected) -> None:
-    """To a variant that others add to."""
+    """Add to a variant that other clients add to as well."""
     chosen, variant, more = _some([*expected.impressions]), random.choice(SHARED), random.randint(1, 1000)
     _write(service, load, {"mode": "add", "rows": _rows(chosen, variant, more)})
     with expected.lock:
@@ -61,7 +62,7 @@ def _add(service: Service, load: Load, expected: _Expected) -> None:
 
 
 def _set(service: Service, load: Load, expected: _Expected, client: int) -> None:
-    """The total of a variant that nobody else writes to."""
+    """Set the total of a variant that no other client writes to."""
     chosen, variant, total = _some([*expected.impressions]), f"of client {client}", random.randint(1, 10**6)
     _write(service, load, {"rows": _rows(chosen, variant, total)})
     with expected.lock:
@@ -79,7 +80,7 @@ def _allocate(service: Service, load: Load, expected: _Expected) -> None:
 
 
 def _ledger(service: Service, experiment: int) -> list[dict[str, Any]]:
-    """Oldest first."""
+    """All decisions of an experiment, oldest first."""
     rows: list[dict[str, Any]] = []
     for page in itertools.count(1):
         found = service.get(
@@ -102,12 +103,12 @@ def _assert_one_revision_per_change(ledger: list[dict[str, Any]]) -> None:
 def test_concurrent_writers__beside_allocators__nothing_is_lost_and_the_ledger_holds(
     database: Callable[[], AbstractContextManager[str]], report: Callable[[str], None]
 ) -> None:
-    load, seconds = Load(), scaled(6, 60)
+    load, seconds = Load(), scaled(3, 60)
     with database() as url, served(url) as service:
         experiments = make_experiments(service, EXPERIMENTS)
         expected = _Expected({experiment: Counter() for experiment in experiments})
         everyone = (service, load, expected)
-        # an experiment has something to decide on from the beginning
+        # from the beginning, each experiment has something to decide on
         _write(service, load, {"rows": _rows(experiments, "control", 0)})
         actions = [
             *[partial(_add, *everyone)] * ADDERS,
@@ -120,7 +121,7 @@ def test_concurrent_writers__beside_allocators__nothing_is_lost_and_the_ledger_h
         ledgers = {experiment: _ledger(service, experiment) for experiment in experiments}
         verified = service.run("verify_ledger").strip()
 
-    # beside SQLite two keys may share a lock by chance: one is told to come again, and does
+    # on SQLite two keys may share a lock by chance: one client is asked to retry, and does
     by_chance = {(409, "idempotency_key_in_use")} if database is sqlite else set()
     assert set(load.answers) - by_chance == {(200, ""), (201, "")}
     assert stored == {experiment: {"control": 0, **of} for experiment, of in expected.impressions.items()}

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back while clients write: they are told, they wait, and every write counts once."""
+"""PostgreSQL stops and starts while clients write: they get a 503, retry, and every write counts once."""
 
 import itertools
 import subprocess
@@ -11,24 +11,25 @@ from typing import Any
 import requests
 
 from tests.deployment.installation import database_of_its_own, postgresql_program
+from tests.resilience.databases import migrate, postgresql_url
 from tests.resilience.load import Load, answer_of, impressions_of, make_experiments, writers
 from tests.resilience.scale import scaled
-from tests.resilience.service import Service, postgresql_url, served
+from tests.resilience.service import Service, served
 
 WRITERS = 6
-# Nothing else may stand between a database that is back and a service that is.
+# The service must answer again this soon after its database does.
 RECOVERY_SECONDS = 5.0
 HTML = "text/html; charset=utf-8"
 
 
 def _pg_ctl(folder: Path, *arguments: str) -> None:
-    # The server refuses to be root's: whoever owns the folder runs it.
+    # The server refuses to run as root, so the owner of its folder runs it.
     command: list[str | Path] = [postgresql_program("pg_ctl"), "--pgdata", folder, "--wait", *arguments]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=folder.owner(), cwd=folder)
 
 
 def _stop(folder: Path, mode: str) -> None:
-    """fast: open transactions are aborted and clients are told; immediate: as after a crash, with recovery."""
+    """Stop the server. fast: it aborts open transactions; immediate: as after a crash, with recovery."""
     _pg_ctl(folder, "--mode", mode, "stop")
 
 
@@ -38,8 +39,9 @@ def _start(folder: Path) -> None:
 
 @contextmanager
 def _database() -> Iterator[Path]:
-    """Stopped in the end: whoever started it first does not know the process that runs since."""
+    """A server that is stopped at the end, though the process which started it does not know about its restarts."""
     with database_of_its_own() as folder:
+        migrate(postgresql_url(folder))
         try:
             yield folder
         finally:
@@ -48,7 +50,7 @@ def _database() -> Iterator[Path]:
 
 
 def _others(service: Service, experiment: int) -> list[requests.Response]:
-    """What else programs ask of a service."""
+    """Send the other calls that programs make."""
     allocation = f"/api/v1/experiments/{experiment}/allocation/"
     place = {"experiment_id": experiment, "date": "2025-01-01", "variant_name": "a"}
     return [
@@ -61,14 +63,14 @@ def _others(service: Service, experiment: int) -> list[requests.Response]:
 
 
 def _pages(service: Service, experiment: int) -> list[requests.Response]:
-    """What people ask of it, who were logged in: their sessions are in the database too."""
+    """Open pages with a session, which is stored in the database too."""
     browser: dict[str, Any] = {"headers": {"Accept": "text/html"}, "cookies": {"sessionid": "a" * 32}}
     paths = ("/dashboard/", f"/dashboard/experiments/{experiment}/", "/accounts/login/", "/admin/")
     return [service.get(path, **browser) for path in paths]
 
 
 def _stop_and_start(folder: Path, mode: str, load: Load, ask: Callable[[], None]) -> float:
-    """How many seconds after its return every client has been served again; ``ask`` comes while it is away."""
+    """Stop the server, call ``ask``, and start it; the seconds until every client has been served again."""
     load.wait_for_everyone(more=5)
     _stop(folder, mode)
     load.wait_for_more((503, "unavailable"), 10 * WRITERS)

@@ -1,4 +1,4 @@
-"""The disk under SQLite is full, or may only be read: writers are told, reading goes on, and nothing is corrupt."""
+"""The disk under SQLite is full or read-only: writes get a 503, reads go on, and nothing is corrupt."""
 
 import sqlite3
 import subprocess
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.resilience.databases import FILE, sqlite_in
 from tests.resilience.load import answer_of, impressions_of, increments, make_experiments, writers
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
 
 WRITERS = 4
-FILE = "bandit.sqlite3"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def disk_with_attributes(tmp_path: Path) -> Path:
-    """Where a file can be made one that nobody may write to: neither root, nor who has opened it already."""
+    """A folder whose files can be made immutable, even for root and for a process that has opened them."""
     with (tmp_path / "tried").open("ab", buffering=0) as file:
         try:
             with _immutable(Path(file.name)), suppress(PermissionError):
@@ -55,7 +55,7 @@ def _immutable(*files: Path) -> Iterator[None]:
 
 
 def _read_only(disk: Path) -> AbstractContextManager[None]:
-    """The database and its log."""
+    """Make the database and its log immutable."""
     return _immutable(disk / FILE, disk / f"{FILE}-wal")
 
 
@@ -76,7 +76,7 @@ def _add(service: Service, experiment: int) -> requests.Response:
 def _write(service: Service, experiment: int) -> list[requests.Response]:
     place = {"experiment_id": experiment, "date": "2025-01-01", "variant_name": "b"}
     return [
-        # first, while there is something to decide: the last of these writes has brought new data
+        # first, as the last of these writes has brought new data to decide on
         service.post(f"/api/v1/experiments/{experiment}/allocation/", {}),
         service.post("/api/v1/experiments/", {"name": "New"}),
         service.post("/api/v1/events/", increments([experiment], "b", 0) | {"mode": "set"}),
@@ -100,9 +100,9 @@ def _read(service: Service, experiment: int) -> list[requests.Response]:
 def _check_service(
     disk: Path, fault: Callable[[Path], AbstractContextManager[None]], report: Callable[[str], None]
 ) -> None:
-    """First on a quiet service, whose database nobody is using; then while writers go on."""
+    """Check the fault on an idle service first, then while clients write."""
     faults = scaled(1, 20)
-    with served(f"sqlite:///{disk / FILE}") as service:
+    with served(sqlite_in(disk)) as service:
         quiet, *experiments = make_experiments(service, 4)
         _add(service, quiet)
         before = _write(service, quiet)

@@ -1,4 +1,4 @@
-"""A worker dies by kill -9 while it writes: all of the write is there or none, and a retry makes it exactly once."""
+"""A worker is killed while it writes: all of the write is stored or none, and with a retry exactly once."""
 
 import datetime as dt
 import itertools
@@ -19,23 +19,24 @@ from typing import Any
 import pytest
 import requests
 
+from tests.resilience.databases import postgresql, sqlite
 from tests.resilience.load import PATIENCE, Load, make_experiments, send_until_acknowledged, yesterday
 from tests.resilience.scale import scaled
-from tests.resilience.service import WORKERS, Service, postgresql, served, sqlite
+from tests.resilience.service import WORKERS, Service, served
 
-DAYS, VARIANTS = 60, 10  # of each of two experiments: enough rows that there is a middle to be killed in
+DAYS, VARIANTS = 60, 10  # for each of two experiments: enough rows to be killed in the middle
 
 Send = Callable[[str], requests.Response]
 
 
 @dataclass
 class _Target:
-    """Two experiments of which every row has as many impressions as there were rounds."""
+    """Two experiments in which every row has as many impressions as there were rounds."""
 
     experiments: list[int]
     make: Callable[[Service, list[int], int], Send]
     rounds: int = 0
-    seconds: float = 0.0  # that a round takes which nobody disturbs
+    seconds: float = 0.0  # that an undisturbed round takes
 
     def next(self, service: Service) -> Send:
         self.rounds += 1
@@ -43,7 +44,7 @@ class _Target:
 
 
 def _batch(service: Service, experiments: list[int], impressions: int) -> Send:
-    """Adds one to every row."""
+    """A batch that adds one to every row."""
     rows = [
         {"experiment_id": experiment, "date": day, "variant_name": variant, "impressions": 1, "clicks": 0}
         for experiment, day, variant in _places(experiments)
@@ -52,7 +53,7 @@ def _batch(service: Service, experiments: list[int], impressions: int) -> Send:
 
 
 def _file(service: Service, experiments: list[int], impressions: int) -> Send:
-    """Says of every row what it is to be."""
+    """A file that sets the total of every row."""
     lines = [
         f"{experiment},{day},{variant},{impressions},0" for experiment, day, variant in _places(experiments)
     ]
@@ -71,7 +72,7 @@ def _places(experiments: list[int]) -> Iterator[tuple[int, str, str]]:
 
 
 def _impressions(service: Service, experiments: list[int]) -> set[int]:
-    """Those of all rows, as of one moment."""
+    """The different impressions of all rows, read in one request."""
     found: list[dict[str, Any]] = service.get("/experiments").json()
     return {row["impressions"] for one in found if one["id"] in experiments for row in one["metrics"]}
 
@@ -92,7 +93,7 @@ def _sockets(pid: int) -> int:
 
 
 def _kill_in_the_middle(service: Service, send: Callable[[], requests.Response], after: float) -> bool:
-    """Whether the worker that took the request died before it had answered."""
+    """Kill the worker that takes the request. True if it died before it had answered."""
     _wait_until(lambda: len(service.workers()) == WORKERS)
     before = {pid: _sockets(pid) for pid in service.workers()}
     with ThreadPoolExecutor(1) as pool:
@@ -125,7 +126,7 @@ def _undisturbed(service: Service, target: _Target) -> None:
 
 
 def _round(service: Service, target: _Target, load: Load) -> bool:
-    """Whether its worker was killed."""
+    """Send one write whose worker is killed, and retry it. True if the kill came in time."""
     send, key = target.next(service), str(uuid.uuid4())
     moment = random.uniform(0, target.seconds)
     killed = _kill_in_the_middle(service, partial(send, key), moment)

@@ -1,4 +1,4 @@
-"""How the workers of bandit_project/server/worker.py receive requests: whole, in time, and of any number of clients."""
+"""The workers of bandit_project/server/worker.py receive requests whole, in time, from any number of clients."""
 
 import http.client
 import json
@@ -15,6 +15,7 @@ import requests
 
 from bandit_project.server import worker
 from tests.resilience.clients import Front, answer_to
+from tests.resilience.databases import sqlite_in
 from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served
 
@@ -27,7 +28,7 @@ _patient = pytest.mark.skipif(not FULL, reason="waits for a deadline; ./dev benc
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("receiving")
-    with served(f"sqlite:///{folder / 'bandit.sqlite3'}") as made:
+    with served(sqlite_in(folder)) as made:
         yield made
 
 
@@ -79,7 +80,7 @@ def test_request__in_pieces__is_answered_once_it_is_whole(front: Front) -> None:
     assert answer.startswith(b"HTTP/1.1 201")
 
 
-def test_client__that_asks_before_it_sends_a_large_body__is_told_to_go_on(front: Front) -> None:
+def test_client__that_asks_before_it_sends_a_large_body__gets_100_continue(front: Front) -> None:
     head = front.head(
         "POST", "/api/v1/events/", Content_Type="application/json", Content_Length=2, Expect="100-continue",
         Connection="close",
@@ -87,11 +88,11 @@ def test_client__that_asks_before_it_sends_a_large_body__is_told_to_go_on(front:
 
     with front.connect() as connection:
         connection.sendall(head)
-        told = connection.recv(65536)
+        interim = connection.recv(65536)
         connection.sendall(b"{}")
         answer = answer_to(connection)
 
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert _statuses(answer) == [422]
 
 
@@ -137,7 +138,7 @@ def test_bodies__more_than_a_worker_may_hold__are_refused_until_there_is_room(
     size = 10 * 1024 * 1024
     clients = worker._WORKER_BYTES // size + 3
     with (
-        served(f"sqlite:///{tmp_path / 'bandit.sqlite3'}", WEB_CONCURRENCY="1") as service,
+        served(sqlite_in(tmp_path), WEB_CONCURRENCY="1") as service,
         ExitStack() as stack,
     ):
         front = Front(service.url)
@@ -158,7 +159,7 @@ def test_bodies__more_than_a_worker_may_hold__are_refused_until_there_is_room(
     assert (others, after) == (200, 422)
 
 
-def test_headers__without_end__are_refused(front: Front) -> None:
+def test_headers__too_long__are_refused(front: Front) -> None:
     with front.connect() as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nX: " + b"x" * worker._HEAD_BYTES)
         answer = answer_to(connection)
@@ -167,14 +168,14 @@ def test_headers__without_end__are_refused(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "content",
     [b"\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n"],
     ids=["empty", "tls", "no path", "zeros"],
 )
-def test_request__that_is_none__is_refused_at_once(front: Front, nonsense: bytes) -> None:
+def test_request__that_is_not_http__is_refused_at_once(front: Front, content: bytes) -> None:
     started = time.monotonic()
     with front.connect() as connection:
-        connection.sendall(nonsense)
+        connection.sendall(content)
         answer = answer_to(connection)
 
     assert not answer or answer.startswith(b"HTTP/1.1 400")
@@ -195,8 +196,8 @@ def test_request__that_does_not_come_to_its_end__is_ended(front: Front, report: 
 
 
 @_patient
-def test_service__told_to_stop__does_not_wait_for_who_says_nothing(tmp_path: Path, report: Report) -> None:
-    with served(f"sqlite:///{tmp_path / 'bandit.sqlite3'}") as service, Front(service.url).connect():
+def test_service__stopped__does_not_wait_for_silent_clients(tmp_path: Path, report: Report) -> None:
+    with served(sqlite_in(tmp_path)) as service, Front(service.url).connect():
         started = time.monotonic()
         service.server.terminate()
         service.server.wait(timeout=20)

@@ -1,8 +1,9 @@
-"""What the tests of this folder start is the service in production's settings."""
+"""The service that these tests start runs in production's settings."""
 
 from collections.abc import Callable
 
-from tests.resilience.service import WORKERS, postgresql, served
+from tests.resilience.databases import postgresql
+from tests.resilience.service import WORKERS, served
 
 
 def test_service__as_in_production__answers_from_its_own_workers(report: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Ten minutes of everything at once: no 5xx, and no worker that holds more at the end than it did once warm."""
+"""Ten minutes of mixed traffic: no 5xx, and no worker holds more memory at the end than it did once warm."""
 
 import datetime as dt
 import itertools
@@ -15,16 +15,18 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
+from tests.resilience.databases import postgresql
 from tests.resilience.memory import MB, resident
+from tests.resilience.production import production
 from tests.resilience.scale import FULL, scaled
-from tests.resilience.service import Service, postgresql, production, served
+from tests.resilience.service import Service, served
 
 Report = Callable[[str], None]
 Traffic = Callable[[requests.Session, str, random.Random], requests.Response]
 
-SECONDS = scaled(10, 600)
-# Caches fill, and Python learns how much memory it needs at its busiest.
-WARM_UP = scaled(4, 120)
+SECONDS = scaled(6, 600)
+# Until then caches fill, and Python reserves the memory of its busiest moment.
+WARM_UP = scaled(3, 120)
 CLIENTS = 8
 EXPERIMENTS = 20
 # In a few seconds a worker is not yet warm.
@@ -42,7 +44,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def _collected(folder: Path, database: str) -> str:
-    """The pages' style sheets, which production's pages want to be there."""
+    """Collect the static files, which production's pages need; their folder."""
     environment = production(database, STATIC_ROOT=str(folder))
     collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
     subprocess.run(collect, cwd=ROOT, env=environment, check=True)
@@ -91,7 +93,7 @@ def _read(session: requests.Session, url: str, chance: random.Random) -> request
 
 
 def _page(session: requests.Session, url: str, chance: random.Random) -> requests.Response:
-    """Pages that want no login, and what monitoring asks for."""
+    """Open a page that needs no login, or one that monitoring asks for."""
     path = chance.choice(["/accounts/login/", "/docs", "/schema", "/health", "/experiments", "/nowhere"])
     return session.get(url + path, timeout=60)
 
@@ -112,7 +114,7 @@ def _mistake(session: requests.Session, url: str, chance: random.Random) -> requ
     return session.post(f"{url}/api/v1/events/", json=bad, timeout=60)
 
 
-# How much of each there is.
+# The share of each kind of request.
 MIX: dict[Traffic, int] = {
     _one_day: 20, _batch: 5, _file: 3, _decision: 10, _read: 40, _page: 10, _simulation: 2, _mistake: 10,
 }  # fmt: skip
@@ -138,7 +140,7 @@ def test_service__mixed_traffic__answers_all_and_holds_no_more_than_once_warm(
 
 
 def _live(url: str, seed: int, until: float) -> Counter[tuple[str, int]]:
-    """One client's traffic: kinds and statuses of its answers."""
+    """Send one client's traffic; the kinds of its requests with the statuses of the answers."""
     chance = random.Random(seed)
     statuses: Counter[tuple[str, int]] = Counter()
     with requests.Session() as session:
@@ -149,7 +151,7 @@ def _live(url: str, seed: int, until: float) -> Counter[tuple[str, int]]:
 
 
 def _memory(workers: list[int], warm: float, until: float) -> Iterator[list[int]]:
-    """What each worker holds, once warm and then ten times until the end."""
+    """The memory of each worker, once warm and then ten times until the end."""
     for number in itertools.count():
         time.sleep(max(0.0, warm + number * (until - warm) / 10 - time.monotonic()))
         yield [resident(pid) for pid in workers]

@@ -1,4 +1,4 @@
-"""Who may do what: one row for each path and method of the service.
+"""The table of permissions: one row for each path and method of the service.
 
 A row names the least caller who may: everyone above may too. People come with a session, programs with a key, and a
 key's scope counts as the role beside it. On pages keys count for nothing.
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Least(IntEnum):
-    """``LOOK``: a viewer or a read key. ``EDIT``: an analyst or a write key. ``OWN``: an admin or an admin key."""
+    """A level of access. LOOK: viewer or read key. EDIT: analyst or write key. OWN: admin or admin key."""
 
     ANYONE = 0
     LOOK = 1
@@ -20,7 +20,7 @@ class Least(IntEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """``sign_in``: where somebody without a session is sent; an API has none, it answers 401."""
+    """One call. ``sign_in`` is where a caller without a session is sent; the API answers 401 instead."""
 
     place: str
     method: str
@@ -46,7 +46,7 @@ _OPEN = {
     ),
 }  # fmt: skip
 
-# METRICS_TOKEN is a password of its own: none of the callers has it.
+# /metrics takes METRICS_TOKEN alone, which none of the callers has.
 _API = {
     ("GET", NOBODY): ("metrics",),
     ("GET", LOOK): tuple(
@@ -96,7 +96,7 @@ _PAGES = {
         ),
         "accounts/password_change/", "accounts/password_change/done/",
     ),
-    # A file to look at comes by POST; nothing of it is kept.
+    # The form sends a file by POST; nothing of it is stored.
     ("POST", LOOK): ("dashboard/backtest/", "dashboard/backtest/run/", "accounts/password_change/"),
     ("GET", EDIT): tuple(
         f"dashboard/{path}"
@@ -127,7 +127,7 @@ _ADMIN = {
     ),
     ("POST", ANYONE): ("admin/logout/",),
     ("GET", OWN): ("admin/auth/user/{id}/password/",),
-    # No form of ours completes a name.
+    # None of our forms completes a name.
     ("GET", NOBODY): ("admin/autocomplete/",),
 }  # fmt: skip
 

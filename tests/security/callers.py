@@ -1,4 +1,4 @@
-"""The seven who call: nobody in particular, three people with a session, three programs with a key."""
+"""Seven callers: one without an account, three people with a session, three programs with a key."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every path of the service, read from its URL configuration, and a small world to try them in."""
+"""Read every path of the service from its URL configuration, and make a small world to try them in."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NAMED_GROUP = re.compile(r"\(\?P<(\w+)>[^)]*\)")
 
 
 def all_places() -> set[str]:
-    """Such as ``api/v1/experiments/{reference}/``."""
+    """Every path, such as ``api/v1/experiments/{reference}/``."""
     return set(_places(get_resolver(), ""))
 
 
@@ -52,13 +52,13 @@ class World:
 
     @classmethod
     def make(cls) -> "World":
-        """After the callers: whose login succeeds, their failed attempts are forgotten."""
+        """Make the world. Callers must exist before: a login that succeeds deletes the failed attempts made here."""
         experiment = make_running()
         make_one_of_each(experiment)
         return cls(experiment, allocate(experiment).pk)
 
     def path(self, place: str) -> str:
-        """A place with something real in each of its gaps."""
+        """The path of a place, with existing ids filled in."""
         return "/" + place.format(
             reference=self.experiment.key,
             variant_id=self.experiment.variants.order_by("id")[1].pk,
@@ -73,7 +73,7 @@ class World:
         )
 
     def _object_id(self, place: str) -> str:
-        """Of the model that a page of the admin is about, the first."""
+        """The id of the first row of the model that a page of the admin shows."""
         if "{object_id}" not in place or place.startswith("admin/r/"):
             return str(self.experiment.pk)
         _admin, app, model, *_rest = place.split("/")
@@ -83,7 +83,7 @@ class World:
 
 
 def make_one_of_each(experiment: Experiment) -> None:
-    """Of what the admin shows besides the experiment."""
+    """Make one row of each model that the admin shows besides the experiment."""
     ApiKey.objects.create_key(name="shop", scope=Scope.READ)
     get_user_model().objects.create_user("someone")
     endpoint = Endpoint.objects.create(name="ops", address="https://hooks.example.com/x")

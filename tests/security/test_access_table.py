@@ -1,4 +1,4 @@
-"""Each caller against each path and method of the service: what the table says, and nothing else."""
+"""Each caller tries each path and method of the service, and may do exactly what the table says."""
 
 from copy import deepcopy
 from typing import Any

@@ -1,4 +1,4 @@
-"""A name like a formula: no file of ours lets a spreadsheet run it, and the import takes the file back unchanged."""
+"""Names like formulas: a spreadsheet runs none of them in any of our files, and the import reads them back."""
 
 import csv
 import datetime as dt
@@ -18,14 +18,11 @@ from experiments.tables.rows import COLUMNS, CsvRow, as_cell, read_rows
 from experiments.text import is_name
 from tests.factory import counts, make_experiment, record
 from tests.security.callers import person
+from tests.security.names import FORMULAS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
-NAMES = (
-    "=1+1", "+1", "-1", "@SUM(A1)", "'=1", "''-1", "' =1", "a;=cmd|' /C calc'!A0;b", 'x;"=1+1"', "\uff1d1+1",
-    "=HYPERLINK(\"https://example.com/?\"&A1,\"click\")",
-)  # fmt: skip
-# As a spreadsheet reads it: blanks before it do not count, full-width characters do.
+# A spreadsheet ignores blanks before a formula, and takes full-width signs as well.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 # Every file that holds names; the first three are of one experiment.
 FILES = {
@@ -39,7 +36,7 @@ FILES = {
 @pytest.fixture
 def formulas() -> Experiment:
     experiment = make_experiment("=Formulas")
-    record(experiment, *(counts(name, 100, 10) for name in NAMES))
+    record(experiment, *(counts(name, 100, 10) for name in FORMULAS))
     return experiment
 
 
@@ -48,7 +45,7 @@ def formulas() -> Experiment:
 def test_file__names_like_formulas__are_text_whichever_sign_ends_a_cell(where: str) -> None:
     file = _file(person("admin"), FILES[where])
 
-    assert len(list(_cells(file, ","))) == 6 * (1 + len(NAMES))
+    assert len(list(_cells(file, ","))) == 6 * (1 + len(FORMULAS))
     assert [cell for sign in ",;" for cell in _cells(file, sign) if _FORMULA.match(cell)] == []
 
 
@@ -60,8 +57,8 @@ def test_file__imported_again__brings_the_names_back(where: str, formulas: Exper
 
     answer = client.post("/upload-data", {"file": SimpleUploadedFile("x.csv", file.encode())}).json()
 
-    assert (answer["processed_rows"], answer["errors"]) == (len(NAMES), [])
-    assert [*Variant.objects.order_by("id").values_list("name", flat=True)] == list(NAMES)
+    assert (answer["processed_rows"], answer["errors"]) == (len(FORMULAS), [])
+    assert [*Variant.objects.order_by("id").values_list("name", flat=True)] == list(FORMULAS)
 
 
 def test_admin_action__names_like_formulas__are_text(formulas: Experiment) -> None:
@@ -109,6 +106,6 @@ def _file(client: Client, path: str) -> str:
 
 
 def _cells(file: str, sign: str) -> Iterator[str]:
-    """As a spreadsheet cuts the file up that takes this sign for a cell's end."""
+    """The cells of a file as a spreadsheet reads it that splits at this sign."""
     for row in csv.reader(io.StringIO(file, newline=""), delimiter=sign):
         yield from row

@@ -1,4 +1,4 @@
-"""Forged, redirected, fixed and flooded: what a request may not achieve."""
+"""Requests that are forged, redirected, replayed or too many, and achieve nothing."""
 
 import re
 from typing import Any
@@ -101,7 +101,7 @@ def test_write__no_key_required_and_from_a_page_elsewhere__is_refused(
     assert Client().get("/experiments", headers=headers).status_code == 200
 
 
-# --- Led elsewhere ---
+# --- Redirects to another site ---
 
 
 @pytest.mark.database_free
@@ -173,10 +173,10 @@ def test_session_cookie__is_closed_to_scripts_and_to_other_sites() -> None:
     assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
 
 
-# --- Who exists ---
+# --- Guesses at which accounts exist ---
 
 
-def test_password_reset__known_and_unknown_address__are_told_the_same() -> None:
+def test_password_reset__known_and_unknown_address__get_the_same_answer() -> None:
     get_user_model().objects.create_user("viewer", "viewer@example.com", PASSWORD)
     client = Client()
 
@@ -190,7 +190,7 @@ def test_password_reset__known_and_unknown_address__are_told_the_same() -> None:
     assert [message.to for message in mail.outbox] == [["viewer@example.com"]]
 
 
-def test_login__known_and_unknown_name__are_told_the_same() -> None:
+def test_login__known_and_unknown_name__get_the_same_answer() -> None:
     get_user_model().objects.create_user("ann", password=PASSWORD)
 
     known, unknown = (
@@ -221,7 +221,7 @@ def test_upload__file_named_like_a_path__is_a_name_and_nothing_on_disk(
 
     for path in (f"/dashboard/experiments/{experiment.key}/data/upload/", "/upload-data"):
         file = SimpleUploadedFile("x.csv", rows.encode())
-        file.name = name  # past the cleaning of the test's own class
+        file.name = name  # set here, because the test's own class would clean it
         assert client.post(path, {"file": file}).status_code in {200, 302}
 
     kept = CsvUpload.objects.get().name
@@ -258,7 +258,7 @@ def test_throttle__each_method_past_its_rate__is_429_for_that_key_alone(settings
     assert one.get("/api/v1/experiments/").status_code == 200
 
 
-# --- What every page says to the browser ---
+# --- Headers of every page ---
 
 
 @pytest.mark.database_free

@@ -1,4 +1,4 @@
-"""Keys, tokens and signatures: what is kept of them, and how they are compared."""
+"""Keys, tokens and signatures are stored as digests and compared in constant time."""
 
 import ast
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Names and descriptions that are markup: on every page they are text, and in no page's code."""
+"""Names and descriptions that are markup appear on every page as text, and never as code."""
 
 import html
 from html.parser import HTMLParser
@@ -15,16 +15,16 @@ from notifications.outbox import queue_test
 from tests.factory import NOW, allocate, counts, make_experiment, record
 from tests.security.access_table import ACCESS
 from tests.security.callers import person
+from tests.security.names import MARKUP
 from tests.security.places import World, make_one_of_each
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database_free, pytest.mark.usefixtures("today")]
 
-MARKUP = "</script></title><img src=x onerror=alert(1)>\"'<b id=planted>&lt;"
 _LEFT_OUT = {"admin/logout/", "admin/auth/user/{id}/password/"}
 
 
 def make_planted_world() -> World:
-    """Everything that a person or a program may name is named by markup."""
+    """Make a world in which markup is the name of everything that a person or a program can name."""
     experiment = make_experiment(MARKUP, description=MARKUP)
     record(experiment, counts(MARKUP, 10000, 700), counts(f"{MARKUP}b", 10000, 950))
     ApiKey.objects.create_key(name=MARKUP[:50], scope=Scope.READ)
@@ -37,7 +37,7 @@ def make_planted_world() -> World:
 
 
 class _Planted(HTMLParser):
-    """What a browser would make of the markup: an element of its own, once a script or an attribute has been left."""
+    """A parser that finds the markup where a browser would make an element of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def test_page__everything_named_by_markup__shows_it_as_text(language: str) -> No
     }
 
     assert {place: found for place, text in texts.items() if (found := _planted(text))} == {}
-    # it is there, and is text
+    # the names are on the pages, as text
     assert sum(html.escape(MARKUP) in text or "onerror=alert" in text for text in texts.values()) > 20
 
 

@@ -1,4 +1,4 @@
-"""Every test that docs/threat-model.md calls on is there."""
+"""Every test that docs/threat-model.md refers to exists."""
 
 import ast
 import re

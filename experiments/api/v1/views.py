@@ -195,7 +195,11 @@ class VariantsView(IdempotentWrites, GenericAPIView[Variant]):
     def get_queryset(self) -> QuerySet[Variant]:
         return find_experiment(self.kwargs["reference"]).variants.order_by("id")
 
-    @extend_schema(operation_id="variants_list", summary="The experiment's variants")
+    @extend_schema(
+        operation_id="variants_list",
+        responses=serializers.VariantSerializer(many=True),
+        summary="The experiment's variants",
+    )
     def get(self, request: Request, reference: str) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

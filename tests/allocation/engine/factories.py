@@ -91,3 +91,16 @@ def random_shares(rng: np.random.Generator, k: int) -> Floats:
     )
     total = weights.sum()
     return np.round(weights / total, 4) if total > 0 else np.zeros(k)
+
+
+def random_posteriors(seed: int) -> tuple[Floats, Floats]:
+    """2 to 50 variants, priors 0.5 to 1000, 0 to 10^8 trials, equal ones and ones a million times larger."""
+    rng = np.random.default_rng(seed)
+    k = int(rng.choice([2, 3, 4, 10, 50], p=[0.3, 0.3, 0.2, 0.15, 0.05]))
+    trials = np.floor(10 ** rng.uniform(0, rng.choice([2, 4, 8]), k)) * rng.integers(0, 5, k).clip(0, 1)
+    if rng.random() < 0.3:
+        trials = np.where(np.arange(k) == 0, 1e8, 100.0)
+    rates = rng.beta(2, 30, k) if rng.random() < 0.7 else np.full(k, rng.random())
+    successes = np.floor(trials * rates)
+    prior = 10 ** rng.uniform(np.log10(0.5), 3, 2)
+    return prior[0] + successes, prior[1] + trials - successes

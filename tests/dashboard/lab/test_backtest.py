@@ -10,15 +10,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
+from tests.dashboard.past_tests import HEADER, MANY_TESTS
 from tests.dashboard.streams import messages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
 
 PAGE = "/dashboard/backtest/"
-HEADER = "experiment,variant,impressions,clicks\n"
-MANY_TESTS = HEADER + "".join(
-    f"t{n},control,{9000 + 10 * n},{200 + n}\nt{n},new,{9000 + 10 * n},{320 + 2 * n}\n" for n in range(30)
-)
 
 
 def posted(client: Client, text: str, path: str = PAGE, **fields: str) -> Any:

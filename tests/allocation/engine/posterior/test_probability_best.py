@@ -16,6 +16,7 @@ from allocation.engine.posterior import advantage
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import contest, leader
 from allocation.engine.posterior.value_remaining import margin_at, probability_within
+from tests.allocation.engine.factories import random_posteriors
 from tests.allocation.engine.oracle import contest_by_scipy
 
 VECTORS = json.loads(
@@ -49,19 +50,6 @@ def test_probability_best__equal_variants__share_evenly(k: int) -> None:
 
 def test_probability_best__uniform_variants__lose_what_the_highest_of_k_would_gain() -> None:
     np.testing.assert_allclose(expected_loss([1] * 9, [1] * 9), 9 / 10 - 1 / 2, atol=1e-10)
-
-
-def random_posteriors(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """2 to 50 variants, priors 0.5 to 1000, 0 to 10^8 trials, equal ones and ones a million times larger."""
-    rng = np.random.default_rng(seed)
-    k = int(rng.choice([2, 3, 4, 10, 50], p=[0.3, 0.3, 0.2, 0.15, 0.05]))
-    trials = np.floor(10 ** rng.uniform(0, rng.choice([2, 4, 8]), k)) * rng.integers(0, 5, k).clip(0, 1)
-    if rng.random() < 0.3:
-        trials = np.where(np.arange(k) == 0, 1e8, 100.0)
-    rates = rng.beta(2, 30, k) if rng.random() < 0.7 else np.full(k, rng.random())
-    successes = np.floor(trials * rates)
-    prior = 10 ** rng.uniform(np.log10(0.5), 3, 2)
-    return prior[0] + successes, prior[1] + trials - successes
 
 
 @settings(max_examples=30, deadline=None)
