@@ -26,7 +26,7 @@ class DomainError(Exception):
 
 
 class NotFoundError(DomainError):
-    """What is asked for does not exist."""
+    """The requested object does not exist."""
 
     code = "not_found"
 

@@ -1,4 +1,4 @@
-"""What do floors and cap mean for so many variants, before there is any data?
+"""The meaning of floors and cap for a number of variants, before there is any data.
 
 The least each variant keeps, the most a winning one can get, and how many days that takes from an even split.
 Without computing the days one by one: while the winner has room, the others together can give up at least the

@@ -1,4 +1,4 @@
-"""What share would each variant get if nothing limited it?
+"""The share that each variant would get if nothing limited it.
 
 Thompson Sampling serves a variant as often as it is likely to be the best; ``exploitation`` sharpens that,
 and ``min_explore_rate`` of the traffic is spread evenly. The floor is mixed in, not clipped and

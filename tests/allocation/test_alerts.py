@@ -1,4 +1,4 @@
-"""What is told, and when: each thing once, and nothing on thin evidence."""
+"""Notifications: each event once, and none on thin evidence."""
 
 import datetime as dt
 from typing import Any

@@ -1,4 +1,4 @@
-"""What holds for the service as a whole."""
+"""Rules that hold for the service as a whole."""
 
 from typing import Any
 

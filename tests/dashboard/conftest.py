@@ -1,4 +1,4 @@
-"""What the pages' tests share."""
+"""Fixtures that the pages' tests share."""
 
 from typing import Any
 

@@ -162,7 +162,7 @@ def postgresql_program(name: str) -> Path:
 
 
 def _environment(made: Installation) -> dict[str, str]:
-    """What docker-compose.prod.yml sets, and nothing of the environment the tests run in."""
+    """Build the variables that docker-compose.prod.yml sets, and nothing of the environment the tests run in."""
     (made.folder / "secret_key").write_text(secrets.token_urlsafe(50))
     temporary = made.folder / "tmp"
     temporary.mkdir()

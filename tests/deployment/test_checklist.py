@@ -84,7 +84,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 
 class _Form(HTMLParser):
-    """What a browser would send of the page's main form if one changed nothing."""
+    """The data that a browser would send from the page's main form if one changed nothing."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

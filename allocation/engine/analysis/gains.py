@@ -1,4 +1,4 @@
-"""What has the split brought, and what did finding out cost?
+"""The gain over an even split, and the cost of finding out.
 
 Each day's trials, priced with the rates of its own regime: gained over an even split over the variants that the day
 served, and given up against serving the best variant alone. In expected successes. A day is priced once, by the first

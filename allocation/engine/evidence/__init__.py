@@ -1,1 +1,1 @@
-"""What the daily counts say of the present rates: how much they vary, which days still count, what a trial is worth."""
+"""Evidence about the present rates: how much counts vary, which days still count, how much a trial is worth."""

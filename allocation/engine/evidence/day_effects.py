@@ -1,4 +1,4 @@
-"""What is a day's trial worth as evidence, when rates move together from day to day?
+"""How much is a day's trial worth as evidence, when rates move together from day to day?
 
 Weekends, campaigns and outages move all rates at once, and the split moves too. Pooled rates then compare
 variants on different mixtures of days (Simpson's paradox). Model: rate_it = theta_i * m_t. Its maximum

@@ -1,4 +1,4 @@
-"""What is a day's trial worth as evidence, when all rates move together and some days count only in part?
+"""How much is a day's trial worth as evidence, when all rates move together and some days count only in part?
 
 Model: rate_it = theta_i m_t. Engine 1 fits it by maximum likelihood (day_effects.py), where a day without successes
 has the level 0 and so erases its trials. Here each level is drawn toward the pooled rate r by one success,

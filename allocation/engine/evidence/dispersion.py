@@ -56,7 +56,7 @@ def _variance(expected: Floats, trials: Floats) -> Floats:
 
 
 def _expected_second(n1: Floats, n2: Floats, both_days: Floats, total: Floats) -> Floats:
-    """What each variant expects of the second day: the successes of both days times a part in [0, 1].
+    """Expect each variant's successes on the second day: those of both days times a part in [0, 1].
 
     Newton's steps on the log-ratio of the levels, in which the sum of the parts is a sum of logistic curves.
     """
@@ -84,7 +84,7 @@ def _first_guess(n1: Floats, n2: Floats, total: Floats, whole: Floats, solvable:
 
 
 def _median(values: Floats, count: Floats) -> Floats:
-    """Of the ``count`` smallest of each row, the middle; 1 where there is none."""
+    """Take the middle of the ``count`` smallest values of each row; 1 where there is none."""
     if not values.shape[1]:
         return np.ones(len(values))
     rising = np.sort(values, axis=1)

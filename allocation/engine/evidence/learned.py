@@ -33,7 +33,7 @@ _CHUNK_COUNTS = 1 << 14
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """What a team may set about its evidence; ``beta_prior`` None: centred on the experiment's own rate.
+    """The settings that evidence depends on; with a ``beta_prior`` of None it is centred on the experiment's own rate.
 
     ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them.
     """

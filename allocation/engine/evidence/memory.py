@@ -102,7 +102,7 @@ def _chunks(days: NDArray[np.intp], k: int) -> list[NDArray[np.intp]]:
 
 
 def _starts(trials: Floats, successes: Floats, days: NDArray[np.intp]) -> Floats:
-    """Of experiments with falling numbers of ``days``, all of them with trials."""
+    """Compute the starts of experiments with falling numbers of ``days``, all of them with trials."""
     going = (days[:, None] > np.arange(trials.shape[1])).sum(axis=0)
     worth = _log_likelihood(trials, successes, going)
     log_p = np.full(trials.shape[:2], -np.inf)
@@ -176,7 +176,7 @@ def _worth(counts: _Counts, exposure: Floats, days: range) -> Floats:
 
 
 def _fitting(shape: Floats) -> Floats:
-    """What log Gamma(a) has beside a log a - a, but for signs and constants, summed over variants."""
+    """Sum over variants the part of log Gamma(a) beside a log a - a, but for signs and constants."""
     inverse = 1 / shape
     half_logs = np.log(shape)
     half_logs *= 0.5
@@ -215,7 +215,7 @@ def _level(expected: Floats, spread: Floats, total: Floats) -> Floats:
 
 
 def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """What each start expects of the days, but for their levels: n_it a_i / b_i (B, N, K, S), its sum (B, N, S)."""
+    """Compute each start's expectation of the days without levels: n_it a_i / b_i (B, N, K, S), its sum (B, N, S)."""
     mean = np.zeros_like(shape)
     expected = np.ones((len(days), shape.shape[1], days.stop))
     for j, day in enumerate(days):

@@ -187,7 +187,7 @@ def _root(alpha: Floats, beta: Floats, present: Bools, goal: Floats, at_zero: Fl
 
 
 def _first_guess(alpha: Floats, beta: Floats, present: Bools, rise: Floats) -> Floats:
-    """What the score has to rise by, times the spread of the log-ratio to the strongest rival."""
+    """Guess the step: what the score has to rise by, times the spread of the log-ratio to the strongest rival."""
     mean = np.log(alpha / (alpha + beta))
     variance = beta / (alpha * (alpha + beta))
     spread = np.sqrt(variance[:, 1:] + variance[:, :1])

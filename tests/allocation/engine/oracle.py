@@ -1,4 +1,4 @@
-"""What scipy says: the same integrals by other means, for comparison only."""
+"""An oracle by scipy: the engine's integrals by other means, for comparison only."""
 
 import numpy as np
 from scipy import special

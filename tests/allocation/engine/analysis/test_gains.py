@@ -1,4 +1,4 @@
-"""What a split has brought: priced day by day, and closed."""
+"""Gains of a split: priced day by day, and closed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a day's trials are worth when all rates move together."""
+"""The worth of a day's trials when all rates move together."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a day's trials are worth with levels drawn toward the pooled rate."""
+"""The worth of a day's trials with levels drawn toward the pooled rate."""
 
 import numpy as np
 import pytest
