@@ -109,7 +109,7 @@ def report_decision(rng: np.random.Generator) -> None:
 
 
 def report_value_remaining(rng: np.random.Generator) -> None:
-    """Of a hundred posteriors of kinds that once took the root search all its steps."""
+    """Time a hundred posteriors of kinds that once took the root search all its steps."""
     n = rng.integers(100, 10_000, 100).astype(np.float64)
     half = np.arange(100) % 2 == 0
     kinds = {

@@ -63,7 +63,7 @@ class Figure(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """What the defaults must reach."""
+    """The bar that the defaults must reach."""
 
     limit: float
     at_most: bool = True

@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
 
 class Recorded:
-    """Of every day's decision, all runs at once: the lead and the chance that it is the best."""
+    """The lead of every day's decision and the chance that it is the best, all runs at once."""
 
     def __init__(self) -> None:
         self._said: list[Floats] = []

@@ -14,16 +14,17 @@ from django.utils.translation import gettext as _
 from experiments.roles import Role, role_of
 
 View = Callable[..., HttpResponseBase]
+_ROLE = "visitor_role"
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
-    """The role on the pages; None for someone who has to log in first. Looked up once in a request."""
-    if not hasattr(request, "visitor_role"):
+    """Find the role on the pages, once in a request; None for someone who has to log in first."""
+    if not hasattr(request, _ROLE):
         role = role_of(request.user)
         if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
             role = Role(settings.DASHBOARD_VISITOR_ROLE)
-        request.visitor_role = role  # type: ignore[attr-defined]  # kept for the templates
-    found: Role | None = request.visitor_role  # type: ignore[attr-defined]
+        setattr(request, _ROLE, role)  # the templates read it too
+    found: Role | None = getattr(request, _ROLE)
     return found
 
 

@@ -1,6 +1,7 @@
-"""What a form showed when it was opened, so that saving does not silently undo what somebody else saved since."""
+"""The values that a form showed when it was opened, so that saving does not silently undo a change made since."""
 
 from django import forms
+from django.http import QueryDict
 
 
 class StaleCheckMixin(forms.Form):
@@ -9,6 +10,8 @@ class StaleCheckMixin(forms.Form):
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def accept_current(self, seen: str) -> None:
-        """After a refusal that told what is there now: the next save is meant."""
-        self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, which cannot be changed itself
-        self.data[self.add_prefix("seen")] = seen  # type: ignore[index]
+        """Take the current values as seen, after a refusal that showed them: the next save overwrites them."""
+        changed = QueryDict(mutable=True)
+        changed.update(self.data)
+        changed[self.add_prefix("seen")] = seen
+        self.data = changed

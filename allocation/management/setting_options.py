@@ -32,7 +32,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
 
 
 def add_run_options(parser: ArgumentParser, *, runs: int, policies: str) -> None:
-    """What simulate and backtest share."""
+    """Add the options that simulate and backtest share."""
     parser.add_argument("--runs", type=whole_number(1, 100_000), default=runs, help=f"Default {runs}.")
     parser.add_argument(
         "--policies",

@@ -1,4 +1,4 @@
-"""What a person does to an experiment with a button: one service each, then back to where they were."""
+"""Buttons of an experiment's pages: each calls one service and leads back to its page."""
 
 from collections.abc import Callable
 

@@ -85,7 +85,7 @@ def _page(request: HttpRequest, form: ExperimentForm, variants: Variants) -> Htt
 @require_safe
 @requires(Role.VIEWER)
 def limits(request: HttpRequest) -> HttpResponse:
-    """What the settings in the query mean: the card beside the form, while a person types."""
+    """Show what the settings in the query mean: the card beside the form, while a person types."""
     form = SettingsForm(request.GET)
     count = request.GET.get("variants", "")
     number = int(count) if count.isascii() and count.isdigit() and len(count) < 4 else 0

@@ -1,4 +1,4 @@
-"""What people fill in about a day, and the file they upload: parsed once, here; services decide what is allowed."""
+"""Forms of a day's counts and of the uploaded file: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
 import json
@@ -97,7 +97,7 @@ class DayForm(StaleCheckMixin):
         ]
 
     def shown(self) -> list[Counts[int] | None] | None:
-        """What the page showed of each of counts(), in that order; None where the form does not say."""
+        """List what the page showed of each of counts(), in that order; None where the form does not say."""
         try:
             stored = json.loads(self.cleaned_data["seen"])
             return [Counts(*found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
@@ -105,7 +105,7 @@ class DayForm(StaleCheckMixin):
             return None
 
     def add_errors(self, error: InvalidError) -> None:
-        """What the service refuses, beside the field: rows come in the order of counts()."""
+        """Show what the service refuses beside its field; rows come in the order of counts()."""
         issues: dict[tuple[str | None, str], None] = {}
         given = self._given()
         if isinstance(error, InvalidRowsError):

@@ -67,7 +67,7 @@ def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
 
 
 def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
-    """What is stored of a day, by variant; one query."""
+    """Read the stored counts of a day, by variant; one query."""
     return dict(_stored(experiment, [date])[date])
 
 

@@ -125,7 +125,7 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
 
 
 def _flash_text(effects: list[RowChange]) -> str:
-    """What was saved, in a sentence."""
+    """Say in a sentence what was saved."""
     changed = [_change(effect) for effect in effects if effect.kind != "same"]
     on = format_date(effects[0].row.date)
     if not changed:
@@ -179,7 +179,7 @@ def _owner(request: HttpRequest) -> str:
 
 @_edits
 def preview(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
-    """What the file would change; a POST records it."""
+    """Show what the file would change; a POST records it."""
     now = timezone.now()
     try:
         if request.method == "POST":
@@ -211,7 +211,7 @@ def _record(request: HttpRequest, experiment: Experiment, token: str, now: dt.da
 
 
 def _recorded(done: CsvPreview) -> str:
-    """What a file did, in a sentence."""
+    """Say in a sentence what a file did."""
     rows = done.report.processed_rows
     said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
     if done.rows:

@@ -122,7 +122,7 @@ def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) ->
 
 
 def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[str, float]]:
-    """What each experiment's recorded gain has grown by in the last days; those without both sums are left out."""
+    """Measure how each experiment's recorded gain has grown in the last days; those without both sums are left out."""
     ids, then = running.values_list("pk", flat=True), today - dt.timedelta(days=TOTALS_DAYS)
     fields = ("experiment", "experiment__reward", "gained_over_even")
     now = Allocation.objects.newest_of(ids, today).values_list(*fields)
@@ -185,7 +185,7 @@ def _summary(
 
 
 def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str:
-    """What a person should know first."""
+    """Say in a sentence what a person should know first."""
     if experiment.status == Status.DRAFT:
         return _("Not started yet.")
     if allocation is None:
@@ -216,7 +216,7 @@ def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
 
 
 def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
-    """What was known of the variant that gets all traffic now."""
+    """Find the share of the variant that gets all traffic now."""
     winners = {share.variant_id for share in split if share.share == 1}
     return next((share for share in shares if share.variant_id in winners), None)
 

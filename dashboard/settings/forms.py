@@ -1,4 +1,4 @@
-"""What people fill in about an experiment: parsed once, here; services decide what is allowed."""
+"""Forms of an experiment and its settings: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
 
     @classmethod
     def of(cls, experiment: Experiment, data: Mapping[str, Any] | None = None) -> "ExperimentForm":
-        """What the experiment has now, or what a person made of it."""
+        """Build the form from what the experiment has now, or from what a person sent."""
         form = cls(data, initial=_initial(experiment))
         form.fields["reward"].disabled = experiment.status != Status.DRAFT
         return form
@@ -131,7 +131,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
         return {name: self.cleaned_data[name] for name in ("name", "description", "reward")}
 
     def add_errors(self, error: InvalidError) -> None:
-        """What only the service knew, beside the field it names."""
+        """Show what only the service knew beside the field that it names."""
         for issue in error.issues:
             name = issue.field.removeprefix("settings.")
             self.add_error(name if name in self.fields else None, issue.message)

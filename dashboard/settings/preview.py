@@ -1,4 +1,4 @@
-"""What the settings of a form mean for so many variants, in figures for a sentence each."""
+"""The meaning of a form's settings for a number of variants, in figures for a sentence each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

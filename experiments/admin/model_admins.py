@@ -5,11 +5,13 @@ from typing import Any, TypedDict
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -23,7 +25,7 @@ from experiments.admin.forms import CorrectionForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, act_on_each
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.manual_edits import set_day
-from experiments.metrics import COUNT_NAMES, DailyCounts
+from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
@@ -161,6 +163,7 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
             rows=[row],
             today=today(),
             now=timezone.now(),
+            shown=[Counts(*(form.initial[name] for name in COUNT_NAMES))],
             source="admin",
             reason=given["reason"],
         )
@@ -175,7 +178,11 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
         """Stream the listed rows as they are filtered, as a file that the dashboard's upload takes."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return many_download(self.get_changelist_instance(request).get_queryset(request))
+        try:
+            listed = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return redirect("admin:experiments_dailymetric_changelist")
+        return many_download(listed.get_queryset(request))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError, core_schema
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from experiments.api.fields import BoundedListField, StrictSerializer
 
@@ -59,7 +60,9 @@ def _serializer_schema(serializer: StrictSerializer) -> core_schema.CoreSchema:
 
 def _with_default(field: AnyField) -> core_schema.CoreSchema:
     schema = _list_schema(field) if isinstance(field, BoundedListField) else _value_schema(field)
-    return schema if field.required else core_schema.with_default_schema(schema, default=field.default)
+    if field.required or field.default is empty:
+        return schema
+    return core_schema.with_default_schema(schema, default=field.default)
 
 
 def _list_schema(field: AnyField) -> core_schema.CoreSchema:
