@@ -7,25 +7,37 @@ from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
+from django.views.decorators.http import require_safe
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
 
+from dashboard.access import requires
 from dashboard.formulas import Formulas
 from dashboard.settings.labels import format_range, format_value, in_environment
+from experiments.roles import Role
 from experiments.settings_schema import SETTINGS_ON_PAGES, AlgorithmSetting
 
 _PAGE = "how-it-decides"
 
 
 class Chapter(NamedTuple):
-    """``language``: what the text is written in, which need not be the reader's."""
+    """A document as a page shows it. ``language``: the one it is written in, which need not be the reader's."""
 
     html: SafeString
     contents: list[dict[str, Any]]
     language: str
+
+
+@require_safe
+@requires(Role.VIEWER)
+def algorithm(request: HttpRequest) -> HttpResponse:
+    context = {"section": "algorithm", "settings": setting_rows(), "chapter": how_it_decides()}
+    return render(request, "dashboard/algorithm.html", context)
 
 
 def setting_rows() -> list[dict[str, Any]]:
@@ -48,7 +60,7 @@ def _setting_row(setting: AlgorithmSetting) -> dict[str, Any]:
 
 
 def how_it_decides() -> Chapter:
-    """In the reader's language where docs/ has it (how-it-decides.pt-br.md), else in English."""
+    """Take the document in the reader's language where docs/ has it (how-it-decides.pt-br.md), else in English."""
     language = (get_language() or "en").lower()
     translated = Path(django_settings.BASE_DIR, "docs", f"{_PAGE}.{language}.md")
     if translated.exists():
@@ -58,14 +70,14 @@ def how_it_decides() -> Chapter:
 
 @cache
 def _chapter(path: Path, language: str) -> Chapter:
-    """The page has a heading of its own, so the document's goes."""
+    """Drop the document's heading: the page has one of its own."""
     text = re.sub(r"\A# .*\n", "", path.read_text(encoding="utf-8"))
     html, contents = to_html(text)
     return Chapter(html, contents, language)
 
 
 def to_html(text: str) -> tuple[SafeString, list[dict[str, Any]]]:
-    """Markdown as HTML with its table of contents, formulas as MathML; HTML in the text is shown as text."""
+    """Convert Markdown to HTML with its table of contents, formulas as MathML; HTML in the text is shown as text."""
     markdown: Any = Markdown(
         extensions=["tables", "toc", Formulas(), _Page()], extension_configs={"toc": {"toc_depth": "2-3"}}
     )
@@ -83,7 +95,7 @@ class _Page(Extension):
 
 
 class _Dressing(Treeprocessor):
-    """Tables as the pages' own; links to other files, which are no pages here, and pictures as their words."""
+    """Give tables the look of the pages; turn links to other files, which are no pages here, and pictures into text."""
 
     def run(self, root: Element) -> None:
         for cell in root.iter("th"):

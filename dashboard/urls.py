@@ -1,5 +1,6 @@
 from django.urls import path
 
+from dashboard import algorithm_page
 from dashboard import experiment_list as experiments
 from dashboard.experiment import actions, data, settings, tabs
 from dashboard.experiment import create as new
@@ -38,13 +39,8 @@ urlpatterns = [
     path(f"{_ONE}resume/", actions.resume, name="resume"),
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
-    path("simulator/", lab.simulator, name="simulator"),
-    path("simulator/run/", lab.simulator_run, name="simulator-run"),
-    path("backtest/", lab.backtest, name="backtest"),
-    path("backtest/run/", lab.backtest_run, name="backtest-run"),
-    path("planner/", lab.planner, name="planner"),
-    path("planner/run/", lab.planner_run, name="planner-run"),
-    path("algorithm/", lab.algorithm, name="algorithm"),
+    *lab.urls(),
+    path("algorithm/", algorithm_page.algorithm, name="algorithm"),
     path(f"{_ONE}duplicate/", actions.duplicate, name="duplicate"),
     path(f"{_ONE}archive/", actions.archive, name="archive"),
     path(f"{_ONE}unarchive/", actions.unarchive, name="unarchive"),

@@ -14,6 +14,7 @@ _ADDITIONS = (
     "A limit",
     "A policy",
     "A page",
+    "A page of the lab",
     "An endpoint",
     "An operator's setting",
     "An algorithm's setting",

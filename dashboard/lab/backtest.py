@@ -1,24 +1,32 @@
-"""The backtest's page: what the service would have saved in tests that are over, under several settings."""
+"""The backtest's page: its form, several settings on tests that are over, and what is shown of their numbers."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django import forms
+from django.conf import settings as django_settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
 from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
+from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
-from allocation.lab.past_tests import NamedTest
+from allocation.lab.past_tests import NamedTest, read_past_tests
 from allocation.lab.requests import MAX_VARIANT_DECISIONS
-from dashboard.charts import Chart, Series
-from dashboard.lab import charts
-from dashboard.lab.contenders import Column, rule_columns, service_column
-from dashboard.lab.forms import BacktestForm
+from dashboard.charts import Chart, Interval, Series, single_bars
+from dashboard.lab.columns import Column, rule_columns, service_column
+from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
+from dashboard.lab.tool import Tool
 from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
+from experiments.tables.rows import RowIssue
 
 Results = dict[str, PolicyResult]
 _SHOWN_TESTS = 8
@@ -28,9 +36,61 @@ _BOLDER: dict[str, SettingValue] = {"control_floor": 0.05, "min_explore_rate": 0
 _BOLDEST: dict[str, SettingValue] = {"control_floor": 0.0, "min_explore_rate": 0.01, "exploitation": 4.0}
 
 
+class BacktestForm(SettingsColumns):
+    """Past tests and the columns that play them; without a ``file`` the sample is played, and fits into an address."""
+
+    prefixes = ("a",)
+    template_fields = ("days", "runs", "seed")
+
+    file = forms.FileField(
+        label=gettext_lazy("Past tests, CSV"),
+        help_text=gettext_lazy(
+            "Columns experiment, variant, impressions, clicks. Empty: the sample is played."
+        ),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+    )
+    days = forms.IntegerField(
+        label=gettext_lazy("Days of each test"),
+        help_text=gettext_lazy("Its traffic comes again in equal parts."),
+        min_value=2,
+        max_value=90,
+        initial=14,
+    )
+    policies = rules_field()
+    runs = forms.IntegerField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
+    seed = seed_field()
+
+    def clean_file(self) -> list[NamedTest]:
+        """Read the tests of the file, or of the sample without one."""
+        try:
+            if upload := self.cleaned_data.get("file"):
+                with io.TextIOWrapper(upload, encoding="utf-8-sig", newline="") as lines:
+                    return read_past_tests(lines)
+            with sample_file().open(encoding="utf-8", newline="") as lines:
+                return read_past_tests(lines)
+        except OSError as error:
+            raise ValidationError(_("The sample is not part of this installation: choose a file.")) from error
+        except PastTestsError as error:
+            raise ValidationError([_issue_message(issue) for issue in error.row_issues]) from error
+
+    def is_sample(self) -> bool:
+        return not self.files.get("file")
+
+
+def sample_file() -> Path:
+    return Path(django_settings.BASE_DIR, "benchmarks", "data", "upworthy_tests.csv")
+
+
+def _issue_message(issue: RowIssue) -> str:
+    if not issue.line:
+        return issue.message
+    return _("Line %(line)s, %(column)s: %(message)s") % issue._asdict()
+
+
 @dataclass(frozen=True)
 class Backtest:
-    """``tests``: those played, the first ones where all would be too many. ``given``: how many there were."""
+    """Everything that a run depends on. ``tests``: those played, the first of all ``given`` where that is too many."""
 
     values: Mapping[str, Any]
     columns: Sequence[Column]
@@ -59,7 +119,7 @@ class Backtest:
 
 
 def backtest_of(form: BacktestForm) -> Backtest:
-    """Of a valid form; as many tests as a page computes."""
+    """Read a valid form, and as many tests as a page computes."""
     values = form.cleaned_data
     columns = [*_service_columns(form.own_settings("a")), *rule_columns(values["policies"])]
     tests = values["file"]
@@ -78,7 +138,7 @@ def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
 
 
 def _that_fit(tests: Sequence[NamedTest], each: int) -> list[NamedTest]:
-    """One test at least: the engine's limits on variants and days keep that one small."""
+    """Take one test at least: the engine's limits on variants and days keep that one small."""
     sizes = np.cumsum([len(test.variants) * each for test in tests])
     return list(tests[: max(int((sizes <= MAX_VARIANT_DECISIONS).sum()), 1)])
 
@@ -97,7 +157,7 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "sentences": _sentences(backtest, results, service, found),
         "settings": _settings_table(service, best),
         "variables": "\n".join(_variables(best)),
-        "chart": charts.gains(others, {c.key: total(results[c.key].gain_by_test) for c in others}),
+        "chart": gains(others, {c.key: total(results[c.key].gain_by_test) for c in others}),
         "best_tests": _tests(backtest, results[best.key], slice(None, -_SHOWN_TESTS - 1, -1)),
         "worst_tests": _tests(backtest, results[best.key], slice(0, _SHOWN_TESTS)),
         "every_test": every_test(backtest, results),
@@ -152,7 +212,7 @@ def _sentences(
 
 
 def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommendation) -> str:
-    """Against the installation's settings: what a reader would change."""
+    """Compare with the installation's settings, which a reader would change."""
     installed = next(place for place, column in enumerate(service) if column.key == "installed")
     if found.best == installed:
         return _("These are the settings of this installation: there is nothing to change.")
@@ -173,18 +233,18 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
 
 
 def _price(results: Results, best: Column) -> list[str]:
-    """What less regret costs: a variant that is served less is known less."""
+    """Say what less regret costs: a variant that is served less is known less."""
     mine, installed = results[best.key].best_in_front, results["installed"].best_in_front
     if mine >= installed:
         return []
-    words = _(
+    message = _(
         "The price: it ends with the best variant in front in %(mine)s of the tests, not in %(installed)s."
     )
-    return [words % {"mine": percent(mine, 0), "installed": percent(installed, 0)}]
+    return [message % {"mine": percent(mine, 0), "installed": percent(installed, 0)}]
 
 
 def _percent_with_error(estimate: Estimate) -> str:
-    value = f"{count(100 * estimate.value)}%"
+    value = percent(estimate.value, 0)
     if not np.isfinite(estimate.standard_error):
         return value
     return f"{value} ± {count(max(100 * 1.96 * estimate.standard_error, 1))}"
@@ -212,7 +272,7 @@ def _settings_table(service: Sequence[Column], best: Column) -> SettingsTable:
 
 
 def _variables(best: Column) -> list[str]:
-    """The lines of the environment that make these settings the installation's."""
+    """Write the lines of the environment that make these settings the installation's."""
     return [
         f"{ALGORITHM_SETTINGS[name].variable}={in_environment(value)}" for name, value in best.own.items()
     ]
@@ -250,8 +310,34 @@ def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[Playe
     ]
 
 
+def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate]) -> Chart:
+    """Draw one bar a column, with the 95% interval over the tests."""
+    return Chart(
+        id="gains",
+        title=_("Clicks gained over an even split"),
+        note=_(
+            "Over all tests, with 95% intervals: how far it might have come out otherwise with other tests."
+        ),
+        kind="bars",
+        unit="count",
+        y_title=_("Clicks"),
+        x=[column.name for column in columns],
+        y_min=None,
+        series=single_bars(
+            [(column.name, column.colour, _interval(estimates[column.key])) for column in columns]
+        ),
+    )
+
+
+def _interval(estimate: Estimate) -> Interval:
+    """Take the 95% interval; a single test has none, and its bar goes without whiskers."""
+    if not np.isfinite(estimate.standard_error):
+        return Interval(estimate.value, estimate.value, estimate.value)
+    return Interval(estimate.value, estimate.low, estimate.high)
+
+
 def every_test(backtest: Backtest, results: Results) -> Chart:
-    """Not drawn: the table and the file of all tests, clicks gained over an even split by each column."""
+    """Collect the clicks that each column gained in all tests, for a table and a file; it is not drawn."""
     return Chart(
         id="every-test",
         title=_("Clicks gained over an even split, test by test"),
@@ -275,3 +361,6 @@ def every_test(backtest: Backtest, results: Results) -> Chart:
             ),
         ],
     )
+
+
+TOOL = Tool("backtest", BacktestForm, backtest_of, result_context, takes_file=True)

@@ -1,4 +1,7 @@
-"""What the forms of the simulator, the backtest and the planner are made of: rates, and the settings in columns."""
+"""Fields of the lab's forms: rates, rules, and the algorithm's settings in columns.
+
+A setting that is left blank is the installation's own, so that a link means the same to everyone who opens it there.
+"""
 
 import re
 from decimal import Decimal
@@ -8,7 +11,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from dashboard.lab.columns import OTHER_RULES
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
 from experiments.settings_schema import (
@@ -19,6 +24,7 @@ from experiments.settings_schema import (
     setting_problems,
     with_defaults,
 )
+from experiments.text import Text
 
 _MOST_RATES = 12
 # A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
@@ -29,8 +35,8 @@ class RatesField(forms.CharField):
     """Rates in percent, separated by spaces or semicolons, as fractions; decimals with a point or a comma."""
 
     def clean(self, value: Any) -> tuple[float, ...]:  # a text in, numbers out
-        words = re.split(r"[\s;]+", str(super().clean(value)).strip())
-        rates = tuple(_rate(word) for word in words)
+        parts = re.split(r"[\s;]+", str(super().clean(value)).strip())
+        rates = tuple(_rate(part) for part in parts)
         if not 2 <= len(rates) <= _MOST_RATES:
             message = _("Give 2 to %(most)s rates, separated by spaces: 4 4.5 5.")
             raise ValidationError(message % {"most": _MOST_RATES})
@@ -43,6 +49,31 @@ def _rate(word: str) -> float:
     if rate is None or rate > 1:
         raise ValidationError(_("%(word)s is not a rate from 0 to 100 percent.") % {"word": repr(word[:20])})
     return float(rate)
+
+
+def seed_field() -> forms.IntegerField:
+    return forms.IntegerField(
+        label=gettext_lazy("Seed"),
+        help_text=gettext_lazy("The same seed gives the same visitors, and so the same numbers."),
+        min_value=0,
+        max_value=2**63 - 1,
+        initial=1,
+    )
+
+
+def daily_traffic_field() -> forms.IntegerField:
+    label = gettext_lazy("Visits a day, all variants")
+    return forms.IntegerField(label=label, min_value=1, max_value=10**9, initial=1000)
+
+
+def rules_field(help_text: Text = "") -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=gettext_lazy("Other rules beside it"),
+        help_text=help_text,
+        choices=[(rule.key, rule.label) for rule in OTHER_RULES],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
 
 
 class LabForm(forms.Form):
@@ -84,7 +115,7 @@ class SettingsColumns(LabForm):
                 self.fields[f"{prefix}_{setting.name}"] = _column_field(setting, prefix)
 
     def own_settings(self, prefix: str) -> dict[str, SettingValue]:
-        """Those that are filled in."""
+        """Collect those that are filled in."""
         values = {name: self.cleaned_data.get(f"{prefix}_{name}") for name in ALGORITHM_SETTINGS}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -101,7 +132,7 @@ class SettingsColumns(LabForm):
         ]
 
     def has_settings(self) -> bool:
-        """Whether any is filled in, right or wrong: its part of the form is open then."""
+        """Tell whether any is filled in, right or wrong: its part of the form is open then."""
         return any(
             self.data.get(f"{prefix}_{name}") for prefix in self.prefixes for name in ALGORITHM_SETTINGS
         )
@@ -113,7 +144,7 @@ class SettingsColumns(LabForm):
         return cleaned
 
     def _check_together(self, prefix: str) -> None:
-        """Floors that leave no room, one of which may be the installation's."""
+        """Refuse floors that leave no room, one of which may be the installation's."""
         merged = with_defaults(self.own_settings(prefix))
         for name in setting_problems(merged):
             if f"{prefix}_{name}" not in self.errors:

@@ -1,20 +1,25 @@
-"""The planner's page: how long a test takes, by the classical plan and by the production engine in simulation."""
+"""The planner's page: its form, and how long a test takes by the classical plan and by the engine in simulation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from django import forms
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import MOST_WORK, compare_in_world, work
+from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
-from dashboard.lab.contenders import Column, service_column
-from dashboard.lab.forms import PlannerForm, better_rate
+from dashboard.lab.columns import Column, service_column
+from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field
+from dashboard.lab.tool import Tool
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
@@ -26,9 +31,52 @@ _MOST_RUNS = 400
 _FEWEST_RUNS = 20
 
 
+class PlannerForm(LabForm):
+    """A test to plan; all of it fits into an address."""
+
+    template_fields = ("base_rate", "uplift", "daily_traffic", "variants", "seed")
+
+    base_rate = forms.DecimalField(
+        label=gettext_lazy("Rate today, percent"),
+        help_text=gettext_lazy("Of the control: of 100 visits, how many succeed."),
+        min_value=Decimal("0.01"),
+        max_value=Decimal("90"),
+        max_digits=8,
+        decimal_places=4,
+        initial=Decimal("5"),
+    )
+    uplift = forms.DecimalField(
+        label=gettext_lazy("Smallest uplift worth having, percent"),
+        help_text=gettext_lazy("Relative: 20 makes 6 out of 5. What is smaller you would not miss."),
+        min_value=Decimal("1"),
+        max_value=Decimal("500"),
+        max_digits=7,
+        decimal_places=2,
+        initial=Decimal("20"),
+    )
+    daily_traffic = daily_traffic_field()
+    variants = forms.IntegerField(
+        label=gettext_lazy("Variants, with the control"), min_value=2, max_value=10, initial=2
+    )
+    seed = seed_field()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if {"base_rate", "uplift"} <= cleaned.keys() and better_rate(cleaned) >= 1:
+            self.add_error("uplift", _("With this uplift the better rate would reach 100%."))
+        return cleaned
+
+
+def better_rate(values: Mapping[str, Any]) -> float:
+    return float(values["base_rate"] / 100 * (1 + values["uplift"] / 100))
+
+
 @dataclass(frozen=True)
 class Plan:
-    """``days``: how far the simulation goes, twice as long as the classical test where that is not too long."""
+    """Everything that a run depends on.
+
+    ``days``: how far the simulation goes, twice as long as the classical test where that is not too long.
+    """
 
     rates: tuple[float, ...]
     daily_traffic: int
@@ -54,7 +102,7 @@ class Plan:
 
 
 def plan_of(form: PlannerForm) -> Plan:
-    """Of a valid form: all variants are as good as the control, but for the last."""
+    """Read a valid form: all variants are as good as the control, but for the last."""
     values = form.cleaned_data
     base, variants = float(values["base_rate"] / 100), values["variants"]
     classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"])
@@ -73,7 +121,7 @@ def plan_of(form: PlannerForm) -> Plan:
 
 
 def _columns(days: int) -> list[Column]:
-    """As installed, and with a window that forgets nothing, which is how patience pays."""
+    """Plan as installed, and with a window that forgets nothing, which is how patience pays."""
     installed = service_column(0, "installed", _("As installed"), {})
     if installed.settings.longest_window >= days:
         return [installed]
@@ -109,7 +157,7 @@ def result_context(plan: Plan, results: Results) -> dict[str, Any]:
         "classical": plan.classical,
         "power": POWER,
         "answers": [_answer(plan, column, results[column.key]) for column in plan.columns],
-        "chart": charts.decided(plan.columns, results, plan.days, plan.classical.days),
+        "chart": decided(plan.columns, results, plan.days, plan.classical.days),
         "names": charts.variant_names(plan.rates),
     }
 
@@ -128,6 +176,25 @@ def _answer(plan: Plan, column: Column, result: WatchedResult) -> Answer:
     )
 
 
+def decided(columns: Sequence[Column], results: Results, days: int, classical_days: int) -> Chart:
+    """Draw how many runs have come to an end by each day, beside the one day of the classical test."""
+    mark = Mark("x", classical_days, _("classical test ends"))
+    return Chart(
+        id="decided",
+        title=_("Decided by day"),
+        note=_("The part of the runs in which less than 1% is left to gain, so that the test can stop."),
+        x_title=_("Day"),
+        y_title=_("Part of the runs"),
+        x=charts.day_numbers(days),
+        y_max=1,
+        marks=[mark] if classical_days <= days else [],
+        series=charts.lines(columns, results, lambda result: result.stopped_by_day),
+    )
+
+
 def _day(stopped: Sequence[float], part: float) -> int | None:
     place = first_passed(np.array(stopped), part)
     return None if place is None else place + 1
+
+
+TOOL = Tool("planner", PlannerForm, plan_of, result_context, runs_at_once=True)

@@ -1,106 +1,74 @@
-"""The pages that compute without writing anything: simulator, backtest, planner; and how the algorithm is set.
+"""The lab's pages, which compute without writing anything.
 
-Each of the three has a page, which shows the form and, asked with ``whole``, the finished result (what a browser
-without scripts sends); and an address that streams the same result with its progress.
+Each tool has a page, which shows the form and, asked with ``whole``, the finished result (what a browser without
+scripts sends); and an address that streams the same result with its progress.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
-from dashboard import algorithm_page as handbook
-from dashboard.access import requires
-from dashboard.lab import backtest as backtests
-from dashboard.lab import planner as planners
-from dashboard.lab import simulator as simulators
+from dashboard.access import View, requires
+from dashboard.lab import backtest, planner, simulator
 from dashboard.lab.fields import LabForm
-from dashboard.lab.forms import BacktestForm, PlannerForm, SimulatorForm
 from dashboard.lab.stream import stream
+from dashboard.lab.tool import Tool
 from experiments.roles import Role
 
 WHOLE = "whole"
+TOOLS: Sequence[Tool] = (simulator.TOOL, backtest.TOOL, planner.TOOL)
 
 
-class _Tool(NamedTuple):
-    """One of the three. ``ask`` makes of a valid form what is computed; ``show`` the context of its result."""
-
-    name: str
-    form: type[LabForm]
-    ask: Callable[[Any], Any]
-    show: Callable[[Any, Any], dict[str, Any]]
-    runs_at_once: bool = True
-
-
-_SIMULATOR = _Tool("simulator", SimulatorForm, simulators.simulation_of, simulators.result_context)
-_BACKTEST = _Tool(
-    "backtest", BacktestForm, backtests.backtest_of, backtests.result_context, runs_at_once=False
-)
-_PLANNER = _Tool("planner", PlannerForm, planners.plan_of, planners.result_context)
+def urls() -> list[URLPattern]:
+    return [
+        pattern
+        for tool in TOOLS
+        for pattern in (
+            path(f"{tool.name}/", _page_view(tool), name=tool.name),
+            path(f"{tool.name}/run/", _run_view(tool), name=f"{tool.name}-run"),
+        )
+    ]
 
 
-@require_safe
-@requires(Role.VIEWER)
-def simulator(request: HttpRequest) -> HttpResponse:
-    query = request.GET or QueryDict(urlencode(simulators.PRESETS[0][1]))
-    return _page(request, _SIMULATOR, SimulatorForm.of(query), presets=_presets())
+def _page_view(tool: Tool) -> View:
+    @require_http_methods(_methods(tool))
+    @requires(Role.VIEWER)
+    def page(request: HttpRequest) -> HttpResponse:
+        return _page(request, tool, _form(request, tool, with_example=True))
+
+    return page
 
 
-@require_safe
-@requires(Role.VIEWER)
-def simulator_run(request: HttpRequest) -> HttpResponseBase:
-    return _run(request, _SIMULATOR, SimulatorForm.of(request.GET))
+def _run_view(tool: Tool) -> View:
+    @require_http_methods(_methods(tool))
+    @requires(Role.VIEWER)
+    def run(request: HttpRequest) -> HttpResponseBase:
+        return _run(request, tool, _form(request, tool))
+
+    return run
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(Role.VIEWER)
-def backtest(request: HttpRequest) -> HttpResponse:
-    return _page(request, _BACKTEST, _backtest_form(request))
+def _methods(tool: Tool) -> list[str]:
+    return ["GET", "HEAD", *(["POST"] if tool.takes_file else [])]
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@requires(Role.VIEWER)
-def backtest_run(request: HttpRequest) -> HttpResponseBase:
-    return _run(request, _BACKTEST, _backtest_form(request))
-
-
-@require_safe
-@requires(Role.VIEWER)
-def planner(request: HttpRequest) -> HttpResponse:
-    return _page(request, _PLANNER, PlannerForm.of(request.GET))
-
-
-@require_safe
-@requires(Role.VIEWER)
-def planner_run(request: HttpRequest) -> HttpResponseBase:
-    return _run(request, _PLANNER, PlannerForm.of(request.GET))
-
-
-@require_safe
-@requires(Role.VIEWER)
-def algorithm(request: HttpRequest) -> HttpResponse:
-    context = {
-        "section": "algorithm",
-        "settings": handbook.setting_rows(),
-        "chapter": handbook.how_it_decides(),
-    }
-    return render(request, "dashboard/algorithm.html", context)
-
-
-def _backtest_form(request: HttpRequest) -> BacktestForm:
-    """Posted with a file; the sample alone fits into an address."""
+def _form(request: HttpRequest, tool: Tool, *, with_example: bool = False) -> LabForm:
+    """Fill in the form, which is posted with a file; all else fits into an address."""
     if request.method == "POST":
-        return BacktestForm.of(request.POST, request.FILES)
-    return BacktestForm.of(request.GET)
+        return tool.form.of(request.POST, request.FILES)
+    if with_example and tool.presets and not request.GET:
+        return tool.form.of(QueryDict(urlencode(tool.presets[0][1])))
+    return tool.form.of(request.GET)
 
 
-def _page(request: HttpRequest, tool: _Tool, form: LabForm, **more: Any) -> HttpResponse:
+def _page(request: HttpRequest, tool: Tool, form: LabForm) -> HttpResponse:
     asked = bool(request.GET) or request.method == "POST"
     is_valid = form.is_valid()
     context = {
@@ -109,7 +77,7 @@ def _page(request: HttpRequest, tool: _Tool, form: LabForm, **more: Any) -> Http
         "run_url": reverse(f"dashboard:{tool.name}-run"),
         "form": form,
         "starts": is_valid and (asked or tool.runs_at_once),
-        **more,
+        "presets": [(name, urlencode(values)) for name, values in tool.presets],
     }
     if is_valid and (WHOLE in request.GET or request.method == "POST"):
         question = tool.ask(form)
@@ -118,8 +86,8 @@ def _page(request: HttpRequest, tool: _Tool, form: LabForm, **more: Any) -> Http
     return render(request, f"dashboard/lab/{tool.name}.html", context)
 
 
-def _run(request: HttpRequest, tool: _Tool, form: LabForm) -> HttpResponseBase:
-    """A form that is refused is the page's to show."""
+def _run(request: HttpRequest, tool: Tool, form: LabForm) -> HttpResponseBase:
+    """Stream the result; a form that is refused is the page's to show."""
     if not form.is_valid():
         return HttpResponse(_("The form has errors."), status=422, content_type="text/plain; charset=utf-8")
     question = tool.ask(form)
@@ -130,9 +98,3 @@ def _run(request: HttpRequest, tool: _Tool, form: LabForm) -> HttpResponseBase:
         )
 
     return stream(question.run, question.steps, result)
-
-
-def _presets() -> list[tuple[str, str]]:
-    """A name, and the query that fills the form."""
-    names = {"clear": _("Clear winner"), "close": _("Close race"), "weekend": _("Weekend swings")}
-    return [(names[key], urlencode(values)) for key, values in simulators.PRESETS]

@@ -5,12 +5,20 @@ of their column, and the roles keep it a table for screen readers, which forget 
 """
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard.navigation import PAGES
 from experiments.text import Text
 
 register = template.Library()
+
+
+@register.simple_tag
+def main_pages() -> list[tuple[str, str, Text]]:
+    """List the pages of the main menu: name, address and label."""
+    return [(name, reverse(f"dashboard:{name}"), label) for name, label in PAGES]
 
 
 @register.simple_block_tag

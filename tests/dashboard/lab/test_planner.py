@@ -10,8 +10,7 @@ from django.core.management import call_command
 from django.http import QueryDict
 from django.test import Client
 
-from dashboard.lab.forms import PlannerForm
-from dashboard.lab.planner import plan_of
+from dashboard.lab.planner import PlannerForm, plan_of
 from tests.dashboard.streams import messages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]

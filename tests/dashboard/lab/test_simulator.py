@@ -15,9 +15,8 @@ from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import SimulationResult
 from allocation.lab.requests import run_simulation
 from dashboard.lab.charts import variant_names
-from dashboard.lab.contenders import EVEN, OTHER_RULES
-from dashboard.lab.forms import SimulatorForm
-from dashboard.lab.simulator import PRESETS, simulation_of
+from dashboard.lab.columns import EVEN, OTHER_RULES
+from dashboard.lab.simulator import PRESETS, SimulatorForm, simulation_of
 from tests.dashboard.streams import messages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
