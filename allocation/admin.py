@@ -113,7 +113,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
         def act(experiment: Experiment) -> str:
             entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
             if entry.is_new:
-                return _("Decided anew from the data of this moment.")
+                return _("Decided again from the data of this moment.")
             return _("Nothing has changed since the last decision; it stands.")
 
         self._act(request, queryset, act)

@@ -19,6 +19,11 @@ class PackedJSONField(models.BinaryField[Any, Any]):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         return None if value is None else json.loads(zlib.decompress(bytes(value)))
 
+    def deconstruct(self) -> Any:
+        """Migrations see the column that it is, and import no code of ours."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.BinaryField", args, kwargs
+
     def to_python(self, value: Any) -> Any:
         return value
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from notifications.addresses import RefusedAddressError, checked_address, url_problem
 
 _CONNECT_SECONDS = 3.0
-# For the whole of it: a receiver that dribbles an answer holds up everybody behind it.
+# For the whole of it: a receiver that sends its answer byte by byte holds up every delivery behind it.
 _TOTAL_SECONDS = 10.0
 
 

@@ -271,7 +271,7 @@ def test_admin_actions__each_experiment__gets_its_own_message(operator: Client) 
 def test_admin_actions__recompute_and_complete__go_through_the_services(operator: Client) -> None:
     running = make_running()
 
-    assert "Decided anew" in _act(operator, "recompute", running)
+    assert "Decided again" in _act(operator, "recompute", running)
     assert "Nothing has changed" in _act(operator, "recompute", running)
     assert "Completed." in _act(operator, "complete", running)
     assert Experiment.objects.get().status == Status.COMPLETED

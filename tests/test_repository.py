@@ -1,5 +1,6 @@
 """The repository keeps its own rules."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -109,3 +110,17 @@ def test_engine__imports_without_django() -> None:
     command = "import sys; sys.modules['django'] = None; import allocation.engine"
 
     subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=True)
+
+
+def test_docstrings__can_be_read_alone() -> None:
+    """One that begins with a pronoun of its neighbour says nothing by itself."""
+    fragments = [
+        f"{name}: {text[:80]}"
+        for name in _tracked()
+        if name.endswith(".py") and "/migrations/0" not in name
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+        if re.match(r"(The same|What|Of)\b", text := ast.get_docstring(node) or "")
+    ]
+
+    assert fragments == []

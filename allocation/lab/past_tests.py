@@ -85,7 +85,7 @@ def _row_issues(row: dict[str, str], line: int, seen: _Counts) -> Iterator[RowIs
         if not row[column]:
             yield RowIssue(line, column, _("%(column)s is empty") % {"column": column})
     if row["variant"] in seen:
-        words = _("%(variant)s of %(experiment)s stands there twice")
+        words = _("%(variant)s of %(experiment)s is listed twice")
         yield RowIssue(line, "variant", words % {name: row[name][:40] for name in COLUMNS[:2]})
     # a cell that is missing at the line's end comes as None
     wrong = {column: row[column] or "" for column in COLUMNS[2:] if not _is_count(row[column] or "")}

@@ -2,8 +2,6 @@
 
 from django.db import migrations, models
 
-import allocation.packed_json
-
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -35,7 +33,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="allocation",
             name="packed_inputs",
-            field=allocation.packed_json.PackedJSONField(null=True),
+            field=models.BinaryField(null=True),
         ),
         migrations.AddField(
             model_name="allocation",

@@ -84,7 +84,7 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
     change_status(
         experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.PAUSED
     )
-    return _("Resumed: the split is decided anew from the data.")
+    return _("Resumed: the split is decided again from the data.")
 
 
 @on_experiment()
@@ -104,7 +104,7 @@ def complete(request: HttpRequest, experiment: Experiment) -> str:
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
     entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
     if entry.is_new:
-        return _("Decided anew from the data of this moment.")
+        return _("Decided again from the data of this moment.")
     return _("Nothing has changed since the last decision; it stands.")
 
 

@@ -85,7 +85,7 @@ class SimulatorForm(SettingsColumns):
     )
     runs = forms.IntegerField(
         label=gettext_lazy("Runs"),
-        help_text=gettext_lazy("Each plays all days anew. More runs, steadier numbers."),
+        help_text=gettext_lazy("Each plays all days again. More runs, steadier numbers."),
         min_value=1,
         max_value=5000,
         initial=200,

@@ -1,4 +1,4 @@
-"""Long computations as a stream of lines of JSON, so that whoever waits sees how far it is.
+"""Long computations as a stream of lines of JSON, so that a person who waits sees how far it is.
 
 ``{"done": 0.25}`` again and again, then ``{"html": "..."}``, the finished part of the page; ``{"failed": true}``
 should the computation break. It runs in a thread of the worker that serves the request: no queue, no state, and it

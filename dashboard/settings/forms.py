@@ -102,7 +102,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
         required=False,
         max_length=_LONGEST_DESCRIPTION,
         label=gettext_lazy("Description"),
-        help_text=gettext_lazy("The question behind it, for whoever reads the result. May be left out."),
+        help_text=gettext_lazy("The question behind it, for those who read the result. May be left out."),
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
     )
     reward = forms.ChoiceField(

@@ -138,7 +138,7 @@ def test_day__edited_in_place__is_refused_then_saved(
     expect(page.get_by_text("control clicks 700 → 710")).to_be_visible()
     assert DailyMetric.objects.get(variant__name="control").clicks == 710
     page.get_by_role("button", name="Recompute the split now").click()
-    expect(page.get_by_text("Decided anew from the data of this moment.")).to_be_visible()
+    expect(page.get_by_text("Decided again from the data of this moment.")).to_be_visible()
 
 
 def test_day__edit_left_with_escape__is_as_it_was(page: Page, live_server: Any, running: Experiment) -> None:

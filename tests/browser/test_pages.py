@@ -113,7 +113,7 @@ def test_chart__its_table__writes_dates_as_the_page_does(clean_page: Page, live_
 @pytest.mark.usefixtures("stories")
 def test_refresh__new_numbers__come_in_but_not_under_the_reader(clean_page: Page, live_server: Any) -> None:
     show(clean_page, f"{live_server.url}/dashboard/", 1440, "light")
-    Experiment.objects.filter(name="Planned").update(name="Planned anew")
+    Experiment.objects.filter(name="Planned").update(name="Planned again")
     clean_page.get_by_role("link", name="Done").focus()
 
     with clean_page.expect_response("**/dashboard/"):
@@ -123,7 +123,7 @@ def test_refresh__new_numbers__come_in_but_not_under_the_reader(clean_page: Page
 
     clean_page.get_by_role("link", name="Done").blur()
     clean_page.evaluate("document.dispatchEvent(new Event('refresh'))")
-    expect(clean_page.get_by_role("link", name="Planned anew")).to_be_visible()
+    expect(clean_page.get_by_role("link", name="Planned again")).to_be_visible()
 
 
 @pytest.mark.usefixtures("stories")

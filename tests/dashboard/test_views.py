@@ -252,7 +252,7 @@ def test_recompute__twice__tells_that_nothing_has_changed(client: Client) -> Non
     first = client.post("/dashboard/experiments/button-colour/recompute/", follow=True)
     second = client.post("/dashboard/experiments/button-colour/recompute/", follow=True)
 
-    assert b"Decided anew" in first.content
+    assert b"Decided again" in first.content
     assert b"Nothing has changed since the last decision" in second.content
 
 

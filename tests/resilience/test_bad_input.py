@@ -198,8 +198,8 @@ def _batch(*rows: object) -> bytes:
     return json.dumps({"rows": rows}).encode()
 
 
-def _with_clicks(spelt: str) -> bytes:
-    return _batch(_row(clicks="HERE")).replace(b'"HERE"', spelt.encode())
+def _with_clicks(number: str) -> bytes:
+    return _batch(_row(clicks="HERE")).replace(b'"HERE"', number.encode())
 
 
 BODIES = {

@@ -1,4 +1,4 @@
-"""What would a policy have saved in tests that are over?
+"""How much would a policy have saved in tests that are over?
 
 The rates of a past test are taken to be true, drawn toward the test's pooled rate r as if it had had 300 more
 impressions at r: rate_i = (clicks_i + 300 r) / (impressions_i + 300). Its impressions come again in equal daily

@@ -22,7 +22,7 @@ class Estimate(NamedTuple):
 
     @property
     def low(self) -> float:
-        """Of the 95% interval."""
+        """The lower end of the 95% interval."""
         return self.value - 1.96 * self.standard_error
 
     @property
@@ -35,7 +35,7 @@ class Estimate(NamedTuple):
 
 
 def total(per_test: Floats) -> Estimate:
-    """Of (T,) values, their sum. One test says nothing of how tests differ: its error is infinite."""
+    """Add up (T,) values. One test says nothing of how tests differ: its error is infinite."""
     count = len(per_test)
     error = np.sqrt(count) * per_test.std(ddof=1) if count > 1 else np.inf
     return Estimate(float(per_test.sum()), float(error))

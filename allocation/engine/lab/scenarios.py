@@ -1,4 +1,4 @@
-"""What if the rates themselves change from day to day?
+"""Worlds whose rates themselves change from day to day.
 
 Each scenario turns the rates of K variants into those of every day: ``swap`` (halfway the order of the rates is
 reversed), ``drift`` (each variant's log rate walks by N(0, 0.02) a day), ``noisy`` (each variant's rate of each day

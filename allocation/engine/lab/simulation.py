@@ -1,4 +1,4 @@
-"""What would a policy do, day by day, if the rates were these?
+"""How would a policy do, day by day, if the rates were these?
 
 Many runs at once: a day of all of them is one call of the policy, and the policy ``thompson`` is the function
 that decides in production. Day 1 is split evenly; each later day's decision sees the counts up to the day before.
@@ -43,7 +43,7 @@ _ARRIVAL = (0.5, 0.3, 0.2)
 
 @dataclass(frozen=True)
 class World:
-    """What is true. ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (R, D), or (1, D) for all runs, multiply
+    """The true world. ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (R, D), or (1, D) for all runs, multiply
     all rates of a day.
 
     ``available`` (D, K): from when each variant exists. ``arrival``: the part of a day's outcomes that is
@@ -75,7 +75,7 @@ class World:
 
 
 class Outcome(NamedTuple):
-    """What came of it. Rewards are expected ones: impressions times true rates.
+    """The result of a run. Rewards are expected ones: impressions times true rates.
 
     ``shares`` (R, D, K). ``regret_by_day`` against always serving the variant that is best, but for what comes and
     goes; ``gain_by_day`` over an even split: (R, D) running sums. ``front_by_day`` (R, D) the variant in front after
@@ -182,7 +182,7 @@ def _shares_on(day: int, policy: Policy, seen: "_Seen", shares: Floats, running:
 
 
 class _Seen:
-    """What has been observed so far: the only state of a simulation."""
+    """The data observed so far: the only state of a simulation."""
 
     def __init__(self, world: World, settings: Settings, estimate: Callable[[Counts], Posterior]) -> None:
         (runs, days), k = world.traffic.shape, world.rates.shape[1]
@@ -218,7 +218,7 @@ class _Seen:
         self._coming = [report for report in self._coming if report[0] > day]
 
     def counts(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> Counts:
-        """What production would see on ``day``: its window, its warm-up and the shares of the day before."""
+        """Build what production would see on ``day``: its window, its warm-up and the shares of the day before."""
         end = max(day - self.settings.maturity_days, 0)
         start = max(end - self.settings.longest_window, 0)
         size = len(rows)

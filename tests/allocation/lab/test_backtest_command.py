@@ -85,7 +85,7 @@ def test_backtest__tests_without_clicks__have_no_ratio(tmp_path: Path) -> None:
         (HEADER + "a,x,5,1\na,y,5.5,0\n", "line 3: impressions must be a whole number"),
         (HEADER + "a,x,5,1\na,y,9999999999999,0\n", "line 3: impressions"),
         (HEADER + "a,x,5,1\na,y,5\n", "line 3: clicks"),
-        (HEADER + "a,x,5,1\na,x,5,1\n", "stands there twice"),
+        (HEADER + "a,x,5,1\na,x,5,1\n", "is listed twice"),
         (HEADER + "a,x,5,1\n", "experiment a has 1 variants"),
     ],
 )

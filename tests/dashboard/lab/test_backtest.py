@@ -63,7 +63,7 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
 
 
 def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Client) -> None:
-    """No variant is better by more than chance: whoever wins, wins by luck."""
+    """No variant is better by more than chance: the winner wins by luck."""
     same = HEADER + "".join(
         f"t{n},a,4000,{200 + n % 2}\nt{n},b,4000,{200 + (n + 1) % 2}\n" for n in range(12)
     )
@@ -135,7 +135,7 @@ def test_backtest__more_than_a_page_computes__plays_the_first_and_says_so(client
             ["Line 3, clicks: clicks 6 exceed impressions 5", "Line 4, impressions: impressions must be"],
         ),
         (HEADER + "a,x,5,1\n", ["Line 2, variant: experiment a has 1 variants"]),
-        (HEADER + "a,<b>,5,1\na,<b>,5,1\n", ["Line 3, variant: <b> of a stands there twice"]),
+        (HEADER + "a,<b>,5,1\na,<b>,5,1\n", ["Line 3, variant: <b> of a is listed twice"]),
     ],
 )
 def test_backtest__wrong_file__is_refused_by_line_and_column(

@@ -58,7 +58,7 @@ def test_top_two__half_leading__matches_draws_of_the_rule() -> None:
     rng = np.random.default_rng(5)
     draws = rng.beta(COUNTS.successes[0, 0] + 1, 10_001 - COUNTS.successes[0, 0], (200_000, 3))
     best = np.bincount(draws.argmax(axis=1), minlength=3) / 200_000
-    # the challenger: whoever wins when the leader is drawn out of the contest by drawing again
+    # the challenger: the one that wins when the leader is drawn out of the contest by drawing again
     challenger = [sum(best[j] * best[i] / (1 - best[j]) for j in range(3) if j != i) for i in range(3)]
 
     shares = TopTwo().shares(COUNTS)[0]
