@@ -76,10 +76,8 @@ def import_csv(
 ) -> ImportReport:
     """Record the rows of the file that ``open_lines`` opens (twice); ``create`` makes experiments that are missing.
 
-    ``only`` leaves out the rows of other experiments. ``observer`` gets each group of recorded rows; with ``dry_run``
-    everything happens and is rolled back.
-
-    Raises InvalidError where the file as a whole cannot be read: no header, columns missing, not UTF-8.
+    ``only`` leaves out the rows of other experiments. ``observer`` gets each group of recorded rows; ``dry_run`` rolls
+    all back. Raises InvalidError where the file as a whole cannot be read: no header, columns missing, not UTF-8.
     """
     report = ImportReport(kept_issues)
     check = _Check(today, create, report, only)
