@@ -18,14 +18,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.engine import Settings
 from allocation.engine.lab.simulation import SCENARIOS
-from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import PastTestsError
-from allocation.lab.compare import MOST_WORK, work
 from allocation.lab.past_tests import NamedTest, read_past_tests
+from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.lab.contenders import OTHER_RULES
 from dashboard.lab.fields import LabForm, RatesField, SettingsColumns
-from experiments.settings_schema import SettingValue, with_defaults
+from experiments.settings_schema import with_defaults
 from experiments.tables.rows import RowIssue
 
 SCENARIO_NAMES: dict[str, str | Promise] = {
@@ -97,7 +97,7 @@ class SimulatorForm(SettingsColumns):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if _has(cleaned, "rates", "days", "runs"):
-            most = int(MOST_WORK / len(cleaned["rates"]) / work(self._windows(), cleaned["days"]))
+            most = max(int(MOST_MICROSECONDS / self._work_of_a_run(cleaned)), 1)
             if cleaned["runs"] > most:
                 message = _(
                     "A page computes at most %(most)s runs of so many days, rates and columns. "
@@ -106,17 +106,21 @@ class SimulatorForm(SettingsColumns):
                 self.add_error("runs", message % {"most": number_format(most, 0, force_grouping=True)})
         return cleaned
 
-    def _windows(self) -> list[int]:
-        """Of each column: settings A, settings B where there are any, the even split and the other rules."""
+    def _work_of_a_run(self, cleaned: Mapping[str, Any]) -> float:
+        """Add up the columns: settings A, settings B where there are any, the even split and the other rules."""
         own = [self.own_settings(prefix) for prefix in self.prefixes]
-        default = _longest_window({})
-        of_service = [_longest_window(settings) for settings in (own[0], *filter(None, own[1:]))]
-        return [*of_service, *[default] * (1 + len(self.cleaned_data.get("policies", [])))]
-
-
-def _longest_window(own: Mapping[str, SettingValue]) -> int:
-    days = with_defaults(own)["window_days"]
-    return LONGEST_WINDOW if days is None else int(days)
+        columns = [own[0], *filter(None, own[1:]), *[{}] * (1 + len(cleaned.get("policies", [])))]
+        stop = bool(cleaned.get("stop"))
+        return sum(
+            work(
+                Settings(**with_defaults(column)),
+                len(cleaned["rates"]),
+                cleaned["days"],
+                watch=True,
+                stop=stop,
+            )
+            for column in columns
+        )
 
 
 class BacktestForm(SettingsColumns):

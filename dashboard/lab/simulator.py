@@ -24,11 +24,11 @@ Results = dict[str, WatchedResult]
 PRESETS: tuple[tuple[str, dict[str, str]], ...] = (
     ("clear", {"rates": "4 6 4.5", "daily_traffic": "1000", "days": "30", "runs": "200"}),
     ("close", {
-        "rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "150", "b_window_days": "60",
+        "rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "100", "b_window_days": "14",
     }),
     ("weekend", {
         "rates": "5 5.2 5.5", "daily_traffic": "2000", "days": "28", "runs": "200", "scenario": "weekend",
-        "a_window_days": "28", "b_window_days": "28", "b_day_adjustment": "off",
+        "b_day_adjustment": "off",
     }),
 )  # fmt: skip
 
