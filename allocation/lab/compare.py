@@ -9,11 +9,6 @@ from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import WatchedResult, generator_of, watch_policy
 from allocation.engine.lab.simulation import World
 
-# Of ``work``, about ten seconds of one core.
-MOST_WORK = 400_000
-# A day of so many days in the window costs as much again.
-_DAYS_THAT_DOUBLE = 120
-
 OnDay = Callable[[], object]
 
 
@@ -24,11 +19,6 @@ class Contender:
     key: str
     policy: str
     settings: Settings
-
-
-def work(windows: Sequence[int], days: int) -> float:
-    """Estimate the work of one variant in one run, watched daily, under contenders with these windows."""
-    return sum(days * (1 + min(window, days) / _DAYS_THAT_DOUBLE) for window in windows)
 
 
 def compare_in_world(

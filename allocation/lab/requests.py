@@ -15,32 +15,30 @@ from allocation.engine.lab.report import (
     simulate_policies,
 )
 from allocation.engine.lab.simulation import make_world
+from allocation.lab.work import MOST_MICROSECONDS, work_of_policies
 from experiments.exceptions import InvalidError, Issue
 from experiments.settings_schema import SettingValue, checked_settings
 
-# Decisions computed, variants counted: about ten seconds of one core, at some 20 microseconds each.
+# Decisions computed, variants counted, of so many microseconds each: about ten seconds of one core.
 MAX_VARIANT_DECISIONS = 500_000
-# Finding the value remaining, as `stop` does each day, costs as much as three decisions.
-_STOP_WEIGHT = 4
-# Each day of a decision's window is looked at once more: so many cost as much again as all else.
-_DAYS_THAT_DOUBLE = 60
-_HEAVIER = f"10 variants or more, a stop, or a window of {_DAYS_THAT_DOUBLE} days or more"
+_MICROSECONDS_EACH = MOST_MICROSECONDS / MAX_VARIANT_DECISIONS
+_HEAVIER = "a long history, memory, a stop and many variants"
 
 
 def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
     """Simulate each policy on the ``values`` of SimulationSerializer; raise InvalidError past the bound."""
     rates, days, runs = np.array(values["rates"]), values["days"], values["runs"]
     settings = merged_settings(values["settings"])
-    cells = len(rates) * days * runs * len(values["policies"])
-    weight = _weight(len(rates)) * (1 if values["stop"] is None else _STOP_WEIGHT)
-    weight *= _weight_of_window(settings, days)
-    _refuse_too_large("runs", cells, cells * weight, "runs, days, rates and policies")
+    stop, names = values["stop"] is not None, values["policies"]
+    cells = len(rates) * days * runs * len(names)
+    one_run = work_of_policies(names, settings, len(rates), days, stop=stop)
+    _refuse_too_large("runs", cells, one_run * runs, "runs, days, rates and policies")
     return simulate_policies(
-        {name: POLICIES[name] for name in values["policies"]},
+        {name: POLICIES[name] for name in names},
         make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"]),
         settings,
         values["seed"],
-        stop=values["stop"] is not None,
+        stop=stop,
     )
 
 
@@ -54,10 +52,12 @@ def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
         for test in values["tests"]
     ]
     settings = merged_settings(values["settings"])
-    times = values["days"] * values["runs"] * len({*values["policies"], "even"})
-    sizes = [len(test.impressions) for test in tests]
-    work = sum(size * _weight(size) for size in sizes) * times * _weight_of_window(settings, values["days"])
-    _refuse_too_large("tests", sum(sizes) * times, work, "variants of all tests, days, runs and policies")
+    names = sorted({*values["policies"], "even"})
+    cells = sum(len(test.impressions) for test in tests) * values["days"] * values["runs"] * len(names)
+    one_run = sum(work_of_policies(names, settings, len(t.impressions), values["days"]) for t in tests)
+    _refuse_too_large(
+        "tests", cells, one_run * values["runs"], "variants of all tests, days, runs and policies"
+    )
     return backtest_policies(
         {name: POLICIES[name] for name in values["policies"]},
         tests,
@@ -74,18 +74,10 @@ def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
     return Settings(**values)
 
 
-def _weight(variants: int) -> int:
-    """Weigh one variant: each of many is compared with all others, which at 100 takes eleven times as long."""
-    return 1 + variants // 10
-
-
-def _weight_of_window(settings: Settings, days: int) -> int:
-    """Weigh a window: 1 for two weeks, 7 for a year, as far as the run has so many days."""
-    return 1 + min(settings.longest_window, days) // _DAYS_THAT_DOUBLE
-
-
-def _refuse_too_large(field: str, cells: int, work: int, product: str) -> None:
-    if work > MAX_VARIANT_DECISIONS:
-        counted = "" if work == cells else f" and counts as {work:,}, for {_HEAVIER}"
-        message = f"the product of {product} is {cells:,}{counted}; at most {MAX_VARIANT_DECISIONS:,} are computed here"
+def _refuse_too_large(field: str, cells: int, microseconds: float, product: str) -> None:
+    """More than MAX_VARIANT_DECISIONS are refused in any case, so that no memory runs out."""
+    counted = int(microseconds / _MICROSECONDS_EACH)
+    if max(cells, counted) > MAX_VARIANT_DECISIONS:
+        heavier = f" and counts as {counted:,}: {_HEAVIER} weigh more" if counted > cells else ""
+        message = f"the product of {product} is {cells:,}{heavier}; at most {MAX_VARIANT_DECISIONS:,} are computed here"
         raise InvalidError([Issue(field, "too_large", f"{message}. manage.py has no such bound")])

@@ -18,7 +18,7 @@ from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
 from allocation.lab.past_tests import NamedTest, read_past_tests
-from allocation.lab.requests import MAX_VARIANT_DECISIONS
+from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
@@ -123,7 +123,7 @@ def backtest_of(form: BacktestForm) -> Backtest:
     values = form.cleaned_data
     columns = [*_service_columns(form.own_settings("a")), *rule_columns(values["policies"])]
     tests = values["file"]
-    played = _that_fit(tests, len(columns) * values["days"] * values["runs"])
+    played = _that_fit(tests, columns, values["days"], values["runs"])
     return Backtest(values, columns, played, len(tests), form.is_sample())
 
 
@@ -137,10 +137,15 @@ def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
     return columns + ([service_column(4, "own", _("Your settings"), own)] if own else [])
 
 
-def _that_fit(tests: Sequence[NamedTest], each: int) -> list[NamedTest]:
+def _that_fit(tests: Sequence[NamedTest], columns: Sequence[Column], days: int, runs: int) -> list[NamedTest]:
     """Take one test at least: the engine's limits on variants and days keep that one small."""
-    sizes = np.cumsum([len(test.variants) * each for test in tests])
-    return list(tests[: max(int((sizes <= MAX_VARIANT_DECISIONS).sum()), 1)])
+    contenders = [column.contender for column in columns]
+    by_variants = {
+        variants: sum(work(c.settings, variants, days, policy=c.policy) for c in contenders)
+        for variants in {len(test.variants) for test in tests}
+    }
+    sums = np.cumsum([by_variants[len(test.variants)] * runs for test in tests])
+    return list(tests[: max(int((sums <= MOST_MICROSECONDS).sum()), 1)])
 
 
 def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:

@@ -14,21 +14,30 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
-from allocation.lab.compare import MOST_WORK, compare_in_world, work
+from allocation.lab.compare import compare_in_world
+from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
 from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field
 from dashboard.lab.tool import Tool
+from experiments.settings_schema import SettingValue
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
 _MOST_DAYS = 180
 _LEAST_DAYS = 28
-# A few seconds of one core.
-_WORK = MOST_WORK * 0.4
+# A few seconds of one core; a run that is decided early costs less than it is taken for.
+_WORK = MOST_MICROSECONDS * 0.6
 _MOST_RUNS = 400
 _FEWEST_RUNS = 20
+# The defaults of the first engine, which many installations still have in mind.
+_TWO_WEEKS: dict[str, SettingValue] = {
+    "window_days": 14,
+    "memory": False,
+    "dispersion": False,
+    "beta_prior": 1.0,
+}
 
 
 class PlannerForm(LabForm):
@@ -75,7 +84,7 @@ def better_rate(values: Mapping[str, Any]) -> float:
 class Plan:
     """Everything that a run depends on.
 
-    ``days``: how far the simulation goes, twice as long as the classical test where that is not too long.
+    ``days``: how far the simulation goes, twice as long as the classical test where that is not too much work.
     """
 
     rates: tuple[float, ...]
@@ -106,27 +115,32 @@ def plan_of(form: PlannerForm) -> Plan:
     values = form.cleaned_data
     base, variants = float(values["base_rate"] / 100), values["variants"]
     classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"])
+    columns = _columns()
     days = min(max(2 * classical.days, _LEAST_DAYS), _MOST_DAYS)
-    columns = _columns(days)
-    runs = int(_WORK / variants / work([column.settings.longest_window for column in columns], days))
+    while days > _LEAST_DAYS and _runs(columns, variants, days) < _FEWEST_RUNS:
+        days = max(days - 7, _LEAST_DAYS)
     return Plan(
         rates=(*[base] * (variants - 1), better_rate(values)),
         daily_traffic=values["daily_traffic"],
         seed=values["seed"],
         classical=classical,
         days=days,
-        runs=min(max(runs, _FEWEST_RUNS), _MOST_RUNS),
+        runs=min(max(_runs(columns, variants, days), _FEWEST_RUNS), _MOST_RUNS),
         columns=columns,
     )
 
 
-def _columns(days: int) -> list[Column]:
-    """Plan as installed, and with a window that forgets nothing, which is how patience pays."""
+def _runs(columns: Sequence[Column], variants: int, days: int) -> int:
+    """Count the runs that a page can compute."""
+    one = sum(work(column.settings, variants, days, watch=True, stop=True) for column in columns)
+    return int(_WORK / one)
+
+
+def _columns() -> list[Column]:
+    """Plan as installed, and as before engine 2, where that is something else."""
     installed = service_column(0, "installed", _("As installed"), {})
-    if installed.settings.longest_window >= days:
-        return [installed]
-    patient = service_column(1, "patient", _("Long window"), {"window_days": days})
-    return [installed, patient]
+    before = service_column(1, "before", _("14 days, as before"), _TWO_WEEKS)
+    return [installed] if installed.settings == before.settings else [installed, before]
 
 
 @dataclass(frozen=True)

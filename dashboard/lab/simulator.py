@@ -9,18 +9,19 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.engine import Settings
 from allocation.engine.lab.recommendation import CLEAR
 from allocation.engine.lab.report import SimulationResult, WatchedResult
 from allocation.engine.lab.simulation import SCENARIOS, make_world
-from allocation.engine.settings import LONGEST_WINDOW
-from allocation.lab.compare import MOST_WORK, compare_in_world, work
+from allocation.lab.compare import compare_in_world
+from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Series, nth_colour
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import RatesField, SettingsColumns, daily_traffic_field, rules_field, seed_field
 from dashboard.lab.tool import Preset, Tool
 from dashboard.templatetags.formats import count, percent
-from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, with_defaults
+from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
 from experiments.text import Text, format_number
 
 Results = dict[str, WatchedResult]
@@ -29,11 +30,11 @@ Results = dict[str, WatchedResult]
 PRESETS: tuple[Preset, ...] = (
     (gettext_lazy("Clear winner"), {"rates": "4 6 4.5", "daily_traffic": "1000", "days": "30", "runs": "200"}),
     (gettext_lazy("Close race"), {
-        "rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "150", "b_window_days": "60",
+        "rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "100", "b_window_days": "14",
     }),
     (gettext_lazy("Weekend swings"), {
         "rates": "5 5.2 5.5", "daily_traffic": "2000", "days": "28", "runs": "200", "scenario": "weekend",
-        "a_window_days": "28", "b_window_days": "28", "b_day_adjustment": "off",
+        "b_day_adjustment": "off",
     }),
 )  # fmt: skip
 
@@ -95,7 +96,7 @@ class SimulatorForm(SettingsColumns):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if {"rates", "days", "runs"} <= cleaned.keys():
-            most = int(MOST_WORK / len(cleaned["rates"]) / work(self._windows(), cleaned["days"]))
+            most = max(int(MOST_MICROSECONDS / self._work_of_a_run(cleaned)), 1)
             if cleaned["runs"] > most:
                 message = _(
                     "A page computes at most %(most)s runs of so many days, rates and columns. "
@@ -104,17 +105,21 @@ class SimulatorForm(SettingsColumns):
                 self.add_error("runs", message % {"most": format_number(most, 0)})
         return cleaned
 
-    def _windows(self) -> list[int]:
-        """List each column's window: settings A, settings B where there are any, the even split, the other rules."""
+    def _work_of_a_run(self, cleaned: Mapping[str, Any]) -> float:
+        """Add up the columns: settings A, settings B where there are any, the even split and the other rules."""
         own = [self.own_settings(prefix) for prefix in self.prefixes]
-        default = _longest_window({})
-        of_service = [_longest_window(settings) for settings in (own[0], *filter(None, own[1:]))]
-        return [*of_service, *[default] * (1 + len(self.cleaned_data.get("policies", [])))]
-
-
-def _longest_window(own: Mapping[str, SettingValue]) -> int:
-    days = with_defaults(own)["window_days"]
-    return LONGEST_WINDOW if days is None else int(days)
+        columns = [own[0], *filter(None, own[1:]), *[{}] * (1 + len(cleaned.get("policies", [])))]
+        stop = bool(cleaned.get("stop"))
+        return sum(
+            work(
+                Settings(**with_defaults(column)),
+                len(cleaned["rates"]),
+                cleaned["days"],
+                watch=True,
+                stop=stop,
+            )
+            for column in columns
+        )
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def page(reader: Client, path: str) -> str:
         ("/dashboard/simulator/", ["Taxas verdadeiras, em porcentagem", "Executar"]),
         ("/dashboard/backtest/", ["Testes passados, CSV", "Simular com a amostra"]),
         ("/dashboard/planner/", ["Taxa atual, em porcentagem", "Variantes, incluindo o controle"]),
-        ("/dashboard/algorithm/", ["Em palavras simples", "8.239,4", "Configurações desta instalação"]),
+        ("/dashboard/algorithm/", ["Em resumo", "Dados insuficientes", "Configurações desta instalação"]),
         ("/accounts/login/", ["Entrar", "Senha"]),
         ("/accounts/password_reset/", ["Redefinir a senha"]),
     ],

@@ -75,6 +75,17 @@ def test_backtest__tests_without_clicks__have_no_ratio(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "options", [["--no-memory"], ["--no-dispersion"], ["--window-days", "3"], ["--beta-prior", "20"]]
+)
+def test_backtest__evidence__is_that_of_the_settings(tmp_path: Path, options: list[str]) -> None:
+    path = write(tmp_path, TWO_TESTS)
+    default, other = (backtest(path, "--days", "20", "--json", *more) for more in ([], options))
+
+    assert other != default
+    assert backtest(path, "--days", "20", "--json", "--memory", "--dispersion") == default
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "lacks the column experiment"),

@@ -74,6 +74,28 @@ def test_simulate__settings__reach_the_decision() -> None:
     assert simulate_json("--control-floor", "0.45")["thompson"]["mean_shares_by_day"][-1][0] >= 0.45
 
 
+@pytest.mark.parametrize(
+    "options",
+    [["--no-memory"], ["--no-dispersion"], ["--window-days", "7"], ["--beta-prior", "20"]],
+)
+def test_simulate__evidence__is_that_of_the_settings(options: list[str]) -> None:
+    asked = [
+        "--rates",
+        "0.04,0.042",
+        "--scenario",
+        "noisy",
+        "--days",
+        "30",
+        "--daily-traffic",
+        "4000",
+        "--json",
+    ]
+    default, other = (simulate(*asked, *more) for more in ([], options))
+
+    assert json.loads(other) != json.loads(default)
+    assert simulate(*asked, "--memory", "--dispersion") == default
+
+
 def test_simulate__help__names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         call_command("simulate", "--help")

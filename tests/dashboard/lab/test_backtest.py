@@ -121,7 +121,7 @@ def test_backtest__more_than_a_page_computes__plays_the_first_and_says_so(client
 
     page = posted(client, large, days="90", runs="5")
 
-    assert len(page.context["backtest"].tests) == 111
+    assert len(page.context["backtest"].tests) == 25
     assert b"These are the first of 300" in page.content
 
 
@@ -170,8 +170,8 @@ def test_run__sample__plays_all_of_it_and_matches_what_is_documented(client: Cli
 
     assert "Played: 1,000 tests with 4,636 variants" in last["html"]
     assert "Upworthy Research Archive" in last["html"]
-    # benchmarks/README.md, five runs: 0.526 and 0.414
-    for share in ("54%", "41%"):
+    # benchmarks/README.md, five runs: 0.517 and 0.407
+    for share in ("51%", "41%"):
         assert share in last["html"]
 
 

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.http import QueryDict
 from django.test import Client
 
+from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.lab.planner import PlannerForm, plan_of
 from tests.dashboard.streams import messages_of
 
@@ -36,7 +37,7 @@ def test_planner__five_to_six_percent__takes_8158_visits_each(client: Client) ->
     context = client.get(f"{PAGE}?base_rate=5&uplift=20&daily_traffic=1000&variants=2&whole=1").context
 
     assert context["classical"] == (8158, 16316, 17, 0.05)
-    assert [answer.column.name for answer in context["answers"]] == ["As installed", "Long window"]
+    assert [answer.column.name for answer in context["answers"]] == ["As installed", "14 days, as before"]
     assert context["chart"].marks[0].at == 17
 
 
@@ -78,8 +79,20 @@ def test_planner__not_decided_in_the_days_simulated__says_how_many(client: Clien
     assert page.context["plan"].is_cut_short
     assert page.context["answers"][0].median is None
     assert b"more than 180 days" in page.content
-    assert b"0% decided within 180 days" in page.content
+    text = " ".join(page.content.decode().split())
+    classical = page.context["classical"].days
+    assert classical > 180
+    assert f"0% decided within 180 days; a classical test takes {classical} days" in text
     assert page.context["chart"].marks == []
+
+
+def test_planner__small_test__ends_where_two_weeks_of_data_never_did(client: Client) -> None:
+    query = "base_rate=5&uplift=20&daily_traffic=250&variants=2&seed=2&whole=1"
+
+    installed, before = client.get(f"{PAGE}?{query}").context["answers"]
+
+    assert installed.stopped > 0.9
+    assert installed.found > before.found
 
 
 def test_planner__hardly_any_traffic__warns_of_answers_by_chance(client: Client) -> None:
@@ -98,11 +111,13 @@ def test_plan__whatever_is_asked__stays_within_what_a_page_computes(variants: in
 
     assert 28 <= found.days <= 180
     assert 20 <= found.runs <= 400
-    assert found.runs * found.days * variants * len(found.columns) <= 160_000
+    each = (work(c.settings, variants, found.days, watch=True, stop=True) for c in found.columns)
+    assert found.runs * sum(each) <= 0.6 * MOST_MICROSECONDS
 
 
-def test_plan__window_as_long_as_the_test_already__is_one_column(settings: Any) -> None:
-    settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, "window_days": 365}
+def test_plan__installed_as_before__is_one_column(settings: Any) -> None:
+    before = {"window_days": 14, "memory": False, "dispersion": False, "beta_prior": 1.0}
+    settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, **before}
 
     assert [column.name for column in plan(QUICK).columns] == ["As installed"]
 

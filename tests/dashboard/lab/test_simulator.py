@@ -13,10 +13,11 @@ from django.test import Client
 
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import SimulationResult
+from allocation.engine.lab.simulation import SCENARIOS
 from allocation.lab.requests import run_simulation
 from dashboard.lab.charts import variant_names
 from dashboard.lab.columns import EVEN, OTHER_RULES
-from dashboard.lab.simulator import PRESETS, SimulatorForm, simulation_of
+from dashboard.lab.simulator import PRESETS, SCENARIO_NAMES, SimulatorForm, simulation_of
 from tests.dashboard.streams import messages_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
@@ -70,7 +71,9 @@ def test_simulator__short_address__is_filled_in(client: Client) -> None:
 
 
 def test_simulator__numbers__are_those_of_the_command(client: Client) -> None:
-    query = f"{SMALL}&a_window_days=7&a_day_adjustment=off&policies=top_two&stop=on"
+    scenario = SMALL.replace("weekend", "noisy")
+    query = f"{scenario}&a_window_days=7&a_day_adjustment=off&policies=top_two&stop=on"
+    query += "&b_memory=off&b_dispersion=off&b_beta_prior=19"
     simulation = simulation_of(_valid(query))
     shown = results_of(client, query)
 
@@ -78,8 +81,25 @@ def test_simulator__numbers__are_those_of_the_command(client: Client) -> None:
         out = io.StringIO()
         call_command(*command.removeprefix("./dev manage ").split(), "--json", stdout=out)
         for policy, numbers in json.loads(out.getvalue())["policies"].items():
-            key = next(c.key for c in simulation.columns if c.contender.policy == policy)
+            service = "b" if "--no-memory --no-dispersion" in command else "a"
+            key = service if policy == "thompson" else policy
+            assert key in {column.key for column in simulation.columns}
             assert numbers == json.loads(json.dumps(shown[key].to_json()))
+
+
+def test_simulator__command__has_the_settings_that_were_left_blank_only_where_they_are_set(
+    client: Client, settings: Any
+) -> None:
+    settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, "window_days": 30}
+
+    first, _even = client.get(f"{PAGE}?{SMALL}&whole=1").context["commands"]
+
+    assert first.endswith("--policies thompson --window-days 30")
+    assert "beta-prior" not in first
+
+
+def test_simulator__every_scenario_of_the_engine__has_a_name() -> None:
+    assert tuple(SCENARIO_NAMES) == SCENARIOS
 
 
 def test_simulator__numbers__are_those_of_the_api(client: Client) -> None:
@@ -170,8 +190,8 @@ def test_rates__several_spellings__are_read(text: str) -> None:
         ("scenario=flood", "scenario", "flood is not one of the available choices"),
         ("policies=best", "policies", "best is not one of the available choices"),
         ("seed=-1", "seed", "greater than or equal to 0"),
-        ("runs=5000", "runs", "A page computes at most 2,985 runs"),
-        ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 106 runs"),
+        ("runs=5000", "runs", "A page computes at most 1,432 runs"),
+        ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 8 runs"),
         ("a_window_days=0", "a_window_days", "A whole number from 1 to 365 days."),
         ("b_window_days=2.5", "b_window_days", "A whole number from 1 to 365 days."),
         ("b_exploitation=0", "b_exploitation", "Above 0, at most 20."),
