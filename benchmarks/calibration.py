@@ -27,6 +27,8 @@ from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.probability_best import Bools, contest, leader
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
+from benchmarks.priors import failures_assumed
+from benchmarks.recorded import part_of_runs
 
 _SAID = (0.95, 0.99)
 
@@ -71,7 +73,7 @@ def undiscounted(counts: Counts) -> Posterior:
     """Return the effective trials, each taken at full value."""
     effective, _ = adjusted_evidence(counts.trials, counts.successes)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
-    alpha, beta = counts.settings.alpha_prior + successes, counts.settings.beta_prior + effective - successes
+    alpha, beta = counts.settings.alpha_prior + successes, failures_assumed(counts) + effective - successes
     return Posterior(trials, successes, effective, np.ones_like(effective), alpha, beta)
 
 
@@ -85,7 +87,7 @@ class Recorded:
 
     def shares(self, counts: Counts) -> Floats:
         posterior = self.estimate(counts)
-        best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
+        best = posterior.contest(counts.active).probability_best
         self.said.append(best.max(axis=1))
         self.lead.append(leader(best, posterior.mean, counts.active))
         return np.asarray(decide(counts, posterior).ticks / TICKS)
@@ -109,7 +111,7 @@ def adaptive(rng: np.random.Generator, runs: int) -> None:
     }
     for name, (estimate, adjusted) in tqdm(kinds.items(), leave=False):
         policy = Recorded(estimate)
-        settings = Settings(window_days=days, day_adjustment=adjusted)
+        settings = Settings(day_adjustment=adjusted)
         simulate(world, policy, settings, np.random.default_rng(2))
         said, lead = np.stack(policy.said, axis=1), np.stack(policy.lead, axis=1)
         chosen = (said >= _SAID[0]) & (said < _SAID[1])
@@ -118,12 +120,9 @@ def adaptive(rng: np.random.Generator, runs: int) -> None:
 
 def _clustered(name: str, chosen: Bools, right: Bools, said: Floats) -> None:
     """Print the part that is right, with the standard error of a ratio over runs."""
-    cases, hits = chosen.sum(axis=1), (chosen & right).sum(axis=1)
-    part = hits.sum() / cases.sum()
-    error = np.sqrt(((hits - part * cases) ** 2).sum()) / cases.sum()
-    mean = said[chosen].mean()
+    part, mean = part_of_runs(chosen, right), said[chosen].mean()
     print(
-        f"   {name:24}{100 * part:6.1f}% (standard error {100 * error:.1f}) of {cases.sum():,} decisions; "
+        f"   {name:24}{100 * part.value:6.1f}% (standard error {100 * part.error:.1f}) of {part.cases:,} decisions; "
         f"they said {100 * mean:.1f}%"
     )
 

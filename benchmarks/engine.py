@@ -3,7 +3,7 @@
     ./dev bench engine [--sweep 10000]
 
 To be held, for four variants on one core: a decision from 120 days 8 ms, from 365 days 40 ms, 10,000 of 120 days 25 s;
-value_remaining of a hundred variants milliseconds, whatever they are.
+value_remaining of a hundred variants milliseconds, whatever they are; the always-valid lifts of a hundred 0.5 s.
 
 CPU time of one core (BLAS held to one thread), the least of several rounds: what the work takes, not what else the
 machine had to do. Memory is the peak of the whole process.
@@ -32,6 +32,7 @@ from allocation.engine import (
     probability_best,
     value_remaining,
 )
+from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.posterior.beta import Floats
 from benchmarks.machine import machine
 
@@ -126,6 +127,14 @@ def report_value_remaining(rng: np.random.Generator) -> None:
         print(f"value_remaining, 100 variants, {kind}: {least_seconds(work, rounds=3) * 1e3:.0f} ms of CPU")
 
 
+def report_always_valid(rng: np.random.Generator) -> None:
+    for variants, days in ((4, _DAYS), (4, 365), (100, 365)):
+        history = random_history(rng, variants, days)
+        work = partial(always_valid_lift, history.trials, history.successes, 0)
+        seconds = least_seconds(work, rounds=3)
+        print(f"always-valid lifts, {variants} variants, {days} days: {seconds * 1e3:.0f} ms of CPU")
+
+
 def sweep(rng: np.random.Generator, experiments: int) -> float:
     """Return the CPU seconds to decide this many experiments, whose counts come in chunks as from a database."""
     spent = 0.0
@@ -161,6 +170,7 @@ def main() -> None:
     report_errors(rng)
     report_decision(rng)
     report_value_remaining(rng)
+    report_always_valid(rng)
     report_sweep(rng, largest)
 
 

@@ -2,7 +2,7 @@
 
     ./dev bench swings [--runs 1000]
 
-21 days, window 21 days, 2,000 impressions a day, rates 0.05, 0.052, 0.055, 0.05, otherwise the defaults. Three
+21 days, 2,000 impressions a day, rates 0.05, 0.052, 0.055, 0.05, otherwise the defaults. Three
 estimators under the same production decision: day-adjusted (the product), pooled counts, and each day weighted by
 its traffic, as others do: rate_i = sum_t (N_t / N) O_it / n_it.
 """
@@ -20,6 +20,7 @@ from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
+from benchmarks.priors import failures_assumed
 
 _DAYS = 21
 _TRAFFIC = 2000
@@ -44,10 +45,8 @@ def traffic_weighted(counts: Counts) -> Posterior:
     weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
     rate = (weight * o / np.maximum(n, 1)).sum(axis=1)
     trials = 1 / np.maximum((weight**2 / np.maximum(n, 1)).sum(axis=1), 1e-12)
-    alpha, beta = (
-        counts.settings.alpha_prior + trials * rate,
-        counts.settings.beta_prior + trials * (1 - rate),
-    )
+    alpha = counts.settings.alpha_prior + trials * rate
+    beta = failures_assumed(counts) + trials * (1 - rate)
     return Posterior(n.sum(axis=1), o.sum(axis=1), trials, np.ones_like(trials), alpha, beta)
 
 
@@ -76,7 +75,7 @@ def play(levels: Floats, estimator: str, runs: int) -> Outcome:
         levels=levels[None],
         available=np.ones((_DAYS, len(_RATES)), dtype=bool),
     )
-    settings = Settings(window_days=_DAYS, day_adjustment=adjusted)
+    settings = Settings(day_adjustment=adjusted)
     return simulate(world, Production(estimate), settings, np.random.default_rng(1), estimate=estimate)
 
 
