@@ -144,7 +144,7 @@ def test_log_bets__read_every_day_of_adaptive_experiments__rarely_exclude_the_tr
 @pytest.mark.parametrize("size", [20, 2000])
 def test_always_valid_lift__long_history__misses_no_day_that_counts(lift: float, size: int) -> None:
     rng = np.random.default_rng([size, int(100 * lift)])
-    trials = 1.0 + rng.poisson(size, (150, 2))
+    trials = (1 + rng.poisson(size, (150, 2))).astype(np.float64)
     rates = np.array([0.05, 0.05 * (1 + lift)]) * rng.lognormal(0, 0.3, (150, 1))
     successes = rng.binomial(trials.astype(np.int64), rates.clip(0, 1)).astype(np.float64)
 
