@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from allocation.inputs import AllocationInputs
-from allocation.ledger import Entry
+from allocation.ledger.entries import Entry
+from allocation.ledger.inputs import AllocationInputs
 from allocation.models import Allocation, AllocationShare, State
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind

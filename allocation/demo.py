@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
-from allocation.ledger import Entry
+from allocation.ledger.entries import Entry
 from allocation.services import complete_experiment, compute_allocations
 from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts, Reward

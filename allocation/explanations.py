@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
 from allocation.engine.state import DECIDED_BELOW
-from allocation.inputs import AllocationInputs
+from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
 from experiments.text import format_number, format_percent
 

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocation.engine.analysis.sample_ratio import sample_ratio
-from allocation.inputs import DailyTable, InputVariant, MetricRow
+from allocation.ledger.inputs import (
+    DailyTable,
+    InputVariant,
+    MetricRow,
+)
 from allocation.selectors import Split, splits_until
 from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Variant

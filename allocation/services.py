@@ -12,8 +12,15 @@ from django.utils.translation import gettext as _
 from allocation.alerts import alert_on_decisions
 from allocation.engine import Settings
 from allocation.exceptions import NoActiveVariantError
-from allocation.inputs import AllocationInputs, effective_settings, load_inputs
-from allocation.ledger import Entry, compute_entries
+from allocation.ledger.entries import (
+    Entry,
+    compute_entries,
+)
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    effective_settings,
+    load_inputs,
+)
 from allocation.models import Allocation, AllocationShare
 from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit

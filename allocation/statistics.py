@@ -14,7 +14,11 @@ from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import decision_sentence, is_comparable
-from allocation.inputs import AllocationInputs, DailyTable, recorded_gains
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    DailyTable,
+    recorded_gains,
+)
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation

@@ -6,7 +6,7 @@ from importlib import import_module
 from axes.models import AccessAttempt, AccessLog
 from django.conf import settings
 
-from allocation.ledger import prune_superseded
+from allocation.ledger.entries import prune_superseded
 from bandit_project.models import ApiKey, JobRun
 from experiments.api.idempotency import prune_idempotent_answers
 from experiments.tables.uploads import prune_uploads

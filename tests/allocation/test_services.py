@@ -10,7 +10,11 @@ from pytest_django import Settings
 
 from allocation.engine import allocate_many
 from allocation.exceptions import NoActiveVariantError, NoAllocationError
-from allocation.inputs import AllocationInputs, digest, load_inputs
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    digest,
+    load_inputs,
+)
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import (
     allocation_history,

@@ -15,8 +15,11 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from allocation.inputs import AllocationInputs, effective_settings
-from allocation.ledger import Entry
+from allocation.ledger.entries import Entry
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    effective_settings,
+)
 from allocation.models import Allocation
 from allocation.selectors import (
     ExperimentState,

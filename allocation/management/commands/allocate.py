@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from allocation.ledger import Entry
+from allocation.ledger.entries import Entry
 from allocation.services import Outcome, compute_allocations
 from allocation.sweep import run_daily_sweep
 from experiments.exceptions import ExperimentNotFoundError

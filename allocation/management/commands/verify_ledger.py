@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation
-from allocation.verify_ledger import verify_ledger
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from allocation.ledger import Entry
+from allocation.ledger.entries import Entry
 from allocation.models import Allocation
 from allocation.services import compute_allocation
 from experiments.models import Status, Variant

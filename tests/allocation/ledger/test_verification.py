@@ -8,9 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from allocation.demo import DemoExperiment, seed_demo
+from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment
-from allocation.verify_ledger import verify_ledger
 from tests.factory import NOW, TODAY, allocate, make_running
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,10 @@ from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
 from allocation.explanations import reason_sentence
-from allocation.inputs import AllocationInputs, InputVariant
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    InputVariant,
+)
 from allocation.limits import LIMITS
 from allocation.models import Allocation, AllocationShare, Kind
 

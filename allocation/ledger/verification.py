@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from allocation.engine import ENGINE_VERSIONS
-from allocation.inputs import AllocationInputs, digest
-from allocation.ledger import Entry, compute_entries
+from allocation.ledger.entries import (
+    Entry,
+    compute_entries,
+)
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    digest,
+)
 from allocation.models import Allocation
 
 _CHUNK = 200

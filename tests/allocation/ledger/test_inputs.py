@@ -6,7 +6,11 @@ import json
 import pytest
 
 from allocation.engine import Settings
-from allocation.inputs import AllocationInputs, DailyTable, digest
+from allocation.ledger.inputs import (
+    AllocationInputs,
+    DailyTable,
+    digest,
+)
 from allocation.models import Allocation
 from experiments.metrics import Reward
 from experiments.models import Status, Variant
