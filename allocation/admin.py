@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.lists import ExperimentFilter, act_on_each
+from experiments.admin.lists import ExperimentFilter, ReadOnly, act_on_each
 from experiments.admin.model_admins import ExperimentAdmin
 from experiments.models import Experiment
 from experiments.selectors import today
@@ -23,18 +23,7 @@ from experiments.selectors import today
 _MOST_AT_ONCE = 100
 
 
-class _ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ShareInline(_ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
+class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     model = AllocationShare
     fields = (
         "variant", "percent", "before", "trials", "successes", "rate_between", "chance", "loss", "aim", "bound",
@@ -72,7 +61,7 @@ class ShareInline(_ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
 
 
 @admin.register(Allocation)
-class AllocationAdmin(_ReadOnly, admin.ModelAdmin[Allocation]):
+class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
     list_display = ("target_date", "experiment", "revision", "kind", "state", "reason", "created_at")
     list_select_related = ("experiment",)
     list_filter = (ExperimentFilter, "kind", "state")

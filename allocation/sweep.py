@@ -116,7 +116,7 @@ def alert_on_traffic(target_date: dt.date, now: dt.datetime) -> None:
     )
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), _CHUNK):
-        chunk = Experiment.objects.prefetch_related("variants").in_bulk(ids[start : start + _CHUNK])
+        chunk = Experiment.objects.with_variants().in_bulk(ids[start : start + _CHUNK])
         ratios = _sample_ratios(list(chunk.values()), target_date)
         for pk, experiment in sorted(chunk.items()):
             active = _conditions(pk, pk in stale, ratios.get(pk), target_date)

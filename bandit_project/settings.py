@@ -49,7 +49,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "simple_history",
-    "import_export",
     "axes",
     "bandit_project.apps.BanditProjectConfig",
     "experiments",
@@ -304,8 +303,5 @@ AXES_CLIENT_IP_CALLABLE = "bandit_project.ops.lockout.client_address"
 AXES_VERBOSE = False
 
 SIMPLE_HISTORY_REVERT_DISABLED = True  # A revert would bypass the services.
-IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
-IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-IMPORT_EXPORT_TMP_STORAGE_CLASS = "experiments.pending_imports.DatabaseStorage"
 
 ENVIRONMENT_PROBLEMS = env.problems

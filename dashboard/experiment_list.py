@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, Q
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -14,7 +14,7 @@ from allocation.models import State
 from allocation.selectors import in_state, nearest_to_a_decision
 from dashboard.access import requires
 from dashboard.experiment.summary import TOTALS_DAYS, status_counts, summarise, totals
-from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
+from experiments.models import Experiment, ExperimentQuerySet, Status
 from experiments.roles import Role
 from experiments.selectors import today
 
@@ -64,8 +64,7 @@ def experiments(request: HttpRequest) -> HttpResponse:
 
 
 def _chosen(search: str, status: str, state: str, date: dt.date) -> ExperimentQuerySet:
-    variants = Prefetch("variants", queryset=Variant.objects.order_by("id"))
-    chosen = Experiment.objects.filter(archived_at__isnull=status != ARCHIVED).prefetch_related(variants)
+    chosen = Experiment.objects.with_variants().filter(archived_at__isnull=status != ARCHIVED)
     if status in Status.values:
         chosen = chosen.filter(status=status)
     if state in State.values:

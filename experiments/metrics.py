@@ -10,16 +10,15 @@ from operator import add
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from django.db import models
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from experiments.text import Text
 
 # The largest count of a day; 64-bit sums of ten million such rows still fit.
 HIGHEST_COUNT = 10**12
 
 T = TypeVar("T")
 Covariant = TypeVar("Covariant", covariant=True)
-# A text of the pages, translated when it is shown.
-Text = str | Promise
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import audit_history
-from experiments.exceptions import InvalidError, Issue, StatusConflictError
-from experiments.metrics import Reward as Reward
-from experiments.metrics import nesting_condition
+from experiments.exceptions import StatusConflictError
+from experiments.metrics import Reward, nesting_condition
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     HIGHEST_FLOOR_SUM,
     SettingValue,
+    checked_settings,
     setting_problems,
     with_defaults,
 )
@@ -93,9 +93,13 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
             ),
         )
 
+    def with_variants(self) -> Self:
+        """Fetches the variants along, in the order of their ids, which is Variant's own."""
+        return self.prefetch_related("variants")
+
     def for_allocation(self, target_date: dt.date) -> Self:
-        """Adds the summary of the data up to ``target_date``, and the variants in order."""
-        return self.with_data_summary(target_date).prefetch_related("variants")
+        """Adds the summary of the data up to ``target_date``, and the variants."""
+        return self.with_data_summary(target_date).with_variants()
 
     def active_since(self, moment: dt.datetime) -> Self:
         """Those that are active, in sight, and were active at ``moment`` already, as their history tells."""
@@ -184,13 +188,8 @@ class Experiment(models.Model):
         return with_defaults(self.own_settings())
 
     def settings_in_force(self) -> dict[str, SettingValue]:
-        """The merged settings; raises InvalidError where they clash, as they do once a default has changed."""
-        values = self.merged_settings()
-        if problems := setting_problems(values):
-            raise InvalidError(
-                [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
-            )
-        return values
+        """The merged settings; raises InvalidError where they clash."""
+        return checked_settings(self.own_settings())
 
     @property
     def state_word(self) -> str:
@@ -318,14 +317,3 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.key
-
-
-class PendingImport(models.Model):
-    """A file that was shown as a preview in the admin and waits to be confirmed."""
-
-    name = models.CharField(max_length=32, unique=True)
-    text = models.TextField()
-    created_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.name

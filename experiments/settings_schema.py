@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings as django_settings
 from django.utils.translation import gettext_lazy as _
 
+from experiments.exceptions import InvalidError, Issue
 from experiments.text import Text
 
 SettingValue = float | int | bool
@@ -254,6 +255,16 @@ def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, SettingVa
     """Lay settings of one's own over the installation's defaults; None follows the installation."""
     defaults: dict[str, SettingValue] = django_settings.ALGORITHM_DEFAULTS
     return defaults | {name: value for name, value in own.items() if value is not None}
+
+
+def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, SettingValue]:
+    """Lay settings over the defaults; raise InvalidError where they clash, as they may once a default has changed."""
+    values = with_defaults(own)
+    if problems := setting_problems(values):
+        raise InvalidError(
+            [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
+        )
+    return values
 
 
 def setting_problems(values: Mapping[str, object]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Endpoints of notifications, and how each delivery went."""
 
 import json
-from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -10,21 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
+from experiments.admin.lists import ReadOnly
 from notifications.delivery import retry
 from notifications.events import CHOSEN_KINDS
 from notifications.models import Alarm, Attempt, Delivery, Endpoint
 from notifications.outbox import queue_test
-
-
-class _ReadOnly:
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class EndpointForm(forms.ModelForm[Endpoint]):
@@ -54,13 +43,13 @@ class EndpointAdmin(admin.ModelAdmin[Endpoint]):
         self.message_user(request, "Queued: deliver_webhooks or the scheduler sends it.")
 
 
-class AttemptInline(_ReadOnly, admin.TabularInline[Attempt, Delivery]):
+class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Delivery]):
     model = Attempt
     fields = ("at", "status_code", "problem", "duration_ms")
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(_ReadOnly, admin.ModelAdmin[Delivery]):
+class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
     list_display = ("created_at", "endpoint", "kind", "about", "state", "attempts_made", "next_attempt_at")
     list_filter = ("state", "endpoint", "event__kind")
     list_select_related = ("endpoint", "event__experiment")
@@ -94,7 +83,7 @@ class DeliveryAdmin(_ReadOnly, admin.ModelAdmin[Delivery]):
 
 
 @admin.register(Alarm)
-class AlarmAdmin(_ReadOnly, admin.ModelAdmin[Alarm]):
+class AlarmAdmin(ReadOnly, admin.ModelAdmin[Alarm]):
     list_display = ("experiment", "kind", "raised_at", "cleared_at")
     list_filter = ("kind", ("cleared_at", admin.EmptyFieldListFilter))
     list_select_related = ("experiment",)

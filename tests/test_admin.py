@@ -1,17 +1,15 @@
 """The admin for operators: every page opens, changes go through the services, decisions cannot be edited."""
 
-import re
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from allocation.models import Allocation
 from bandit_project.models import ApiKey
-from experiments.models import DailyMetric, Experiment, PendingImport, Status, Variant
+from experiments.models import DailyMetric, Experiment, Status
 from notifications.models import Endpoint
 from tests.factory import allocate, make_experiment, make_running
 
@@ -167,6 +165,19 @@ def test_admin__wrong_day_corrected__names_who_and_why_and_counts(operator: Clie
     assert "wrong export" in operator.get("/dashboard/experiments/button-colour/activity/").content.decode()
 
 
+def test_admin__day_of_a_renamed_variant_corrected__is_told_under_its_name(operator: Client) -> None:
+    experiment = make_running()
+    experiment.variants.filter(key="variant_b").update(name="green")
+    metric = _metric("green")
+
+    operator.post(f"/admin/experiments/dailymetric/{metric.pk}/change/", _correction(metric, clicks=900))
+
+    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
+    assert record.history_change_reason.startswith("green, 2025-09-01: 10000/950/0 became 10000/900/0.")
+    assert _metric("green").clicks == 900
+    assert experiment.variants.count() == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -202,77 +213,31 @@ def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal
     assert _metric().clicks == 700
 
 
-def _upload(operator: Client, *lines: str) -> str:
-    header = "experiment_id,date,variant_name,impressions,clicks,conversions"
-    file = SimpleUploadedFile("day.csv", "\n".join([header, *lines]).encode(), "text/csv")
-    response = operator.post(
-        "/admin/experiments/dailymetric/import/", {"import_file": file, "format": "0", "resource": "0"}
-    )
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def _confirm(operator: Client, preview: str) -> None:
-    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview)
-    fields = {name: value for name, value in hidden if name != "csrfmiddlewaretoken"}
-    response = operator.post("/admin/experiments/dailymetric/process_import/", fields)
-    assert response.status_code == 302, response.content.decode()
-
-
-def test_admin_import__preview__shows_the_difference_and_writes_nothing(operator: Client) -> None:
-    make_running()
-
-    page = _upload(
-        operator, "button-colour,2025-09-01,control,10000,750,5", "button-colour,2025-08-31,new,10,1,0"
-    )
-
-    assert "<del>700</del> <ins>750</ins>" in page
-    assert "Confirm import" in page
-    assert (_metric().clicks, Variant.objects.count(), DailyMetric.objects.count()) == (700, 2, 2)
-
-
-def test_admin_import__confirmed__writes_and_names_who(operator: Client) -> None:
-    experiment = make_running()
-    page = _upload(
-        operator,
-        "button-colour,2025-09-01,control,10000,750,5",
-        f"{experiment.pk},2025-08-31,variant_c,10,1,0",
-    )
-    assert "<del>700</del> <ins>750</ins>" in page
-
-    _confirm(operator, page)
-
-    assert (_metric().clicks, _metric("variant_c").impressions) == (750, 10)
-    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
-    assert record.history_user == "op"
-    assert "day.csv" in record.history_change_reason
-    assert "2 rows, 2025-08-31 to 2025-09-01" in record.history_change_reason
-    assert not PendingImport.objects.exists()
-
-
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("query", "target"),
     [
-        ("button-colour,2025-09-01,control,10,20,0", "clicks (20) must not exceed impressions (10)"),
-        ("button-colour,2025-13-01,control,10,1,0", "is not a date"),
-        ("button-colour,2030-01-01,control,10,1,0", "lies in the future"),
-        ("nothing,2025-09-01,control,10,1,0", "there is no experiment"),
-        ("button-colour,2025-09-01,control,x,1,0", "is not a whole number"),
-        ("draft,2025-09-01,control,10,1,0", "is draft and takes no events"),
+        ("", "/dashboard/"),
+        ("?experiment=button-colour", "/dashboard/experiments/button-colour/data/upload/"),
+        ("?experiment=nothing", "/dashboard/"),
     ],
 )
-def test_admin_import__bad_row__is_refused_as_by_the_api(operator: Client, line: str, words: str) -> None:
+def test_admin_metrics__upload__leads_to_the_dashboard(operator: Client, query: str, target: str) -> None:
     make_running()
-    make_experiment("Draft", status=Status.DRAFT)
 
-    page = _upload(operator, "button-colour,2025-08-30,control,10,1,0", line)
+    page = operator.get(f"/admin/experiments/dailymetric/{query}").content.decode()
 
-    assert words in page
-    assert "Confirm import" not in page
-    assert DailyMetric.objects.count() == 2
+    assert f'<a href="{target}">Upload CSV</a>' in page
+    assert f'<a href="/admin/experiments/dailymetric/export/{query or "?"}">Download CSV</a>' in page
 
 
-def test_admin_export__filtered__is_the_file_that_the_import_takes(operator: Client) -> None:
+def test_admin_metrics__of_a_viewer__offers_no_upload() -> None:
+    page = _staff("viewer").get("/admin/experiments/dailymetric/").content.decode()
+
+    assert "Download CSV" in page
+    assert "Upload CSV" not in page
+
+
+def test_admin_export__filtered__is_the_file_that_the_upload_takes(operator: Client) -> None:
     make_running()
     make_running("Other")
 
@@ -393,7 +358,6 @@ def test_admin_roles__who_may_do_what__is_the_table(role: str) -> None:
         assert client.get(path).status_code == _LOOK[role], path
     assert client.post(one, _change_form(experiment, name="x")).status_code == _EDIT[role]
     assert client.post(day, _correction(metric, clicks=1)).status_code == _EDIT[role]
-    assert (client.get("/admin/experiments/dailymetric/import/").status_code == 200) is (role != "viewer")
     assert client.get(f"/admin/experiments/experiment/{experiment.pk}/delete/").status_code == 403
     for path in (
         "bandit_project/apikey/add/", "notifications/endpoint/", "notifications/delivery/", "auth/user/",

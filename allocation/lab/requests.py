@@ -16,7 +16,7 @@ from allocation.engine.lab.report import (
 )
 from allocation.engine.lab.simulation import make_world
 from experiments.exceptions import InvalidError, Issue
-from experiments.settings_schema import SettingValue, setting_problems, with_defaults
+from experiments.settings_schema import SettingValue, checked_settings
 
 # Decisions computed, variants counted: about ten seconds of one core, at some 20 microseconds each.
 MAX_VARIANT_DECISIONS = 500_000
@@ -70,11 +70,7 @@ def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
 
 def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:
     """Lay settings over the installation's defaults, as for an experiment."""
-    values: dict[str, Any] = with_defaults(own)
-    if problems := setting_problems(values):
-        raise InvalidError(
-            [Issue(f"settings.{n}", "out_of_range", f"{n} {why}") for n, why in problems.items()]
-        )
+    values: dict[str, Any] = checked_settings(own)
     return Settings(**values)
 
 

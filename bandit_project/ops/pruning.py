@@ -9,7 +9,6 @@ from django.conf import settings
 from allocation.ledger import prune_superseded
 from bandit_project.models import ApiKey, JobRun
 from experiments.api.idempotency import prune_idempotent_answers
-from experiments.pending_imports import prune_pending_imports
 from experiments.tables.uploads import prune_uploads
 from notifications.retention import prune_notifications
 
@@ -26,7 +25,6 @@ def prune(*, now: dt.datetime) -> dict[str, int]:
         "expired API keys": ApiKey.objects.filter(expiry_date__lt=now).delete()[0],
         "superseded decisions": _prune_ledger(now),
         "notifications": prune_notifications(before=logs_until),
-        "unfinished imports": prune_pending_imports(now=now),
         "failed logins": AccessAttempt.objects.filter(
             attempt_time__lt=now - settings.AXES_COOLOFF_TIME
         ).delete()[0],

@@ -2,19 +2,20 @@
 service refuses as a message instead of a failure."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
 from experiments.exceptions import DomainError, ExperimentNotFoundError
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
+
+Listed = TypeVar("Listed", bound=Model)
 
 
 class ExperimentFilter(admin.SimpleListFilter):
@@ -50,16 +51,34 @@ class MetricExperimentFilter(ExperimentFilter):
     path = "variant__experiment"
 
 
-class TellsRefusals:
-    """For a ModelAdmin whose forms call services: a refusal is a message above the form, and nothing has changed."""
+class ServiceAdmin(admin.ModelAdmin[Listed]):
+    """A ModelAdmin whose forms call services: a refusal becomes a message above the form, and nothing has changed."""
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
         try:
-            answer: HttpResponseBase = super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
+            return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
             messages.error(request, str(error))
             return redirect(request.get_full_path())
-        return answer
+
+
+class ReadOnly:
+    """For a ModelAdmin or an inline that only shows."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 def act_on_each(

@@ -1,31 +1,31 @@
 """For operators: look at and correct what was observed. Decisions are made by the services alone."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from import_export.admin import ImportExportMixin
-from import_export.formats.base_formats import CSV
+from django_stubs_ext import WithAnnotations
 from simple_history.admin import SimpleHistoryAdmin
 
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm
-from experiments.admin.imports import DailyMetricResource
-from experiments.admin.lists import MetricExperimentFilter, TellsRefusals, act_on_each
-from experiments.ingestion.manual_edits import correct_day
-from experiments.metrics import COUNT_NAMES, Counts
+from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, act_on_each
+from experiments.exceptions import ExperimentNotFoundError
+from experiments.ingestion.manual_edits import set_day
+from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
-from experiments.selectors import today
+from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
 from experiments.tables.export import many_download
 from experiments.variants import add_variant, change_variant
@@ -44,8 +44,14 @@ class VariantInline(admin.TabularInline[Variant, Experiment]):
     can_delete = False
 
 
+class _Counted(TypedDict):
+    """Annotations of ExperimentAdmin.get_queryset."""
+
+    variant_total: int
+
+
 @admin.register(Experiment)
-class ExperimentAdmin(TellsRefusals, SimpleHistoryAdmin):  # type: ignore[misc]  # the library is untyped
+class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ignore[misc]  # the library is untyped
     list_display = ("name", "key", "status", "reward", "variant_count", "created_at", "pages")
     list_filter = ("status", "reward")
     search_fields = ("name", "key", "description")
@@ -63,9 +69,8 @@ class ExperimentAdmin(TellsRefusals, SimpleHistoryAdmin):  # type: ignore[misc] 
         return found.select_related("winner").annotate(variant_total=Coalesce(total, 0))
 
     @admin.display(description="Variants", ordering="variant_total")
-    def variant_count(self, experiment: Experiment) -> int:
-        total: int = experiment.variant_total  # type: ignore[attr-defined]  # annotated above
-        return total
+    def variant_count(self, experiment: "WithAnnotations[Experiment, _Counted]") -> int:
+        return experiment.variant_total
 
     @admin.display(description="Dashboard")
     def pages(self, experiment: Experiment) -> str:
@@ -126,8 +131,8 @@ class ExperimentAdmin(TellsRefusals, SimpleHistoryAdmin):  # type: ignore[misc] 
 
 
 @admin.register(DailyMetric)
-class DailyMetricAdmin(TellsRefusals, ImportExportMixin, admin.ModelAdmin[DailyMetric]):  # type: ignore[misc]
-    """Days come in by the API or a CSV; here a wrong one is corrected, with a reason."""
+class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
+    """Days come in by the API or by a CSV on the dashboard; here a wrong one is corrected, with a reason."""
 
     form = CorrectionForm
     fields = ("experiment", "variant", "date", *COUNT_NAMES, "reason")
@@ -138,10 +143,6 @@ class DailyMetricAdmin(TellsRefusals, ImportExportMixin, admin.ModelAdmin[DailyM
     date_hierarchy = "date"
     ordering = ("-date", "-variant_id")
     show_full_result_count = False
-    resource_classes = (DailyMetricResource,)
-    formats = (CSV,)
-    # The daily rows' history is the experiment's, where the import leaves its line.
-    skip_admin_log = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyMetric]:
         return CalendarQuerySet(DailyMetric).order_by(*self.ordering)
@@ -153,19 +154,46 @@ class DailyMetricAdmin(TellsRefusals, ImportExportMixin, admin.ModelAdmin[DailyM
 
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
         given = form.cleaned_data
-        counts = Counts(*(given[name] for name in COUNT_NAMES))
-        correct_day(
-            metric_id=obj.pk, counts=counts, reason=given["reason"], today=today(), now=timezone.now()
+        # the key: a name may have been given away since the form was read
+        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in COUNT_NAMES))
+        set_day(
+            experiment_id=obj.variant.experiment_id,
+            rows=[row],
+            today=today(),
+            now=timezone.now(),
+            source="admin",
+            reason=given["reason"],
         )
 
-    def export_action(self, request: HttpRequest) -> HttpResponseBase:
-        """The listed rows as they are filtered, streamed; the import takes the file as it is."""
-        if not self.has_export_permission(request):
-            return HttpResponse(status=403)
-        return many_download(self.get_export_queryset(request))
+    def get_urls(self) -> list[URLPattern]:
+        export = path(
+            "export/", self.admin_site.admin_view(self.export), name="experiments_dailymetric_export"
+        )
+        return [export, *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """The listed rows as they are filtered, streamed; the dashboard's upload takes the file as it is."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return many_download(self.get_changelist_instance(request).get_queryset(request))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        reference = request.GET.get(MetricExperimentFilter.parameter_name, "")
+        more = {"upload_url": self.has_change_permission(request) and _upload_url(reference)}
+        return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # new days come through record_events
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # a day is corrected, never unmade
+
+
+def _upload_url(reference: str) -> str:
+    """The dashboard's upload for the experiment that the list is narrowed to, else the list of experiments."""
+    try:
+        return reverse("dashboard:upload", args=[find_experiment(reference).key])
+    except ExperimentNotFoundError:
+        return reverse("dashboard:experiments")

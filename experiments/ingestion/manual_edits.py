@@ -1,17 +1,17 @@
-"""A day's totals as a person sets them by hand."""
+"""A day's totals as a person sets them by hand, on the dashboard or in the admin."""
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
-from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue, NotFoundError
+from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
-from experiments.ingestion.record import record_events
-from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
-from experiments.models import DailyMetric, Experiment
+from experiments.ingestion.record import Source, record_events
+from experiments.metrics import Counts, DailyCounts
+from experiments.models import Experiment
 from experiments.selectors import find_experiment
 from experiments.services import lock_experiments
 
@@ -24,12 +24,14 @@ def set_day(
     now: dt.datetime,
     is_new: bool = False,
     shown: Sequence[Counts[int] | None] | None = None,
+    source: Source = "dashboard",
+    reason: str = "",
 ) -> list[RowChange]:
     """Records the rows of one day, all or none, and answers what that changed; the change is kept in the history.
 
     A day that ``is_new`` overwrites nothing: InvalidError where there are data of it. ``shown`` is what each row
-    held when it was edited: ChangedMeanwhileError where it holds something else now. Raises the errors of
-    record_events.
+    held when it was edited: ChangedMeanwhileError where it holds something else now. A ``reason`` is kept with the
+    counts before and after. Raises the errors of record_events.
     """
     with transaction.atomic():
         lock_experiments([experiment_id])
@@ -39,13 +41,29 @@ def set_day(
             raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])
         if shown is not None and [effect.before for effect in effects] != list(shown):
             raise ChangedMeanwhileError(_now_holding(effects))
-        record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source="dashboard")
-        changed = [effect.row.variant_name for effect in effects if effect.kind != "same"]
-        if changed:
-            said = _("Data of %(date)s set by hand: %(variants)s")
-            reason = said % {"date": rows[0].date, "variants": ", ".join(changed)}
-            record_history([find_experiment(experiment_id)], reason=reason)
+        record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source=source)
+        _keep_in_history(find_experiment(experiment_id), effects, reason)
     return effects
+
+
+def _keep_in_history(experiment: Experiment, effects: Sequence[RowChange], reason: str) -> None:
+    changed = [effect for effect in effects if effect.kind != "same"]
+    if reason:
+        said = f"{_before_and_after(experiment, effects)}. {reason}"
+        record_history([experiment], reason=said)
+    elif changed:
+        names = ", ".join(effect.row.variant_name for effect in changed)
+        said = _("Data of %(date)s set by hand: %(variants)s")
+        record_history([experiment], reason=said % {"date": changed[0].row.date, "variants": names})
+
+
+def _before_and_after(experiment: Experiment, effects: Sequence[RowChange]) -> str:
+    names = dict(experiment.variants.values_list("key", "name"))
+    return "; ".join(
+        f"{names.get(row.variant_name, row.variant_name)}, {row.date}: "
+        f"{'/'.join(map(str, before or '–'))} became {'/'.join(map(str, row.counts))}"
+        for row, before in effects
+    )
 
 
 def _now_holding(effects: Sequence[RowChange]) -> str:
@@ -58,34 +76,3 @@ def _now_holding(effects: Sequence[RowChange]) -> str:
         "Somebody changed this day while you were editing. It now holds: %(now)s. Save again to overwrite it."
     )
     return message % {"now": now or "–"}
-
-
-def correct_day(
-    *,
-    metric_id: int,
-    counts: Counts[int],
-    reason: str,
-    today: dt.date,
-    now: dt.datetime,
-) -> None:
-    """Sets the totals of a day that is stored already.
-
-    Raises InvalidRowsError, StatusConflictError (a draft or a completed experiment takes no data), NotFoundError.
-    """
-    with transaction.atomic():
-        metric = DailyMetric.objects.select_related("variant").filter(pk=metric_id).first()
-        if metric is None:
-            raise NotFoundError("This day is no longer there.")
-        experiment_id = metric.variant.experiment_id
-        lock_experiments([experiment_id])
-        metric.refresh_from_db()
-        was = [getattr(metric, name) for name in COUNT_NAMES]
-        row = DailyCounts(metric.date, metric.variant.key, *counts)
-        record_events(experiment_id=experiment_id, rows=[row], today=today, now=now, source="admin")
-        change = f"{'/'.join(map(str, was))} became {'/'.join(map(str, counts))}"
-        note_data_change([experiment_id], f"{metric.variant.name}, {metric.date}: {change}. {reason}")
-
-
-def note_data_change(experiment_ids: Collection[int], reason: str) -> None:
-    """Who changed daily rows, and what was done, in the experiments' histories."""
-    record_history(list(Experiment.objects.filter(pk__in=experiment_ids)), reason=reason)

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import requests
-from django.apps import apps
 
 from tests.conftest import ROOT
 from tests.deployment.installation import Installation, installation, postgresql_program
@@ -71,17 +70,6 @@ class Operator:
         assert result.returncode == 0, f"{section}\n{result.stdout}\n{result.stderr}"
         return result.stdout
 
-    def post_day(self, clicks: str) -> None:
-        """The correction by the API: the day is sent again."""
-        session = self.served.session()
-        session.headers["Authorization"] = f"Api-Key {self.read('key')}"
-        (row,) = [line for line in self.read("days.csv").splitlines() if ",green," in line]
-        key, day, variant, impressions, _ = row.split(",")
-        body = {"variant_name": variant, "impressions": int(impressions), "clicks": int(clicks)}
-        session.post(
-            f"{self.served.url}/events", json={"experiment_id": key, "date": day, **body}
-        ).raise_for_status()
-
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
 
@@ -126,23 +114,16 @@ def _send(
     return answer
 
 
-def import_days(session: requests.Session, admin: str, file: Path) -> None:
-    """A file, the preview of what it would change, and the word to do it."""
-    address = f"{admin}/experiments/dailymetric/import/"
-    page = session.get(address)
-    preview = session.post(
-        address,
-        data={**_Form(page.text).values, "format": "0"},
-        files={"import_file": file.read_bytes()},
-        headers={"Referer": address},
-    )
+def upload_days(session: requests.Session, admin: str, file: Path) -> None:
+    """Uploads a file from where the admin leads, and records what its preview shows."""
+    metrics = session.get(f"{admin}/experiments/dailymetric/?experiment=button").text
+    link = re.search(r'href="([^"]*/data/upload/)"', metrics)
+    assert link is not None
+    address = admin.removesuffix("/admin") + link[1]
+    preview = _send(session, address, {}, files={"file": (file.name, file.read_bytes())})
     assert "green" in preview.text
-    done = session.post(
-        f"{admin}/experiments/dailymetric/process_import/",
-        data=_Form(preview.text).values,
-        headers={"Referer": address},
-    )
-    assert done.status_code == 200
+    done = _send(session, preview.url, {})
+    assert done.url.endswith("/data/")
 
 
 def correct_day(session: requests.Session, admin: str, variant: str, clicks: str) -> None:
@@ -183,11 +164,8 @@ def test_an_operators_day__by_the_list_alone__ends_where_it_says(operator: Opera
     decided = operator.do("4. Data in")
     assert "1 computed for" in decided
 
-    if apps.is_installed("import_export"):
-        import_days(browser, admin, operator.folder / "days.csv")
-        correct_day(browser, admin, "green", "410")
-    else:
-        operator.post_day("410")
+    upload_days(browser, admin, operator.folder / "days.csv")
+    correct_day(browser, admin, "green", "410")
     assert "revision 2" in operator.do("5. A wrong day")
 
     operator.do("6. Data out")

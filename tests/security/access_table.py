@@ -126,8 +126,6 @@ _ADMIN = {
         "admin/experiments/experiment/{object_id}/history/{object_id}/",
     ),
     ("POST", ANYONE): ("admin/logout/",),
-    ("GET", EDIT): ("admin/experiments/dailymetric/import/",),
-    ("POST", EDIT): ("admin/experiments/dailymetric/import/", "admin/experiments/dailymetric/process_import/"),
     ("GET", OWN): ("admin/auth/user/{id}/password/",),
     # None of our forms completes a name.
     ("GET", NOBODY): ("admin/autocomplete/",),

@@ -32,7 +32,7 @@ from allocation.statistics import experiment_statistics
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
-from experiments.api.v1.views import IDEMPOTENCY_KEY, with_variants
+from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
@@ -118,7 +118,9 @@ class CompleteView(IdempotentWrites):
         complete_experiment(
             experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner_id
         )
-        return Response(ExperimentSerializer(find_experiment(experiment.pk, with_variants())).data)
+        return Response(
+            ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data
+        )
 
 
 @extend_schema(tags=["allocation"])

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -59,10 +59,6 @@ _action = extend_schema(
 )
 
 
-def with_variants() -> QuerySet[Experiment]:
-    return Experiment.objects.prefetch_related(Prefetch("variants", queryset=Variant.objects.order_by("id")))
-
-
 @extend_schema(tags=["experiments"])
 @extend_schema_view(
     list=extend_schema(summary="Experiments, newest first; archived ones only when asked for")
@@ -77,7 +73,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     required_scopes: ClassVar[dict[str, str]] = {"DELETE": "admin"}
 
     def get_queryset(self) -> QuerySet[Experiment]:
-        found = with_variants()
+        found = Experiment.objects.with_variants()
         return found if "archived" in self.request.query_params else found.filter(archived_at=None)
 
     @extend_schema(
@@ -179,7 +175,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     def _answer(
         self, reference: int | str, code: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
     ) -> Response:
-        experiment = find_experiment(reference, with_variants())
+        experiment = find_experiment(reference, Experiment.objects.with_variants())
         return Response(serializers.ExperimentSerializer(experiment).data, code, headers=headers)
 
 

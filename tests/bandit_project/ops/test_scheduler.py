@@ -20,7 +20,6 @@ from allocation.sweep import compute_all
 from bandit_project.models import ApiKey, JobRun
 from bandit_project.ops.scheduler import run_due
 from experiments.locks import only_one
-from experiments.models import PendingImport
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from notifications.outbox import queue_test
 from tests.bandit_project.ops.database import database_url
@@ -208,14 +207,11 @@ def test_prune__what_is_over__goes_and_what_is_needed_stays(capsys: pytest.Captu
         queue_test(endpoint, long_ago)
     delivered = Delivery.objects.order_by("pk")[0]
     Delivery.objects.filter(pk=delivered.pk).update(state=Delivery.State.DELIVERED)
-    PendingImport.objects.create(name="a", text="", created_at=NOW - dt.timedelta(days=2))
-    PendingImport.objects.create(name="b", text="", created_at=NOW)
     Session.objects.create(session_key="old", session_data="", expire_date=long_ago)
 
     call_command("prune")
 
     assert set(ApiKey.objects.values_list("name", flat=True)) == {"valid", "without end"}
     assert Event.objects.count() == 1  # the other one still waits
-    assert PendingImport.objects.get().name == "b"
     assert not Session.objects.exists()
     assert "Deleted 1 expired API keys." in capsys.readouterr().out
