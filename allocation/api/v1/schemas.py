@@ -1,6 +1,6 @@
 """Requests and answers of /api/v1/ about allocations."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -49,9 +49,15 @@ class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
             "rate_high",
             "probability_best",
             "expected_loss",
+            "missing_trials",
             "target",
             "bound",
         )
+        extra_kwargs: ClassVar = {
+            "missing_trials": {
+                "help_text": "Effective trials that it lacks to be judged, 0 with enough; null for engine 1."
+            },
+        }
 
 
 class AllocationSerializer(serializers.ModelSerializer[Allocation]):
@@ -78,10 +84,28 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
             "window_impressions",
             "window_clicks",
             "value_remaining",
+            "dispersion",
+            "rates_changed_on",
+            "gained_over_even",
+            "given_up",
+            "gain_error",
             "inputs_digest",
             "created_at",
             "shares",
         )
+        extra_kwargs: ClassVar = {
+            "dispersion": {
+                "help_text": "How much counts vary beyond chance, 1 if not at all; null for engine 1."
+            },
+            "rates_changed_on": {
+                "help_text": "Since when the variants compare differently, if that is recent."
+            },
+            "gained_over_even": {
+                "help_text": "Up to data_through, over an even split, in expected successes."
+            },
+            "given_up": {"help_text": "Up to data_through, against serving the best variant alone."},
+            "gain_error": {"help_text": "Standard deviation of gained_over_even."},
+        }
 
 
 @extend_schema_field({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"})
@@ -121,6 +145,12 @@ class LedgerEntrySerializer(AllocationSerializer):
         fields = (*AllocationSerializer.Meta.fields, "inputs")  # type: ignore[assignment]  # one more
 
 
+class AlwaysValidUpliftSerializer(serializers.Serializer[Any]):
+    low = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift downward.")
+    high = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift upward.")
+    p_value = serializers.FloatField()
+
+
 class VariantStatisticsSerializer(serializers.Serializer[Any]):
     variant_key = serializers.CharField()
     variant_name = serializers.CharField()
@@ -133,6 +163,10 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     rate_high = serializers.FloatField()
     probability_best = serializers.FloatField()
     expected_loss = serializers.FloatField()
+    enough_data = serializers.BooleanField(
+        help_text="false: its rates, its chance and its uplift say little yet."
+    )
+    missing_trials = serializers.FloatField(help_text="Effective trials that it lacks to be judged.")
     uplift = serializers.FloatField(
         allow_null=True,
         help_text="Over the control, relative; null for the control, and for all where there is no control.",
@@ -140,6 +174,9 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     uplift_low = serializers.FloatField(allow_null=True)
     uplift_high = serializers.FloatField(allow_null=True)
     beats_control = serializers.FloatField(allow_null=True)
+    uplift_always_valid = AlwaysValidUpliftSerializer(
+        allow_null=True, help_text="The uplift in an interval that may be looked at every day."
+    )
 
 
 class SampleRatioSerializer(serializers.Serializer[Any]):
@@ -175,22 +212,37 @@ class DailyRewardsSerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
     given_up = serializers.FloatField(help_text="Cumulative, against always serving the leader.")
     gained_over_even = serializers.FloatField(help_text="Cumulative, over an even split.")
+    gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
+    gained_high = serializers.FloatField()
 
 
 class RewardsSerializer(serializers.Serializer[Any]):
     given_up = serializers.FloatField()
     gained_over_even = serializers.FloatField()
+    gained_low = serializers.FloatField()
+    gained_high = serializers.FloatField()
     by_day = DailyRewardsSerializer(many=True)
+
+
+class AsOfSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class StatisticsSerializer(serializers.Serializer[Any]):
     experiment_id = serializers.IntegerField()
     date = serializers.DateField()
+    as_of = AsOfSerializer()
     state = serializers.ChoiceField(State.choices)
     sentence = serializers.CharField()
     leader = serializers.CharField(help_text="The leading variant's key.")
     value_remaining = serializers.FloatField()
     days_with_data = serializers.IntegerField()
+    dispersion = serializers.FloatField(help_text="How much counts vary beyond chance, 1 if not at all.")
+    rates_changed_on = serializers.DateField(
+        allow_null=True, help_text="Since when the variants compare differently, if that is recent."
+    )
+    comparable = serializers.BooleanField(help_text="false: variants were never shown on the same day.")
     variants = VariantStatisticsSerializer(many=True)
     sample_ratio = SampleRatioSerializer(allow_null=True)
     convergence = ConvergenceSerializer()
