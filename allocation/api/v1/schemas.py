@@ -213,14 +213,14 @@ class DailyRewardsSerializer(serializers.Serializer[Any]):
     given_up = serializers.FloatField(help_text="Cumulative, against always serving the leader.")
     gained_over_even = serializers.FloatField(help_text="Cumulative, over an even split.")
     gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
-    gained_high = serializers.FloatField()
+    gained_high = serializers.FloatField(help_text="The upper end of that interval.")
 
 
 class RewardsSerializer(serializers.Serializer[Any]):
     given_up = serializers.FloatField()
     gained_over_even = serializers.FloatField()
-    gained_low = serializers.FloatField()
-    gained_high = serializers.FloatField()
+    gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
+    gained_high = serializers.FloatField(help_text="The upper end of that interval.")
     by_day = DailyRewardsSerializer(many=True)
 
 
@@ -232,7 +232,7 @@ class AsOfSerializer(serializers.Serializer[Any]):
 class StatisticsSerializer(serializers.Serializer[Any]):
     experiment_id = serializers.IntegerField()
     date = serializers.DateField()
-    as_of = AsOfSerializer()
+    as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
     state = serializers.ChoiceField(State.choices)
     sentence = serializers.CharField()
     leader = serializers.CharField(help_text="The leading variant's key.")
