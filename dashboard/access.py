@@ -1,4 +1,4 @@
-"""Who may see and do what on the pages. What a person may not do is not offered, and refused when tried."""
+"""Access to the pages by role. An action that a person may not take is not offered, and refused when tried."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,21 +14,24 @@ from django.utils.translation import gettext as _
 from experiments.roles import Role, role_of
 
 View = Callable[..., HttpResponseBase]
+# The attribute of a request that keeps the role for its views and templates.
+_KEPT = "visitor_role"
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
-    """The role on the pages; None for someone who has to log in first. Looked up once in a request."""
-    if not hasattr(request, "visitor_role"):
+    """Look up the role on the pages, once in a request; None for someone who has to log in first."""
+    kept = vars(request)
+    if _KEPT not in kept:
         role = role_of(request.user)
         if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
             role = Role(settings.DASHBOARD_VISITOR_ROLE)
-        request.visitor_role = role  # type: ignore[attr-defined]  # kept for the templates
-    found: Role | None = request.visitor_role  # type: ignore[attr-defined]
+        kept[_KEPT] = role
+    found: Role | None = kept[_KEPT]
     return found
 
 
 def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View]:
-    """A page for people of at least this role; others are asked to log in, or told that they may not.
+    """Open a page to people of at least this role; others are asked to log in, or refused.
 
     ``to_post`` is what it takes to change something on a page that others may look at.
     """
@@ -50,7 +53,7 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
 
 
 def role(request: HttpRequest) -> dict[str, Any]:
-    """For templates: what is offered to this person."""
+    """Give templates the actions that this person may take."""
     held = visitor_role(request) if hasattr(request, "user") else None
     return {
         "may_look": held is not None,

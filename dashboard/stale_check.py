@@ -1,14 +1,18 @@
-"""What a form showed when it was opened, so that saving does not silently undo what somebody else saved since."""
+"""Optimistic locking of forms: saving never silently undoes what somebody else saved since the form was opened."""
 
 from django import forms
+from django.http import QueryDict
 
 
 class StaleCheckMixin(forms.Form):
-    """``seen`` travels with the form, hidden, and comes back when it is saved."""
+    """A form that carries in a hidden field, ``seen``, the version it showed when it was opened."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def accept_current(self, seen: str) -> None:
-        """After a refusal that told what is there now: the next save is meant."""
-        self.data = self.data.copy()  # type: ignore[attr-defined]  # a QueryDict, which cannot be changed itself
-        self.data[self.add_prefix("seen")] = seen  # type: ignore[index]
+        """Take what is there now as seen, after a refusal that showed it: the next save is meant."""
+        # a request's own data cannot be changed
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        data[self.add_prefix("seen")] = seen
+        self.data = data

@@ -23,7 +23,7 @@ def add_setting_options(parser: ArgumentParser) -> None:
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
-    """The settings that the options ask for; a CommandError names the first option out of its range."""
+    """Read the settings from the options; a CommandError names the first option out of its range."""
     values = {name: options[name] for name in ALGORITHM_SETTINGS}
     for name, problem in setting_problems(values).items():
         raise CommandError(f"{_option(ALGORITHM_SETTINGS[name])} {problem}")
@@ -31,7 +31,7 @@ def read_settings(options: Mapping[str, Any]) -> Settings:
 
 
 def add_run_options(parser: ArgumentParser, *, runs: int, policies: str) -> None:
-    """What simulate and backtest share."""
+    """Add the options that simulate and backtest share."""
     parser.add_argument("--runs", type=whole_number(1, 100_000), default=runs, help=f"Default {runs}.")
     parser.add_argument(
         "--policies",
@@ -55,7 +55,7 @@ def read_policies(text: str) -> dict[str, Policy]:
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """A reader of whole numbers in a range; argparse puts the option's name before the refusal."""
+    """Make a reader of whole numbers in a range; argparse puts the option's name before the refusal."""
 
     def read(text: str) -> int:
         try:

@@ -1,4 +1,4 @@
-"""What people fill in about a day, and the file they upload: parsed once, here; services decide what is allowed."""
+"""Forms for a day's counts and for an uploaded file. They parse; services decide what is allowed."""
 
 import datetime as dt
 import json
@@ -37,7 +37,10 @@ class DayForm(StaleCheckMixin):
         date: dt.date | None,
         suggested: dt.date | None = None,
     ) -> None:
-        """``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant."""
+        """Make fields for all variants.
+
+        ``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant.
+        """
         self.variants, self.stored, self.day = variants, stored, date
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
         initial = {"date": date or suggested, "seen": version_token(stored)}
@@ -63,7 +66,7 @@ class DayForm(StaleCheckMixin):
         return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
-        """Each variant with its fields, each under the name of its column."""
+        """List each variant with its fields, each with the label of its column."""
         return [(v, [(str(c.label), self[f"{c.name}-{v.pk}"]) for c in COUNTS]) for v in self.variants]
 
     def clean(self) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class DayForm(StaleCheckMixin):
         ]
 
     def shown(self) -> list[Counts[int] | None] | None:
-        """What the page showed of each of counts(), in that order; None where the form does not say."""
+        """Read what the page showed of each of counts(), in that order; None where the form does not say."""
         try:
             stored = json.loads(self.cleaned_data["seen"])
             return [Counts(*found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
@@ -105,7 +108,7 @@ class DayForm(StaleCheckMixin):
             return None
 
     def add_errors(self, error: InvalidError) -> None:
-        """What the service refuses, beside the field: rows come in the order of counts()."""
+        """Put what the service refuses beside its field; rows come in the order of counts()."""
         issues: dict[tuple[str | None, str], None] = {}
         given = self._given()
         if isinstance(error, InvalidRowsError):

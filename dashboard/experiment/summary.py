@@ -1,4 +1,4 @@
-"""An experiment at a glance: where it stands, how traffic is split, and what that has brought. Reads only."""
+"""Summaries of experiments: their state, the split, and what it has brought. Reads only."""
 
 import datetime as dt
 from collections import defaultdict
@@ -33,7 +33,7 @@ Observed = tuple[dt.date, int, int, int]
 
 @dataclass(frozen=True)
 class Summary:
-    """``leader``: of a completed experiment its winner, as the last decision from data saw it.
+    """One experiment at a glance. ``leader``: of a completed one its winner, as the last decision from data saw it.
 
     ``gained``: rewards over an even split so far, in successes; None before any are counted.
     """
@@ -57,7 +57,7 @@ class Summary:
 
 
 class Totals(NamedTuple):
-    """Of the running experiments over the last 7 days; gains in clicks and in conversions."""
+    """Totals of the running experiments over the last 7 days; gains in clicks and in conversions."""
 
     impressions: int
     clicks_gained: float
@@ -65,7 +65,7 @@ class Totals(NamedTuple):
 
 
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
-    """The experiment of this id or key for a page, with all that its statistics need."""
+    """Find the experiment of this id or key for a page, with all that its statistics need."""
     try:
         return find_experiment(reference, Experiment.objects.for_allocation(date))
     except NotFoundError as error:
@@ -73,7 +73,7 @@ def experiment_or_404(reference: str, date: dt.date) -> Experiment:
 
 
 def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary]:
-    """The experiments come with their variants prefetched; five queries, however many they are."""
+    """Summarise experiments that have their variants prefetched; five queries, however many there are."""
     allocations = current_allocations(experiments, today)
     computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
     observed = _observed(experiments)
@@ -84,7 +84,7 @@ def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary
 
 
 def totals(today: dt.date) -> Totals:
-    """Two queries; days and rates are added up in the database."""
+    """Add up days and rates in the database; two queries."""
     running = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
     recent = DailyMetric.objects.filter(
         variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
@@ -111,7 +111,7 @@ def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) ->
 def _day_gains(
     recent: QuerySet[DailyMetric], running: QuerySet[Experiment], today: dt.date
 ) -> list[tuple[str, float]]:
-    """Each experiment's days: rewards of the split there was, less those of an even one over the same variants."""
+    """Compute for each day the rewards of the split there was, less those of an even one over the same variants."""
     in_force = Allocation.objects.newest_of(running.values_list("pk", flat=True), today)
     trials = Cast(
         Case(*(When(variant__experiment__reward=goal, then=F(goal.trials_count.name)) for goal in Reward)),
@@ -134,7 +134,7 @@ def _day_gains(
 
 
 def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    """Read every day of every variant, oldest first, as the experiment's reward counts it; one query."""
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
@@ -166,7 +166,10 @@ def _summary(
     today: dt.date,
     computed: Allocation | None = None,
 ) -> Summary:
-    """``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data."""
+    """Summarise one experiment without its daily rows.
+
+    ``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data.
+    """
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
@@ -185,7 +188,7 @@ def _summary(
 
 
 def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str:
-    """What a person should know first."""
+    """Say what a person should know first."""
     if experiment.status == Status.DRAFT:
         return _("Not started yet.")
     if allocation is None:
@@ -208,19 +211,19 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
 
 
 def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best, as the engine breaks ties: by rate, then by id. None where nothing is known."""
+    """Find the likeliest to be the best, as the engine breaks ties: by rate, then by id. None without data."""
     known = [share for share in shares if share.probability_best is not None and share.trials > 0]
     return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
-    """What was known of the variant that gets all traffic now."""
+    """Find what was known of the variant that gets all traffic now."""
     winners = {share.variant_id for share in split if share.share == 1}
     return next((share for share in shares if share.variant_id in winners), None)
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
-    """The leader's rate over the control's, relative; None where the control leads or one has no data."""
+    """Compare the leader's rate with the control's; None where the control leads or one has no data."""
     control = next((share for share in shares if share.variant.is_control), None)
     if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
         return None
@@ -244,7 +247,7 @@ def _gained(
 
 
 def _trend(rows: Sequence[Observed]) -> str:
-    """The rate of all variants together over the last days with data."""
+    """Draw the rate of all variants together over the last days with data."""
     by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
     if not rows:
         return ""
@@ -258,7 +261,7 @@ def _trend(rows: Sequence[Observed]) -> str:
 
 
 def status_counts() -> dict[str, int]:
-    """How many experiments there are of each status, archived ones apart; one query."""
+    """Count the experiments of each status, archived ones apart; one query."""
     counted = Experiment.objects.aggregate(
         archived=Count("pk", filter=Q(archived_at__isnull=False)),
         **{status.value: Count("pk", filter=Q(status=status, archived_at__isnull=True)) for status in Status},

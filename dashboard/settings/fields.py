@@ -45,7 +45,7 @@ class SettingField(forms.DecimalField):
 
 
 def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
-    """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
+    """Write the table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
     default: SettingValue = settings.ALGORITHM_DEFAULTS[setting.name]
     return {
         "class": "form-control",

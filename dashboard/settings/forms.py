@@ -1,4 +1,4 @@
-"""What people fill in about an experiment: parsed once, here; services decide what is allowed."""
+"""Forms for an experiment, its settings and its variants. They parse; services decide what is allowed."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
 
     @classmethod
     def of(cls, experiment: Experiment, data: Mapping[str, Any] | None = None) -> "ExperimentForm":
-        """What the experiment has now, or what a person made of it."""
+        """Fill in what the experiment has now, or what a person made of it."""
         form = cls(data, initial=_initial(experiment))
         form.fields["reward"].disabled = experiment.status != Status.DRAFT
         return form
@@ -131,7 +131,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
         return {name: self.cleaned_data[name] for name in ("name", "description", "reward")}
 
     def add_errors(self, error: InvalidError) -> None:
-        """What only the service knew, beside the field it names."""
+        """Put what only the service knew beside the field it names."""
         for issue in error.issues:
             name = issue.field.removeprefix("settings.")
             self.add_error(name if name in self.fields else None, issue.message)
@@ -165,7 +165,7 @@ class Variants(forms.BaseFormSet[VariantForm]):
 
     @property
     def control(self) -> str:
-        """The row marked as the control, by its number."""
+        """Read the number of the row marked as the control."""
         return str(self.data.get("control", "0")) if self.is_bound else self.chosen
 
     def given(self) -> list[tuple[int, VariantForm]]:
@@ -181,11 +181,11 @@ class Variants(forms.BaseFormSet[VariantForm]):
 
     @property
     def named(self) -> int:
-        """How many variants the rows make so far."""
+        """Count the variants that the rows make so far."""
         return sum(bool(form["name"].value()) for form in self.forms)
 
     def add_errors(self, error: InvalidError) -> list[Issue]:
-        """Beside the row it names (variants[1].name); what names none is answered."""
+        """Put each issue beside the row it names (variants[1].name); return those that name none."""
         rest = []
         for issue in error.issues:
             number = issue.field.removeprefix("variants[").removesuffix("].name")

@@ -30,8 +30,9 @@ _ARRIVAL = (0.5, 0.3, 0.2)
 
 @dataclass(frozen=True)
 class World:
-    """What is true. ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (R, D), or (1, D) for all runs, multiply
-    all rates of a day.
+    """The truth of a simulation.
+
+    ``rates`` (R, K); ``traffic`` (R, D) visits; ``levels`` (R, D), or (1, D) for all runs, multiply all rates of a day.
 
     ``available`` (D, K): from when each variant exists. ``arrival``: the part of a day's outcomes that is
     reported after 0, 1, ... days; sums to 1.
@@ -48,7 +49,7 @@ class World:
 
 
 class Outcome(NamedTuple):
-    """What came of it. Rewards are expected ones: impressions times true rates.
+    """The result of all runs. Rewards are expected ones: impressions times true rates.
 
     ``shares`` (R, D, K). ``regret_by_day`` against always serving the best, ``gain_by_day`` over an even split: (R, D)
     running sums. ``front_by_day`` (R, D) the variant in front after each day; without ``watch`` only the last day is
@@ -78,7 +79,7 @@ class Outcome(NamedTuple):
 
 
 def make_world(scenario: ScenarioName, rates: Floats, daily_traffic: int, days: int, runs: int) -> World:
-    """The named scenario with the same ``rates`` (K,) in every run."""
+    """Build the named scenario with the same ``rates`` (K,) in every run."""
     levels, available = np.ones(days), np.ones((days, len(rates)), dtype=bool)
     if scenario == "weekend":
         levels = np.where(np.arange(days) % 7 >= 5, 2.0, 1.0)
@@ -108,7 +109,7 @@ def simulate(
     estimate: Callable[[Counts], Posterior] = posterior_of,
     on_day: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front.
+    """Run the policy through every day of the world, all runs at once; ``estimate`` says which variant is in front.
 
     ``watch`` asks that after every day, which costs about as much as the decisions; it changes no other number.
     """
@@ -146,7 +147,7 @@ def _shares_on(day: int, policy: Policy, seen: "_Seen", shares: Floats, running:
 
 
 class _Seen:
-    """What has been observed so far: the only state of a simulation."""
+    """Observations so far: the only state of a simulation."""
 
     def __init__(self, world: World, settings: Settings, estimate: Callable[[Counts], Posterior]) -> None:
         (runs, days), k = world.traffic.shape, world.rates.shape[1]
@@ -180,7 +181,7 @@ class _Seen:
         self._coming = [report for report in self._coming if report[0] > day]
 
     def counts(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> Counts:
-        """What production would see on ``day``: its window, its warm-up and the shares of the day before."""
+        """Collect what production would see on ``day``: its window, its warm-up and the shares of the day before."""
         end = max(day - self.settings.maturity_days, 0)
         start = max(end - self.settings.window_days, 0)
         size = len(rows)
@@ -197,7 +198,7 @@ class _Seen:
         )
 
     def standing(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> "_Standing":
-        """Where the given runs stand after the counts of all days before ``day``."""
+        """Rank the variants of the given runs after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
         best = contest(posterior.alpha, posterior.beta, counts.active).probability_best
@@ -205,7 +206,7 @@ class _Seen:
 
 
 class _Standing(NamedTuple):
-    """Who is in front, ``lead`` (N,), and what that rests on."""
+    """The variants in front, ``lead`` (N,), and what that rests on."""
 
     counts: Counts
     posterior: Posterior

@@ -29,7 +29,7 @@ def analyst() -> Client:
 
 
 def _day(date: str = "2025-09-01", **by_variant: tuple[object, object, object]) -> dict[str, str]:
-    """What a day's form sends, for variants by name."""
+    """Collect what a day's form sends, for variants by name."""
     sent = {"date": date}
     for name, values in by_variant.items():
         pk = Variant.objects.get(name=name).pk

@@ -66,7 +66,7 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
 
 
 def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Client) -> None:
-    """No variant is better by more than chance: whoever wins, wins by luck."""
+    """No variant is better by more than chance: the one that wins is lucky."""
     same = HEADER + "".join(
         f"t{n},a,4000,{200 + n % 2}\nt{n},b,4000,{200 + (n + 1) % 2}\n" for n in range(12)
     )

@@ -26,7 +26,7 @@ def analyst() -> Client:
 
 
 def _filled(*variants: str, control: str = "0", **fields: str) -> dict[str, str]:
-    """What the new experiment's page sends."""
+    """Collect what the new experiment's page sends."""
     rows = {f"form-{index}-name": name for index, name in enumerate(variants)}
     management = {"form-TOTAL_FORMS": str(len(variants)), "form-INITIAL_FORMS": "0"}
     return {"name": "Button colour", "reward": "ctr", "control": control, **management, **rows, **fields}
