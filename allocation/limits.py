@@ -1,4 +1,4 @@
-"""Limits as data: what the decision log, the admin and the pages say of each limit that may hold a share.
+"""Limits as data: the texts of the decision log, the admin and the pages on each limit that may hold a share.
 
 The engine names the limit by its ``key`` and knows no words; every other text about a limit is here.
 """

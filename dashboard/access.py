@@ -1,4 +1,4 @@
-"""Who may see and do what on the pages. What a person may not do is not offered, and refused when tried."""
+"""Access to the pages by role. An action that a person may not take is not offered, and refused when tried."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -29,7 +29,7 @@ def visitor_role(request: HttpRequest) -> Role | None:
 
 
 def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View]:
-    """A page for people of at least this role; others are asked to log in, or told that they may not.
+    """Open a page to people of at least this role; others are asked to log in, or refused.
 
     ``to_post`` is what it takes to change something on a page that others may look at.
     """
@@ -51,7 +51,7 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
 
 
 def role(request: HttpRequest) -> dict[str, Any]:
-    """For templates: what is offered to this person."""
+    """Give templates the actions that this person may take."""
     held = visitor_role(request) if hasattr(request, "user") else None
     return {
         "may_look": held is not None,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from allocation.models import AllocationShare
 from experiments.models import Variant
+from experiments.text import format_percent
 
 _COLOURS = 7
 
@@ -78,7 +78,7 @@ class Chart:
     bounds: tuple[str, str] | None = None
 
     def data(self) -> dict[str, Any]:
-        """For json_script."""
+        """Collect what static/js/charts.js reads, for json_script."""
         dates = bool(self.x) and isinstance(self.x[0], dt.date)
         names = bool(self.x) and isinstance(self.x[0], str)
         return {
@@ -91,7 +91,7 @@ class Chart:
             "x": [value.isoformat() if isinstance(value, dt.date) else value for value in self.x],
             "series": [series.data() for series in self.series],
             "marks": [{"axis": mark.axis, "at": mark.at, "label": mark.label} for mark in self.marks],
-            "bounds": list(self.bounds or (f"{number_format(2.5, 1)}%", f"{number_format(97.5, 1)}%")),
+            "bounds": list(self.bounds or (format_percent(0.025), format_percent(0.975))),
             "yMin": self.y_min,
             "yMax": self.y_max,
         }

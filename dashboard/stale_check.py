@@ -5,7 +5,7 @@ from django.http import QueryDict
 
 
 class StaleCheckMixin(forms.Form):
-    """``seen`` travels with the form, hidden, and comes back when it is saved."""
+    """A form that carries in a hidden field, ``seen``, the version it showed when it was opened."""
 
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 

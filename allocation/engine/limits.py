@@ -33,7 +33,7 @@ class Bounds(NamedTuple):
 
 
 def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rate: Floats) -> Floats:
-    """The least each active variant gets, in ticks: its part of the exploration, or the control's floor.
+    """Compute the least each active variant gets, in ticks: its part of the exploration, or the control's floor.
 
     The exploration rounds up, but down where that would make the sum pass all traffic, as it can with more than
     100 variants. Raises ValueError where the settings leave no room even so.
@@ -49,7 +49,7 @@ def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rat
 
 
 def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evidence: Bools) -> Bounds:
-    """The bounds of each share, in ticks, around the ``previous`` ones (whole ticks, rows sum to TICKS).
+    """Compute the bounds of each share, in ticks, around the ``previous`` ones (whole ticks, rows sum to TICKS).
 
     ``floor`` wins over the cap. Where the bounds cannot hold together, the cap (N,), in ticks, gives way to
     the smallest larger one that works. A variant with low evidence does not rise past 1/K.
@@ -67,7 +67,7 @@ def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evid
 
 
 def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
-    """clip(k * target, low, high) with the k at which each row sums to ``total`` (N,).
+    """Compute clip(k * target, low, high) with the k at which each row sums to ``total`` (N,).
 
     The sum rises with k, straight between the points low_i / p_i and high_i / p_i where a bound starts or
     stops to hold; the last such point below the total tells who is free, and k follows from them alone.
@@ -87,7 +87,7 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
 
 
 def round_shares(shares: Floats, high: Floats, preference: Floats | None = None) -> Floats:
-    """Whole ticks by largest remainder, none above ``high``; rows sum to TICKS.
+    """Round to whole ticks by largest remainder, none above ``high``; rows sum to TICKS.
 
     Ties go to the larger ``preference``, then to the earlier position.
     """
@@ -137,7 +137,7 @@ def _fits(low: Floats, high: Floats) -> NDArray[np.bool_]:
 
 
 def _up(ticks: Floats) -> Floats:
-    """The next whole tick at or above, forgiving the last digits of a product such as 0.07 * 10000."""
+    """Round up to whole ticks, forgiving the last digits of a product such as 0.07 * 10000."""
     return np.ceil(np.round(ticks, 6))
 
 

@@ -1,17 +1,17 @@
-"""Reading a file of tests that are over: experiment,variant,impressions,clicks, a row for each variant."""
+"""Files of tests that are over: experiment,variant,impressions,clicks, a row for each variant."""
 
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.backtest import PastTest
 from allocation.exceptions import PastTestsError
 from experiments.models import MAX_VARIANTS
 from experiments.tables.rows import RowIssue
+from experiments.text import format_number
 
 COLUMNS = ("experiment", "variant", "impressions", "clicks")
 _MAX_COUNT = 10**12
@@ -22,7 +22,7 @@ _Counts = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class NamedTest:
-    """``counts`` in the order of ``variants``, the control first."""
+    """A past test with its names; ``counts`` are in the order of ``variants``, the control first."""
 
     name: str
     variants: tuple[str, ...]
@@ -30,13 +30,13 @@ class NamedTest:
 
 
 def read_past_tests(lines: Iterable[str]) -> list[NamedTest]:
-    """The tests in the file's order; PastTestsError names line, column and what is wrong there."""
+    """Read the tests in the file's order; PastTestsError names line, column and what is wrong there."""
     issues: list[RowIssue] = []
     try:
         experiments = _read_rows(lines, issues)
     except (UnicodeDecodeError, csv.Error) as error:
-        words = _("the file cannot be read: %(why)s") % {"why": error}
-        raise PastTestsError([RowIssue(0, "", words)]) from error
+        message = _("the file cannot be read: %(why)s") % {"why": error}
+        raise PastTestsError([RowIssue(0, "", message)]) from error
     if not experiments and not issues:
         raise PastTestsError([RowIssue(0, "", _("the file has no rows"))])
     if found := issues or list(_size_issues(experiments)):
@@ -45,15 +45,15 @@ def read_past_tests(lines: Iterable[str]) -> list[NamedTest]:
 
 
 def _read_rows(lines: Iterable[str], issues: list[RowIssue]) -> dict[str, tuple[int, _Counts]]:
-    """For each experiment its first line and its variants."""
+    """Collect for each experiment its first line and its variants."""
     reader = csv.DictReader(_without_mark(lines))
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
     if missing:
-        words = _("the file lacks the column %(column)s; it needs %(columns)s") % {
+        message = _("the file lacks the column %(column)s; it needs %(columns)s") % {
             "column": missing[0],
             "columns": ",".join(COLUMNS),
         }
-        raise PastTestsError([RowIssue(1, missing[0], words)])
+        raise PastTestsError([RowIssue(1, missing[0], message)])
     experiments: dict[str, tuple[int, _Counts]] = {}
     for row in reader:
         line = reader.line_num
@@ -70,9 +70,9 @@ def _read_rows(lines: Iterable[str], issues: list[RowIssue]) -> dict[str, tuple[
 def _size_issues(experiments: dict[str, tuple[int, _Counts]]) -> Iterator[RowIssue]:
     for name, (line, variants) in experiments.items():
         if not 2 <= len(variants) <= MAX_VARIANTS:
-            words = _("experiment %(name)s has %(count)s variants; it needs 2 to %(most)s")
+            message = _("experiment %(name)s has %(count)s variants; it needs 2 to %(most)s")
             values = {"name": name[:40], "count": len(variants), "most": MAX_VARIANTS}
-            yield RowIssue(line, "variant", words % values)
+            yield RowIssue(line, "variant", message % values)
 
 
 def _without_mark(lines: Iterable[str]) -> Iterator[str]:
@@ -90,16 +90,14 @@ def _row_issues(row: dict[str, str], line: int, seen: _Counts) -> Iterator[RowIs
     # a cell that is missing at the line's end comes as None
     wrong = {column: row[column] or "" for column in COLUMNS[2:] if not _is_count(row[column] or "")}
     for column, text in wrong.items():
-        words = _("%(column)s must be a whole number from 0 to %(most)s, not %(text)r")
-        values = {"column": column, "most": _shown(_MAX_COUNT), "text": text[:40]}
-        yield RowIssue(line, column, words % values)
+        message = _("%(column)s must be a whole number from 0 to %(most)s, not %(text)r")
+        values = {"column": column, "most": format_number(_MAX_COUNT, 0), "text": text[:40]}
+        yield RowIssue(line, column, message % values)
     if not wrong and int(row["clicks"]) > int(row["impressions"]):
-        words = _("clicks %(clicks)s exceed impressions %(impressions)s")
-        yield RowIssue(line, "clicks", words % {name: _shown(int(row[name])) for name in COLUMNS[2:]})
-
-
-def _shown(number: int) -> str:
-    return number_format(number, 0, force_grouping=True)
+        message = _("clicks %(clicks)s exceed impressions %(impressions)s")
+        yield RowIssue(
+            line, "clicks", message % {name: format_number(int(row[name]), 0) for name in COLUMNS[2:]}
+        )
 
 
 def _is_count(text: str) -> bool:

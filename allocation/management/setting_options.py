@@ -24,7 +24,7 @@ def add_setting_options(parser: ArgumentParser) -> None:
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:
-    """The settings that the options ask for; a CommandError names the first option out of its range."""
+    """Read the settings from the options; a CommandError names the first option out of its range."""
     values = {name: options[name] for name in ALGORITHM_SETTINGS}
     for name, problem in setting_problems(values).items():
         raise CommandError(f"{_option(ALGORITHM_SETTINGS[name])} {problem}")
@@ -56,7 +56,7 @@ def read_policies(text: str) -> dict[str, Policy]:
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """A reader of whole numbers in a range; argparse puts the option's name before the refusal."""
+    """Make a reader of whole numbers in a range; argparse puts the option's name before the refusal."""
 
     def read(text: str) -> int:
         try:

@@ -28,7 +28,7 @@ Act = Callable[..., str | HttpResponse]
 
 
 def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALYST) -> Callable[[Act], View]:
-    """A POST on one experiment; what the service refuses is told on the page, and nothing has changed.
+    """Turn an act into a view of a POST on one experiment; what the service refuses is shown on the page.
 
     The act answers what to say, then the visitor goes ``back``; or it answers where to go instead.
     """
@@ -41,7 +41,7 @@ def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALY
             try:
                 answer = act(request, experiment, **place)
             except DomainError as error:
-                messages.error(request, words(error))
+                messages.error(request, error_text(error))
             else:
                 if isinstance(answer, HttpResponse):
                     return answer
@@ -53,8 +53,8 @@ def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALY
     return decorate
 
 
-def words(error: DomainError) -> str:
-    """For a page, which shows the field in its own way."""
+def error_text(error: DomainError) -> str:
+    """Write an error for a page, which shows the field in its own way."""
     return "; ".join(i.message for i in error.issues) if isinstance(error, InvalidError) else str(error)
 
 
@@ -89,7 +89,7 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
 
 @on_experiment()
 def complete(request: HttpRequest, experiment: Experiment) -> str:
-    """The winner is one of the experiment's variants, chosen in the dialog."""
+    """Complete with the variant that was chosen in the dialog."""
     chosen = request.POST.get("winner", "")
     if not (chosen.isascii() and chosen.isdigit()):
         raise InvalidError([Issue("winner", "required", _("choose the variant that gets all traffic"))])
@@ -141,7 +141,7 @@ def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 @require_POST
 @requires(Role.ADMIN)
 def load_demo(request: HttpRequest) -> HttpResponse:
-    """Only into an empty installation: invented data have no place among real ones."""
+    """Load demo data into an empty installation only: invented data have no place among real ones."""
     with transaction.atomic():
         if Experiment.objects.exists():
             messages.error(

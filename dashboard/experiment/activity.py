@@ -1,4 +1,4 @@
-"""Who changed what: the audit history of an experiment and its variants as rows to read."""
+"""Audit history of an experiment and its variants, as rows to read."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext as _
 
-from dashboard.formatting import moment_words
+from dashboard.formatting import format_moment
 from dashboard.settings.labels import format_value
 from experiments.models import Experiment, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS
@@ -27,7 +27,7 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """``actor`` is empty for what the service's own commands did."""
+    """One change; ``actor`` is empty where the service's own commands made it."""
 
     at: dt.datetime
     actor: str
@@ -37,7 +37,7 @@ class Change:
 
 
 def changes_of(experiment: Experiment) -> list[Change]:
-    """Newest first, at most MOST_CHANGES; two queries."""
+    """List the changes, newest first, at most MOST_CHANGES; two queries."""
     own = list(Experiment.history.filter(id=experiment.pk).order_by("history_id"))
     of_variants = list(Variant.history.filter(experiment=experiment.pk).order_by("history_id"))
     names: dict[int, str] = {record.id: record.name for record in of_variants}
@@ -56,7 +56,7 @@ def _changes_by_variant(records: list[Any], names: Mapping[int, str]) -> Iterato
 
 
 def _changes(records: list[Any], titles: tuple[str, str], names: Mapping[int, str]) -> Iterator[Change]:
-    """Each record beside the one before it; a record that changed nothing visible is left out."""
+    """Compare each record with the one before it; a record that changed nothing visible is left out."""
     before: Any = None
     for record in records:
         created = before is None
@@ -68,7 +68,7 @@ def _changes(records: list[Any], titles: tuple[str, str], names: Mapping[int, st
 
 
 def _actor(record: Any) -> str:
-    """A login as it is; a key is called one in the reader's language."""
+    """Name the actor: a login as it is, a key in the reader's language."""
     actor: str = record.history_user or ""
     if actor.startswith(_BY_KEY):
         return _("API key %(name)s") % {"name": actor.removeprefix(_BY_KEY)}
@@ -85,7 +85,7 @@ def _differences(before: Any, after: Any, names: Mapping[int, str]) -> Iterator[
 def _label(name: str) -> str:
     if name in ALGORITHM_SETTINGS:
         return str(ALGORITHM_SETTINGS[name].label)
-    words = {
+    labels = {
         "name": _("Name"),
         "description": _("Description"),
         "status": _("Status"),
@@ -95,11 +95,11 @@ def _label(name: str) -> str:
         "is_control": _("Control"),
         "is_active": _("In use"),
     }
-    return words.get(name, name)
+    return labels.get(name, name)
 
 
 def _shown(field: Any, value: Any, names: Mapping[int, str]) -> str:
-    """A value as the other pages write it."""
+    """Write a value as the other pages do."""
     if field.name in ALGORITHM_SETTINGS:
         return _("default") if value is None else format_value(field.name, value)
     if value is None or value == "":
@@ -109,5 +109,5 @@ def _shown(field: Any, value: Any, names: Mapping[int, str]) -> str:
     if isinstance(field, models.BooleanField):
         return _("yes") if value else _("no")
     if isinstance(value, dt.datetime):
-        return moment_words(value)
+        return format_moment(value)
     return str(dict(field.flatchoices).get(value, value))

@@ -1,4 +1,4 @@
-"""Why a variant gets what it gets, and what to do next: the ledger's numbers in plain words."""
+"""Advice in plain language: why a variant gets its share, by the ledger's numbers, and what to do next."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class ExplainedShare:
 
 @dataclass(frozen=True)
 class Advice:
-    """``tone`` is one of Tabler's colours."""
+    """One box above the page; ``tone`` is one of Tabler's colours."""
 
     tone: str
     title: str
@@ -43,7 +43,7 @@ class Advice:
 
 
 def explain(experiment: Experiment, allocation: Allocation | None) -> list[ExplainedShare]:
-    """One row for each share of a computed decision; none for a completed one, which follows from its winner."""
+    """Explain each share of a computed decision; a completed one follows from its winner and has no rows."""
     if allocation is None or allocation.kind == Kind.COMPLETED:
         return []
     colours = variant_colours(experiment.variants.all())
@@ -133,7 +133,7 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
 
 
 def _has_newer_data(summary: Summary) -> bool:
-    """Whether days have been reported, and are mature, that the decision in force did not know."""
+    """Check whether days have been reported, and are mature, that the decision in force did not know."""
     experiment, decided = summary.experiment, summary.allocation
     if experiment.status != Status.ACTIVE or decided is None or summary.latest is None:
         return False

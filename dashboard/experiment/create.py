@@ -21,14 +21,14 @@ from experiments.variants import CONTROL_NAME
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ANALYST)
 def new(request: HttpRequest) -> HttpResponse:
-    """Saved as a draft, or started at once; what is refused is told beside its field."""
+    """Save a draft, or start at once; what is refused is shown beside its field."""
     if request.method != "POST":
         first = [{"name": CONTROL_NAME}, {"name": "variant_b"}]
         return _page(request, ExperimentForm(), VariantFormSet(initial=first))
     if "more" in request.POST:
         return _with_another_row(request)
     form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)
-    # both are looked at, so that everything is told at once
+    # both are checked, so that all problems are shown at once
     are_valid = all([form.is_valid(), variants.is_valid()])
     made = (
         _create(form, variants, Status.ACTIVE if "start" in request.POST else Status.DRAFT)
@@ -65,7 +65,7 @@ def _create(form: ExperimentForm, variants: Variants, status: Status) -> Experim
 
 
 def _with_another_row(request: HttpRequest) -> HttpResponse:
-    """The page without scripts: all that was filled in, and one row more."""
+    """Render the page, where there are no scripts, with all that was filled in and one row more."""
     bound = VariantFormSet(request.POST)
     variants = VariantFormSet(initial=[*({"name": form["name"].value()} for form in bound.forms), {}])
     variants.chosen = bound.control

@@ -37,7 +37,10 @@ class DayForm(StaleCheckMixin):
         date: dt.date | None,
         suggested: dt.date | None = None,
     ) -> None:
-        """``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant."""
+        """Make fields for all variants.
+
+        ``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant.
+        """
         self.variants, self.stored, self.day = variants, stored, date
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
         initial = {"date": date or suggested, "seen": version_token(stored)}
@@ -63,7 +66,7 @@ class DayForm(StaleCheckMixin):
         return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
-        """Each variant with its fields, each under the name of its column."""
+        """List each variant with its fields, each with the label of its column."""
         return [(v, [(str(c.label), self[f"{c.name}-{v.pk}"]) for c in COUNTS]) for v in self.variants]
 
     def clean(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class DailyLine:
 
     @property
     def cells(self) -> list[tuple[str, int]]:
-        """Each count under the head of its column."""
+        """List each count with the label of its column."""
         return [(str(count.label), number) for count, number in zip(COUNTS, self.counts, strict=True)]
 
 
@@ -38,7 +38,7 @@ class Day:
 
 
 def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
-    """The dates on a page; two queries."""
+    """List the dates on a page; two queries."""
     dates = (
         DailyMetric.objects.filter(variant__experiment=experiment)
         .order_by("-date")
@@ -49,7 +49,7 @@ def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
 
 
 def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
-    """The rows of these dates, in their order, variants as on every page; one query."""
+    """Read the rows of these dates, in their order, variants as on every page; one query."""
     variants = list(experiment.variants.all())
     colours, stored = variant_colours(variants), _stored(experiment, dates)
     reward = Reward(experiment.reward)
@@ -72,7 +72,7 @@ def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
 
 
 def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
-    """The day that is most likely added next: after the latest there is. None where today is there already."""
+    """Suggest the day to add next, after the latest there is; None where today is there already."""
     latest = experiment.data_summary.latest_date
     following = latest + dt.timedelta(days=1) if latest else today
     return following if following <= today else None

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.experiment.actions import closed_reason, words
+from dashboard.experiment.actions import closed_reason, error_text
 from dashboard.experiment.daily_forms import DayForm, UploadForm, version_token
 from dashboard.experiment.daily_table import counts_of, days_of, days_page, next_day
 from dashboard.experiment.summary import experiment_or_404
@@ -41,7 +41,7 @@ def data(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, experiment: Experiment, form: DayForm | None = None) -> HttpResponse:
-    """The table; with a form in the place of its day, or above the table for a new one."""
+    """Render the table, with a form in the place of its day, or above the table for a new one."""
     page = days_page(experiment, request.GET.get("page"))
     dates = list(page)
     context = tab_context(experiment, "data", today()) | {
@@ -61,7 +61,7 @@ def _why_no_data(experiment: Experiment) -> str:
 
 
 def _edits(view: View) -> View:
-    """For analysts, on an experiment that takes data; where it takes none, the table says why."""
+    """Open a view to analysts on an experiment that takes data; where it takes none, the table says why."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
     @requires(Role.ANALYST)
@@ -77,7 +77,7 @@ def _edits(view: View) -> View:
 
 @_edits
 def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
-    """One day of all variants: the ``date`` of the query, or a new one."""
+    """Edit one day of all variants: the ``date`` of the query, or a new one."""
     date = _date(request.GET.get("date", ""))
     form = _day_form(request, experiment, date)
     if not (form.is_bound and form.is_valid()):
@@ -166,7 +166,7 @@ def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
                 now=timezone.now(),
             )
         except InvalidError as error:
-            form.add_error("file", words(error))
+            form.add_error("file", error_text(error))
         else:
             return redirect("dashboard:preview", experiment.key, kept.token)
     context = tab_context(experiment, "data", today()) | {"form": form}

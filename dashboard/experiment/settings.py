@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import requires
 from dashboard.charts import variant_colours
-from dashboard.experiment.actions import closed_reason, on_experiment, words
+from dashboard.experiment.actions import closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
@@ -63,7 +63,7 @@ def _update(experiment: Experiment, form: ExperimentForm) -> bool:
 
 
 def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpResponse:
-    """``filled``: the form, the new variant or the renamed one that was refused."""
+    """Render the tab; ``filled`` is the form, the new variant or the renamed one that was refused."""
     form = filled.get("form") or ExperimentForm.of(experiment)
     variants = list(experiment.variants.all())
     colours, refused = variant_colours(variants), filled.get("renamed")
@@ -112,7 +112,7 @@ def add_variant(request: HttpRequest, reference: str) -> HttpResponse:
                 experiment_id=experiment.pk, name=form.cleaned_data["name"], now=timezone.now()
             )
         except DomainError as error:
-            form.add_error("name", words(error))
+            form.add_error("name", error_text(error))
         else:
             messages.success(request, _("Added %(name)s.") % {"name": form.cleaned_data["name"]})
             return redirect(_HERE, reference=experiment.key)
@@ -133,7 +133,7 @@ def rename_variant(request: HttpRequest, reference: str, variant_id: int) -> Htt
                 now=timezone.now(),
             )
         except DomainError as error:
-            form.add_error("name", words(error))
+            form.add_error("name", error_text(error))
         else:
             messages.success(request, _("Renamed to %(name)s.") % {"name": form.cleaned_data["name"]})
             return redirect(_HERE, reference=experiment.key)

@@ -1,4 +1,4 @@
-"""An experiment at a glance: where it stands, how traffic is split, and what that has brought. Reads only."""
+"""Summaries of experiments: their state, the split, and what it has brought. Reads only."""
 
 import datetime as dt
 from collections import defaultdict
@@ -46,7 +46,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Summary:
-    """``leader``: of a completed experiment its winner, as the last decision from data saw it.
+    """One experiment at a glance. ``leader``: of a completed one its winner, as the last decision from data saw it.
 
     ``gain``: rewards over an even split so far; None before any are recorded.
     """
@@ -77,7 +77,7 @@ class Totals(NamedTuple):
 
 
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
-    """The experiment of this id or key for a page, with all that its statistics need."""
+    """Find the experiment of this id or key for a page, with all that its statistics need."""
     try:
         return find_experiment(reference, experiments_for_allocation(date))
     except NotFoundError as error:
@@ -85,7 +85,7 @@ def experiment_or_404(reference: str, date: dt.date) -> Experiment:
 
 
 def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary]:
-    """The experiments come with their variants prefetched; five queries, however many they are."""
+    """Summarise experiments that have their variants prefetched; five queries, however many there are."""
     allocations = current_allocations(experiments, today)
     computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
     observed = _observed(experiments)
@@ -135,7 +135,7 @@ def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[s
 
 
 def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    """Read every day of every variant, oldest first, as the experiment's reward counts it; one query."""
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
@@ -165,7 +165,10 @@ def _summary(
     today: dt.date,
     computed: Allocation | None = None,
 ) -> Summary:
-    """``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data."""
+    """Summarise one experiment without its daily rows.
+
+    ``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data.
+    """
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
@@ -222,7 +225,7 @@ def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare])
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
-    """The leader's rate over the control's, relative; None where the control leads or one has no data."""
+    """Compare the leader's rate with the control's; None where the control leads or one has no data."""
     control = next((share for share in shares if share.variant.is_control), None)
     if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
         return None
@@ -239,7 +242,7 @@ def gain_of(allocation: Allocation | None) -> Gain | None:
 
 
 def _trend(rows: Sequence[Observed]) -> str:
-    """The rate of all variants together over the last days with data."""
+    """Draw the rate of all variants together over the last days with data."""
     by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
     if not rows:
         return ""
@@ -253,7 +256,7 @@ def _trend(rows: Sequence[Observed]) -> str:
 
 
 def status_counts() -> dict[str, int]:
-    """How many experiments there are of each status, archived ones apart; one query."""
+    """Count the experiments of each status, archived ones apart; one query."""
     counted = Experiment.objects.aggregate(
         archived=models.Count("pk", filter=Q(archived_at__isnull=False)),
         **{

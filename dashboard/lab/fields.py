@@ -132,7 +132,7 @@ class SettingsColumns(LabForm):
         ]
 
     def has_settings(self) -> bool:
-        """Tell whether any is filled in, right or wrong: its part of the form is open then."""
+        """Check whether any is filled in, right or wrong: its part of the form is open then."""
         return any(
             self.data.get(f"{prefix}_{name}") for prefix in self.prefixes for name in ALGORITHM_SETTINGS
         )

@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the classical test goes on after the simulation's last day."""
+        """Check whether the classical test goes on after the simulation's last day."""
         return self.classical.days > self.days
 
     def run(self, on_day: Callable[[], object]) -> Results:
@@ -145,7 +145,7 @@ def _columns() -> list[Column]:
 
 @dataclass(frozen=True)
 class Answer:
-    """How long one column takes, beside the classical plan, over the ``compared`` days.
+    """Days, finds and clicks of one column, compared with the classical plan over the ``compared`` days.
 
     ``median`` and ``p90`` are None where so many runs were not decided in the days simulated.
     """
@@ -161,7 +161,7 @@ class Answer:
 
     @property
     def is_shaky(self) -> bool:
-        """Whether a reason to stop was often found by chance, as it is where there is too little data."""
+        """Check whether stopping was often a matter of chance, as it is where there is too little data."""
         return self.found < POWER
 
 

@@ -298,7 +298,7 @@ def _comparison(first: WatchedResult, second: WatchedResult) -> str:
 
 
 def _noise(first: float | None, second: float | None) -> float | None:
-    """The least difference that is clear, from two standard errors; None where there is no error."""
+    """Find the least difference that is clear, from two standard errors; None where one is unknown."""
     return None if first is None or second is None else CLEAR * float(np.hypot(first, second))
 
 

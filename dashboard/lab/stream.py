@@ -23,7 +23,7 @@ Work = Callable[[Callable[[], object]], Result]
 
 
 def stream(work: Work[Result], steps: int, render: Callable[[Result], str]) -> StreamingHttpResponse:
-    """``render`` makes the page's part from the result, in this thread and the reader's language."""
+    """Stream the progress and the result, which ``render`` makes a part of the page, in the reader's language."""
     lines = _lines(work, steps, render, translation.get_language())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
@@ -52,14 +52,14 @@ def _line(message: dict[str, Any]) -> bytes:
 
 
 class _StoppedError(Exception):
-    """Nobody waits for the result any more."""
+    """The reader went away, so that the result is not needed any more."""
 
 
 class _Running(Generic[Result]):
     """The computation in its thread; hundredths of progress come through a queue, None at the end."""
 
     def __init__(self, work: Work[Result], steps: int) -> None:
-        self._work, self._steps, self._step, self._told = work, max(steps, 1), 0, 0
+        self._work, self._steps, self._step, self._sent = work, max(steps, 1), 0, 0
         self._queue: queue.Queue[int | None] = queue.Queue()
         self._stopped = threading.Event()
         self._outcome: list[Result] = []
@@ -91,6 +91,6 @@ class _Running(Generic[Result]):
             raise _StoppedError
         self._step += 1
         hundredths = 100 * self._step // self._steps
-        if hundredths > self._told:
-            self._told = hundredths
+        if hundredths > self._sent:
+            self._sent = hundredths
             self._queue.put(hundredths)

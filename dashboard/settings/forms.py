@@ -165,7 +165,7 @@ class Variants(forms.BaseFormSet[VariantForm]):
 
     @property
     def control(self) -> str:
-        """The row marked as the control, by its number."""
+        """Read the number of the row marked as the control."""
         return str(self.data.get("control", "0")) if self.is_bound else self.chosen
 
     def given(self) -> list[tuple[int, VariantForm]]:
@@ -181,11 +181,11 @@ class Variants(forms.BaseFormSet[VariantForm]):
 
     @property
     def named(self) -> int:
-        """How many variants the rows make so far."""
+        """Count the variants that the rows make so far."""
         return sum(bool(form["name"].value()) for form in self.forms)
 
     def add_errors(self, error: InvalidError) -> list[Issue]:
-        """Beside the row it names (variants[1].name); what names none is answered."""
+        """Put each issue beside the row it names (variants[1].name); return those that name none."""
         rest = []
         for issue in error.issues:
             number = issue.field.removeprefix("variants[").removesuffix("].name")

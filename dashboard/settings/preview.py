@@ -20,7 +20,7 @@ _EXAMPLE = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """``reach`` is None for a single variant, which gets everything; ``uneven`` is the most uneven split allowed.
+    """Limits in figures. ``reach`` is None for a single variant; ``uneven`` is the most uneven split allowed.
 
     ``promises``: a sentence of HTML for each limit.
     """
@@ -42,7 +42,7 @@ class Limits:
 
 
 def limits_of(form: SettingsForm, variants: int) -> Limits | None:
-    """None where the form holds what is refused."""
+    """Preview the limits; None where the form holds what is refused."""
     # an unbound form is the installation's settings and the experiment's own
     checked = form if form.is_bound else type(form)({k: v for k, v in form.initial.items() if v is not None})
     checked.is_valid()

@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.formatting import format_date, moment_words, weekday_words
+from dashboard.formatting import format_date, format_moment, format_weekday
 from experiments.text import format_number, format_percent
 
 register = template.Library()
@@ -22,14 +22,14 @@ _NOTHING = (None, "")
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """One of the vendored outlines, sized and coloured as the text beside it."""
+    """Draw one of the vendored outlines, sized and coloured as the text beside it."""
     sprite = static("vendor/tabler-icons/sprite.svg")
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', sprite, name)
 
 
 @register.filter
 def count(value: Any) -> str:
-    """A whole number with its thousands apart."""
+    """Write a whole number with its thousands apart."""
     return _MISSING if value in _NOTHING else number_format(round(value), 0, force_grouping=True)
 
 
@@ -40,7 +40,7 @@ def signed(value: Any) -> str:
 
 @register.filter
 def percent(value: Any, decimals: int = 1) -> str:
-    """A fraction as percent."""
+    """Write a fraction as percent."""
     return _MISSING if value in _NOTHING else format_percent(value, decimals)
 
 
@@ -54,7 +54,7 @@ def signed_percent(value: Any, decimals: int = 1) -> str:
 
 @register.filter
 def chance(value: Any) -> str:
-    """A probability, never shown as certain or impossible."""
+    """Write a probability, never as certain or impossible."""
     if value in _NOTHING:
         return _MISSING
     if value > 0.999:
@@ -69,7 +69,7 @@ def decimal(value: Any, decimals: int = 2) -> str:
 
 @register.filter
 def p_value(value: float) -> str:
-    """With three decimals, and never as 0."""
+    """Write a p-value with three decimals, never as 0."""
     return f"p < {decimal(0.001, 3)}" if value < 0.001 else f"p = {decimal(value, 3)}"
 
 
@@ -80,17 +80,17 @@ def day(value: dt.date | None) -> str:
 
 @register.filter
 def weekday(value: dt.date) -> str:
-    return weekday_words(value)
+    return format_weekday(value)
 
 
 @register.filter
 def moment(value: dt.datetime | None) -> str:
-    return _MISSING if value in _NOTHING else moment_words(value)
+    return _MISSING if value in _NOTHING else format_moment(value)
 
 
 @register.simple_tag
 def meter(value: Any, colour: str) -> SafeString:
-    """A fraction as a short bar, drawn beside its number, which says the same in words."""
+    """Draw a fraction as a short bar beside its number."""
     width = min(max(float(value or 0), 0.0), 1.0)
     return format_html(
         '<svg class="meter" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">'
@@ -107,7 +107,7 @@ def iso(value: dt.date | None) -> str:
 
 @register.simple_tag(takes_context=True)
 def with_query(context: dict[str, Any], **changes: Any) -> str:
-    """This page's address with some of its query changed; None takes a parameter away."""
+    """Write this page's address with some of its query changed; None takes a parameter away."""
     request: HttpRequest = context["request"]
     query = request.GET.copy()
     for name, value in changes.items():
@@ -119,5 +119,5 @@ def with_query(context: dict[str, Any], **changes: Any) -> str:
 
 @register.filter
 def unlocalized(value: object) -> str:
-    """For attributes and addresses: no thousands apart, a point for decimals."""
+    """Write a value for attributes and addresses: no thousands apart, a point for decimals."""
     return str(value)

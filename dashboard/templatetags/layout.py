@@ -1,6 +1,6 @@
 """Cards and tables as all pages build them, so that a page names only what is its own.
 
-A table narrower than its words stacks on a telephone where its class is ``stacked``: its cells then show the label
+A table whose class is ``stacked`` is laid out as blocks on a telephone: its cells then show the label
 of their column, and the roles keep it a table for screen readers, which forget tables that are laid out as blocks.
 """
 

@@ -19,7 +19,7 @@ function problemOf(input) {
   return input.value === "" || isAllowed(input) ? "" : input.dataset.problem;
 }
 
-function tell(input, problem) {
+function showProblem(input, problem) {
   const error = document.getElementById(`${input.id}_error`);
   error.textContent = problem;
   error.hidden = !problem;
@@ -96,7 +96,7 @@ function click(event) {
 
 if (form) {
   form.addEventListener("input", (event) => {
-    if (event.target.dataset.problem) tell(event.target, problemOf(event.target));
+    if (event.target.dataset.problem) showProblem(event.target, problemOf(event.target));
     showLimitsSoon();
   });
   form.addEventListener("click", click);

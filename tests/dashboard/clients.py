@@ -6,7 +6,7 @@ from django.test import Client
 
 
 def client_of(group: str) -> Client:
-    """A viewer, an analyst or an admin."""
+    """Log in a viewer, an analyst or an admin."""
     client = Client()
     user = get_user_model().objects.create_user(group, f"{group}@example.com", "a long password 1")
     user.groups.add(Group.objects.get(name=group))

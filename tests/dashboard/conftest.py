@@ -9,5 +9,5 @@ from experiments.roles import Role
 
 @pytest.fixture
 def visitor(settings: Any) -> None:
-    """No login, and a visitor may look."""
+    """Let a visitor look without a login."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.VIEWER

@@ -1,4 +1,4 @@
-"""Who may see and do what on the pages."""
+"""Access to the pages by role."""
 
 import re
 from typing import Any

@@ -20,7 +20,7 @@ _ONE = "/dashboard/experiments/button-colour/"
 
 @pytest.fixture
 def reader(settings: Any) -> Client:
-    """As in DEBUG: no login, and a visitor may do everything. The browser asks for Portuguese."""
+    """Let a visitor do everything without a login, as in DEBUG; the browser asks for Portuguese."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
     return Client(headers={"Accept-Language": PORTUGUESE})
 

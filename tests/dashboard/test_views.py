@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machi
 
 @pytest.fixture
 def own_machine(settings: Any) -> None:
-    """As in DEBUG: no login, and a visitor may do everything."""
+    """Let a visitor do everything without a login, as in DEBUG."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 

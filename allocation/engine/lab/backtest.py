@@ -76,7 +76,7 @@ def backtest(
 
 
 def by_size(tests: Sequence[PastTest]) -> Mapping[int, list[int]]:
-    """The places of the tests with so many variants, played together so that no array has gaps."""
+    """Group the places of tests by their number of variants, so that no array has gaps."""
     groups: dict[int, list[int]] = {}
     for place, test in enumerate(tests):
         groups.setdefault(len(test.impressions), []).append(place)

@@ -53,18 +53,18 @@ def ratio(regret: Floats, even: Floats) -> Estimate | None:
 
 
 class Recommendation(NamedTuple):
-    """``best``: the contender with the least regret. ``lead`` (C,): how much more each other one lost, in clicks."""
+    """The contender with the least regret, ``best``, and by how many clicks each lost more, ``lead`` (C,)."""
 
     best: int
     lead: list[Estimate]
 
     @property
     def level(self) -> list[int]:
-        """Those that are not clearly worse than the best, without it."""
+        """List those that are not clearly worse than the best, without it."""
         return [i for i, gap in enumerate(self.lead) if i != self.best and not gap.is_clear]
 
 
 def recommend(regrets: Floats) -> Recommendation:
-    """From (C, T) regrets. That the best was picked after looking flatters it: say so beside the number."""
+    """Recommend from (C, T) regrets. Picking the best after looking flatters it: say so beside the number."""
     best = int(np.argmin(regrets.sum(axis=1)))
     return Recommendation(best, [total(regret - regrets[best]) for regret in regrets])

@@ -19,7 +19,7 @@ POWER = 0.80
 
 
 class FixedHorizon(NamedTuple):
-    """``per_variant`` and ``total`` in visits; ``alpha`` of each comparison."""
+    """The size of a classical test: ``per_variant`` and ``total`` in visits; ``alpha`` of each comparison."""
 
     per_variant: int
     total: int
@@ -36,7 +36,7 @@ def fixed_horizon(
     alpha: float = ALPHA,
     power: float = POWER,
 ) -> FixedHorizon:
-    """The classical plan that finds ``better_rate`` with probability ``power``, traffic split evenly."""
+    """Plan the test that finds ``better_rate`` with probability ``power``, traffic split evenly."""
     each = alpha / (variants - 1)
     per_variant = math.ceil(sample_size(base_rate, better_rate, each, power))
     total = per_variant * variants
@@ -44,7 +44,7 @@ def fixed_horizon(
 
 
 def sample_size(first: float, second: float, alpha: float, power: float) -> float:
-    """Visits for each of two variants; the rates lie inside (0, 1) and differ."""
+    """Compute the visits for each of two variants; the rates lie inside (0, 1) and differ."""
     normal, mean = NormalDist(), (first + second) / 2
     under_equality = normal.inv_cdf(1 - alpha / 2) * math.sqrt(2 * mean * (1 - mean))
     under_difference = normal.inv_cdf(power) * math.sqrt(first * (1 - first) + second * (1 - second))

@@ -143,7 +143,7 @@ def simulate(
     estimate: Callable[[Counts], Posterior] = posterior_of,
     on_day: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Run the policy through every day of the world, all runs at once; ``estimate`` tells who is in front.
+    """Run the policy through every day of the world, all runs at once; ``estimate`` says which variant is in front.
 
     ``watch`` asks that after every day; it changes no other number, and the next day's decision uses the answer.
     """
@@ -241,7 +241,7 @@ class _Seen:
             self._known = self._known[0], self._known[1].rows(going)
 
     def standing(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> "_Standing":
-        """Where the given runs stand after the counts of all days before ``day``."""
+        """Rank the variants of the given runs after the counts of all days before ``day``."""
         counts = self.counts(day, previous[rows], rows)
         posterior = self.estimate(counts)
         if self.estimate is posterior_of:

@@ -1,4 +1,4 @@
-"""How each rule splits a day's traffic."""
+"""Splits of a day's traffic by each rule."""
 
 import numpy as np
 import pytest
