@@ -47,6 +47,8 @@ def _setting_schema(setting: AlgorithmSetting) -> dict[str, Any]:
     schema |= {"minimum": setting.low, "maximum": setting.high}
     if setting.low_open:
         schema["exclusiveMinimum"] = True
+    if setting.default is None:
+        schema["nullable"] = True
     return schema
 
 

@@ -119,3 +119,10 @@ def test_schema__every_post_that_writes_under_v1__takes_an_idempotency_key(docum
         "POST /api/v1/backtests/",
         "POST /api/v1/experiments/{reference}/assignments/",
     }
+
+
+def test_schema__settings_in_force__may_be_null_where_the_default_is_blank(document: dict[str, Any]) -> None:
+    fields = document["components"]["schemas"]["SettingsInForce"]["properties"]
+
+    nullable = {name for name, field in fields.items() if "null" in field["type"]}
+    assert nullable == {"beta_prior", "window_days"}
