@@ -5,7 +5,9 @@ settings, a retired and an added variant, revisions, alarms, deliveries, a key, 
 """
 
 import gzip
+import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -62,6 +64,21 @@ def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: Pa
 
     assert "revision 1" in said
     assert "1 computed" in said
+
+
+def test_migrate__back_to_the_earlier_version__keeps_the_inputs_of_every_decision(
+    migrated: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "bandit.sqlite3"
+    shutil.copy(migrated, database)
+    _manage(database, "allocate", "--experiment", "checkout-button", "--date", "2026-10-26")
+
+    _manage(database, "migrate", "allocation", "0002", "--verbosity", "0")
+
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT engine_version, inputs FROM allocation_allocation").fetchall()
+    assert {version for version, _inputs in rows} == {"1", "2"}
+    assert all(json.loads(inputs)["variants"] for _version, inputs in rows)
 
 
 def _manage(database: Path, *arguments: str) -> str:
