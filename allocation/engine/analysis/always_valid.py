@@ -105,7 +105,7 @@ def _by_chunks(answer: Callable[[NDArray[np.intp]], Floats], days: NDArray[np.in
 
 
 def _known_on(pair: _Pair, days: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-    """What was known at the end of each day: successes of both (D, T), the variant's own (D, 1), log-odds (T,)."""
+    """Return what was known at the end of each day: successes of both (D, T), the variant's (D, 1), log-odds (T,)."""
     until = int(days[-1]) + 1
     both = pair.both[:until] * (np.arange(until) <= days[:, None])
     return both, np.cumsum(pair.own)[days][:, None], pair.log_odds[:until]
