@@ -39,7 +39,7 @@ _LEAST_PART = 1e-16 - 1
 _THIRD_ORDER = -1 / 360
 # Floats in one temporary array: about what a core's own cache holds.
 _CHUNK_FLOATS = 1 << 14
-_BLOCK_FLOATS = 1 << 16
+_BLOCK_FLOATS = 1 << 15
 
 
 class Change(NamedTuple):
@@ -223,7 +223,7 @@ def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tu
         n, b = counts.trials[day, :rows, :, None], exposure[:rows, :, past]
         now = np.divide(shape[j, :rows, :, past], b, out=mean[j, :rows, :, past])
         now *= n
-        sums = now.sum(axis=1)
+        sums = np.add.reduce(now, axis=1)
         expected[j, :rows, past] = sums
         b += n * (counts.total[day, :rows, None] / sums)[:, None]
     return mean, expected

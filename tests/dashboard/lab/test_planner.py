@@ -86,7 +86,7 @@ def test_planner__not_decided_in_the_days_simulated__says_how_many(client: Clien
     assert page.context["chart"].marks == []
 
 
-def test_planner__small_test__ends_where_two_weeks_of_data_never_did(client: Client) -> None:
+def test_planner__small_test__ends_with_the_better_one_more_often_than_before(client: Client) -> None:
     query = "base_rate=5&uplift=20&daily_traffic=250&variants=2&seed=2&whole=1"
 
     installed, before = client.get(f"{PAGE}?{query}").context["answers"]
