@@ -78,10 +78,9 @@ class AllocationView(IdempotentWrites):
         """201 with a new revision; 200 with the recorded one where nothing has changed."""
         experiment = find_experiment(reference)
         entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=entry.allocation.pk)
-        location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
-        code = 201 if entry.is_new else 200
-        return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
+        answer = serializers.AllocationSerializer(entry.allocation_with_shares()).data
+        location = reverse("v1:ledger-entry", args=[experiment.key, entry.allocation.pk])
+        return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
 
 def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
