@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import ExperimentNotFoundError
-from experiments.metrics import COUNT_NAMES, DailyCounts
+from experiments.metrics import COUNTS, MEASURE_NAMES, MEASURES, DailyCounts, Measure, Reward
 from experiments.models import DailyMetric, Experiment
 
 # As many digits as every 64-bit id can have.
@@ -53,15 +53,15 @@ def find_experiment_id(reference: str) -> int:
     return find_experiment(reference).pk
 
 
-def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
-    """Find the experiments of these ids and keys, by the reference that was given; one query."""
+def find_experiment_ids(references: Collection[str]) -> dict[str, int]:
+    """Find the ids behind these ids and keys, by the reference that was given; one query."""
     ids = {r: int(r) for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
     keys = {r for r in references if not r.isdigit() and "\x00" not in r}
-    experiments = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
-    by_id = {experiment.pk: experiment for experiment in experiments}
-    by_key = {experiment.key: experiment for experiment in experiments}
+    known = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
+    by_key = {key: pk for pk, key in known.order_by().values_list("pk", "key")}
+    known_ids = set(by_key.values())
     # an id may be written in several ways, 7 and 007
-    found = {r: by_id[pk] for r, pk in ids.items() if pk in by_id}
+    found = {reference: pk for reference, pk in ids.items() if pk in known_ids}
     return found | {key: by_key[key] for key in keys if key in by_key}
 
 
@@ -71,7 +71,25 @@ def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyCounts]
     """
     rows: dict[int, list[DailyCounts]] = {experiment.pk: [] for experiment in experiments}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date", "variant_id")
-    fields = ("variant__experiment_id", "date", "variant__name", *COUNT_NAMES)
+    fields = ("variant__experiment_id", "date", "variant__name", *MEASURE_NAMES)
     for experiment_id, *row in found.values_list(*fields):
         rows[experiment_id].append(DailyCounts(*row))
     return rows
+
+
+def measures_of(experiments: "QuerySet[Experiment]") -> tuple[Measure, ...]:
+    """Return what is observed of these experiments: the counts, and values where a goal is one or a day has any."""
+    goals = [goal for goal in Reward if goal.is_value]
+    of_value = experiments.filter(reward__in=goals)
+    return MEASURES if of_value.exists() or _have_values(experiments) else COUNTS
+
+
+def measures_of_one(experiment: Experiment) -> tuple[Measure, ...]:
+    """Return what is observed of an experiment; at most one query."""
+    is_valued = experiment.goal.is_value or _have_values(Experiment.objects.filter(pk=experiment.pk))
+    return MEASURES if is_valued else COUNTS
+
+
+def _have_values(experiments: "QuerySet[Experiment]") -> bool:
+    rows = DailyMetric.objects.filter(variant__experiment__in=experiments.values("pk"))
+    return rows.filter(Q(value_sum__gt=0) | Q(value_squares__gt=0)).exists()

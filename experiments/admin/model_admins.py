@@ -1,5 +1,6 @@
 """Admin pages of experiments, variants and daily metrics, where operators look at observations and correct them."""
 
+import datetime as dt
 from typing import Any, TypedDict
 
 from csp.constants import SELF, UNSAFE_INLINE
@@ -21,16 +22,18 @@ from django_stubs_ext import WithAnnotations
 from simple_history.admin import SimpleHistoryAdmin
 
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.forms import CorrectionForm
-from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, act_on_each
+from experiments.admin.forms import CorrectionForm, ExperimentForm
+from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
+from experiments.campaign import CAMPAIGN_FIELDS, Guard, Note
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.manual_edits import set_day
-from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
+from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
 from experiments.tables.export import many_download
 from experiments.variants import add_variant, change_variant
+from experiments.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 
 # The library's history pages have an inline style; the policy allows it there alone.
 _styled = method_decorator(csp_update({"style-src": [SELF, UNSAFE_INLINE]}))
@@ -46,6 +49,24 @@ class VariantInline(admin.TabularInline[Variant, Experiment]):
     can_delete = False
 
 
+class NoteInline(admin.TabularInline[Note, Experiment]):
+    """Notes are written and deleted, never changed: they are signed."""
+
+    model = Note
+    extra = 0
+    fields = ("date", "text", "author")
+    readonly_fields = ("author",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class GuardInline(admin.TabularInline[Guard, Experiment]):
+    model = Guard
+    extra = 0
+    fields = ("metric", "max_fall", "action")
+
+
 class _Counted(TypedDict):
     """Annotations of ExperimentAdmin.get_queryset."""
 
@@ -54,13 +75,25 @@ class _Counted(TypedDict):
 
 @admin.register(Experiment)
 class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ignore[misc]  # the library is untyped
-    list_display = ("name", "key", "status", "reward", "variant_count", "created_at", "pages")
-    list_filter = ("status", "reward")
-    search_fields = ("name", "key", "description")
+    form = ExperimentForm
+    list_display = (
+        "name",
+        "key",
+        "status",
+        "reward",
+        "owner",
+        "tags",
+        "variant_count",
+        "created_at",
+        "pages",
+    )
+    list_filter = ("status", "reward", TagFilter)
+    search_fields = ("name", "key", "description", "owner", "tags")
     readonly_fields = (
-        "key", "status", "reward", "winner", "daily_rows", "data_version", "created_at", "updated_at",
+        "key", "status", "reward", "winner", "decision_reason", "daily_rows", "data_version", "created_at",
+        "updated_at",
     )  # fmt: skip
-    inlines = (VariantInline,)
+    inlines = (VariantInline, GuardInline, NoteInline)
     actions: tuple[str, ...] = ("pause", "export_csv")
     show_full_result_count = False
 
@@ -89,19 +122,18 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def save_model(self, request: HttpRequest, obj: Experiment, form: Any, change: bool) -> None:
         """Save through the API's own service, which also raises the data version."""
         own = obj.own_settings()
-        update_experiment(
-            experiment_id=obj.pk, now=timezone.now(), settings=own, name=obj.name, description=obj.description
-        )
+        fields = {name: getattr(obj, name) for name in ("name", "description", *CAMPAIGN_FIELDS)}
+        update_experiment(experiment_id=obj.pk, now=timezone.now(), settings=own, **fields)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)
-        for variant in formset.new_objects:
-            add_variant(experiment_id=form.instance.pk, name=variant.name, now=timezone.now())
-        for variant, changed in formset.changed_objects:
-            values = {name: getattr(variant, name) for name in changed}
-            change_variant(
-                experiment_id=form.instance.pk, variant_id=variant.pk, now=timezone.now(), **values
-            )
+        now = timezone.now()
+        for new in formset.new_objects:
+            _add(form.instance, new, now)
+        for changed, names in formset.changed_objects:
+            _change(form.instance, changed, {name: getattr(changed, name) for name in names}, now)
+        for deleted in formset.deleted_objects:
+            _delete(form.instance, deleted, now)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the API creates them and chooses the key
@@ -132,14 +164,41 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
         return answer
 
 
+def _add(experiment: Experiment, new: Variant | Guard | Note, now: dt.datetime) -> None:
+    if isinstance(new, Variant):
+        add_variant(experiment_id=experiment.pk, name=new.name, now=now)
+    elif isinstance(new, Guard):
+        add_guard(
+            experiment_id=experiment.pk, metric=new.metric, max_fall=new.max_fall, action=new.action, now=now
+        )
+    else:
+        add_note(experiment_id=experiment.pk, date=new.date, text=new.text, now=now)
+
+
+def _change(
+    experiment: Experiment, changed: Variant | Guard, values: dict[str, Any], now: dt.datetime
+) -> None:
+    if isinstance(changed, Variant):
+        change_variant(experiment_id=experiment.pk, variant_id=changed.pk, now=now, **values)
+    else:
+        change_guard(experiment=experiment, guard_id=changed.pk, now=now, **values)
+
+
+def _delete(experiment: Experiment, deleted: Guard | Note, now: dt.datetime) -> None:
+    if isinstance(deleted, Guard):
+        delete_guard(experiment=experiment, guard_id=deleted.pk, now=now)
+    else:
+        delete_note(experiment=experiment, note_id=deleted.pk)
+
+
 @admin.register(DailyMetric)
 class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
     """Days come in by the API or by a CSV on the dashboard; here a wrong day is corrected, with a reason."""
 
     form = CorrectionForm
-    fields = ("experiment", "variant", "date", *COUNT_NAMES, "reason")
+    fields = ("experiment", "variant", "date", *MEASURE_NAMES, "reason")
     readonly_fields = ("experiment", "variant", "date")
-    list_display = ("date", "experiment", "variant", *COUNT_NAMES)
+    list_display = ("date", "experiment", "variant", *MEASURE_NAMES)
     list_select_related = ("variant__experiment",)
     list_filter = (MetricExperimentFilter, "date")
     date_hierarchy = "date"
@@ -157,13 +216,13 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
         given = form.cleaned_data
         # by its key: the name may belong to another variant by now
-        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in COUNT_NAMES))
+        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in MEASURE_NAMES))
         set_day(
             experiment_id=obj.variant.experiment_id,
             rows=[row],
             today=today(),
             now=timezone.now(),
-            shown=[Counts(*(form.initial[name] for name in COUNT_NAMES))],
+            shown=[DayTotals(*(form.initial[name] for name in MEASURE_NAMES))],
             source="admin",
             reason=given["reason"],
         )
