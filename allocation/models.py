@@ -182,6 +182,12 @@ class AllocationShare(models.Model):
         return f"{self.variant}: {self.share}"
 
 
+def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
+    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
+    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
+    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
+
+
 def shares_with_variants() -> "Prefetch[Any, Any, Any]":
     """Build the prefetch of an allocation's shares and their variants, in one query."""
     return Prefetch("shares", AllocationShare.objects.select_related("variant").order_by("variant_id"))

@@ -13,10 +13,9 @@ from allocation.statistics import Convergence, DailyRewards, VariantStatistics
 from dashboard.charts import Chart, Interval, Mark, Series, single_bars, variant_colours
 from experiments.metrics import COUNTS, Counts, Reward
 from experiments.models import Variant
+from notifications.alarms import is_same_change
 
 _BAND = (0.025, 0.975)
-# New data move the date of a change by some days.
-_SAME_CHANGE_DAYS = 7
 _DENSITY_POINTS = 121
 _DENSITY_ENDS = (0.0005, 0.9995)
 _CONVERGED = 0.95
@@ -179,7 +178,7 @@ def _changes(history: Sequence[Allocation]) -> list[Mark]:
     found: dict[dt.date, Mark] = {}
     for allocation in history:  # newest first
         date = allocation.rates_changed_on
-        if date and all(abs((date - known).days) > _SAME_CHANGE_DAYS for known in found):
+        if date and not any(is_same_change(date, known) for known in found):
             found[date] = Mark("x", date.isoformat(), _("rates changed"))
     return list(found.values())
 

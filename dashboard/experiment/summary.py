@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
 from allocation.explanations import status_sentence
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -172,7 +172,7 @@ def _summary(
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
-    leader = _winner(shares, split) if computed else _leader(shares)
+    leader = _winner(shares, split) if computed else leading_share(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,
@@ -199,7 +199,7 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
     if experiment.status == Status.PAUSED:
         return _("Paused: the last split stays in force.")
-    leader = _leader(shares)
+    leader = leading_share(shares)
     return status_sentence(
         state=allocation.state,
         leader=leader.variant.name if leader else "",
@@ -210,12 +210,6 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         low=[share.variant.name for share in shares if share.missing_trials],
         comparable=all(share.evidence_kept or not share.successes for share in shares),
     )
-
-
-def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
-    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
-    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
