@@ -172,10 +172,8 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     history = _history(inputs, date)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
-    state = state_of(
-        decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch)
-    )
-    end = decision.window.end
+    state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
+    end = decision.window.end if decision.window.days.size else None
     return Statistics(
         experiment_id=experiment.pk,
         date=date,
@@ -281,15 +279,15 @@ def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Con
 
 
 def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFar:
-    """The recorded sums with the days since; a completed experiment gains no more."""
+    """The recorded sums, and those that a decision would record now; what completing recorded is the last word."""
     recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     by_day = [_daily_rewards(gains.through, gains.rewards) for gains in recorded]
-    end = decision.window.end
-    if end is not None and (not by_day or by_day[-1].date.toordinal() < end) and not inputs.completed:
-        after = recorded[-1].through.toordinal() if recorded else None
-        before = recorded[-1].rewards if recorded else Rewards()
-        new = new_gains(decision, inputs.settings.evidence, after)
-        by_day.append(_daily_rewards(dt.date.fromordinal(end), before.plus(new)))
+    days = decision.window.days
+    if days.size and not (inputs.completed and recorded):
+        before = Rewards() if inputs.gains is None else inputs.gains.rewards
+        now = before.plus(new_gains(decision, inputs.settings, inputs.priced(decision.window)))
+        through = dt.date.fromordinal(int(days[-1]))
+        by_day = [row for row in by_day if row.date < through] + [_daily_rewards(through, now)]
     last = by_day[-1] if by_day else _daily_rewards(inputs.target_date, Rewards())
     return RewardsSoFar(last.given_up, last.gained_over_even, last.gained_low, last.gained_high, by_day)
 

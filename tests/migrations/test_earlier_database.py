@@ -2,6 +2,9 @@
 
 data/engine_1.sqlite3.gz was filled by the code of commit 8a6f25d: five experiments of all statuses and goals with own
 settings, a retired and an added variant, revisions, alarms, deliveries, a key, a user and a waiting import.
+data/engine_2.sqlite3.gz was filled by the code of commit 8c1612c, with what engine 2 decides by other rules since: a
+retired variant with little data, days that are not mature, weekly reports, no variant that can be judged, days that
+arrive in part or late, and experiments completed with and without a decision before.
 """
 
 import gzip
@@ -34,8 +37,12 @@ _KEPT = {
 
 @pytest.fixture(scope="module")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("earlier") / "bandit.sqlite3"
-    packed = Path(__file__).parent / "data" / "engine_1.sqlite3.gz"
+    return _migrated("engine_1", tmp_path_factory.mktemp("earlier"))
+
+
+def _migrated(name: str, directory: Path) -> Path:
+    database = directory / "bandit.sqlite3"
+    packed = Path(__file__).parent / "data" / f"{name}.sqlite3.gz"
     database.write_bytes(gzip.decompress(packed.read_bytes()))
     _manage(database, "migrate", "--verbosity", "0")
     return database
@@ -57,6 +64,15 @@ def test_migrate__earlier_database__is_complete(migrated: Path) -> None:
 
 def test_verify_ledger__earlier_database__finds_no_difference(migrated: Path) -> None:
     assert "130 computed again, 0 differ" in _manage(migrated, "verify_ledger")
+
+
+def test_verify_ledger__earlier_decisions_of_engine_2__follow_from_their_own_rules(tmp_path: Path) -> None:
+    database = _migrated("engine_2", tmp_path)
+    assert "17 computed again, 0 differ" in _manage(database, "verify_ledger")
+
+    _manage(database, "allocate", "--all", "--date", "2026-11-20")
+
+    assert "24 computed again, 0 differ" in _manage(database, "verify_ledger")
 
 
 def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: Path) -> None:

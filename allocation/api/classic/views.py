@@ -188,7 +188,7 @@ def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
     inputs = AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
     start, end = decision.window_start, decision.window_end
-    table = inputs.table.between(start, end) if start and end else inputs.table
+    table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()
     names = {variant.pk: variant.name for variant in experiment.variants.all()}
     return {
