@@ -13,7 +13,7 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.explanations import decision_sentence, is_comparable
+from allocation.explanations import apart_in, decision_sentence
 from allocation.ledger.inputs import (
     AllocationInputs,
     DailyTable,
@@ -128,7 +128,7 @@ class Statistics:
     """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key.
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
-    rates are others, if that was lately. ``comparable``: the variants were shown on the same days, as they must be for
+    rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
     day effects to be taken out.
     """
 
@@ -185,7 +185,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         days_with_data=inputs.days_with_data,
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
-        comparable=is_comparable(decision),
+        comparable=not apart_in(decision, inputs),
         variants=_variants(inputs, decision, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),

@@ -12,7 +12,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.explanations import status_sentence
+from allocation.explanations import standing_apart, status_sentence
 from allocation.models import Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
@@ -208,7 +208,7 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         active=len(shares),
         reporting=sum(share.trials > 0 for share in shares),
         low=[share.variant.name for share in shares if share.missing_trials],
-        comparable=all(share.evidence_kept or not share.successes for share in shares),
+        apart=standing_apart((share.variant.name, share.successes, share.evidence_kept) for share in shares),
     )
 
 

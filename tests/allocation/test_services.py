@@ -25,6 +25,7 @@ from allocation.selectors import (
 from allocation.services import complete_experiment, compute_allocations, preview_allocation
 from allocation.statistics import experiment_statistics
 from allocation.sweep import _chunks, compute_all
+from dashboard.experiment.summary import summarise
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
@@ -536,3 +537,25 @@ def test_compute_all__many_variants__are_decided_in_small_transactions() -> None
 
     assert list(_chunks(sizes)) == [[1, 2], [3], [4, 5], [6]]
     assert [len(chunk) for chunk in _chunks([(n, 1) for n in range(401)])] == [200, 200, 1]
+
+
+def test_comparable__retired_variant_that_ran_alone__keeps_the_others_comparable() -> None:
+    experiment = make_experiment()
+    for age in range(1, 41):
+        day = TODAY - dt.timedelta(days=age)
+        rows = [counts("c", 1000, 30, date=day)]
+        if age <= 35:
+            rows = [counts("control", 2000, 100, date=day), counts("b", 2000, 160, date=day)]
+        record(experiment, *rows)
+    beside = experiment_statistics(experiment.pk, TODAY)
+    assert not beside.comparable
+    assert "not to be compared with them: c." in beside.sentence
+    Variant.objects.filter(experiment=experiment, key="c").update(is_active=False)
+
+    retired = experiment_statistics(experiment.pk, TODAY)
+
+    assert retired.comparable
+    assert allocate(experiment).state == "decided"
+    (summary,) = summarise(list(Experiment.objects.with_variants()), TODAY)
+    assert summary.sentence == retired.sentence
+    assert "never" not in retired.sentence
