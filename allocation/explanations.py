@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
+from allocation.engine.evidence.dispersion import comparisons
 from allocation.engine.state import DECIDED_BELOW
 from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
+from allocation.models import Allocation
 from experiments.text import format_number, format_percent
 
+_MUCH_DISPERSION, _ENOUGH_COMPARISONS = 1.5, 30
 _EVEN = "traffic moves toward an even split."
 
 
@@ -55,6 +58,15 @@ def _likelihood(chance: float) -> str:
     if chance > 0.999:
         return "more than 99.9%"
     return f"{chance:.1%}"
+
+
+def is_dispersed(allocation: Allocation) -> bool:
+    """True where counts vary so much more than chance, on comparisons enough, that it deserves a sentence."""
+    if (allocation.dispersion or 1.0) <= _MUCH_DISPERSION:
+        return False
+    inputs = AllocationInputs.from_json(allocation.recorded_inputs, allocation.experiment_id)
+    window = inputs.to_request().window()
+    return float(comparisons(window.trials[None], window.successes[None])[0]) >= _ENOUGH_COMPARISONS
 
 
 def standing_apart(variants: Iterable[tuple[str, float, float | None]]) -> list[str]:

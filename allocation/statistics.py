@@ -1,7 +1,7 @@
 """Statistics of an experiment: rates, uplifts, state, mismatch, convergence, rewards. Reads only, records nothing."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,8 +17,10 @@ from allocation.explanations import apart_in, decision_sentence
 from allocation.ledger.inputs import (
     AllocationInputs,
     DailyTable,
+    RecordedGains,
     recorded_gains,
 )
+from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
@@ -67,14 +69,6 @@ class AlwaysValidUplift:
     low: float | None
     high: float | None
     p_value: float
-
-
-@dataclass(frozen=True)
-class AsOf:
-    """The moment that the numbers hold for. ``data_through``: the last day that counts; None without data."""
-
-    date: dt.date
-    data_through: dt.date | None
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,7 @@ class Statistics:
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
     rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
-    day effects to be taken out.
+    day effects to be taken out. ``changes_of_rates``: as the decisions saw them, the newest decision first.
     """
 
     experiment_id: int
@@ -147,12 +141,19 @@ class Statistics:
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
+    changes_of_rates: list[dt.date]
+
+    @property
+    def control_is_judged(self) -> bool:
+        """False while the control has too little data to compare anything with it."""
+        return all(variant.enough_data for variant in self.variants if variant.is_control)
 
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""
         answer = asdict(self)
         if answer["sample_ratio"]:
             del answer["sample_ratio"]["days"]
+        del answer["changes_of_rates"]
         return answer
 
 
@@ -174,6 +175,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     leader = inputs.variants[decision.lead]
     state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
     end = decision.window.end if decision.window.days.size else None
+    recorded = recorded_gains(inputs.experiment_id, date)
     return Statistics(
         experiment_id=experiment.pk,
         date=date,
@@ -189,7 +191,10 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         variants=_variants(inputs, decision, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
-        rewards=_rewards(inputs, decision),
+        rewards=_rewards(inputs, decision, recorded),
+        changes_of_rates=[
+            gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None
+        ],
     )
 
 
@@ -278,9 +283,10 @@ def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Con
     )
 
 
-def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFar:
+def _rewards(
+    inputs: AllocationInputs, decision: engine.Decision, recorded: Sequence[RecordedGains]
+) -> RewardsSoFar:
     """The recorded sums, and those that a decision would record now; what completing recorded is the last word."""
-    recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     by_day = [_daily_rewards(gains.through, gains.rewards) for gains in recorded]
     days = decision.window.days
     if days.size and not (inputs.completed and recorded):

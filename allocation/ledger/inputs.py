@@ -383,10 +383,11 @@ def _counts(
 
 
 class RecordedGains(NamedTuple):
-    """The gains up to a day, as a decision recorded them."""
+    """The gains up to a day, as a decision recorded them, and the change of rates that it told of."""
 
     through: dt.date
     rewards: Rewards
+    rates_changed_on: dt.date | None
 
 
 def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
@@ -395,9 +396,9 @@ def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
         experiment=experiment_id, target_date__lte=date, data_through__isnull=False,
         gained_over_even__isnull=False,
     ).exclude(NOT_PRICED).last_revisions()  # fmt: skip
-    in_order = rows.order_by("target_date").values_list("data_through", *Rewards._fields)
-    last_of_day = {through: Rewards(*sums) for through, *sums in in_order}
-    return [RecordedGains(through, sums) for through, sums in sorted(last_of_day.items())]
+    in_order = rows.order_by("target_date").values_list("data_through", "rates_changed_on", *Rewards._fields)
+    last_of_day = {through: (Rewards(*sums), changed) for through, changed, *sums in in_order}
+    return [RecordedGains(through, *found) for through, found in sorted(last_of_day.items())]
 
 
 def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:

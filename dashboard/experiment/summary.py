@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum, Window
+from django.db.models.functions import DenseRank
 from django.http import Http404
 from django.utils.translation import gettext as _
 
@@ -135,10 +136,16 @@ def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[s
 
 
 def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Read every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    """Read the trend's days of every variant, oldest first, as the experiment's reward counts it; one query."""
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
-    found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
+    newest_first = Window(DenseRank(), partition_by="variant__experiment_id", order_by="-date")
+    found = (
+        DailyMetric.objects.filter(variant__experiment_id__in=list(rows))
+        .annotate(age=newest_first)
+        .filter(age__lte=SPARKLINE_DAYS)
+        .order_by("date")
+    )
     fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
     for pk, date, variant, *values in found.values_list(*fields):
         reward, counts = rewards[pk], Counts(*values)
@@ -181,7 +188,7 @@ def _summary(
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
-        gain=gain_of(computed or allocation),
+        gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
         is_stale=_is_stale(experiment, latest, today),
     )
@@ -219,16 +226,20 @@ def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare])
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
-    """Compare the leader's rate with the control's; None where the control leads or one has no data."""
+    """Compare the leader's rate with the control's; None where the control leads or has too little data."""
     control = next((share for share in shares if share.variant.is_control), None)
-    if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
+    if leader is None or control is None or leader == control or control.missing_trials:
+        return None
+    if not control.rate or leader.rate is None:
         return None
     return leader.rate / control.rate - 1
 
 
 def gain_of(allocation: Allocation | None) -> Gain | None:
-    """The gain that a decision recorded; None for decisions of the first engine."""
+    """The gain that a decision recorded; None where it priced none: by the first engine, or completed before."""
     if allocation is None or allocation.gained_over_even is None:
+        return None
+    if allocation.kind == Kind.COMPLETED and not (allocation.gain_error or allocation.given_up):
         return None
     around = NORMAL_95 * (allocation.gain_error or 0.0)
     gained = allocation.gained_over_even
