@@ -60,6 +60,7 @@ def test_performance__control_with_little_data__nothing_is_compared_with_it(
     page = _page(client, experiment, "performance/")
 
     assert ("+20.0%" in page) == is_compared
+    assert "95%, on any day" in page
     assert ("The control does not have enough data" in page) != is_compared
     (summary,) = summarise(list(Experiment.objects.with_variants()), TODAY)
     assert (summary.uplift is not None) == is_compared
