@@ -47,17 +47,17 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
 
     @admin.display(description="Rate (95% between)")
     def rate_between(self, share: AllocationShare) -> str:
-        if share.rate is None:
-            return "-"
+        if share.rate is None or share.missing_trials:
+            return "Not enough data" if share.missing_trials else "-"
         return f"{_percent(share.rate)} ({_percent(share.rate_low)} - {_percent(share.rate_high)})"
 
     @admin.display(description="Chance of being best")
     def chance(self, share: AllocationShare) -> str:
-        return _percent(share.probability_best)
+        return _percent(None if share.missing_trials else share.probability_best)
 
     @admin.display(description="Expected loss")
     def loss(self, share: AllocationShare) -> str:
-        return _percent(share.expected_loss)
+        return _percent(None if share.missing_trials else share.expected_loss)
 
     @admin.display(description="Target before limits")
     def aim(self, share: AllocationShare) -> str:

@@ -1,7 +1,7 @@
 """Statistics of an experiment: rates, uplifts, state, mismatch, convergence, rewards. Reads only, records nothing."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.explanations import decision_sentence, is_comparable
+from allocation.explanations import apart_in, decision_sentence
 from allocation.ledger.inputs import (
     AllocationInputs,
     DailyTable,
+    RecordedGains,
     recorded_gains,
 )
+from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
@@ -67,14 +69,6 @@ class AlwaysValidUplift:
     low: float | None
     high: float | None
     p_value: float
-
-
-@dataclass(frozen=True)
-class AsOf:
-    """The moment that the numbers hold for. ``data_through``: the last day that counts; None without data."""
-
-    date: dt.date
-    data_through: dt.date | None
 
 
 @dataclass(frozen=True)
@@ -128,8 +122,8 @@ class Statistics:
     """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key.
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
-    rates are others, if that was lately. ``comparable``: the variants were shown on the same days, as they must be for
-    day effects to be taken out.
+    rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
+    day effects to be taken out. ``changes_of_rates``: as the decisions saw them, the newest decision first.
     """
 
     experiment_id: int
@@ -147,12 +141,19 @@ class Statistics:
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
+    changes_of_rates: list[dt.date]
+
+    @property
+    def control_is_judged(self) -> bool:
+        """False while the control has too little data to compare anything with it."""
+        return all(variant.enough_data for variant in self.variants if variant.is_control)
 
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""
         answer = asdict(self)
         if answer["sample_ratio"]:
             del answer["sample_ratio"]["days"]
+        del answer["changes_of_rates"]
         return answer
 
 
@@ -172,10 +173,9 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     history = _history(inputs, date)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
-    state = state_of(
-        decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch)
-    )
-    end = decision.window.end
+    state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
+    end = decision.window.end if decision.window.days.size else None
+    recorded = recorded_gains(inputs.experiment_id, date)
     return Statistics(
         experiment_id=experiment.pk,
         date=date,
@@ -187,11 +187,14 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         days_with_data=inputs.days_with_data,
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
-        comparable=is_comparable(decision),
+        comparable=not apart_in(decision, inputs),
         variants=_variants(inputs, decision, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
-        rewards=_rewards(inputs, decision),
+        rewards=_rewards(inputs, decision, recorded),
+        changes_of_rates=[
+            gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None
+        ],
     )
 
 
@@ -280,16 +283,17 @@ def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Con
     )
 
 
-def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFar:
-    """The recorded sums with the days since; a completed experiment gains no more."""
-    recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
+def _rewards(
+    inputs: AllocationInputs, decision: engine.Decision, recorded: Sequence[RecordedGains]
+) -> RewardsSoFar:
+    """The recorded sums, and those that a decision would record now; what completing recorded is the last word."""
     by_day = [_daily_rewards(gains.through, gains.rewards) for gains in recorded]
-    end = decision.window.end
-    if end is not None and (not by_day or by_day[-1].date.toordinal() < end) and not inputs.completed:
-        after = recorded[-1].through.toordinal() if recorded else None
-        before = recorded[-1].rewards if recorded else Rewards()
-        new = new_gains(decision, inputs.settings.evidence, after)
-        by_day.append(_daily_rewards(dt.date.fromordinal(end), before.plus(new)))
+    days = decision.window.days
+    if days.size and not (inputs.completed and recorded):
+        before = Rewards() if inputs.gains is None else inputs.gains.rewards
+        now = before.plus(new_gains(decision, inputs.settings, inputs.priced(decision.window)))
+        through = dt.date.fromordinal(int(days[-1]))
+        by_day = [row for row in by_day if row.date < through] + [_daily_rewards(through, now)]
     last = by_day[-1] if by_day else _daily_rewards(inputs.target_date, Rewards())
     return RewardsSoFar(last.given_up, last.gained_over_even, last.gained_low, last.gained_high, by_day)
 

@@ -58,7 +58,7 @@ def compare() -> tuple[Comparison, AlwaysValid]:
 
 def gain() -> tuple[Rewards, float]:
     """The sums over all days, and half of the gain's 95% interval."""
-    rewards = new_gains(decide(), Settings().evidence, after=None)
+    rewards = new_gains(decide(), Settings())
     return rewards, 1.96 * rewards.gain_error
 
 

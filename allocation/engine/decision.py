@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from allocation.engine import limits
 from allocation.engine.evidence.learned import Evidence, EvidenceRules, evidence_of_many
+from allocation.engine.evidence.memory import TOLD_WITHIN
 from allocation.engine.evidence.window import History, Window, select_window
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.first_value_remaining import first_value_remaining
@@ -24,6 +25,9 @@ from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
 
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
+# Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
+# a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
+FIRST_RULES, RULES = (1, 2)
 
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
 # memory.
@@ -37,7 +41,8 @@ class Request:
     """The request of one experiment: which share does each of its K variants get on ``target_day``?
 
     ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
-    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules.
+    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules;
+    ``rules``: which of the second engine's.
     """
 
     history: History
@@ -47,6 +52,7 @@ class Request:
     previous: Floats
     settings: Settings
     engine_version: str = ENGINE_VERSION
+    rules: int = RULES
 
     def window(self) -> Window:
         chosen = self.settings
@@ -72,7 +78,7 @@ class Counts(NamedTuple):
 class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
-    ``first_engine``: decided by the rules of the first engine.
+    ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too.
     """
 
     alpha_prior: Floats
@@ -86,13 +92,20 @@ class SettingsArrays(NamedTuple):
     memory: Bools
     dispersion: Bools
     first_engine: Bools
+    first_rules: Bools
 
     @classmethod
-    def of(cls, settings: Sequence[Settings], versions: Sequence[str] | None = None) -> "SettingsArrays":
-        """``versions``: of the engines whose rules hold, the present one by default."""
+    def of(
+        cls,
+        settings: Sequence[Settings],
+        versions: Sequence[str] | None = None,
+        rules: Sequence[int] | None = None,
+    ) -> "SettingsArrays":
+        """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
         first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
         blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
-        given = {"beta_prior": blank, "first_engine": first}
+        first_rules = [number == FIRST_RULES for number in rules or [RULES] * len(settings)]
+        given = {"beta_prior": blank, "first_engine": first, "first_rules": first_rules}
         columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
         return cls(*(np.array(column)[:, None] for column in columns))
 
@@ -202,7 +215,9 @@ class Decision:
     dispersion: float
     day_weights: Floats
     change_day: int | None
+    active: Bools
     engine_version: str
+    rules: int
 
 
 def allocate(
@@ -245,7 +260,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     posterior = posterior or posterior_of(counts)
     contest = posterior.contest(active)
     warm_up, reporting = warming_up(counts)
-    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions)
+    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions) & (active | ~chosen.first_rules)
     wanted = target_shares(
         contest.probability_best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation
     )
@@ -261,12 +276,18 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
         previous_ticks=previous.astype(np.int64),
         target=target,
         bound=_bound_names(
-            shares, target, around, previous, low_evidence & ~warm_up[:, None], counts.control
+            shares, target, around, previous, low_evidence & active & ~warm_up[:, None], counts.control
         ),
         posterior=posterior,
         contest=contest,
         low_evidence=low_evidence,
-        lead=lead_of(contest.probability_best, posterior.mean, active, low_evidence & ~chosen.first_engine),
+        lead=lead_of(
+            contest.probability_best,
+            posterior.mean,
+            active,
+            low_evidence & ~chosen.first_engine,
+            (posterior.trials > 0) | chosen.first_rules,
+        ),
         warm_up=warm_up,
         reporting=reporting,
         cap=around.cap.astype(np.int64),
@@ -284,10 +305,13 @@ def posterior_of(counts: Counts) -> Posterior:
     )
 
 
-def lead_of(best: Floats, mean: Floats, active: Bools, low_evidence: Bools) -> NDArray[np.intp]:
-    """The likeliest best (N,) of those with evidence enough, of all active ones where none has."""
-    judged = active & ~low_evidence
-    return leader(best, mean, np.where(judged.any(axis=-1, keepdims=True), judged, active))
+def lead_of(
+    best: Floats, mean: Floats, active: Bools, low_evidence: Bools, has_data: Bools
+) -> NDArray[np.intp]:
+    """The likeliest best (N,) of those with evidence enough; where none has, of those with data, else of all active."""
+    judged, reporting = active & ~low_evidence, active & has_data
+    known = np.where(reporting.any(axis=-1, keepdims=True), reporting, active)
+    return leader(best, mean, np.where(judged.any(axis=-1, keepdims=True), judged, known))
 
 
 def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
@@ -303,12 +327,17 @@ def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
 def low_evidence_of(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
     """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
 
-    A single variant takes over from none.
+    A single variant takes over from none. Retired ones have their numbers shown, and are judged like the others.
     """
     evidence = posterior.evidence_kept * posterior.effective_trials
     count = active.sum(axis=-1, keepdims=True)
-    needed = min_impressions / np.maximum(count, 1)
-    return np.asarray(active & (count > 1) & ((evidence < needed) | (evidence <= 0)))
+    has_rivals = ~active | (count > 1)
+    return np.asarray(has_rivals & ((evidence < needed_trials(min_impressions, count)) | (evidence <= 0)))
+
+
+def needed_trials(min_impressions: Floats | float, active: NDArray[np.intp] | int) -> Floats:
+    """How many effective trials a variant needs to be judged, one of so many ``active`` ones."""
+    return np.asarray(min_impressions / np.maximum(active, 1))
 
 
 def _bound_names(
@@ -376,7 +405,9 @@ def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
         if request.control is not None:
             control[n, request.control] = True
     so_far = np.array([w.impressions_so_far for w in windows])
-    settings = SettingsArrays.of([r.settings for r in requests], [r.engine_version for r in requests])
+    settings = SettingsArrays.of(
+        [r.settings for r in requests], [r.engine_version for r in requests], [r.rules for r in requests]
+    )
     return Counts(trials, successes, so_far, active, control, previous, settings)
 
 
@@ -385,7 +416,6 @@ def _unpack(
 ) -> Decision:
     k, posterior = len(request.active), decision.posterior
     learned = _learned(posterior, n)
-    change = int(learned.change_start)
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
@@ -406,16 +436,26 @@ def _unpack(
         missing_trials=_missing_trials(request, posterior, decision.low_evidence, n),
         dispersion=float(learned.phi),
         day_weights=learned.weights[: len(window.days)],
-        change_day=int(window.days[change]) if change >= 0 else None,
+        change_day=_change_day(request, window, int(learned.change_start)),
+        active=request.active,
         engine_version=request.engine_version,
+        rules=request.rules,
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
+
+
+def _change_day(request: Request, window: Window, start: int) -> int | None:
+    """The day of a change, if it is one of the window's last four weeks: where few days report, many are older."""
+    if start < 0 or window.end is None:
+        return None
+    day = int(window.days[start])
+    return day if window.end - day < TOLD_WITHIN or request.rules == FIRST_RULES else None
 
 
 def _missing_trials(request: Request, posterior: Posterior, low_evidence: Bools, n: int) -> Floats:
     """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for."""
     k = len(request.active)
-    needed = request.settings.min_impressions / max(int(request.active.sum()), 1)
+    needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
     return np.where(low_evidence[n, :k], np.maximum(needed - evidence, 1.0), 0.0)
 

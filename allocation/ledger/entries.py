@@ -39,13 +39,12 @@ class Entry:
 
 
 def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> list[Entry]:
-    """Unsaved entries of the decision log, in order. A completed experiment's follows from its status alone."""
+    """Unsaved entries of the decision log, in order. A completed experiment's shares follow from its status alone."""
     rows = [_new_row(one, now) for one in inputs]
-    running = [one.to_request() for one in inputs if not one.completed]
-    decisions = iter(engine.allocate_many(running))
+    decisions = engine.allocate_many([one.to_request() for one in inputs])
     return [
-        Entry(row, _complete(row, one) if one.completed else _decide(row, one, next(decisions)), one)
-        for row, one in zip(rows, inputs, strict=True)
+        Entry(row, (_complete if one.completed else _decide)(row, one, decision), one)
+        for row, one, decision in zip(rows, inputs, decisions, strict=True)
     ]
 
 
@@ -62,13 +61,15 @@ def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
     )
 
 
-def _complete(row: Allocation, inputs: AllocationInputs) -> tuple[AllocationShare, ...]:
+def _complete(
+    row: Allocation, inputs: AllocationInputs, decision: engine.Decision
+) -> tuple[AllocationShare, ...]:
     """All traffic to the winner, else to the control, else to the first active variant."""
     winner = _winner(inputs)
     row.kind = Kind.COMPLETED
     row.reason = f"The experiment is completed; {winner.name} gets all traffic."
-    _set_window(row, inputs, inputs.to_request().window())
-    _set_gains(row, inputs, Rewards())
+    _set_window(row, inputs, decision.window)
+    _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(
         AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
         for variant in inputs.variants
@@ -88,22 +89,24 @@ def _decide(
     names = [variant.name for variant in inputs.variants]
     active = [variant.is_active for variant in inputs.variants]
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
-    row.state = state_of(decision, inputs.variant_days, mismatch=inputs.mismatch)
+    row.state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
     row.reason = reason_sentence(decision, names, active, inputs.settings)
     _set_window(row, inputs, decision.window)
     row.value_remaining = decision.value_remaining
     if inputs.engine_version != engine.FIRST_ENGINE:
         row.dispersion = decision.dispersion
         row.rates_changed_on = _date(decision.change_day)
-        after = None if inputs.gains is None else inputs.gains.through.toordinal()
-        _set_gains(row, inputs, new_gains(decision, inputs.settings.evidence, after))
+        _set_gains(row, inputs, _new_gains(inputs, decision))
     return tuple(
         _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
     )
 
 
 def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> None:
+    """Leave the window empty where no day counts: none has been reported, or none is mature."""
     if window.start is None or window.end is None:
+        return
+    if not window.days.size and inputs.rules != engine.FIRST_RULES:
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     if inputs.engine_version != engine.FIRST_ENGINE:
@@ -115,10 +118,14 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
 
 
 def _set_gains(row: Allocation, inputs: AllocationInputs, new: Rewards) -> None:
-    """Add the gains of new days to those that are closed; a completed experiment gains no more."""
+    """Add new gains to those that are closed."""
     if inputs.engine_version != engine.FIRST_ENGINE:
         total = new if inputs.gains is None else inputs.gains.rewards.plus(new)
         row.gained_over_even, row.given_up, row.gain_error = total
+
+
+def _new_gains(inputs: AllocationInputs, decision: engine.Decision) -> Rewards:
+    return new_gains(decision, inputs.settings, inputs.priced(decision.window))
 
 
 def _date(day: int | None) -> dt.date | None:

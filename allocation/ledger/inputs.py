@@ -9,21 +9,25 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from numpy.typing import NDArray
 
-from allocation.engine import ENGINE_VERSION, History, Request, Settings
+from allocation.engine import ENGINE_VERSION, FIRST_ENGINE, FIRST_RULES, RULES, History, Request, Settings
 from allocation.engine.analysis.gains import Rewards
+from allocation.engine.evidence.window import Window
 from allocation.engine.settings import recorded_settings
-from allocation.models import Allocation, AllocationShare
+from allocation.models import Allocation, AllocationShare, Kind
 from experiments.metrics import COUNT_NAMES, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
+# Completed before completing priced anything: a gain of 0 is none.
+NOT_PRICED = Q(kind=Kind.COMPLETED, gained_over_even=0, given_up=0, gain_error=0)
 # A date, a variant's id and its counts, in the order of COUNT_NAMES.
 MetricRow = tuple[Any, ...]
 
@@ -94,20 +98,41 @@ class InputVariant:
 
 @dataclass(frozen=True)
 class GainsSoFar:
-    """The gains that the decision before recorded, through its last day with data: that part of the sum is closed."""
+    """The gains that the decision before recorded: its part of the sum is closed.
 
-    through: dt.date
+    ``open_days``: those that are not priced as they are now, each with the trials of each variant that are; by the
+    first rules all days up to ``through`` are.
+    """
+
     rewards: Rewards
+    open_days: Mapping[dt.date, tuple[int, ...]] | None = None
+    through: dt.date | None = None
+
+    def priced(self, window: Window) -> NDArray[np.float64]:
+        """The trials of the window's days that are priced already, (D', K)."""
+        if self.through is not None:
+            return np.where((window.days <= self.through.toordinal())[:, None], window.trials, 0.0)
+        trials = window.trials.copy()
+        for place, day in enumerate(window.days.tolist()):
+            known = (self.open_days or {}).get(dt.date.fromordinal(day))
+            if known is not None:
+                trials[place] = known
+        return trials
 
     def to_json(self) -> dict[str, Any]:
-        return {"through": self.through.isoformat(), **self.rewards._asdict()}
+        sums = self.rewards._asdict()
+        if self.through is not None:
+            return {"through": self.through.isoformat(), **sums}
+        return {"open": {day.isoformat(): list(n) for day, n in (self.open_days or {}).items()}, **sums}
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any] | None) -> "GainsSoFar | None":
         if recorded is None:
             return None
-        sums = {name: recorded[name] for name in Rewards._fields}
-        return cls(dt.date.fromisoformat(recorded["through"]), Rewards(**sums))
+        rewards = Rewards(**{name: recorded[name] for name in Rewards._fields})
+        if "through" in recorded:
+            return cls(rewards, through=dt.date.fromisoformat(recorded["through"]))
+        return cls(rewards, {dt.date.fromisoformat(day): tuple(n) for day, n in recorded["open"].items()})
 
 
 @dataclass(frozen=True)
@@ -117,7 +142,7 @@ class AllocationInputs:
     ``table``: every row from the first day of the window to the latest day, immature days too. ``earlier_impressions``:
     all impressions before these rows. ``days_with_data``: distinct days since the start. ``mismatch``: the alarm of a
     sample-ratio mismatch is open. ``previous``: the shares in force the day before, by variant id; None where there
-    were none. ``gains``: those recorded before.
+    were none. ``gains``: those recorded before. ``rules``: which of the engine's it is decided by.
     """
 
     experiment_id: int
@@ -134,6 +159,7 @@ class AllocationInputs:
     mismatch: bool = False
     gains: GainsSoFar | None = None
     engine_version: str = ENGINE_VERSION
+    rules: int = RULES
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], experiment_id: int) -> Self:
@@ -155,6 +181,7 @@ class AllocationInputs:
             mismatch=recorded.get("mismatch", False),
             gains=GainsSoFar.from_json(recorded.get("gains")),
             engine_version=version,
+            rules=recorded.get("rules", FIRST_RULES),
         )
 
     @cached_property
@@ -162,6 +189,7 @@ class AllocationInputs:
         """Plain JSON, as the decision log records it."""
         previous = self.previous
         return {
+            **({} if self.rules == FIRST_RULES else {"rules": self.rules}),
             "engine_version": self.engine_version,
             "target_date": self.target_date.isoformat(),
             "reward": self.reward,
@@ -185,11 +213,22 @@ class AllocationInputs:
     def impressions_so_far(self) -> int:
         return self.earlier_impressions + int(self.table.counts.impressions.sum())
 
-    @property
-    def variant_days(self) -> NDArray[np.int64]:
-        """Days with data of each variant, (K,); decisions of the first engine counted those of the experiment."""
-        own = [variant.days_with_data for variant in self.variants]
-        return np.array(own if any(own) else [self.days_with_data] * len(own), dtype=np.int64)
+    def variant_days(self, window: Window) -> NDArray[np.int64]:
+        """Days with data of each variant up to the window's end, (K,); days that are not mature do not count.
+
+        By the first rules they did, and decisions of the first engine counted those of the experiment.
+        """
+        if self.engine_version == FIRST_ENGINE:
+            return np.full(len(self.variants), self.days_with_data, dtype=np.int64)
+        own = np.array([variant.days_with_data for variant in self.variants], dtype=np.int64)
+        if self.rules == FIRST_RULES or window.end is None:
+            return own
+        immature = self.table.counts.impressions[self.table.days > window.end]
+        return np.asarray(own - (immature > 0).sum(axis=0))
+
+    def priced(self, window: Window) -> NDArray[np.float64] | None:
+        """The trials of the window's days that the decisions before have priced; None where there are none."""
+        return None if self.gains is None else self.gains.priced(window)
 
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
@@ -204,6 +243,7 @@ class AllocationInputs:
             else np.array([self.previous.get(variant.id, 0.0) for variant in self.variants]),
             settings=self.settings,
             engine_version=self.engine_version,
+            rules=self.rules,
         )
 
     def _history(self) -> History:
@@ -256,10 +296,12 @@ def load_inputs(
 
 
 class _Before(NamedTuple):
-    """The decision in force the day before: its shares by variant id, and the gains it recorded."""
+    """The decision in force the day before: its shares by variant id, the gains it recorded, if any, and its inputs."""
 
     shares: dict[int, float]
-    gains: GainsSoFar | None
+    rewards: Rewards | None
+    kind: str
+    recorded_inputs: Mapping[str, Any]
 
 
 def _inputs(
@@ -273,7 +315,7 @@ def _inputs(
     variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
     table = DailyTable.of_rows(rows, {variant.id: n for n, variant in enumerate(variants)})
     summary = experiment.data_summary
-    return AllocationInputs(
+    inputs = AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
         reward=Reward(experiment.reward),
@@ -286,7 +328,32 @@ def _inputs(
         previous=None if before is None else before.shares,
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
-        gains=None if before is None else before.gains,
+    )
+    return replace(inputs, gains=_gains_so_far(inputs, before))
+
+
+def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
+    """What the decision before recorded, and which days it did not know as they are now."""
+    if before is None or before.rewards is None:
+        return None
+    if before.kind == Kind.COMPLETED:
+        return GainsSoFar(before.rewards, {})
+    earlier = AllocationInputs.from_json(before.recorded_inputs, inputs.experiment_id)
+    known = replace(earlier, reward=inputs.reward).to_request().window()
+    window = inputs.to_request().window()
+    place = {variant.id: n for n, variant in enumerate(earlier.variants)}
+    columns = [place.get(variant.id, -1) for variant in inputs.variants]
+    # one more column of zeros, for variants that are new
+    trials = np.pad(known.trials, ((0, 0), (0, 1)))[:, columns].astype(np.int64)
+    priced = dict(zip(known.days.tolist(), map(tuple, trials.tolist()), strict=True))
+    nothing = (0,) * len(columns)
+    return GainsSoFar(
+        before.rewards,
+        {
+            dt.date.fromordinal(day): priced.get(day, nothing)
+            for day, now in zip(window.days.tolist(), window.trials.astype(np.int64).tolist(), strict=True)
+            if (known.start is None or day >= known.start) and priced.get(day, nothing) != tuple(now)
+        },
     )
 
 
@@ -315,15 +382,23 @@ def _counts(
     return rows
 
 
-def recorded_gains(experiment_id: int, date: dt.date) -> list[GainsSoFar]:
+class RecordedGains(NamedTuple):
+    """The gains up to a day, as a decision recorded them, and the change of rates that it told of."""
+
+    through: dt.date
+    rewards: Rewards
+    rates_changed_on: dt.date | None
+
+
+def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
     """The gains as the last decision for each target date up to ``date`` recorded them, oldest first; one query."""
     rows = Allocation.objects.filter(
         experiment=experiment_id, target_date__lte=date, data_through__isnull=False,
         gained_over_even__isnull=False,
-    ).last_revisions()  # fmt: skip
-    in_order = rows.order_by("target_date").values_list("data_through", *Rewards._fields)
-    last_of_day = {through: Rewards(*sums) for through, *sums in in_order}
-    return [GainsSoFar(through, sums) for through, sums in sorted(last_of_day.items())]
+    ).exclude(NOT_PRICED).last_revisions()  # fmt: skip
+    in_order = rows.order_by("target_date").values_list("data_through", "rates_changed_on", *Rewards._fields)
+    last_of_day = {through: (Rewards(*sums), changed) for through, changed, *sums in in_order}
+    return [RecordedGains(through, *found) for through, found in sorted(last_of_day.items())]
 
 
 def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
@@ -331,13 +406,16 @@ def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -
     ids = [experiment.pk for experiment in experiments]
     last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
     before: dict[int, _Before] = {}
+    # the inputs are large: they come with the first share alone
+    first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")
+    inputs = Case(When(pk=Subquery(first.values("pk")[:1]), then=F("allocation__packed_inputs")))
     rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
-        "allocation__experiment_id", "variant_id", "share", "allocation__data_through",
+        "allocation__experiment_id", "variant_id", "share", "allocation__kind", inputs,
         *(f"allocation__{name}" for name in Rewards._fields),
     )  # fmt: skip
-    for experiment_id, variant_id, share, through, *sums in rows:
+    for experiment_id, variant_id, share, kind, recorded, *sums in rows:
         if experiment_id not in before:
-            known = through is not None and sums[0] is not None
-            before[experiment_id] = _Before({}, GainsSoFar(through, Rewards(*sums)) if known else None)
+            rewards = None if recorded is None or None in sums else Rewards(*sums)
+            before[experiment_id] = _Before({}, rewards, kind, recorded or {})
         before[experiment_id].shares[variant_id] = float(share)
     return before

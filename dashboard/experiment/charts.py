@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from django.utils.translation import gettext as _
 
+from allocation.engine.evidence.learned import own_rate
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.models import Allocation, AllocationShare
 from allocation.statistics import Convergence, DailyRewards, VariantStatistics
 from dashboard.charts import Chart, Interval, Mark, Series, single_bars, variant_colours
 from experiments.metrics import COUNTS, Counts, Reward
 from experiments.models import Variant
+from notifications.alarms import is_same_change
 
 _BAND = (0.025, 0.975)
-# New data move the date of a change by some days.
-_SAME_CHANGE_DAYS = 7
 _DENSITY_POINTS = 121
 _DENSITY_ENDS = (0.0005, 0.9995)
 _CONVERGED = 0.95
@@ -50,16 +50,25 @@ def daily_table(
     return DailyCountsTable(variants, days, Counts(*counts))
 
 
-def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float | None]) -> tuple[Floats, Floats]:
-    """The Beta of each count; a prior without failures of its own is centred on the pooled rate."""
+def full_prior(
+    table: DailyCountsTable, reward: Reward, alpha: float, beta: float | None
+) -> tuple[float, float]:
+    """The prior; without a ``beta`` it is centred on the rate of all data, by the engine's rule."""
+    trials, successes = table.trials(reward).sum(), table.successes(reward).sum()
+    if beta is not None:
+        return alpha, beta
+    return alpha, float(alpha * (1 / own_rate(trials, successes) - 1))
+
+
+def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float]) -> tuple[Floats, Floats]:
+    """The Beta of each count."""
     alpha, beta = prior
-    if beta is None:
-        total, most = float(successes.sum()), max(float(trials.sum()), 1.0)
-        beta = alpha * (most / total - 1) if 0 < total < most else alpha * (most + 1)
     return alpha + successes, beta + trials - successes
 
 
-def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
+def cumulative_rates(
+    table: DailyCountsTable, reward: Reward, prior: tuple[float, float], changes: Sequence[dt.date] = ()
+) -> Chart:
     """Draw the posterior means of all data up to each day, with 95% credible bands."""
     trials = np.cumsum(table.trials(reward), axis=0)
     successes = np.cumsum(table.successes(reward), axis=0)
@@ -68,16 +77,22 @@ def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float
     return Chart(
         id="cumulative-rates",
         title=_("Rate so far"),
-        note=_("All data up to each day, with 95% bands. Where bands part, variants differ."),
+        note=_(
+            "All data up to each day, every day alike, with 95% bands. What is decided rests on the evidence, in which "
+            "days before a change count less."
+        ),
         y_title=_reward_name(reward),
         x=table.days,
         y_min=None,
         tall=True,
+        marks=_marks(changes),
         series=_rate_series(table.variants, mean, trials, quantiles(alpha, beta, _BAND)),
     )
 
 
-def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
+def daily_rates(
+    table: DailyCountsTable, reward: Reward, prior: tuple[float, float], changes: Sequence[dt.date] = ()
+) -> Chart:
     """Draw each day by itself; a day's band is as wide as its traffic is thin."""
     trials, successes = table.trials(reward), table.successes(reward)
     alpha, beta = _posterior(trials, successes, prior)
@@ -90,6 +105,7 @@ def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, flo
         x=table.days,
         # lines decide the height, not the bands of days with a handful of visitors
         y_max=_with_headroom(float(observed.max(initial=0.0))),
+        marks=_marks(changes),
         series=_rate_series(table.variants, observed, trials, quantiles(alpha, beta, _BAND)),
     )
 
@@ -175,11 +191,17 @@ def wanted_and_applied(variants: Sequence[Variant], history: Sequence[Allocation
 
 
 def _changes(history: Sequence[Allocation]) -> list[Mark]:
-    """A mark on each day since when the variants compare differently, as the last decision that told of it saw it."""
+    return _marks([allocation.rates_changed_on for allocation in history if allocation.rates_changed_on])
+
+
+def _marks(changes: Sequence[dt.date]) -> list[Mark]:
+    """A mark on each day since when the variants compare differently, as the last decision that told of it saw it.
+
+    ``changes`` as the decisions saw them, the newest decision first.
+    """
     found: dict[dt.date, Mark] = {}
-    for allocation in history:  # newest first
-        date = allocation.rates_changed_on
-        if date and all(abs((date - known).days) > _SAME_CHANGE_DAYS for known in found):
+    for date in changes:
+        if not any(is_same_change(date, known) for known in found):
             found[date] = Mark("x", date.isoformat(), _("rates changed"))
     return list(found.values())
 
@@ -194,7 +216,9 @@ def chances_over_time(variants: Sequence[Variant], history: Sequence[Allocation]
         y_max=1,
         tall=True,
         marks=[Mark("y", _CONVERGED, "95%"), *_changes(history)],
-        series=_share_series(variants, history, lambda share: share.probability_best),
+        series=_share_series(
+            variants, history, lambda share: None if share.missing_trials else share.probability_best
+        ),
     )
 
 
@@ -224,8 +248,12 @@ def value_remaining(history: Sequence[Allocation]) -> Chart:
 def posterior_densities(
     variants: Sequence[Variant], shares: Sequence[AllocationShare], reward: Reward
 ) -> Chart:
-    """Draw the Beta densities of the decision in force, each with area 1."""
-    known = [share for share in shares if share.posterior_alpha and share.posterior_beta]
+    """Draw the Beta densities of the decision in force, each with area 1, of variants that have enough data."""
+    known = [
+        share
+        for share in shares
+        if share.posterior_alpha and share.posterior_beta and not share.missing_trials
+    ]
     alpha = np.array([share.posterior_alpha for share in known], dtype=np.float64)
     beta = np.array([share.posterior_beta for share in known], dtype=np.float64)
     x = _density_range(alpha, beta)
@@ -248,8 +276,10 @@ def posterior_densities(
     )
 
 
-def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[Chart]:
-    """Draw what the split brought over an even one, and its cost against always serving the leader."""
+def cumulative_rewards(
+    by_day: Sequence[DailyRewards], reward: Reward, changes: Sequence[dt.date] = ()
+) -> list[Chart]:
+    """Draw what the split brought over an even one, and its cost against always serving the best variant."""
     unit, days = str(reward.successes_count.label), [row.date for row in by_day]
     return [
         Chart(
@@ -260,6 +290,7 @@ def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[C
             y_title=unit,
             x=days,
             y_min=None,
+            marks=_marks(changes),
             series=[
                 Series(
                     _("Gained"),
@@ -273,11 +304,14 @@ def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[C
         Chart(
             id="given-up",
             title=_("Regret"),
-            note=_("Rewards given up against always serving the leader, added up: the price of finding out."),
+            note=_(
+                "Rewards given up against always serving the best variant, added up: the price of finding out."
+            ),
             unit="count",
             y_title=unit,
             x=days,
             y_min=None,
+            marks=_marks(changes),
             series=[Series(_("Given up"), "variant-6", [row.given_up for row in by_day])],
         ),
     ]

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum, Window
+from django.db.models.functions import DenseRank
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.explanations import status_sentence
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.explanations import standing_apart, status_sentence
+from allocation.models import Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -135,10 +136,16 @@ def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[s
 
 
 def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Read every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    """Read the trend's days of every variant, oldest first, as the experiment's reward counts it; one query."""
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
-    found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
+    newest_first = Window(DenseRank(), partition_by="variant__experiment_id", order_by="-date")
+    found = (
+        DailyMetric.objects.filter(variant__experiment_id__in=list(rows))
+        .annotate(age=newest_first)
+        .filter(age__lte=SPARKLINE_DAYS)
+        .order_by("date")
+    )
     fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
     for pk, date, variant, *values in found.values_list(*fields):
         reward, counts = rewards[pk], Counts(*values)
@@ -172,7 +179,7 @@ def _summary(
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
-    leader = _winner(shares, split) if computed else _leader(shares)
+    leader = _winner(shares, split) if computed else leading_share(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,
@@ -181,7 +188,7 @@ def _summary(
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
-        gain=gain_of(computed or allocation),
+        gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
         is_stale=_is_stale(experiment, latest, today),
     )
@@ -199,7 +206,7 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
     if experiment.status == Status.PAUSED:
         return _("Paused: the last split stays in force.")
-    leader = _leader(shares)
+    leader = leading_share(shares)
     return status_sentence(
         state=allocation.state,
         leader=leader.variant.name if leader else "",
@@ -208,14 +215,8 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         active=len(shares),
         reporting=sum(share.trials > 0 for share in shares),
         low=[share.variant.name for share in shares if share.missing_trials],
-        comparable=all(share.evidence_kept or not share.successes for share in shares),
+        apart=standing_apart((share.variant.name, share.successes, share.evidence_kept) for share in shares),
     )
-
-
-def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
-    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
-    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
@@ -225,16 +226,20 @@ def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare])
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
-    """Compare the leader's rate with the control's; None where the control leads or one has no data."""
+    """Compare the leader's rate with the control's; None where the control leads or has too little data."""
     control = next((share for share in shares if share.variant.is_control), None)
-    if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
+    if leader is None or control is None or leader == control or control.missing_trials:
+        return None
+    if not control.rate or leader.rate is None:
         return None
     return leader.rate / control.rate - 1
 
 
 def gain_of(allocation: Allocation | None) -> Gain | None:
-    """The gain that a decision recorded; None for decisions of the first engine."""
+    """The gain that a decision recorded; None where it priced none: by the first engine, or completed before."""
     if allocation is None or allocation.gained_over_even is None:
+        return None
+    if allocation.kind == Kind.COMPLETED and not (allocation.gain_error or allocation.given_up):
         return None
     around = NORMAL_95 * (allocation.gain_error or 0.0)
     gained = allocation.gained_over_even

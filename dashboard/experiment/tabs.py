@@ -80,18 +80,20 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
     variants, reward = list(experiment.variants.all()), Reward(experiment.reward)
     table, statistics = _daily_table(experiment, variants, date), _statistics(experiment, date)
     settings = experiment.merged_settings()
-    prior = float(settings["alpha_prior"]), settings["beta_prior"]
+    prior = charts.full_prior(table, reward, float(settings["alpha_prior"]), settings["beta_prior"])
+    changes = statistics.changes_of_rates if statistics else []
     is_complete = statistics and len(statistics.variants) == len(variants)
     return {
         "statistics": statistics,
         "counts": COUNTS,
         "numbers": _numbers(variants, table, reward, statistics),
+        "is_compared": statistics is not None and statistics.control_is_judged,
         "comparison": charts.rate_comparison(variants, statistics.variants, reward)
         if statistics and is_complete
         else None,
         "charts": [
-            charts.cumulative_rates(table, reward, prior),
-            charts.daily_rates(table, reward, prior),
+            charts.cumulative_rates(table, reward, prior, changes),
+            charts.daily_rates(table, reward, prior, changes),
         ],
         "count_charts": charts.daily_counts(table),
     }
@@ -132,7 +134,11 @@ def regret(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str,
     return {
         "statistics": statistics,
         "charts": [
-            *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
+            *charts.cumulative_rewards(
+                statistics.rewards.by_day,
+                Reward(experiment.reward),
+                statistics.changes_of_rates,
+            ),
             charts.convergence(statistics.convergence, leader, colour),
         ],
     }

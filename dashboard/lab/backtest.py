@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.engine.analysis.gains import NORMAL_95
 from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
 from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
 from allocation.exceptions import PastTestsError
@@ -224,7 +225,7 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
     gap = found.lead[installed]
     values = {
         "gap": count(gap.value),
-        "noise": count(1.96 * gap.standard_error) if len(backtest.tests) > 1 else "–",
+        "noise": count(NORMAL_95 * gap.standard_error) if len(backtest.tests) > 1 else "–",
     }
     if gap.is_clear:
         return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).") % values
@@ -252,7 +253,7 @@ def _percent_with_error(estimate: Estimate) -> str:
     value = percent(estimate.value, 0)
     if not np.isfinite(estimate.standard_error):
         return value
-    return f"{value} ± {count(max(100 * 1.96 * estimate.standard_error, 1))}"
+    return f"{value} ± {count(max(100 * NORMAL_95 * estimate.standard_error, 1))}"
 
 
 @dataclass(frozen=True)

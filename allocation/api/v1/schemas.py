@@ -60,16 +60,23 @@ class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
         }
 
 
+class AsOfSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
+
+
 class AllocationSerializer(serializers.ModelSerializer[Allocation]):
     """A decision: shares that sum to 1, with what explains each of them."""
 
     experiment_key = serializers.CharField(source="experiment.key")
+    as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
     shares = ShareSerializer(many=True)
 
     class Meta:
         model = Allocation
         fields = (
             "id",
+            "as_of",
             "experiment_id",
             "experiment_key",
             "target_date",
@@ -138,7 +145,7 @@ class AssignmentsSerializer(serializers.Serializer[Any]):
 class LedgerEntrySerializer(AllocationSerializer):
     inputs = serializers.JSONField(
         source="recorded_inputs",
-        help_text="All that the engine was given; counts are [date, variant id, ...].",
+        help_text="All that the engine was given. Counts are columns: dates once, a list for each count and variant.",
     )
 
     class Meta(AllocationSerializer.Meta):
@@ -146,7 +153,7 @@ class LedgerEntrySerializer(AllocationSerializer):
 
 
 class AlwaysValidUpliftSerializer(serializers.Serializer[Any]):
-    low = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift downward.")
+    low = serializers.FloatField(help_text="-1: the data allow any uplift downward.")
     high = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift upward.")
     p_value = serializers.FloatField()
 
@@ -210,7 +217,7 @@ class ConvergenceSerializer(serializers.Serializer[Any]):
 
 class DailyRewardsSerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
-    given_up = serializers.FloatField(help_text="Cumulative, against always serving the leader.")
+    given_up = serializers.FloatField(help_text="Cumulative, against always serving the best variant.")
     gained_over_even = serializers.FloatField(help_text="Cumulative, over an even split.")
     gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
     gained_high = serializers.FloatField(help_text="The upper end of that interval.")
@@ -222,11 +229,6 @@ class RewardsSerializer(serializers.Serializer[Any]):
     gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
     gained_high = serializers.FloatField(help_text="The upper end of that interval.")
     by_day = DailyRewardsSerializer(many=True)
-
-
-class AsOfSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
-    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class StatisticsSerializer(serializers.Serializer[Any]):

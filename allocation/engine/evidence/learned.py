@@ -193,19 +193,19 @@ def _posterior(
     told: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
 ) -> tuple[Floats, Floats]:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)), the priors (N, 1, 1), NaN for one that is centred."""
-    prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / _own_rate(told) - 1), beta_prior)
+    trials = told.effective_trials.sum(axis=-1, keepdims=True)
+    mu = own_rate(trials, told.successes.sum(axis=-1, keepdims=True))
+    prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / mu - 1), beta_prior)
     alpha = alpha_prior + kept * told.successes
     beta = prior + kept * (told.effective_trials - told.successes)
     return np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
 
 
-def _own_rate(told: _Information) -> Floats:
-    """mu (N, W, 1): the experiment's pooled rate; one success in so many trials and two more if there was none.
+def own_rate(trials: Floats, successes: Floats) -> Floats:
+    """mu: the experiment's pooled rate; one success in so many trials and two more if there was none.
 
     Likewise one failure where every trial succeeded: at a rate of 1 the prior would not be one.
     """
-    trials = told.effective_trials.sum(axis=-1, keepdims=True)
-    successes = told.successes.sum(axis=-1, keepdims=True)
     least = 1 / (trials + 2)
     inside = (successes > 0) & (trials - successes > _NO_FAILURE * trials)
     ends = np.where(successes > 0, 1 - least, least)

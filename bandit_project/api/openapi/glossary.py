@@ -69,7 +69,7 @@ WORDS: dict[str, str] = {
     "gain_over_even": "Clicks gained over an even split.",
     "gain_over_even_mean": "Successes gained over an even split, mean of the runs.",
     "gained_over_even": "Successes gained over an even split so far.",
-    "given_up": "Successes given up so far against always serving the leader.",
+    "given_up": "Successes given up so far against always serving the best variant.",
     "history": "The last decision of each of the latest 30 dates, newest first.",
     "id": "The number that names it.",
     "impressions": "How often it was shown on the day or in the window; 0 to 10^12.",
