@@ -1,7 +1,8 @@
 """The gain over an even split, and the cost of finding out.
 
 Each day's trials, priced with the rates of its own regime: gained over an even split over the variants that the day
-served, and given up against serving the best variant alone. In expected successes. A day is priced once, by the first
+served, and given up against serving the best variant alone. In expected successes, or
+value where that is the goal. A day is priced once, by the first
 decision that has it in its window, and the sums are recorded: the past does not change afterwards.
 
 ``error`` is the standard deviation of the gain. Errors of different days are added, not their squares: the rates that
@@ -25,7 +26,7 @@ NORMAL_95 = 1.96
 
 
 class Rewards(NamedTuple):
-    """Sums over days, in expected successes."""
+    """Sums over days, in expected successes or value."""
 
     gained_over_even: float = 0.0
     given_up: float = 0.0
@@ -42,10 +43,11 @@ def new_gains(decision: Decision, settings: EvidenceSettings, after: int | None)
     if not new.any():
         return Rewards()
     present = decision.day_weights >= _PRESENT
-    deviation = _deviation(decision.alpha, decision.beta)
+    deviation = _deviation(decision.alpha, decision.beta) * decision.unit
     rewards = price(window.trials[new & present], decision.mean, deviation, ~decision.low_evidence)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(window.trials[:cut], window.successes[:cut], new[:cut], settings))
+    squares = None if window.squares is None else window.squares[:cut]
+    return rewards.plus(_earlier(window.trials[:cut], window.successes[:cut], new[:cut], settings, squares))
 
 
 def price(trials: Floats, mean: Floats, deviation: Floats, judged: Bools) -> Rewards:
@@ -61,16 +63,20 @@ def price(trials: Floats, mean: Floats, deviation: Floats, judged: Bools) -> Rew
     )
 
 
-def _earlier(trials: Floats, successes: Floats, new: Bools, settings: EvidenceSettings) -> Rewards:
+def _earlier(
+    trials: Floats, successes: Floats, new: Bools, settings: EvidenceSettings, squares: Floats | None
+) -> Rewards:
     """The gains of days before the present regime, each regime with its own rates."""
     if not new.any():
         return Rewards()
-    found = evidence_of(trials, successes, settings)
+    found = evidence_of(trials, successes, settings, squares)
     present = found.weights >= _PRESENT
-    mean, deviation = found.alpha / (found.alpha + found.beta), _deviation(found.alpha, found.beta)
+    mean = found.unit * found.alpha / (found.alpha + found.beta)
+    deviation = found.unit * _deviation(found.alpha, found.beta)
     rewards = price(trials[new & present], mean, deviation, trials.sum(axis=0) > 0)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(trials[:cut], successes[:cut], new[:cut], settings))
+    cut_squares = None if squares is None else squares[:cut]
+    return rewards.plus(_earlier(trials[:cut], successes[:cut], new[:cut], settings, cut_squares))
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:
