@@ -112,15 +112,24 @@ def day_variances(trials: Floats, values: Floats, squares: Floats) -> Floats:
     return np.where(several, spread, 0.0)
 
 
+def pooled_spread(trials: Floats, values: Floats, squares: Floats) -> Floats:
+    """phi of all variants together, (N,); 1 without any value."""
+    variance = day_variances(trials, values, squares).sum(axis=(1, 2))
+    measured = np.where(trials >= 2, values, 0.0).sum(axis=(1, 2))
+    total = values.sum(axis=1)
+    # without a day of two trials: the most it can be
+    widest = _ratio(squares.sum(axis=(1, 2)), total.sum(axis=1))
+    found = np.where(measured > 0, _ratio(variance, measured), widest)
+    least = _LEAST_SPREAD * _ratio(total, trials.sum(axis=1)).max(axis=1)
+    return np.where(total.sum(axis=1) > 0, np.maximum(found, least), 1.0)
+
+
 def _spread(trials: Floats, values: Floats, squares: Floats, mean: Floats) -> tuple[Floats, Floats]:
     """phi of all variants together (N,), and each one's own drawn toward it (N, K)."""
+    pooled = pooled_spread(trials, values, squares)
     variance = day_variances(trials, values, squares).sum(axis=1)
     measured = np.where(trials >= 2, values, 0.0).sum(axis=1)
     total, squared = values.sum(axis=1), squares.sum(axis=1)
-    pooled = _ratio(variance.sum(axis=1), measured.sum(axis=1))
-    # without a day of two trials: the most it can be
-    pooled = np.where(measured.sum(axis=1) > 0, pooled, _ratio(squared.sum(axis=1), total.sum(axis=1)))
-    pooled = np.maximum(pooled, _LEAST_SPREAD * mean.max(axis=1))
     orders = np.where(measured > 0, _ratio(total, squared) * total, 0.0)
     own = (orders * _ratio(variance, measured) + _POOLED_ORDERS * pooled[:, None]) / (orders + _POOLED_ORDERS)
     return pooled, np.maximum(own, _LEAST_SPREAD * mean)

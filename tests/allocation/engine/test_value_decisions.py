@@ -37,7 +37,7 @@ def random_values(seed: int) -> Request:
     rng = np.random.default_rng(seed)
     request = random_request(rng, int(rng.integers(1, 6)))
     counts = request.history
-    mean: Floats = 10 ** rng.uniform(-2, 4, counts.trials.shape[1])
+    mean = np.power(10.0, rng.uniform(-2, 4, counts.trials.shape[1]))
     worth = OrderValues(mean, float(rng.uniform(0, 2)))
     orders = np.minimum(counts.successes, 10**6).astype(np.int64)
     values, squares = draw_values(orders, worth, rng)
