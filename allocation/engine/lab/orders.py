@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from allocation.engine.posterior.beta import Floats
 
+# Orders of shops vary about as much as they are worth.
+DEFAULT_CV = 1.0
 # From here on the sums of a cell are as good as normal.
 _MANY = 300
 # Orders drawn at once.
@@ -19,14 +21,17 @@ _CHUNK = 1 << 20
 
 
 class OrderValues(NamedTuple):
-    """``mean`` (K,): the worth of an order of each variant. ``cv``: the coefficient of variation of single orders."""
+    """``mean`` (K,) or (R, K): the worth of an order of each variant.
+
+    ``cv``, one or (R, 1): the coefficient of variation of single orders.
+    """
 
     mean: Floats
-    cv: float
+    cv: Floats | float
 
     def moment(self, power: int) -> Floats:
-        """E[X^power], (K,)."""
-        return np.asarray(self.mean**power * (1 + self.cv**2) ** (power * (power - 1) / 2))
+        """E[X^power], in the shape of the mean."""
+        return np.asarray(self.mean**power * (1 + np.square(self.cv)) ** (power * (power - 1) / 2))
 
 
 def draw_values(
@@ -35,16 +40,17 @@ def draw_values(
     """The sum and the sum of squares of ``orders`` (..., K) single values."""
     total, squares = np.zeros(orders.shape), np.zeros(orders.shape)
     many = orders > _MANY
-    mean = np.broadcast_to(values.mean, orders.shape)
-    if (~many).any():
-        total[~many], squares[~many] = _one_by_one(orders[~many], mean[~many], values.cv, rng)
+    few = ~many
+    if few.any():
+        mean, cv = (np.broadcast_to(part, orders.shape)[few] for part in values)
+        total[few], squares[few] = _one_by_one(orders[few], mean, cv, rng)
     if many.any():
         total[many], squares[many] = _at_once(orders, values, many, rng)
     return total, squares
 
 
 def _one_by_one(
-    orders: NDArray[np.int64], mean: Floats, cv: float, rng: np.random.Generator
+    orders: NDArray[np.int64], mean: Floats, cv: Floats, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """(C,) cells each."""
     sigma = np.sqrt(np.log1p(cv**2))
@@ -53,7 +59,8 @@ def _one_by_one(
     for start in range(0, len(orders), size):
         cells = slice(start, start + size)
         cell = np.repeat(np.arange(len(orders[cells])), orders[cells])
-        worth = rng.lognormal(-(sigma**2) / 2, sigma, len(cell)) * mean[cells][cell]
+        spread = sigma[cells][cell]
+        worth = mean[cells][cell] * np.exp(spread * rng.standard_normal(len(cell)) - spread**2 / 2)
         total[cells] = np.bincount(cell, worth, minlength=len(orders[cells]))
         squares[cells] = np.bincount(cell, worth * worth, minlength=len(orders[cells]))
     return total, squares
