@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.simulation import SCENARIOS
 from allocation.models import Allocation, AllocationShare, State
@@ -271,6 +272,26 @@ class SimulationSerializer(_RunSerializer):
     runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
     scenario = serializers.ChoiceField(list(SCENARIOS), required=False, default="constant")
     stop = serializers.ChoiceField(["value-remaining"], required=False, allow_null=True, default=None)
+    order_values = BoundedListField(
+        child=NumberField(min_value=LEAST_WORTH, max_value=LARGEST_WORTH),
+        required=False,
+        min_length=2,
+        max_length=MAX_VARIANTS,
+        help_text="Where value is the goal: what a success of each variant brings on average, 1 by default.",
+    )
+    value_cv = NumberField(
+        min_value=0,
+        max_value=LARGEST_CV,
+        required=False,
+        help_text="Where value is the goal: standard deviation over mean of single values, log-normal, 1 by default.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        worths = attrs.get("order_values")
+        if worths is not None and len(worths) != len(attrs["rates"]):
+            message = f"{len(worths)} for {len(attrs['rates'])} rates; one each is needed"
+            raise serializers.ValidationError({"order_values": message}, code="wrong_length")
+        return super().validate(attrs)
 
 
 class PastVariantSerializer(StrictSerializer):

@@ -5,6 +5,7 @@ the sum of squares of few orders are drawn order by order. Those of many are dra
 with the means, variances and covariance of both sums: E[X^k] = mean^k (1 + cv^2)^(k (k - 1) / 2).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from allocation.engine.posterior.beta import Floats
 
 # Orders of shops vary about as much as they are worth.
 DEFAULT_CV = 1.0
+LEAST_WORTH, LARGEST_WORTH, LARGEST_CV = 0.0001, 1_000_000, 10
 # From here on the sums of a cell are as good as normal.
 _MANY = 300
 # Orders drawn at once.
@@ -32,6 +34,15 @@ class OrderValues(NamedTuple):
     def moment(self, power: int) -> Floats:
         """E[X^power], in the shape of the mean."""
         return np.asarray(self.mean**power * (1 + np.square(self.cv)) ** (power * (power - 1) / 2))
+
+
+def order_values(variants: int, mean: Sequence[float] | None, cv: float | None) -> OrderValues | None:
+    """Read what was asked for: None where neither is given, and value is not the goal."""
+    if mean is None and cv is None:
+        return None
+    return OrderValues(
+        np.ones(variants) if mean is None else np.array(mean), DEFAULT_CV if cv is None else cv
+    )
 
 
 def draw_values(

@@ -7,7 +7,14 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from allocation.engine.lab.orders import DEFAULT_CV, OrderValues
+from allocation.engine.lab.orders import (
+    DEFAULT_CV,
+    LARGEST_CV,
+    LARGEST_WORTH,
+    LEAST_WORTH,
+    OrderValues,
+    order_values,
+)
 from allocation.engine.lab.report import SimulationResult, simulate_policies
 from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.management.setting_options import (
@@ -20,8 +27,6 @@ from allocation.management.setting_options import (
 
 # Twelve arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 20_000_000
-_MAX_ORDER_VALUE = 1_000_000
-_MAX_CV = 10
 _COLUMNS = (
     "regret_mean",
     "regret_p10",
@@ -48,8 +53,8 @@ def _order_values(text: str) -> list[float]:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         values = [math.nan]
-    if not all(0 < value <= _MAX_ORDER_VALUE for value in values):
-        raise ArgumentTypeError(f"must be numbers above 0, at most {_MAX_ORDER_VALUE:,}, not {text!r}")
+    if not all(LEAST_WORTH <= value <= LARGEST_WORTH for value in values):
+        raise ArgumentTypeError(f"must be numbers from {LEAST_WORTH} to {LARGEST_WORTH:,}, not {text!r}")
     return values
 
 
@@ -58,22 +63,17 @@ def _value_cv(text: str) -> float:
         cv = float(text)
     except ValueError:
         cv = math.nan
-    if not 0 <= cv <= _MAX_CV:
-        raise ArgumentTypeError(f"must be a number from 0 to {_MAX_CV}, not {text!r}")
+    if not 0 <= cv <= LARGEST_CV:
+        raise ArgumentTypeError(f"must be a number from 0 to {LARGEST_CV}, not {text!r}")
     return cv
 
 
 def _orders(options: dict[str, Any]) -> OrderValues | None:
     """Return what successes are worth, where one of both options says that value is the goal."""
-    values, cv = options["order_values"], options["value_cv"]
-    if values is None and cv is None:
-        return None
-    values = values or [1.0] * len(options["rates"])
-    if len(values) != len(options["rates"]):
-        raise CommandError(
-            f"--order-values: {len(values)} for {len(options['rates'])} rates; one each is needed"
-        )
-    return OrderValues(np.array(values), DEFAULT_CV if cv is None else cv)
+    worths, variants = options["order_values"], len(options["rates"])
+    if worths is not None and len(worths) != variants:
+        raise CommandError(f"--order-values: {len(worths)} for {variants} rates; one each is needed")
+    return order_values(variants, worths, options["value_cv"])
 
 
 class Command(BaseCommand):

@@ -166,8 +166,8 @@ def test_simulate__value_cv_alone__makes_every_success_worth_one_on_average() ->
     ("options", "words"),
     [
         (["--order-values", "50"], "--order-values: 1 for 2 rates"),
-        (["--order-values", "50,0"], "must be numbers above 0"),
-        (["--order-values", "50,much"], "must be numbers above 0"),
+        (["--order-values", "50,0"], "must be numbers from 0.0001 to 1,000,000"),
+        (["--order-values", "50,much"], "must be numbers from 0.0001 to 1,000,000"),
         (["--value-cv", "-1"], "must be a number from 0 to 10"),
         (["--value-cv", "nan"], "must be a number from 0 to 10"),
     ],
