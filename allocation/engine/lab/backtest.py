@@ -93,7 +93,7 @@ def _is_best(front: NDArray[np.intp], world: World) -> Bools:
 
 
 def true_orders(test: PastTest) -> OrderValues | None:
-    """What a success of each variant is worth, as if it had had 300 more impressions like the others'.
+    """Estimate what a success of each variant is worth, as if it had had 300 more impressions like the others'.
 
     None where value is not the goal, and where there was none.
     """

@@ -1,4 +1,4 @@
-"""What orders bring: drawn one by one or at once, with the same means, variances and covariance."""
+"""The values of orders: drawn one by one or at once, with the same means, variances and covariance."""
 
 import numpy as np
 import pytest
