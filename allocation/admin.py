@@ -3,19 +3,23 @@
 import json
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.lists import ExperimentFilter, ReadOnly, act_on_each
 from experiments.admin.model_admins import ExperimentAdmin
+from experiments.campaign import REASON_LENGTH
 from experiments.models import Experiment
 from experiments.selectors import today
 
@@ -102,10 +106,19 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
 admin.site.unregister(Experiment)
 
 
+class _ReasonForm(ActionForm):
+    """Asks, beside the action, why experiments are completed."""
+
+    decision_reason = forms.CharField(
+        required=False, max_length=REASON_LENGTH, label=gettext_lazy("Reason, if you complete")
+    )
+
+
 @admin.register(Experiment)
 class DecidedExperimentAdmin(ExperimentAdmin):
     """Adds the actions on an experiment that compute allocations."""
 
+    action_form = _ReasonForm
     actions = ("recompute", *ExperimentAdmin.actions, "complete")
 
     @admin.action(permissions=["change"], description="Recompute the allocation")
@@ -123,8 +136,15 @@ class DecidedExperimentAdmin(ExperimentAdmin):
         description="Complete: the control gets all traffic (choose a winner on the dashboard)",
     )
     def complete(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        reason = request.POST.get("decision_reason", "").strip()[:REASON_LENGTH]
+
         def act(experiment: Experiment) -> str:
-            complete_experiment(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+            complete_experiment(
+                experiment_id=experiment.pk,
+                target_date=today(),
+                now=timezone.now(),
+                decision_reason=reason,
+            )
             return _("Completed.")
 
         self._act(request, queryset, act)

@@ -69,16 +69,26 @@ def compute_allocations(
 
 
 def complete_experiment(
-    *, experiment_id: int, target_date: dt.date, now: dt.datetime, winner_id: int | None = None
+    *,
+    experiment_id: int,
+    target_date: dt.date,
+    now: dt.datetime,
+    winner_id: int | None = None,
+    decision_reason: str = "",
 ) -> Allocation | None:
-    """End an experiment and record, in the same transaction, that the winner gets all traffic from now on.
+    """End an experiment, with the reason for it, and record, in the same transaction, that the winner gets all traffic
+    from now on.
 
     None where there is no variant yet. Raises InvalidError for a winner that is retired, and the errors of
     change_status and compute_allocation.
     """
     with transaction.atomic():
         experiment = change_status(
-            experiment_id=experiment_id, to=Status.COMPLETED, now=now, winner_id=winner_id
+            experiment_id=experiment_id,
+            to=Status.COMPLETED,
+            now=now,
+            winner_id=winner_id,
+            decision_reason=decision_reason,
         )
         _refuse_retired(experiment.winner)
         if not experiment.variants.exists():

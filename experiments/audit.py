@@ -10,13 +10,13 @@ from typing import Any
 from django.db import models
 from simple_history.models import HistoricalRecords
 
-_ACTOR_LENGTH = 160
+ACTOR_LENGTH = 160
 
 
 def audit_history(**options: Any) -> HistoricalRecords:
     """Keep a model's history, with the actor as text: a login, an API key's name, or nothing for a command."""
     return HistoricalRecords(
-        history_user_id_field=models.CharField(max_length=_ACTOR_LENGTH, null=True),
+        history_user_id_field=models.CharField(max_length=ACTOR_LENGTH, null=True),
         history_user_getter=lambda record: record.history_user_id,
         history_user_setter=_set_actor,
         get_user=_actor,
@@ -41,9 +41,9 @@ def _actor(**kwargs: Any) -> str | None:
     request = getattr(HistoricalRecords.context, "request", None)
     key = getattr(request, "auth", None)
     if key is not None:
-        return f"API key {key}"[:_ACTOR_LENGTH]
+        return f"API key {key}"[:ACTOR_LENGTH]
     user = getattr(request, "user", None)
-    return str(user)[:_ACTOR_LENGTH] if user is not None and user.is_authenticated else None
+    return str(user)[:ACTOR_LENGTH] if user is not None and user.is_authenticated else None
 
 
 def _set_actor(record: Any, actor: str | None) -> None:

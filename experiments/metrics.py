@@ -1,32 +1,51 @@
-"""Counts and goals as data: the numbers observed each day, and the ratio that each goal is.
+"""Counts, values and goals as data: the numbers observed each day, and the ratio that each goal is.
 
-Forms, the API, CSV, charts and SQL loop over these tables. A new goal of existing counts takes a member of
+Forms, the API, CSV, charts and SQL loop over these tables. A new goal of existing numbers takes a member of
 ``Reward``, its ratio, and a migration of the CHECK.
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
 from operator import add
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from django.db import models
+from django.db.models.functions import Cast, Greatest
 from django.utils.translation import gettext_lazy as _
 
 from experiments.text import Text
 
 # Sums of ten million rows with this count still fit into 64 bits.
 HIGHEST_COUNT = 10**12
+# Values are amounts of money or the like: exact, with so many decimal places.
+VALUE_PLACES = 4
+HIGHEST_VALUE = Decimal(10**15)
+HIGHEST_SQUARES = float(HIGHEST_VALUE**2)
+# Squares are added as floats; their sum may be a hair less than exact.
+SQUARES_TOLERANCE = 1 + 1e-9
+NO_VALUE = Decimal(0)
 
 T = TypeVar("T")
 Covariant = TypeVar("Covariant", covariant=True)
 
 
+class Kind(Enum):
+    """A kind of number, with the type of its column in PostgreSQL."""
+
+    WHOLE = "bigint"
+    AMOUNT = "numeric"
+    SQUARES = "double precision"
+
+
 @dataclass(frozen=True)
-class Count:
-    """A number of a day. Where ``within`` names another count, it never exceeds that one.
+class Measure:
+    """A number of a day. Where ``within`` names another one, it never exceeds that one.
 
     ``unit`` is its name within a sentence; ``too_many`` says, with both numbers, that it exceeds the other.
-    An ``optional`` count may be left out of a row and is 0 then.
+    An ``optional`` number may be left out of a row and is 0 then.
     """
 
     name: str
@@ -36,11 +55,32 @@ class Count:
     within: str | None = None
     too_many: Text = ""
     optional: bool = False
+    kind: Kind = Kind.WHOLE
 
+    @property
+    def highest(self) -> Any:
+        return _HIGHEST[self.kind]
+
+    @property
+    def zero(self) -> Any:
+        return self.parse("0")
+
+    def parse(self, text: str) -> Any:
+        """Read a number that is known to be well formed."""
+        return _PARSERS[self.kind](text)
+
+
+Number = int | Decimal | float
+_HIGHEST: dict[Kind, Number] = {
+    Kind.WHOLE: HIGHEST_COUNT,
+    Kind.AMOUNT: HIGHEST_VALUE,
+    Kind.SQUARES: HIGHEST_SQUARES,
+}
+_PARSERS: dict[Kind, Callable[[str], Number]] = {Kind.WHOLE: int, Kind.AMOUNT: Decimal, Kind.SQUARES: float}
 
 COUNTS = (
-    Count("impressions", _("Impressions"), _("impressions"), _("Impressions per day")),
-    Count(
+    Measure("impressions", _("Impressions"), _("impressions"), _("Impressions per day")),
+    Measure(
         "clicks",
         _("Clicks"),
         _("clicks"),
@@ -48,21 +88,37 @@ COUNTS = (
         within="impressions",
         too_many=_("clicks (%(clicks)s) must not exceed impressions (%(impressions)s)"),
     ),
-    Count(
+    Measure(
         "conversions",
         _("Conversions"),
         _("conversions"),
         _("Conversions per day"),
-        within="clicks",
-        too_many=_("conversions (%(conversions)s) must not exceed clicks (%(clicks)s)"),
+        # not within clicks: a view may convert without one, and a click several times
+        within="impressions",
+        too_many=_("conversions (%(conversions)s) must not exceed impressions (%(impressions)s)"),
         optional=True,
     ),
 )
+_SQUARES = "value_squares"
+VALUES = (
+    Measure("value_sum", _("Value"), _("value"), _("Value per day"), optional=True, kind=Kind.AMOUNT),
+    Measure(
+        _SQUARES,
+        _("Sum of squared values"),
+        _("sum of squared values"),
+        _("Squared values per day"),
+        optional=True,
+        kind=Kind.SQUARES,
+    ),
+)
+MEASURES = (*COUNTS, *VALUES)
 COUNT_NAMES = tuple(count.name for count in COUNTS)
+VALUE_NAMES = tuple(value.name for value in VALUES)
+MEASURE_NAMES = (*COUNT_NAMES, *VALUE_NAMES)
 # Counts that lie within no other: if they are in range, all are.
 OUTERMOST = tuple(count.name for count in COUNTS if count.within is None)
 _NESTED = tuple((count, count.name, count.within) for count in COUNTS if count.within)
-_BY_NAME = {count.name: count for count in COUNTS}
+_BY_NAME = {measure.name: measure for measure in MEASURES}
 
 
 class HasCounts(Protocol[Covariant]):
@@ -76,6 +132,15 @@ class HasCounts(Protocol[Covariant]):
     def conversions(self) -> Covariant: ...
 
 
+class HasMeasures(HasCounts[Covariant], Protocol[Covariant]):
+    """An object with an attribute for each measure."""
+
+    @property
+    def value_sum(self) -> Covariant: ...
+    @property
+    def value_squares(self) -> Covariant: ...
+
+
 class Counts(NamedTuple, Generic[T]):
     """A value for each of COUNTS, in their order: numbers of a day, arrays, or columns of a query."""
 
@@ -87,43 +152,97 @@ class Counts(NamedTuple, Generic[T]):
 NO_COUNTS = Counts(*(0 for _count in COUNTS))
 
 
+class Measures(NamedTuple, Generic[T]):
+    """A number for each of MEASURES, in their order, all of one type: floats, arrays, or columns of a query."""
+
+    impressions: T
+    clicks: T
+    conversions: T
+    value_sum: T
+    value_squares: T
+
+
+class DayTotals(NamedTuple):
+    """A day's number for each of MEASURES, in their order, exact."""
+
+    impressions: int
+    clicks: int
+    conversions: int
+    value_sum: Decimal = NO_VALUE
+    value_squares: float = 0.0
+
+    def plus(self, other: "DayTotals") -> "DayTotals":
+        return DayTotals(*map(add, self, other))
+
+
+NO_TOTALS = DayTotals(*NO_COUNTS)
+
+
 class DailyCounts(NamedTuple):
-    """Totals of one variant on one day; the variant is given by its name or key."""
+    """Totals of one variant on one day; the variant is given by its name or key.
+
+    ``value_squares`` is the sum of the squares of the single values that ``value_sum`` adds up.
+    """
 
     date: dt.date
     variant_name: str
     impressions: int
     clicks: int
     conversions: int = 0
+    value_sum: Decimal = NO_VALUE
+    value_squares: float = 0.0
 
     @property
     def counts(self) -> Counts[int]:
-        return Counts(*self[2:])
+        return Counts(*self[2:5])
 
-    def plus(self, others: Counts[int]) -> "DailyCounts":
-        return DailyCounts(self.date, self.variant_name, *map(add, self.counts, others))
+    @property
+    def totals(self) -> DayTotals:
+        return DayTotals(*self[2:])
+
+    def plus(self, other: DayTotals) -> "DailyCounts":
+        return DailyCounts(self.date, self.variant_name, *map(add, self.totals, other))
 
 
 class Reward(models.TextChoices):
-    """The goal of an experiment: a ratio of two counts, the successes and the trials."""
+    """The goal of an experiment: a ratio of two numbers, the successes (or the value) and the trials."""
 
     CTR = "ctr", _("Clicks per impression")
     CONVERSION_RATE = "conversion_rate", _("Conversions per impression")
     CLICK_CONVERSION_RATE = "click_conversion_rate", _("Conversions per click")
+    VALUE_PER_IMPRESSION = "value_per_impression", _("Value per impression")
+    VALUE_PER_CLICK = "value_per_click", _("Value per click")
 
     @property
-    def successes_count(self) -> Count:
+    def successes_count(self) -> Measure:
         return _BY_NAME[_RATIOS[self][0]]
 
     @property
-    def trials_count(self) -> Count:
+    def trials_count(self) -> Measure:
         return _BY_NAME[_RATIOS[self][1]]
+
+    @property
+    def is_value(self) -> bool:
+        """True where an amount stands in the place of the successes."""
+        return self.successes_count.kind is Kind.AMOUNT
 
     def trials(self, row: HasCounts[T]) -> T:
         return cast(T, getattr(row, self.trials_count.name))
 
     def successes(self, row: HasCounts[T]) -> T:
+        """Return the successes, or the value; ``row`` then has it."""
         return cast(T, getattr(row, self.successes_count.name))
+
+    def squares(self, row: HasMeasures[T]) -> T:
+        """Return the sum of the squares of the single successes; each success of a count is 1."""
+        return row.value_squares if self.is_value else self.successes(row)
+
+    def problem(self, row: HasCounts[int]) -> tuple[str, str] | None:
+        """Name what this goal cannot take of a row that is right by itself: the field, and why with the fix."""
+        trials, successes = self.trials_count.name, self.successes_count.name
+        if self.is_value or getattr(row, successes) <= getattr(row, trials):
+            return None
+        return successes, str(_BEYOND_TRIALS) % {n: getattr(row, n) for n in COUNT_NAMES}
 
 
 # The ratio that each goal is: successes per trials.
@@ -131,7 +250,19 @@ _RATIOS = {
     Reward.CTR: ("clicks", "impressions"),
     Reward.CONVERSION_RATE: ("conversions", "impressions"),
     Reward.CLICK_CONVERSION_RATE: ("conversions", "clicks"),
+    Reward.VALUE_PER_IMPRESSION: ("value_sum", "impressions"),
+    Reward.VALUE_PER_CLICK: ("value_sum", "clicks"),
 }
+# The only counts of a goal that the database does not nest.
+_BEYOND_TRIALS = _(
+    "conversions (%(conversions)s) exceed clicks (%(clicks)s), and the goal is conversions per click: count one "
+    "conversion for each click, on the click's day, or choose conversions per impression as the goal"
+)
+
+
+def some_goal_refuses(row: DailyCounts) -> bool:
+    """Tell if a goal exists that cannot take a row that is right by itself."""
+    return row.conversions > row.clicks
 
 
 def nesting_problems(row: HasCounts[int]) -> list[tuple[str, str]]:
@@ -144,6 +275,26 @@ def nesting_condition() -> models.Q:
     """Build the condition of the database: all counts nested, from 0 to HIGHEST_COUNT."""
     containers = {count.within for count in COUNTS}
     conditions: list[tuple[str, Any]] = [(f"{n}__gte", 0) for n in COUNT_NAMES if n not in containers]
-    conditions += [(f"{name}__lte", models.F(within)) for _count, name, within in reversed(_NESTED)]
+    conditions += [(f"{name}__lte", models.F(within)) for _count, name, within in _NESTED]
     conditions += [(f"{name}__lte", HIGHEST_COUNT) for name in OUTERMOST]
     return models.Q(*conditions)
+
+
+def fewest_squares(value_sum: Decimal, conversions: int) -> float:
+    """Return the least sum of squares that so many values of this sum can have: that of equal ones."""
+    total = float(value_sum)
+    return total * total / (max(conversions, 1) * SQUARES_TOLERANCE)
+
+
+def values_condition() -> models.Q:
+    """Build the condition of the database on values: from 0 on, and squares that such a sum can have."""
+    total = Cast("value_sum", models.FloatField())
+    values = Cast(Greatest("conversions", models.Value(1)), models.FloatField())
+    fewest = total * total / (values * models.Value(SQUARES_TOLERANCE))
+    return models.Q(
+        ("value_sum__gte", 0),
+        ("value_sum__lte", HIGHEST_VALUE),
+        ("value_squares__gte", 0),
+        ("value_squares__lte", HIGHEST_SQUARES),
+        ("value_squares__gte", fewest),
+    )

@@ -7,23 +7,41 @@ from typing import NamedTuple, Self
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, F, Max, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Concat
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import audit_history
+from experiments.campaign import (
+    CURRENCY_LENGTH,
+    OWNER_LENGTH,
+    REASON_LENGTH,
+    TAGS_LENGTH,
+    End,
+    campaign_problems,
+)
+from experiments.constraints import setting_constraints
 from experiments.exceptions import StatusConflictError
-from experiments.metrics import COUNT_NAMES, Reward, nesting_condition
+from experiments.metrics import (
+    HIGHEST_VALUE,
+    NO_VALUE,
+    VALUE_PLACES,
+    Reward,
+    nesting_condition,
+    values_condition,
+)
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
-    HIGHEST_FLOOR_SUM,
     SettingValue,
     checked_settings,
     setting_problems,
     with_defaults,
 )
 from experiments.text import NAME_LENGTH
+
+# Digits of an amount before and after its point.
+_VALUE_DIGITS = 20
 
 MAX_VARIANTS = 100
 
@@ -42,29 +60,6 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.COMPLETED: frozenset(),
 }
 TAKES_EVENTS = frozenset({Status.ACTIVE, Status.PAUSED})
-
-
-def _setting_constraints() -> list[models.BaseConstraint]:
-    """Build a CHECK for the range of each setting; blank follows the installation's default."""
-    ranges = [
-        models.CheckConstraint(
-            name=f"experiment_{s.name}_range",
-            condition=Q((f"{s.name}__isnull", True))
-            | Q((f"{s.name}__{'gt' if s.low_open else 'gte'}", s.low), (f"{s.name}__lte", s.high)),
-            violation_error_message=f"{s.name} must be {s.range_text}.",
-        )
-        for s in ALGORITHM_SETTINGS.values()
-        if not s.is_switch
-    ]
-    floors = models.CheckConstraint(
-        name="experiment_floors_fit",
-        condition=Q(control_floor__isnull=True)
-        | Q(min_explore_rate__isnull=True)
-        # the sum of two floats that are 0.99 on paper may be a hair more
-        | Q(control_floor__lte=HIGHEST_FLOOR_SUM + 1e-9 - F("min_explore_rate")),
-        violation_error_message=f"control_floor and min_explore_rate must not exceed {HIGHEST_FLOOR_SUM} together.",
-    )
-    return [*ranges, floors]
 
 
 class DataSummary(NamedTuple):
@@ -101,6 +96,11 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Add the summary of the data up to ``target_date``, and the variants."""
         return self.with_data_summary(target_date).with_variants()
 
+    def tagged(self, tag: str) -> Self:
+        """Keep those that have this tag, whole, in capitals or not."""
+        between = Concat(Value(" "), "tags", Value(" "), output_field=models.CharField())
+        return self.alias(spaced_tags=between).filter(spaced_tags__contains=f" {tag.lower()} ")
+
     def active_since(self, moment: dt.datetime) -> Self:
         """Keep those that are active and not archived, and by their history were active at ``moment`` already."""
         earlier = Experiment.history.filter(id=OuterRef("pk"), history_date__lt=moment)
@@ -132,12 +132,67 @@ class Experiment(models.Model):
     winner = models.ForeignKey(
         "Variant", on_delete=models.SET_NULL, null=True, blank=True, related_name="won_experiments"
     )
+    decision_reason = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        max_length=REASON_LENGTH,
+        help_text="Why it was completed as it was.",
+    )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Everything that may change an allocation (ingestion, settings, variants, status) raises it in its own transaction.
     # It shows if an answer is still up to date.
     data_version = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    owner = models.CharField(
+        max_length=OWNER_LENGTH, blank=True, default="", db_default="", help_text="The person or team to ask."
+    )
+    tags = models.CharField(
+        max_length=TAGS_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Words, with a space between them.",
+    )
+    currency = models.CharField(
+        max_length=CURRENCY_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What values are counted in, such as EUR.",
+    )
+    value_cap = models.DecimalField(
+        max_digits=_VALUE_DIGITS,
+        decimal_places=VALUE_PLACES,
+        null=True,
+        blank=True,
+        help_text="Single values above it count as this much, for every variant.",
+    )
+    fixed_variants = models.BooleanField(
+        default=False, db_default=False, help_text="Data of a variant that is not known yet are refused."
+    )
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    on_end = models.CharField(
+        max_length=10,
+        choices=End.choices,
+        default=End.PAUSE,
+        db_default=End.PAUSE,
+        help_text="What happens at ends_at.",
+    )
+    on_end_variant = models.ForeignKey(
+        "Variant",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Gets all traffic at ends_at, where on_end names a variant.",
+    )
+    complete_when_decided = models.BooleanField(
+        default=False, db_default=False, help_text="Completes by itself, with the leader, once decided."
+    )
 
     alpha_prior = models.FloatField(null=True, blank=True)
     beta_prior = models.FloatField(null=True, blank=True)
@@ -160,7 +215,18 @@ class Experiment(models.Model):
         constraints = (
             models.CheckConstraint(name="experiment_status_known", condition=Q(status__in=Status.values)),
             models.CheckConstraint(name="experiment_reward_known", condition=Q(reward__in=Reward.values)),
-            *_setting_constraints(),
+            models.CheckConstraint(name="experiment_on_end_known", condition=Q(on_end__in=End.values)),
+            models.CheckConstraint(
+                name="experiment_ends_after_start",
+                condition=Q(starts_at=None) | Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                violation_error_message="ends_at must be after starts_at.",
+            ),
+            models.CheckConstraint(
+                name="experiment_value_cap_range",
+                condition=Q(value_cap=None) | Q(value_cap__gt=0, value_cap__lte=HIGHEST_VALUE),
+                violation_error_message="value_cap must be a positive number, or blank for none.",
+            ),
+            *setting_constraints(),
         )
 
     def __str__(self) -> str:
@@ -212,10 +278,16 @@ class Experiment(models.Model):
             allowed=following,
         )
 
+    @property
+    def tag_list(self) -> list[str]:
+        return self.tags.split()
+
     def clean(self) -> None:
-        """Check ranges and steps of the settings, with the messages of their table."""
-        if problems := setting_problems(self.merged_settings()):
-            raise ValidationError({name: f"{name} {problem}" for name, problem in problems.items()})
+        """Check ranges and steps of the settings, with the messages of their table, and the campaign's fields."""
+        problems = setting_problems(self.merged_settings())
+        said = {name: f"{name} {problem}" for name, problem in problems.items()} | campaign_problems(self)
+        if said:
+            raise ValidationError(said)
 
 
 class Variant(models.Model):
@@ -266,6 +338,10 @@ class DailyMetric(models.Model):
     impressions = models.BigIntegerField()
     clicks = models.BigIntegerField()
     conversions = models.BigIntegerField(default=0)
+    value_sum = models.DecimalField(
+        max_digits=_VALUE_DIGITS, decimal_places=VALUE_PLACES, default=NO_VALUE, db_default=NO_VALUE
+    )
+    value_squares = models.FloatField(default=0.0, db_default=0.0)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = DailyMetricQuerySet.as_manager()
@@ -279,7 +355,12 @@ class DailyMetric(models.Model):
             models.CheckConstraint(
                 name="dailymetric_counts_nested",
                 condition=nesting_condition(),
-                violation_error_message=f"0 <= {' <= '.join(reversed(COUNT_NAMES))} must hold.",
+                violation_error_message="0 <= clicks <= impressions and 0 <= conversions <= impressions must hold.",
+            ),
+            models.CheckConstraint(
+                name="dailymetric_values_possible",
+                condition=values_condition(),
+                violation_error_message="No values have this sum and this sum of squares.",
             ),
         )
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import ExperimentNotFoundError
-from experiments.metrics import COUNT_NAMES, DailyCounts
+from experiments.metrics import COUNTS, MEASURE_NAMES, MEASURES, DailyCounts, Measure, Reward
 from experiments.models import DailyMetric, Experiment
 
 # As many digits as every 64-bit id can have.
@@ -71,7 +71,25 @@ def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyCounts]
     """
     rows: dict[int, list[DailyCounts]] = {experiment.pk: [] for experiment in experiments}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date", "variant_id")
-    fields = ("variant__experiment_id", "date", "variant__name", *COUNT_NAMES)
+    fields = ("variant__experiment_id", "date", "variant__name", *MEASURE_NAMES)
     for experiment_id, *row in found.values_list(*fields):
         rows[experiment_id].append(DailyCounts(*row))
     return rows
+
+
+def measures_of(experiments: "QuerySet[Experiment]") -> tuple[Measure, ...]:
+    """Return what is observed of these experiments: the counts, and values where a goal is one or a day has any."""
+    goals = [goal for goal in Reward if goal.is_value]
+    of_value = experiments.filter(reward__in=goals)
+    return MEASURES if of_value.exists() or _have_values(experiments) else COUNTS
+
+
+def measures_of_one(experiment: Experiment) -> tuple[Measure, ...]:
+    """Return what is observed of an experiment; at most one query."""
+    is_valued = experiment.goal.is_value or _have_values(Experiment.objects.filter(pk=experiment.pk))
+    return MEASURES if is_valued else COUNTS
+
+
+def _have_values(experiments: "QuerySet[Experiment]") -> bool:
+    rows = DailyMetric.objects.filter(variant__experiment__in=experiments.values("pk"))
+    return rows.filter(Q(value_sum__gt=0) | Q(value_squares__gt=0)).exists()

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
+from typing import Any
 
 from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
@@ -12,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
+from experiments.campaign import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
 from experiments.exceptions import (
     ChangedMeanwhileError,
     ConflictError,
@@ -20,12 +22,15 @@ from experiments.exceptions import (
     ResetForbiddenError,
 )
 from experiments.metrics import Reward
-from experiments.models import MAX_VARIANTS, TRANSITIONS, Experiment, Status, Variant
+from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH
-from experiments.variants import new_variants
+from experiments.variants import find_winner, new_variants
 
+# The variant that gets all traffic at the end; a copy gets its own, and no dates.
+_AT_END = "on_end_variant"
+_OF_ONE_RUN = frozenset({"starts_at", "ends_at", _AT_END})
 # Pages in the place of an experiment's key.
 _RESERVED_KEYS = frozenset({"new"})
 # The part of a key that a name makes; the rest is room for a number.
@@ -45,27 +50,37 @@ def create_experiment(
     variants: Sequence[str] = (),
     control: str | None = None,
     settings: Mapping[str, SettingValue | None] | None = None,
+    campaign: Mapping[str, Any] | None = None,
     pk: int | None = None,
 ) -> Experiment:
     """Create an experiment under a key made from its name, with a number at its end where the key is taken.
 
-    ``control`` names one of the ``variants``; ``pk`` is for imports, whose files name experiments by number.
+    ``control`` names one of the ``variants``; ``campaign`` holds any of CAMPAIGN_FIELDS; ``pk`` is for imports, whose
+    files name experiments by number.
     """
     _refuse_repeated(variants)
+    given = dict(campaign or {})
+    at_end = given.pop("on_end_variant", None)
     fields = {
         "name": name,
         "description": description,
         "status": status,
         "reward": reward,
         **(settings or {}),
+        **_campaign_values(None, given),
     }
     experiment = Experiment(pk=pk, created_at=now, **fields)
     experiment.settings_in_force()
+    refuse_campaign_problems(experiment, leave_out=_AT_END)
     with transaction.atomic():
         experiment = _insert_under_free_key(experiment)
         if variants:
             new = new_variants(experiment.pk, variants, has_control=False, now=now, control=control)
             record_history(Variant.objects.bulk_create(new), created=True)
+        if at_end is not None:
+            experiment.on_end_variant = find_winner(experiment, at_end, field=_AT_END)
+            experiment.save(update_fields=[_AT_END])
+        refuse_campaign_problems(experiment)
         if pk is not None:
             _raise_sequence_past_ids()
     return experiment
@@ -102,12 +117,13 @@ def update_experiment(
     now: dt.datetime,
     settings: Mapping[str, SettingValue | None] | None = None,
     unchanged_since: dt.datetime | None = None,
-    **fields: str,
+    **fields: Any,
 ) -> Experiment:
-    """Change name, description, reward (``fields``) and settings; the rest stays.
+    """Change name, description, reward and CAMPAIGN_FIELDS (``fields``) and settings; the rest stays.
 
-    Raises InvalidError where settings clash, StatusConflictError for a reward that has begun to count,
-    ChangedMeanwhileError where ``unchanged_since``, the experiment's updated_at when it was read, no longer holds.
+    Raises InvalidError where settings or dates clash, or stored rows break a new reward; StatusConflictError for a
+    reward that has begun to count; ChangedMeanwhileError where ``unchanged_since``, the experiment's updated_at when it
+    was read, no longer holds.
     """
     with transaction.atomic():
         experiment = _locked(experiment_id)
@@ -121,14 +137,55 @@ def update_experiment(
             raise experiment.status_conflict(
                 _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.state_word}
             )
-        changes = {**fields, **(settings or {})}
+        changes = {**_campaign_values(experiment, fields), **(settings or {})}
         for name, value in changes.items():
             setattr(experiment, name, value)
         experiment.settings_in_force()
+        if any(name in changes for name in CAMPAIGN_FIELDS):
+            refuse_campaign_problems(experiment)
+        if "reward" in changes:
+            _refuse_reward_that_rows_break(experiment)
         experiment.data_version += 1
         experiment.updated_at = now
         experiment.save(update_fields=[*changes, "data_version", "updated_at"])
     return experiment
+
+
+def _campaign_values(experiment: Experiment | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as they are stored: tags as text, a variant that is given by its name as the variant."""
+    values = dict(fields)
+    tags, at_end = values.get("tags"), values.get(_AT_END)
+    if tags is not None:
+        values["tags"] = tags_text(tags.split() if isinstance(tags, str) else tags)
+    if experiment is not None and isinstance(at_end, str):
+        values[_AT_END] = find_winner(experiment, at_end, field=_AT_END)
+    return values
+
+
+def _refuse_reward_that_rows_break(experiment: Experiment) -> None:
+    """Refuse a goal that stored rows cannot serve; call under the experiment's lock."""
+    goal = experiment.goal
+    if goal.is_value:
+        return
+    trials, successes = goal.trials_count.name, goal.successes_count.name
+    stored = DailyMetric.objects.filter(variant__experiment=experiment)
+    breaking = stored.filter(**{f"{successes}__gt": F(trials)}).select_related("variant")
+    first = breaking.first()
+    if first is None:
+        return
+    message = _(
+        "%(rows)s daily rows have more conversions than clicks, the first on %(date)s (%(variant)s: %(conversions)s "
+        "and %(clicks)s), so conversions per click cannot be the goal: choose conversions per impression, or correct "
+        "these rows first"
+    )
+    said = {
+        "rows": breaking.count(),
+        "date": first.date,
+        "variant": first.variant.name,
+        "conversions": first.conversions,
+        "clicks": first.clicks,
+    }
+    raise InvalidError([Issue("reward", "rows_do_not_fit", message % said)])
 
 
 def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool = True) -> Experiment:
@@ -144,19 +201,36 @@ def archive_experiment(*, experiment_id: int, now: dt.datetime, archived: bool =
 
 
 def duplicate_experiment(*, experiment_id: int, now: dt.datetime) -> Experiment:
-    """Create a draft with the same active variants, reward and settings, and no data."""
+    """Create a draft with the same active variants, reward, settings, campaign and guards, without dates and data."""
     source = find_experiment(experiment_id)
     variants = list(source.variants.filter(is_active=True))
-    return create_experiment(
-        name=(_("Copy of %(name)s") % {"name": source.name})[:NAME_LENGTH],
-        description=source.description,
-        status=Status.DRAFT,
-        reward=Reward(source.reward),
-        variants=[variant.name for variant in variants],
-        control=next((variant.name for variant in variants if variant.is_control), None),
-        settings=source.own_settings(),
-        now=now,
-    )
+    with transaction.atomic():
+        made = create_experiment(
+            name=(_("Copy of %(name)s") % {"name": source.name})[:NAME_LENGTH],
+            description=source.description,
+            status=Status.DRAFT,
+            reward=Reward(source.reward),
+            variants=[variant.name for variant in variants],
+            control=next((variant.name for variant in variants if variant.is_control), None),
+            settings=source.own_settings(),
+            campaign=_copied_campaign(source, variants),
+            now=now,
+        )
+        copies = [
+            Guard(experiment=made, metric=g.metric, max_fall=g.max_fall, action=g.action, created_at=now)
+            for g in source.guards.all()
+        ]
+        record_history(Guard.objects.bulk_create(copies), created=True)
+    return made
+
+
+def _copied_campaign(source: Experiment, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Return what a copy takes over; a variant that it has not cannot get its traffic at the end."""
+    campaign = {name: getattr(source, name) for name in CAMPAIGN_FIELDS if name not in _OF_ONE_RUN}
+    at_end = next((v.name for v in variants if v.pk == source.on_end_variant_id), None)
+    if at_end is None and source.on_end == End.VARIANT:
+        campaign["on_end"] = End.PAUSE
+    return {**campaign, _AT_END: at_end}
 
 
 def delete_experiment(*, experiment_id: int) -> None:
@@ -204,7 +278,7 @@ def reset_data(*, allowed: bool) -> dict[str, int]:
         # Writes in progress finish first; later ones find nothing.
         lock_experiments()
         _total, deleted = Experiment.objects.all().delete()
-        for model in (Experiment, Variant):
+        for model in (Experiment, Variant, Guard):
             model.history.all().delete()
     return deleted
 
@@ -215,9 +289,11 @@ def change_status(
     to: Status,
     now: dt.datetime,
     winner_id: int | None = None,
+    decision_reason: str = "",
     from_status: Status | None = None,
 ) -> Experiment:
-    """Move an experiment along the transition table, if given only from one status; ``winner_id`` is for completing.
+    """Move an experiment along the transition table, if given only from one status; ``winner_id`` and
+    ``decision_reason`` are for completing.
 
     Raises StatusConflictError with the states that are allowed next.
     """
@@ -233,6 +309,7 @@ def change_status(
     changed = movable.update(
         status=to,
         winner_id=winner_id if to is Status.COMPLETED else None,
+        decision_reason=decision_reason if to is Status.COMPLETED else "",
         data_version=F("data_version") + 1,
         updated_at=now,
     )

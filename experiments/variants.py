@@ -85,12 +85,12 @@ def find_variant(experiment: Experiment, variant_id: int) -> Variant:
     return found
 
 
-def find_winner(experiment: Experiment, name: str) -> Variant:
-    """Return a variant of the experiment by name or key; raise InvalidError."""
+def find_winner(experiment: Experiment, name: str, *, field: str = "winner") -> Variant:
+    """Return a variant of the experiment by name or key; raise InvalidError for the ``field`` that names it."""
     found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
     if found is None:
         message = _("must be one of the experiment's variants")
-        raise InvalidError([Issue("winner", "unknown_variant", message)])
+        raise InvalidError([Issue(field, "unknown_variant", message)])
     return found
 
 

@@ -26,7 +26,7 @@ def _change_form(experiment: Experiment, **changes: Any) -> dict[str, Any]:
     own = {name: "" if value is None else value for name, value in experiment.own_settings().items()}
     own["day_adjustment"] = "unknown"
     formset = {"variants-TOTAL_FORMS": 0, "variants-INITIAL_FORMS": 0}
-    return {"name": experiment.name, "description": "", **own, **formset, **changes}
+    return {"name": experiment.name, "description": "", "on_end": "pause", **own, **formset, **changes}
 
 
 @pytest.mark.parametrize(

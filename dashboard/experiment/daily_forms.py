@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -12,10 +14,15 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
-from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, DailyCounts
+from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 
+_FIELDS: dict[Kind, Callable[..., forms.Field]] = {
+    Kind.WHOLE: forms.IntegerField,
+    Kind.AMOUNT: partial(forms.DecimalField, decimal_places=VALUE_PLACES),
+    Kind.SQUARES: forms.FloatField,
+}
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
 
@@ -33,15 +40,18 @@ class DayForm(StaleCheckMixin):
         data: Mapping[str, Any] | None = None,
         *,
         variants: Sequence[Variant],
-        stored: Mapping[int, Counts[int]],
+        stored: Mapping[int, DayTotals],
+        measures: Sequence[Measure] = COUNTS,
         date: dt.date | None,
         suggested: dt.date | None = None,
     ) -> None:
         """Make fields for all variants.
 
-        ``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its counts by variant.
+        ``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its totals by variant;
+        ``measures`` what the form asks for, the counts at least.
         """
         self.variants, self.stored, self.day = variants, stored, date
+        self.measures = measures
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
         initial = {"date": date or suggested, "seen": version_token(stored)}
         super().__init__(data, initial=initial, auto_id=f"{self.form_id}-%s")
@@ -50,24 +60,26 @@ class DayForm(StaleCheckMixin):
         if date is not None:
             self.fields["date"].widget = forms.HiddenInput(attrs={"form": self.form_id})
         for variant in variants:
-            for count, before in zip(COUNTS, stored.get(variant.pk, (None,) * len(COUNTS)), strict=True):
-                self.fields[f"{count.name}-{variant.pk}"] = self._count_field(variant, count, before)
+            for measure in measures:
+                before = getattr(stored.get(variant.pk), measure.name, None)
+                self.fields[f"{measure.name}-{variant.pk}"] = self._field(variant, measure, before)
 
-    def _count_field(self, variant: Variant, count: Count, before: int | None) -> forms.IntegerField:
-        label = f"{count.label}, {variant.name}"
+    def _field(self, variant: Variant, measure: Measure, before: Number | None) -> forms.Field:
+        label = f"{measure.label}, {variant.name}"
         attributes = {
             "class": "form-control count-input",
             "form": self.form_id,
             "aria-label": label,
-            "inputmode": "numeric",
-            "data-count": count.name,
+            "inputmode": "numeric" if measure.kind is Kind.WHOLE else "decimal",
+            "data-count": measure.name,
         }
         widget = forms.NumberInput(attrs=attributes)
-        return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
+        initial = before.normalize() if isinstance(before, Decimal) else before
+        return _FIELDS[measure.kind](required=False, label=label, initial=initial, widget=widget)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """List each variant with its fields, each with the label of its column."""
-        return [(v, [(str(c.label), self[f"{c.name}-{v.pk}"]) for c in COUNTS]) for v in self.variants]
+        return [(v, [(str(m.label), self[f"{m.name}-{v.pk}"]) for m in self.measures]) for v in self.variants]
 
     def clean(self) -> dict[str, Any]:
         for variant in self.variants:
@@ -82,28 +94,27 @@ class DayForm(StaleCheckMixin):
 
     def _is_given(self, variant: Variant) -> bool:
         return any(
-            self.cleaned_data.get(f"{name}-{variant.pk}") is not None or f"{name}-{variant.pk}" in self.errors
-            for name in COUNT_NAMES
+            self.cleaned_data.get(f"{m.name}-{variant.pk}") is not None
+            or f"{m.name}-{variant.pk}" in self.errors
+            for m in self.measures
         )
 
     def _given(self) -> list[Variant]:
         return [variant for variant in self.variants if self._is_given(variant)]
 
     def counts(self) -> list[DailyCounts]:
-        return [
-            DailyCounts(
-                self.cleaned_data["date"],
-                variant.name,
-                *(self.cleaned_data[f"{name}-{variant.pk}"] or 0 for name in COUNT_NAMES),
-            )
-            for variant in self._given()
-        ]
+        return [self._row(variant) for variant in self._given()]
 
-    def shown(self) -> list[Counts[int] | None] | None:
+    def _row(self, variant: Variant) -> DailyCounts:
+        given: dict[str, Any] = {m.name: self.cleaned_data[f"{m.name}-{variant.pk}"] for m in self.measures}
+        filled: dict[str, Any] = {m.name: given[m.name] or m.zero for m in self.measures}
+        return DailyCounts(self.cleaned_data["date"], variant.name, **filled)
+
+    def shown(self) -> list[DayTotals | None] | None:
         """List what the page showed of each of counts(), in that order; None where the form does not say."""
         try:
             stored = json.loads(self.cleaned_data["seen"])
-            return [Counts(*found) if (found := stored.get(str(v.pk))) else None for v in self._given()]
+            return [_totals(stored.get(str(v.pk))) for v in self._given()]
         except (ValueError, TypeError, AttributeError):
             return None
 
@@ -121,8 +132,16 @@ class DayForm(StaleCheckMixin):
             self.add_error(field, message)
 
 
-def version_token(stored: Mapping[int, Counts[int]]) -> str:
-    return json.dumps(stored)
+def version_token(stored: Mapping[int, DayTotals]) -> str:
+    return json.dumps(stored, default=str)
+
+
+def _totals(shown: Sequence[Any] | None) -> DayTotals | None:
+    """Read the totals of one variant from a version token."""
+    if not shown:
+        return None
+    impressions, clicks, conversions, value_sum, value_squares = shown
+    return DayTotals(impressions, clicks, conversions, Decimal(value_sum), value_squares)
 
 
 class UploadForm(forms.Form):

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
 
 from dashboard.charts import variant_colours
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Reward
+from experiments.metrics import MEASURE_NAMES, DayTotals, Measure, Number, Reward
 from experiments.models import DailyMetric, Experiment, Variant
 
 DAYS_PER_PAGE = 14
@@ -18,13 +19,14 @@ DAYS_PER_PAGE = 14
 class DailyLine:
     variant: Variant
     colour: str
-    counts: Counts[int]
+    totals: DayTotals
     rate: float | None
+    measures: Sequence[Measure]
 
     @property
-    def cells(self) -> list[tuple[str, int]]:
-        """List each count with the label of its column."""
-        return [(str(count.label), number) for count, number in zip(COUNTS, self.counts, strict=True)]
+    def cells(self) -> list[tuple[Measure, Number]]:
+        """List each number with the measure of its column."""
+        return [(measure, getattr(self.totals, measure.name)) for measure in self.measures]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Day:
 
     @property
     def impressions(self) -> int:
-        return sum(line.counts.impressions for line in self.lines)
+        return sum(line.totals.impressions for line in self.lines)
 
 
 def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
@@ -48,7 +50,7 @@ def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
     return Paginator(dates, DAYS_PER_PAGE).get_page(number)
 
 
-def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
+def days_of(experiment: Experiment, dates: list[dt.date], measures: Sequence[Measure]) -> list[Day]:
     """Read the rows of these dates, in their order, variants as on every page; one query."""
     variants = list(experiment.variants.all())
     colours, stored = variant_colours(variants), _stored(experiment, dates)
@@ -57,7 +59,7 @@ def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
         Day(
             date,
             [
-                _line(variant, colours[variant.pk], stored[date][variant.pk], reward)
+                _line(variant, colours[variant.pk], stored[date][variant.pk], reward, measures)
                 for variant in variants
                 if variant.pk in stored[date]
             ],
@@ -66,8 +68,8 @@ def days_of(experiment: Experiment, dates: list[dt.date]) -> list[Day]:
     ]
 
 
-def counts_of(experiment: Experiment, date: dt.date) -> dict[int, Counts[int]]:
-    """Read the stored counts of a day, by variant; one query."""
+def totals_of(experiment: Experiment, date: dt.date) -> dict[int, DayTotals]:
+    """Read the stored totals of a day, by variant; one query."""
     return dict(_stored(experiment, [date])[date])
 
 
@@ -78,14 +80,16 @@ def next_day(experiment: Experiment, today: dt.date) -> dt.date | None:
     return following if following <= today else None
 
 
-def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, Counts[int]]]:
-    found: defaultdict[dt.date, dict[int, Counts[int]]] = defaultdict(dict)
+def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date, dict[int, DayTotals]]:
+    found: defaultdict[dt.date, dict[int, DayTotals]] = defaultdict(dict)
     rows = DailyMetric.objects.filter(variant__experiment=experiment, date__in=dates)
-    for date, pk, *counts in rows.values_list("date", "variant_id", *COUNT_NAMES):
-        found[date][pk] = Counts(*counts)
+    for date, pk, *totals in rows.values_list("date", "variant_id", *MEASURE_NAMES):
+        found[date][pk] = DayTotals(*totals)
     return found
 
 
-def _line(variant: Variant, colour: str, counts: Counts[int], reward: Reward) -> DailyLine:
-    trials = reward.trials(counts)
-    return DailyLine(variant, colour, counts, reward.successes(counts) / trials if trials else None)
+def _line(
+    variant: Variant, colour: str, totals: DayTotals, reward: Reward, measures: Sequence[Measure]
+) -> DailyLine:
+    trials, successes = reward.trials(totals), reward.successes(totals)
+    return DailyLine(variant, colour, totals, float(successes) / trials if trials else None, measures)

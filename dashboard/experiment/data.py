@@ -14,18 +14,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dashboard.access import View, requires
 from dashboard.experiment.actions import closed_reason, error_text
 from dashboard.experiment.daily_forms import DayForm, UploadForm, version_token
-from dashboard.experiment.daily_table import counts_of, days_of, days_page, next_day
+from dashboard.experiment.daily_table import days_of, days_page, next_day, totals_of
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.formatting import format_date
-from dashboard.templatetags.formats import count
+from dashboard.templatetags.formats import measured
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
 from experiments.ingestion.diff import RowChange
 from experiments.ingestion.manual_edits import set_day
-from experiments.metrics import COUNTS
+from experiments.metrics import MEASURES
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
-from experiments.selectors import today
+from experiments.selectors import measures_of_one, today
 from experiments.tables.export import metrics_download, template_download
 from experiments.tables.preview import CsvPreview
 from experiments.tables.uploads import find_upload, keep_upload, preview_upload, record_upload
@@ -44,9 +44,11 @@ def _page(request: HttpRequest, experiment: Experiment, form: DayForm | None = N
     """Render the table, with a form in the place of its day, or above the table for a new one."""
     page = days_page(experiment, request.GET.get("page"))
     dates = list(page)
+    measures = form.measures if form else measures_of_one(experiment)
     context = tab_context(experiment, "data", today()) | {
         "page": page,
-        "days": days_of(experiment, dates),
+        "days": days_of(experiment, dates, measures),
+        "measures": measures,
         "form": form,
         "is_above": form is not None and form.day not in dates,
         "closed": _why_no_data(experiment),
@@ -95,7 +97,7 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
         form.add_errors(error)
         return _page(request, experiment, form)
     except ChangedMeanwhileError as error:
-        form.accept_current(version_token(counts_of(experiment, form.cleaned_data["date"])))
+        form.accept_current(version_token(totals_of(experiment, form.cleaned_data["date"])))
         form.add_error(None, str(error))
         return _page(request, experiment, form)
     has_changed = any(effect.kind != "same" for effect in effects)
@@ -112,13 +114,14 @@ def _date(text: str) -> dt.date | None:
 
 def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None) -> DayForm:
     """Active variants, and those that have data of the day."""
-    stored = counts_of(experiment, date) if date else {}
+    stored = totals_of(experiment, date) if date else {}
     variants = [v for v in experiment.variants.all() if v.is_active or v.pk in stored]
     suggested = next_day(experiment, today())
     return DayForm(
         request.POST if request.method == "POST" else None,
         variants=variants,
         stored=stored,
+        measures=measures_of_one(experiment),
         date=date,
         suggested=suggested,
     )
@@ -138,8 +141,8 @@ def _change(effect: RowChange) -> str:
     if effect.before is None:
         return _("%(variant)s added") % {"variant": name}
     parts = [
-        f"{kind.unit} {count(before)} → {count(after)}"
-        for kind, before, after in zip(COUNTS, effect.before, effect.after, strict=True)
+        f"{measure.unit} {measured(before, measure)} → {measured(after, measure)}"
+        for measure, before, after in zip(MEASURES, effect.before, effect.after, strict=True)
         if before != after
     ]
     return f"{name} {', '.join(parts)}"

@@ -21,7 +21,7 @@ from allocation.selectors import (
 )
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, Reward
+from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
@@ -73,7 +73,7 @@ class Totals(NamedTuple):
     """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success."""
 
     impressions: int
-    gains: list[tuple[Count, float]]
+    gains: list[tuple[Measure, float]]
 
 
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:

@@ -24,7 +24,7 @@ from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError
-from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, Reward
+from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
@@ -201,7 +201,7 @@ class VariantTotals:
     compared: VariantStatistics | None
 
     @property
-    def labelled(self) -> list[tuple[Count, int]]:
+    def labelled(self) -> list[tuple[Measure, int]]:
         return list(zip(COUNTS, self.counts, strict=True))
 
 

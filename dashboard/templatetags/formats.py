@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.formatting import format_date, format_moment, format_weekday
-from experiments.text import format_number, format_percent
+from experiments.metrics import Kind, Measure
+from experiments.text import format_exact, format_number, format_percent
 
 register = template.Library()
 
@@ -31,6 +32,20 @@ def icon(name: str) -> SafeString:
 def count(value: Any) -> str:
     """Write a whole number with its thousands apart."""
     return _MISSING if value in _NOTHING else number_format(round(value), 0, force_grouping=True)
+
+
+@register.filter
+def measured(value: Any, measure: Measure) -> str:
+    """Write a number of a day as its measure is: counts whole, amounts with two places, or all if they have more."""
+    if value in _NOTHING or measure.kind is Kind.WHOLE:
+        return count(value)
+    return max(format_number(value, 2), format_exact(value), key=len)
+
+
+@register.filter
+def amount(value: Any) -> str:
+    """Write a value per visitor, which may be a small part of a coin."""
+    return _MISSING if value in _NOTHING else format_number(value, 4)
 
 
 @register.filter

@@ -6,9 +6,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from experiments.campaign import tags_text
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import COUNT_NAMES, DailyCounts
-from experiments.models import DailyMetric
+from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals
+from experiments.models import DailyMetric, Experiment, Variant
 from experiments.selectors import today
 
 
@@ -19,15 +20,41 @@ class CorrectionForm(forms.ModelForm[DailyMetric]):
 
     class Meta:
         model = DailyMetric
-        fields = COUNT_NAMES
+        fields = MEASURE_NAMES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for measure in MEASURES:
+            if measure.optional and measure.name in self.fields:  # who may only look gets none
+                self.fields[measure.name].required = False
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if given.keys() >= set(COUNT_NAMES):
-            counts = [int(given[name]) for name in COUNT_NAMES]
-            row = DailyCounts(self.instance.date, self.instance.variant.key, *counts)
+        for measure in MEASURES:
+            if measure.optional and given.get(measure.name, 0) is None:
+                given[measure.name] = measure.zero
+        if given.keys() >= set(MEASURE_NAMES):
+            totals = DayTotals(*(given[name] for name in MEASURE_NAMES))
+            row = DailyCounts(self.instance.date, self.instance.variant.key, *totals)
             for issue in count_issues(row, today()):
                 self.add_error(
                     issue.field if issue.field in self.fields else None, ValidationError(issue.message)
                 )
         return given
+
+
+class ExperimentForm(forms.ModelForm[Experiment]):
+    """An experiment; only its own variants may get all traffic at its end."""
+
+    class Meta:
+        model = Experiment
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = self.fields.get("on_end_variant")
+        if isinstance(chosen, forms.ModelChoiceField):
+            chosen.queryset = Variant.objects.filter(experiment=self.instance.pk)
+
+    def clean_tags(self) -> str:
+        return tags_text(self.cleaned_data["tags"].split())

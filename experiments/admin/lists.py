@@ -50,6 +50,22 @@ class MetricExperimentFilter(ExperimentFilter):
     path = "variant__experiment"
 
 
+class TagFilter(admin.SimpleListFilter):
+    """A filter by one of the tags that experiments have."""
+
+    title = _("tag")
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        used = Experiment.objects.exclude(tags="").order_by().values_list("tags", flat=True).distinct()
+        tags = sorted({tag for text in used for tag in text.split()})
+        return [(tag, tag) for tag in tags]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        tag = self.value()
+        return queryset.filter(pk__in=Experiment.objects.tagged(tag).values("pk")) if tag else queryset
+
+
 class ServiceAdmin(admin.ModelAdmin[Listed]):
     """A ModelAdmin whose forms call services: a refusal becomes a message above the form, and nothing has changed."""
 

@@ -21,11 +21,12 @@ from django_stubs_ext import WithAnnotations
 from simple_history.admin import SimpleHistoryAdmin
 
 from experiments.admin.date_hierarchy import CalendarQuerySet
-from experiments.admin.forms import CorrectionForm
-from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, act_on_each
+from experiments.admin.forms import CorrectionForm, ExperimentForm
+from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
+from experiments.campaign import CAMPAIGN_FIELDS
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.manual_edits import set_day
-from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
+from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
@@ -54,11 +55,23 @@ class _Counted(TypedDict):
 
 @admin.register(Experiment)
 class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ignore[misc]  # the library is untyped
-    list_display = ("name", "key", "status", "reward", "variant_count", "created_at", "pages")
-    list_filter = ("status", "reward")
-    search_fields = ("name", "key", "description")
+    form = ExperimentForm
+    list_display = (
+        "name",
+        "key",
+        "status",
+        "reward",
+        "owner",
+        "tags",
+        "variant_count",
+        "created_at",
+        "pages",
+    )
+    list_filter = ("status", "reward", TagFilter)
+    search_fields = ("name", "key", "description", "owner", "tags")
     readonly_fields = (
-        "key", "status", "reward", "winner", "daily_rows", "data_version", "created_at", "updated_at",
+        "key", "status", "reward", "winner", "decision_reason", "daily_rows", "data_version", "created_at",
+        "updated_at",
     )  # fmt: skip
     inlines = (VariantInline,)
     actions: tuple[str, ...] = ("pause", "export_csv")
@@ -89,9 +102,8 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def save_model(self, request: HttpRequest, obj: Experiment, form: Any, change: bool) -> None:
         """Save through the API's own service, which also raises the data version."""
         own = obj.own_settings()
-        update_experiment(
-            experiment_id=obj.pk, now=timezone.now(), settings=own, name=obj.name, description=obj.description
-        )
+        fields = {name: getattr(obj, name) for name in ("name", "description", *CAMPAIGN_FIELDS)}
+        update_experiment(experiment_id=obj.pk, now=timezone.now(), settings=own, **fields)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)
@@ -137,9 +149,9 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
     """Days come in by the API or by a CSV on the dashboard; here a wrong day is corrected, with a reason."""
 
     form = CorrectionForm
-    fields = ("experiment", "variant", "date", *COUNT_NAMES, "reason")
+    fields = ("experiment", "variant", "date", *MEASURE_NAMES, "reason")
     readonly_fields = ("experiment", "variant", "date")
-    list_display = ("date", "experiment", "variant", *COUNT_NAMES)
+    list_display = ("date", "experiment", "variant", *MEASURE_NAMES)
     list_select_related = ("variant__experiment",)
     list_filter = (MetricExperimentFilter, "date")
     date_hierarchy = "date"
@@ -157,13 +169,13 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
     def save_model(self, request: HttpRequest, obj: DailyMetric, form: Any, change: bool) -> None:
         given = form.cleaned_data
         # by its key: the name may belong to another variant by now
-        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in COUNT_NAMES))
+        row = DailyCounts(obj.date, obj.variant.key, *(given[name] for name in MEASURE_NAMES))
         set_day(
             experiment_id=obj.variant.experiment_id,
             rows=[row],
             today=today(),
             now=timezone.now(),
-            shown=[Counts(*(form.initial[name] for name in COUNT_NAMES))],
+            shown=[DayTotals(*(form.initial[name] for name in MEASURE_NAMES))],
             source="admin",
             reason=given["reason"],
         )

@@ -6,9 +6,11 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from pydantic_core import core_schema
@@ -16,9 +18,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
+from experiments.campaign import MAX_TAGS, TAG_LENGTH, TAG_PATTERN
 from experiments.exceptions import MAX_ISSUES
-from experiments.metrics import HIGHEST_COUNT
+from experiments.metrics import HIGHEST_COUNT, HIGHEST_SQUARES, HIGHEST_VALUE, VALUE_PLACES
 from experiments.text import ISO_DATE_PATTERN, NAME_LENGTH, NAME_PATTERN, is_name, parse_date
+
+# Of one row.
+MAX_SINGLE_VALUES = 10_000
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -103,6 +109,94 @@ class NumberField(serializers.FloatField):
         return float(data)
 
 
+# From here on a JSON number has too few digits for the decimal places.
+_LARGEST_EXACT = 10**11
+_AMOUNT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+AMOUNT_SCHEMA: dict[str, Any] = {
+    "oneOf": [
+        {"type": "number", "minimum": 0, "maximum": float(HIGHEST_VALUE)},
+        {"type": "string", "pattern": rf"^[0-9]{{1,15}}(\.[0-9]{{1,{VALUE_PLACES}}})?$"},
+    ]
+}
+
+
+def _plain_amount(value: Any) -> Decimal:
+    if type(value) is int or (type(value) is float and abs(value) < _LARGEST_EXACT):
+        amount = Decimal(str(value))
+        if 0 <= amount <= HIGHEST_VALUE and amount == round(amount, VALUE_PLACES):
+            return amount
+    raise ValueError("to be judged by the field")
+
+
+@extend_schema_field(AMOUNT_SCHEMA)
+class AmountField(serializers.Field[Decimal, Any, Decimal, Any]):
+    """An exact amount: a JSON number, or text where that has more digits than a number keeps."""
+
+    default_error_messages = {  # noqa: RUF012 (DRF's way)
+        "invalid": 'Must be a number, or text such as "12.50".',
+        "too_precise": f"Must have at most {VALUE_PLACES} decimal places; round it.",
+        "inexact": 'A number this large is exact only as text, such as "123456789012.3456".',
+        "out_of_range": f"Must be from 0 to {HIGHEST_VALUE}.",
+    }
+    exact = core_schema.no_info_plain_validator_function(_plain_amount)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        amount = self._parsed(data)
+        if not 0 <= amount <= HIGHEST_VALUE:
+            self.fail("out_of_range")
+        if amount != round(amount, VALUE_PLACES):
+            self.fail("too_precise")
+        return amount
+
+    def _parsed(self, data: Any) -> Decimal:
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        if isinstance(data, float) and not -1e300 < data < 1e300:
+            self.fail("invalid")
+        if not is_number and not (isinstance(data, str) and _AMOUNT.fullmatch(data)):
+            self.fail("invalid")
+        if isinstance(data, int) and abs(data) > HIGHEST_VALUE:
+            self.fail("out_of_range")
+        if isinstance(data, float) and abs(data) >= _LARGEST_EXACT and not data.is_integer():
+            self.fail("inexact")
+        return Decimal(str(data))
+
+    def to_representation(self, value: Decimal) -> Any:
+        number = float(value)
+        return number if Decimal(str(number)) == value else str(value)
+
+
+def _plain_amounts(value: Any) -> list[Decimal]:
+    if type(value) is list and len(value) <= MAX_SINGLE_VALUES:
+        return [_plain_amount(item) for item in value]
+    raise ValueError("to be judged by the field")
+
+
+class AmountsField(serializers.ListField):
+    """Single amounts. The length is checked before any of them."""
+
+    exact = core_schema.no_info_plain_validator_function(_plain_amounts)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=AmountField(), max_length=MAX_SINGLE_VALUES, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > MAX_SINGLE_VALUES:
+            raise serializers.ValidationError(
+                f"At most {MAX_SINGLE_VALUES:,} values are taken, not {len(data):,}.", "max_length"
+            )
+        items: list[Any] = super().to_internal_value(data)
+        return items
+
+
+class SquaresField(NumberField):
+    """A sum of squares of values."""
+
+    exact = core_schema.float_schema(ge=0, le=HIGHEST_SQUARES, strict=True, allow_inf_nan=False)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=HIGHEST_SQUARES, **kwargs)
+
+
 class TrueOrFalseField(serializers.BooleanField):
     """A JSON boolean, and no text or number in its place."""
 
@@ -127,6 +221,44 @@ class DayField(serializers.DateField):
         if day is None:
             self.fail("invalid", format="YYYY-MM-DD")
         return day
+
+
+class MomentField(serializers.DateTimeField):
+    """A moment of the calendar in ISO 8601, with its offset from UTC."""
+
+    default_error_messages = {  # noqa: RUF012 (DRF's way)
+        "invalid": "Must be a moment with its offset from UTC, such as 2025-08-14T09:00:00Z."
+    }
+
+    def to_internal_value(self, value: Any) -> dt.datetime:
+        try:
+            moment = parse_datetime(value) if isinstance(value, str) else None
+            if moment is not None and moment.tzinfo is not None:
+                return moment.astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.fail("invalid")
+        raise AssertionError("fail() raises")
+
+
+@extend_schema_field(
+    {"type": "array", "maxItems": MAX_TAGS, "items": {"type": "string", "pattern": TAG_PATTERN}}
+)
+class TagsField(serializers.ListField):
+    """A list of tags, kept in small letters, each once."""
+
+    default_error_messages = {  # noqa: RUF012 (DRF's way)
+        "not_a_tag": f"A tag is a word: letters, digits and . : / & + - _, at most {TAG_LENGTH} of them.",
+        "too_many": f"At most {MAX_TAGS} tags are kept.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and len(data) > MAX_TAGS:
+            self.fail("too_many")
+        items = super().to_internal_value(data)
+        if not all(isinstance(item, str) and re.fullmatch(TAG_PATTERN, item) for item in items):
+            self.fail("not_a_tag")
+        return items
 
 
 class TextField(serializers.CharField):

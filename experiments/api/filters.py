@@ -68,15 +68,19 @@ class ExperimentFilter(StrictFilterSet):
     archived = filters.BooleanFilter(
         method="by_archived", help_text="true: the archived ones; else the others."
     )
+    tag = filters.CharFilter(method="by_tag", help_text="One of the experiment's tags.")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Experiment
-        fields: ClassVar[list[str]] = ["status", "reward"]
+        fields: ClassVar[list[str]] = ["status", "reward", "owner"]
 
     def by_archived(self, queryset: QuerySet[Experiment], name: str, value: bool) -> QuerySet[Experiment]:
         return queryset.filter(archived_at__isnull=not value)
+
+    def by_tag(self, queryset: QuerySet[Experiment], name: str, value: str) -> QuerySet[Experiment]:
+        return queryset.filter(pk__in=Experiment.objects.tagged(value).values("pk"))
 
 
 class VariantFilter(StrictFilterSet):

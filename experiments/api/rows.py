@@ -1,16 +1,27 @@
-"""The parser of rows of counts as JSON, for v1 and for the classic API."""
+"""The parser of rows of counts and values as JSON, for v1 and for the classic API."""
 
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
 from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.record import Mode
+from experiments.ingestion.single_values import SingleValues
 from experiments.metrics import DailyCounts
 
 ReferencedCounts = tuple[str, DailyCounts]
+
+
+class Events(NamedTuple):
+    """Rows, each beside its experiment's id or key; ``values`` are single values of rows, by their position."""
+
+    mode: Mode
+    rows: list[ReferencedCounts]
+    values: SingleValues
+
 
 _PLACE = frozenset({"experiment_id", "date"})
 _row_of = itemgetter(*DailyCounts._fields)
@@ -22,17 +33,29 @@ def is_day(data: Any) -> bool:
     return isinstance(data, dict) and "variants" in data and "rows" not in data
 
 
-def parse_day(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Return mode and rows of one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
+def parse_day(data: Any) -> Events:
+    """Read one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
     values = validated(EventDaySerializer, data)
-    reference = values["experiment_id"]
-    return values["mode"], [(reference, row) for row in _rows_of_day(values)]
+    reference, variants = values["experiment_id"], values["variants"]
+    singles = _single_values(variants, data["variants"])
+    return Events(values["mode"], [(reference, row) for row in _rows_of_day(values)], singles)
 
 
-def parse_batch(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Return mode and rows of a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
+def parse_batch(data: Any) -> Events:
+    """Read a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
     values = validated(EventBatchSerializer, data)
-    return values["mode"], [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
+    singles = _single_values(values["rows"], data["rows"])
+    rows = [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
+    return Events(values["mode"], rows, singles)
+
+
+def _single_values(rows: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]]) -> SingleValues:
+    """Return the single values of rows; where a row gives no conversions, each value is one."""
+    singles = {index: row["values"] for index, row in enumerate(rows) if "values" in row}
+    for index, values in singles.items():
+        if "conversions" not in given[index]:
+            rows[index]["conversions"] = len(values)
+    return singles
 
 
 def parse_classic(data: Any) -> tuple[str, list[DailyCounts]]:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.metrics import COUNT_NAMES, Counts, DailyCounts
+from experiments.metrics import COUNTS, MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
 from experiments.models import DailyMetric
 
 
 class RowChange(NamedTuple):
-    """A row and the counts stored for its variant and day; None where nothing is stored."""
+    """A row and the totals stored for its variant and day; None where nothing is stored."""
 
     row: DailyCounts
-    before: Counts[int] | None
+    before: DayTotals | None
 
     @property
     def kind(self) -> Literal["added", "changed", "same"]:
@@ -20,13 +20,20 @@ class RowChange(NamedTuple):
         return "same" if self.before == self.after else "changed"
 
     @property
-    def after(self) -> Counts[int]:
-        return self.row.counts
+    def after(self) -> DayTotals:
+        return self.row.totals
 
     @property
-    def pairs(self) -> list[tuple[int | None, int]]:
+    def pairs(self) -> list[tuple[Number | None, Number]]:
         """Each count as stored and as it comes in."""
-        return list(zip(self.before or (None,) * len(COUNT_NAMES), self.after, strict=True))
+        return self.pairs_of(COUNTS)
+
+    def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Number | None, Number]]:
+        """Each of these measures as stored and as it comes in."""
+        return [
+            (None if self.before is None else getattr(self.before, m.name), getattr(self.after, m.name))
+            for m in measures
+        ]
 
 
 def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChange]:
@@ -35,7 +42,9 @@ def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChan
     stored = DailyMetric.objects.filter(
         variant__experiment_id=experiment_id, date__range=(min(days), max(days))
     )
-    before: dict[tuple[str, object], Counts[int]] = {}
-    for key, name, date, *counts in stored.values_list("variant__key", "variant__name", "date", *COUNT_NAMES):
-        before[key, date] = before[name, date] = Counts(*counts)
+    before: dict[tuple[str, object], DayTotals] = {}
+    for key, name, date, *totals in stored.values_list(
+        "variant__key", "variant__name", "date", *MEASURE_NAMES
+    ):
+        before[key, date] = before[name, date] = DayTotals(*totals)
     return [RowChange(row, before.get((row.variant_name, row.date))) for row in rows]

@@ -10,7 +10,7 @@ from experiments.audit import record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.record import Source, record_events
-from experiments.metrics import Counts, DailyCounts
+from experiments.metrics import COUNT_NAMES, DailyCounts, DayTotals
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
 from experiments.services import lock_experiments
@@ -23,7 +23,7 @@ def set_day(
     today: dt.date,
     now: dt.datetime,
     is_new: bool = False,
-    shown: Sequence[Counts[int] | None] | None = None,
+    shown: Sequence[DayTotals | None] | None = None,
     source: Source = "dashboard",
     reason: str = "",
 ) -> list[RowChange]:
@@ -61,14 +61,14 @@ def _before_and_after(experiment: Experiment, effects: Sequence[RowChange]) -> s
     names = dict(experiment.variants.values_list("key", "name"))
     return "; ".join(
         f"{names.get(row.variant_name, row.variant_name)}, {row.date}: "
-        f"{'/'.join(map(str, before or '–'))} became {'/'.join(map(str, row.counts))}"
+        f"{_written(before, '/')} became {_written(row.totals, '/')}"
         for row, before in effects
     )
 
 
 def _now_holding(effects: Sequence[RowChange]) -> str:
     now = "; ".join(
-        f"{effect.row.variant_name} {' / '.join(map(str, effect.before))}"
+        f"{effect.row.variant_name} {_written(effect.before, ' / ')}"
         for effect in effects
         if effect.before is not None
     )
@@ -76,3 +76,11 @@ def _now_holding(effects: Sequence[RowChange]) -> str:
         "Somebody changed this day while you were editing. It now holds: %(now)s. Save again to overwrite it."
     )
     return message % {"now": now or "–"}
+
+
+def _written(totals: DayTotals | None, between: str) -> str:
+    """Write a day's numbers in the order of its columns; values only where there are any."""
+    if totals is None:
+        return "–"
+    has_values = any(totals[len(COUNT_NAMES) :])
+    return between.join(map(str, totals if has_values else totals[: len(COUNT_NAMES)]))

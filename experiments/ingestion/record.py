@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from django.db import transaction
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
     PlacedCounts,
     raise_data_versions,
@@ -18,25 +20,35 @@ from experiments.ingestion.upsert import (
     upsert_daily_metrics,
     variants_of,
 )
-from experiments.ingestion.validation import count_issues
-from experiments.metrics import COUNT_NAMES, HIGHEST_COUNT, NO_COUNTS, OUTERMOST, Counts, DailyCounts
-from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Variant
+from experiments.ingestion.validation import count_issues, increment_issues, total_issues
+from experiments.metrics import (
+    MEASURE_NAMES,
+    NO_TOTALS,
+    DailyCounts,
+    DayTotals,
+    Reward,
+    some_goal_refuses,
+)
+from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
 from experiments.selectors import find_experiment, find_experiments
 from experiments.services import lock_experiments
 from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is stored.
 Mode = Literal["set", "add"]
+# A refusal of a new name shows so many of those that are known.
+_NAMED_VARIANTS = 20
 # Origin of rows; a label of the metrics.
 Source = Literal["api", "csv", "dashboard", "admin", "command"]
 
 
 class Recorded(NamedTuple):
-    """Numbers of rows, new variants and experiments of one ingestion."""
+    """Numbers of rows, new variants and experiments of one ingestion, and of single values that the cap cut."""
 
     rows: int
     new_variants: int
     experiments: int = 1
+    values_capped: int = 0
 
 
 def record_events(
@@ -63,9 +75,11 @@ def record_batch(
     now: dt.datetime,
     mode: Mode = "set",
     source: Source = "api",
+    values: SingleValues = MappingProxyType({}),
 ) -> Recorded:
     """Record rows of many experiments, each beside its experiment's id or key: all or none.
 
+    ``values`` are single values of rows, by position; mode add adds them up, cut at the experiment's cap.
     Raises InvalidRowsError (an unknown experiment is a problem of its row), StatusConflictError.
     """
     found = find_experiments({reference for reference, _ in rows})
@@ -81,7 +95,10 @@ def record_batch(
     ]
     if unknown:
         raise InvalidRowsError(unknown)
-    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode, source)
+    placed, cut = [(found[reference].pk, counts) for reference, counts in rows], 0
+    if values:
+        placed, cut = with_single_values(placed, values, mode)
+    return _record(placed, today, now, mode, source, cut)
 
 
 def record_placed(
@@ -92,14 +109,20 @@ def record_placed(
 
 
 def _record(
-    rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode, source: Source | None
+    rows: Sequence[PlacedCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode,
+    source: Source | None,
+    values_capped: int = 0,
 ) -> Recorded:
-    _refuse_bad_rows(rows, today)
+    _refuse_bad_rows(rows, today, mode)
     ids = sorted({experiment_id for experiment_id, _ in rows})
     created = 0
-    if mode == "add" or not recorded_at_once(rows, ids, now):
+    is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
+    if not (is_simple and recorded_at_once(rows, ids, now)):
         created = _record_in_steps(rows, ids, now, mode)
-    recorded = Recorded(len(rows), created, len(ids))
+    recorded = Recorded(len(rows), created, len(ids), values_capped)
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
         log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
@@ -117,16 +140,18 @@ def _record_in_steps(
         variants, created = _variant_ids(experiment_ids, rows, now)
         totals = [(variants[pk, counts.variant_name], counts) for pk, counts in rows]
         _refuse_two_names_of_one(totals)
-        upsert_daily_metrics(_added_to_stored(totals) if mode == "add" else totals, now)
+        if mode == "add":
+            totals = _added_to_stored(totals)
+        _refuse_what_goals_cannot_take([experiment_id for experiment_id, _ in rows], totals)
+        upsert_daily_metrics(totals, now)
     return created
 
 
-def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date) -> None:
+def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date, mode: Mode) -> None:
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
-    found = [
-        (index, issue) for index, (_, counts) in enumerate(rows) for issue in count_issues(counts, today)
-    ]
+    issues_of = increment_issues if mode == "add" else count_issues
+    found = [(index, issue) for index, (_, counts) in enumerate(rows) for issue in issues_of(counts, today)]
     seen: set[tuple[int, dt.date, str]] = set()
     for index, (experiment_id, counts) in enumerate(rows):
         place = (experiment_id, counts.date, counts.variant_name)
@@ -164,6 +189,7 @@ def _variant_ids(
         if (experiment_id, counts.variant_name) not in ids:
             missing[experiment_id][counts.variant_name] = None
     if missing:
+        _refuse_where_fixed(rows, missing)
         _refuse_too_many(rows, missing, [e for e, *_ in known])
         with_control = {e for e, *_, is_control in known if is_control}
         new = [
@@ -175,6 +201,20 @@ def _variant_ids(
         record_history(made, created=True)
         ids |= {(v.experiment_id, v.name): v.pk for v in made}
     return ids, sum(len(names) for names in missing.values())
+
+
+def _refuse_where_fixed(rows: Sequence[PlacedCounts], missing: dict[int, dict[str, None]]) -> None:
+    """Refuse new names in experiments whose variants are fixed, with the names that are known."""
+    fixed = Experiment.objects.filter(pk__in=missing, fixed_variants=True).with_variants()
+    known = {e.pk: ", ".join(repr(v.name) for v in e.variants.all()[:_NAMED_VARIANTS]) for e in fixed}
+    message = _("%(name)r is not a variant of this experiment, and its variants are fixed: %(known)s")
+    found = [
+        (index, Issue("variant_name", "unknown_variant", message % {"name": name, "known": known[e] or "–"}))
+        for index, (e, (_date, name, *_rest)) in enumerate(rows)
+        if e in known and name in missing[e]
+    ]
+    if found:
+        raise InvalidRowsError(found)
 
 
 def _refuse_too_many(
@@ -208,22 +248,38 @@ def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
         raise InvalidRowsError(found)
 
 
+def _refuse_what_goals_cannot_take(experiment_ids: Sequence[int], totals: Sequence[PlacedCounts]) -> None:
+    """Refuse totals that the goal of their experiment cannot take; call under the experiments' locks, which keep it."""
+    doubtful = [index for index, (_id, row) in enumerate(totals) if some_goal_refuses(row)]
+    if not doubtful:
+        return
+    chosen = Experiment.objects.filter(pk__in={experiment_ids[index] for index in doubtful})
+    goals = {pk: Reward(reward) for pk, reward in chosen.values_list("pk", "reward")}
+    found = [
+        (index, Issue(field, "too_many", message))
+        for index in doubtful
+        for field, message in [goals[experiment_ids[index]].problem(totals[index][1]) or ("", "")]
+        if field
+    ]
+    if found:
+        raise InvalidRowsError(found)
+
+
 def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     """Add the rows to what is stored; the experiments' locks keep that from changing meanwhile."""
     stored = DailyMetric.objects.filter(
         variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
     )
     before = {
-        (variant_id, date): Counts(*counts)
-        for variant_id, date, *counts in stored.values_list("variant_id", "date", *COUNT_NAMES)
+        (variant_id, date): DayTotals(*totals)
+        for variant_id, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES)
     }
-    sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_COUNTS))) for variant_id, row in rows]
-    too_many = [
-        (index, Issue(name, "out_of_range", f"the day's total would be {value}; at most {HIGHEST_COUNT} fit"))
+    sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_TOTALS))) for variant_id, row in rows]
+    found = [
+        (index, issue._replace(message=_("the day's total: %(problem)s") % {"problem": issue.message}))
         for index, (_id, row) in enumerate(sums)
-        for name in OUTERMOST
-        if (value := getattr(row, name)) > HIGHEST_COUNT
+        for issue in total_issues(row)
     ]
-    if too_many:
-        raise InvalidRowsError(too_many)
+    if found:
+        raise InvalidRowsError(found)
     return sums

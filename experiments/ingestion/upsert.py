@@ -6,30 +6,29 @@ locks are held only while the database works. Other databases take three stateme
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from itertools import islice, repeat
+from typing import Any, NamedTuple
 
 from django.db import connection
 
-from experiments.metrics import COUNT_NAMES, DailyCounts
+from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
 
 # A row beside the id of its experiment, or of its variant.
 PlacedCounts = tuple[int, DailyCounts]
 
-_COUNTS = ", ".join(COUNT_NAMES)
-_COUNT_ARRAYS = ", ".join(["%s::bigint[]"] * len(COUNT_NAMES))
-_COLUMNS = f"(variant_id, date, {_COUNTS}, updated_at)"
-_OVERWRITE = "ON CONFLICT (variant_id, date) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in (*COUNT_NAMES, "updated_at")
-)
-_ARRAYS = (
-    f"INSERT INTO experiments_dailymetric {_COLUMNS} "  # noqa: S608 (constants only)
-    f"SELECT *, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], {_COUNT_ARRAYS}) {_OVERWRITE}"
-)
-_ROWS = (
-    f"INSERT INTO experiments_dailymetric {_COLUMNS} "  # noqa: S608 (constants only)
-    f"VALUES (%s, %s, {', '.join(['%s'] * len(COUNT_NAMES))}, %s) {_OVERWRITE}"
-)
+# A row begins with its date and name.
+_BEFORE_MEASURES = len(DailyCounts._fields) - len(MEASURES)
+
+
+class _Statements(NamedTuple):
+    """SQL that writes the first so many measures of each row; the others become 0."""
+
+    one_at_once: str
+    several_at_once: str
+    arrays: str
+    rows: str
+    measures: int
 
 
 # All or nothing: with one row without a variant, one variant twice or one experiment that takes no events, nothing is
@@ -46,20 +45,44 @@ _RAISE_SEVERAL = f"""locked AS MATERIALIZED (
     {_RAISE} FROM locked
     WHERE experiment.id = locked.id AND (SELECT count(*) FROM locked) = %s RETURNING experiment.id
 )"""  # noqa: S608 (constants only)
-_AT_ONCE = f"""
+_AT_ONCE = """
 WITH given AS (
-    SELECT * FROM unnest(%s::bigint[], %s::date[], %s::text[], {_COUNT_ARRAYS})
-        AS row (experiment_id, date, name, {_COUNTS})
+    SELECT * FROM unnest(%s::bigint[], %s::date[], %s::text[], {arrays})
+        AS row (experiment_id, date, name, {given})
 ), placed AS MATERIALIZED (
     SELECT given.*, coalesce(named.id, keyed.id) AS variant_id FROM given
     LEFT JOIN experiments_variant named ON named.experiment_id = given.experiment_id AND named.name = given.name
     LEFT JOIN experiments_variant keyed ON keyed.experiment_id = given.experiment_id AND keyed.key = given.name
-), {{change}}
-INSERT INTO experiments_dailymetric {_COLUMNS}
-SELECT variant_id, date, {_COUNTS}, %s FROM placed
-JOIN changed ON changed.id = placed.experiment_id {_OVERWRITE}
-"""  # noqa: S608 (constants only)
-_ONE_AT_ONCE, _SEVERAL_AT_ONCE = (_AT_ONCE.format(change=how) for how in (_RAISE_ONE, _RAISE_SEVERAL))
+), {change}
+INSERT INTO experiments_dailymetric {columns}
+SELECT variant_id, date, {selected}, %s FROM placed
+JOIN changed ON changed.id = placed.experiment_id {overwrite}
+"""
+_ARRAYS = """
+INSERT INTO experiments_dailymetric {columns}
+SELECT variant_id, date, {selected}, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], {arrays})
+    AS row (variant_id, date, {given}) {overwrite}
+"""
+_ROWS = "INSERT INTO experiments_dailymetric {columns} VALUES (%s, %s, {places}, %s) {overwrite}"
+
+
+def _statements(given: int) -> _Statements:
+    measures = [measure.name for measure in MEASURES]
+    updated = ", ".join(f"{name} = excluded.{name}" for name in (*measures, "updated_at"))
+    parts = {
+        "columns": f"(variant_id, date, {', '.join(measures)}, updated_at)",
+        "arrays": ", ".join(f"%s::{measure.kind.value}[]" for measure in MEASURES[:given]),
+        "given": ", ".join(measures[:given]),
+        "selected": ", ".join([*measures[:given], *["0"] * (len(measures) - given)]),
+        "places": ", ".join(["%s"] * given + ["0"] * (len(measures) - given)),
+        "overwrite": f"ON CONFLICT (variant_id, date) DO UPDATE SET {updated}",
+    }
+    one, several = (_AT_ONCE.format(change=how, **parts) for how in (_RAISE_ONE, _RAISE_SEVERAL))
+    return _Statements(one, several, _ARRAYS.format(**parts), _ROWS.format(**parts), given)
+
+
+# Most installations send no values: their rows are as short as if there were none.
+_COUNTS_ONLY, _WITH_VALUES = _statements(len(COUNT_NAMES)), _statements(len(MEASURES))
 
 # Experiment id, variant id, key, name, whether it is the control.
 VariantRow = tuple[int, int, str, str, bool]
@@ -72,14 +95,15 @@ def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[in
     """
     if connection.vendor != "postgresql":
         return False
-    ids, dates, names, *counts = _columns(rows)
-    columns: list[Any] = [_array(ids), _array(dates), list(names), *map(_array, counts)]
+    sql = _statements_for(rows)
+    ids, dates, names, *measured = _columns(rows, sql.measures)
+    columns: list[Any] = [_array(ids), _array(dates), list(names), *map(_array, measured)]
     ready: list[Any] = [_array(experiment_ids), list(TAKES_EVENTS), len(rows)]
     with connection.cursor() as cursor:
         if len(experiment_ids) == 1:
-            cursor.execute(_ONE_AT_ONCE, [*columns, *ready, now])
+            cursor.execute(sql.one_at_once, [*columns, *ready, now])
         else:
-            cursor.execute(_SEVERAL_AT_ONCE, [*columns, *ready, len(experiment_ids), now])
+            cursor.execute(sql.several_at_once, [*columns, *ready, len(experiment_ids), now])
         written: int = cursor.rowcount
     return written > 0
 
@@ -112,21 +136,29 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
 
 def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
     """Write the totals of each variant, its id beside the row; no two rows share variant and date."""
+    sql = _statements_for(rows)
+    ids, dates, _names, *measured = _columns(rows, sql.measures)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            ids, dates, _names, *counts = _columns(rows)
-            cursor.execute(_ARRAYS, [now, *map(_array, (ids, dates, *counts))])
+            cursor.execute(sql.arrays, [now, *map(_array, (ids, dates, *measured))])
         else:
             stamp = connection.ops.adapt_datetimefield_value(now)
-            cursor.executemany(_ROWS, [(pk, row.date.isoformat(), *row.counts, stamp) for pk, row in rows])
+            days = [date.isoformat() for date in dates]
+            measured[len(COUNT_NAMES) :] = [list(map(str, column)) for column in measured[len(COUNT_NAMES) :]]
+            cursor.executemany(sql.rows, list(zip(ids, days, *measured, repeat(stamp), strict=False)))
 
 
-def _columns(rows: Sequence[PlacedCounts]) -> list[Sequence[Any]]:
-    """Turn rows into columns: ids, dates, names and each of the counts."""
-    return [[pk for pk, _row in rows], *zip(*(row for _pk, row in rows), strict=True)]
+def _statements_for(rows: Sequence[PlacedCounts]) -> _Statements:
+    return _WITH_VALUES if any(row.value_squares or row.value_sum for _pk, row in rows) else _COUNTS_ONLY
 
 
-def _array(values: Iterable[int | dt.date]) -> str:
+def _columns(rows: Sequence[PlacedCounts], measures: int) -> list[Any]:
+    """Turn rows into columns: ids, dates, names and the first so many measures."""
+    columns = zip(*(row for _pk, row in rows), strict=True)
+    return [[pk for pk, _row in rows], *islice(columns, _BEFORE_MEASURES + measures)]
+
+
+def _array(values: Iterable[Number | dt.date]) -> str:
     """Write an array in PostgreSQL's syntax; numbers and days need no quotes. The driver takes five times as long."""
     return f"{{{','.join(map(str, values))}}}"
 

@@ -1,27 +1,75 @@
-"""Checks of one day's counts of one variant, for every way they come in."""
+"""Checks of one day's counts and values of one variant, for every way they come in."""
 
 import datetime as dt
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import cast
 
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import Issue
-from experiments.metrics import COUNTS, HIGHEST_COUNT, Counts, DailyCounts, nesting_problems
+from experiments.metrics import (
+    COUNTS,
+    HIGHEST_COUNT,
+    MEASURES,
+    VALUE_NAMES,
+    VALUE_PLACES,
+    DailyCounts,
+    Kind,
+    fewest_squares,
+    nesting_problems,
+)
 
 EARLIEST_DATE = dt.date(2000, 1, 1)
 _ONE_DAY = dt.timedelta(days=1)
+_FIRST_VALUE = len(DailyCounts._fields) - len(VALUE_NAMES)
+_FIRST_COUNT = _FIRST_VALUE - len(COUNTS)
 
 
 def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
     """Return the problems of a row by itself; ``today`` is in the installation's time zone."""
-    _date, _name, *counts = row
-    if min(counts) >= 0 and max(counts) <= HIGHEST_COUNT:
-        issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
-    else:
-        issues = list(_range_issues(row.counts))
+    issues = total_issues(row)
     if not EARLIEST_DATE <= row.date <= today + _ONE_DAY:
         issues.append(_date_issue(row.date, today))
     return issues
+
+
+def increment_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
+    """Return the problems of what is added to a day: the day's total must nest, not each addition to it."""
+    issues = list(_range_issues(row))
+    if not EARLIEST_DATE <= row.date <= today + _ONE_DAY:
+        issues.append(_date_issue(row.date, today))
+    return issues
+
+
+def total_issues(row: DailyCounts) -> list[Issue]:
+    """Return the problems of a day's numbers, whatever the day."""
+    counts = cast(tuple[int, ...], row[_FIRST_COUNT:_FIRST_VALUE])
+    if min(counts) < 0 or max(counts) > HIGHEST_COUNT:
+        return list(_range_issues(row))
+    issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
+    if row.value_squares or row.value_sum:
+        issues += _value_issues(row)
+    return issues
+
+
+def _value_issues(row: DailyCounts) -> list[Issue]:
+    if found := list(_range_issues(row)):
+        return found
+    if row.value_squares >= fewest_squares(row.value_sum, row.conversions):
+        return []
+    values = {"squares": row.value_squares, "sum": row.value_sum, "conversions": row.conversions}
+    if not row.value_squares:
+        message = _(
+            "value_squares is needed beside value_sum (%(sum)s): send the sum of the squares of the single values "
+            "(for 12.5 and 30 it is 1056.25), or the single values as `values` in mode add"
+        )
+        return [Issue("value_squares", "required", message % values)]
+    message = _(
+        "value_squares (%(squares)s) is too small: %(conversions)s values that add up to %(sum)s have squares that "
+        "add up to more. Square each single value, then add the squares up"
+    )
+    return [Issue("value_squares", "too_small", message % values)]
 
 
 def _date_issue(date: dt.date, today: dt.date) -> Issue:
@@ -33,9 +81,20 @@ def _date_issue(date: dt.date, today: dt.date) -> Issue:
     return Issue("date", "in_future", message)
 
 
-def _range_issues(counts: Counts[int]) -> Iterator[Issue]:
-    for count, value in zip(COUNTS, counts, strict=True):
-        if not 0 <= value <= HIGHEST_COUNT:
+def _range_issues(row: DailyCounts) -> Iterator[Issue]:
+    for measure in MEASURES:
+        value = getattr(row, measure.name)
+        # false for NaN too
+        if not 0 <= value <= measure.highest:
             message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
-            said = message % {"field": count.unit, "highest": HIGHEST_COUNT, "value": value}
-            yield Issue(count.name, "out_of_range", said)
+            said = message % {"field": measure.unit, "highest": measure.highest, "value": value}
+            yield Issue(measure.name, "out_of_range", said)
+        elif measure.kind is Kind.AMOUNT and has_more_places(row.value_sum):
+            message = _("%(field)s must have at most %(places)s decimal places; round it")
+            said = message % {"field": measure.unit, "places": VALUE_PLACES}
+            yield Issue(measure.name, "too_precise", said)
+
+
+def has_more_places(value: Decimal) -> bool:
+    """Tell if an amount in range has digits beyond VALUE_PLACES."""
+    return value != round(value, VALUE_PLACES)

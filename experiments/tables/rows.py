@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import COUNT_NAMES, COUNTS, DailyCounts
+from experiments.metrics import COUNT_NAMES, COUNTS, Counts, DailyCounts
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIss
     counts = DailyCounts(
         dt.date.fromisoformat(values["date"]),
         values["variant_name"],
-        *(int(values[name]) for name in COUNT_NAMES),
+        *Counts(*(int(values[name]) for name in COUNT_NAMES)),
     )
     return CsvRow(line, values["experiment_id"], counts)
 

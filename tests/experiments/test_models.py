@@ -1,5 +1,7 @@
 """The database itself refuses what must never be stored, whatever the code above it does."""
 
+from decimal import Decimal
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -17,7 +19,7 @@ def _variant(experiment: Experiment, name: str, **fields: bool) -> Variant:
 
 @pytest.mark.parametrize(
     "values",
-    [(1, 2, 0), (2, 1, 2), (-1, -1, -1), (10**12 + 1, 0, 0)],
+    [(1, 2, 0), (2, 1, 3), (-1, -1, -1), (10**12 + 1, 0, 0)],
     ids=["clicks", "conversions", "negative", "huge"],
 )
 def test_daily_metric__impossible_counts__violate_a_constraint(values: tuple[int, int, int]) -> None:
@@ -26,6 +28,41 @@ def test_daily_metric__impossible_counts__violate_a_constraint(values: tuple[int
 
     with pytest.raises(IntegrityError), transaction.atomic():
         DailyMetric.objects.create(variant=variant, date=TODAY, **fields)
+
+
+def test_daily_metric__more_conversions_than_clicks__are_stored() -> None:
+    variant = _variant(make_experiment(), "control")
+
+    DailyMetric.objects.create(variant=variant, date=TODAY, impressions=10, clicks=2, conversions=3)
+
+    assert DailyMetric.objects.get().conversions == 3
+
+
+@pytest.mark.parametrize(
+    ("value_sum", "value_squares", "conversions"),
+    [("-1", 1, 1), ("1", -1, 1), ("30", 449, 2), ("30", 0, 2), ("30", 899, 0), ("1000000000000001", 1e30, 1)],
+    ids=["negative sum", "negative squares", "less than equal ones", "none", "as if one", "huge"],
+)
+def test_daily_metric__impossible_values__violate_a_constraint(
+    value_sum: str, value_squares: float, conversions: int
+) -> None:
+    variant = _variant(make_experiment(), "control")
+    values = {"value_sum": Decimal(value_sum), "value_squares": value_squares, "conversions": conversions}
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        DailyMetric.objects.create(variant=variant, date=TODAY, impressions=10, clicks=5, **values)
+
+
+def test_daily_metric__values__are_stored_with_four_places() -> None:
+    variant = _variant(make_experiment(), "control")
+    counts = {"impressions": 10, "clicks": 5, "conversions": 2}
+
+    # two equal values have the least squares: 2 x 6.1728^2
+    DailyMetric.objects.create(
+        variant=variant, date=TODAY, **counts, value_sum=Decimal("12.3456"), value_squares=76.20692 + 1e-5
+    )
+
+    assert DailyMetric.objects.get().value_sum == Decimal("12.3456")
 
 
 def test_daily_metric__largest_counts__are_stored_exactly() -> None:

@@ -116,7 +116,11 @@ class CompleteView(IdempotentWrites):
         winner = body.validated_data["winner"]
         winner_id = None if winner is None else find_winner(experiment, winner).pk
         complete_experiment(
-            experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner_id
+            experiment_id=experiment.pk,
+            target_date=today(),
+            now=timezone.now(),
+            winner_id=winner_id,
+            decision_reason=body.validated_data["decision_reason"],
         )
         return Response(
             ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data

@@ -18,6 +18,8 @@ from experiments.api.v1.schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
 
+_PLAIN_FIELDS = ("date", "variant_name", *COUNT_NAMES)
+
 
 class CreateExperimentSerializer(StrictSerializer):
     name = NameField()
@@ -90,14 +92,19 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict[str, object]:
-    """Build the answer by hand: a list of experiments with all their days goes through here."""
+    """Build the answer by hand: a list of experiments with all their days goes through here.
+
+    Values are in it only where the experiment has some: older clients see what they always saw.
+    """
+    days = list(rows)
+    names = DailyCounts._fields if any(d.value_sum or d.value_squares for d in days) else _PLAIN_FIELDS
     return {
         "id": experiment.pk,
         "name": experiment.name,
         "description": experiment.description,
         "status": experiment.status,
         "created_at": experiment.created_at.isoformat(),
-        "metrics": [row._asdict() | {"ctr": _ctr(row)} for row in rows],
+        "metrics": [{**dict(zip(names, row, strict=False)), "ctr": _ctr(row)} for row in days],
     }
 
 

@@ -41,13 +41,13 @@ class EventsView(IdempotentWrites):
     def post(self, request: Request) -> Response:
         """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
         one_day = is_day(request.data)
-        mode, rows = parse_day(request.data) if one_day else parse_batch(request.data)
+        mode, rows, values = parse_day(request.data) if one_day else parse_batch(request.data)
         if mode == "add" and not has_idempotency_key(request):
             raise IdempotencyKeyRequiredError(
                 f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
             )
         try:
-            recorded = record_batch(rows=rows, mode=mode, today=today(), now=timezone.now())
+            recorded = record_batch(rows=rows, values=values, mode=mode, today=today(), now=timezone.now())
         except InvalidRowsError as error:
             raise InvalidError(issues_of_day(error)) if one_day else error from None
         return Response(recorded._asdict())

@@ -1,21 +1,28 @@
 """Requests and answers of /api/v1/ about experiments and their data."""
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from experiments.api.fields import (
+    AmountField,
+    AmountsField,
     BoundedListField,
     CountField,
     DayField,
     ExperimentReferenceField,
+    MomentField,
     NameField,
+    SquaresField,
     StrictSerializer,
+    TagsField,
     TextField,
     TrueOrFalseField,
 )
-from experiments.metrics import COUNT_NAMES, COUNTS, Count, Reward
+from experiments.campaign import CAMPAIGN_FIELDS, CURRENCY_LENGTH, OWNER_LENGTH, REASON_LENGTH, End
+from experiments.metrics import MEASURE_NAMES, MEASURES, Kind, Measure, Reward
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
@@ -90,7 +97,37 @@ class VariantSerializer(serializers.ModelSerializer[Variant]):
         fields = ("id", "key", "name", "is_control", "is_active", "created_at")
 
 
-class NewExperimentSerializer(StrictSerializer):
+class CampaignSerializer(StrictSerializer):
+    """Who owns an experiment, how it is found, and when it starts and ends."""
+
+    owner = TextField(
+        required=False, allow_blank=True, max_length=OWNER_LENGTH, help_text="The person or team to ask."
+    )
+    tags = TagsField(required=False)
+    currency = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=CURRENCY_LENGTH,
+        help_text="A word for what values are counted in, such as EUR.",
+    )
+    value_cap = AmountField(
+        required=False,
+        allow_null=True,
+        help_text="Single values above it count as this much, for every variant; null: none.",
+    )
+    fixed_variants = TrueOrFalseField(
+        required=False, help_text="true: rows of a variant that is not known yet are refused."
+    )
+    starts_at = MomentField(required=False, allow_null=True)
+    ends_at = MomentField(required=False, allow_null=True, help_text="After `starts_at`.")
+    on_end = serializers.ChoiceField(
+        End.choices, required=False, help_text="What happens at `ends_at`; `variant` needs `on_end_variant`."
+    )
+    on_end_variant = NameField(required=False, allow_null=True, help_text="A variant's name or key.")
+    complete_when_decided = TrueOrFalseField(required=False)
+
+
+class NewExperimentSerializer(CampaignSerializer):
     name = NameField()
     description = TextField(required=False, allow_blank=True, default="", max_length=5000)
     reward = serializers.ChoiceField(Reward.choices, required=False, default=Reward.CTR)
@@ -101,7 +138,7 @@ class NewExperimentSerializer(StrictSerializer):
     settings = SettingsSerializer(required=False, default=dict)
 
 
-class ExperimentChangeSerializer(StrictSerializer):
+class ExperimentChangeSerializer(CampaignSerializer):
     name = NameField(required=False)
     description = TextField(required=False, allow_blank=True, max_length=5000)
     reward = serializers.ChoiceField(Reward.choices, required=False, help_text="Changes only in a draft.")
@@ -114,12 +151,22 @@ class ExperimentReplacementSerializer(ExperimentChangeSerializer):
 
 class CompleteSerializer(StrictSerializer):
     winner = NameField(required=False, allow_null=True, default=None, help_text="A variant's name or key.")
+    decision_reason = TextField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=REASON_LENGTH,
+        help_text="Why it ends like this.",
+    )
 
 
 class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
     winner = serializers.SerializerMethodField(
         help_text="The winning variant's key, once completed with one."
     )
+    tags = serializers.ListField(source="tag_list", child=serializers.CharField())
+    value_cap = AmountField(allow_null=True)
+    on_end_variant = serializers.SerializerMethodField(help_text="The variant's key.")
     variants = VariantSerializer(many=True)
     settings = serializers.SerializerMethodField()
     settings_in_force = serializers.SerializerMethodField()
@@ -134,6 +181,8 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
             "status",
             "reward",
             "winner",
+            "decision_reason",
+            *CAMPAIGN_FIELDS,
             "variants",
             "settings",
             "settings_in_force",
@@ -143,7 +192,10 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
         )
 
     def get_winner(self, experiment: Experiment) -> str | None:
-        return next((v.key for v in experiment.variants.all() if v.pk == experiment.winner_id), None)
+        return _key_of(experiment, experiment.winner_id)
+
+    def get_on_end_variant(self, experiment: Experiment) -> str | None:
+        return _key_of(experiment, experiment.on_end_variant_id)
 
     @extend_schema_field(SettingsSerializer)
     def get_settings(self, experiment: Experiment) -> dict[str, Any]:
@@ -154,26 +206,50 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
         return experiment.merged_settings()
 
 
+def _key_of(experiment: Experiment, variant_id: int | None) -> str | None:
+    return next((v.key for v in experiment.variants.all() if v.pk == variant_id), None)
+
+
 class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
     variant_key = serializers.CharField(source="variant.key")
     variant_name = serializers.CharField(source="variant.name")
+    value_sum = AmountField()
 
     class Meta:
         model = DailyMetric
-        fields = ("date", "variant_key", "variant_name", *COUNT_NAMES, "updated_at")
+        fields = ("date", "variant_key", "variant_name", *MEASURE_NAMES, "updated_at")
 
 
-def _count_field(count: Count) -> CountField:
-    return CountField(required=False, default=0) if count.optional else CountField()
+_FIELDS: dict[Kind, Callable[..., serializers.Field[Any, Any, Any, Any]]] = {
+    Kind.WHOLE: CountField,
+    Kind.AMOUNT: AmountField,
+    Kind.SQUARES: SquaresField,
+}
+_HELP = {
+    "value_sum": "What the conversions were worth, added up; needs `value_squares`.",
+    "value_squares": "The sum of the squares of the single values: for 12.5 and 30 it is 1056.25.",
+}
+
+
+def _measure_field(measure: Measure) -> serializers.Field[Any, Any, Any, Any]:
+    optional = {"required": False, "default": measure.zero} if measure.optional else {}
+    return _FIELDS[measure.kind](help_text=_HELP.get(measure.name), **optional)
 
 
 class VariantCountsSerializer(StrictSerializer):
     variant_name = NameField()
     # a class body's fields are its variables
-    vars().update({count.name: _count_field(count) for count in COUNTS})
+    vars().update({measure.name: _measure_field(measure) for measure in MEASURES})
 
 
-class EventRowSerializer(VariantCountsSerializer):
+class VariantDaySerializer(VariantCountsSerializer):
+    values = AmountsField(
+        required=False,
+        help_text="In mode `add`: single values, which the service adds up. Without `conversions` each is one.",
+    )
+
+
+class EventRowSerializer(VariantDaySerializer):
     experiment_id = ExperimentReferenceField()
     date = DayField()
 
@@ -191,13 +267,14 @@ class EventDaySerializer(StrictSerializer):
     mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
     experiment_id = ExperimentReferenceField()
     date = DayField()
-    variants = BoundedListField(child=VariantCountsSerializer(), max_length=MAX_VARIANTS)
+    variants = BoundedListField(child=VariantDaySerializer(), max_length=MAX_VARIANTS)
 
 
 class RecordedSerializer(serializers.Serializer[Any]):
     rows = serializers.IntegerField()
     new_variants = serializers.IntegerField()
     experiments = serializers.IntegerField()
+    values_capped = serializers.IntegerField(help_text="Single values that were above the experiment's cap.")
 
 
 class CsvIssueSerializer(serializers.Serializer[Any]):

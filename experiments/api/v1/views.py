@@ -25,8 +25,9 @@ from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilte
 from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
+from experiments.campaign import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import COUNT_NAMES
+from experiments.metrics import MEASURE_NAMES
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment
 from experiments.services import (
@@ -89,13 +90,13 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     @extend_schema(
         request=serializers.ExperimentReplacementSerializer,
         examples=[api_examples.REPLACEMENT],
-        summary="Replace name, description, reward and settings",
+        summary="Replace name, description, reward, settings and the campaign's fields",
     )
     def update(self, request: Request, reference: str) -> Response:
         body = serializers.ExperimentReplacementSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         blank: dict[str, Any] = dict.fromkeys(serializers.SettingsSerializer().fields)
-        values = {"description": "", **body.validated_data}
+        values = {"description": "", **BLANK_CAMPAIGN, **body.validated_data}
         return self._update(reference, {**values, "settings": blank | values.get("settings", {})})
 
     @extend_schema(
@@ -181,7 +182,13 @@ def _creation(values: dict[str, Any]) -> dict[str, Any]:
             [Issue(f"variants[{index}].is_control", "duplicate", message) for index in marked[1:]]
         )
     control = variants[marked[0]]["name"] if marked else None
-    return {**values, "variants": [variant["name"] for variant in variants], "control": control}
+    campaign = {name: values.pop(name) for name in CAMPAIGN_FIELDS if name in values}
+    return {
+        **values,
+        "campaign": campaign,
+        "variants": [variant["name"] for variant in variants],
+        "control": control,
+    }
 
 
 @extend_schema(tags=["variants"])
@@ -260,7 +267,7 @@ class MetricsView(GenericAPIView[DailyMetric]):
     serializer_class = serializers.MetricSerializer
     filterset_class = MetricFilter
     search_fields = ("variant__name",)
-    ordering_fields = ("date", *COUNT_NAMES)
+    ordering_fields = ("date", *MEASURE_NAMES)
 
     def get_queryset(self) -> QuerySet[DailyMetric]:
         experiment = find_experiment(self.kwargs["reference"])

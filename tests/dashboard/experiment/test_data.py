@@ -123,7 +123,7 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
     ("control", "errors"),
     [
         ((100, 200, 0), [("clicks", ["clicks (200) must not exceed impressions (100)"])]),
-        ((100, 20, 30), [("conversions", ["conversions (30) must not exceed clicks (20)"])]),
+        ((100, 20, 101), [("conversions", ["conversions (101) must not exceed impressions (100)"])]),
         ((-1, 0, 0), [("impressions", ["impressions must be from 0 to 1000000000000, not -1"])]),
         (
             (10**12 + 1, 0, 0),

@@ -181,7 +181,7 @@ def test_post_events__one_variant_flat__counts_are_stored_and_conversions_are_0(
     ("changes", "field"),
     [
         ({"clicks": 11}, "variants[0].clicks"),
-        ({"conversions": 4}, "variants[0].conversions"),
+        ({"conversions": 11}, "variants[0].conversions"),
         ({"impressions": -1}, "variants[0].impressions"),
         ({"clicks": 1.5}, "variants[0].clicks"),
         ({"impressions": 10**12 + 1}, "variants[0].impressions"),

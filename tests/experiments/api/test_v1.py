@@ -274,7 +274,7 @@ def test_events__batch_of_two_experiments__is_recorded_whole(api: APIClient) -> 
 
     answer = api.post(f"{V1}/events/", {"rows": [_row(one), _row(two), _row(one, "b")]}).json()
 
-    assert answer == {"rows": 3, "new_variants": 3, "experiments": 2}
+    assert answer == {"rows": 3, "new_variants": 3, "experiments": 2, "values_capped": 0}
 
 
 def test_events__one_bad_row_of_three__names_it_and_writes_none(api: APIClient) -> None:
@@ -293,7 +293,7 @@ def test_events__one_day__is_recorded_and_its_fields_are_named_as_written(api: A
 
     answer = api.post(f"{V1}/events/", body).json()
 
-    assert answer == {"rows": 2, "new_variants": 2, "experiments": 1}
+    assert answer == {"rows": 2, "new_variants": 2, "experiments": 1, "values_capped": 0}
     assert _fields(api.post(f"{V1}/events/", {**body, "experiment_id": "no-such"})) == ["experiment_id"]
     variants[1]["clicks"] = 11
     assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]

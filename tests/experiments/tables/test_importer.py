@@ -65,7 +65,7 @@ def test_import_csv__quoted_name_with_commas_and_quotes__is_one_name() -> None:
     ("row", "column"),
     [
         ("{id},2025-08-14,a,5,6,0", "clicks"),
-        ("{id},2025-08-14,a,5,1,2", "conversions"),
+        ("{id},2025-08-14,a,5,1,6", "conversions"),
         ("{id},2025-08-14,a,-5,1,0", "impressions"),
         ("{id},2025-08-14,a,5.5,1,0", "impressions"),
         ("{id},2025-08-14,a,nan,1,0", "impressions"),

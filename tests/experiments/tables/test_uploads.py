@@ -9,6 +9,7 @@ from django.core.management import call_command
 
 from experiments.exceptions import InvalidError, NotFoundError
 from experiments.ingestion.manual_edits import set_day
+from experiments.metrics import DayTotals
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
 from experiments.tables.importer import import_csv
 from experiments.tables.preview import CsvPreview, preview_csv
@@ -70,7 +71,7 @@ def test_preview__mixed_file__tells_each_line_and_writes_nothing() -> None:
         for kind, lines in preview.lines.items()
     }
     assert reported == {
-        "changed": [(2, "control", (10000, 700, 0))],
+        "changed": [(2, "control", DayTotals(10000, 700, 0))],
         "added": [(4, "control", None), (5, "variant_c", None)],
     }
     assert dict(preview.tally) == {"changed": 1, "same": 1, "added": 2}
@@ -192,8 +193,8 @@ def test_set_day__changed_counts__are_told_and_kept_in_the_history() -> None:
     effects = set_day(experiment_id=experiment.pk, rows=rows, today=TODAY, now=NOW)
 
     assert [(e.kind, e.before, e.after) for e in effects] == [
-        ("same", (10000, 700, 0), (10000, 700, 0)),
-        ("changed", (10000, 950, 0), (10000, 951, 0)),
+        ("same", DayTotals(10000, 700, 0), DayTotals(10000, 700, 0)),
+        ("changed", DayTotals(10000, 950, 0), DayTotals(10000, 951, 0)),
     ]
     said = Experiment.history.latest().history_change_reason
     assert said == "Data of 2025-09-01 set by hand: variant_b"
