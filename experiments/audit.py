@@ -19,7 +19,7 @@ def audit_history(**options: Any) -> HistoricalRecords:
         history_user_id_field=models.CharField(max_length=ACTOR_LENGTH, null=True),
         history_user_getter=lambda record: record.history_user_id,
         history_user_setter=_set_actor,
-        get_user=_actor,
+        get_user=lambda **_kwargs: current_actor(),
         history_change_reason_field=models.CharField(max_length=500, null=True),
         **options,
     )
@@ -33,8 +33,8 @@ def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = 
         )
 
 
-def _actor(**kwargs: Any) -> str | None:
-    """Name the author: the API key in ``request.auth``, which DRF sets on Django's request, or ``request.user``.
+def current_actor() -> str | None:
+    """Name who is acting: the API key in ``request.auth``, which DRF sets on Django's request, or ``request.user``.
 
     The library passes the request on for logged-in people only, so it is taken from where its middleware put it.
     """

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from experiments.audit import ACTOR_LENGTH, audit_history
 from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import HIGHEST_VALUE, Reward
+from experiments.metrics import EXACT_DIGITS, HIGHEST_VALUE, Reward
 
 if TYPE_CHECKING:
     from experiments.models import Experiment
@@ -22,6 +22,7 @@ CURRENCY_LENGTH = 16
 TAG_LENGTH = 40
 MAX_TAGS = 20
 REASON_LENGTH = 2000
+NOTE_LENGTH = 500
 TAGS_LENGTH = MAX_TAGS * (TAG_LENGTH + 1)
 # Letters and digits of any script, with signs between them: no spaces, as tags are stored with one between each two.
 TAG_PATTERN = rf"^\w[\w.:/&+-]{{0,{TAG_LENGTH - 1}}}$"
@@ -58,7 +59,7 @@ class Note(models.Model):
 
     experiment = models.ForeignKey("Experiment", on_delete=models.CASCADE, related_name="notes")
     date = models.DateField()
-    text = models.CharField(max_length=500)
+    text = models.CharField(max_length=NOTE_LENGTH)
     author = models.CharField(max_length=ACTOR_LENGTH, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -146,10 +147,12 @@ def _currency_problem(currency: str) -> str:
 
 
 def _cap_problem(experiment: "Experiment") -> str:
-    if experiment.value_cap is None or 0 < experiment.value_cap <= HIGHEST_VALUE:
+    cap = experiment.value_cap
+    is_exact = cap is None or len(cap.normalize().as_tuple().digits) <= EXACT_DIGITS
+    if is_exact and (cap is None or 0 < cap <= HIGHEST_VALUE):
         return ""
-    message = _("must be a positive number up to %(highest)s, or blank for none")
-    return message % {"highest": HIGHEST_VALUE}
+    message = _("must be a positive number up to %(highest)s of at most %(digits)s digits, or blank for none")
+    return message % {"highest": HIGHEST_VALUE, "digits": EXACT_DIGITS}
 
 
 def _ends_problem(experiment: "Experiment") -> str:

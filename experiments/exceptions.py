@@ -59,6 +59,18 @@ class VariantNotFoundError(NotFoundError):
     code = "variant_not_found"
 
 
+class NoteNotFoundError(NotFoundError):
+    """The experiment has no such note."""
+
+    code = "note_not_found"
+
+
+class GuardNotFoundError(NotFoundError):
+    """The experiment has no such guard."""
+
+    code = "guard_not_found"
+
+
 class InvalidRowsError(InvalidError):
     """Bad rows in a list of rows, each by its position; the caller knows how its own input names them."""
 

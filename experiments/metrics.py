@@ -23,6 +23,8 @@ HIGHEST_COUNT = 10**12
 # Values are amounts of money or the like: exact, with so many decimal places.
 VALUE_PLACES = 4
 HIGHEST_VALUE = Decimal(10**15)
+# As many digits as a float keeps, and SQLite.
+EXACT_DIGITS = 15
 HIGHEST_SQUARES = float(HIGHEST_VALUE**2)
 # Squares are added as floats; their sum may be a hair less than exact.
 SQUARES_TOLERANCE = 1 + 1e-9

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, Self
 
 from django.core.exceptions import ValidationError
@@ -21,7 +22,6 @@ from experiments.campaign import (
     End,
     campaign_problems,
 )
-from experiments.constraints import setting_constraints
 from experiments.exceptions import StatusConflictError
 from experiments.metrics import (
     HIGHEST_VALUE,
@@ -35,13 +35,13 @@ from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SettingValue,
     checked_settings,
+    setting_constraints,
     setting_problems,
     with_defaults,
 )
 from experiments.text import NAME_LENGTH
 
-# Digits of an amount before and after its point.
-_VALUE_DIGITS = 20
+_amount_field = partial(models.DecimalField, max_digits=20, decimal_places=VALUE_PLACES)
 
 MAX_VARIANTS = 100
 
@@ -163,12 +163,8 @@ class Experiment(models.Model):
         db_default="",
         help_text="What values are counted in, such as EUR.",
     )
-    value_cap = models.DecimalField(
-        max_digits=_VALUE_DIGITS,
-        decimal_places=VALUE_PLACES,
-        null=True,
-        blank=True,
-        help_text="Single values above it count as this much, for every variant.",
+    value_cap = _amount_field(
+        null=True, blank=True, help_text="Single values above it count as this much, for every variant."
     )
     fixed_variants = models.BooleanField(
         default=False, db_default=False, help_text="Data of a variant that is not known yet are refused."
@@ -338,9 +334,7 @@ class DailyMetric(models.Model):
     impressions = models.BigIntegerField()
     clicks = models.BigIntegerField()
     conversions = models.BigIntegerField(default=0)
-    value_sum = models.DecimalField(
-        max_digits=_VALUE_DIGITS, decimal_places=VALUE_PLACES, default=NO_VALUE, db_default=NO_VALUE
-    )
+    value_sum = _amount_field(default=NO_VALUE, db_default=NO_VALUE)
     value_squares = models.FloatField(default=0.0, db_default=0.0)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from experiments.exceptions import InvalidError, Issue
@@ -344,3 +346,26 @@ def setting_problems(values: Mapping[str, object]) -> dict[str, str]:
                 f"and min_explore_rate must not exceed {HIGHEST_FLOOR_SUM} together, they are {total:g}"
             )
     return problems
+
+
+def setting_constraints() -> list[models.BaseConstraint]:
+    """Build a CHECK for the range of each setting; blank follows the installation's default."""
+    ranges = [
+        models.CheckConstraint(
+            name=f"experiment_{s.name}_range",
+            condition=Q((f"{s.name}__isnull", True))
+            | Q((f"{s.name}__{'gt' if s.low_open else 'gte'}", s.low), (f"{s.name}__lte", s.high)),
+            violation_error_message=f"{s.name} must be {s.range_text}.",
+        )
+        for s in ALGORITHM_SETTINGS.values()
+        if not s.is_switch
+    ]
+    floors = models.CheckConstraint(
+        name="experiment_floors_fit",
+        condition=Q(control_floor__isnull=True)
+        | Q(min_explore_rate__isnull=True)
+        # the sum of two floats that are 0.99 on paper may be a hair more
+        | Q(control_floor__lte=HIGHEST_FLOOR_SUM + 1e-9 - F("min_explore_rate")),
+        violation_error_message=f"control_floor and min_explore_rate must not exceed {HIGHEST_FLOOR_SUM} together.",
+    )
+    return [*ranges, floors]

@@ -35,7 +35,7 @@ def new_variants(
 def add_variant(*, experiment_id: int, name: str, now: dt.datetime, is_control: bool = False) -> Variant:
     """Add a variant; in a running experiment it starts from a share of 0. The first one becomes the control."""
     with transaction.atomic():
-        experiment = _open_for_change(experiment_id, now)
+        experiment = open_for_change(experiment_id, now, _("is %(status)s; its variants stay as they are."))
         known = list(experiment.variants.all())
         _refuse_taken(name, known)
         if len(known) >= MAX_VARIANTS:
@@ -60,7 +60,7 @@ def change_variant(
 ) -> Variant:
     """Rename, retire or bring back a variant, or make it the control; None leaves a field unchanged."""
     with transaction.atomic():
-        experiment = _open_for_change(experiment_id, now)
+        experiment = open_for_change(experiment_id, now, _("is %(status)s; its variants stay as they are."))
         variant = find_variant(experiment, variant_id)
         if name is not None and name != variant.name:
             _refuse_taken(name, list(experiment.variants.exclude(pk=variant.pk)))
@@ -94,17 +94,15 @@ def find_winner(experiment: Experiment, name: str, *, field: str = "winner") -> 
     return found
 
 
-def _open_for_change(experiment_id: int, now: dt.datetime) -> Experiment:
-    """Lock the experiment and raise its data version; refuse completed and archived ones."""
+def open_for_change(experiment_id: int, now: dt.datetime, refusal: str) -> Experiment:
+    """Lock the experiment and raise its data version; refuse completed and archived ones, with ``refusal``."""
     changeable = Experiment.objects.filter(pk=experiment_id, archived_at=None).exclude(
         status=Status.COMPLETED
     )
     changed = changeable.update(data_version=F("data_version") + 1, updated_at=now)
     experiment = Experiment.objects.get(pk=experiment_id)
     if changed != 1:
-        raise experiment.status_conflict(
-            _("is %(status)s; its variants stay as they are.") % {"status": experiment.state_word}
-        )
+        raise experiment.status_conflict(refusal % {"status": experiment.state_word})
     return experiment
 
 

@@ -25,7 +25,11 @@ def operator(client: Client) -> Client:
 def _change_form(experiment: Experiment, **changes: Any) -> dict[str, Any]:
     own = {name: "" if value is None else value for name, value in experiment.own_settings().items()}
     own["day_adjustment"] = "unknown"
-    formset = {"variants-TOTAL_FORMS": 0, "variants-INITIAL_FORMS": 0}
+    formset = {
+        f"{name}-{number}": 0
+        for name in ("variants", "guards", "notes")
+        for number in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
     return {"name": experiment.name, "description": "", "on_end": "pause", **own, **formset, **changes}
 
 

@@ -1,5 +1,6 @@
 """Admin pages of experiments, variants and daily metrics, where operators look at observations and correct them."""
 
+import datetime as dt
 from typing import Any, TypedDict
 
 from csp.constants import SELF, UNSAFE_INLINE
@@ -23,7 +24,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm, ExperimentForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
-from experiments.campaign import CAMPAIGN_FIELDS
+from experiments.campaign import CAMPAIGN_FIELDS, Guard, Note
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals
@@ -32,6 +33,7 @@ from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
 from experiments.tables.export import many_download
 from experiments.variants import add_variant, change_variant
+from experiments.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 
 # The library's history pages have an inline style; the policy allows it there alone.
 _styled = method_decorator(csp_update({"style-src": [SELF, UNSAFE_INLINE]}))
@@ -45,6 +47,24 @@ class VariantInline(admin.TabularInline[Variant, Experiment]):
     fields = ("name", "key", "is_control", "is_active")
     readonly_fields = ("key", "is_control")
     can_delete = False
+
+
+class NoteInline(admin.TabularInline[Note, Experiment]):
+    """Notes are written and deleted, never changed: they are signed."""
+
+    model = Note
+    extra = 0
+    fields = ("date", "text", "author")
+    readonly_fields = ("author",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class GuardInline(admin.TabularInline[Guard, Experiment]):
+    model = Guard
+    extra = 0
+    fields = ("metric", "max_fall", "action")
 
 
 class _Counted(TypedDict):
@@ -73,7 +93,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
         "key", "status", "reward", "winner", "decision_reason", "daily_rows", "data_version", "created_at",
         "updated_at",
     )  # fmt: skip
-    inlines = (VariantInline,)
+    inlines = (VariantInline, GuardInline, NoteInline)
     actions: tuple[str, ...] = ("pause", "export_csv")
     show_full_result_count = False
 
@@ -107,13 +127,13 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         formset.save(commit=False)
-        for variant in formset.new_objects:
-            add_variant(experiment_id=form.instance.pk, name=variant.name, now=timezone.now())
-        for variant, changed in formset.changed_objects:
-            values = {name: getattr(variant, name) for name in changed}
-            change_variant(
-                experiment_id=form.instance.pk, variant_id=variant.pk, now=timezone.now(), **values
-            )
+        now = timezone.now()
+        for new in formset.new_objects:
+            _add(form.instance, new, now)
+        for changed, names in formset.changed_objects:
+            _change(form.instance, changed, {name: getattr(changed, name) for name in names}, now)
+        for deleted in formset.deleted_objects:
+            _delete(form.instance, deleted, now)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # the API creates them and chooses the key
@@ -142,6 +162,33 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         answer: HttpResponse = super().history_form_view(request, *args, **kwargs)
         return answer
+
+
+def _add(experiment: Experiment, new: Variant | Guard | Note, now: dt.datetime) -> None:
+    if isinstance(new, Variant):
+        add_variant(experiment_id=experiment.pk, name=new.name, now=now)
+    elif isinstance(new, Guard):
+        add_guard(
+            experiment_id=experiment.pk, metric=new.metric, max_fall=new.max_fall, action=new.action, now=now
+        )
+    else:
+        add_note(experiment_id=experiment.pk, date=new.date, text=new.text, now=now)
+
+
+def _change(
+    experiment: Experiment, changed: Variant | Guard, values: dict[str, Any], now: dt.datetime
+) -> None:
+    if isinstance(changed, Variant):
+        change_variant(experiment_id=experiment.pk, variant_id=changed.pk, now=now, **values)
+    else:
+        change_guard(experiment=experiment, guard_id=changed.pk, now=now, **values)
+
+
+def _delete(experiment: Experiment, deleted: Guard | Note, now: dt.datetime) -> None:
+    if isinstance(deleted, Guard):
+        delete_guard(experiment=experiment, guard_id=deleted.pk, now=now)
+    else:
+        delete_note(experiment=experiment, note_id=deleted.pk)
 
 
 @admin.register(DailyMetric)

@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 
+from experiments.campaign import Guard, Note
 from experiments.models import DailyMetric, Experiment, Variant
 from experiments.text import parse_date
 
@@ -87,6 +88,21 @@ class VariantFilter(StrictFilterSet):
     class Meta:
         model = Variant
         fields: ClassVar[list[str]] = ["is_active", "is_control"]
+
+
+class NoteFilter(StrictFilterSet):
+    start_date = DayFilter(field_name="date", lookup_expr="gte")
+    end_date = DayFilter(field_name="date", lookup_expr="lte", help_text="This day included.")
+
+    class Meta:
+        model = Note
+        fields: ClassVar[list[str]] = []
+
+
+class GuardFilter(StrictFilterSet):
+    class Meta:
+        model = Guard
+        fields: ClassVar[list[str]] = ["metric", "action"]
 
 
 class MetricFilter(StrictFilterSet):

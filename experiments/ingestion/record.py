@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
@@ -22,6 +22,7 @@ from experiments.ingestion.upsert import (
 )
 from experiments.ingestion.validation import count_issues, increment_issues, total_issues
 from experiments.metrics import (
+    EXACT_DIGITS,
     MEASURE_NAMES,
     NO_TOTALS,
     DailyCounts,
@@ -143,6 +144,8 @@ def _record_in_steps(
         if mode == "add":
             totals = _added_to_stored(totals)
         _refuse_what_goals_cannot_take([experiment_id for experiment_id, _ in rows], totals)
+        if connection.vendor == "sqlite":
+            _refuse_what_sqlite_would_round(totals)
         upsert_daily_metrics(totals, now)
     return created
 
@@ -260,6 +263,18 @@ def _refuse_what_goals_cannot_take(experiment_ids: Sequence[int], totals: Sequen
         for index in doubtful
         for field, message in [goals[experiment_ids[index]].problem(totals[index][1]) or ("", "")]
         if field
+    ]
+    if found:
+        raise InvalidRowsError(found)
+
+
+def _refuse_what_sqlite_would_round(totals: Sequence[PlacedCounts]) -> None:
+    """Refuse sums of more digits than SQLite's numbers keep; PostgreSQL keeps them all."""
+    message = _("SQLite keeps %(digits)s digits of a value; round %(value)s, or use PostgreSQL")
+    found = [
+        (index, Issue("value_sum", "too_precise", message % {"digits": EXACT_DIGITS, "value": row.value_sum}))
+        for index, (_id, row) in enumerate(totals)
+        if row.value_sum and len(row.value_sum.normalize().as_tuple().digits) > EXACT_DIGITS
     ]
     if found:
         raise InvalidRowsError(found)

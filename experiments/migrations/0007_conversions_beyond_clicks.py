@@ -5,7 +5,7 @@ Backwards the migration fails, and changes nothing, where rows are stored that t
 
 from django.db import migrations, models
 
-from experiments.constraints import AddConstraintUnchecked
+from experiments.migrations._unchecked import AddConstraintUnchecked
 
 
 class Migration(migrations.Migration):

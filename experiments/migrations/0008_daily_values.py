@@ -6,7 +6,7 @@ import django.db.models.expressions
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-from experiments.constraints import AddConstraintUnchecked
+from experiments.migrations._unchecked import AddConstraintUnchecked
 
 
 class Migration(migrations.Migration):

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from experiments.constraints import validate_constraint
+from experiments.migrations._unchecked import validate_constraint
 
 _TABLE = "experiments_dailymetric"
 

@@ -3,53 +3,77 @@
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from experiments.metrics import COUNT_NAMES, NO_COUNTS
+from experiments.metrics import Measure
 from experiments.models import DailyMetric, Experiment
-from experiments.tables.rows import COLUMNS, as_cell
+from experiments.selectors import measures_of, measures_of_one
+from experiments.tables.rows import as_cell
 
 _BLOCK_CHARACTERS = 32_768
+_PLACE = ("experiment_id", "date", "variant_name")
 
 
 def metrics_download(experiment: Experiment, rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
-    """Stream rows of one experiment in their order."""
-    values = rows.values_list("date", "variant__name", *COUNT_NAMES)
+    """Stream rows of one experiment in their order; values only where the experiment has some."""
+    measures = measures_of_one(experiment)
+    stored = rows.values_list("date", "variant__name", *_names(measures))
     lines = (
-        (experiment.pk, date, as_cell(name), *counts)
-        for date, name, *counts in values.iterator(chunk_size=2000)
+        (experiment.pk, date, as_cell(name), *_cells(numbers))
+        for date, name, *numbers in stored.iterator(chunk_size=2000)
     )
-    return _download(f"{experiment.key}-daily-metrics.csv", lines)
+    return _download(f"{experiment.key}-daily-metrics.csv", measures, lines)
 
 
 def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
     """Stream rows of many experiments, each named by its key, which another installation knows too."""
     ordered = rows.order_by("variant__experiment_id", "date", "variant_id")
-    values = ordered.values_list("variant__experiment__key", "date", "variant__name", *COUNT_NAMES)
-    lines = ((key, date, as_cell(name), *counts) for key, date, name, *counts in values.iterator(2000))
-    return _download("daily-metrics.csv", lines)
+    measures = measures_of(Experiment.objects.filter(pk__in=rows.order_by().values("variant__experiment")))
+    stored = ordered.values_list("variant__experiment__key", "date", "variant__name", *_names(measures))
+    lines = (
+        (key, date, as_cell(name), *_cells(numbers)) for key, date, name, *numbers in stored.iterator(2000)
+    )
+    return _download("daily-metrics.csv", measures, lines)
 
 
 def template_download(experiment: Experiment, day: dt.date) -> StreamingHttpResponse:
-    """Stream a line for each active variant, with counts to be filled in."""
+    """Stream a line for each active variant, with numbers to be filled in."""
+    measures = measures_of_one(experiment)
     names = experiment.variants.filter(is_active=True).order_by("id").values_list("name", flat=True)
-    lines = ((experiment.pk, day, as_cell(name), *NO_COUNTS) for name in names)
-    return _download(f"{experiment.key}-template.csv", lines)
+    blank = [0 for _measure in measures]
+    lines = ((experiment.pk, day, as_cell(name), *blank) for name in names)
+    return _download(f"{experiment.key}-template.csv", measures, lines)
 
 
-def _download(name: str, rows: Iterable[tuple[Any, ...]]) -> StreamingHttpResponse:
+def _names(measures: Sequence[Measure]) -> list[str]:
+    return [measure.name for measure in measures]
+
+
+def _cells(numbers: Iterable[Any]) -> Iterator[Any]:
+    """Write amounts without zeros at their end, and never as 1E+3."""
+    for number in numbers:
+        yield f"{number.normalize():f}" if isinstance(number, Decimal) else number
+
+
+def _download(
+    name: str, measures: Sequence[Measure], rows: Iterable[tuple[Any, ...]]
+) -> StreamingHttpResponse:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(_csv_lines(rows), content_type="text/csv; charset=utf-8", headers=headers)
+    columns = (*_PLACE, *_names(measures))
+    return StreamingHttpResponse(
+        _csv_lines(columns, rows), content_type="text/csv; charset=utf-8", headers=headers
+    )
 
 
-def _csv_lines(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _csv_lines(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
         writer.writerow(row)
         if buffer.tell() > _BLOCK_CHARACTERS:

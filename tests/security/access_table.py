@@ -55,6 +55,7 @@ _API = {
             "experiments/", _ONE, f"{_ONE}allocation/", f"{_ONE}allocations/",
             f"{_ONE}allocations/{{allocation_id}}/", f"{_ONE}assignment/", f"{_ONE}statistics/",
             f"{_ONE}variants/", f"{_ONE}variants/{{variant_id}}/", f"{_ONE}metrics/", "events/template.csv",
+            f"{_ONE}notes/", f"{_ONE}notes/{{note_id}}/", f"{_ONE}guards/", f"{_ONE}guards/{{guard_id}}/",
         )
     ),
     # They compute, and write nothing.
@@ -64,11 +65,14 @@ _API = {
         for path in (
             "experiments/", f"{_ONE}complete/", f"{_ONE}allocation/", f"{_ONE}archive/", f"{_ONE}duplicate/",
             f"{_ONE}pause/", f"{_ONE}resume/", f"{_ONE}start/", f"{_ONE}unarchive/", f"{_ONE}variants/",
-            "events/", "events/csv/",
+            "events/", "events/csv/", f"{_ONE}notes/", f"{_ONE}guards/",
         )
     ),
     ("PUT", EDIT): (f"api/v1/{_ONE}",),
-    ("PATCH", EDIT): (f"api/v1/{_ONE}", f"api/v1/{_ONE}variants/{{variant_id}}/"),
+    ("PATCH", EDIT): tuple(
+        f"api/v1/{_ONE}{path}" for path in ("", "variants/{variant_id}/", "guards/{guard_id}/")
+    ),
+    ("DELETE", EDIT): (f"api/v1/{_ONE}notes/{{note_id}}/", f"api/v1/{_ONE}guards/{{guard_id}}/"),
     ("DELETE", OWN): (f"api/v1/{_ONE}",),
 }  # fmt: skip
 

@@ -13,7 +13,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from bandit_project.api.errors import not_found
 from bandit_project.models import ApiKey, Scope
+from experiments.campaign import GuardAction
+from experiments.metrics import Reward
 from experiments.models import Experiment
+from experiments.watch import add_guard, add_note
 from notifications.events import EventKind
 from notifications.models import Alarm, Endpoint
 from notifications.outbox import queue_test
@@ -61,6 +64,8 @@ class World:
         """The path of a place, with existing ids filled in."""
         return "/" + place.format(
             reference=self.experiment.key,
+            note_id=self.experiment.notes.get().pk,
+            guard_id=self.experiment.guards.get().pk,
             variant_id=self.experiment.variants.order_by("id")[1].pk,
             allocation_id=self.allocation_id,
             object_id=self._object_id(place),
@@ -83,7 +88,9 @@ class World:
 
 
 def make_one_of_each(experiment: Experiment) -> None:
-    """Make one row of each model that the admin shows besides the experiment."""
+    """Make one row of each model that the admin shows besides the experiment, and a note and a guard of that."""
+    add_note(experiment_id=experiment.pk, date=NOW.date(), text="Sale", now=NOW)
+    add_guard(experiment_id=experiment.pk, metric=Reward.CTR, max_fall=5, action=GuardAction.TELL, now=NOW)
     ApiKey.objects.create_key(name="shop", scope=Scope.READ)
     get_user_model().objects.create_user("someone")
     endpoint = Endpoint.objects.create(name="ops", address="https://hooks.example.com/x")

@@ -15,13 +15,24 @@ from experiments.api.fields import (
     ExperimentReferenceField,
     MomentField,
     NameField,
+    NumberField,
     SquaresField,
     StrictSerializer,
     TagsField,
     TextField,
     TrueOrFalseField,
 )
-from experiments.campaign import CAMPAIGN_FIELDS, CURRENCY_LENGTH, OWNER_LENGTH, REASON_LENGTH, End
+from experiments.campaign import (
+    CAMPAIGN_FIELDS,
+    CURRENCY_LENGTH,
+    NOTE_LENGTH,
+    OWNER_LENGTH,
+    REASON_LENGTH,
+    End,
+    Guard,
+    GuardAction,
+    Note,
+)
 from experiments.metrics import MEASURE_NAMES, MEASURES, Kind, Measure, Reward
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
@@ -208,6 +219,51 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
 
 def _key_of(experiment: Experiment, variant_id: int | None) -> str | None:
     return next((v.key for v in experiment.variants.all() if v.pk == variant_id), None)
+
+
+class NewNoteSerializer(StrictSerializer):
+    date = DayField(help_text="The day that the note is about; past or coming.")
+    text = TextField(max_length=NOTE_LENGTH, help_text="Such as: the summer sale begins.")
+
+
+class NoteSerializer(serializers.ModelSerializer[Note]):
+    class Meta:
+        model = Note
+        fields = ("id", "date", "text", "author", "created_at")
+
+
+class GuardChangeSerializer(StrictSerializer):
+    metric = serializers.ChoiceField(
+        Reward.choices, required=False, help_text="The ratio that must not fall."
+    )
+    max_fall = NumberField(
+        min_value=0,
+        max_value=100,
+        required=False,
+        help_text="Percent of the control's, above 0 and below 100.",
+    )
+    action = serializers.ChoiceField(
+        GuardAction.choices, required=False, help_text="`act` gives the control all traffic, `tell` notifies."
+    )
+
+
+class NewGuardSerializer(GuardChangeSerializer):
+    metric = serializers.ChoiceField(Reward.choices, help_text="The ratio that must not fall.")
+    max_fall = NumberField(
+        min_value=0, max_value=100, help_text="Percent of the control's, above 0 and below 100."
+    )
+    action = serializers.ChoiceField(
+        GuardAction.choices,
+        required=False,
+        default=GuardAction.TELL,
+        help_text="`act` gives the control all traffic, `tell` notifies.",
+    )
+
+
+class GuardSerializer(serializers.ModelSerializer[Guard]):
+    class Meta:
+        model = Guard
+        fields = ("id", "metric", "max_fall", "action", "created_at")
 
 
 class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
