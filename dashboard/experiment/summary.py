@@ -12,6 +12,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
+from allocation.engine.evidence.values import LARGEST_PART
 from allocation.explanations import status_sentence
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import (
@@ -21,7 +22,7 @@ from allocation.selectors import (
 )
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
+from experiments.metrics import COUNTS, MEASURE_NAMES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
@@ -30,13 +31,13 @@ TOTALS_DAYS = 7
 # A running experiment that has reported nothing for so long is worth a look.
 STALE_AFTER_DAYS = 2
 
-# Day, variant id, trials, successes.
-Observed = tuple[dt.date, int, int, int]
+# Day, variant id, trials, successes or value.
+Observed = tuple[dt.date, int, int, float]
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Rewards over an even split up to ``through``, in successes, with their 95% interval."""
+    """Rewards over an even split up to ``through``, in successes or value, with their 95% interval."""
 
     value: float
     low: float
@@ -70,7 +71,10 @@ class Summary:
 
 
 class Totals(NamedTuple):
-    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success."""
+    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success.
+
+    Values are left out: one experiment's may be in another currency.
+    """
 
     impressions: int
     gains: list[tuple[Measure, float]]
@@ -139,10 +143,10 @@ def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
-    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+    fields = ("variant__experiment_id", "date", "variant_id", *MEASURE_NAMES)
     for pk, date, variant, *values in found.values_list(*fields):
-        reward, counts = rewards[pk], Counts(*values)
-        rows[pk].append((date, variant, reward.trials(counts), reward.successes(counts)))
+        reward, row = rewards[pk], Measures(*values)
+        rows[pk].append((date, variant, reward.trials(row), float(reward.successes(row))))
     return rows
 
 
@@ -209,6 +213,11 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         reporting=sum(share.trials > 0 for share in shares),
         low=[share.variant.name for share in shares if share.missing_trials],
         comparable=all(share.evidence_kept or not share.successes for share in shares),
+        large=[
+            share.variant.name
+            for share in shares
+            if (share.largest_part or 0.0) > LARGEST_PART and not share.missing_trials
+        ],
     )
 
 
@@ -243,7 +252,7 @@ def gain_of(allocation: Allocation | None) -> Gain | None:
 
 def _trend(rows: Sequence[Observed]) -> str:
     """Draw the rate of all variants together over the last days with data."""
-    by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
+    by_day: defaultdict[dt.date, list[float]] = defaultdict(lambda: [0, 0])
     if not rows:
         return ""
     first = rows[-1][0] - dt.timedelta(days=SPARKLINE_DAYS - 1)
