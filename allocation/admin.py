@@ -30,7 +30,8 @@ _MOST_AT_ONCE = 100
 class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     model = AllocationShare
     fields = (
-        "variant", "percent", "before", "trials", "successes", "rate_between", "chance", "loss", "aim", "bound",
+        "variant", "percent", "before", "trials", "successes", "value_sum", "rate_between", "chance", "loss", "aim",
+        "bound",
     )  # fmt: skip
     readonly_fields = ("percent", "before", "rate_between", "chance", "loss", "aim")
 
@@ -49,7 +50,8 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     def rate_between(self, share: AllocationShare) -> str:
         if share.rate is None or share.missing_trials:
             return "Not enough data" if share.missing_trials else "-"
-        return f"{_percent(share.rate)} ({_percent(share.rate_low)} - {_percent(share.rate_high)})"
+        rate, low, high = (_rate(share, number) for number in (share.rate, share.rate_low, share.rate_high))
+        return f"{rate} ({low} - {high})"
 
     @admin.display(description="Chance of being best")
     def chance(self, share: AllocationShare) -> str:
@@ -57,7 +59,7 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
 
     @admin.display(description="Expected loss")
     def loss(self, share: AllocationShare) -> str:
-        return _percent(None if share.missing_trials else share.expected_loss)
+        return _rate(share, None if share.missing_trials else share.expected_loss)
 
     @admin.display(description="Target before limits")
     def aim(self, share: AllocationShare) -> str:
@@ -155,6 +157,11 @@ class DecidedExperimentAdmin(ExperimentAdmin):
             messages.error(request, words % {"most": _MOST_AT_ONCE})
             return
         act_on_each(request, queryset, act)
+
+
+def _rate(share: AllocationShare, number: float | None) -> str:
+    """Write a rate; where the goal is a value, a value per trial."""
+    return _percent(number) if share.value_sum is None or number is None else f"{number:,.4f}"
 
 
 def _percent(fraction: Any) -> str:

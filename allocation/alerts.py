@@ -92,8 +92,8 @@ def _change_of_rates(row: Allocation, inputs: AllocationInputs) -> dict[str, Any
 
 
 def _rates(inputs: AllocationInputs, start: dt.date, end: dt.date) -> dict[str, float | None]:
-    counts = inputs.table.between(start, end).counts
-    trials, successes = inputs.reward.trials(counts).sum(axis=0), inputs.reward.successes(counts).sum(axis=0)
+    found = inputs.table.between(start, end).measures
+    trials, successes = inputs.reward.trials(found).sum(axis=0), inputs.reward.successes(found).sum(axis=0)
     return {
         variant.key: float(successes[i] / trials[i]) if trials[i] else None
         for i, variant in enumerate(inputs.variants)

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
 from allocation.engine.evidence.dispersion import comparisons
+from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.state import DECIDED_BELOW
 from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
@@ -44,7 +45,21 @@ def _optimized(decision: Decision, names: Sequence[str], active: Sequence[bool])
         return "No variant has enough data to be judged; each gets an even share at most."
     chance = _likelihood(float(decision.probability_best[lead]))
     text = LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
-    return f"{text} {_too_little(low)}" if low else text
+    parts = [text, *([_too_little(low)] if low else []), *_one_order(large_orders(decision, names))]
+    return " ".join(parts)
+
+
+def large_orders(decision: Decision, names: Sequence[str]) -> list[str]:
+    """Name the variants with enough data of whose value one order may make more than a tenth."""
+    return [
+        name
+        for name, part, is_low in zip(names, decision.largest_part, decision.low_evidence, strict=True)
+        if part > LARGEST_PART and not is_low
+    ]
+
+
+def _one_order(names: Sequence[str]) -> list[str]:
+    return [f"One order may make more than {LARGEST_PART:.0%} of the value of {name}." for name in names]
 
 
 def _too_little(low: Sequence[str]) -> str:
@@ -98,6 +113,7 @@ def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) 
         reporting=decision.reporting,
         low=low,
         apart=apart_in(decision, inputs),
+        large=large_orders(decision, [variant.name for variant in inputs.variants]),
     )
 
 
@@ -111,11 +127,13 @@ def status_sentence(
     reporting: int,
     low: Sequence[str] = (),
     apart: Sequence[str] = (),
+    large: Sequence[str] = (),
 ) -> str:
     """Describe the experiment to a reader who has not seen the numbers.
 
     ``reporting``: variants with data in the window. ``low``: names of those with too little data to be judged.
     ``apart``: names of those that were never shown on the same day as the others.
+    ``large``: names of those whose value may be, for a large part, that of one order.
     """
     if apart and len(apart) >= active - 1:
         return _(
@@ -124,18 +142,27 @@ def status_sentence(
     sentence = _of_state(
         state, leader, chance, value_remaining, active=active, reporting=reporting, all_low=len(low) >= active
     )
-    if apart:
-        sentence = f"{sentence} {_never_beside(apart)}"
+    parts = [sentence, *([_never_beside(apart)] if apart else [])]
+    if state == "collecting" or active < 2:
+        return " ".join(parts)
     lacking = [name for name in low if name not in apart]
-    if state == "collecting" or active < 2 or not lacking or len(low) >= active:
-        return sentence
-    return f"{sentence} {_lacking(lacking)}"
+    if lacking and len(low) < active:
+        parts.append(_lacking(lacking))
+    return " ".join([*parts, *([_large_orders(large)] if large else [])])
 
 
 def _never_beside(apart: Sequence[str]) -> str:
     return _("Never shown on the same day as the others, and not to be compared with them: %(variants)s.") % {
         "variants": ", ".join(apart)
     }
+
+
+def _large_orders(large: Sequence[str]) -> str:
+    """Say that one order may decide; single ones are not stored, so that it cannot be said which."""
+    values = {"variant": large[0], "count": len(large), "part": format_percent(LARGEST_PART, 0)}
+    if len(large) == 1:
+        return _("One order may make more than %(part)s of %(variant)s's value.") % values
+    return _("One order may make more than %(part)s of the value of %(count)s variants each.") % values
 
 
 def _lacking(low: Sequence[str]) -> str:

@@ -181,6 +181,12 @@ class AllocationShare(models.Model):
     expected_loss = models.FloatField(null=True)
     # Effective trials that the variant lacks to be judged, 0 where it has enough; unknown to the first engine.
     missing_trials = models.FloatField(null=True)
+    # Where the goal is a value: its sum in the window, its weight as evidence, and the most that one order can make of
+    # it. Rates and losses are then values per trial, successes the conversions, and the posterior that of the rate in
+    # units of 100,000 times the largest mean.
+    value_sum = models.FloatField(null=True)
+    effective_orders = models.FloatField(null=True)
+    largest_part = models.FloatField(null=True)
     target = models.FloatField(null=True)
     bound = models.CharField(
         max_length=20, choices=[(limit.key, limit.label) for limit in LIMITS.values()], default=NO_LIMIT

@@ -14,6 +14,7 @@ from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
+from allocation.ledger.entries import successes_in_window, value_facts
 from allocation.ledger.inputs import (
     AllocationInputs,
     DailyTable,
@@ -24,7 +25,7 @@ from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
-from experiments.metrics import Counts
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES
 from experiments.models import Experiment
 
 # Intervals of ratios end at 10^9.
@@ -36,7 +37,8 @@ class VariantStatistics:
     """A variant's counts in the window and its rates.
 
     ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rate, its chance and
-    its uplift say little. The uplifts are None for the control itself.
+    its uplift say little. The uplifts are None for the control itself. Where the goal is a value, rates and losses are
+    values per trial, and ``value_sum``, ``effective_orders`` and ``largest_part`` are those of the decision.
     """
 
     variant_key: str
@@ -57,6 +59,9 @@ class VariantStatistics:
     uplift_high: float | None = None
     beats_control: float | None = None
     uplift_always_valid: "AlwaysValidUplift | None" = None
+    value_sum: float | None = None
+    effective_orders: float | None = None
+    largest_part: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Convergence:
 
 @dataclass(frozen=True)
 class DailyRewards:
-    """Sums up to a day, in expected successes; the gain with its 95% interval."""
+    """Sums up to a day, in expected successes or value; the gain with its 95% interval."""
 
     date: dt.date
     given_up: float
@@ -203,14 +208,17 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
     if not inputs.earlier_impressions:
         return inputs.table
     place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    return DailyTable.of_rows(daily_counts_until([inputs.experiment_id], date)[inputs.experiment_id], place)
+    by_value = inputs.reward.is_value
+    names = MEASURE_NAMES if by_value else COUNT_NAMES
+    rows = daily_counts_until([inputs.experiment_id], date, names)[inputs.experiment_id]
+    return DailyTable.of_rows(rows, place, with_values=by_value)
 
 
 def _variants(
     inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
 ) -> list[VariantStatistics]:
     compared = _compared(inputs, decision)
-    always_valid = _always_valid(inputs, decision, history)
+    always_valid, successes = _always_valid(inputs, decision, history), successes_in_window(inputs, decision)
     return [
         VariantStatistics(
             variant_key=variant.key,
@@ -218,7 +226,7 @@ def _variants(
             is_control=variant.is_control,
             is_active=variant.is_active,
             trials=int(decision.trials[i]),
-            successes=int(decision.successes[i]),
+            successes=successes[i],
             rate=float(decision.mean[i]),
             rate_low=float(decision.interval_low[i]),
             rate_high=float(decision.interval_high[i]),
@@ -228,6 +236,7 @@ def _variants(
             missing_trials=float(decision.missing_trials[i]),
             uplift_always_valid=always_valid[i],
             **compared[i],
+            **value_facts(inputs, decision, i),
         )
         for i, variant in enumerate(inputs.variants)
     ]
@@ -256,9 +265,10 @@ def _always_valid(
     control, end = _control(inputs), decision.window.end
     if control is None or end is None:
         return [None for _ in inputs.variants]
-    counts = Counts(*(column[history.days <= end].astype(np.float64) for column in history.counts))
-    trials, successes = inputs.reward.trials(counts), inputs.reward.successes(counts)
-    found = always_valid_lift(trials, successes, control, decision.dispersion)
+    mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
+    trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
+    squares = mature.value_squares if inputs.reward.is_value else None
+    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
     return [
         None if i == control else AlwaysValidUplift(_finite(low), _finite(high), float(p))
         for i, (low, high, p) in enumerate(zip(found.low, found.high, found.p_value, strict=True))

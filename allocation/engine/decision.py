@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from allocation.engine import limits
 from allocation.engine.evidence.learned import Evidence, EvidenceRules, evidence_of_many
 from allocation.engine.evidence.memory import TOLD_WITHIN
+from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
 from allocation.engine.evidence.window import History, Window, select_window
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.first_value_remaining import first_value_remaining
@@ -62,7 +63,8 @@ class Request:
 class Counts(NamedTuple):
     """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1).
 
-    ``known``: their posterior, where it has been computed already.
+    ``known``: their posterior, where it has been computed already. ``squares``: the sums of the values' squares where
+    an experiment's goal is a value, NaN for those of counts; None where all are.
     """
 
     trials: Floats
@@ -73,6 +75,7 @@ class Counts(NamedTuple):
     previous: Floats
     settings: "SettingsArrays"
     known: "Posterior | None" = None
+    squares: Floats | None = None
 
 
 class SettingsArrays(NamedTuple):
@@ -125,6 +128,7 @@ class SettingsArrays(NamedTuple):
 class Posterior(NamedTuple):
     """The posterior of each rate and the evidence behind it, shape (N, K).
 
+    Where the goal is a value, ``successes`` are sums of values and rates are in units of ``unit`` (N,).
     ``learned`` has the groups of posteriors that decide, where the evidence comes from counts.
     """
 
@@ -139,6 +143,17 @@ class Posterior(NamedTuple):
     @property
     def mean(self) -> Floats:
         return self.alpha / (self.alpha + self.beta)
+
+    @property
+    def unit(self) -> Floats:
+        return np.ones(len(self.alpha)) if self.learned is None else self.learned.unit
+
+    @property
+    def few_orders(self) -> Bools:
+        """Too few effective orders to show how much values vary; never for counts."""
+        if self.learned is None:
+            return np.zeros(self.alpha.shape, dtype=bool)
+        return np.asarray(self.learned.effective_orders < ENOUGH_ORDERS)
 
     def rows(self, chosen: Bools) -> "Posterior":
         return Posterior(
@@ -187,6 +202,11 @@ class Decision:
     ``missing_trials``: effective trials that a variant with too little data lacks to be judged, 0 for the others.
     ``dispersion``: phi. ``day_weights`` (D',): how much each of the window's days counts. ``change_day``: day number
     since when the rates are others, if that was lately.
+
+    Where the goal is a value, ``successes`` are sums of values and ``mean``, its interval and ``expected_loss`` are
+    values per trial; the Beta is that of the value per trial in units of ``unit``. ``spread``: how much a sum of values
+    varies beside a count. ``effective_orders``: the values' weight as evidence. ``largest_part``: the most that one
+    order can make of a variant's value. For counts these are 1, 1, infinite and 0.
     """
 
     shares: Floats
@@ -218,6 +238,10 @@ class Decision:
     active: Bools
     engine_version: str
     rules: int
+    unit: float
+    spread: Floats
+    effective_orders: Floats
+    largest_part: Floats
 
 
 def allocate(
@@ -298,7 +322,8 @@ def posterior_of(counts: Counts) -> Posterior:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)) from the window's counts (steps 3 to 6)."""
     if counts.known is not None:
         return counts.known
-    told = evidence_of_many(counts.trials, counts.successes, counts.settings.evidence_rules)
+    rules = counts.settings.evidence_rules
+    told = evidence_of_many(counts.trials, counts.successes, rules, counts.squares)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     return Posterior(
         trials, successes, told.effective_trials, told.evidence_kept, told.alpha, told.beta, told
@@ -328,11 +353,13 @@ def low_evidence_of(posterior: Posterior, active: Bools, min_impressions: Floats
     """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
 
     A single variant takes over from none. Retired ones have their numbers shown, and are judged like the others.
+    Values of fewer than 20 effective orders are too little as well.
     """
     evidence = posterior.evidence_kept * posterior.effective_trials
     count = active.sum(axis=-1, keepdims=True)
     has_rivals = ~active | (count > 1)
-    return np.asarray(has_rivals & ((evidence < needed_trials(min_impressions, count)) | (evidence <= 0)))
+    short = (evidence < needed_trials(min_impressions, count)) | (evidence <= 0) | posterior.few_orders
+    return np.asarray(has_rivals & short)
 
 
 def needed_trials(min_impressions: Floats | float, active: NDArray[np.intp] | int) -> Floats:
@@ -408,7 +435,19 @@ def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
     settings = SettingsArrays.of(
         [r.settings for r in requests], [r.engine_version for r in requests], [r.rules for r in requests]
     )
-    return Counts(trials, successes, so_far, active, control, previous, settings)
+    squares = _squares(windows, trials.shape)
+    return Counts(trials, successes, so_far, active, control, previous, settings, squares=squares)
+
+
+def _squares(windows: Sequence[Window], shape: tuple[int, ...]) -> Floats | None:
+    if all(window.squares is None for window in windows):
+        return None
+    squares = np.full(shape, np.nan)
+    for n, window in enumerate(windows):
+        if window.squares is not None:
+            squares[n] = 0.0
+            squares[n, : len(window.squares), : window.squares.shape[1]] = window.squares
+    return squares
 
 
 def _unpack(
@@ -416,14 +455,15 @@ def _unpack(
 ) -> Decision:
     k, posterior = len(request.active), decision.posterior
     learned = _learned(posterior, n)
+    unit = float(learned.unit)
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
-        mean=posterior.mean[n, :k],
-        interval_low=interval[n, :k, 0],
-        interval_high=interval[n, :k, 1],
+        mean=posterior.mean[n, :k] * unit,
+        interval_low=interval[n, :k, 0] * unit,
+        interval_high=interval[n, :k, 1] * unit,
         probability_best=decision.contest.probability_best[n, :k],
-        expected_loss=decision.contest.expected_loss[n, :k],
+        expected_loss=decision.contest.expected_loss[n, :k] * unit,
         target=decision.target[n, :k],
         bound=tuple(str(name) for name in decision.bound[n, :k]),
         lead=int(decision.lead[n]),
@@ -433,13 +473,19 @@ def _unpack(
         cap=int(decision.cap[n]) / limits.TICKS,
         window=window,
         low_evidence=decision.low_evidence[n, :k],
-        missing_trials=_missing_trials(request, posterior, decision.low_evidence, n),
+        missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
         dispersion=float(learned.phi),
         day_weights=learned.weights[: len(window.days)],
         change_day=_change_day(request, window, int(learned.change_start)),
         active=request.active,
         engine_version=request.engine_version,
         rules=request.rules,
+        unit=unit,
+        spread=learned.spread[:k],
+        effective_orders=learned.effective_orders[:k],
+        largest_part=np.zeros(k)
+        if window.squares is None
+        else largest_parts(window.successes, window.squares),
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
 
@@ -452,12 +498,20 @@ def _change_day(request: Request, window: Window, start: int) -> int | None:
     return day if window.end - day < TOLD_WITHIN or request.rules == FIRST_RULES else None
 
 
-def _missing_trials(request: Request, posterior: Posterior, low_evidence: Bools, n: int) -> Floats:
-    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for."""
+def _missing_trials(
+    request: Request, posterior: Posterior, learned: Evidence, low_evidence: Bools, n: int
+) -> Floats:
+    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for.
+
+    An effective order takes spread / mean trials.
+    """
     k = len(request.active)
     needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
-    return np.where(low_evidence[n, :k], np.maximum(needed - evidence, 1.0), 0.0)
+    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)
+    for_orders = orders * learned.spread[:k] / (posterior.mean[n, :k] * learned.unit)
+    missing = np.maximum(np.maximum(needed - evidence, for_orders), 1.0)
+    return np.where(low_evidence[:k], missing, 0.0)
 
 
 def _learned(posterior: Posterior, n: int) -> Evidence:

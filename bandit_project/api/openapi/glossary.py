@@ -60,7 +60,7 @@ WORDS: dict[str, str] = {
     "errors": "Each field that is refused.",
     "evidence_kept": "The part of the evidence that survives not knowing the days' levels, 0 to 1.",
     "expected": "Impressions that the split would have given, by variant key.",
-    "expected_loss": "What serving it instead of the best costs on average, in rate.",
+    "expected_loss": "What serving it instead of the best costs on average, in the unit of the rate.",
     "experiment_id": "The experiment's id; where it is given, its key may stand too.",
     "experiment_ids": "Whose rows were recorded.",
     "experiment_key": "The experiment's name in URLs.",
