@@ -177,6 +177,7 @@ WORDS: dict[str, str] = {
     "offset": "How many to pass over first.",
     "reference": "The experiment's id or key.",
     "start_date": "The first day.",
+    "tag": "One of the experiment's tags, whole.",
     "variant_id": "The variant's id.",
 }
 
