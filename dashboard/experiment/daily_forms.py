@@ -1,4 +1,4 @@
-"""Forms of a day's counts and of the uploaded file: parsed once, here; services decide what is allowed."""
+"""The form of a day's counts: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
 import json
@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.number_fields import CountField
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, DailyCounts
 from experiments.models import Variant
-from experiments.tables.uploads import MAX_UPLOAD_BYTES
 
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
@@ -53,7 +52,7 @@ class DayForm(StaleCheckMixin):
             for count, before in zip(COUNTS, stored.get(variant.pk, (None,) * len(COUNTS)), strict=True):
                 self.fields[f"{count.name}-{variant.pk}"] = self._count_field(variant, count, before)
 
-    def _count_field(self, variant: Variant, count: Count, before: int | None) -> forms.IntegerField:
+    def _count_field(self, variant: Variant, count: Count, before: int | None) -> CountField:
         label = f"{count.label}, {variant.name}"
         attributes = {
             "class": "form-control count-input",
@@ -62,8 +61,9 @@ class DayForm(StaleCheckMixin):
             "inputmode": "numeric",
             "data-count": count.name,
         }
-        widget = forms.NumberInput(attrs=attributes)
-        return forms.IntegerField(required=False, label=label, initial=before, widget=widget)
+        return CountField(
+            required=False, label=label, initial=before, widget=forms.TextInput(attrs=attributes)
+        )
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """List each variant with its fields, each with the label of its column."""
@@ -123,28 +123,3 @@ class DayForm(StaleCheckMixin):
 
 def version_token(stored: Mapping[int, Counts[int]]) -> str:
     return json.dumps(stored)
-
-
-class UploadForm(forms.Form):
-    file = forms.FileField(
-        label=gettext_lazy("CSV file"),
-        help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
-        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".csv,text/csv"}),
-    )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # a request beyond MAX_BODY_BYTES is cut off before it comes here, so the page looks first
-        most = {"data-most-bytes": MAX_UPLOAD_BYTES, "data-problem": _too_large()}
-        self.fields["file"].widget.attrs.update(most)
-
-    def clean_file(self) -> Any:
-        file = self.cleaned_data["file"]
-        if file.size > MAX_UPLOAD_BYTES:
-            raise ValidationError(_too_large(), code="too_large")
-        return file
-
-
-def _too_large() -> str:
-    most = MAX_UPLOAD_BYTES // 1024**2
-    return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}

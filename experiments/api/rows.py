@@ -1,16 +1,26 @@
 """The parser of rows of counts as JSON, for v1 and for the classic API."""
 
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
 from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
+from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Mode
 from experiments.metrics import DailyCounts
 
 ReferencedCounts = tuple[str, DailyCounts]
+
+
+class ParsedEvents(NamedTuple):
+    """Rows beside their experiments, and how they are to be recorded."""
+
+    mode: Mode
+    new_variants: NewVariants
+    rows: list[ReferencedCounts]
+
 
 _PLACE = frozenset({"experiment_id", "date"})
 _row_of = itemgetter(*DailyCounts._fields)
@@ -22,17 +32,19 @@ def is_day(data: Any) -> bool:
     return isinstance(data, dict) and "variants" in data and "rows" not in data
 
 
-def parse_day(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Return mode and rows of one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
+def parse_day(data: Any) -> ParsedEvents:
+    """Return the rows of one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
     values = validated(EventDaySerializer, data)
     reference = values["experiment_id"]
-    return values["mode"], [(reference, row) for row in _rows_of_day(values)]
+    rows = [(reference, row) for row in _rows_of_day(values)]
+    return ParsedEvents(values["mode"], values["new_variants"], rows)
 
 
-def parse_batch(data: Any) -> tuple[Mode, list[ReferencedCounts]]:
-    """Return mode and rows of a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
+def parse_batch(data: Any) -> ParsedEvents:
+    """Return the rows of a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
     values = validated(EventBatchSerializer, data)
-    return values["mode"], [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
+    rows = [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
+    return ParsedEvents(values["mode"], values["new_variants"], rows)
 
 
 def parse_classic(data: Any) -> tuple[str, list[DailyCounts]]:

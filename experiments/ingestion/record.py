@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.new_names import NewVariants, refuse_new_names
 from experiments.ingestion.upsert import (
     PlacedCounts,
     raise_data_versions,
@@ -32,11 +33,12 @@ Source = Literal["api", "csv", "dashboard", "admin", "command"]
 
 
 class Recorded(NamedTuple):
-    """Numbers of rows, new variants and experiments of one ingestion."""
+    """Numbers of rows, new variants and experiments of one ingestion, and the names of those variants."""
 
     rows: int
     new_variants: int
     experiments: int = 1
+    new_variant_names: tuple[str, ...] = ()
 
 
 def record_events(
@@ -47,13 +49,14 @@ def record_events(
     now: dt.datetime,
     mode: Mode = "set",
     source: Source | None = "api",
+    new_variants: NewVariants = "create",
 ) -> Recorded:
-    """Set (or add to) the daily totals of one experiment, all rows or none; create unknown variants.
+    """Set (or add to) the daily totals of one experiment, all rows or none; create unknown variants, or refuse them.
 
     ``source`` is logged; with None the caller logs the whole itself.
     Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
     """
-    return _record([(experiment_id, row) for row in rows], today, now, mode, source)
+    return _record([(experiment_id, row) for row in rows], today, now, mode, source, new_variants)
 
 
 def record_batch(
@@ -63,6 +66,7 @@ def record_batch(
     now: dt.datetime,
     mode: Mode = "set",
     source: Source = "api",
+    new_variants: NewVariants = "create",
 ) -> Recorded:
     """Record rows of many experiments, each beside its experiment's id or key: all or none.
 
@@ -81,40 +85,55 @@ def record_batch(
     ]
     if unknown:
         raise InvalidRowsError(unknown)
-    return _record([(found[reference].pk, counts) for reference, counts in rows], today, now, mode, source)
+    placed = [(found[reference].pk, counts) for reference, counts in rows]
+    return _record(placed, today, now, mode, source, new_variants)
 
 
 def record_placed(
-    *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
+    *,
+    rows: Sequence[PlacedCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    new_variants: NewVariants = "create",
 ) -> Recorded:
     """Record rows beside the ids of their experiments; the caller logs the whole."""
-    return _record(rows, today, now, mode, None)
+    return _record(rows, today, now, mode, None, new_variants)
 
 
 def _record(
-    rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode, source: Source | None
+    rows: Sequence[PlacedCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode,
+    source: Source | None,
+    policy: NewVariants,
 ) -> Recorded:
     _refuse_bad_rows(rows, today)
     ids = sorted({experiment_id for experiment_id, _ in rows})
-    created = 0
+    created: tuple[str, ...] = ()
     if mode == "add" or not recorded_at_once(rows, ids, now):
-        created = _record_in_steps(rows, ids, now, mode)
-    recorded = Recorded(len(rows), created, len(ids))
+        created = _record_in_steps(rows, ids, now, mode, policy)
+    counted = {"rows": len(rows), "new_variants": len(created), "experiments": len(ids)}
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
-        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
-    return recorded
+        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **counted)
+    return Recorded(**counted, new_variant_names=tuple(dict.fromkeys(created)))
 
 
 def _record_in_steps(
-    rows: Sequence[PlacedCounts], experiment_ids: Sequence[int], now: dt.datetime, mode: Mode
-) -> int:
+    rows: Sequence[PlacedCounts],
+    experiment_ids: Sequence[int],
+    now: dt.datetime,
+    mode: Mode,
+    policy: NewVariants,
+) -> tuple[str, ...]:
     """Record under the experiments' locks what one statement cannot, with a reason for each refusal; return the
-    number of new variants.
+    names of new variants.
     """
     with transaction.atomic():
         _raise_data_versions(experiment_ids)
-        variants, created = _variant_ids(experiment_ids, rows, now)
+        variants, created = _variant_ids(experiment_ids, rows, now, policy)
         totals = [(variants[pk, counts.variant_name], counts) for pk, counts in rows]
         _refuse_two_names_of_one(totals)
         upsert_daily_metrics(_added_to_stored(totals) if mode == "add" else totals, now)
@@ -154,8 +173,8 @@ def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
 
 
 def _variant_ids(
-    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
-) -> tuple[dict[tuple[int, str], int], int]:
+    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime, policy: NewVariants
+) -> tuple[dict[tuple[int, str], int], tuple[str, ...]]:
     """Find each row's variant by name or key and create the missing ones. Call under the experiments' locks."""
     known = variants_of(experiment_ids)
     ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
@@ -164,6 +183,7 @@ def _variant_ids(
         if (experiment_id, counts.variant_name) not in ids:
             missing[experiment_id][counts.variant_name] = None
     if missing:
+        refuse_new_names(rows, missing, known, policy)
         _refuse_too_many(rows, missing, [e for e, *_ in known])
         with_control = {e for e, *_, is_control in known if is_control}
         new = [
@@ -174,7 +194,7 @@ def _variant_ids(
         made = Variant.objects.bulk_create(new)
         record_history(made, created=True)
         ids |= {(v.experiment_id, v.name): v.pk for v in made}
-    return ids, sum(len(names) for names in missing.values())
+    return ids, tuple(name for names in missing.values() for name in names)
 
 
 def _refuse_too_many(

@@ -51,7 +51,7 @@ def page(reader: Client, path: str) -> str:
         (f"{_ONE}activity/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
         ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
         ("/dashboard/simulator/", ["Taxas verdadeiras, em porcentagem", "Executar"]),
-        ("/dashboard/backtest/", ["Testes passados, CSV", "Simular com a amostra"]),
+        ("/dashboard/backtest/", ["Testes passados, CSV ou Excel", "Simular com a amostra"]),
         ("/dashboard/planner/", ["Taxa atual, em porcentagem", "Variantes, incluindo o controle"]),
         ("/dashboard/algorithm/", ["Em resumo", "Dados insuficientes", "Configurações desta instalação"]),
         ("/accounts/login/", ["Entrar", "Senha"]),

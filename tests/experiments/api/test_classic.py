@@ -157,7 +157,9 @@ def test_post_events__list_of_variants__counts_are_stored(api: APIClient, slash:
 
     response = api.post(f"/events{slash}", _event(experiment))
 
-    assert (response.status_code, response.json()) == (200, {"status": "success", "variants_processed": 1})
+    assert (response.status_code, response.json()) == (
+        200, {"status": "success", "variants_processed": 1, "new_variants": ["control"]},
+    )  # fmt: skip
     assert DailyMetric.objects.get().impressions == 10
 
 
@@ -173,7 +175,7 @@ def test_post_events__one_variant_flat__counts_are_stored_and_conversions_are_0(
 
     response = api.post("/events", flat)
 
-    assert response.json() == {"status": "success", "variants_processed": 1}
+    assert response.json() == {"status": "success", "variants_processed": 1, "new_variants": ["control"]}
     assert DailyMetric.objects.get().conversions == 0
 
 
@@ -337,6 +339,8 @@ def test_upload_data__good_rows__are_stored(api: APIClient, slash: str) -> None:
         "errors": [],
         "total_errors": 0,
         "experiment_ids": [experiment.pk],
+        "new_variants": ["control", "b"],
+        "ignored_columns": [],
     }
 
 

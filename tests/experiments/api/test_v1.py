@@ -274,7 +274,7 @@ def test_events__batch_of_two_experiments__is_recorded_whole(api: APIClient) -> 
 
     answer = api.post(f"{V1}/events/", {"rows": [_row(one), _row(two), _row(one, "b")]}).json()
 
-    assert answer == {"rows": 3, "new_variants": 3, "experiments": 2}
+    assert (answer["rows"], answer["new_variants"], answer["experiments"]) == (3, 3, 2)
 
 
 def test_events__one_bad_row_of_three__names_it_and_writes_none(api: APIClient) -> None:
@@ -293,7 +293,7 @@ def test_events__one_day__is_recorded_and_its_fields_are_named_as_written(api: A
 
     answer = api.post(f"{V1}/events/", body).json()
 
-    assert answer == {"rows": 2, "new_variants": 2, "experiments": 1}
+    assert (answer["rows"], answer["new_variants"], answer["experiments"]) == (2, 2, 1)
     assert _fields(api.post(f"{V1}/events/", {**body, "experiment_id": "no-such"})) == ["experiment_id"]
     variants[1]["clicks"] = 11
     assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]
@@ -485,7 +485,9 @@ def test_csv__hundreds_of_bad_rows__are_all_reported(api: APIClient) -> None:
 
     assert _fields(refused) == [f"line {line}, clicks" for line in range(2, 302)]
     assert refused.json()["total_issues"] == 300
-    assert len(_csv(api, text, on_error="skip").json()["issues"]) == 300
+
+    nothing = _csv(api, text, on_error="skip")
+    assert (nothing.status_code, nothing.json()["total_issues"]) == (422, 300)
 
 
 def test_template__is_what_the_upload_takes(api: APIClient) -> None:
