@@ -12,7 +12,7 @@ from dashboard.experiment.actions import error_text
 from dashboard.experiment.data import OFFER_RECOMPUTE, edits
 from dashboard.experiment.tabs import tab_context
 from dashboard.experiment.upload_forms import ChoicesForm, ColumnsForm, UploadForm
-from experiments.exceptions import InvalidError, NotFoundError
+from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
 from experiments.tables.mapping import remember_columns
@@ -62,23 +62,23 @@ def preview(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
         if request.method == "POST":
             return _record(request, experiment, kept)
         return _preview_page(request, experiment, kept)
-    except NotFoundError as error:
-        return _gone(request, experiment, error)
     except HeaderNotFoundError:
-        return redirect(_address("dashboard:columns", experiment, kept, request.GET))
+        return redirect(_address("dashboard:columns", experiment, token, request.GET))
+    except (NotFoundError, InvalidError) as error:
+        return _try_again(request, experiment, error)
 
 
 def _kept(request: HttpRequest, experiment: Experiment, token: str) -> CsvUpload:
     return find_upload(experiment=experiment, owner=_owner(request), token=token, now=timezone.now())
 
 
-def _gone(request: HttpRequest, experiment: Experiment, error: NotFoundError) -> HttpResponse:
-    messages.error(request, str(error))
+def _try_again(request: HttpRequest, experiment: Experiment, error: DomainError) -> HttpResponse:
+    messages.error(request, error_text(error))
     return redirect("dashboard:upload", reference=experiment.key)
 
 
-def _address(view: str, experiment: Experiment, kept: CsvUpload, query: QueryDict) -> str:
-    address = reverse(view, args=[experiment.key, kept.token])
+def _address(view: str, experiment: Experiment, token: str, query: QueryDict) -> str:
+    address = reverse(view, args=[experiment.key, token])
     return f"{address}?{query.urlencode()}" if query else address
 
 
@@ -93,7 +93,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
         "preview": shown,
         "choices": choices,
         "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
-        "columns_address": _address("dashboard:columns", experiment, kept, request.GET),
+        "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
     return render(request, "dashboard/experiment/preview.html", context)
 
@@ -103,13 +103,13 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
     """Ask what each column is, beside the first lines; the answer is remembered for the experiment."""
     try:
         kept = _kept(request, experiment, token)
-    except NotFoundError as error:
-        return _gone(request, experiment, error)
-    found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
+        found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
+    except (NotFoundError, InvalidError) as error:
+        return _try_again(request, experiment, error)
     form = ColumnsForm(request.POST if request.method == "POST" else None, found)
     if form.is_bound and form.is_valid():
         remember_columns(experiment, form.answers())
-        return redirect(_address("dashboard:preview", experiment, kept, request.GET))
+        return redirect(_address("dashboard:preview", experiment, kept.token, request.GET))
     context = tab_context(experiment, "data", today())
     context |= {"upload": kept, "form": form, "found": found}
     return render(request, "dashboard/experiment/columns.html", context)
@@ -129,7 +129,7 @@ def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> Ht
     )
     if not done.report.has_loaded:
         messages.error(request, _("Nothing was recorded: rows are refused. See below which, and why."))
-        return redirect(_address("dashboard:preview", experiment, kept, choices.query()))
+        return redirect(_address("dashboard:preview", experiment, kept.token, choices.query()))
     messages.success(request, _recorded(done), extra_tags=OFFER_RECOMPUTE)
     return redirect("dashboard:data", reference=experiment.key)
 

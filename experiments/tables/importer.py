@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
@@ -17,7 +18,7 @@ from experiments.ingestion.record import Source
 from experiments.models import Experiment
 from experiments.services import lock_experiments
 from experiments.tables.checks import Check
-from experiments.tables.reading.header import Header, find_header
+from experiments.tables.reading.header import Header, HeaderNotFoundError, find_header
 from experiments.tables.reading.source import Table
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
@@ -39,8 +40,20 @@ class Target:
 
     def header_of(self, table: Table) -> Header:
         """Find the header; raise InvalidError without one."""
-        columns = DAILY.without("experiment_id") if self.experiment else DAILY
-        return find_header(table, columns, self.known)
+        if self.experiment:
+            return find_header(table, DAILY.without("experiment_id"), self.known)
+        try:
+            return find_header(table, DAILY)
+        except HeaderNotFoundError as error:
+            if error.guess.missing == ("experiment_id",):
+                raise HeaderNotFoundError(
+                    f"{error.issues[0].message}; {_elsewhere()}", error.guess
+                ) from error
+            raise
+
+
+def _elsewhere() -> str:
+    return _("or load it on the experiment's own page, or by import_events with --experiment")
 
 
 def import_table(

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-_SHOWN = 40
+_LONGEST = 40
 _SPACES = re.compile(r"\s+")
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
@@ -19,7 +19,7 @@ class RowIssue(NamedTuple):
         return f"line {self.line}, {self.column}: {self.message}"
 
 
-def shown(cell: str) -> str:
+def shown(cell: str, longest: int = _LONGEST) -> str:
     """Quote a cell as it looks on the page: every kind of space is a space, and what is invisible is left out."""
     text = _HIDDEN.sub("", _SPACES.sub(" ", cell)).strip()
-    return f"'{text[:_SHOWN]}…'" if len(text) > _SHOWN else f"'{text}'"
+    return f"'{text[:longest]}…'" if len(text) > longest else f"'{text}'"

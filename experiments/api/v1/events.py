@@ -1,5 +1,8 @@
 """Views of /api/v1/events/: daily rows as JSON and as CSV."""
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -103,7 +106,7 @@ class EventsCsvView(IdempotentWrites):
 
 def _options(request: Request) -> dict[str, str]:
     """Collect the choices of the query and of the form, which wins."""
-    sent = (request.query_params, request.data)
+    sent: tuple[Mapping[str, Any], ...] = (request.query_params, cast("Mapping[str, Any]", request.data))
     return {name: str(where[name]) for where in sent for name in _FORM_FIELDS if name in where}
 
 

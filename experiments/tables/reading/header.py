@@ -16,6 +16,8 @@ from experiments.tables.reading.source import Line, Reading, Table
 from experiments.tables.reading.synonyms import SYNONYMS, plain
 
 _MOST_NAMED = 10
+# Characters of a line that are shown.
+_LONGEST = 120
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,10 @@ def _best(
 def _why_not(guess: Header, columns: Columns) -> str:
     said = _("no line names all the columns %(names)s; %(likest)s %(why)s")
     names = ", ".join(columns.needed.values())
-    likest = _("line %(line)s, %(text)s,") % {"line": guess.line, "text": shown(", ".join(guess.cells))}
+    likest = _("line %(line)s, %(text)s,") % {
+        "line": guess.line,
+        "text": shown(", ".join(guess.cells), _LONGEST),
+    }
     problems = [*_lacks(guess, columns), *_twice(guess, columns)]
     return said % {"names": names, "likest": likest, "why": _(" and ").join(problems)}
 
