@@ -10,7 +10,8 @@ _NS = "http://schemas.openxmlformats.org"
 _MAIN, _REL = f"{_NS}/spreadsheetml/2006/main", f"{_NS}/officeDocument/2006/relationships"
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 # The second style is that of dates.
-_STYLES = f'{_HEAD}<styleSheet xmlns="{_MAIN}"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>'
+_FORMATS = '<cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
+_STYLES = f'{_HEAD}<styleSheet xmlns="{_MAIN}">{_FORMATS}</styleSheet>'
 
 
 def workbook(sheets: Mapping[str, Sequence[Sequence[Any]]], **raw: str) -> bytes:
