@@ -14,6 +14,7 @@ from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, DailyCounts
 from experiments.models import Variant
+from experiments.tables.rows import KINDS
 
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
@@ -61,9 +62,8 @@ class DayForm(StaleCheckMixin):
             "inputmode": "numeric",
             "data-count": count.name,
         }
-        return CountField(
-            required=False, label=label, initial=before, widget=forms.TextInput(attrs=attributes)
-        )
+        widget = forms.TextInput(attrs=attributes)
+        return CountField(kind=KINDS[count.name], required=False, label=label, initial=before, widget=widget)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """List each variant with its fields, each with the label of its column."""

@@ -24,6 +24,7 @@ from dashboard.file_types import FILE_TYPES
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
+from dashboard.number_fields import WholeNumberField
 from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
 from experiments.exceptions import InvalidError
@@ -53,7 +54,7 @@ class BacktestForm(SettingsColumns):
         required=False,
         widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
     )
-    days = forms.IntegerField(
+    days = WholeNumberField(
         label=gettext_lazy("Days of each test"),
         help_text=gettext_lazy("Its traffic comes again in equal parts."),
         min_value=2,
@@ -61,7 +62,7 @@ class BacktestForm(SettingsColumns):
         initial=14,
     )
     policies = rules_field()
-    runs = forms.IntegerField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
+    runs = WholeNumberField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
     seed = seed_field()
 
     def clean_file(self) -> list[NamedTest]:

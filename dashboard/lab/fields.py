@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.lab.columns import OTHER_RULES
+from dashboard.number_fields import WholeNumberField
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
 from experiments.settings_schema import (
@@ -51,8 +52,8 @@ def _rate(word: str) -> float:
     return float(rate)
 
 
-def seed_field() -> forms.IntegerField:
-    return forms.IntegerField(
+def seed_field() -> WholeNumberField:
+    return WholeNumberField(
         label=gettext_lazy("Seed"),
         help_text=gettext_lazy("The same seed gives the same visitors, and so the same numbers."),
         min_value=0,
@@ -61,9 +62,9 @@ def seed_field() -> forms.IntegerField:
     )
 
 
-def daily_traffic_field() -> forms.IntegerField:
+def daily_traffic_field() -> WholeNumberField:
     label = gettext_lazy("Visits a day, all variants")
-    return forms.IntegerField(label=label, min_value=1, max_value=10**9, initial=1000)
+    return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
 def rules_field(help_text: Text = "") -> forms.MultipleChoiceField:

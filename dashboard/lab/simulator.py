@@ -20,6 +20,7 @@ from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import RatesField, SettingsColumns, daily_traffic_field, rules_field, seed_field
 from dashboard.lab.tool import Preset, Tool
+from dashboard.number_fields import WholeNumberField
 from dashboard.templatetags.formats import count, percent
 from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
 from experiments.text import Text, format_number
@@ -66,7 +67,7 @@ class SimulatorForm(SettingsColumns):
         max_length=200,
     )
     daily_traffic = daily_traffic_field()
-    days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
+    days = WholeNumberField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
     scenario = forms.ChoiceField(
         label=gettext_lazy("What happens"),
         help_text=gettext_lazy(
@@ -84,7 +85,7 @@ class SimulatorForm(SettingsColumns):
         help_text=gettext_lazy("From then on the leader gets all traffic."),
         required=False,
     )
-    runs = forms.IntegerField(
+    runs = WholeNumberField(
         label=gettext_lazy("Runs"),
         help_text=gettext_lazy("Each plays all days again. More runs, steadier numbers."),
         min_value=1,

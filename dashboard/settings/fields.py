@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from dashboard.number_fields import typed_whole_number
 from dashboard.settings.labels import (
     format_default,
     own_number,
@@ -30,6 +31,12 @@ class SettingField(forms.DecimalField):
             help_text=setting.help,
             widget=forms.NumberInput(attrs=_limit_attributes(setting)),
         )
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Read a whole number in the page's language: 10.000 is ten thousand in Portuguese, never ten."""
+        if self.setting.is_whole and isinstance(value, str) and value.strip():
+            return Decimal(typed_whole_number(value))
+        return super().to_python(value)
 
     def clean(self, value: Any) -> Any:
         try:

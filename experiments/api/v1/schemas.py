@@ -260,5 +260,9 @@ class CsvOptionsSerializer(serializers.Serializer[Any]):
     )
     new_variants = NewVariantsField()
     sheet = serializers.CharField(
-        required=False, default="", max_length=100, help_text="A sheet of a workbook; without it the first."
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=100,
+        help_text="A sheet of a workbook; without it the first.",
     )

@@ -358,6 +358,15 @@ def test_upload_data__bad_rows__are_skipped_and_the_first_ten_reported(api: APIC
     assert body["errors"][0] == "line 2, clicks: clicks (2) must not exceed impressions (1)"
 
 
+def test_upload_data__nothing_loaded__is_200_with_status_error(api: APIClient) -> None:
+    response = _upload(
+        api, f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().pk},11/01/2026,a,5,1\n"
+    )
+
+    body = response.json()
+    assert (response.status_code, body["status"], body["processed_rows"]) == (200, "error", 0)
+
+
 def test_upload_data__no_file__is_422_and_names_it(api: APIClient) -> None:
     assert _fields(api.post("/upload-data", {}, format="multipart")) == ["file"]
 
