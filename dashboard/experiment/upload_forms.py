@@ -41,6 +41,8 @@ def _too_large() -> str:
     return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}
 
 
+# Characters of a cell that are shown beside the question what its column is.
+_LONGEST_SAMPLE = 24
 _SELECT = forms.Select(attrs={"class": "form-select"})
 
 
@@ -119,13 +121,17 @@ class ColumnsForm(forms.Form):
                     widget=forms.Select(attrs={"class": "form-select"}),
                 )
 
-    def rows(self) -> list[tuple[forms.BoundField, list[str]]]:
+    def rows(self) -> list[tuple[forms.BoundField, str]]:
         """List each column's field with what the first lines have there."""
         return [
-            (self[f"column-{place}"], [line[place] for line in self.found.lines])
+            (self[f"column-{place}"], self._samples(place))
             for place, name in enumerate(self.found.header.cells)
             if name
         ]
+
+    def _samples(self, place: int) -> str:
+        cells = dict.fromkeys(line[place].strip()[:_LONGEST_SAMPLE] for line in self.found.lines)
+        return " · ".join(cell for cell in cells if cell)
 
     def clean(self) -> dict[str, Any]:
         chosen = [column for column in self.answers().values() if column]

@@ -7,7 +7,8 @@ readings of an import see one snapshot.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from uuid import uuid4
 
 import psycopg
 
@@ -35,13 +36,11 @@ class _Query:
         return list(islice(self.lines_after(0), FIRST_LINES))
 
     def lines_after(self, line: int) -> Iterator[Line]:
-        return islice(self._lines(), line, None)
-
-    def _lines(self) -> Iterator[Line]:
-        with self.connection.cursor("bandit_import") as cursor:
+        # several may be open at once
+        with self.connection.cursor(f"bandit_{uuid4().hex}") as cursor:
             cursor.itersize = _ROWS_AT_ONCE
             # the query is the operator's own, and the transaction may only read
             cursor.execute(self.sql.encode())
-            yield 1, [column.name for column in cursor.description or ()]
-            for number, row in enumerate(cursor, 2):
-                yield number, [as_text(value) for value in row]
+            header = (1, [column.name for column in cursor.description or ()])
+            rows = ((number, [as_text(value) for value in row]) for number, row in enumerate(cursor, 2))
+            yield from islice(chain([header], rows), line, None)

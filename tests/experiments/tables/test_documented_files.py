@@ -79,7 +79,7 @@ def _said(report: ImportReport) -> str:
         return (
             "Refused: " + "; ".join(map(str, report.issues[:2])) + ("; …" if report.total_issues > 2 else "")
         )
-    rows = DailyMetric.objects.order_by("date", "pk").select_related("variant")
+    rows = DailyMetric.objects.order_by("date", "variant_id").select_related("variant")
     said = [
         "Read: " + ", ".join(f"{r.variant.name} {r.impressions}/{r.clicks}/{r.conversions}" for r in rows[:2])
     ]
