@@ -9,11 +9,11 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dashboard.number_fields import CountField
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNT_NAMES, COUNTS, Count, Counts, DailyCounts
 from experiments.models import Variant
+from experiments.number_fields import CountField
 from experiments.tables.rows import KINDS
 
 _REQUIRED = [count.name for count in COUNTS if not count.optional]

@@ -10,9 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.file_types import FILE_TYPES
-from experiments.metrics import COUNTS
 from experiments.tables.report import ImportOptions, Repeated
-from experiments.tables.rows import DAILY, Blank
+from experiments.tables.rows import DAILY, NUMBERS, Blank
 from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
 
 
@@ -156,5 +155,5 @@ class ColumnsForm(forms.Form):
 
 
 def _column_labels() -> list[tuple[str, str]]:
-    counts = [(count.name, str(count.label)) for count in COUNTS]
-    return [("date", _("Day")), ("variant_name", _("Variant")), *counts, ("experiment_id", _("Experiment"))]
+    numbers = [(number.name, str(number.label)) for number in NUMBERS]
+    return [("date", _("Day")), ("variant_name", _("Variant")), *numbers, ("experiment_id", _("Experiment"))]

@@ -24,10 +24,10 @@ from dashboard.file_types import FILE_TYPES
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
-from dashboard.number_fields import WholeNumberField
 from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
 from experiments.exceptions import InvalidError
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.tables.issues import RowIssue
 from experiments.tables.reading.opening import open_table

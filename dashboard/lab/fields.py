@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.lab.columns import OTHER_RULES
-from dashboard.number_fields import WholeNumberField
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SETTINGS_ON_PAGES,

@@ -21,7 +21,7 @@ from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
 from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field
 from dashboard.lab.tool import Tool
-from dashboard.number_fields import WholeNumberField
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import SettingValue
 
 Results = dict[str, WatchedResult]

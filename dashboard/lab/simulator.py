@@ -20,8 +20,8 @@ from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import RatesField, SettingsColumns, daily_traffic_field, rules_field, seed_field
 from dashboard.lab.tool import Preset, Tool
-from dashboard.number_fields import WholeNumberField
 from dashboard.templatetags.formats import count, percent
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
 from experiments.text import Text, format_number
 

@@ -9,13 +9,13 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from dashboard.number_fields import typed_whole_number
 from dashboard.settings.labels import (
     format_default,
     own_number,
     range_problem,
     shown_number,
 )
+from experiments.number_fields import typed_whole_number
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
 from experiments.text import format_exact
 

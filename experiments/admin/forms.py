@@ -1,6 +1,6 @@
 """Forms of the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from experiments.ingestion.validation import count_issues
 from experiments.metrics import COUNT_NAMES, DailyCounts
 from experiments.models import DailyMetric
+from experiments.number_fields import WholeNumberField
 from experiments.selectors import today
 
 
@@ -20,6 +21,7 @@ class CorrectionForm(forms.ModelForm[DailyMetric]):
     class Meta:
         model = DailyMetric
         fields = COUNT_NAMES
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = dict.fromkeys(COUNT_NAMES, WholeNumberField)
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}

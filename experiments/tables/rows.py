@@ -4,11 +4,11 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from experiments.metrics import COUNT_NAMES, COUNTS, DailyCounts
+from experiments.metrics import COUNTS, DailyCounts
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import Cell, Kind, NumberError, Numbers, is_blank, learn_styles
@@ -17,13 +17,14 @@ from experiments.text import NAME_LENGTH, is_name, parse_date
 # What a blank cell means in a column that the file has.
 Blank = Literal["refuse", "skip", "zero"]
 
-COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
-DAILY = Columns(
-    needed={name: name for name in COLUMNS if name not in {c.name for c in COUNTS if c.optional}},
-    optional={count.name: count.name for count in COUNTS if count.optional},
-)
-# Exports have parts of an optional count, such as 1.5 conversions; an amount will be "decimal".
-KINDS: Mapping[str, Kind] = {count.name: "attributed" if count.optional else "whole" for count in COUNTS}
+# The numbers of a row, in the order of DailyCounts; every reader of files loops over them.
+NUMBERS = COUNTS
+NUMBER_NAMES = tuple(number.name for number in NUMBERS)
+COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
+_OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
+DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
+# Exports have parts of an optional count, such as 1.5 conversions. An amount is "decimal".
+KINDS: Mapping[str, Kind] = {number.name: "attributed" if number.optional else "whole" for number in NUMBERS}
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
@@ -118,11 +119,12 @@ class LineReader:
     def _is_short(self, cells: list[str]) -> bool:
         return any(self.header.cells[len(cells) :])
 
-    def number(self, column: str, cell: str) -> int:
-        """Read a number of a column; raise NumberError."""
+    def number(self, column: str, cell: str) -> Any:
+        """Read a number of a column: a Decimal where its kind is "decimal", else an int; raise NumberError."""
         if self._numbers is None:
             self._numbers = learn_styles(self._number_cells())
-        return self._numbers.whole(cell, KINDS[column])
+        kind = KINDS[column]
+        return self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
 
     def _number_cells(self) -> Iterator[Cell]:
         places = [(self.header.places[name], KINDS[name]) for name in KINDS if name in self.header.places]
@@ -147,7 +149,7 @@ class RowReader(LineReader):
         super().__init__(header)
         self.blank = blank
         places = header.places
-        self._counts = [places.get(name, -1) for name in COUNT_NAMES]
+        self._counts = [places.get(name, -1) for name in NUMBER_NAMES]
         self._is_plain = not header.unnamed
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
@@ -227,7 +229,7 @@ class RowReader(LineReader):
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[int], bool, list[RowIssue]]:
         """Read the counts; say whether one is blank, and what is wrong."""
         numbers, issues, has_blank = [], [], False
-        for column in COUNT_NAMES:
+        for column in NUMBER_NAMES:
             cell = cells[self.header.places[column]] if column in self.header.places else "0"
             number = 0
             if not is_blank(cell):

@@ -425,7 +425,7 @@ def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) 
     [
         ({"column-0": ""}, "Say which column is: Day."),
         ({"column-2": "clicks"}, "Only one column can be: Clicks."),
-        ({"column-2": "rubbish"}, "is not one of the available choices"),
+        ({"column-2": "rubbish"}, "Say which column is: Impressions."),
     ],
 )
 def test_columns__answer_that_is_not_enough__is_asked_again(
