@@ -11,7 +11,15 @@ from django.utils.translation import gettext as _
 from experiments.metrics import COUNTS, DailyCounts
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, Header
-from experiments.tables.reading.numbers import Cell, Kind, NumberError, Numbers, is_blank, learn_styles
+from experiments.tables.reading.numbers import (
+    MOST_REMEMBERED,
+    Cell,
+    Kind,
+    NumberError,
+    Numbers,
+    is_blank,
+    learn_styles,
+)
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
 # What a blank cell means in a column that the file has.
@@ -33,8 +41,6 @@ _TOTAL = re.compile(
     r"|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
     re.IGNORECASE | re.DOTALL,
 )
-# Days and names come again and again; more than these are not kept.
-_MOST_REMEMBERED = 50_000
 
 
 class CsvRow(NamedTuple):
@@ -96,6 +102,7 @@ class LineReader:
         self.header, self.names = header, header.names
         self.width = len(header.cells)
         self._numbers: Numbers | None = None
+        self._values: dict[tuple[str, type[str], str], Any] = {}
 
     def cell_problem(self, line: int, cells: list[str]) -> RowIssue | None:
         """Refuse a line with more or fewer cells than the header; cells without a column may be empty or missing."""
@@ -121,10 +128,16 @@ class LineReader:
 
     def number(self, column: str, cell: str) -> Any:
         """Read a number of a column: a Decimal where its kind is "decimal", else an int; raise NumberError."""
+        mark = (cell, type(cell), column)
+        if (known := self._values.get(mark)) is not None:
+            return known
         if self._numbers is None:
             self._numbers = learn_styles(self._number_cells())
         kind = KINDS[column]
-        return self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        value = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        if len(self._values) < MOST_REMEMBERED:
+            self._values[mark] = value
+        return value
 
     def _number_cells(self) -> Iterator[Cell]:
         places = [(self.header.places[name], KINDS[name]) for name in KINDS if name in self.header.places]
@@ -210,7 +223,7 @@ class RowReader(LineReader):
 
     def _remember(self, cells: list[str], day: dt.date, texts: _Texts) -> None:
         for known in (self._days, self._known_names):
-            if len(known) > _MOST_REMEMBERED:
+            if len(known) > MOST_REMEMBERED:
                 known.clear()
         self._days[cells[self._date]] = day
         self._known_names[cells[self._variant]] = texts.variant

@@ -21,6 +21,8 @@ from experiments.tables.issues import shown
 Kind = Literal["whole", "attributed", "decimal"]
 
 _LONGEST = 26
+# Texts come again and again; more than these are not kept.
+MOST_REMEMBERED = 50_000
 _SPACE = re.compile(r"[\s\u00a0\u2007\u2009\u202f]")
 _NUMBER = re.compile(r"[+\-\u2212]?([0-9][0-9.,' ]*|[.,][0-9]+)")
 _BLANK = frozenset({"", "--", "–", "—"})
@@ -120,7 +122,13 @@ class Numbers:
 def learn_styles(cells: Iterable[Cell]) -> Numbers:
     """Keep the styles that read every number of a file; where none does, name two cells that clash."""
     styles, earlier = set(STYLES), None
+    seen: set[tuple[str, type[str], Kind]] = set()
     for cell in cells:
+        mark = (cell.text, type(cell.text), cell.kind)
+        if mark in seen:
+            continue
+        if len(seen) < MOST_REMEMBERED:
+            seen.add(mark)
         possible = (
             _possible_styles(_normal(cell.text), cell.kind) if not isinstance(cell.text, Exact) else None
         )
