@@ -46,7 +46,7 @@ def page(reader: Client, path: str) -> str:
         (f"{_ONE}regret/", ["Ganho sobre a divisão igual", "Dias com dados"]),
         (f"{_ONE}confidence/", ["Valor restante", "Perda esperada", "intervalo de 95%"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
-        (f"{_ONE}data/upload/", ["Enviar um CSV de totais diários", "Mostrar o que mudaria"]),
+        (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
         (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
         (f"{_ONE}activity/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
         ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
