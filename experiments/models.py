@@ -304,7 +304,7 @@ class CsvUpload(models.Model):
 
 
 class ColumnMapping(models.Model):
-    """What a header means in an experiment's files, as a person answered it; experiments.tables.mapping reads it."""
+    """The meaning of a header in an experiment's files, as a person gave it; experiments.tables.mapping reads it."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
     header = models.CharField(max_length=NAME_LENGTH, help_text="The header's letters and digits.")

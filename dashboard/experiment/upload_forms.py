@@ -103,7 +103,7 @@ class ChoicesForm(forms.Form):
 
 
 class ColumnsForm(forms.Form):
-    """What each column of a file is; a field for each of its headers."""
+    """A question for each header of a file: which column it is."""
 
     def __init__(self, data: Mapping[str, Any] | None, found: FirstLines) -> None:
         super().__init__(data)

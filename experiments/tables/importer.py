@@ -28,7 +28,7 @@ from experiments.tables.writer import Observer, Writer, added_up
 
 @dataclass(frozen=True)
 class Target:
-    """What a file is loaded into: any experiments, or one.
+    """The experiments that a file is loaded into: any, or one.
 
     Rows belong to ``experiment`` where the file has no such column; ``only`` leaves out the rows of others. ``known``
     says what the experiment's headers mean (experiments.tables.mapping).

@@ -1,4 +1,4 @@
-"""What the headers of an experiment's files mean, where a person said so."""
+"""Meanings of the headers of an experiment's files, where a person gave them."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What an import did, and how it was asked to go about it."""
+"""The choices of an import, and the report of what it did."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -179,7 +179,7 @@ class EventRowSerializer(VariantCountsSerializer):
 
 
 class NewVariantsField(serializers.ChoiceField):
-    """What happens to a name that is no variant of the experiment."""
+    """A choice: a name that is no variant of the experiment makes one, or is refused."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What an import does with blanks, repetitions, totals, names and new variants."""
+"""Imports of blanks, repetitions, totals, names and new variants."""
 
 import datetime as dt
 from typing import Any
