@@ -126,7 +126,7 @@ def _numbers(reader: LineReader, line: int, cells: list[str]) -> tuple[_Pair, li
 def _count(reader: LineReader, column: str, cell: str) -> int:
     if is_blank(cell):
         raise NumberError(_("is blank; give a number, 0 if there were none"))
-    value = reader.number(column, cell)
+    value = int(reader.number(column, cell))
     if not 0 <= value <= HIGHEST_COUNT:
         message = _("%(value)s is not from 0 to %(most)s")
         raise NumberError(message % {"value": shown(cell), "most": format_number(HIGHEST_COUNT, 0)})

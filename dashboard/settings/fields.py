@@ -32,7 +32,7 @@ class SettingField(forms.DecimalField):
             widget=forms.NumberInput(attrs=_limit_attributes(setting)),
         )
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         """Read a whole number in the page's language: 10.000 is ten thousand in Portuguese, never ten."""
         if self.setting.is_whole and isinstance(value, str) and value.strip():
             return Decimal(typed_whole_number(value))

@@ -2,6 +2,7 @@
 
 import zipfile
 from io import BytesIO
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_header__columns_not_needed__are_named() -> None:
 
 
 def test_workbook__numbers_dates_and_titles__are_read_as_a_csv_would_have_them() -> None:
-    rows = [["Title"], [], NAMES, ["a", ("date", 46327), "b", 1000.0, 12.345, 5]]
+    rows: list[list[Any]] = [["Title"], [], NAMES, ["a", ("date", 46327), "b", 1000.0, 12.345, 5]]
 
     table = make_table(workbook({"First": rows, "Second": [NAMES]}))
 
