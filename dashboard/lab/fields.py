@@ -17,6 +17,7 @@ from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from dashboard.lab.columns import OTHER_RULES
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SETTINGS_ON_PAGES,
@@ -53,8 +54,8 @@ def _rate(word: str) -> float:
     return float(rate)
 
 
-def seed_field() -> forms.IntegerField:
-    return forms.IntegerField(
+def seed_field() -> WholeNumberField:
+    return WholeNumberField(
         label=gettext_lazy("Seed"),
         help_text=gettext_lazy("The same seed gives the same visitors, and so the same numbers."),
         min_value=0,
@@ -63,9 +64,9 @@ def seed_field() -> forms.IntegerField:
     )
 
 
-def daily_traffic_field() -> forms.IntegerField:
+def daily_traffic_field() -> WholeNumberField:
     label = gettext_lazy("Visits a day, all variants")
-    return forms.IntegerField(label=label, min_value=1, max_value=10**9, initial=1000)
+    return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
 def value_cv_field() -> forms.DecimalField:

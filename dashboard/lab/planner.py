@@ -22,6 +22,7 @@ from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
 from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import SettingValue
 
 Results = dict[str, WatchedResult]
@@ -65,7 +66,7 @@ class PlannerForm(LabForm):
         initial=Decimal("20"),
     )
     daily_traffic = daily_traffic_field()
-    variants = forms.IntegerField(
+    variants = WholeNumberField(
         label=gettext_lazy("Variants, with the control"), min_value=2, max_value=10, initial=2
     )
     value_cv = value_cv_field()

@@ -29,6 +29,7 @@ from dashboard.lab.fields import (
 )
 from dashboard.lab.simulator_words import Results, sentences
 from dashboard.lab.tool import Preset, Tool
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
 from experiments.text import Text, format_number
 
@@ -72,7 +73,7 @@ class SimulatorForm(SettingsColumns):
         max_length=200,
     )
     daily_traffic = daily_traffic_field()
-    days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
+    days = WholeNumberField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
     scenario = forms.ChoiceField(
         label=gettext_lazy("What happens"),
         help_text=gettext_lazy(
@@ -99,7 +100,7 @@ class SimulatorForm(SettingsColumns):
         help_text=gettext_lazy("From then on the leader gets all traffic."),
         required=False,
     )
-    runs = forms.IntegerField(
+    runs = WholeNumberField(
         label=gettext_lazy("Runs"),
         help_text=gettext_lazy("Each plays all days again. More runs, steadier numbers."),
         min_value=1,
