@@ -381,7 +381,7 @@ def _inputs(
 
 
 def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
-    """What the decision before recorded, and which days it did not know as they are now."""
+    """Return what the decision before recorded, and which days it did not know as they are now."""
     if before is None or before.rewards is None:
         return None
     if before.kind == Kind.COMPLETED:

@@ -1,16 +1,15 @@
+import json
+import zlib
 from typing import Any
 
 from django.db import migrations, models
-
-# Reads what every version has packed; it must stay as long as this migration can be undone.
-from allocation.packing import unpack
 
 
 def unpack_inputs(apps: Any, schema_editor: Any) -> None:
     """Write packed inputs where the earlier version looks for them, so that a rollback keeps every decision."""
     allocations = apps.get_model("allocation", "Allocation").objects.using(schema_editor.connection.alias)
     for allocation in allocations.filter(inputs__isnull=True).only("packed_inputs").iterator(chunk_size=500):
-        allocation.inputs = unpack(bytes(allocation.packed_inputs))
+        allocation.inputs = json.loads(zlib.decompress(bytes(allocation.packed_inputs)))
         allocation.save(update_fields=["inputs"])
 
 

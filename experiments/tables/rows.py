@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from experiments.metrics import MEASURES, DailyCounts, Measure
+from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
 from experiments.metrics import Kind as KindOfMeasure
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, Header
@@ -30,6 +30,7 @@ Blank = Literal["refuse", "skip", "zero"]
 NUMBERS = MEASURES
 NUMBER_NAMES = tuple(number.name for number in NUMBERS)
 COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
+_TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
 DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
 
@@ -78,7 +79,11 @@ class BadRow(NamedTuple):
 
 def template(day: dt.date) -> str:
     """Return the header and two example rows."""
-    rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
+    rows = [
+        _TEMPLATE_COLUMNS,
+        ("1", day, "control", 10000, 700, 630),
+        ("1", day, "variant_a", 10000, 950, 855),
+    ]
     return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
 
 

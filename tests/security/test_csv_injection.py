@@ -89,7 +89,7 @@ def test_name__with_a_tab_or_a_line_end__has_none_once_it_is_stored(name: str, f
 @given(name=st.text(min_size=1, max_size=30).filter(is_name).map(str.strip).filter(bool))
 def test_cell__any_name__is_text_and_comes_back(name: str) -> None:
     file = io.StringIO()
-    csv.writer(file).writerows([COLUMNS, ("1", dt.date(2025, 9, 1), as_cell(name), 1, 0, 0)])
+    csv.writer(file).writerows([COLUMNS, ("1", dt.date(2025, 9, 1), as_cell(name), 1, 0, 0, 0, 0)])
 
     [row] = RowReader(find_header(make_table(file.getvalue()), DAILY)).rows()
 
