@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from allocation.engine.analysis.sample_ratio import sample_ratio
-from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.batch import Counts, Posterior
+from allocation.engine.decision import decide, posterior_of
 from allocation.engine.evidence.day_effects import adjusted_evidence
 from allocation.engine.lab.simulation import World, simulate
 from allocation.engine.limits import TICKS

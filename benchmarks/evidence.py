@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from allocation.engine.analysis.always_valid import log_bets
-from allocation.engine.decision import Counts, SettingsArrays
+from allocation.engine.batch import Counts, SettingsArrays
 from allocation.engine.evidence.learned import evidence_of_many
 from allocation.engine.lab.backtest import PastTest, backtest
 from allocation.engine.lab.policies import Even, Thompson

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from allocation.engine.decision import Counts
+from allocation.engine.batch import Counts
 from allocation.engine.posterior.beta import Floats
 
 

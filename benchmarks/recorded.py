@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.decision import Counts, decide
+from allocation.engine.batch import Counts
+from allocation.engine.decision import decide
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from allocation.engine.decision import Counts, Posterior, decide, posterior_of
+from allocation.engine.batch import Counts, Posterior
+from allocation.engine.decision import decide, posterior_of
 from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats

@@ -1,19 +1,10 @@
 """How traffic is split, as pure numerics: counts in, frozen values out. numpy only, no I/O."""
 
-from allocation.engine.decision import (
-    ENGINE_VERSION,
-    ENGINE_VERSIONS,
-    FIRST_ENGINE,
-    FIRST_RULES,
-    RULES,
-    Decision,
-    Request,
-    allocate,
-    allocate_many,
-)
+from allocation.engine.batch import ENGINE_VERSION, ENGINE_VERSIONS, FIRST_ENGINE, FIRST_RULES, RULES
 from allocation.engine.evidence.window import History
 from allocation.engine.posterior.probability_best import expected_loss, probability_best
 from allocation.engine.posterior.value_remaining import value_remaining
+from allocation.engine.requests import Decision, Request, allocate, allocate_many
 from allocation.engine.settings import Settings
 
 __all__ = [

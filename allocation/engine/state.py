@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from allocation.engine.decision import FIRST_ENGINE, Decision
+from allocation.engine.batch import FIRST_ENGINE
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.requests import Decision
 
 State = Literal["collecting", "optimizing", "leader", "decided"]
 

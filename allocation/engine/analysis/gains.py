@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.decision import FIRST_RULES, Decision, needed_trials
+from allocation.engine.batch import FIRST_RULES
+from allocation.engine.decision import needed_trials
 from allocation.engine.evidence.learned import evidence_of
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.requests import Decision
 from allocation.engine.settings import Settings
 
 # A day that counts less than this belongs to an earlier regime.

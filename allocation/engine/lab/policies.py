@@ -12,7 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from allocation.engine.decision import Counts, decide, posterior_of
+from allocation.engine.batch import Counts
+from allocation.engine.decision import decide, posterior_of
 from allocation.engine.evidence.values import day_variances
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats

@@ -14,15 +14,8 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.decision import (
-    Counts,
-    Posterior,
-    SettingsArrays,
-    lead_of,
-    low_evidence_of,
-    posterior_of,
-    warming_up,
-)
+from allocation.engine.batch import Counts, Posterior, SettingsArrays
+from allocation.engine.decision import lead_of, low_evidence_of, posterior_of, warming_up
 from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.lab.policies import Policy
 from allocation.engine.lab.scenarios import CHANGING, ChangingName, daily_rates, lasting_rates

@@ -19,6 +19,7 @@ from allocation.engine import (
     allocate_many,
     decision,
 )
+from allocation.engine import requests as engine_requests
 from allocation.engine.state import state_of
 from tests.allocation.engine.factories import (
     allocate_counts,
@@ -314,14 +315,14 @@ def test_allocate_many__more_counts_than_fit__are_worked_on_in_parts(monkeypatch
     requests = [random_request(np.random.default_rng(seed), 3) for seed in range(12)]
     at_once = allocate_many(requests)
     sizes: list[int] = []
-    whole = decision._allocate_batch
+    whole = engine_requests._allocate_batch
 
     def counted(batch: Sequence[Request]) -> list[Decision]:
         sizes.append(len(batch))
         return whole(batch)
 
-    monkeypatch.setattr(decision, "_BATCH_COUNTS", 100)
-    monkeypatch.setattr(decision, "_allocate_batch", counted)
+    monkeypatch.setattr(engine_requests, "_BATCH_COUNTS", 100)
+    monkeypatch.setattr(engine_requests, "_allocate_batch", counted)
     in_parts = allocate_many(requests)
 
     assert len(sizes) > 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from allocation.engine.decision import Counts, SettingsArrays
+from allocation.engine.batch import Counts, SettingsArrays
 from allocation.engine.lab.policies import POLICIES, EpsilonGreedy, Greedy, TopTwo, Ucb1
 from allocation.engine.settings import Settings
 from tests.allocation.engine.factories import allocate_counts

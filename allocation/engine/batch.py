@@ -1,0 +1,157 @@
+"""Arrays of a batch of decisions: what is known of N experiments, their posteriors, and what is decided.
+
+Shapes: N experiments, T days, K variants.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocation.engine.evidence.learned import Evidence, EvidenceRules
+from allocation.engine.evidence.values import ENOUGH_ORDERS
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.groups import GroupContest, contest_of_groups
+from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.settings import Settings
+
+ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
+# Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
+# a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
+FIRST_RULES, RULES = (1, 2)
+
+
+class Counts(NamedTuple):
+    """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1).
+
+    ``known``: their posterior, where it has been computed already. ``squares``: the sums of the values' squares where
+    an experiment's goal is a value, NaN for those of counts; None where all are.
+    """
+
+    trials: Floats
+    successes: Floats
+    impressions_so_far: Floats
+    active: Bools
+    control: Bools
+    previous: Floats
+    settings: "SettingsArrays"
+    known: "Posterior | None" = None
+    squares: Floats | None = None
+
+
+class SettingsArrays(NamedTuple):
+    """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
+
+    ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too.
+    """
+
+    alpha_prior: Floats
+    beta_prior: Floats
+    min_explore_rate: Floats
+    control_floor: Floats
+    max_daily_shift: Floats
+    min_impressions: Floats
+    day_adjustment: Bools
+    exploitation: Floats
+    memory: Bools
+    dispersion: Bools
+    first_engine: Bools
+    first_rules: Bools
+
+    @classmethod
+    def of(
+        cls,
+        settings: Sequence[Settings],
+        versions: Sequence[str] | None = None,
+        rules: Sequence[int] | None = None,
+    ) -> "SettingsArrays":
+        """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
+        first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
+        blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
+        first_rules = [number == FIRST_RULES for number in rules or [RULES] * len(settings)]
+        given = {"beta_prior": blank, "first_engine": first, "first_rules": first_rules}
+        columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
+        return cls(*(np.array(column)[:, None] for column in columns))
+
+    @property
+    def evidence_rules(self) -> EvidenceRules:
+        later = ~self.first_engine[:, 0]
+        return EvidenceRules(
+            memory=self.memory[:, 0] & later,
+            dispersion=self.dispersion[:, 0] & later,
+            day_adjustment=self.day_adjustment[:, 0],
+            alpha_prior=self.alpha_prior[:, 0],
+            beta_prior=self.beta_prior[:, 0],
+            drawn_levels=later,
+        )
+
+
+class Posterior(NamedTuple):
+    """The posterior of each rate and the evidence behind it, shape (N, K).
+
+    Where the goal is a value, ``successes`` are sums of values and rates are in units of ``unit`` (N,).
+    ``learned`` has the groups of posteriors that decide, where the evidence comes from counts.
+    """
+
+    trials: Floats
+    successes: Floats
+    effective_trials: Floats
+    evidence_kept: Floats
+    alpha: Floats
+    beta: Floats
+    learned: Evidence | None = None
+
+    @property
+    def mean(self) -> Floats:
+        return self.alpha / (self.alpha + self.beta)
+
+    @property
+    def unit(self) -> Floats:
+        return np.ones(len(self.alpha)) if self.learned is None else self.learned.unit
+
+    @property
+    def few_orders(self) -> Bools:
+        """Too few effective orders to show how much values vary; never for counts."""
+        if self.learned is None:
+            return np.zeros(self.alpha.shape, dtype=bool)
+        return np.asarray(self.learned.effective_orders < ENOUGH_ORDERS)
+
+    def rows(self, chosen: Bools) -> "Posterior":
+        return Posterior(
+            self.trials[chosen],
+            self.successes[chosen],
+            self.effective_trials[chosen],
+            self.evidence_kept[chosen],
+            self.alpha[chosen],
+            self.beta[chosen],
+            self.learned and self.learned.rows(chosen),
+        )
+
+    def contest(self, active: Bools) -> GroupContest:
+        if self.learned is None:
+            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active)
+        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active)
+
+
+class BatchDecision(NamedTuple):
+    """Shares and all that explains them; shape (N, K) unless said otherwise.
+
+    ``low_evidence``: too little data to be judged, or to lead.
+
+    ``ticks``: the shares in units of 0.0001. ``bound``: the limit that held each share (a name of BOUNDS).
+    ``warm_up`` (N,): too little data to optimize. ``cap`` (N,): the daily cap in force, in ticks.
+    ``reporting`` (N,): active variants with trials in the window.
+    """
+
+    ticks: NDArray[np.int64]
+    previous_ticks: NDArray[np.int64]
+    target: Floats
+    bound: NDArray[np.str_]
+    posterior: Posterior
+    contest: GroupContest
+    low_evidence: Bools
+    lead: NDArray[np.intp]
+    warm_up: Bools
+    reporting: NDArray[np.intp]
+    cap: NDArray[np.int64]

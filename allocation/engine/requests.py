@@ -1,0 +1,273 @@
+"""The allocation of an experiment, from its history to its shares; ``allocate`` is a batch of one.
+
+Nothing here knows of names, clocks or databases.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from allocation.engine import limits
+from allocation.engine.batch import (
+    ENGINE_VERSION,
+    FIRST_RULES,
+    RULES,
+    BatchDecision,
+    Counts,
+    Posterior,
+    SettingsArrays,
+)
+from allocation.engine.decision import decide, needed_trials
+from allocation.engine.evidence.learned import Evidence
+from allocation.engine.evidence.memory import TOLD_WITHIN
+from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
+from allocation.engine.evidence.window import History, Window, select_window
+from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.first_value_remaining import first_value_remaining
+from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.settings import Settings
+
+# Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
+# memory.
+_BATCH = 512
+_BATCH_COUNTS = 1 << 19
+_INTERVAL = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The request of one experiment: which share does each of its K variants get on ``target_day``?
+
+    ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
+    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules;
+    ``rules``: which of the second engine's.
+    """
+
+    history: History
+    target_day: int
+    active: Bools
+    control: int | None
+    previous: Floats
+    settings: Settings
+    engine_version: str = ENGINE_VERSION
+    rules: int = RULES
+
+    def window(self) -> Window:
+        chosen = self.settings
+        return select_window(self.history, self.target_day, chosen.longest_window, chosen.maturity_days)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The decision for one experiment, (K,) arrays; for retired variants only the counts have a meaning.
+
+    ``missing_trials``: effective trials that a variant with too little data lacks to be judged, 0 for the others.
+    ``dispersion``: phi. ``day_weights`` (D',): how much each of the window's days counts. ``change_day``: day number
+    since when the rates are others, if that was lately.
+
+    Where the goal is a value, ``successes`` are sums of values and ``mean``, its interval and ``expected_loss`` are
+    values per trial; the Beta is that of the value per trial in units of ``unit``. ``spread``: how much a sum of values
+    varies beside a count. ``effective_orders``: the values' weight as evidence. ``largest_part``: the most that one
+    order can make of a variant's value. For counts these are 1, 1, infinite and 0.
+    """
+
+    shares: Floats
+    previous: Floats
+    trials: Floats
+    successes: Floats
+    effective_trials: Floats
+    evidence_kept: Floats
+    alpha: Floats
+    beta: Floats
+    mean: Floats
+    interval_low: Floats
+    interval_high: Floats
+    probability_best: Floats
+    expected_loss: Floats
+    target: Floats
+    bound: tuple[str, ...]
+    lead: int
+    value_remaining: float
+    warm_up: bool
+    reporting: int
+    cap: float
+    window: Window
+    low_evidence: Bools
+    missing_trials: Floats
+    dispersion: float
+    day_weights: Floats
+    change_day: int | None
+    active: Bools
+    engine_version: str
+    rules: int
+    unit: float
+    spread: Floats
+    effective_orders: Floats
+    largest_part: Floats
+
+
+def allocate(
+    history: History,
+    *,
+    target_day: int,
+    active: Bools,
+    control: int | None,
+    previous: Floats,
+    settings: Settings,
+) -> Decision:
+    """The allocation of one experiment; the arguments are those of Request.
+
+    Raises ValueError where no variant is active or the shapes do not fit.
+    """
+    return allocate_many([Request(history, target_day, active, control, previous, settings)])[0]
+
+
+def allocate_many(requests: Sequence[Request]) -> list[Decision]:
+    """The allocations of many experiments, in order; the same numbers as one by one."""
+    return [answer for batch in _batches(requests) for answer in _allocate_batch(batch)]
+
+
+def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
+    """Runs of requests whose padded counts stay small; one that is too large by itself goes alone."""
+    start = days = variants = 0
+    for n, request in enumerate(requests):
+        own = min(len(request.history.days), request.settings.longest_window), len(request.active)
+        days, variants, size = max(days, own[0]), max(variants, own[1]), n - start + 1
+        if size > 1 and (size > _BATCH or size * days * variants > _BATCH_COUNTS):
+            yield requests[start:n]
+            start, (days, variants) = n, own
+    if len(requests) > start:
+        yield requests[start:]
+
+
+def _allocate_batch(requests: Sequence[Request]) -> list[Decision]:
+    windows = [request.window() for request in requests]
+    counts = _counts(requests, windows)
+    decision = decide(counts)
+    alpha, beta = decision.posterior.alpha, decision.posterior.beta
+    interval = quantiles(alpha, beta, _INTERVAL)
+    remaining = _value_remaining(counts, decision)
+    return [
+        _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
+        for n, request in enumerate(requests)
+    ]
+
+
+def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
+    remaining = decision.contest.value_remaining(decision.lead)
+    rows = np.flatnonzero(counts.settings.first_engine[:, 0])
+    if rows.size:
+        alpha, beta, lead = decision.posterior.alpha[rows], decision.posterior.beta[rows], decision.lead[rows]
+        best = np.take_along_axis(decision.contest.probability_best[rows], lead[:, None], axis=1)
+        remaining[rows] = first_value_remaining(alpha, beta, counts.active[rows], lead, best)
+    return remaining
+
+
+def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
+    """Pad ragged experiments to one array: absent days and variants are zeros."""
+    if not all(request.active.any() for request in requests):
+        raise ValueError("an experiment needs at least one active variant")
+    size = len(requests)
+    days, variants = max(len(w.trials) for w in windows), max(len(r.active) for r in requests)
+    trials, successes = np.zeros((size, max(days, 1), variants)), np.zeros((size, max(days, 1), variants))
+    active, control = np.zeros((size, variants), dtype=bool), np.zeros((size, variants), dtype=bool)
+    previous = np.zeros((size, variants))
+    for n, (request, window) in enumerate(zip(requests, windows, strict=True)):
+        present = len(request.active)
+        trials[n, : len(window.trials), :present] = window.trials
+        successes[n, : len(window.trials), :present] = window.successes
+        active[n, :present] = request.active
+        previous[n, :present] = request.previous
+        if request.control is not None:
+            control[n, request.control] = True
+    so_far = np.array([w.impressions_so_far for w in windows])
+    settings = SettingsArrays.of(
+        [r.settings for r in requests], [r.engine_version for r in requests], [r.rules for r in requests]
+    )
+    squares = _squares(windows, trials.shape)
+    return Counts(trials, successes, so_far, active, control, previous, settings, squares=squares)
+
+
+def _squares(windows: Sequence[Window], shape: tuple[int, ...]) -> Floats | None:
+    if all(window.squares is None for window in windows):
+        return None
+    squares = np.full(shape, np.nan)
+    for n, window in enumerate(windows):
+        if window.squares is not None:
+            squares[n] = 0.0
+            squares[n, : len(window.squares), : window.squares.shape[1]] = window.squares
+    return squares
+
+
+def _unpack(
+    n: int, request: Request, decision: BatchDecision, interval: Floats, remaining: float, window: Window
+) -> Decision:
+    k, posterior = len(request.active), decision.posterior
+    learned = _learned(posterior, n)
+    unit = float(learned.unit)
+    return Decision(
+        shares=decision.ticks[n, :k] / limits.TICKS,
+        previous=decision.previous_ticks[n, :k] / limits.TICKS,
+        mean=posterior.mean[n, :k] * unit,
+        interval_low=interval[n, :k, 0] * unit,
+        interval_high=interval[n, :k, 1] * unit,
+        probability_best=decision.contest.probability_best[n, :k],
+        expected_loss=decision.contest.expected_loss[n, :k] * unit,
+        target=decision.target[n, :k],
+        bound=tuple(str(name) for name in decision.bound[n, :k]),
+        lead=int(decision.lead[n]),
+        value_remaining=remaining,
+        warm_up=bool(decision.warm_up[n]),
+        reporting=int(decision.reporting[n]),
+        cap=int(decision.cap[n]) / limits.TICKS,
+        window=window,
+        low_evidence=decision.low_evidence[n, :k],
+        missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
+        dispersion=float(learned.phi),
+        day_weights=learned.weights[: len(window.days)],
+        change_day=_change_day(request, window, int(learned.change_start)),
+        active=request.active,
+        engine_version=request.engine_version,
+        rules=request.rules,
+        unit=unit,
+        spread=learned.spread[:k],
+        effective_orders=learned.effective_orders[:k],
+        largest_part=np.zeros(k)
+        if window.squares is None
+        else largest_parts(window.successes, window.squares),
+        **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
+    )
+
+
+def _change_day(request: Request, window: Window, start: int) -> int | None:
+    """The day of a change, if it is one of the window's last four weeks: where few days report, many are older."""
+    if start < 0 or window.end is None:
+        return None
+    day = int(window.days[start])
+    return day if window.end - day < TOLD_WITHIN or request.rules == FIRST_RULES else None
+
+
+def _missing_trials(
+    request: Request, posterior: Posterior, learned: Evidence, low_evidence: Bools, n: int
+) -> Floats:
+    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for.
+
+    An effective order takes spread / mean trials.
+    """
+    k = len(request.active)
+    needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
+    evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
+    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)
+    for_orders = orders * learned.spread[:k] / (posterior.mean[n, :k] * learned.unit)
+    missing = np.maximum(np.maximum(needed - evidence, for_orders), 1.0)
+    return np.where(low_evidence[:k], missing, 0.0)
+
+
+def _learned(posterior: Posterior, n: int) -> Evidence:
+    if posterior.learned is None:
+        raise ValueError("a posterior that was given explains no decision")
+    return posterior.learned.of_experiment(n)
+
+
+_POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]
