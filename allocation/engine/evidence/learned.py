@@ -227,8 +227,10 @@ def _posterior(
     trials = told.effective_trials.sum(axis=-1, keepdims=True)
     mu = own_rate(trials, told.successes.sum(axis=-1, keepdims=True))
     prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / mu - 1), beta_prior)
-    alpha = alpha_prior + kept * told.successes
-    beta = prior + kept * (told.effective_trials - told.successes)
+    failures = told.effective_trials - told.successes
+    # where all trials succeeded the difference is the rounding of sums, and beside a small prior it would decide
+    failures[failures <= _NO_FAILURE * told.effective_trials] = 0.0
+    alpha, beta = alpha_prior + kept * told.successes, prior + kept * failures
     return np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
 
 

@@ -238,3 +238,14 @@ def test_evidence_of__counts_up_to_a_trillion__stay_in_range(seed: int) -> None:
     assert (evidence.alpha > 0).all()
     assert (evidence.beta > 0).all()
     assert ((evidence.evidence_kept >= 0) & (evidence.evidence_kept <= 1)).all()
+
+
+def test_evidence_of__every_trial_a_success__has_no_failure_but_the_priors() -> None:
+    """Sums of 10^10 counts err by more than a small prior: what is left of their difference is no failure."""
+    rng = np.random.default_rng(5)
+    trials = rng.integers(10**9, 10**11, (17, 4)) * rng.uniform(0.1, 1, (17, 4))
+
+    found = evidence_of(trials, trials, EvidenceSettings(beta_prior=1e-3))
+
+    assert found.beta.tolist() == [1e-3] * 4
+    assert np.unique(found.group_beta).tolist() == [1e-3]
