@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -13,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from allocation.models import AllocationShare
 from dashboard.formatting import format_date, format_moment, format_weekday
-from experiments.metrics import Kind, Measure
+from experiments.metrics import EXACT_DIGITS, Kind, Measure
 from experiments.models import Experiment
 from experiments.text import Text, format_exact, format_number, format_percent
 
@@ -42,7 +43,9 @@ def measured(value: Any, measure: Measure) -> str:
     """Write a number of a day as its measure is: counts whole, amounts with two places, or all if they have more."""
     if value in _NOTHING or measure.kind is Kind.WHOLE:
         return count(value)
-    return max(format_number(value, 2), format_exact(value), key=len)
+    # sums of floats end in digits that mean nothing
+    exact = Decimal(f"{value:.{EXACT_DIGITS}g}") if measure.kind is Kind.SQUARES else value
+    return max(format_number(exact, 2), format_exact(exact), key=len)
 
 
 @register.filter
