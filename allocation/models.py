@@ -80,8 +80,7 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
 
     def with_shares(self) -> Self:
         """Shares and their variants in one further query; without the recorded inputs."""
-        shares = AllocationShare.objects.select_related("variant").order_by("variant_id")
-        return self.without_inputs().prefetch_related(Prefetch("shares", queryset=shares))
+        return self.without_inputs().prefetch_related(shares_with_variants())
 
 
 class Allocation(models.Model):
@@ -181,3 +180,8 @@ class AllocationShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant}: {self.share}"
+
+
+def shares_with_variants() -> "Prefetch[Any, Any, Any]":
+    """Build the prefetch of an allocation's shares and their variants, in one query."""
+    return Prefetch("shares", AllocationShare.objects.select_related("variant").order_by("variant_id"))

@@ -18,6 +18,7 @@ urlpatterns = [
     path("experiments/new/", new.new, name="new"),
     path(_ONE, tabs.overview, name="overview"),
     path(f"{_ONE}performance/", tabs.performance, name="performance"),
+    path(f"{_ONE}performance/statistics.csv", tabs.statistics_csv, name="statistics-csv"),
     path(f"{_ONE}allocation/", tabs.allocation, name="allocation"),
     path(f"{_ONE}regret/", tabs.regret, name="regret"),
     path(f"{_ONE}confidence/", tabs.confidence, name="confidence"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, prefetch_related_objects
 
 from allocation import engine
 from allocation.engine.analysis.gains import Rewards, new_gains
@@ -17,7 +17,7 @@ from allocation.ledger.inputs import (
     InputVariant,
 )
 from allocation.limits import LIMITS
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
 
 _SHARE_STEP = Decimal("0.0001")
 _PRUNE_BATCH = 500
@@ -31,6 +31,11 @@ class Entry:
     shares: tuple[AllocationShare, ...]
     inputs: AllocationInputs | None = None
     is_new: bool = False
+
+    def allocation_with_shares(self) -> Allocation:
+        """The allocation as a query with ``with_shares`` returns it; reads its shares as they are stored."""
+        prefetch_related_objects([self.allocation], shares_with_variants())
+        return self.allocation
 
 
 def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> list[Entry]:

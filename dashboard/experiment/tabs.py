@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -17,6 +17,7 @@ from allocation.models import Allocation, Kind
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history, last_computed_allocations
 from allocation.statistics import Statistics, VariantStatistics, statistics_of
+from allocation.statistics_csv import statistics_download
 from dashboard.access import View, requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
@@ -94,6 +95,16 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
         ],
         "count_charts": charts.daily_counts(table),
     }
+
+
+@require_safe
+@requires(Role.VIEWER)
+def statistics_csv(request: HttpRequest, reference: str) -> HttpResponse:
+    """Answer with the numbers of the performance tab as a file."""
+    experiment = experiment_or_404(reference, today())
+    if (statistics := _statistics(experiment, today())) is None:
+        raise Http404("There are no statistics yet.")
+    return statistics_download(experiment.key, statistics)
 
 
 @_tab

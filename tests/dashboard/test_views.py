@@ -308,3 +308,20 @@ def test_overview__traffic_that_misses_the_split__is_never_said_to_have_a_chance
 
     assert "Impressions do not match the split" in page
     assert "p &lt; 0.001" in page
+
+
+def test_statistics_csv__running__holds_a_line_for_each_variant(client: Client) -> None:
+    key = make_running("Hero").key
+
+    response = client.get(f"/dashboard/experiments/{key}/performance/statistics.csv")
+
+    lines = response.content.decode().splitlines()
+    assert response["Content-Disposition"] == f'attachment; filename="{key}-statistics.csv"'
+    assert [line.split(",")[3] for line in lines] == ["variant_key", "control", "variant_b"]
+
+
+def test_statistics_csv__no_variant__is_not_there_and_not_linked(client: Client) -> None:
+    key = make_experiment("Empty").key
+
+    assert client.get(f"/dashboard/experiments/{key}/performance/statistics.csv").status_code == 404
+    assert b"statistics.csv" not in client.get(f"/dashboard/experiments/{key}/performance/").content

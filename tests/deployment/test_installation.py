@@ -1,5 +1,6 @@
 """Production, started by the image's entrypoint, as its users and operators meet it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -280,6 +281,13 @@ def _serving_beside(made: Installation, variables: dict[str, str]) -> Any:
     return other.serving(**variables)
 
 
+def _worked(pid: int) -> float:
+    """The seconds of CPU that the children of a process have used, those that run and those that have ended."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    stats = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split() for child in children]
+    return sum(int(stat[11]) + int(stat[13]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
 def test_stop__while_requests_run__answers_them_first(
     installed: Installation, served: Installation, key: str
 ) -> None:
@@ -296,8 +304,10 @@ def test_stop__while_requests_run__answers_them_first(
         ).status_code
 
     with ThreadPoolExecutor() as pool, other.serving() as server:
+        idle = _worked(server.pid)
         running = pool.submit(simulate)
-        time.sleep(0.5)
+        while _worked(server.pid) < idle + 0.1 and not running.done():
+            time.sleep(0.01)
         still_running = not running.done()
         server.send_signal(signal.SIGTERM)
 

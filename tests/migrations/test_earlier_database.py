@@ -1,7 +1,8 @@
 """A database of an earlier version: migrate brings it up to date, and every decision in it still verifies.
 
 data/engine_1.sqlite3.gz was filled by the code of commit 8a6f25d: five experiments of all statuses and goals with own
-settings, a retired and an added variant, revisions, alarms, deliveries, a key, a user and a waiting import.
+settings, a retired and an added variant, revisions, alarms, deliveries, a key, a user and a waiting import. That code's
+export of it, imported into PostgreSQL, is data/engine_1.sql.gz.
 """
 
 import gzip
@@ -11,15 +12,20 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.conftest import ROOT
+from tests.deployment.installation import database_of_its_own
 
 pytestmark = pytest.mark.database_free
 
+_DATA = Path(__file__).parent / "data"
 _KEPT = {
     "experiments_experiment": 5,
     "experiments_dailymetric": 254,
@@ -32,34 +38,39 @@ _KEPT = {
 }
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("earlier") / "bandit.sqlite3"
-    packed = Path(__file__).parent / "data" / "engine_1.sqlite3.gz"
-    database.write_bytes(gzip.decompress(packed.read_bytes()))
-    _manage(database, "migrate", "--verbosity", "0")
-    return database
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of the database after ``migrate``."""
+    if request.param == "sqlite":
+        database = tmp_path_factory.mktemp("earlier") / "bandit.sqlite3"
+        database.write_bytes(gzip.decompress((_DATA / "engine_1.sqlite3.gz").read_bytes()))
+        _manage(f"sqlite:///{database}", "migrate", "--verbosity", "0")
+        yield f"sqlite:///{database}"
+        return
+    with database_of_its_own() as folder:
+        url = f"postgresql://postgres:@/bandit?host={folder}"
+        with psycopg.connect(url) as connection:
+            connection.execute(gzip.decompress((_DATA / "engine_1.sql.gz").read_bytes()))
+        _manage(url, "migrate", "--verbosity", "0")
+        yield url
 
 
-def test_migrate__earlier_database__keeps_every_row(migrated: Path) -> None:
-    with closing(sqlite3.connect(migrated)) as connection:
-        found = {
-            table: connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]  # noqa: S608  # our own names
-            for table in _KEPT
-        }
+def test_migrate__earlier_database__keeps_every_row(migrated: str) -> None:
+    # our own names
+    found = {table: _rows(migrated, f"SELECT COUNT(*) FROM {table}")[0][0] for table in _KEPT}  # noqa: S608
 
     assert found == _KEPT
 
 
-def test_migrate__earlier_database__is_complete(migrated: Path) -> None:
+def test_migrate__earlier_database__is_complete(migrated: str) -> None:
     assert "[ ]" not in _manage(migrated, "showmigrations", "--plan")
 
 
-def test_verify_ledger__earlier_database__finds_no_difference(migrated: Path) -> None:
+def test_verify_ledger__earlier_database__finds_no_difference(migrated: str) -> None:
     assert "130 computed again, 0 differ" in _manage(migrated, "verify_ledger")
 
 
-def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: Path) -> None:
+def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: str) -> None:
     said = _manage(migrated, "allocate", "--experiment", "checkout-button", "--date", "2026-10-25")
 
     assert "revision 1" in said
@@ -67,25 +78,39 @@ def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: Pa
 
 
 def test_migrate__back_to_the_earlier_version__keeps_the_inputs_of_every_decision(
-    migrated: Path, tmp_path: Path
+    migrated: str, tmp_path: Path
 ) -> None:
-    database = tmp_path / "bandit.sqlite3"
-    shutil.copy(migrated, database)
+    database = migrated
+    if migrated.startswith("sqlite"):
+        shutil.copy(migrated.removeprefix("sqlite:///"), tmp_path / "bandit.sqlite3")
+        database = f"sqlite:///{tmp_path / 'bandit.sqlite3'}"
     _manage(database, "allocate", "--experiment", "checkout-button", "--date", "2026-10-26")
 
     _manage(database, "migrate", "allocation", "0002", "--verbosity", "0")
 
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT engine_version, inputs FROM allocation_allocation").fetchall()
+    rows = _rows(database, "SELECT engine_version, inputs FROM allocation_allocation")
     assert {version for version, _inputs in rows} == {"1", "2"}
-    assert all(json.loads(inputs)["variants"] for _version, inputs in rows)
+    assert all(_from_json(inputs)["variants"] for _version, inputs in rows)
 
 
-def _manage(database: Path, *arguments: str) -> str:
+def _from_json(inputs: Any) -> Any:
+    """Read SQLite's text; PostgreSQL's driver has read it already."""
+    return json.loads(inputs) if isinstance(inputs, str) else inputs
+
+
+def _rows(url: str, query: str) -> list[Any]:
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(query).fetchall()
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload]  # our own text
+
+
+def _manage(url: str, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": f"sqlite:///{database}", "DEBUG": "true"},
+        env=os.environ | {"DATABASE_URL": url, "DEBUG": "true"},
         check=False,
         capture_output=True,
         text=True,

@@ -92,10 +92,10 @@ _PAGES = {
         *(
             f"dashboard/{path}"
             for path in (
-                "limits/", _ONE, f"{_ONE}performance/", f"{_ONE}allocation/", f"{_ONE}regret/",
-                f"{_ONE}confidence/", f"{_ONE}activity/", f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv",
-                f"{_ONE}data/template.csv", f"{_ONE}settings/", "simulator/", "simulator/run/", "backtest/",
-                "backtest/run/", "planner/", "planner/run/", "algorithm/",
+                "limits/", _ONE, f"{_ONE}performance/", f"{_ONE}performance/statistics.csv",
+                f"{_ONE}allocation/", f"{_ONE}regret/", f"{_ONE}confidence/", f"{_ONE}activity/",
+                f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv", f"{_ONE}data/template.csv", f"{_ONE}settings/",
+                "simulator/", "simulator/run/", "backtest/", "backtest/run/", "planner/", "planner/run/", "algorithm/",
             )
         ),
         "accounts/password_change/", "accounts/password_change/done/",

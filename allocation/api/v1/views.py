@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import http_date
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import JSONRenderer
@@ -29,10 +30,11 @@ from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
 from allocation.services import complete_experiment, compute_allocation
 from allocation.statistics import experiment_statistics
+from allocation.statistics_csv import statistics_download
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
-from experiments.api.v1.views import IDEMPOTENCY_KEY
+from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
@@ -76,10 +78,9 @@ class AllocationView(IdempotentWrites):
         """201 with a new revision; 200 with the recorded one where nothing has changed."""
         experiment = find_experiment(reference)
         entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-        stored = Allocation.objects.with_shares().select_related("experiment").get(pk=entry.allocation.pk)
-        location = reverse("v1:ledger-entry", args=[experiment.key, stored.pk])
-        code = 201 if entry.is_new else 200
-        return Response(serializers.AllocationSerializer(stored).data, code, headers={"Location": location})
+        answer = serializers.AllocationSerializer(entry.allocation_with_shares()).data
+        location = reverse("v1:ledger-entry", args=[experiment.key, entry.allocation.pk])
+        return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
 
 def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
@@ -208,12 +209,24 @@ def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str
 
 @extend_schema(tags=["statistics"])
 class StatisticsView(APIView):
+    renderer_classes = (JSONRenderer, CsvRenderer)
+
     @extend_schema(
-        responses={200: serializers.StatisticsSerializer, 409: None, 422: None},
+        responses={
+            (200, "application/json"): serializers.StatisticsSerializer,
+            (200, "text/csv"): OpenApiTypes.STR,
+            409: None,
+            422: None,
+        },
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
-    def get(self, request: Request, reference: str) -> Response:
-        return Response(experiment_statistics(find_experiment(reference).pk, today()).to_json())
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """`Accept: text/csv` or `?format=csv` gives a line for each variant, with its rates and uplifts."""
+        experiment = find_experiment(reference)
+        statistics = experiment_statistics(experiment.pk, today())
+        if request.accepted_renderer.format == CsvRenderer.format:
+            return statistics_download(experiment.key, statistics)
+        return Response(statistics.to_json())
 
 
 class _ReadOnlyPost(APIView):

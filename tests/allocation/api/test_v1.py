@@ -1,6 +1,8 @@
 """/api/v1/ about allocations, assignment, statistics, simulations and backtests."""
 
+import csv
 import datetime as dt
+import io
 from typing import Any
 
 import pytest
@@ -244,6 +246,40 @@ def test_statistics__uplift_always_valid__is_wider_than_the_credible_interval(ap
     assert control["uplift_always_valid"] is None
     assert 0 < sequence["low"] < b["uplift_low"] < b["uplift_high"] < sequence["high"]
     assert sequence["p_value"] < 1e-6
+
+
+def test_statistics__as_csv__has_a_line_for_each_variant_with_the_answers_numbers(api: APIClient) -> None:
+    experiment = make_running()
+    url = f"{V1}/experiments/{experiment.key}/statistics/"
+    as_json = api.get(url).json()
+
+    response = api.get(url, {"format": "csv"})
+
+    control, b = csv.DictReader(io.StringIO(response.content.decode()))
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert (b["experiment"], b["date"], b["data_through"]) == (experiment.key, "2025-09-01", "2025-09-01")
+    assert (control["is_control"], control["uplift"], control["uplift_always_valid_p_value"]) == (
+        "true",
+        "",
+        "",
+    )
+    said = as_json["variants"][1]
+    assert (b["variant_key"], b["trials"], b["enough_data"]) == ("variant_b", "10000", "true")
+    assert float(b["uplift"]) == said["uplift"]
+    assert {name: float(b[f"uplift_always_valid_{name}"]) for name in ("low", "high", "p_value")} == said[
+        "uplift_always_valid"
+    ]
+
+
+def test_statistics__as_csv__name_like_a_formula__is_text(api: APIClient) -> None:
+    experiment = make_running()
+    experiment.variants.filter(key="variant_b").update(name="=1+1")
+
+    response = api.get(f"{V1}/experiments/{experiment.key}/statistics/", {"format": "csv"})
+
+    assert [row["variant_name"] for row in csv.DictReader(io.StringIO(response.content.decode()))][
+        1
+    ] == "'=1+1"
 
 
 def test_statistics__traffic_that_ignored_the_split__is_a_mismatch(api: APIClient) -> None:

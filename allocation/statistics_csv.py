@@ -1,0 +1,39 @@
+"""Statistics of an experiment as a CSV: a line for each variant, with the days that its numbers hold for."""
+
+import csv
+import io
+from dataclasses import astuple, fields
+
+from django.http import HttpResponse
+
+from allocation.statistics import AlwaysValidUplift, Statistics, VariantStatistics
+from experiments.tables.rows import as_cell
+
+_NESTED = "uplift_always_valid"
+_PLAIN = tuple(field.name for field in fields(VariantStatistics) if field.name != _NESTED)
+_ALWAYS_VALID = tuple(f"{_NESTED}_{field.name}" for field in fields(AlwaysValidUplift))
+COLUMNS = ("experiment", "date", "data_through", *_PLAIN, *_ALWAYS_VALID)
+
+
+def statistics_download(key: str, statistics: Statistics) -> HttpResponse:
+    """Answer with the file; ``key`` names the experiment, in the file as well."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    as_of = statistics.as_of
+    writer.writerows([key, as_of.date, as_of.data_through, *_cells(v)] for v in statistics.variants)
+    headers = {"Content-Disposition": f'attachment; filename="{key}-statistics.csv"'}
+    return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cells(variant: VariantStatistics) -> list[object]:
+    """Values in the order of the columns; empty where there is none. No name runs as a spreadsheet's formula."""
+    always_valid = variant.uplift_always_valid
+    nested = astuple(always_valid) if always_valid else (None,) * len(_ALWAYS_VALID)
+    return [_cell(value) for value in (*(getattr(variant, name) for name in _PLAIN), *nested)]
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return as_cell(value) if isinstance(value, str) else value
