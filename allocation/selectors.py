@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import Allocation, AllocationQuerySet, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
@@ -100,7 +100,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
 def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Split:
     """A decision that rests on its own day's counts cannot have split them: it serves from the next day on."""
     is_late = data_through is not None and data_through >= target_date
-    known = rows if kind == Kind.OPTIMIZED else []
+    known = rows if kind in {Kind.OPTIMIZED, Kind.GUARD} else []
     return Split(
         target_date,
         target_date + dt.timedelta(days=1) if is_late else target_date,
@@ -116,7 +116,7 @@ def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dic
 
 def last_computed_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
     """The last decision of each experiment that rested on its data, which completing it does not; two queries."""
-    return _newest(Allocation.objects.exclude(kind=Kind.COMPLETED), experiments, date)
+    return _newest(Allocation.objects.exclude(kind__in=CLOSING), experiments, date)
 
 
 def _newest(

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from allocation.alerts import alert_on_decisions
 from allocation.engine import Settings
 from allocation.exceptions import NoActiveVariantError
+from allocation.guard_alerts import alert_on_guards
 from allocation.ledger.entries import (
     Entry,
     compute_entries,
@@ -239,6 +240,7 @@ def _record(
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
     if entries and announce:
         alert_on_decisions(entries, now)
+        alert_on_guards(entries, now)
         for entry in entries:
             _log_decision(entry, 1000 * seconds / len(entries))
     return entries

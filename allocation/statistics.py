@@ -173,7 +173,10 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
     state = state_of(
-        decision, inputs.variant_days, mismatch=inputs.mismatch or bool(ratio and ratio.mismatch)
+        decision,
+        inputs.variant_days,
+        mismatch=inputs.mismatch or bool(ratio and ratio.mismatch),
+        warned=bool(inputs.harms(decision.window.end)),
     )
     end = decision.window.end
     return Statistics(

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from allocation.engine import ENGINE_VERSION, History, Request, Settings
 from allocation.engine.analysis.gains import Rewards
 from allocation.engine.settings import recorded_settings
-from allocation.models import Allocation, AllocationShare
+from allocation.ledger.guards import Guarding, GuardRule, Harm, Watched, find_harms
+from allocation.models import Allocation, AllocationShare, Kind
+from experiments.campaign import End, Guard
 from experiments.metrics import COUNT_NAMES, Counts, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
@@ -117,7 +119,8 @@ class AllocationInputs:
     ``table``: every row from the first day of the window to the latest day, immature days too. ``earlier_impressions``:
     all impressions before these rows. ``days_with_data``: distinct days since the start. ``mismatch``: the alarm of a
     sample-ratio mismatch is open. ``previous``: the shares in force the day before, by variant id; None where there
-    were none. ``gains``: those recorded before.
+    were none. ``gains``: those recorded before. ``guarding``: the guards, where there are any; the table then reaches
+    back to the first day that counts for them. ``fallback``: it was completed because its end had come.
     """
 
     experiment_id: int
@@ -134,6 +137,8 @@ class AllocationInputs:
     mismatch: bool = False
     gains: GainsSoFar | None = None
     engine_version: str = ENGINE_VERSION
+    guarding: Guarding | None = None
+    fallback: bool = False
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], experiment_id: int) -> Self:
@@ -155,6 +160,8 @@ class AllocationInputs:
             mismatch=recorded.get("mismatch", False),
             gains=GainsSoFar.from_json(recorded.get("gains")),
             engine_version=version,
+            guarding=Guarding.from_json(recorded.get("guarding")),
+            fallback=recorded.get("fallback", False),
         )
 
     @cached_property
@@ -175,6 +182,9 @@ class AllocationInputs:
             "previous": None if previous is None else {str(pk): share for pk, share in previous.items()},
             "gains": None if self.gains is None else self.gains.to_json(),
             "settings": asdict(self.settings),
+            # only where there are any: the inputs of all others stay what they have been
+            **({} if self.guarding is None else {"guarding": self.guarding.to_json()}),
+            **({"fallback": True} if self.fallback else {}),
         }
 
     @cached_property
@@ -190,6 +200,17 @@ class AllocationInputs:
         """Days with data of each variant, (K,); decisions of the first engine counted those of the experiment."""
         own = [variant.days_with_data for variant in self.variants]
         return np.array(own if any(own) else [self.days_with_data] * len(own), dtype=np.int64)
+
+    def harms(self, end: int | None) -> tuple[Harm, ...]:
+        """What the guards find on the days up to ``end``, the last that counts; nothing without a control."""
+        control = next((n for n, variant in enumerate(self.variants) if variant.is_control), None)
+        if self.guarding is None or control is None or end is None:
+            return ()
+        known = self.table.between(self.guarding.since or dt.date.min, dt.date.fromordinal(end))
+        counts = Counts(*(column.astype(np.float64) for column in known.counts))
+        keys = [variant.key for variant in self.variants]
+        watched = Watched(counts, keys, [variant.is_active for variant in self.variants], control)
+        return find_harms(self.guarding, watched, self.settings)
 
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
@@ -245,21 +266,40 @@ def load_inputs(
 
     ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
     """
-    rows = _counts(experiments, settings)
+    rules = _guard_rules(experiments)
+    rows = _counts(experiments, settings, rules)
     before = _decisions_before(experiments, target_date)
     return [
         _inputs(
-            experiment, rows[experiment.pk], before.get(experiment.pk), settings[experiment.pk], target_date
+            experiment,
+            rows[experiment.pk],
+            before.get(experiment.pk),
+            settings[experiment.pk],
+            target_date,
+            rules.get(experiment.pk, ()),
         )
         for experiment in experiments
     ]
 
 
+def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule, ...]]:
+    """The guards of each running experiment that has any; one query."""
+    running = [experiment.pk for experiment in experiments if experiment.status != Status.COMPLETED]
+    rules: defaultdict[int, list[GuardRule]] = defaultdict(list)
+    for guard in Guard.objects.filter(experiment__in=running).order_by("id") if running else ():
+        rules[guard.experiment_id].append(GuardRule.of(guard))
+    return {pk: tuple(found) for pk, found in rules.items()}
+
+
 class _Before(NamedTuple):
-    """The decision in force the day before: its shares by variant id, and the gains it recorded."""
+    """The decision in force the day before: its shares by variant id, and the gains it recorded.
+
+    ``stopped_on``: its target date, where a guard stopped it.
+    """
 
     shares: dict[int, float]
     gains: GainsSoFar | None
+    stopped_on: dt.date | None
 
 
 def _inputs(
@@ -268,6 +308,7 @@ def _inputs(
     before: _Before | None,
     settings: Settings,
     target_date: dt.date,
+    rules: tuple[GuardRule, ...],
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
     variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
@@ -287,7 +328,19 @@ def _inputs(
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
         gains=None if before is None else before.gains,
+        guarding=None if completed else _guarding(experiment, rules, before),
+        fallback=completed and experiment.has_ended and experiment.on_end != End.PAUSE,
     )
+
+
+def _guarding(
+    experiment: Experiment, rules: tuple[GuardRule, ...], before: _Before | None
+) -> Guarding | None:
+    """None where nothing is guarded and nothing was stopped: it then leaves no trace in the inputs."""
+    since = experiment.guards_since
+    stopped_on = None if before is None else before.stopped_on
+    stopped = stopped_on is not None and (since is None or stopped_on >= since)
+    return Guarding(rules, since, stopped) if rules or stopped else None
 
 
 def _input_variant(variant: Variant) -> InputVariant:
@@ -296,15 +349,19 @@ def _input_variant(variant: Variant) -> InputVariant:
 
 
 def _counts(
-    experiments: Sequence[Experiment], settings: Mapping[int, Settings]
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    rules: Mapping[int, tuple[GuardRule, ...]],
 ) -> dict[int, list[MetricRow]]:
-    """Rows from the first day of each experiment's window to its latest day, by experiment id."""
+    """Rows from the first day of each experiment's window, or for its guards, to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
     for experiment in experiments:
         latest = experiment.data_summary.latest_date
         if latest is not None:
             chosen = settings[experiment.pk]
             first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
+            if experiment.pk in rules:
+                first = min(first, experiment.guards_since or dt.date.min)
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
@@ -332,12 +389,13 @@ def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -
     last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
     before: dict[int, _Before] = {}
     rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
-        "allocation__experiment_id", "variant_id", "share", "allocation__data_through",
-        *(f"allocation__{name}" for name in Rewards._fields),
+        "allocation__experiment_id", "variant_id", "share", "allocation__data_through", "allocation__kind",
+        "allocation__target_date", *(f"allocation__{name}" for name in Rewards._fields),
     )  # fmt: skip
-    for experiment_id, variant_id, share, through, *sums in rows:
+    for experiment_id, variant_id, share, through, kind, date, *sums in rows:
         if experiment_id not in before:
             known = through is not None and sums[0] is not None
-            before[experiment_id] = _Before({}, GainsSoFar(through, Rewards(*sums)) if known else None)
+            gains = GainsSoFar(through, Rewards(*sums)) if known else None
+            before[experiment_id] = _Before({}, gains, date if kind == Kind.GUARD else None)
         before[experiment_id].shares[variant_id] = float(share)
     return before
