@@ -14,7 +14,9 @@ from django.db import Error, InterfaceError, OperationalError, connection, trans
 from django.utils import timezone
 
 from allocation.alerts import has_enough_data
+from allocation.campaigns import complete_decided, follow_schedules
 from allocation.exceptions import AllocationFailedError
+from allocation.guard_alerts import clear_where_over
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event
@@ -54,10 +56,16 @@ def run_daily_sweep(
     report: Callable[[Outcome], object] = lambda outcome: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Sweep:
-    """Decide for all active experiments, then sync the alarms about their traffic. On equal data nothing is written.
+    """Start and end what is due, decide for all active experiments, sync the alarms about their traffic, and complete
+    those that are to be once decided. On equal data nothing is written.
 
     ``report`` is called with each outcome as it comes; once ``stopped`` answers True the rest is left for the next run.
     """
+    is_current = target_date >= timezone.localdate(
+        now
+    )  # a past day's traffic is no news, its end is long over
+    if is_current:
+        follow_schedules(now=now)
     computed = recorded = failed = 0
     for outcome in compute_all(target_date=target_date, now=now):
         report(outcome)
@@ -66,8 +74,9 @@ def run_daily_sweep(
         failed += outcome.error is not None
         if stopped():
             return Sweep(computed, recorded, failed, finished=False)
-    if target_date >= timezone.localdate(now):  # a past day's traffic is no news
+    if is_current:
         alert_on_traffic(target_date, now)
+        complete_decided(target_date=target_date, now=now)
     log_event("sweep.finished", target_date=target_date.isoformat(), recorded=recorded, failed=failed)
     return Sweep(computed, recorded, failed, finished=True)
 
@@ -114,6 +123,7 @@ def _database_is_away(error: Exception) -> bool:
 def alert_on_traffic(target_date: dt.date, now: dt.datetime) -> None:
     """Raise and clear the alarms about traffic that does not arrive as split, and about missing data."""
     clear_where_not_active(_ALARMS, now)
+    clear_where_over(now)
     stale = set(stale_experiments(target_date).values_list("pk", flat=True))
     is_open = set(Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"))
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))
