@@ -1,4 +1,4 @@
-"""Statistics of an experiment: rates, uplifts, state, mismatch, convergence, rewards. Reads only, records nothing."""
+"""Statistics of an experiment: rates, uplifts, other metrics, state, mismatch, convergence, rewards. Reads only."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -20,13 +20,12 @@ from allocation.ledger.inputs import (
     recorded_gains,
 )
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
+from allocation.secondary import SecondaryMetric, secondary_metrics
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
+from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
 from experiments.metrics import Counts
 from experiments.models import Experiment
-
-# Intervals of ratios end at 10^9.
-_LARGEST_UPLIFT = 0.99e9
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,6 @@ class VariantStatistics:
     uplift_high: float | None = None
     beats_control: float | None = None
     uplift_always_valid: "AlwaysValidUplift | None" = None
-
-
-@dataclass(frozen=True)
-class AlwaysValidUplift:
-    """A 95% interval of the uplift that may be looked at every day, and the p-value that belongs to it.
-
-    An end is None where the interval has none: the data allow any uplift in that direction.
-    """
-
-    low: float | None
-    high: float | None
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -144,6 +131,7 @@ class Statistics:
     rates_changed_on: dt.date | None
     comparable: bool
     variants: list[VariantStatistics]
+    secondary: list[SecondaryMetric]
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
@@ -192,6 +180,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
         comparable=is_comparable(decision),
         variants=_variants(inputs, decision, history),
+        secondary=secondary_metrics(inputs, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision),
@@ -259,14 +248,7 @@ def _always_valid(
     counts = Counts(*(column[history.days <= end].astype(np.float64) for column in history.counts))
     trials, successes = inputs.reward.trials(counts), inputs.reward.successes(counts)
     found = always_valid_lift(trials, successes, control, decision.dispersion)
-    return [
-        None if i == control else AlwaysValidUplift(_finite(low), _finite(high), float(p))
-        for i, (low, high, p) in enumerate(zip(found.low, found.high, found.p_value, strict=True))
-    ]
-
-
-def _finite(end: float) -> float | None:
-    return float(end) if np.isfinite(end) and end < _LARGEST_UPLIFT else None
+    return always_valid_uplifts(found, control)
 
 
 def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Convergence:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
 from allocation.explanations import status_sentence
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -194,7 +194,9 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
     if allocation is None:
         return _("Nothing has been decided yet: the first split comes with the first data.")
     shares = list(allocation.shares.all())
-    if allocation.kind == Kind.COMPLETED:
+    if allocation.kind == Kind.GUARD:
+        return _("Stopped by a guard: the control gets all traffic until a person resumes.")
+    if allocation.kind in CLOSING:
         winner = next((share.variant.name for share in shares if share.share == 1), "")
         return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
     if experiment.status == Status.PAUSED:

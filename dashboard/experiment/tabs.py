@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation, Kind
+from allocation.models import CLOSING, Allocation, Kind
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history, last_computed_allocations
 from allocation.statistics import Statistics, VariantStatistics, statistics_of
@@ -23,7 +23,9 @@ from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
 from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
+from dashboard.experiment.other_metrics import other_metrics
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
+from experiments.campaign import REASON_LENGTH
 from experiments.exceptions import InvalidError
 from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
@@ -86,6 +88,7 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
         "statistics": statistics,
         "counts": COUNTS,
         "numbers": _numbers(variants, table, reward, statistics),
+        "other_metrics": other_metrics(experiment, statistics),
         "comparison": charts.rate_comparison(variants, statistics.variants, reward)
         if statistics and is_complete
         else None,
@@ -162,17 +165,25 @@ def activity(experiment: Experiment, date: dt.date, summary: Summary) -> dict[st
 def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, Any]:
     """Collect what the head of every tab shows."""
     active = [variant for variant in experiment.variants.all() if variant.is_active]
+    summary = summarise_head(experiment, date)
     return {
         "section": "experiments",
         "experiment": experiment,
-        "summary": summarise_head(experiment, date),
+        "summary": summary,
         "tabs": [(name, label, name == tab) for name, label in _TABS],
         "can_start": experiment.status == Status.DRAFT and not experiment.archived_at,
         "can_pause": experiment.status == Status.ACTIVE,
         "can_resume": experiment.status == Status.PAUSED and not experiment.archived_at,
         "can_complete": experiment.status in {Status.ACTIVE, Status.PAUSED} and not experiment.archived_at,
+        "can_resume_after_guard": _is_stopped(experiment, summary.allocation),
         "active_variants": active,
+        "reason_length": REASON_LENGTH,
     }
+
+
+def _is_stopped(experiment: Experiment, in_force: Allocation | None) -> bool:
+    running = experiment.status == Status.ACTIVE and not experiment.archived_at
+    return running and in_force is not None and in_force.kind == Kind.GUARD
 
 
 def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
@@ -185,7 +196,7 @@ def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
 
 def _last_computed(experiment: Experiment, in_force: Allocation | None, date: dt.date) -> Allocation | None:
     """The decision in force; for a completed experiment the last one that rested on its data."""
-    if in_force is None or in_force.kind != Kind.COMPLETED:
+    if in_force is None or in_force.kind not in CLOSING:
         return in_force
     return last_computed_allocations([experiment], date).get(experiment.pk)
 

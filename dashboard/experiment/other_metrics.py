@@ -1,0 +1,52 @@
+"""The metrics beside the goal, and their guards, as a table to read."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from allocation.secondary import SecondaryVariant
+from allocation.statistics import Statistics
+from dashboard.charts import variant_colours
+from experiments.campaign import Guard, GuardAction
+from experiments.models import Experiment, Variant
+from experiments.text import format_percent
+
+Row = tuple[Variant, str, SecondaryVariant]
+
+
+@dataclass(frozen=True)
+class OtherMetric:
+    """One metric: each variant with its colour and numbers; ``guard`` says what is guarded, if anything."""
+
+    label: str
+    guard: str
+    rows: list[Row]
+
+
+def other_metrics(experiment: Experiment, statistics: Statistics | None) -> list[OtherMetric]:
+    """List what the statistics have beside the goal; one query."""
+    variants = {variant.key: variant for variant in experiment.variants.all()}
+    colours = variant_colours(variants.values())
+    guards = {guard.metric: guard for guard in experiment.guards.all()}
+    return [
+        OtherMetric(
+            str(found.metric.label),
+            _guard_text(guards.get(found.metric.value)),
+            [
+                (variants[row.variant_key], colours[variants[row.variant_key].pk], row)
+                for row in found.variants
+            ],
+        )
+        for found in (statistics.secondary if statistics else [])
+    ]
+
+
+def _guard_text(guard: Guard | None) -> str:
+    if guard is None:
+        return ""
+    fall = format_percent(guard.max_fall / 100)
+    if guard.action == GuardAction.ACT:
+        return _("Guard: at most %(fall)s below the control, else the control gets all traffic") % {
+            "fall": fall
+        }
+    return _("Guard: at most %(fall)s below the control, else a notification") % {"fall": fall}
