@@ -12,6 +12,7 @@ from django.utils import timezone
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
 from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
+from experiments.campaign import Guard
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
@@ -128,13 +129,17 @@ def _newest(
 
 def experiments_for_allocation(target_date: dt.date) -> ExperimentQuerySet:
     """Experiments with all that their inputs need: the summary of the data up to ``target_date``, the open alarm of a
-    sample-ratio mismatch (``has_mismatch``), and the variants, each with its ``days_with_data``."""
+    sample-ratio mismatch (``has_mismatch``), whether there are guards (``has_guards``), and the variants, each with its
+    ``days_with_data``."""
     reported = Q(daily_metrics__date__lte=target_date, daily_metrics__impressions__gt=0)
     variants = Variant.objects.annotate(days_with_data=Count("daily_metrics", filter=reported)).order_by("id")
     mismatch = Alarm.objects.filter(
         experiment=OuterRef("pk"), kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None
     )
-    found = Experiment.objects.with_data_summary(target_date).annotate(has_mismatch=Exists(mismatch))
+    guards = Guard.objects.filter(experiment=OuterRef("pk"))
+    found = Experiment.objects.with_data_summary(target_date).annotate(
+        has_mismatch=Exists(mismatch), has_guards=Exists(guards)
+    )
     return found.prefetch_related(Prefetch("variants", queryset=variants))
 
 

@@ -283,10 +283,10 @@ def load_inputs(
 
 
 def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule, ...]]:
-    """The guards of each running experiment that has any; one query."""
-    running = [experiment.pk for experiment in experiments if experiment.status != Status.COMPLETED]
+    """The guards of each running experiment that has any; one query, if one has."""
+    guarded = [e.pk for e in experiments if getattr(e, "has_guards", True) and e.status != Status.COMPLETED]
     rules: defaultdict[int, list[GuardRule]] = defaultdict(list)
-    for guard in Guard.objects.filter(experiment__in=running).order_by("id") if running else ():
+    for guard in Guard.objects.filter(experiment__in=guarded).order_by("id") if guarded else ():
         rules[guard.experiment_id].append(GuardRule.of(guard))
     return {pk: tuple(found) for pk, found in rules.items()}
 
