@@ -24,10 +24,11 @@ class OtherMetric:
 
 
 def other_metrics(experiment: Experiment, statistics: Statistics | None) -> list[OtherMetric]:
-    """List what the statistics have beside the goal; one query."""
+    """List what the statistics have beside the goal; at most one query."""
     variants = {variant.key: variant for variant in experiment.variants.all()}
     colours = variant_colours(variants.values())
-    guards = {guard.metric: guard for guard in experiment.guards.all()}
+    guarded = getattr(experiment, "has_guards", True)
+    guards = {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
     return [
         OtherMetric(
             str(found.metric.label),

@@ -23,6 +23,7 @@ from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
 from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
+from dashboard.experiment.notes import notes_of, with_notes
 from dashboard.experiment.other_metrics import other_metrics
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.campaign import REASON_LENGTH
@@ -84,6 +85,7 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
     settings = experiment.merged_settings()
     prior = float(settings["alpha_prior"]), settings["beta_prior"]
     is_complete = statistics and len(statistics.variants) == len(variants)
+    notes = notes_of(experiment)
     return {
         "statistics": statistics,
         "counts": COUNTS,
@@ -92,11 +94,11 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
         "comparison": charts.rate_comparison(variants, statistics.variants, reward)
         if statistics and is_complete
         else None,
-        "charts": [
-            charts.cumulative_rates(table, reward, prior),
-            charts.daily_rates(table, reward, prior),
-        ],
-        "count_charts": charts.daily_counts(table),
+        "charts": with_notes(
+            [charts.cumulative_rates(table, reward, prior), charts.daily_rates(table, reward, prior)], notes
+        ),
+        "count_charts": with_notes(charts.daily_counts(table), notes),
+        "notes": notes,
     }
 
 
@@ -116,10 +118,10 @@ def allocation(experiment: Experiment, date: dt.date, summary: Summary) -> dict[
     colours = variant_colours(variants)
     ledger = Allocation.objects.filter(experiment=experiment).with_shares()
     return {
-        "charts": [
-            charts.shares_over_time(variants, history),
-            charts.wanted_and_applied(variants, history),
-        ],
+        "charts": with_notes(
+            [charts.shares_over_time(variants, history), charts.wanted_and_applied(variants, history)],
+            notes_of(experiment),
+        ),
         "ledger": [(entry, split_bar(entry.shares.all(), colours)) for entry in ledger[:30]],
     }
 
@@ -134,10 +136,13 @@ def regret(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str,
     colour = variant_colours(variants)[leader.pk]
     return {
         "statistics": statistics,
-        "charts": [
-            *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
-            charts.convergence(statistics.convergence, leader, colour),
-        ],
+        "charts": with_notes(
+            [
+                *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
+                charts.convergence(statistics.convergence, leader, colour),
+            ],
+            notes_of(experiment),
+        ),
     }
 
 
@@ -149,11 +154,14 @@ def confidence(experiment: Experiment, date: dt.date, summary: Summary) -> dict[
     return {
         "decision": in_force,
         "shares": [(share, colours[share.variant_id]) for share in shares],
-        "charts": [
-            charts.posterior_densities(variants, shares, Reward(experiment.reward)),
-            charts.chances_over_time(variants, history),
-            charts.value_remaining(history),
-        ],
+        "charts": with_notes(
+            [
+                charts.posterior_densities(variants, shares, Reward(experiment.reward)),
+                charts.chances_over_time(variants, history),
+                charts.value_remaining(history),
+            ],
+            notes_of(experiment),
+        ),
     }
 
 
