@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
-from experiments.text import format_number, format_percent
+from experiments.text import format_exact, format_number
 
 # Half a point of the tables' decimals: less would not be seen.
 _WORTH_SAYING = 0.0005
@@ -151,7 +152,7 @@ def _harm(harm: Mapping[str, Any], names: Mapping[str, str], *, is_stopped: bool
     said = {
         "variant": names.get(harm["variant"], harm["variant"]),
         "metric": Reward(harm["metric"]).label,
-        "fall": format_percent(harm["max_fall"] / 100),
+        "fall": f"{format_exact(Decimal(str(harm['max_fall'])))}%",
     }
     text = (
         _("%(variant)s is more than %(fall)s below the control. This holds however often one has looked.")

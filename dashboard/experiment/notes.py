@@ -12,7 +12,7 @@ from experiments.campaign import Note
 from experiments.models import Experiment
 
 # What fits beside a mark; the whole text is in the list of notes.
-_LABEL_LENGTH = 28
+_LABEL_LENGTH = 18
 # More marks would hide the lines.
 _MOST_MARKS = 12
 _MOST_NOTES = 50

@@ -1,6 +1,7 @@
 """The metrics beside the goal, and their guards, as a table to read."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
@@ -9,7 +10,7 @@ from allocation.statistics import Statistics
 from dashboard.charts import variant_colours
 from experiments.campaign import Guard, GuardAction
 from experiments.models import Experiment, Variant
-from experiments.text import format_percent
+from experiments.text import format_exact
 
 Row = tuple[Variant, str, SecondaryVariant]
 
@@ -45,7 +46,7 @@ def other_metrics(experiment: Experiment, statistics: Statistics | None) -> list
 def _guard_text(guard: Guard | None) -> str:
     if guard is None:
         return ""
-    fall = format_percent(guard.max_fall / 100)
+    fall = f"{format_exact(Decimal(str(guard.max_fall)))}%"
     if guard.action == GuardAction.ACT:
         return _("Guard: at most %(fall)s below the control, else the control gets all traffic") % {
             "fall": fall

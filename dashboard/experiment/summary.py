@@ -65,8 +65,23 @@ class Summary:
 
     @property
     def state(self) -> str:
-        running = self.experiment.status == Status.ACTIVE and self.allocation is not None
-        return self.allocation.state if running and self.allocation else ""
+        """Empty unless it runs; what a guard has stopped is not called led or decided."""
+        if self.experiment.status != Status.ACTIVE or self.allocation is None or self.is_stopped:
+            return ""
+        return self.allocation.state
+
+    @property
+    def is_stopped(self) -> bool:
+        """True while a guard gives the control all traffic."""
+        runs = self.experiment.status == Status.ACTIVE and not self.experiment.archived_at
+        return runs and self.allocation is not None and self.allocation.kind == Kind.GUARD
+
+    @property
+    def suggested_winner(self) -> int | None:
+        """The id of the variant that a person would complete with: the leader, unless a guard has stopped it."""
+        if self.is_stopped:
+            return next((v.pk for v in self.experiment.variants.all() if v.is_control), None)
+        return self.leader.variant_id if self.leader else None
 
 
 class Totals(NamedTuple):

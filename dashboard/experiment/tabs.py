@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import CLOSING, Allocation, Kind
+from allocation.models import CLOSING, Allocation
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history, last_computed_allocations
 from allocation.statistics import Statistics, VariantStatistics, statistics_of
@@ -183,15 +183,10 @@ def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, An
         "can_pause": experiment.status == Status.ACTIVE,
         "can_resume": experiment.status == Status.PAUSED and not experiment.archived_at,
         "can_complete": experiment.status in {Status.ACTIVE, Status.PAUSED} and not experiment.archived_at,
-        "can_resume_after_guard": _is_stopped(experiment, summary.allocation),
+        "can_resume_after_guard": summary.is_stopped,
         "active_variants": active,
         "reason_length": REASON_LENGTH,
     }
-
-
-def _is_stopped(experiment: Experiment, in_force: Allocation | None) -> bool:
-    running = experiment.status == Status.ACTIVE and not experiment.archived_at
-    return running and in_force is not None and in_force.kind == Kind.GUARD
 
 
 def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:

@@ -29,7 +29,7 @@ def test_overview__stopped_by_a_guard__tells_why_and_offers_to_resume(client: Cl
 
     assert "Stopped by a guard: the control gets all traffic until a person resumes." in html
     assert "Guard: Conversions per impression" in html
-    assert "b is more than 5.0% below the control." in html
+    assert "b is more than 5% below the control." in html
     assert f"/dashboard/experiments/{experiment.key}/resume-after-guard/" in html
     assert "a guard: the control gets all traffic" in html
 
@@ -66,7 +66,7 @@ def test_resume_after_guard__button__splits_again(client: Client) -> None:
 def test_performance__other_metrics__have_a_table_each_with_their_guard(client: Client) -> None:
     html = page(client, make_guarded(), "performance/")
 
-    assert "Guard: at most 5.0% below the control, else the control gets all traffic" in html
+    assert "Guard: at most 5% below the control, else the control gets all traffic" in html
     assert "Conversions per click" in html
     assert "-50.0%" in html or "−50.0%" in html
 
@@ -121,5 +121,18 @@ def test_with_notes__charts_of_days__are_marked_within_their_days_alone() -> Non
 
     marked, unmarked = with_notes([chart, names], notes)
 
-    assert marked.marks == [Mark("x", TODAY.isoformat(), "First; Second of that day, …")]
+    assert marked.marks == [Mark("x", TODAY.isoformat(), "First; Second of …")]
     assert unmarked.marks == []
+
+
+def test_overview__stopped_by_a_guard__names_no_leader_and_suggests_the_control(client: Client) -> None:
+    experiment = make_guarded()
+    allocate(experiment)
+
+    html = page(client, experiment)
+
+    assert "Leader found" not in html
+    control = experiment.variants.get(name="control")
+    chosen = html.split('name="winner"')[1].split(">")[0]
+    assert f'value="{control.pk}"' in chosen
+    assert "checked" in chosen
