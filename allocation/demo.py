@@ -7,6 +7,8 @@ the day before. Only the rates are invented; histories, shares and counts agree 
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -19,11 +21,16 @@ from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status, create_experiment
 
 _WEEKEND_TRAFFIC, _WEEKEND_RATE = 0.65, 1.25
+# Standard deviation of the logarithm of an order's value.
+_ORDER_SPREAD = 0.8
 
 
 @dataclass(frozen=True)
 class DemoExperiment:
-    """``rates``: each variant's success rate on a weekday. ``joins``: the day a variant first gets traffic."""
+    """``rates``: each variant's success rate on a weekday. ``joins``: the day a variant first gets traffic.
+
+    ``order_value``: the median of what a conversion is worth; 0 without values.
+    """
 
     name: str
     description: str
@@ -34,6 +41,8 @@ class DemoExperiment:
     ends_as: Status = Status.ACTIVE
     quiet_days: int = 0
     joins: dict[str, int] | None = None
+    order_value: float = 0
+    campaign: dict[str, Any] | None = None
 
 
 DEMO = (
@@ -51,6 +60,8 @@ DEMO = (
         3100,
         {"control": 0.031, "green_with_price": 0.0335},
         Reward.CONVERSION_RATE,
+        order_value=48,
+        campaign={"owner": "Shop team", "tags": ["shop", "checkout"], "currency": "EUR"},
     ),
     DemoExperiment(
         "Product card image",
@@ -130,7 +141,12 @@ def _create(demo: DemoExperiment, today: dt.date, now: dt.datetime) -> Experimen
     started = now - dt.timedelta(days=demo.days)
     status = Status.DRAFT if demo.ends_as is Status.DRAFT else Status.ACTIVE
     return create_experiment(
-        name=demo.name, description=demo.description, status=status, reward=demo.reward, now=started
+        name=demo.name,
+        description=demo.description,
+        status=status,
+        reward=demo.reward,
+        campaign=demo.campaign,
+        now=started,
     )
 
 
@@ -183,7 +199,17 @@ def _counts(
     if demo.reward is Reward.CTR:
         return DailyCounts(date, name, impressions, successes, int(rng.binomial(successes, 0.18)))
     clicks = successes + int(rng.binomial(impressions - successes, 0.12))
-    return DailyCounts(date, name, impressions, clicks, successes)
+    return _with_values(demo, DailyCounts(date, name, impressions, clicks, successes))
+
+
+def _with_values(demo: DemoExperiment, row: DailyCounts) -> DailyCounts:
+    """Add log-normal order values, of a generator of their own: the counts are those without values."""
+    if not demo.order_value:
+        return row
+    own = np.random.default_rng([row.date.toordinal(), *row.variant_name.encode()])
+    orders = np.round(demo.order_value * own.lognormal(0, _ORDER_SPREAD, row.conversions), 2)
+    total = Decimal(round(100 * float(orders.sum()))) / 100
+    return row._replace(value_sum=total, value_squares=float((orders**2).sum()))
 
 
 def _finish(demo: DemoExperiment, experiment: Experiment, today: dt.date, now: dt.datetime) -> None:

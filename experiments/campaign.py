@@ -30,7 +30,7 @@ CURRENCY_PATTERN = rf"^[^\s\x00-\x1f\x7f]{{1,{CURRENCY_LENGTH}}}$"
 
 
 class End(models.TextChoices):
-    """What happens to an experiment at its ends_at."""
+    """The ways in which an experiment ends at its ends_at."""
 
     PAUSE = "pause", gettext_lazy("Pause: the last split stays")
     CONTROL = "control", gettext_lazy("The control gets all traffic")

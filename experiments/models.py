@@ -41,6 +41,7 @@ from experiments.settings_schema import (
 )
 from experiments.text import NAME_LENGTH
 
+_text_field = partial(models.CharField, blank=True, default="", db_default="")
 _amount_field = partial(models.DecimalField, max_digits=20, decimal_places=VALUE_PLACES)
 
 MAX_VARIANTS = 100
@@ -146,23 +147,9 @@ class Experiment(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    owner = models.CharField(
-        max_length=OWNER_LENGTH, blank=True, default="", db_default="", help_text="The person or team to ask."
-    )
-    tags = models.CharField(
-        max_length=TAGS_LENGTH,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Words, with a space between them.",
-    )
-    currency = models.CharField(
-        max_length=CURRENCY_LENGTH,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="What values are counted in, such as EUR.",
-    )
+    owner = _text_field(max_length=OWNER_LENGTH, help_text="The person or team to ask.")
+    tags = _text_field(max_length=TAGS_LENGTH, help_text="Words, with a space between them.")
+    currency = _text_field(max_length=CURRENCY_LENGTH, help_text="What values are counted in, such as EUR.")
     value_cap = _amount_field(
         null=True, blank=True, help_text="Single values above it count as this much, for every variant."
     )

@@ -53,15 +53,15 @@ def find_experiment_id(reference: str) -> int:
     return find_experiment(reference).pk
 
 
-def find_experiments(references: Collection[str]) -> dict[str, Experiment]:
-    """Find the experiments of these ids and keys, by the reference that was given; one query."""
+def find_experiment_ids(references: Collection[str]) -> dict[str, int]:
+    """Find the ids behind these ids and keys, by the reference that was given; one query."""
     ids = {r: int(r) for r in references if r.isascii() and r.isdigit() and len(r) <= _ID_DIGITS}
     keys = {r for r in references if not r.isdigit() and "\x00" not in r}
-    experiments = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
-    by_id = {experiment.pk: experiment for experiment in experiments}
-    by_key = {experiment.key: experiment for experiment in experiments}
+    known = Experiment.objects.filter(Q(pk__in=ids.values()) | Q(key__in=keys))
+    by_key = {key: pk for pk, key in known.order_by().values_list("pk", "key")}
+    known_ids = set(by_key.values())
     # an id may be written in several ways, 7 and 007
-    found = {r: by_id[pk] for r, pk in ids.items() if pk in by_id}
+    found = {reference: pk for reference, pk in ids.items() if pk in known_ids}
     return found | {key: by_key[key] for key in keys if key in by_key}
 
 

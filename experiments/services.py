@@ -174,9 +174,9 @@ def _refuse_reward_that_rows_break(experiment: Experiment) -> None:
     if first is None:
         return
     message = _(
-        "%(rows)s daily rows have more conversions than clicks, the first on %(date)s (%(variant)s: %(conversions)s "
-        "and %(clicks)s), so conversions per click cannot be the goal: choose conversions per impression, or correct "
-        "these rows first"
+        "daily rows with more conversions than clicks: %(rows)s, the first on %(date)s (%(variant)s: %(conversions)s "
+        "and %(clicks)s). Conversions per click cannot be the goal with them: choose conversions per impression, or "
+        "correct them first"
     )
     said = {
         "rows": breaking.count(),

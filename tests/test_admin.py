@@ -1,5 +1,6 @@
 """The admin for operators: every page opens, changes go through the services, decisions cannot be edited."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -303,6 +304,94 @@ def test_admin_variants__renamed_added_and_retired__follow_the_rules(operator: C
     page = operator.post(url, _change_form(experiment, **forms), follow=True).content.decode()
     assert "The control cannot be retired" in page
     assert experiment.variants.get(name="control").is_active
+
+
+def test_admin__campaign__is_saved_by_the_service_and_checked(operator: Client) -> None:
+    experiment = make_running()
+    url = f"/admin/experiments/experiment/{experiment.pk}/change/"
+    other = make_running("Other").variants.get(name="variant_b")
+
+    saved = operator.post(url, _change_form(experiment, owner="Growth", tags="Summer  mail", value_cap="9.5"))
+    times = {"starts_at_1": "00:00", "ends_at_1": "00:00"}
+    early = {"starts_at_0": "2025-09-02", "ends_at_0": "2025-09-01", **times}
+    refused = operator.post(url, _change_form(experiment, **early))
+    foreign = operator.post(url, _change_form(experiment, on_end="variant", on_end_variant=other.pk))
+
+    assert saved.status_code == 302
+    experiment.refresh_from_db()
+    assert (experiment.owner, experiment.tags, experiment.value_cap) == (
+        "Growth",
+        "summer mail",
+        Decimal("9.5"),
+    )
+    assert "must be after starts_at" in refused.content.decode()
+    assert "Select a valid choice" in foreign.content.decode()
+
+
+def test_admin__list_by_tag__finds_its_experiments(operator: Client) -> None:
+    make_running("Tagged", tags="summer mail")
+    make_running("Other", tags="summery")
+
+    page = operator.get("/admin/experiments/experiment/?tag=summer").content.decode()
+
+    assert ">Tagged</a>" in page
+    assert ">Other</a>" not in page
+
+
+def test_admin__notes_and_guards__are_added_changed_and_deleted(operator: Client) -> None:
+    experiment = make_running()
+    url = f"/admin/experiments/experiment/{experiment.pk}/change/"
+    note = {"notes-TOTAL_FORMS": 1, "notes-0-date": "2025-09-01", "notes-0-text": "Sale"}
+    guard = {
+        "guards-TOTAL_FORMS": 1,
+        "guards-0-metric": "ctr",
+        "guards-0-max_fall": 5,
+        "guards-0-action": "act",
+    }
+
+    assert operator.post(url, _change_form(experiment, **note, **guard)).status_code == 302
+    kept = experiment.guards.get()
+    known = {"guards-INITIAL_FORMS": 1, "guards-0-id": kept.pk}
+    assert (experiment.notes.get().author, str(kept)) == ("op", "Clicks per impression: 5%")
+
+    changed = {**guard, **known, "guards-0-max_fall": 7.5}
+    assert operator.post(url, _change_form(experiment, **changed)).status_code == 302
+    assert experiment.guards.get().max_fall == 7.5
+
+    wrong = {**guard, **known, "guards-0-max_fall": 100}
+    assert "above 0 and below 100" in operator.post(url, _change_form(experiment, **wrong)).content.decode()
+
+    gone = {**changed, "guards-0-DELETE": "on"}
+    gone |= {"notes-TOTAL_FORMS": 1, "notes-INITIAL_FORMS": 1, "notes-0-id": experiment.notes.get().pk}
+    assert operator.post(url, _change_form(experiment, **gone, **{"notes-0-DELETE": "on"})).status_code == 302
+    assert (experiment.guards.count(), experiment.notes.count()) == (0, 0)
+
+
+def test_admin__completed_with_a_reason__keeps_it(operator: Client) -> None:
+    experiment = make_running()
+
+    operator.post(
+        "/admin/experiments/experiment/",
+        {"action": "complete", "_selected_action": [experiment.pk], "decision_reason": " Season is over "},
+    )
+
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.decision_reason) == (Status.COMPLETED, "Season is over")
+
+
+def test_admin__values_corrected__are_checked_and_told(operator: Client) -> None:
+    experiment, metric = make_running(), _metric()
+    url = f"/admin/experiments/dailymetric/{metric.pk}/change/"
+
+    refused = operator.post(url, _correction(metric, conversions=2, value_sum="42.5"))
+    operator.post(url, _correction(metric, conversions=2, value_sum="42.5", value_squares="1056.25"))
+
+    assert "value_squares is needed beside value_sum (42.5)" in refused.content.decode()
+    assert (_metric().value_sum, _metric().value_squares) == (Decimal("42.5"), 1056.25)
+    record = Experiment.history.filter(id=experiment.pk).latest("history_id")
+    assert record.history_change_reason == (
+        "control, 2025-09-01: 10000/700/0 became 10000/700/2/42.5/1056.25. wrong export"
+    )
 
 
 def test_admin_history__changes__are_shown_with_before_and_after_under_the_policy(operator: Client) -> None:

@@ -94,6 +94,17 @@ def _label(name: str) -> str:
         "archived_at": _("Archived"),
         "is_control": _("Control"),
         "is_active": _("In use"),
+        "owner": _("Owner"),
+        "tags": _("Tags"),
+        "currency": _("Currency"),
+        "value_cap": _("Value cap"),
+        "fixed_variants": _("Variants are fixed"),
+        "starts_at": _("Starts"),
+        "ends_at": _("Ends"),
+        "on_end": _("At the end"),
+        "on_end_variant": _("Variant at the end"),
+        "complete_when_decided": _("Complete when decided"),
+        "decision_reason": _("Reason of the decision"),
     }
     return labels.get(name, name)
 
@@ -104,7 +115,7 @@ def _shown(field: Any, value: Any, names: Mapping[int, str]) -> str:
         return _("default") if value is None else format_value(field.name, value)
     if value is None or value == "":
         return "–"
-    if field.name == "winner":
+    if field.name in ("winner", "on_end_variant"):
         return names.get(value, str(value))
     if isinstance(field, models.BooleanField):
         return _("yes") if value else _("no")

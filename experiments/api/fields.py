@@ -161,8 +161,13 @@ class AmountField(serializers.Field[Decimal, Any, Decimal, Any]):
         return Decimal(str(data))
 
     def to_representation(self, value: Decimal) -> Any:
-        number = float(value)
-        return number if Decimal(str(number)) == value else str(value)
+        return amount_as_json(value)
+
+
+def amount_as_json(value: Decimal) -> float | str:
+    """Return the number, or text where a number cannot keep every digit."""
+    number = float(value)
+    return number if Decimal(str(number)) == value else str(value)
 
 
 def _plain_amounts(value: Any) -> list[Decimal]:

@@ -7,6 +7,7 @@ import django_filters as filters
 from django import forms
 from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema_field
 
 from experiments.campaign import Guard, Note
 from experiments.models import DailyMetric, Experiment, Variant
@@ -42,6 +43,11 @@ class DayFilter(filters.DateFilter):
     field_class = _DayField
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "pattern": r"^[^\u0000]+$"})
+class WordFilter(filters.CharFilter):
+    """Text that is there: a blank filter is refused."""
+
+
 class MomentFilter(filters.IsoDateTimeFilter):
     """A moment of the calendar, in ISO 8601."""
 
@@ -69,13 +75,14 @@ class ExperimentFilter(StrictFilterSet):
     archived = filters.BooleanFilter(
         method="by_archived", help_text="true: the archived ones; else the others."
     )
-    tag = filters.CharFilter(method="by_tag", help_text="One of the experiment's tags.")
+    owner = WordFilter()
+    tag = WordFilter(method="by_tag", help_text="One of the experiment's tags.")
     created_after = MomentFilter(field_name="created_at", lookup_expr="gte")
     created_before = MomentFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Experiment
-        fields: ClassVar[list[str]] = ["status", "reward", "owner"]
+        fields: ClassVar[list[str]] = ["status", "reward"]
 
     def by_archived(self, queryset: QuerySet[Experiment], name: str, value: bool) -> QuerySet[Experiment]:
         return queryset.filter(archived_at__isnull=not value)
@@ -108,7 +115,7 @@ class GuardFilter(StrictFilterSet):
 class MetricFilter(StrictFilterSet):
     start_date = DayFilter(field_name="date", lookup_expr="gte")
     end_date = DayFilter(field_name="date", lookup_expr="lte", help_text="This day included.")
-    variant = filters.CharFilter(method="by_variant", help_text="A variant's name or key.")
+    variant = WordFilter(method="by_variant", help_text="A variant's name or key.")
 
     class Meta:
         model = DailyMetric

@@ -31,7 +31,7 @@ from experiments.metrics import (
     some_goal_refuses,
 )
 from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
-from experiments.selectors import find_experiment, find_experiments
+from experiments.selectors import find_experiment, find_experiment_ids
 from experiments.services import lock_experiments
 from experiments.variants import new_variants
 
@@ -83,7 +83,7 @@ def record_batch(
     ``values`` are single values of rows, by position; mode add adds them up, cut at the experiment's cap.
     Raises InvalidRowsError (an unknown experiment is a problem of its row), StatusConflictError.
     """
-    found = find_experiments({reference for reference, _ in rows})
+    found = find_experiment_ids({reference for reference, _ in rows})
     unknown = [
         (
             index,
@@ -96,7 +96,7 @@ def record_batch(
     ]
     if unknown:
         raise InvalidRowsError(unknown)
-    placed, cut = [(found[reference].pk, counts) for reference, counts in rows], 0
+    placed, cut = [(found[reference], counts) for reference, counts in rows], 0
     if values:
         placed, cut = with_single_values(placed, values, mode)
     return _record(placed, today, now, mode, source, cut)

@@ -6,7 +6,20 @@ import django.db.models.expressions
 import django.db.models.functions.comparison
 from django.db import migrations, models
 
-from experiments.migrations._unchecked import AddConstraintUnchecked
+
+class AddConstraintUnchecked(migrations.AddConstraint):
+    """Adds a CHECK that all rows are known to hold, on PostgreSQL without reading them (NOT VALID).
+
+    Writers wait for a moment only; a later migration validates it while they go on.
+    """
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        statement = self.constraint.create_sql(model, schema_editor)
+        schema_editor.execute(f"{statement} NOT VALID", params=None)
 
 
 class Migration(migrations.Migration):

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("migrations")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 _BEFORE, _AFTER = "0006_memory_and_dispersion", "0013_validate_daily_checks"
 Migrate = Callable[[str], Any]

@@ -41,7 +41,7 @@ WORDS: dict[str, str] = {
     "column": "The CSV column that is refused.",
     "convergence": "Today's leader through the ledger.",
     "complete_when_decided": "Whether it completes by itself, with the leader, once decided.",
-    "conversions": "At most the impressions; where the goal is conversions per click, at most the clicks. 0 if left out.",
+    "conversions": "At most the impressions, and the clicks if the goal is conversions per click. 0 if left out.",
     "count": "How many there are on all pages.",
     "created_at": "When it was made.",
     "currency": "A word for what values are counted in, such as EUR.",
@@ -177,6 +177,7 @@ WORDS: dict[str, str] = {
     "offset": "How many to pass over first.",
     "reference": "The experiment's id or key.",
     "start_date": "The first day.",
+    "tag": "One of the experiment's tags, whole.",
     "variant_id": "The variant's id.",
 }
 

@@ -7,12 +7,14 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from experiments.api.fields import (
+    AmountField,
     BoundedListField,
     DayField,
     ExperimentReferenceField,
     NameField,
     StrictSerializer,
     TextField,
+    amount_as_json,
 )
 from experiments.api.v1.schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
@@ -56,6 +58,8 @@ class ClassicMetricSerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
     variant_name = serializers.CharField()
     vars().update({name: serializers.IntegerField() for name in COUNT_NAMES})
+    value_sum = AmountField(required=False, help_text="Only where the experiment has values.")
+    value_squares = serializers.FloatField(required=False, help_text="Only where the experiment has values.")
     ctr = serializers.FloatField(help_text="Clicks per impression; 0 without impressions.")
 
 
@@ -97,15 +101,21 @@ def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict
     Values are in it only where the experiment has some: older clients see what they always saw.
     """
     days = list(rows)
-    names = DailyCounts._fields if any(d.value_sum or d.value_squares for d in days) else _PLAIN_FIELDS
+    has_values = any(day.value_sum or day.value_squares for day in days)
     return {
         "id": experiment.pk,
         "name": experiment.name,
         "description": experiment.description,
         "status": experiment.status,
         "created_at": experiment.created_at.isoformat(),
-        "metrics": [{**dict(zip(names, row, strict=False)), "ctr": _ctr(row)} for row in days],
+        "metrics": [_metric(row, has_values) for row in days],
     }
+
+
+def _metric(row: DailyCounts, has_values: bool) -> dict[str, object]:
+    values = {"value_sum": amount_as_json(row.value_sum), "value_squares": row.value_squares}
+    plain = dict(zip(_PLAIN_FIELDS, row, strict=False))
+    return plain | (values if has_values else {}) | {"ctr": _ctr(row)}
 
 
 def _ctr(row: DailyCounts) -> float:

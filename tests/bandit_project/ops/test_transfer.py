@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from allocation.demo import DemoExperiment, seed_demo
 from allocation.models import Allocation, AllocationShare
 from bandit_project.models import ApiKey, Scope
 from bandit_project.ops.transfer import export_installation, import_installation
+from experiments.campaign import Guard
 from experiments.exceptions import ConflictError, InvalidError
+from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.watch import add_guard, add_note
 from tests.conftest import ROOT
-from tests.factory import NOW, TODAY, make_experiment
+from tests.factory import NOW, TODAY, make_experiment, record
 
 pytestmark = pytest.mark.django_db
 
@@ -30,14 +34,18 @@ RATES = {"control": 0.05, "=b": 0.06, "ação 'c'": 0.055}
 
 @pytest.fixture
 def installation() -> None:
-    """Experiments of every kind, people with roles, a key."""
+    """Experiments of every kind, values, a note and a guard, people with roles, a key."""
     stories = [
         DemoExperiment("Runs", "", 20, 3000, RATES),
         DemoExperiment("Done", "", 16, 2000, RATES, ends_as=Status.COMPLETED),
         DemoExperiment("Planned", "", 0, 0, {}, ends_as=Status.DRAFT),
     ]
     seed_demo(today=TODAY, now=NOW, seed=2, stories=stories)
-    make_experiment("Careful", control_floor=0.3, exploitation=0.1 + 0.2)
+    careful = make_experiment("Careful", control_floor=0.3, exploitation=0.1 + 0.2, ends_at=NOW)
+    record(careful, DailyCounts(TODAY, "b", 100, 10, 12, Decimal("12345678901.2345"), 1.5e20))
+    Experiment.objects.filter(pk=careful.pk).update(on_end_variant=careful.variants.get(), value_cap="0.0001")
+    add_note(experiment_id=careful.pk, date=TODAY, text="Sale", now=NOW)
+    add_guard(experiment_id=careful.pk, metric="ctr", max_fall=0.1 + 0.2, action="act", now=NOW)
     ann = User.objects.create_user("ann", password="long-enough-9")
     ann.groups.add(Group.objects.get(name="analyst"), Group.objects.create(name="agency"))
     ApiKey.objects.create_key(name="shop", scope=Scope.WRITE)
@@ -55,7 +63,7 @@ def _rows(exported: bytes) -> list[Any]:
 
 def _empty() -> None:
     Experiment.objects.all().delete()
-    for model in (Experiment.history, Variant.history, User.objects, ApiKey.objects):
+    for model in (Experiment.history, Variant.history, Guard.history, User.objects, ApiKey.objects):
         model.all().delete()
     Group.objects.filter(name="agency").delete()
 

@@ -1,12 +1,14 @@
 """Daily data: read, edited by hand, loaded from a CSV after a look at what it would change."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from experiments.metrics import DailyCounts
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
@@ -148,6 +150,41 @@ def test_day__a_bad_number__is_told_beside_it_and_nothing_is_written(
     assert _errors(response) == errors
     assert _stored() == before
     assert 'value="951"' in response.content.decode()
+
+
+def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> None:
+    experiment = make_running()
+    assert "Value" not in analyst.get(DATA).content.decode()
+    assert "value_sum" not in analyst.get(EDIT).content.decode()
+    Experiment.objects.filter(pk=experiment.pk).update(reward="value_per_impression")
+
+    numbers = _day(control=(10000, 700, 2), variant_b=(10000, 950, 0))
+    control = Variant.objects.get(name="control").pk
+    refused = analyst.post(EDIT, {**numbers, f"value_sum-{control}": "1042.50"})
+    values = {f"value_sum-{control}": "1042.50", f"value_squares-{control}": "1000900.0"}
+    page = analyst.post(EDIT, {**numbers, **values}, follow=True).content.decode()
+
+    ((field, (message,)),) = _errors(refused)
+    assert (field, message[:30]) == ("value_squares", "value_squares is needed beside")
+    row = DailyMetric.objects.get(variant=control)
+    assert (row.value_sum, row.value_squares) == (Decimal("1042.5"), 1000900.0)
+    assert "value 0.00 → 1,042.50" in page
+    assert '<td class="num" data-label="Value">1,042.50</td>' in page
+    assert '<td class="num" data-label="Rate">0.1043</td>' in page
+    shown = analyst.get(EDIT).content.decode()
+    assert 'value="1042.5"' in shown
+
+
+def test_day__values_changed_meanwhile__are_not_overwritten(analyst: Client) -> None:
+    experiment = make_running(reward="value_per_impression")
+    seen = analyst.get(EDIT).context["form"]["seen"].value()
+    valued = DailyCounts(TODAY, "control", 10000, 700, 1, Decimal("5"), 25.0)
+    record(experiment, valued)
+
+    response = analyst.post(EDIT, {**_day(control=(10000, 700, 0), variant_b=(10000, 950, 0)), "seen": seen})
+
+    assert "Somebody changed this day" in str(response.context["form"].errors)
+    assert DailyMetric.objects.get(variant__name="control").value_sum == 5
 
 
 def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:

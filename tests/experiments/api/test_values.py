@@ -163,7 +163,10 @@ def test_classic_events__values__are_taken_and_shown_only_where_there_are_some(a
 
     (row,) = api.get(f"/experiments/{valued.key}").json()["metrics"]
     assert row == {"date": DAY, **plain, "value_sum": 42.5, "value_squares": 1056.25, "ctr": 0.1}
-    assert set(api.get("/experiments/plain").json()["metrics"][0]) == {
+    listed = {found["name"]: found["metrics"] for found in api.get("/experiments").json()}
+    assert listed["Button colour"] == [row]
+    assert listed["Plain"] == api.get("/experiments/plain").json()["metrics"]
+    assert set(listed["Plain"][0]) == {
         "date", "variant_name", "impressions", "clicks", "conversions", "ctr",
     }  # fmt: skip
 

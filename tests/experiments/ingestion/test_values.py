@@ -98,7 +98,9 @@ def test_update_experiment__goal_that_stored_rows_break__is_refused_with_the_fir
     record(experiment, counts("control", 100, 10, 12), counts("b", 100, 10, 10))
     Experiment.objects.update(status=Status.DRAFT)
 
-    with pytest.raises(InvalidError, match=r"1 daily rows .* 2025-09-01 \(control: 12 and 10\)") as error:
+    with pytest.raises(
+        InvalidError, match=r"clicks: 1, the first on 2025-09-01 \(control: 12 and 10\)"
+    ) as error:
         update_experiment(experiment_id=experiment.pk, now=NOW, reward=Reward.CLICK_CONVERSION_RATE)
     update_experiment(experiment_id=experiment.pk, now=NOW, reward=Reward.VALUE_PER_CLICK)
 
