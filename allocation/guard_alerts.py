@@ -1,4 +1,4 @@
-"""What guards find as notifications: a harm is told once, and so is each time that the control gets all traffic.
+"""Notifications of guards: a harm is told once, and so is each time that the control gets all traffic.
 
 Called in the transaction that records the decisions.
 """

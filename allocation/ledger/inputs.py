@@ -202,7 +202,7 @@ class AllocationInputs:
         return np.array(own if any(own) else [self.days_with_data] * len(own), dtype=np.int64)
 
     def harms(self, end: int | None) -> tuple[Harm, ...]:
-        """What the guards find on the days up to ``end``, the last that counts; nothing without a control."""
+        """Find the harms on the days up to ``end``, the last that counts; none without a control."""
         control = next((n for n, variant in enumerate(self.variants) if variant.is_control), None)
         if self.guarding is None or control is None or end is None:
             return ()

@@ -1,4 +1,4 @@
-"""What all bets on the ratio of two rates have in common: the days of a variant and the control, side by side.
+"""Days of a variant and the control side by side, on which every bet on the ratio of their rates rests.
 
 Shapes: trials and successes (T, K), all days since the start, oldest first.
 """
