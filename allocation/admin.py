@@ -31,7 +31,8 @@ _MOST_AT_ONCE = 100
 class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     model = AllocationShare
     fields = (
-        "variant", "percent", "before", "trials", "successes", "rate_between", "chance", "loss", "aim", "bound",
+        "variant", "percent", "before", "trials", "successes", "value_sum", "rate_between", "chance", "loss", "aim",
+        "bound",
     )  # fmt: skip
     readonly_fields = ("percent", "before", "rate_between", "chance", "loss", "aim")
 
@@ -48,17 +49,18 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
 
     @admin.display(description="Rate (95% between)")
     def rate_between(self, share: AllocationShare) -> str:
-        if share.rate is None:
-            return "-"
-        return f"{_percent(share.rate)} ({_percent(share.rate_low)} - {_percent(share.rate_high)})"
+        if share.rate is None or share.missing_trials:
+            return "Not enough data" if share.missing_trials else "-"
+        rate, low, high = (_rate(share, number) for number in (share.rate, share.rate_low, share.rate_high))
+        return f"{rate} ({low} - {high})"
 
     @admin.display(description="Chance of being best")
     def chance(self, share: AllocationShare) -> str:
-        return _percent(share.probability_best)
+        return _percent(None if share.missing_trials else share.probability_best)
 
     @admin.display(description="Expected loss")
     def loss(self, share: AllocationShare) -> str:
-        return _percent(share.expected_loss)
+        return _rate(share, None if share.missing_trials else share.expected_loss)
 
     @admin.display(description="Target before limits")
     def aim(self, share: AllocationShare) -> str:
@@ -164,6 +166,11 @@ class DecidedExperimentAdmin(ExperimentAdmin):
             messages.error(request, words % {"most": _MOST_AT_ONCE})
             return
         act_on_each(request, queryset, act)
+
+
+def _rate(share: AllocationShare, number: float | None) -> str:
+    """Write a rate; where the goal is a value, a value per trial."""
+    return _percent(number) if share.value_sum is None or number is None else f"{number:,.4f}"
 
 
 def _percent(fraction: Any) -> str:

@@ -14,12 +14,14 @@ from django.utils import timezone
 
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
-from allocation.models import Allocation, AllocationShare, State
+from allocation.models import Allocation, AllocationShare, State, leading_share
+from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
 from notifications.models import Endpoint
 from notifications.outbox import NewEvent, queue
 
+_BEFORE = dt.timedelta(days=28)
 _ALARMS = (EventKind.LEADER_FOUND, EventKind.EXPERIMENT_DECIDED, EventKind.RATES_CHANGED)
 
 
@@ -44,14 +46,16 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
     for entry in entries:
         row = entry.allocation
-        facts = _leader_facts(entry) if _is_ripe(entry.inputs) else None
-        if row.state in {State.LEADER, State.DECIDED}:
+        if row.state not in {State.LEADER, State.DECIDED}:
+            facts = None
+        else:
+            facts = _leader_facts(entry) if _is_ripe(entry.inputs) and not _arrives_otherwise(entry) else None
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
             active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
         if row.rates_changed_on and entry.inputs:
-            active[row.experiment_id, EventKind.RATES_CHANGED] = _change_of_rates(
-                row.rates_changed_on, entry.inputs
+            active[row.experiment_id, EventKind.RATES_CHANGED] = (
+                _change_of_rates(row, entry.inputs) if _is_ripe(entry.inputs) else None
             )
     return active
 
@@ -63,20 +67,33 @@ def _is_ripe(inputs: AllocationInputs | None) -> bool:
     return has_enough_data(inputs.days_with_data, inputs.impressions_so_far)
 
 
-def _change_of_rates(since: dt.date, inputs: AllocationInputs) -> dict[str, Any]:
-    """Each variant's rate before the change and since, as counted."""
-    last = dt.date.fromordinal(int(inputs.table.days[-1]))
-    first = dt.date.fromordinal(int(inputs.table.days[0]))
+def is_alarming(ratio: SampleRatioResult | None) -> bool:
+    """True where traffic does not arrive as split, on data enough to say so."""
+    return ratio is not None and ratio.mismatch and has_enough_data(ratio.days, sum(ratio.observed.values()))
+
+
+def _arrives_otherwise(entry: Entry) -> bool:
+    """Look at the traffic itself before a first result is told: no sweep may have looked since it arrived."""
+    row = entry.allocation
+    told = row.experiment.alarms.filter(kind=EventKind.LEADER_FOUND, cleared_at=None)
+    return not told.exists() and is_alarming(sample_ratio_of(row.experiment, row.target_date))
+
+
+def _change_of_rates(row: Allocation, inputs: AllocationInputs) -> dict[str, Any]:
+    """Each variant's rate in the four weeks before the change, and since, as counted; days must be mature."""
+    since, last = row.rates_changed_on, row.data_through
+    if since is None or last is None:
+        return {}
     return {
         "since": since.isoformat(),
-        "rates_before": _rates(inputs, first, since - dt.timedelta(days=1)),
+        "rates_before": _rates(inputs, since - _BEFORE, since - dt.timedelta(days=1)),
         "rates_since": _rates(inputs, since, last),
     }
 
 
 def _rates(inputs: AllocationInputs, start: dt.date, end: dt.date) -> dict[str, float | None]:
-    counts = inputs.table.between(start, end).counts
-    trials, successes = inputs.reward.trials(counts).sum(axis=0), inputs.reward.successes(counts).sum(axis=0)
+    found = inputs.table.between(start, end).measures
+    trials, successes = inputs.reward.trials(found).sum(axis=0), inputs.reward.successes(found).sum(axis=0)
     return {
         variant.key: float(successes[i] / trials[i]) if trials[i] else None
         for i, variant in enumerate(inputs.variants)
@@ -84,11 +101,11 @@ def _rates(inputs: AllocationInputs, start: dt.date, end: dt.date) -> dict[str, 
 
 
 def _leader_facts(entry: Entry) -> dict[str, Any]:
-    leader = max(entry.shares, key=lambda share: share.probability_best or 0.0)
+    leader = leading_share(entry.shares)
     return {
         "target_date": entry.allocation.target_date.isoformat(),
-        "leader": leader.variant.key,
-        "probability_best": leader.probability_best,
+        "leader": leader.variant.key if leader else None,
+        "probability_best": leader.probability_best if leader else None,
         "value_remaining": entry.allocation.value_remaining,
     }
 

@@ -6,7 +6,7 @@ Each experiment has a transaction of its own and is looked at again under its lo
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation, AllocationShare, Kind, State
+from allocation.models import Allocation, Kind, State, leading_share
 from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import complete_experiment, compute_allocation
 from experiments.campaign import End
@@ -162,13 +162,13 @@ def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> V
     found = last_computed_allocations([experiment], date).get(experiment.pk)
     if found is None or found.kind == Kind.GUARD or found.harms:
         return None
-    leader = _leading(list(found.shares.all()))
+    leader = leading_share(list(found.shares.all()))
     return None if leader is None else leader.variant
 
 
 def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) -> NewEvent | None:
     found = current_allocations([experiment], target_date).get(experiment.pk)
-    leader = _leading(list(found.shares.all())) if found else None
+    leader = leading_share(list(found.shares.all())) if found else None
     if found is None or leader is None or _has_mismatch(experiment):
         return None
     complete_experiment(
@@ -185,12 +185,6 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
 def _has_mismatch(experiment: Experiment) -> bool:
     kind = EventKind.SAMPLE_RATIO_MISMATCH
     return Alarm.objects.filter(experiment=experiment, kind=kind, cleared_at=None).exists()
-
-
-def _leading(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best of those with enough data; ties by rate, then by id."""
-    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
-    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def _moment(at: dt.datetime | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.exceptions import ConflictError, DomainError, InvalidError, Issue, NotFoundError
-from experiments.tables.rows import RowIssue
+from experiments.tables.issues import RowIssue
 
 
 class NoAllocationError(NotFoundError):

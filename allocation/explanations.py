@@ -1,18 +1,22 @@
 """Decisions in plain words: the reason that the decision log records, and the status sentence that a page shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
+from allocation.engine.evidence.dispersion import comparisons
+from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.state import DECIDED_BELOW
 from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
+from allocation.models import Allocation
 from experiments.metrics import Reward
 from experiments.text import format_number, format_percent
 
+_MUCH_DISPERSION, _ENOUGH_COMPARISONS = 1.5, 30
 _EVEN = "traffic moves toward an even split."
 
 
@@ -37,12 +41,28 @@ def _warm_up(decision: Decision, settings: Settings) -> str:
 
 def _optimized(decision: Decision, names: Sequence[str], active: Sequence[bool]) -> str:
     lead = decision.lead
-    low = [name for name, is_low in zip(names, decision.low_evidence, strict=True) if is_low]
+    low = [
+        name for name, is_low in zip(names, decision.low_evidence & decision.active, strict=True) if is_low
+    ]
     if len(low) == sum(active):
         return "No variant has enough data to be judged; each gets an even share at most."
     chance = _likelihood(float(decision.probability_best[lead]))
     text = LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
-    return f"{text} {_too_little(low)}" if low else text
+    parts = [text, *([_too_little(low)] if low else []), *_one_order(large_orders(decision, names))]
+    return " ".join(parts)
+
+
+def large_orders(decision: Decision, names: Sequence[str]) -> list[str]:
+    """Name the variants with enough data of whose value one order may make more than a tenth."""
+    return [
+        name
+        for name, part, is_low in zip(names, decision.largest_part, decision.low_evidence, strict=True)
+        if part > LARGEST_PART and not is_low
+    ]
+
+
+def _one_order(names: Sequence[str]) -> list[str]:
+    return [f"One order may make more than {LARGEST_PART:.0%} of the value of {name}." for name in names]
 
 
 def _too_little(low: Sequence[str]) -> str:
@@ -76,16 +96,35 @@ def _likelihood(chance: float) -> str:
     return f"{chance:.1%}"
 
 
-def is_comparable(decision: Decision) -> bool:
-    """False where day effects leave nothing to compare: variants with successes were never shown on the same day."""
-    never_beside = (decision.successes > 0) & (decision.evidence_kept <= 0)
-    return not bool(never_beside.any())
+def is_dispersed(allocation: Allocation) -> bool:
+    """True where counts vary so much more than chance, on comparisons enough, that it deserves a sentence."""
+    if (allocation.dispersion or 1.0) <= _MUCH_DISPERSION:
+        return False
+    inputs = AllocationInputs.from_json(allocation.recorded_inputs, allocation.experiment_id)
+    window = inputs.to_request().window()
+    return float(comparisons(window.trials[None], window.successes[None])[0]) >= _ENOUGH_COMPARISONS
+
+
+def standing_apart(variants: Iterable[tuple[str, float, float | None]]) -> list[str]:
+    """Name the active variants that day effects leave nothing to compare of: never shown on the others' days.
+
+    ``variants``: name, successes and evidence kept of each.
+    """
+    return [name for name, successes, kept in variants if successes > 0 and kept is not None and kept <= 0]
+
+
+def apart_in(decision: Decision, inputs: AllocationInputs) -> list[str]:
+    """Name the variants that stand apart in a decision; retired ones are compared no more."""
+    names = (variant.name for variant in inputs.variants)
+    rows = zip(names, decision.successes.tolist(), decision.evidence_kept.tolist(), strict=True)
+    return standing_apart(row for row, is_active in zip(rows, decision.active, strict=True) if is_active)
 
 
 def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) -> str:
     """Describe the experiment as of a decision."""
     active = [variant for variant in inputs.variants if variant.is_active]
-    low = [v.name for v, is_low in zip(inputs.variants, decision.low_evidence, strict=True) if is_low]
+    is_low = decision.low_evidence & decision.active
+    low = [v.name for v, lacks in zip(inputs.variants, is_low, strict=True) if lacks]
     return status_sentence(
         state=state,
         leader=inputs.variants[decision.lead].name,
@@ -94,7 +133,8 @@ def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) 
         active=len(active),
         reporting=decision.reporting,
         low=low,
-        comparable=is_comparable(decision),
+        apart=apart_in(decision, inputs),
+        large=large_orders(decision, [variant.name for variant in inputs.variants]),
     )
 
 
@@ -107,23 +147,43 @@ def status_sentence(
     active: int,
     reporting: int,
     low: Sequence[str] = (),
-    comparable: bool = True,
+    apart: Sequence[str] = (),
+    large: Sequence[str] = (),
 ) -> str:
     """Describe the experiment to a reader who has not seen the numbers.
 
     ``reporting``: variants with data in the window. ``low``: names of those with too little data to be judged.
-    ``comparable``: the variants were shown on the same days.
+    ``apart``: names of those that were never shown on the same day as the others.
+    ``large``: names of those whose value may be, for a large part, that of one order.
     """
-    if not comparable:
+    if apart and len(apart) >= active - 1:
         return _(
             "These variants were never shown on the same day: they cannot be compared with day adjustment on."
         )
     sentence = _of_state(
         state, leader, chance, value_remaining, active=active, reporting=reporting, all_low=len(low) >= active
     )
-    if state == "collecting" or active < 2 or not 0 < len(low) < active:
-        return sentence
-    return f"{sentence} {_lacking(low)}"
+    parts = [sentence, *([_never_beside(apart)] if apart else [])]
+    if state == "collecting" or active < 2:
+        return " ".join(parts)
+    lacking = [name for name in low if name not in apart]
+    if lacking and len(low) < active:
+        parts.append(_lacking(lacking))
+    return " ".join([*parts, *([_large_orders(large)] if large else [])])
+
+
+def _never_beside(apart: Sequence[str]) -> str:
+    return _("Never shown on the same day as the others, and not to be compared with them: %(variants)s.") % {
+        "variants": ", ".join(apart)
+    }
+
+
+def _large_orders(large: Sequence[str]) -> str:
+    """Say that one order may decide; single ones are not stored, so that it cannot be said which."""
+    values = {"variant": large[0], "count": len(large), "part": format_percent(LARGEST_PART, 0)}
+    if len(large) == 1:
+        return _("One order may make more than %(part)s of %(variant)s's value.") % values
+    return _("One order may make more than %(part)s of the value of %(count)s variants each.") % values
 
 
 def _lacking(low: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 
 import datetime as dt
 import json
-import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from django.db import models
@@ -12,19 +12,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from allocation.limits import LIMITS, NO_LIMIT
+from allocation.packing import pack, unpack
 from experiments.models import Experiment, Variant
 
 
 class PackedJSONField(models.BinaryField[Any, Any]):
-    """JSON, compressed: a year of daily counts of four variants in about 5 KB. The database cannot look into it."""
+    """JSON, compressed: a year of daily counts of four variants in less than 8 KB. The database cannot look into it."""
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-        packed = None if value is None else zlib.compress(text.encode(), 9)
+        packed = None if value is None else pack(value)
         return super().get_db_prep_value(packed, connection, prepared)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return None if value is None else json.loads(zlib.decompress(bytes(value)))
+        return None if value is None else unpack(bytes(value))
 
     def deconstruct(self) -> Any:
         """Migrations see the column that it is, and import no code of ours."""
@@ -32,7 +32,12 @@ class PackedJSONField(models.BinaryField[Any, Any]):
         return name, "django.db.models.BinaryField", args, kwargs
 
     def to_python(self, value: Any) -> Any:
-        return value
+        """A text is what value_to_string wrote."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Write JSON in a dump, which another version can read."""
+        return json.dumps(self.value_from_object(obj), sort_keys=True)
 
 
 class Kind(models.TextChoices):
@@ -54,6 +59,14 @@ class State(models.TextChoices):
     OPTIMIZING = "optimizing", _("Optimizing")
     LEADER = "leader", _("Leader found")
     DECIDED = "decided", _("Decided")
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The moment that numbers hold for. ``data_through``: the last day that counts; None without data."""
+
+    date: dt.date
+    data_through: dt.date | None
 
 
 class AllocationQuerySet(models.QuerySet["Allocation"]):
@@ -115,7 +128,7 @@ class Allocation(models.Model):
     gain_error = models.FloatField(null=True)
     # The variants that harm a guarded metric, as ledger.guards.Harm; null where nothing is guarded.
     harms = models.JSONField(null=True)
-    # The inputs, packed; entries of the first engine keep the JSON that they were written with.
+    # The inputs, packed (allocation.packing); entries of the first engine keep the JSON that they were written with.
     packed_inputs = PackedJSONField(null=True)
     inputs = models.JSONField(null=True)
     inputs_digest = models.CharField(max_length=64)
@@ -146,6 +159,11 @@ class Allocation(models.Model):
         return f"{self.experiment} for {self.target_date}, revision {self.revision}"
 
     @property
+    def as_of(self) -> AsOf:
+        """The moment that its numbers hold for."""
+        return AsOf(self.target_date, self.data_through)
+
+    @property
     def recorded_inputs(self) -> dict[str, Any]:
         """All that the decision was computed from, as JSON."""
         return dict(self.inputs or {}) if self.packed_inputs is None else dict(self.packed_inputs)
@@ -171,6 +189,12 @@ class AllocationShare(models.Model):
     expected_loss = models.FloatField(null=True)
     # Effective trials that the variant lacks to be judged, 0 where it has enough; unknown to the first engine.
     missing_trials = models.FloatField(null=True)
+    # Where the goal is a value: its sum in the window, its weight as evidence, and the most that one order can make of
+    # it. Rates and losses are then values per trial, successes the conversions, and the posterior that of the rate in
+    # units of 100,000 times the largest mean.
+    value_sum = models.FloatField(null=True)
+    effective_orders = models.FloatField(null=True)
+    largest_part = models.FloatField(null=True)
     target = models.FloatField(null=True)
     bound = models.CharField(
         max_length=20, choices=[(limit.key, limit.label) for limit in LIMITS.values()], default=NO_LIMIT
@@ -188,6 +212,12 @@ class AllocationShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant}: {self.share}"
+
+
+def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
+    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
+    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
+    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def shares_with_variants() -> "Prefetch[Any, Any, Any]":

@@ -8,21 +8,21 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.analysis.uplift import compare_to_control
+from allocation.ledger.entries import successes_in_window
 from allocation.ledger.inputs import AllocationInputs, DailyTable
 from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
-from experiments.metrics import Counts, Reward
+from experiments.metrics import Reward
 
 
 @dataclass(frozen=True)
 class SecondaryVariant:
     """A variant's counts in the window, its rate and its uplift; the uplifts are None for the control itself.
 
-    Without ``enough_data`` they say little.
+    Without ``enough_data`` they say little. Of a metric of value the rate is the value per trial, and the successes are
+    the conversions that brought it.
     """
 
     variant_key: str
@@ -50,7 +50,7 @@ class SecondaryMetric:
 
 
 def secondary_metrics(inputs: AllocationInputs, history: DailyTable) -> list[SecondaryMetric]:
-    """Every other metric that the data have. ``history``: all days since the start, for the always-valid intervals."""
+    """Every other metric that the data have. ``history``: all days since the start; both with their values."""
     metrics = [metric for metric in Reward if metric != inputs.reward and _is_in(metric, history)]
     judged = [_judged_by(inputs, metric) for metric in metrics]
     decisions = engine.allocate_many([one.to_request() for one in judged])
@@ -66,15 +66,10 @@ def _judged_by(inputs: AllocationInputs, metric: Reward) -> AllocationInputs:
 
 def _is_in(metric: Reward, history: DailyTable) -> bool:
     """True where there are any successes, and none beyond the trials: conversions may exceed clicks."""
+    trials, successes = metric.trials(history.measures), metric.successes(history.measures)
     if metric.is_value:
-        return _has_values(history)
-    trials, successes = metric.trials(history.counts), metric.successes(history.counts)
+        return bool(successes[trials > 0].any() and not successes[trials <= 0].any())
     return bool(successes.any() and (successes <= trials).all())
-
-
-def _has_values(history: DailyTable) -> bool:
-    """False: the table has counts alone as yet."""
-    return False
 
 
 def _variants(
@@ -82,6 +77,7 @@ def _variants(
 ) -> Iterator[SecondaryVariant]:
     control = next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
     uplifts, always_valid = _uplifts(decision, control), _always_valid(inputs, decision, history, control)
+    successes = successes_in_window(inputs, decision)
     for i, variant in enumerate(inputs.variants):
         yield SecondaryVariant(
             variant_key=variant.key,
@@ -89,7 +85,7 @@ def _variants(
             is_control=variant.is_control,
             is_active=variant.is_active,
             trials=int(decision.trials[i]),
-            successes=int(decision.successes[i]),
+            successes=successes[i],
             rate=float(decision.mean[i]),
             rate_low=float(decision.interval_low[i]),
             rate_high=float(decision.interval_high[i]),
@@ -118,6 +114,7 @@ def _always_valid(
     if control is None or end is None:
         return [None for _ in inputs.variants]
     mature = history.between(dt.date.min, dt.date.fromordinal(end))
-    counts = Counts(*(column.astype(np.float64) for column in mature.counts))
-    trials, successes = inputs.reward.trials(counts), inputs.reward.successes(counts)
-    return always_valid_uplifts(always_valid_lift(trials, successes, control, decision.dispersion), control)
+    trials, successes = inputs.reward.trials(mature.measures), inputs.reward.successes(mature.measures)
+    squares = mature.measures.value_squares if inputs.reward.is_value else None
+    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
+    return always_valid_uplifts(found, control)

@@ -33,6 +33,7 @@ class HistoryDate(NamedTuple):
     """The last decision for a date: its window's totals and its shares by variant name."""
 
     target_date: dt.date
+    data_through: dt.date | None
     window_impressions: int
     window_clicks: int
     shares: dict[str, float]
@@ -59,13 +60,13 @@ def history_dates(
         chosen = chosen.filter(target_date__lte=end)
     newest = chosen.last_revisions().order_by("-target_date").values("pk")[:dates]
     rows = AllocationShare.objects.filter(allocation__in=newest).values_list(
-        "allocation__target_date", "allocation__window_impressions", "allocation__window_clicks",
-        "variant__name", "share",
+        "allocation__target_date", "allocation__data_through",
+        "allocation__window_impressions", "allocation__window_clicks", "variant__name", "share",
     )  # fmt: skip
     in_order = rows.order_by("-allocation__target_date", "variant_id")
     return [
-        HistoryDate(date, impressions, clicks, {name: float(share) for *_, name, share in shares})
-        for (date, impressions, clicks), shares in groupby(in_order, lambda row: row[:3])
+        HistoryDate(date, through, impressions, clicks, {name: float(share) for *_, name, share in shares})
+        for (date, through, impressions, clicks), shares in groupby(in_order, lambda row: row[:4])
     ]
 
 

@@ -119,14 +119,14 @@ def find_for_allocation(experiment_id: int, target_date: dt.date) -> Experiment:
 def current_inputs(
     experiment: Experiment, target_date: dt.date, overrides: Mapping[str, SettingValue] | None = None
 ) -> AllocationInputs:
-    """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status.
+    """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status, with values.
 
     ``experiment`` comes from ``experiments_for_allocation(target_date)``. Raises NoActiveVariantError and
     InvalidError (settings that clash).
     """
     _refuse_without_variants(experiment)
     settings = {experiment.pk: effective_settings(experiment, overrides)}
-    return load_inputs([experiment], settings, target_date)[0]
+    return load_inputs([experiment], settings, target_date, with_values=True)[0]
 
 
 def _not_found(experiment_id: int) -> ExperimentNotFoundError:

@@ -1,7 +1,7 @@
 """Statistics of an experiment: rates, uplifts, other metrics, state, mismatch, convergence, rewards. Reads only."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,18 +13,21 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from allocation.explanations import decision_sentence, is_comparable
+from allocation.explanations import apart_in, decision_sentence
+from allocation.ledger.entries import successes_in_window, value_facts
 from allocation.ledger.inputs import (
     AllocationInputs,
     DailyTable,
+    RecordedGains,
     recorded_gains,
 )
+from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.secondary import SecondaryMetric, secondary_metrics
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
-from experiments.metrics import Counts
+from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
 
 
@@ -33,7 +36,8 @@ class VariantStatistics:
     """A variant's counts in the window and its rates.
 
     ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rate, its chance and
-    its uplift say little. The uplifts are None for the control itself.
+    its uplift say little. The uplifts are None for the control itself. Where the goal is a value, rates and losses are
+    values per trial, and ``value_sum``, ``effective_orders`` and ``largest_part`` are those of the decision.
     """
 
     variant_key: str
@@ -54,14 +58,9 @@ class VariantStatistics:
     uplift_high: float | None = None
     beats_control: float | None = None
     uplift_always_valid: "AlwaysValidUplift | None" = None
-
-
-@dataclass(frozen=True)
-class AsOf:
-    """The moment that the numbers hold for. ``data_through``: the last day that counts; None without data."""
-
-    date: dt.date
-    data_through: dt.date | None
+    value_sum: float | None = None
+    effective_orders: float | None = None
+    largest_part: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Convergence:
 
 @dataclass(frozen=True)
 class DailyRewards:
-    """Sums up to a day, in expected successes; the gain with its 95% interval."""
+    """Sums up to a day, in expected successes or value; the gain with its 95% interval."""
 
     date: dt.date
     given_up: float
@@ -115,8 +114,8 @@ class Statistics:
     """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key.
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
-    rates are others, if that was lately. ``comparable``: the variants were shown on the same days, as they must be for
-    day effects to be taken out.
+    rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
+    day effects to be taken out. ``changes_of_rates``: as the decisions saw them, the newest decision first.
     """
 
     experiment_id: int
@@ -135,12 +134,19 @@ class Statistics:
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
+    changes_of_rates: list[dt.date]
+
+    @property
+    def control_is_judged(self) -> bool:
+        """False while the control has too little data to compare anything with it."""
+        return all(variant.enough_data for variant in self.variants if variant.is_control)
 
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""
         answer = asdict(self)
         if answer["sample_ratio"]:
             del answer["sample_ratio"]["days"]
+        del answer["changes_of_rates"]
         return answer
 
 
@@ -162,11 +168,12 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     leader = inputs.variants[decision.lead]
     state = state_of(
         decision,
-        inputs.variant_days,
-        mismatch=inputs.mismatch or bool(ratio and ratio.mismatch),
+        inputs.variant_days(decision.window),
+        mismatch=inputs.mismatch,
         warned=bool(inputs.harms(decision.window.end)),
     )
-    end = decision.window.end
+    end = decision.window.end if decision.window.days.size else None
+    recorded = recorded_gains(inputs.experiment_id, date)
     return Statistics(
         experiment_id=experiment.pk,
         date=date,
@@ -178,12 +185,15 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         days_with_data=inputs.days_with_data,
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
-        comparable=is_comparable(decision),
+        comparable=not apart_in(decision, inputs),
         variants=_variants(inputs, decision, history),
         secondary=secondary_metrics(inputs, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
-        rewards=_rewards(inputs, decision),
+        rewards=_rewards(inputs, decision, recorded),
+        changes_of_rates=[
+            gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None
+        ],
     )
 
 
@@ -192,14 +202,15 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
     if not inputs.earlier_impressions:
         return inputs.table
     place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    return DailyTable.of_rows(daily_counts_until([inputs.experiment_id], date)[inputs.experiment_id], place)
+    rows = daily_counts_until([inputs.experiment_id], date, MEASURE_NAMES)[inputs.experiment_id]
+    return DailyTable.of_rows(rows, place, with_values=True)
 
 
 def _variants(
     inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
 ) -> list[VariantStatistics]:
     compared = _compared(inputs, decision)
-    always_valid = _always_valid(inputs, decision, history)
+    always_valid, successes = _always_valid(inputs, decision, history), successes_in_window(inputs, decision)
     return [
         VariantStatistics(
             variant_key=variant.key,
@@ -207,7 +218,7 @@ def _variants(
             is_control=variant.is_control,
             is_active=variant.is_active,
             trials=int(decision.trials[i]),
-            successes=int(decision.successes[i]),
+            successes=successes[i],
             rate=float(decision.mean[i]),
             rate_low=float(decision.interval_low[i]),
             rate_high=float(decision.interval_high[i]),
@@ -217,6 +228,7 @@ def _variants(
             missing_trials=float(decision.missing_trials[i]),
             uplift_always_valid=always_valid[i],
             **compared[i],
+            **value_facts(inputs, decision, i),
         )
         for i, variant in enumerate(inputs.variants)
     ]
@@ -245,9 +257,10 @@ def _always_valid(
     control, end = _control(inputs), decision.window.end
     if control is None or end is None:
         return [None for _ in inputs.variants]
-    counts = Counts(*(column[history.days <= end].astype(np.float64) for column in history.counts))
-    trials, successes = inputs.reward.trials(counts), inputs.reward.successes(counts)
-    found = always_valid_lift(trials, successes, control, decision.dispersion)
+    mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
+    trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
+    squares = mature.value_squares if inputs.reward.is_value else None
+    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
     return always_valid_uplifts(found, control)
 
 
@@ -265,16 +278,17 @@ def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Con
     )
 
 
-def _rewards(inputs: AllocationInputs, decision: engine.Decision) -> RewardsSoFar:
-    """The recorded sums with the days since; a completed experiment gains no more."""
-    recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
+def _rewards(
+    inputs: AllocationInputs, decision: engine.Decision, recorded: Sequence[RecordedGains]
+) -> RewardsSoFar:
+    """The recorded sums, and those that a decision would record now; what completing recorded is the last word."""
     by_day = [_daily_rewards(gains.through, gains.rewards) for gains in recorded]
-    end = decision.window.end
-    if end is not None and (not by_day or by_day[-1].date.toordinal() < end) and not inputs.completed:
-        after = recorded[-1].through.toordinal() if recorded else None
-        before = recorded[-1].rewards if recorded else Rewards()
-        new = new_gains(decision, inputs.settings.evidence, after)
-        by_day.append(_daily_rewards(dt.date.fromordinal(end), before.plus(new)))
+    days = decision.window.days
+    if days.size and not (inputs.completed and recorded):
+        before = Rewards() if inputs.gains is None else inputs.gains.rewards
+        now = before.plus(new_gains(decision, inputs.settings, inputs.priced(decision.window)))
+        through = dt.date.fromordinal(int(days[-1]))
+        by_day = [row for row in by_day if row.date < through] + [_daily_rewards(through, now)]
     last = by_day[-1] if by_day else _daily_rewards(inputs.target_date, Rewards())
     return RewardsSoFar(last.given_up, last.gained_over_even, last.gained_low, last.gained_high, by_day)
 

@@ -1,20 +1,22 @@
-"""The daily sweep: decide for every active experiment, then look for traffic that is wrong or missing.
+"""The daily sweep: look for traffic that is wrong or missing, then decide for every active experiment.
 
 The scheduler and ``manage.py allocate --all`` call ``run_daily_sweep``.
 """
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
-from allocation.alerts import has_enough_data
+from allocation.alerts import is_alarming
 from allocation.campaigns import complete_decided, follow_schedules
+from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
 from allocation.guard_alerts import clear_where_over
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
@@ -22,7 +24,7 @@ from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event
 from experiments.models import Experiment, Status
 from experiments.services import lock_experiments
-from notifications.alarms import ActiveConditions, clear_where_not_active, sync_alarms
+from notifications.alarms import DATED_KINDS, ActiveConditions, clear_where_not_active, sync_alarms
 from notifications.events import EventKind
 from notifications.models import Alarm
 from notifications.outbox import queue
@@ -30,7 +32,10 @@ from notifications.selectors import active_experiments, stale_experiments
 
 logger = logging.getLogger(__name__)
 
+# Decided in one transaction: so many experiments, and so many counts of days and variants if each has a whole window,
+# which is about 30 MB and two seconds of a lock that others may wait for.
 _CHUNK = 200
+_CHUNK_COUNTS = 1 << 17
 # Experiments whose whole histories are in memory at once.
 _HISTORIES = 20
 _ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
@@ -56,16 +61,17 @@ def run_daily_sweep(
     report: Callable[[Outcome], object] = lambda outcome: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Sweep:
-    """Start and end what is due, decide for all active experiments, sync the alarms about their traffic, and complete
-    those that are to be once decided. On equal data nothing is written.
+    """Start and end what is due, sync the alarms about the traffic of all active experiments, decide, and complete what
+    is to be once decided. On equal data nothing is written.
 
+    Traffic comes first: no result is news while it does not arrive as split. A fault there stops no decision.
     ``report`` is called with each outcome as it comes; once ``stopped`` answers True the rest is left for the next run.
     """
-    is_current = target_date >= timezone.localdate(
-        now
-    )  # a past day's traffic is no news, its end is long over
+    problem = None
+    is_current = target_date >= timezone.localdate(now)  # a past day's traffic is no news, nor its end
     if is_current:
         follow_schedules(now=now)
+        problem = _try_to_alert(target_date, now, stopped)
     computed = recorded = failed = 0
     for outcome in compute_all(target_date=target_date, now=now):
         report(outcome)
@@ -74,8 +80,9 @@ def run_daily_sweep(
         failed += outcome.error is not None
         if stopped():
             return Sweep(computed, recorded, failed, finished=False)
+    if problem is not None:
+        raise problem
     if is_current:
-        alert_on_traffic(target_date, now)
         complete_decided(target_date=target_date, now=now)
     log_event("sweep.finished", target_date=target_date.isoformat(), recorded=recorded, failed=failed)
     return Sweep(computed, recorded, failed, finished=True)
@@ -83,14 +90,29 @@ def run_daily_sweep(
 
 def compute_all(*, target_date: dt.date, now: dt.datetime) -> Iterator[Outcome]:
     """Every active experiment's outcome, as it comes; in chunks of a transaction each."""
-    ids = list(Experiment.objects.filter(status=Status.ACTIVE).order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(ids), _CHUNK):
-        for outcome in _compute_chunk(ids[start : start + _CHUNK], target_date, now):
+    active = Experiment.objects.filter(status=Status.ACTIVE).annotate(size=Count("variants"))
+    for ids in _chunks(active.order_by("pk").values_list("pk", "size")):
+        for outcome in _compute_chunk(ids, target_date, now):
             if outcome.error is not None:
                 log_problem_event(
                     "allocation.failed", experiment=outcome.experiment_id, code=outcome.error.code
                 )
             yield outcome
+
+
+def _chunks(sizes: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
+    """Runs of ids, from ids with their numbers of variants; one that is too large by itself goes alone."""
+    chunk: list[int] = []
+    counts = 0
+    for pk, variants in sizes:
+        own = variants * LONGEST_WINDOW
+        if chunk and (len(chunk) == _CHUNK or counts + own > _CHUNK_COUNTS):
+            yield chunk
+            chunk, counts = [], 0
+        chunk.append(pk)
+        counts += own
+    if chunk:
+        yield chunk
 
 
 def _compute_chunk(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> list[Outcome]:
@@ -120,14 +142,32 @@ def _database_is_away(error: Exception) -> bool:
         return True
 
 
-def alert_on_traffic(target_date: dt.date, now: dt.datetime) -> None:
-    """Raise and clear the alarms about traffic that does not arrive as split, and about missing data."""
-    clear_where_not_active(_ALARMS, now)
+def _try_to_alert(target_date: dt.date, now: dt.datetime, stopped: Callable[[], bool]) -> Exception | None:
+    """Answer the fault, if there is one, to be raised once everything is decided."""
+    try:
+        alert_on_traffic(target_date, now, stopped)
+    except Exception as error:
+        if _database_is_away(error):
+            raise
+        return error
+    return None
+
+
+def alert_on_traffic(
+    target_date: dt.date, now: dt.datetime, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Raise and clear the alarms about traffic that does not arrive as split, and about missing data.
+
+    What is left once ``stopped`` answers True waits for the next run.
+    """
+    clear_where_not_active((*_ALARMS, *DATED_KINDS), now)
     clear_where_over(now)
     stale = set(stale_experiments(target_date).values_list("pk", flat=True))
     is_open = set(Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"))
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))
     for start in range(0, len(ids), _HISTORIES):
+        if stopped():
+            return
         chunk = Experiment.objects.prefetch_related("variants").in_bulk(ids[start : start + _HISTORIES])
         for pk, ratio in sorted(_sample_ratios(list(chunk.values()), target_date).items()):
             active = _conditions(pk, pk in stale, ratio, target_date)
@@ -176,8 +216,8 @@ def _conditions(pk: int, is_stale: bool, ratio: SampleRatioResult | None, date: 
     if is_stale:
         active[pk, EventKind.NO_DATA] = {"days": settings.NO_DATA_DAYS, "date": date.isoformat()}
     if ratio is not None and ratio.mismatch:
-        enough = has_enough_data(ratio.days, sum(ratio.observed.values()))
-        active[pk, EventKind.SAMPLE_RATIO_MISMATCH] = _mismatch_facts(ratio) if enough else None
+        facts = _mismatch_facts(ratio) if is_alarming(ratio) else None
+        active[pk, EventKind.SAMPLE_RATIO_MISMATCH] = facts
     return active
 
 

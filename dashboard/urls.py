@@ -2,7 +2,7 @@ from django.urls import path
 
 from dashboard import algorithm_page
 from dashboard import experiment_list as experiments
-from dashboard.experiment import actions, data, settings, tabs
+from dashboard.experiment import actions, data, settings, tabs, uploads
 from dashboard.experiment import create as new
 from dashboard.lab import views as lab
 
@@ -25,8 +25,9 @@ urlpatterns = [
     path(f"{_ONE}activity/", tabs.activity, name="activity"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),
-    path(f"{_ONE}data/upload/", data.upload, name="upload"),
-    path(f"{_ONE}data/upload/<slug:token>/", data.preview, name="preview"),
+    path(f"{_ONE}data/upload/", uploads.upload, name="upload"),
+    path(f"{_ONE}data/upload/<slug:token>/", uploads.preview, name="preview"),
+    path(f"{_ONE}data/upload/<slug:token>/columns/", uploads.columns, name="columns"),
     path(f"{_ONE}data/daily-metrics.csv", data.download, name="download"),
     path(f"{_ONE}data/template.csv", data.template, name="template"),
     path(f"{_ONE}settings/", settings.settings, name="settings"),

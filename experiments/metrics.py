@@ -173,6 +173,10 @@ class DayTotals(NamedTuple):
     value_sum: Decimal = NO_VALUE
     value_squares: float = 0.0
 
+    @property
+    def counts(self) -> Counts[int]:
+        return Counts(*self[:3])
+
     def plus(self, other: "DayTotals") -> "DayTotals":
         return DayTotals(*map(add, self, other))
 

@@ -373,6 +373,22 @@ class CsvUpload(models.Model):
         return self.name
 
 
+class ColumnMapping(models.Model):
+    """The meaning of a header in an experiment's files, as a person gave it; experiments.tables.mapping reads it."""
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
+    header = models.CharField(max_length=NAME_LENGTH, help_text="The header's letters and digits.")
+    column = models.CharField(max_length=32, blank=True, help_text="Blank: the column is not needed.")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("experiment", "header"), name="columnmapping_header_unique"),
+        )
+
+    def __str__(self) -> str:
+        return self.header
+
+
 class IdempotentAnswer(models.Model):
     """The first answer to a write with an Idempotency-Key, stored in the write's own transaction.
 

@@ -1,6 +1,7 @@
 """Variants: choice of the control, and changes that are allowed while traffic flows."""
 
 import datetime as dt
+import unicodedata
 from collections.abc import Sequence
 
 from django.db import transaction
@@ -14,6 +15,15 @@ CONTROL_NAME = "control"
 _IDS_END = 2**63
 
 
+def plain_name(name: str) -> str:
+    """Reduce a name to what tells it from others: case, width and the number of spaces do not."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def is_control_name(name: str) -> bool:
+    return plain_name(name) == CONTROL_NAME
+
+
 def new_variants(
     experiment_id: int,
     names: Sequence[str],
@@ -25,7 +35,7 @@ def new_variants(
     """Build unsaved variants. Without a control so far, it is ``control``, else the one named so, else the first."""
     chosen = None
     if not has_control:
-        chosen = control or (CONTROL_NAME if CONTROL_NAME in names else names[0])
+        chosen = control or next(filter(is_control_name, names), names[0])
     return [
         Variant(experiment_id=experiment_id, key=name, name=name, is_control=name == chosen, created_at=now)
         for name in names

@@ -1,17 +1,23 @@
 """Alarms: raised once when a condition begins to hold, cleared when it no longer does."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from django.db.models import Q
 
 from experiments.events import log_event_on_commit
 from experiments.models import Experiment
+from notifications.events import EventKind
 from notifications.models import Alarm
 from notifications.outbox import NewEvent
 
-_SAME_OCCURRENCE = dt.timedelta(days=7)
-# By experiment id and kind: the facts, or None where it is too early to raise an alarm. Facts with a date ``since``
-# are another occurrence of the condition where that date has moved by more than a week.
+_SAME_CHANGE = dt.timedelta(days=7)
+# What happened on a day, the date ``since`` in the facts, stays true: such an alarm is not over when the evidence for
+# it, which is near its threshold for days, falls below. It is raised again for another day.
+DATED_KINDS = (EventKind.RATES_CHANGED,)
+# By experiment id and kind: the facts, or None where it is too early to raise an alarm.
 ActiveConditions = Mapping[tuple[int, str], dict[str, Any] | None]
 
 
@@ -19,23 +25,22 @@ def sync_alarms(
     experiments: Mapping[int, Experiment], kinds: Collection[str], holding: ActiveConditions, now: dt.datetime
 ) -> list[NewEvent]:
     """Make the open alarms of these kinds what holds now; return what is new. Call with the experiments locked."""
-    open_now = {
-        (alarm.experiment_id, alarm.kind): alarm
-        for alarm in Alarm.objects.filter(experiment__in=experiments, kind__in=kinds, cleared_at=None)
-    }
-    over = [
-        alarm.pk
-        for place, alarm in open_now.items()
-        if place not in holding or _is_another(alarm.facts, holding[place])
-    ]
-    open_now = {place: alarm for place, alarm in open_now.items() if alarm.pk not in over}
-    if over:
-        Alarm.objects.filter(pk__in=over).update(cleared_at=now)
+    known = _known_alarms(experiments, kinds)
     new = [
         Alarm(experiment=experiments[pk], kind=kind, facts=facts, raised_at=now)
         for (pk, kind), facts in holding.items()
-        if facts is not None and (pk, kind) not in open_now
+        if facts is not None and _is_news(facts, known[pk, kind])
     ]
+    replaced = {(alarm.experiment_id, alarm.kind) for alarm in new}
+    over = [
+        alarm.pk
+        for place, alarms in known.items()
+        for alarm in alarms
+        if alarm.cleared_at is None
+        and (place in replaced or (place not in holding and place[1] not in DATED_KINDS))
+    ]
+    if over:
+        Alarm.objects.filter(pk__in=over).update(cleared_at=now)
     if new:
         Alarm.objects.bulk_create(new)
     for alarm in new:
@@ -43,12 +48,27 @@ def sync_alarms(
     return [NewEvent(alarm.kind, alarm.experiment, alarm.facts) for alarm in new]
 
 
-def _is_another(raised: Mapping[str, Any], holding: Mapping[str, Any] | None) -> bool:
-    """Tell a second change from the first, whose date new data may still move by some days."""
-    if holding is None or "since" not in raised:
-        return False
-    moved = dt.date.fromisoformat(holding["since"]) - dt.date.fromisoformat(raised["since"])
-    return abs(moved) > _SAME_OCCURRENCE
+def _known_alarms(
+    experiments: Collection[int], kinds: Collection[str]
+) -> defaultdict[tuple[int, str], list[Alarm]]:
+    """The open alarms, and of those with a date the ones that are over too; one query."""
+    worth_knowing = Q(cleared_at=None) | Q(kind__in=DATED_KINDS)
+    known: defaultdict[tuple[int, str], list[Alarm]] = defaultdict(list)
+    for alarm in Alarm.objects.filter(worth_knowing, experiment__in=experiments, kind__in=kinds):
+        known[alarm.experiment_id, alarm.kind].append(alarm)
+    return known
+
+
+def _is_news(facts: Mapping[str, Any], known: Sequence[Alarm]) -> bool:
+    if "since" not in facts:
+        return not known
+    since = dt.date.fromisoformat(facts["since"])
+    return not any(is_same_change(since, dt.date.fromisoformat(alarm.facts["since"])) for alarm in known)
+
+
+def is_same_change(one: dt.date, other: dt.date) -> bool:
+    """True for two dates that are the same change: new data may move it by some days."""
+    return abs(one - other) <= _SAME_CHANGE
 
 
 def clear_where_not_active(kinds: Collection[str], now: dt.datetime) -> None:

@@ -1,6 +1,7 @@
 """Make test data; every argument has a believable default."""
 
 import datetime as dt
+import io
 from typing import Any
 
 from allocation.models import Allocation
@@ -9,9 +10,17 @@ from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from experiments.services import create_experiment
+from experiments.tables.reading.opening import open_table
+from experiments.tables.reading.source import Table
 
 NOW = dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC)
 TODAY = NOW.date()
+
+
+def make_table(content: str | bytes) -> Table:
+    """Open the text or the bytes of a file as a table."""
+    raw = content.encode() if isinstance(content, str) else content
+    return open_table(lambda: io.BytesIO(raw))
 
 
 def make_experiment(name: str = "Button colour", **settings: Any) -> Experiment:

@@ -205,6 +205,19 @@ def test_admin__impossible_correction__is_refused_on_the_form(
     assert _metric().clicks == 700
 
 
+@pytest.mark.parametrize(("language", "stored"), [("pt-br", 9000), ("en", 10000)])
+def test_admin__correction_with_a_point__is_read_in_the_pages_language(
+    operator: Client, language: str, stored: int
+) -> None:
+    make_running()
+    metric = DailyMetric.objects.get(variant__name="control")
+    url = f"/admin/experiments/dailymetric/{metric.pk}/change/"
+
+    operator.post(url, _correction(metric, impressions="9.000"), headers={"accept-language": language})
+
+    assert DailyMetric.objects.get(pk=metric.pk).impressions == stored
+
+
 def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal(operator: Client) -> None:
     experiment = make_running()
     Experiment.objects.filter(pk=experiment.pk).update(status=Status.COMPLETED)

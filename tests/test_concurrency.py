@@ -1,7 +1,6 @@
 """Many clients write at the same time, over real connections to a file or a server."""
 
 import datetime as dt
-import io
 import itertools
 import threading
 import time
@@ -18,8 +17,8 @@ from allocation.sweep import compute_all
 from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data
-from experiments.tables.importer import import_csv
-from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
+from experiments.tables.importer import import_table
+from tests.factory import NOW, TODAY, allocate, make_experiment, make_running, make_table
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
@@ -179,7 +178,7 @@ def test_imports__opposite_orders_beside_allocations__wait_for_each_other_and_ne
             return sum(outcome.error is not None for outcome in compute_all(target_date=TODAY, now=NOW))
         ordered = experiments if client % 2 else experiments[::-1]
         text = _csv(ordered, 200)
-        return import_csv(lambda: io.StringIO(text), today=TODAY, now=NOW).total_issues
+        return import_table(make_table(text), today=TODAY, now=NOW).total_issues
 
     assert _at_once(import_or_allocate) == [0] * CLIENTS
     assert DailyMetric.objects.filter(impressions=10).count() == 600

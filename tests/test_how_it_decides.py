@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils.formats import get_format
 
-from allocation.engine import Decision, Settings
+from allocation.engine import Decision, History, Settings, allocate_many
 from allocation.engine.analysis.always_valid import AlwaysValid, always_valid_lift
 from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.analysis.uplift import Comparison, compare_to_control
@@ -17,7 +17,7 @@ from allocation.engine.evidence.memory import group_weights
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import contest
 from allocation.engine.state import LEADER_PROBABILITY, state_of
-from tests.allocation.engine.factories import allocate_counts
+from tests.allocation.engine.factories import allocate_counts, make_history, make_request
 
 pytestmark = pytest.mark.database_free
 
@@ -26,6 +26,7 @@ PAGE = (DOCS / "how-it-decides.md").read_text(encoding="utf-8")
 TRANSLATIONS = sorted(DOCS.glob("how-it-decides.*.md"))
 EXAMPLE = PAGE.split("## Worked example")[1].split("\n## ")[0]
 PROSE = " ".join(line for line in EXAMPLE.splitlines() if not line.startswith("|"))
+VALUE_EXAMPLE = PAGE.split("## Value as the goal")[1].split("**Example.**")[1].split("\n## ")[0]
 
 CONTROL, GREEN, BLUE = range(3)
 BEFORE = np.array([0.44, 0.36, 0.2])
@@ -58,7 +59,7 @@ def compare() -> tuple[Comparison, AlwaysValid]:
 
 def gain() -> tuple[Rewards, float]:
     """The sums over all days, and half of the gain's 95% interval."""
-    rewards = new_gains(decide(), Settings().evidence, after=None)
+    rewards = new_gains(decide(), Settings())
     return rewards, 1.96 * rewards.gain_error
 
 
@@ -163,6 +164,75 @@ def test_worked_example__story__is_what_the_numbers_say() -> None:
     days_with_data = (TRIALS > 0).sum(axis=0)
     assert state_of(answer, days_with_data) == "optimizing"
     assert pooled.probability_best[BLUE] >= LEADER_PROBABILITY
+
+
+def read_values() -> tuple[Floats, Floats, Floats, Floats]:
+    """Visits, orders, values and squares, (days, 2) each."""
+    rows = re.findall(r"^\| \d+ \|(.*)\|$", VALUE_EXAMPLE, re.M)
+    cells = [[float(cell.replace(",", "")) for cell in row.split("|")] for row in rows]
+    counts = np.array(cells, dtype=np.float64).reshape(len(rows), 2, 4)
+    return counts[..., 0], counts[..., 1], counts[..., 2], counts[..., 3]
+
+
+def decide_by_value() -> Decision:
+    visits, _orders, values, squares = read_values()
+    history = History(np.arange(1, 1 + len(visits)), visits, visits, values, squares=squares)
+    return allocate_many([make_request(history, previous=np.array([0.4, 0.6]))])[0]
+
+
+def always_valid_by_value() -> AlwaysValid:
+    visits, _orders, values, squares = read_values()
+    return always_valid_lift(visits, values, CONTROL, decide_by_value().dispersion, squares)
+
+
+def value_rows() -> list[str]:
+    answer, always_valid = decide_by_value(), always_valid_by_value()
+    found = compare_to_control(answer.alpha, answer.beta, CONTROL)
+    interval = zip(answer.interval_low, answer.interval_high, strict=True)
+    return [
+        row("trials", [f"{x:,.0f}" for x in answer.trials]),
+        row("value", [f"{x:,.0f}" for x in answer.successes]),
+        row("spread $`\\phi_i`$", [f"{x:.1f}" for x in answer.spread]),
+        row("effective sample size $`n^*_i`$", [f"{x:,.1f}" for x in answer.effective_trials]),
+        row("information retained $`d_i`$", [f"{x:.3f}" for x in answer.evidence_kept]),
+        row("effective orders $`d_i S_i / \\phi_i`$", [f"{x:.1f}" for x in answer.effective_orders]),
+        row("value per visit", [f"{x:.2f}" for x in answer.mean]),
+        row("95% credible interval", [f"{low:.2f} to {high:.2f}" for low, high in interval]),
+        row("lift vs control", ["-", f"{found.uplift[1]:+.1%}"]),
+        row("its 95% credible interval", lifts(found.uplift_low, found.uplift_high)),
+        row("its 95% always-valid interval", lifts(always_valid.low, always_valid.high)),
+        row("probability to be best", [f"{x:.2%}" for x in answer.probability_best]),
+        row("expected loss", [f"{x:.2f}" for x in answer.expected_loss]),
+        row("largest order, at most", [f"{x:.1%}" for x in answer.largest_part]),
+        row("share the day before", [f"{x:.2%}" for x in answer.previous]),
+        row("**share**", [f"**{x:.2%}**" for x in answer.shares]),
+    ]
+
+
+def test_value_example__every_row__is_recomputed() -> None:
+    rows = value_rows()
+
+    assert [line for line in rows if line not in VALUE_EXAMPLE] == []
+    headings, days = 2, len(read_values()[0])
+    assert len(re.findall(r"^\| ", VALUE_EXAMPLE, re.M)) == len(rows) + headings + days
+
+
+def test_value_example__prose__has_no_number_that_was_not_recomputed() -> None:
+    visits, orders, values, _squares = read_values()
+    answer, always_valid = decide_by_value(), always_valid_by_value()
+    of_orders = allocate_many([make_request(make_history(visits.tolist(), orders.tolist()))])[0]
+    prose = " ".join(line for line in VALUE_EXAMPLE.splitlines() if not line.startswith("|"))
+
+    assert set(re.findall(r"[+-]?\d[\d.,]*\d%?", prose)) == {
+        *(f"{x:,.0f}" for x in (*orders.sum(axis=0), *visits.sum(axis=0))),
+        f"{of_orders.probability_best[CONTROL]:.1%}",
+        *(f"{x:.1f}" for x in values.sum(axis=0) / orders.sum(axis=0)),
+        f"{answer.probability_best[GREEN]:.1%}",
+        f"{answer.effective_orders[CONTROL]:.1f}",
+        f"{answer.dispersion:.2f}",
+        f"{always_valid.low[GREEN]:+.1%}",
+        f"{always_valid.high[GREEN]:+.1%}",
+    }
 
 
 def prose_numbers() -> set[str]:

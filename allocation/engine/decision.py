@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from allocation.engine import limits
 from allocation.engine.evidence.learned import Evidence, EvidenceRules, evidence_of_many
+from allocation.engine.evidence.memory import TOLD_WITHIN
+from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
 from allocation.engine.evidence.window import History, Window, select_window
 from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.first_value_remaining import first_value_remaining
@@ -24,6 +26,9 @@ from allocation.engine.settings import Settings
 from allocation.engine.target import target_shares, uniform
 
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
+# Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
+# a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
+FIRST_RULES, RULES = (1, 2)
 
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
 # memory.
@@ -37,7 +42,8 @@ class Request:
     """The request of one experiment: which share does each of its K variants get on ``target_day``?
 
     ``previous``: (K,) shares in force the day before, NaN throughout if there were none. ``active``: (K,)
-    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules.
+    bool, False for retired variants. ``control``: index of the control, or None. ``engine_version``: whose rules;
+    ``rules``: which of the second engine's.
     """
 
     history: History
@@ -47,6 +53,7 @@ class Request:
     previous: Floats
     settings: Settings
     engine_version: str = ENGINE_VERSION
+    rules: int = RULES
 
     def window(self) -> Window:
         chosen = self.settings
@@ -56,7 +63,8 @@ class Request:
 class Counts(NamedTuple):
     """A batch as arrays: N experiments, T days, K variants; settings as arrays of shape (N, 1).
 
-    ``known``: their posterior, where it has been computed already.
+    ``known``: their posterior, where it has been computed already. ``squares``: the sums of the values' squares where
+    an experiment's goal is a value, NaN for those of counts; None where all are.
     """
 
     trials: Floats
@@ -67,12 +75,13 @@ class Counts(NamedTuple):
     previous: Floats
     settings: "SettingsArrays"
     known: "Posterior | None" = None
+    squares: Floats | None = None
 
 
 class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
-    ``first_engine``: decided by the rules of the first engine.
+    ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too.
     """
 
     alpha_prior: Floats
@@ -86,13 +95,20 @@ class SettingsArrays(NamedTuple):
     memory: Bools
     dispersion: Bools
     first_engine: Bools
+    first_rules: Bools
 
     @classmethod
-    def of(cls, settings: Sequence[Settings], versions: Sequence[str] | None = None) -> "SettingsArrays":
-        """``versions``: of the engines whose rules hold, the present one by default."""
+    def of(
+        cls,
+        settings: Sequence[Settings],
+        versions: Sequence[str] | None = None,
+        rules: Sequence[int] | None = None,
+    ) -> "SettingsArrays":
+        """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
         first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
         blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
-        given = {"beta_prior": blank, "first_engine": first}
+        first_rules = [number == FIRST_RULES for number in rules or [RULES] * len(settings)]
+        given = {"beta_prior": blank, "first_engine": first, "first_rules": first_rules}
         columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
         return cls(*(np.array(column)[:, None] for column in columns))
 
@@ -112,6 +128,7 @@ class SettingsArrays(NamedTuple):
 class Posterior(NamedTuple):
     """The posterior of each rate and the evidence behind it, shape (N, K).
 
+    Where the goal is a value, ``successes`` are sums of values and rates are in units of ``unit`` (N,).
     ``learned`` has the groups of posteriors that decide, where the evidence comes from counts.
     """
 
@@ -126,6 +143,17 @@ class Posterior(NamedTuple):
     @property
     def mean(self) -> Floats:
         return self.alpha / (self.alpha + self.beta)
+
+    @property
+    def unit(self) -> Floats:
+        return np.ones(len(self.alpha)) if self.learned is None else self.learned.unit
+
+    @property
+    def few_orders(self) -> Bools:
+        """Too few effective orders to show how much values vary; never for counts."""
+        if self.learned is None:
+            return np.zeros(self.alpha.shape, dtype=bool)
+        return np.asarray(self.learned.effective_orders < ENOUGH_ORDERS)
 
     def rows(self, chosen: Bools) -> "Posterior":
         return Posterior(
@@ -174,6 +202,11 @@ class Decision:
     ``missing_trials``: effective trials that a variant with too little data lacks to be judged, 0 for the others.
     ``dispersion``: phi. ``day_weights`` (D',): how much each of the window's days counts. ``change_day``: day number
     since when the rates are others, if that was lately.
+
+    Where the goal is a value, ``successes`` are sums of values and ``mean``, its interval and ``expected_loss`` are
+    values per trial; the Beta is that of the value per trial in units of ``unit``. ``spread``: how much a sum of values
+    varies beside a count. ``effective_orders``: the values' weight as evidence. ``largest_part``: the most that one
+    order can make of a variant's value. For counts these are 1, 1, infinite and 0.
     """
 
     shares: Floats
@@ -202,7 +235,13 @@ class Decision:
     dispersion: float
     day_weights: Floats
     change_day: int | None
+    active: Bools
     engine_version: str
+    rules: int
+    unit: float
+    spread: Floats
+    effective_orders: Floats
+    largest_part: Floats
 
 
 def allocate(
@@ -245,7 +284,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     posterior = posterior or posterior_of(counts)
     contest = posterior.contest(active)
     warm_up, reporting = warming_up(counts)
-    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions)
+    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions) & (active | ~chosen.first_rules)
     wanted = target_shares(
         contest.probability_best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation
     )
@@ -261,12 +300,18 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
         previous_ticks=previous.astype(np.int64),
         target=target,
         bound=_bound_names(
-            shares, target, around, previous, low_evidence & ~warm_up[:, None], counts.control
+            shares, target, around, previous, low_evidence & active & ~warm_up[:, None], counts.control
         ),
         posterior=posterior,
         contest=contest,
         low_evidence=low_evidence,
-        lead=lead_of(contest.probability_best, posterior.mean, active, low_evidence & ~chosen.first_engine),
+        lead=lead_of(
+            contest.probability_best,
+            posterior.mean,
+            active,
+            low_evidence & ~chosen.first_engine,
+            (posterior.trials > 0) | chosen.first_rules,
+        ),
         warm_up=warm_up,
         reporting=reporting,
         cap=around.cap.astype(np.int64),
@@ -277,17 +322,21 @@ def posterior_of(counts: Counts) -> Posterior:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)) from the window's counts (steps 3 to 6)."""
     if counts.known is not None:
         return counts.known
-    told = evidence_of_many(counts.trials, counts.successes, counts.settings.evidence_rules)
+    rules = counts.settings.evidence_rules
+    told = evidence_of_many(counts.trials, counts.successes, rules, counts.squares)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     return Posterior(
         trials, successes, told.effective_trials, told.evidence_kept, told.alpha, told.beta, told
     )
 
 
-def lead_of(best: Floats, mean: Floats, active: Bools, low_evidence: Bools) -> NDArray[np.intp]:
-    """The likeliest best (N,) of those with evidence enough, of all active ones where none has."""
-    judged = active & ~low_evidence
-    return leader(best, mean, np.where(judged.any(axis=-1, keepdims=True), judged, active))
+def lead_of(
+    best: Floats, mean: Floats, active: Bools, low_evidence: Bools, has_data: Bools
+) -> NDArray[np.intp]:
+    """The likeliest best (N,) of those with evidence enough; where none has, of those with data, else of all active."""
+    judged, reporting = active & ~low_evidence, active & has_data
+    known = np.where(reporting.any(axis=-1, keepdims=True), reporting, active)
+    return leader(best, mean, np.where(judged.any(axis=-1, keepdims=True), judged, known))
 
 
 def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
@@ -303,12 +352,19 @@ def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
 def low_evidence_of(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
     """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
 
-    A single variant takes over from none.
+    A single variant takes over from none. Retired ones have their numbers shown, and are judged like the others.
+    Values of fewer than 20 effective orders are too little as well.
     """
     evidence = posterior.evidence_kept * posterior.effective_trials
     count = active.sum(axis=-1, keepdims=True)
-    needed = min_impressions / np.maximum(count, 1)
-    return np.asarray(active & (count > 1) & ((evidence < needed) | (evidence <= 0)))
+    has_rivals = ~active | (count > 1)
+    short = (evidence < needed_trials(min_impressions, count)) | (evidence <= 0) | posterior.few_orders
+    return np.asarray(has_rivals & short)
+
+
+def needed_trials(min_impressions: Floats | float, active: NDArray[np.intp] | int) -> Floats:
+    """How many effective trials a variant needs to be judged, one of so many ``active`` ones."""
+    return np.asarray(min_impressions / np.maximum(active, 1))
 
 
 def _bound_names(
@@ -376,8 +432,22 @@ def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
         if request.control is not None:
             control[n, request.control] = True
     so_far = np.array([w.impressions_so_far for w in windows])
-    settings = SettingsArrays.of([r.settings for r in requests], [r.engine_version for r in requests])
-    return Counts(trials, successes, so_far, active, control, previous, settings)
+    settings = SettingsArrays.of(
+        [r.settings for r in requests], [r.engine_version for r in requests], [r.rules for r in requests]
+    )
+    squares = _squares(windows, trials.shape)
+    return Counts(trials, successes, so_far, active, control, previous, settings, squares=squares)
+
+
+def _squares(windows: Sequence[Window], shape: tuple[int, ...]) -> Floats | None:
+    if all(window.squares is None for window in windows):
+        return None
+    squares = np.full(shape, np.nan)
+    for n, window in enumerate(windows):
+        if window.squares is not None:
+            squares[n] = 0.0
+            squares[n, : len(window.squares), : window.squares.shape[1]] = window.squares
+    return squares
 
 
 def _unpack(
@@ -385,15 +455,15 @@ def _unpack(
 ) -> Decision:
     k, posterior = len(request.active), decision.posterior
     learned = _learned(posterior, n)
-    change = int(learned.change_start)
+    unit = float(learned.unit)
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
-        mean=posterior.mean[n, :k],
-        interval_low=interval[n, :k, 0],
-        interval_high=interval[n, :k, 1],
+        mean=posterior.mean[n, :k] * unit,
+        interval_low=interval[n, :k, 0] * unit,
+        interval_high=interval[n, :k, 1] * unit,
         probability_best=decision.contest.probability_best[n, :k],
-        expected_loss=decision.contest.expected_loss[n, :k],
+        expected_loss=decision.contest.expected_loss[n, :k] * unit,
         target=decision.target[n, :k],
         bound=tuple(str(name) for name in decision.bound[n, :k]),
         lead=int(decision.lead[n]),
@@ -403,21 +473,45 @@ def _unpack(
         cap=int(decision.cap[n]) / limits.TICKS,
         window=window,
         low_evidence=decision.low_evidence[n, :k],
-        missing_trials=_missing_trials(request, posterior, decision.low_evidence, n),
+        missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
         dispersion=float(learned.phi),
         day_weights=learned.weights[: len(window.days)],
-        change_day=int(window.days[change]) if change >= 0 else None,
+        change_day=_change_day(request, window, int(learned.change_start)),
+        active=request.active,
         engine_version=request.engine_version,
+        rules=request.rules,
+        unit=unit,
+        spread=learned.spread[:k],
+        effective_orders=learned.effective_orders[:k],
+        largest_part=np.zeros(k)
+        if window.squares is None
+        else largest_parts(window.successes, window.squares),
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
 
 
-def _missing_trials(request: Request, posterior: Posterior, low_evidence: Bools, n: int) -> Floats:
-    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for."""
+def _change_day(request: Request, window: Window, start: int) -> int | None:
+    """The day of a change, if it is one of the window's last four weeks: where few days report, many are older."""
+    if start < 0 or window.end is None:
+        return None
+    day = int(window.days[start])
+    return day if window.end - day < TOLD_WITHIN or request.rules == FIRST_RULES else None
+
+
+def _missing_trials(
+    request: Request, posterior: Posterior, learned: Evidence, low_evidence: Bools, n: int
+) -> Floats:
+    """At least 1 for a variant with too little data: one without any is not judged even where nothing is asked for.
+
+    An effective order takes spread / mean trials.
+    """
     k = len(request.active)
-    needed = request.settings.min_impressions / max(int(request.active.sum()), 1)
+    needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
-    return np.where(low_evidence[n, :k], np.maximum(needed - evidence, 1.0), 0.0)
+    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)
+    for_orders = orders * learned.spread[:k] / (posterior.mean[n, :k] * learned.unit)
+    missing = np.maximum(np.maximum(needed - evidence, for_orders), 1.0)
+    return np.where(low_evidence[:k], missing, 0.0)
 
 
 def _learned(posterior: Posterior, n: int) -> Evidence:

@@ -1,23 +1,38 @@
 """Files of tests that are over: experiment,variant,impressions,clicks, a row for each variant."""
 
-import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.backtest import PastTest
 from allocation.exceptions import PastTestsError
+from experiments.exceptions import InvalidError
+from experiments.metrics import HIGHEST_COUNT
 from experiments.models import MAX_VARIANTS
-from experiments.tables.rows import RowIssue
+from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.header import Columns, find_header
+from experiments.tables.reading.numbers import NumberError, is_blank
+from experiments.tables.reading.source import Table
+from experiments.tables.rows import LineReader, as_name, is_total, name_problem
 from experiments.text import format_number
+from experiments.variants import is_control_name, plain_name
 
 COLUMNS = ("experiment", "variant", "impressions", "clicks")
-_MAX_COUNT = 10**12
+_COLUMNS = Columns(
+    {
+        "experiment_id": "experiment",
+        "variant_name": "variant",
+        "impressions": "impressions",
+        "clicks": "clicks",
+    }
+)
+_TEXTS, _COUNTS = ("experiment_id", "variant_name"), ("impressions", "clicks")
 # A wrong file is refused with its first mistakes, not with all of them.
 _MOST_ISSUES = 20
-_Counts = dict[str, tuple[int, int]]
+# Impressions and clicks.
+_Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -29,83 +44,115 @@ class NamedTest:
     counts: PastTest
 
 
-def read_past_tests(lines: Iterable[str]) -> list[NamedTest]:
+@dataclass
+class _Found:
+    """A test as far as it is read: its first line, the counts of each variant, and the lines of possible totals."""
+
+    line: int
+    variants: dict[str, _Pair] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+
+
+def read_past_tests(table: Table) -> list[NamedTest]:
     """Read the tests in the file's order; PastTestsError names line, column and what is wrong there."""
-    issues: list[RowIssue] = []
     try:
-        experiments = _read_rows(lines, issues)
-    except (UnicodeDecodeError, csv.Error) as error:
-        message = _("the file cannot be read: %(why)s") % {"why": error}
-        raise PastTestsError([RowIssue(0, "", message)]) from error
-    if not experiments and not issues:
+        reader = LineReader(find_header(table, _COLUMNS))
+        tests, issues = _read(reader)
+    except InvalidError as error:
+        raise PastTestsError([RowIssue(0, "", issue.message) for issue in error.issues]) from error
+    issues += [issue for test in tests.values() for issue in _total_issues(test, reader.names)]
+    if not tests and not issues:
         raise PastTestsError([RowIssue(0, "", _("the file has no rows"))])
-    if found := issues or list(_size_issues(experiments)):
+    if found := issues or list(_size_issues(tests, reader.names)):
         raise PastTestsError(found[:_MOST_ISSUES])
-    return [_past_test(name, variants) for name, (_line, variants) in experiments.items()]
+    return [_past_test(name, test.variants) for name, test in tests.items()]
 
 
-def _read_rows(lines: Iterable[str], issues: list[RowIssue]) -> dict[str, tuple[int, _Counts]]:
-    """Collect for each experiment its first line and its variants."""
-    reader = csv.DictReader(_without_mark(lines))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if missing:
-        message = _("the file lacks the column %(column)s; it needs %(columns)s") % {
-            "column": missing[0],
-            "columns": ",".join(COLUMNS),
-        }
-        raise PastTestsError([RowIssue(1, missing[0], message)])
-    experiments: dict[str, tuple[int, _Counts]] = {}
-    for row in reader:
-        line = reader.line_num
-        _first, variants = experiments.setdefault(row["experiment"], (line, {}))
-        found = list(_row_issues(row, line, variants))
-        issues += found
+def _read(reader: LineReader) -> tuple[dict[str, _Found], list[RowIssue]]:
+    tests: dict[str, _Found] = {}
+    issues: list[RowIssue] = []
+    for line, cells in reader.header.lines():
+        if not any(cell.strip() for cell in cells):
+            continue
         if len(issues) >= _MOST_ISSUES:
             break
+        if problem := reader.cell_problem(line, cells):
+            issues.append(problem)
+            continue
+        experiment, variant = (as_name(cells[reader.header.places[column]]) for column in _TEXTS)
+        test = tests.setdefault(experiment, _Found(line))
+        numbers, found = _numbers(reader, line, cells)
+        found = [*_name_issues(reader, line, experiment, variant, test), *found]
+        issues += found
         if not found:
-            variants[row["variant"]] = int(row["impressions"]), int(row["clicks"])
-    return experiments
+            test.variants[variant] = numbers
+            if is_total(variant):
+                test.totals[variant] = line
+    return tests, issues
 
 
-def _size_issues(experiments: dict[str, tuple[int, _Counts]]) -> Iterator[RowIssue]:
-    for name, (line, variants) in experiments.items():
-        if not 2 <= len(variants) <= MAX_VARIANTS:
-            message = _("experiment %(name)s has %(count)s variants; it needs 2 to %(most)s")
-            values = {"name": name[:40], "count": len(variants), "most": MAX_VARIANTS}
-            yield RowIssue(line, "variant", message % values)
+def _name_issues(
+    reader: LineReader, line: int, experiment: str, variant: str, test: _Found
+) -> Iterator[RowIssue]:
+    for column, text in zip(_TEXTS, (experiment, variant), strict=True):
+        if problem := name_problem(text):
+            yield RowIssue(line, reader.names[column], problem)
+    like = next((known for known in test.variants if plain_name(known) == plain_name(variant)), None)
+    if like is not None:
+        message = _("%(variant)s of %(experiment)s is listed twice; add its rows up into one")
+        names = {"variant": shown(variant), "experiment": shown(experiment)}
+        if like != variant:
+            message = _("%(variant)s of %(experiment)s is listed as %(known)s, too; write one name for both")
+            names["known"] = shown(like)
+        yield RowIssue(line, reader.names["variant_name"], message % names)
 
 
-def _without_mark(lines: Iterable[str]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        yield line.removeprefix("\ufeff") if number == 0 else line
-
-
-def _row_issues(row: dict[str, str], line: int, seen: _Counts) -> Iterator[RowIssue]:
-    for column in ("experiment", "variant"):
-        if not row[column]:
-            yield RowIssue(line, column, _("%(column)s is empty") % {"column": column})
-    if row["variant"] in seen:
-        words = _("%(variant)s of %(experiment)s is listed twice")
-        yield RowIssue(line, "variant", words % {name: row[name][:40] for name in COLUMNS[:2]})
-    # a cell that is missing at the line's end comes as None
-    wrong = {column: row[column] or "" for column in COLUMNS[2:] if not _is_count(row[column] or "")}
-    for column, text in wrong.items():
-        message = _("%(column)s must be a whole number from 0 to %(most)s, not %(text)r")
-        values = {"column": column, "most": format_number(_MAX_COUNT, 0), "text": text[:40]}
-        yield RowIssue(line, column, message % values)
-    if not wrong and int(row["clicks"]) > int(row["impressions"]):
+def _numbers(reader: LineReader, line: int, cells: list[str]) -> tuple[_Pair, list[RowIssue]]:
+    """Read impressions and clicks; what is wrong comes beside them."""
+    numbers, issues = [0, 0], []
+    for index, column in enumerate(_COUNTS):
+        try:
+            numbers[index] = _count(reader, column, cells[reader.header.places[column]])
+        except NumberError as error:
+            issues.append(RowIssue(line, reader.names[column], str(error)))
+    impressions, clicks = numbers
+    if not issues and clicks > impressions:
         message = _("clicks %(clicks)s exceed impressions %(impressions)s")
-        yield RowIssue(
-            line, "clicks", message % {name: format_number(int(row[name]), 0) for name in COLUMNS[2:]}
-        )
+        values = {"clicks": format_number(clicks, 0), "impressions": format_number(impressions, 0)}
+        issues.append(RowIssue(line, reader.names["clicks"], message % values))
+    return (impressions, clicks), issues
 
 
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 13 and int(text) <= _MAX_COUNT
+def _count(reader: LineReader, column: str, cell: str) -> int:
+    if is_blank(cell):
+        raise NumberError(_("is blank; give a number, 0 if there were none"))
+    value = int(reader.number(column, cell))
+    if not 0 <= value <= HIGHEST_COUNT:
+        message = _("%(value)s is not from 0 to %(most)s")
+        raise NumberError(message % {"value": shown(cell), "most": format_number(HIGHEST_COUNT, 0)})
+    return value
 
 
-def _past_test(name: str, variants: _Counts) -> NamedTest:
+def _total_issues(test: _Found, names: dict[str, str]) -> Iterable[RowIssue]:
+    """Refuse a row called Total, or the like, that holds the sum of the test's other rows."""
+    others = [counts for variant, counts in test.variants.items() if variant not in test.totals]
+    sums = tuple(sum(column) for column in zip(*others, strict=True)) if others else ()
+    for variant, line in test.totals.items():
+        if test.variants[variant] == sums:
+            message = _("%(name)s is a row of totals: it holds the sum of the test's other rows; remove it")
+            yield RowIssue(line, names["variant_name"], message % {"name": shown(variant)})
+
+
+def _size_issues(tests: dict[str, _Found], names: dict[str, str]) -> Iterator[RowIssue]:
+    for name, test in tests.items():
+        if not 2 <= len(test.variants) <= MAX_VARIANTS:
+            message = _("experiment %(name)s has %(count)s variants; it needs 2 to %(most)s")
+            values = {"name": name[:40], "count": len(test.variants), "most": MAX_VARIANTS}
+            yield RowIssue(test.line, names["variant_name"], message % values)
+
+
+def _past_test(name: str, variants: dict[str, _Pair]) -> NamedTest:
     # the control comes first: the variant of that name, else the first listed
-    ordered = sorted(variants, key=lambda variant: variant != "control")
+    ordered = sorted(variants, key=lambda variant: not is_control_name(variant))
     counts = np.array([variants[variant] for variant in ordered], dtype=np.float64)
     return NamedTest(name, tuple(ordered), PastTest(impressions=counts[:, 0], clicks=counts[:, 1]))

@@ -7,6 +7,7 @@ import numpy as np
 
 from allocation.engine import Settings
 from allocation.engine.lab.backtest import PastTest
+from allocation.engine.lab.orders import order_values
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import (
     BacktestResult,
@@ -31,11 +32,12 @@ def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
     settings = merged_settings(values["settings"])
     stop, names = values["stop"] is not None, values["policies"]
     cells = len(rates) * days * runs * len(names)
-    one_run = work_of_policies(names, settings, len(rates), days, stop=stop)
+    orders = order_values(len(rates), values.get("order_values"), values.get("value_cv"))
+    one_run = work_of_policies(names, settings, len(rates), days, stop=stop, values=orders is not None)
     _refuse_too_large("runs", cells, one_run * runs, "runs, days, rates and policies")
     return simulate_policies(
         {name: POLICIES[name] for name in names},
-        make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"]),
+        make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"], orders),
         settings,
         values["seed"],
         stop=stop,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
+import numpy as np
 from django.db.models import Exists, OuterRef, prefetch_related_objects
 
 from allocation import engine
@@ -40,13 +41,12 @@ class Entry:
 
 
 def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> list[Entry]:
-    """Unsaved entries of the decision log, in order. A completed experiment's follows from its status alone."""
+    """Unsaved entries of the decision log, in order. A completed experiment's shares follow from its status alone."""
     rows = [_new_row(one, now) for one in inputs]
-    running = [one.to_request() for one in inputs if not one.completed]
-    decisions = iter(engine.allocate_many(running))
+    decisions = engine.allocate_many([one.to_request() for one in inputs])
     return [
-        Entry(row, _complete(row, one) if one.completed else _decide(row, one, next(decisions)), one)
-        for row, one in zip(rows, inputs, strict=True)
+        Entry(row, (_complete if one.completed else _decide)(row, one, decision), one)
+        for row, one, decision in zip(rows, inputs, decisions, strict=True)
     ]
 
 
@@ -63,14 +63,16 @@ def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
     )
 
 
-def _complete(row: Allocation, inputs: AllocationInputs) -> tuple[AllocationShare, ...]:
+def _complete(
+    row: Allocation, inputs: AllocationInputs, decision: engine.Decision
+) -> tuple[AllocationShare, ...]:
     """All traffic to the winner, else to the control, else to the first active variant."""
     winner = _winner(inputs)
     row.kind = Kind.FALLBACK if inputs.fallback else Kind.COMPLETED
     how = "ended on schedule" if inputs.fallback else "is completed"
     row.reason = f"The experiment {how}; {winner.name} gets all traffic."
-    _set_window(row, inputs, inputs.to_request().window())
-    _set_gains(row, inputs, Rewards())
+    _set_window(row, inputs, decision.window)
+    _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(
         AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
         for variant in inputs.variants
@@ -92,17 +94,20 @@ def _decide(
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
     harms = inputs.harms(decision.window.end)
     row.harms = None if inputs.guarding is None else [asdict(harm) for harm in harms]
-    row.state = state_of(decision, inputs.variant_days, mismatch=inputs.mismatch, warned=bool(harms))
+    days = inputs.variant_days(decision.window)
+    row.state = state_of(decision, days, mismatch=inputs.mismatch, warned=bool(harms))
     row.reason = reason_sentence(decision, names, active, inputs.settings)
     _set_window(row, inputs, decision.window)
     row.value_remaining = decision.value_remaining
     if inputs.engine_version != engine.FIRST_ENGINE:
         row.dispersion = decision.dispersion
         row.rates_changed_on = _date(decision.change_day)
-        after = None if inputs.gains is None else inputs.gains.through.toordinal()
-        _set_gains(row, inputs, new_gains(decision, inputs.settings.evidence, after))
+        _set_gains(row, inputs, _new_gains(inputs, decision))
+    successes = successes_in_window(inputs, decision)
     shares = tuple(
-        _share(row, variant, decision, i) for i, variant in enumerate(inputs.variants) if variant.is_active
+        _share(row, variant, decision, i, successes=successes[i], **value_facts(inputs, decision, i))
+        for i, variant in enumerate(inputs.variants)
+        if variant.is_active
     )
     return _stop(row, inputs, shares, harms) if _is_stopped(inputs, harms) else shares
 
@@ -127,8 +132,31 @@ def _stop(
     return shares
 
 
+def successes_in_window(inputs: AllocationInputs, decision: engine.Decision) -> list[int]:
+    """Count the successes of each variant; where the goal is a value, the conversions that brought it."""
+    if not inputs.reward.is_value:
+        return [int(count) for count in decision.successes]
+    window = decision.window
+    inside = np.isin(inputs.table.days, window.days)
+    return [int(count) for count in inputs.table.counts.conversions[inside].sum(axis=0)]
+
+
+def value_facts(inputs: AllocationInputs, decision: engine.Decision, i: int) -> dict[str, float]:
+    """Describe a variant's values as statistics and the decision log have them; nothing for counts."""
+    if not inputs.reward.is_value:
+        return {}
+    return {
+        "value_sum": float(decision.successes[i]),
+        "effective_orders": float(decision.effective_orders[i]),
+        "largest_part": float(decision.largest_part[i]),
+    }
+
+
 def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> None:
+    """Leave the window empty where no day counts: none has been reported, or none is mature."""
     if window.start is None or window.end is None:
+        return
+    if not window.days.size and inputs.rules != engine.FIRST_RULES:
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     if inputs.engine_version != engine.FIRST_ENGINE:
@@ -140,25 +168,30 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
 
 
 def _set_gains(row: Allocation, inputs: AllocationInputs, new: Rewards) -> None:
-    """Add the gains of new days to those that are closed; a completed experiment gains no more."""
+    """Add new gains to those that are closed."""
     if inputs.engine_version != engine.FIRST_ENGINE:
         total = new if inputs.gains is None else inputs.gains.rewards.plus(new)
         row.gained_over_even, row.given_up, row.gain_error = total
+
+
+def _new_gains(inputs: AllocationInputs, decision: engine.Decision) -> Rewards:
+    return new_gains(decision, inputs.settings, inputs.priced(decision.window))
 
 
 def _date(day: int | None) -> dt.date | None:
     return None if day is None else dt.date.fromordinal(day)
 
 
-def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i: int) -> AllocationShare:
-    """Build a variant's row of the decision log from the decision's arrays."""
+def _share(
+    row: Allocation, variant: InputVariant, decision: engine.Decision, i: int, **counted: float
+) -> AllocationShare:
+    """Build a variant's row of the decision log from the decision's arrays; ``counted``: successes and values."""
     return AllocationShare(
         allocation=row,
         variant_id=variant.id,
         share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
         previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
         trials=int(decision.trials[i]),
-        successes=int(decision.successes[i]),
         effective_trials=float(decision.effective_trials[i]),
         evidence_kept=float(decision.evidence_kept[i]),
         posterior_alpha=float(decision.alpha[i]),
@@ -171,6 +204,7 @@ def _share(row: Allocation, variant: InputVariant, decision: engine.Decision, i:
         missing_trials=_missing_trials(decision, i),
         target=float(decision.target[i]),
         bound=LIMITS[decision.bound[i]].key,
+        **counted,
     )
 
 

@@ -1,7 +1,8 @@
 """Guards as a decision knows them, and what they find. They are recorded with its inputs, and computed again from them.
 
 A variant harms a guarded metric where the always-valid bet on harm (engine/analysis/harm.py) reaches 20 on its last two
-mature days running, and it and the control have as many impressions as a variant needs to be judged.
+mature days running, and it and the control have as many impressions, and effective orders, as a variant needs to be
+judged.
 """
 
 import datetime as dt
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine import Settings
-from allocation.engine.analysis.harm import DAYS_RUNNING, harms, log_harm
+from allocation.engine.analysis.harm import DAYS_RUNNING, harms, log_harm, log_harm_of_values
 from allocation.engine.evidence.dispersion import dispersion
+from allocation.engine.evidence.values import ENOUGH_ORDERS, units_of
 from experiments.campaign import Guard, GuardAction
-from experiments.metrics import Counts, Reward
+from experiments.metrics import Measures, Reward
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Harm:
 
 
 class Watched(NamedTuple):
-    """The days that guards look at: counts (D, K) of mature days, the columns as in ``keys``."""
+    """The days that guards look at: numbers (D, K) of mature days, the columns as in ``keys``."""
 
-    counts: Counts[NDArray[np.float64]]
+    measures: Measures[NDArray[np.float64]]
     keys: Sequence[str]
     active: Sequence[bool]
     control: int
@@ -82,7 +84,7 @@ class Watched(NamedTuple):
 def find_harms(guarding: Guarding, watched: Watched, settings: Settings) -> tuple[Harm, ...]:
     """Every active variant that harms a guarded metric, guard by guard."""
     needed = settings.min_impressions / max(sum(watched.active), 1)
-    enough = watched.counts.impressions.sum(axis=0) >= needed
+    enough = watched.measures.impressions.sum(axis=0) >= needed
     if not enough[watched.control]:
         return ()
     compared = [
@@ -100,8 +102,8 @@ def find_harms(guarding: Guarding, watched: Watched, settings: Settings) -> tupl
 def _harming(rule: GuardRule, watched: Watched, compared: Sequence[int], settings: Settings) -> list[int]:
     """The columns of ``compared`` that harm the metric of one guard."""
     if rule.metric.is_value:
-        return _harming_value(rule, watched, compared)
-    trials, successes = rule.metric.trials(watched.counts), rule.metric.successes(watched.counts)
+        return _harming_value(rule, watched, compared, settings)
+    trials, successes = rule.metric.trials(watched.measures), rule.metric.successes(watched.measures)
     phi = float(dispersion(trials[None], successes[None])[0]) if settings.dispersion else 1.0
     fall = rule.max_fall / 100
     return [
@@ -111,6 +113,22 @@ def _harming(rule: GuardRule, watched: Watched, compared: Sequence[int], setting
     ]
 
 
-def _harming_value(rule: GuardRule, watched: Watched, compared: Sequence[int]) -> list[int]:
-    """Nothing: sums of values have no bet on harm yet."""
-    return []
+def _harming_value(
+    rule: GuardRule, watched: Watched, compared: Sequence[int], settings: Settings
+) -> list[int]:
+    """Values of fewer effective orders than a variant needs to be judged do not show how much they vary."""
+    trials, values = rule.metric.trials(watched.measures), rule.metric.successes(watched.measures)
+    squares = watched.measures.value_squares
+    total = values.sum(axis=0)
+    enough = total * total >= ENOUGH_ORDERS * squares.sum(axis=0)
+    if not enough[watched.control]:
+        return []
+    units = units_of(trials[None], values[None], squares[None])
+    phi = float(dispersion(*units.counts(trials[None], values[None]))[0]) if settings.dispersion else 1.0
+    fall = rule.max_fall / 100
+    return [
+        place
+        for place in compared
+        if enough[place]
+        and harms(log_harm_of_values(trials, values, squares, place, watched.control, fall, phi))
+    ]

@@ -1,7 +1,8 @@
 """The inputs of an allocation: loaded once, computed from, recorded with the decision, verified later.
 
 ``AllocationInputs`` is plain data. Its JSON is in the decision log, so that every decision can be computed again from
-the log alone. Counts are columns: the dates once, and for each count an array for each variant.
+the log alone. Counts are columns: the dates once, and for each count an array for each variant. Where the goal is a
+value, the sums of values and of their squares are columns beside them.
 """
 
 import datetime as dt
@@ -9,32 +10,53 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
 from numpy.typing import NDArray
 
-from allocation.engine import ENGINE_VERSION, History, Request, Settings
+from allocation.engine import ENGINE_VERSION, FIRST_ENGINE, FIRST_RULES, RULES, History, Request, Settings
 from allocation.engine.analysis.gains import Rewards
+from allocation.engine.evidence.window import Window
 from allocation.engine.settings import recorded_settings
 from allocation.ledger.guards import Guarding, GuardRule, Harm, Watched, find_harms
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from experiments.campaign import End, Guard
-from experiments.metrics import COUNT_NAMES, Counts, Reward
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, VALUE_NAMES, Counts, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
-# A date, a variant's id and its counts, in the order of COUNT_NAMES.
+# Completed before completing priced anything: a gain of 0 is none.
+NOT_PRICED = Q(kind=Kind.COMPLETED, gained_over_even=0, given_up=0, gain_error=0)
+# A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
 MetricRow = tuple[Any, ...]
 
 
+class Values(NamedTuple):
+    """Sums of values and of their squares, (D, K); the names are those of VALUE_NAMES."""
+
+    value_sum: NDArray[np.float64]
+    value_squares: NDArray[np.float64]
+
+
 class DailyTable(NamedTuple):
-    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row."""
+    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row.
+
+    ``values``: where they were read, for a goal of value.
+    """
 
     days: NDArray[np.int64]
     counts: Counts[NDArray[np.int64]]
+    values: Values | None = None
+
+    @property
+    def measures(self) -> Measures[NDArray[np.float64]]:
+        """Every column as numbers that the engine takes; values of 0 where none were read."""
+        counts = [column.astype(np.float64) for column in self.counts]
+        return Measures(*counts, *(self.values or [np.zeros_like(counts[0])] * len(VALUE_NAMES)))
 
     @property
     def dates(self) -> list[dt.date]:
@@ -43,7 +65,8 @@ class DailyTable(NamedTuple):
     def between(self, start: dt.date, end: dt.date) -> "DailyTable":
         """The days from ``start`` to ``end``, both inside."""
         inside = (self.days >= start.toordinal()) & (self.days <= end.toordinal())
-        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)))
+        values = None if self.values is None else Values(*(column[inside] for column in self.values))
+        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)), values)
 
     def to_json(self) -> dict[str, Any]:
         first = int(self.days[0]) if self.days.size else None
@@ -51,6 +74,11 @@ class DailyTable(NamedTuple):
             "first_date": None if first is None else dt.date.fromordinal(first).isoformat(),
             "days": [] if first is None else (self.days - first).tolist(),
             **{name: column.T.tolist() for name, column in zip(COUNT_NAMES, self.counts, strict=True)},
+            **(
+                {name: column.T.tolist() for name, column in self.values._asdict().items()}
+                if self.values
+                else {}
+            ),
         }
 
     @classmethod
@@ -60,18 +88,40 @@ class DailyTable(NamedTuple):
         days = np.array(recorded["days"], dtype=np.int64) + start
         shape = (variants, len(days))
         columns = (np.array(recorded[name], dtype=np.int64).reshape(shape).T for name in COUNT_NAMES)
-        return cls(days, Counts(*columns))
+        values = (np.array(recorded.get(name, []), dtype=np.float64) for name in VALUE_NAMES)
+        has_values = VALUE_NAMES[0] in recorded
+        return cls(
+            days, Counts(*columns), Values(*(v.reshape(shape).T for v in values)) if has_values else None
+        )
 
     @classmethod
-    def of_rows(cls, rows: Iterable[MetricRow], place: Mapping[int, int]) -> "DailyTable":
+    def of_rows(
+        cls, rows: Iterable[MetricRow], place: Mapping[int, int], *, with_values: bool = False
+    ) -> "DailyTable":
         """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
-        known = [(row[0].toordinal(), place[row[1]], *row[2:]) for row in rows if row[1] in place]
-        table = np.array(known, dtype=np.int64).reshape(len(known), 2 + len(COUNT_NAMES))
+        known, width = [row for row in rows if row[1] in place], len(COUNT_NAMES)
+        plain = [(row[0].toordinal(), place[row[1]], *row[2 : 2 + width]) for row in known]
+        table = np.array(plain, dtype=np.int64).reshape(len(known), 2 + width)
         days, index = np.unique(table[:, 0], return_inverse=True)
-        columns = [np.zeros((len(days), len(place)), dtype=np.int64) for _name in COUNT_NAMES]
-        for n, column in enumerate(columns):
-            column[index, table[:, 1]] = table[:, 2 + n]
-        return cls(days, Counts(*columns))
+        at, shape = (index, table[:, 1]), (len(days), len(place))
+        counts = Counts(*(_column(shape, at, table[:, 2 + n]) for n in range(width)))
+        if not with_values:
+            return cls(days, counts)
+        # the nearest float to each exact sum: the engine takes no other
+        amounts = np.array([[float(v) for v in row[2 + width :]] for row in known], dtype=np.float64)
+        amounts = amounts.reshape(len(known), len(VALUE_NAMES))
+        return cls(
+            days, counts, Values(*(_column(shape, at, amounts[:, n]) for n in range(len(VALUE_NAMES))))
+        )
+
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+def _column(shape: tuple[int, int], at: tuple[Any, Any], numbers: NDArray[Number]) -> NDArray[Number]:
+    column = np.zeros(shape, dtype=numbers.dtype)
+    column[at] = numbers
+    return column
 
 
 @dataclass(frozen=True)
@@ -96,20 +146,41 @@ class InputVariant:
 
 @dataclass(frozen=True)
 class GainsSoFar:
-    """The gains that the decision before recorded, through its last day with data: that part of the sum is closed."""
+    """The gains that the decision before recorded: its part of the sum is closed.
 
-    through: dt.date
+    ``open_days``: those that are not priced as they are now, each with the trials of each variant that are; by the
+    first rules all days up to ``through`` are.
+    """
+
     rewards: Rewards
+    open_days: Mapping[dt.date, tuple[int, ...]] | None = None
+    through: dt.date | None = None
+
+    def priced(self, window: Window) -> NDArray[np.float64]:
+        """The trials of the window's days that are priced already, (D', K)."""
+        if self.through is not None:
+            return np.where((window.days <= self.through.toordinal())[:, None], window.trials, 0.0)
+        trials = window.trials.copy()
+        for place, day in enumerate(window.days.tolist()):
+            known = (self.open_days or {}).get(dt.date.fromordinal(day))
+            if known is not None:
+                trials[place] = known
+        return trials
 
     def to_json(self) -> dict[str, Any]:
-        return {"through": self.through.isoformat(), **self.rewards._asdict()}
+        sums = self.rewards._asdict()
+        if self.through is not None:
+            return {"through": self.through.isoformat(), **sums}
+        return {"open": {day.isoformat(): list(n) for day, n in (self.open_days or {}).items()}, **sums}
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any] | None) -> "GainsSoFar | None":
         if recorded is None:
             return None
-        sums = {name: recorded[name] for name in Rewards._fields}
-        return cls(dt.date.fromisoformat(recorded["through"]), Rewards(**sums))
+        rewards = Rewards(**{name: recorded[name] for name in Rewards._fields})
+        if "through" in recorded:
+            return cls(rewards, through=dt.date.fromisoformat(recorded["through"]))
+        return cls(rewards, {dt.date.fromisoformat(day): tuple(n) for day, n in recorded["open"].items()})
 
 
 @dataclass(frozen=True)
@@ -119,8 +190,9 @@ class AllocationInputs:
     ``table``: every row from the first day of the window to the latest day, immature days too. ``earlier_impressions``:
     all impressions before these rows. ``days_with_data``: distinct days since the start. ``mismatch``: the alarm of a
     sample-ratio mismatch is open. ``previous``: the shares in force the day before, by variant id; None where there
-    were none. ``gains``: those recorded before. ``guarding``: the guards, where there are any; the table then reaches
-    back to the first day that counts for them. ``fallback``: it was completed because its end had come.
+    were none. ``gains``: those recorded before. ``rules``: which of the engine's it is decided by. ``guarding``: the
+    guards, where there are any; the table then reaches back to the first day that counts for them. ``fallback``: it was
+    completed because its end had come.
     """
 
     experiment_id: int
@@ -137,6 +209,7 @@ class AllocationInputs:
     mismatch: bool = False
     gains: GainsSoFar | None = None
     engine_version: str = ENGINE_VERSION
+    rules: int = RULES
     guarding: Guarding | None = None
     fallback: bool = False
 
@@ -160,6 +233,7 @@ class AllocationInputs:
             mismatch=recorded.get("mismatch", False),
             gains=GainsSoFar.from_json(recorded.get("gains")),
             engine_version=version,
+            rules=recorded.get("rules", FIRST_RULES),
             guarding=Guarding.from_json(recorded.get("guarding")),
             fallback=recorded.get("fallback", False),
         )
@@ -169,6 +243,7 @@ class AllocationInputs:
         """Plain JSON, as the decision log records it."""
         previous = self.previous
         return {
+            **({} if self.rules == FIRST_RULES else {"rules": self.rules}),
             "engine_version": self.engine_version,
             "target_date": self.target_date.isoformat(),
             "reward": self.reward,
@@ -195,11 +270,22 @@ class AllocationInputs:
     def impressions_so_far(self) -> int:
         return self.earlier_impressions + int(self.table.counts.impressions.sum())
 
-    @property
-    def variant_days(self) -> NDArray[np.int64]:
-        """Days with data of each variant, (K,); decisions of the first engine counted those of the experiment."""
-        own = [variant.days_with_data for variant in self.variants]
-        return np.array(own if any(own) else [self.days_with_data] * len(own), dtype=np.int64)
+    def variant_days(self, window: Window) -> NDArray[np.int64]:
+        """Days with data of each variant up to the window's end, (K,); days that are not mature do not count.
+
+        By the first rules they did, and decisions of the first engine counted those of the experiment.
+        """
+        if self.engine_version == FIRST_ENGINE:
+            return np.full(len(self.variants), self.days_with_data, dtype=np.int64)
+        own = np.array([variant.days_with_data for variant in self.variants], dtype=np.int64)
+        if self.rules == FIRST_RULES or window.end is None:
+            return own
+        immature = self.table.counts.impressions[self.table.days > window.end]
+        return np.asarray(own - (immature > 0).sum(axis=0))
+
+    def priced(self, window: Window) -> NDArray[np.float64] | None:
+        """The trials of the window's days that the decisions before have priced; None where there are none."""
+        return None if self.gains is None else self.gains.priced(window)
 
     def harms(self, end: int | None) -> tuple[Harm, ...]:
         """Find the harms on the days up to ``end``, the last that counts; none without a control."""
@@ -207,10 +293,8 @@ class AllocationInputs:
         if self.guarding is None or control is None or end is None:
             return ()
         known = self.table.between(self.guarding.since or dt.date.min, dt.date.fromordinal(end))
-        counts = Counts(*(column.astype(np.float64) for column in known.counts))
-        keys = [variant.key for variant in self.variants]
-        watched = Watched(counts, keys, [variant.is_active for variant in self.variants], control)
-        return find_harms(self.guarding, watched, self.settings)
+        keys, active = zip(*((variant.key, variant.is_active) for variant in self.variants), strict=True)
+        return find_harms(self.guarding, Watched(known.measures, keys, active, control), self.settings)
 
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
@@ -225,16 +309,18 @@ class AllocationInputs:
             else np.array([self.previous.get(variant.id, 0.0) for variant in self.variants]),
             settings=self.settings,
             engine_version=self.engine_version,
+            rules=self.rules,
         )
 
     def _history(self) -> History:
-        counts = Counts(*(column.astype(np.float64) for column in self.table.counts))
+        measures = self.table.measures
         return History(
             days=self.table.days,
-            impressions=counts.impressions,
-            trials=self.reward.trials(counts),
-            successes=self.reward.successes(counts),
+            impressions=measures.impressions,
+            trials=self.reward.trials(measures),
+            successes=self.reward.successes(measures),
             earlier_impressions=float(self.earlier_impressions),
+            squares=measures.value_squares if self.reward.is_value else None,
         )
 
 
@@ -260,14 +346,21 @@ def effective_settings(
 
 
 def load_inputs(
-    experiments: Sequence[Experiment], settings: Mapping[int, Settings], target_date: dt.date
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    target_date: dt.date,
+    *,
+    with_values: bool = False,
 ) -> list[AllocationInputs]:
     """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
 
-    ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
+    ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
     """
-    rules = _guard_rules(experiments)
-    rows = _counts(experiments, settings, rules)
+    guards = _guard_rules(experiments)
+    by_value = {
+        e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
+    }
+    rows = _counts(experiments, settings, guards, with_values=any(by_value.values()))
     before = _decisions_before(experiments, target_date)
     return [
         _inputs(
@@ -276,7 +369,8 @@ def load_inputs(
             before.get(experiment.pk),
             settings[experiment.pk],
             target_date,
-            rules.get(experiment.pk, ()),
+            guards.get(experiment.pk, ()),
+            with_values=by_value[experiment.pk],
         )
         for experiment in experiments
     ]
@@ -292,14 +386,13 @@ def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule
 
 
 class _Before(NamedTuple):
-    """The decision in force the day before: its shares by variant id, and the gains it recorded.
-
-    ``stopped_on``: its target date, where a guard stopped it.
-    """
+    """The decision in force the day before: its shares by variant id, the gains it recorded, if any, and its inputs."""
 
     shares: dict[int, float]
-    gains: GainsSoFar | None
-    stopped_on: dt.date | None
+    rewards: Rewards | None
+    kind: str
+    target_date: dt.date
+    recorded_inputs: Mapping[str, Any]
 
 
 def _inputs(
@@ -308,16 +401,19 @@ def _inputs(
     before: _Before | None,
     settings: Settings,
     target_date: dt.date,
-    rules: tuple[GuardRule, ...],
+    guards: tuple[GuardRule, ...],
+    *,
+    with_values: bool,
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
     variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
-    table = DailyTable.of_rows(rows, {variant.id: n for n, variant in enumerate(variants)})
+    reward, place = Reward(experiment.reward), {variant.id: n for n, variant in enumerate(variants)}
+    table = DailyTable.of_rows(rows, place, with_values=with_values)
     summary = experiment.data_summary
-    return AllocationInputs(
+    inputs = AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
-        reward=Reward(experiment.reward),
+        reward=reward,
         completed=completed,
         winner=experiment.winner_id if completed else None,
         variants=variants,
@@ -327,20 +423,50 @@ def _inputs(
         previous=None if before is None else before.shares,
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
-        gains=None if before is None else before.gains,
-        guarding=None if completed else _guarding(experiment, rules, before),
+        guarding=None if completed else _guarding(experiment, guards, before),
         fallback=completed and experiment.has_ended and experiment.on_end != End.PAUSE,
     )
+    return replace(inputs, gains=_gains_so_far(inputs, before))
+
+
+def _takes_values(reward: Reward, guards: Iterable[GuardRule]) -> bool:
+    return reward.is_value or any(guard.metric.is_value for guard in guards)
 
 
 def _guarding(
-    experiment: Experiment, rules: tuple[GuardRule, ...], before: _Before | None
+    experiment: Experiment, guards: tuple[GuardRule, ...], before: _Before | None
 ) -> Guarding | None:
     """None where nothing is guarded and nothing was stopped: it then leaves no trace in the inputs."""
     since = experiment.guards_since
-    stopped_on = None if before is None else before.stopped_on
-    stopped = stopped_on is not None and (since is None or stopped_on >= since)
-    return Guarding(rules, since, stopped) if rules or stopped else None
+    stopped = (
+        before is not None and before.kind == Kind.GUARD and before.target_date >= (since or dt.date.min)
+    )
+    return Guarding(guards, since, stopped) if guards or stopped else None
+
+
+def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
+    """Return what the decision before recorded, and which days it did not know as they are now."""
+    if before is None or before.rewards is None:
+        return None
+    if before.kind in CLOSING:
+        return GainsSoFar(before.rewards, {})
+    earlier = AllocationInputs.from_json(before.recorded_inputs, inputs.experiment_id)
+    known = replace(earlier, reward=inputs.reward).to_request().window()
+    window = inputs.to_request().window()
+    place = {variant.id: n for n, variant in enumerate(earlier.variants)}
+    columns = [place.get(variant.id, -1) for variant in inputs.variants]
+    # one more column of zeros, for variants that are new
+    trials = np.pad(known.trials, ((0, 0), (0, 1)))[:, columns].astype(np.int64)
+    priced = dict(zip(known.days.tolist(), map(tuple, trials.tolist()), strict=True))
+    nothing = (0,) * len(columns)
+    return GainsSoFar(
+        before.rewards,
+        {
+            dt.date.fromordinal(day): priced.get(day, nothing)
+            for day, now in zip(window.days.tolist(), window.trials.astype(np.int64).tolist(), strict=True)
+            if (known.start is None or day >= known.start) and priced.get(day, nothing) != tuple(now)
+        },
+    )
 
 
 def _input_variant(variant: Variant) -> InputVariant:
@@ -351,7 +477,9 @@ def _input_variant(variant: Variant) -> InputVariant:
 def _counts(
     experiments: Sequence[Experiment],
     settings: Mapping[int, Settings],
-    rules: Mapping[int, tuple[GuardRule, ...]],
+    guards: Mapping[int, tuple[GuardRule, ...]],
+    *,
+    with_values: bool,
 ) -> dict[int, list[MetricRow]]:
     """Rows from the first day of each experiment's window, or for its guards, to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
@@ -360,27 +488,40 @@ def _counts(
         if latest is not None:
             chosen = settings[experiment.pk]
             first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
-            if experiment.pk in rules:
+            if experiment.pk in guards:
                 first = min(first, experiment.guards_since or dt.date.min)
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
         metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
-        fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+        fields = (
+            "variant__experiment_id",
+            "date",
+            "variant_id",
+            *(MEASURE_NAMES if with_values else COUNT_NAMES),
+        )
         for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
             rows[experiment_id].append(tuple(row))
     return rows
 
 
-def recorded_gains(experiment_id: int, date: dt.date) -> list[GainsSoFar]:
+class RecordedGains(NamedTuple):
+    """The gains up to a day, as a decision recorded them, and the change of rates that it told of."""
+
+    through: dt.date
+    rewards: Rewards
+    rates_changed_on: dt.date | None
+
+
+def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
     """The gains as the last decision for each target date up to ``date`` recorded them, oldest first; one query."""
     rows = Allocation.objects.filter(
         experiment=experiment_id, target_date__lte=date, data_through__isnull=False,
         gained_over_even__isnull=False,
-    ).last_revisions()  # fmt: skip
-    in_order = rows.order_by("target_date").values_list("data_through", *Rewards._fields)
-    last_of_day = {through: Rewards(*sums) for through, *sums in in_order}
-    return [GainsSoFar(through, sums) for through, sums in sorted(last_of_day.items())]
+    ).exclude(NOT_PRICED).last_revisions()  # fmt: skip
+    in_order = rows.order_by("target_date").values_list("data_through", "rates_changed_on", *Rewards._fields)
+    last_of_day = {through: (Rewards(*sums), changed) for through, changed, *sums in in_order}
+    return [RecordedGains(through, *found) for through, found in sorted(last_of_day.items())]
 
 
 def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
@@ -388,14 +529,16 @@ def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -
     ids = [experiment.pk for experiment in experiments]
     last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
     before: dict[int, _Before] = {}
+    # the inputs are large: they come with the first share alone
+    first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")
+    inputs = Case(When(pk=Subquery(first.values("pk")[:1]), then=F("allocation__packed_inputs")))
     rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
-        "allocation__experiment_id", "variant_id", "share", "allocation__data_through", "allocation__kind",
-        "allocation__target_date", *(f"allocation__{name}" for name in Rewards._fields),
+        "allocation__experiment_id", "variant_id", "share", "allocation__kind",
+        "allocation__target_date", inputs, *(f"allocation__{name}" for name in Rewards._fields),
     )  # fmt: skip
-    for experiment_id, variant_id, share, through, kind, date, *sums in rows:
+    for experiment_id, variant_id, share, kind, date, recorded, *sums in rows:
         if experiment_id not in before:
-            known = through is not None and sums[0] is not None
-            gains = GainsSoFar(through, Rewards(*sums)) if known else None
-            before[experiment_id] = _Before({}, gains, date if kind == Kind.GUARD else None)
+            rewards = None if recorded is None or None in sums else Rewards(*sums)
+            before[experiment_id] = _Before({}, rewards, kind, date, recorded or {})
         before[experiment_id].shares[variant_id] = float(share)
     return before

@@ -60,8 +60,8 @@ class Migration(migrations.Migration):
             name="inputs",
             field=models.JSONField(null=True),
         ),
-        # Backwards it comes before the column refuses what is empty.
-        migrations.RunPython(migrations.RunPython.noop, unpack_inputs, elidable=True),
+        # Backwards it comes before the column refuses what is empty. A squash keeps it: there is no other way back.
+        migrations.RunPython(migrations.RunPython.noop, unpack_inputs),
         migrations.AddConstraint(
             model_name="allocation",
             constraint=models.CheckConstraint(

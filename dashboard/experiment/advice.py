@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from allocation.explanations import is_dispersed
 from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from dashboard.charts import variant_colours
@@ -19,8 +20,6 @@ from experiments.text import format_exact, format_number
 
 # Half a point of the tables' decimals: less would not be seen.
 _WORTH_SAYING = 0.0005
-# Counts that vary so much more than chance deserve a sentence.
-_MUCH_DISPERSION = 1.5
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
                 _("Their order or their distance has changed. Days from before count less from then on."),
             )
         )
-    if summary.allocation and (summary.allocation.dispersion or 1.0) > _MUCH_DISPERSION:
+    if summary.allocation and is_dispersed(summary.allocation):
         found.append(
             Advice(
                 "warning",

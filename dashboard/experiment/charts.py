@@ -2,95 +2,72 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
 from allocation.models import Allocation, AllocationShare
 from allocation.statistics import Convergence, DailyRewards, VariantStatistics
-from dashboard.charts import Chart, Interval, Mark, Series, single_bars, variant_colours
-from experiments.metrics import COUNTS, Counts, Reward
-from experiments.models import Variant
+from dashboard.charts import Chart, Interval, Mark, Series, Unit, single_bars, variant_colours
+from dashboard.experiment.rates import DailyCountsTable, density, density_range, posterior_unit, rates_of
+from experiments.metrics import COUNTS, VALUES, Kind, Reward
+from experiments.models import Experiment, Variant
+from notifications.alarms import is_same_change
 
-_BAND = (0.025, 0.975)
-# New data move the date of a change by some days.
-_SAME_CHANGE_DAYS = 7
-_DENSITY_POINTS = 121
-_DENSITY_ENDS = (0.0005, 0.9995)
 _CONVERGED = 0.95
 
 
-@dataclass(frozen=True)
-class DailyCountsTable:
-    """Every day with data and each variant's counts, (D, K) each, in the order of ``variants``."""
-
-    variants: Sequence[Variant]
-    days: Sequence[dt.date]
-    counts: Counts[Floats]
-
-    def trials(self, reward: Reward) -> Floats:
-        return reward.trials(self.counts)
-
-    def successes(self, reward: Reward) -> Floats:
-        return reward.successes(self.counts)
-
-
-def daily_table(
-    variants: Sequence[Variant], rows: Sequence[tuple[dt.date, int, Counts[int]]]
-) -> DailyCountsTable:
-    """Lay out rows of date, variant id and counts as a table."""
-    place = {variant.pk: index for index, variant in enumerate(variants)}
-    days = sorted({row[0] for row in rows})
-    at = {day: index for index, day in enumerate(days)}
-    counts = np.zeros((len(COUNTS), len(days), len(place)))
-    for day, variant, values in rows:
-        counts[:, at[day], place[variant]] = values
-    return DailyCountsTable(variants, days, Counts(*counts))
-
-
-def _posterior(trials: Floats, successes: Floats, prior: tuple[float, float | None]) -> tuple[Floats, Floats]:
-    """The Beta of each count; a prior without failures of its own is centred on the pooled rate."""
-    alpha, beta = prior
-    if beta is None:
-        total, most = float(successes.sum()), max(float(trials.sum()), 1.0)
-        beta = alpha * (most / total - 1) if 0 < total < most else alpha * (most + 1)
-    return alpha + successes, beta + trials - successes
-
-
-def cumulative_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
+def cumulative_rates(
+    table: DailyCountsTable,
+    experiment: Experiment,
+    prior: tuple[float, float | None],
+    changes: Sequence[dt.date] = (),
+) -> Chart:
     """Draw the posterior means of all data up to each day, with 95% credible bands."""
+    reward = experiment.goal
     trials = np.cumsum(table.trials(reward), axis=0)
-    successes = np.cumsum(table.successes(reward), axis=0)
-    alpha, beta = _posterior(trials, successes, prior)
-    mean = alpha / (alpha + beta)
+    found = rates_of(table, reward, prior, so_far=True)
     return Chart(
         id="cumulative-rates",
         title=_("Rate so far"),
-        note=_("All data up to each day, with 95% bands. Where bands part, variants differ."),
-        y_title=_reward_name(reward),
+        note=_(
+            "All data up to each day, every day alike, with 95% bands. What is decided rests on the evidence, in which "
+            "days before a change count less."
+        ),
+        unit=_rate_unit(reward),
+        y_title=_reward_name(experiment),
         x=table.days,
         y_min=None,
         tall=True,
-        series=_rate_series(table.variants, mean, trials, quantiles(alpha, beta, _BAND)),
+        marks=_marks(changes),
+        series=_rate_series(table.variants, found.mean, trials, found.bounds),
     )
 
 
-def daily_rates(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Chart:
+def daily_rates(
+    table: DailyCountsTable,
+    experiment: Experiment,
+    prior: tuple[float, float | None],
+    changes: Sequence[dt.date] = (),
+) -> Chart:
     """Draw each day by itself; a day's band is as wide as its traffic is thin."""
+    reward = experiment.goal
     trials, successes = table.trials(reward), table.successes(reward)
-    alpha, beta = _posterior(trials, successes, prior)
     observed = successes / np.maximum(trials, 1)
     return Chart(
         id="daily-rates",
         title=_("Rate per day"),
         note=_("Each day by itself, with 95% bands: swings that all variants share are the days' own."),
-        y_title=_reward_name(reward),
+        unit=_rate_unit(reward),
+        y_title=_reward_name(experiment),
         x=table.days,
         # lines decide the height, not the bands of days with a handful of visitors
-        y_max=_with_headroom(float(observed.max(initial=0.0))),
-        series=_rate_series(table.variants, observed, trials, quantiles(alpha, beta, _BAND)),
+        y_max=_with_headroom(float(observed.max(initial=0.0)), np.inf if reward.is_value else 1.0),
+        marks=_marks(changes),
+        series=_rate_series(
+            table.variants, observed, trials, rates_of(table, reward, prior, so_far=False).bounds
+        ),
     )
 
 
@@ -100,18 +77,18 @@ def daily_counts(table: DailyCountsTable) -> list[Chart]:
         Chart(
             id=f"daily-{count.name}",
             title=str(count.per_day),
-            unit="count",
+            unit="count" if count.kind is Kind.WHOLE else "number",
             y_title=str(count.label),
             x=table.days,
             series=_count_series(table, values),
         )
-        for count, values in zip(COUNTS, table.counts, strict=True)
-        if values.any()
+        for count in (*COUNTS, VALUES[0])
+        if (values := getattr(table.measures, count.name)).any()
     ]
 
 
 def rate_comparison(
-    variants: Sequence[Variant], statistics: Sequence[VariantStatistics], reward: Reward
+    variants: Sequence[Variant], statistics: Sequence[VariantStatistics], experiment: Experiment
 ) -> Chart:
     """Draw the posterior rates with 95% intervals; one bar a variant that has enough data, in its own colour."""
     colours = variant_colours(variants)
@@ -121,8 +98,9 @@ def rate_comparison(
         title=_("Rates compared"),
         note=_("What the decision believes: day-adjusted rates of the window with 95% credible intervals."),
         kind="bars",
+        unit=_rate_unit(experiment.goal),
         x_title=_("Variant"),
-        y_title=_reward_name(reward),
+        y_title=_reward_name(experiment),
         x=[variant.name for variant, _statistics in judged],
         series=single_bars(
             [
@@ -175,11 +153,17 @@ def wanted_and_applied(variants: Sequence[Variant], history: Sequence[Allocation
 
 
 def _changes(history: Sequence[Allocation]) -> list[Mark]:
-    """A mark on each day since when the variants compare differently, as the last decision that told of it saw it."""
+    return _marks([allocation.rates_changed_on for allocation in history if allocation.rates_changed_on])
+
+
+def _marks(changes: Sequence[dt.date]) -> list[Mark]:
+    """A mark on each day since when the variants compare differently, as the last decision that told of it saw it.
+
+    ``changes`` as the decisions saw them, the newest decision first.
+    """
     found: dict[dt.date, Mark] = {}
-    for allocation in history:  # newest first
-        date = allocation.rates_changed_on
-        if date and all(abs((date - known).days) > _SAME_CHANGE_DAYS for known in found):
+    for date in changes:
+        if not any(is_same_change(date, known) for known in found):
             found[date] = Mark("x", date.isoformat(), _("rates changed"))
     return list(found.values())
 
@@ -194,7 +178,9 @@ def chances_over_time(variants: Sequence[Variant], history: Sequence[Allocation]
         y_max=1,
         tall=True,
         marks=[Mark("y", _CONVERGED, "95%"), *_changes(history)],
-        series=_share_series(variants, history, lambda share: share.probability_best),
+        series=_share_series(
+            variants, history, lambda share: None if share.missing_trials else share.probability_best
+        ),
     )
 
 
@@ -222,13 +208,21 @@ def value_remaining(history: Sequence[Allocation]) -> Chart:
 
 
 def posterior_densities(
-    variants: Sequence[Variant], shares: Sequence[AllocationShare], reward: Reward
+    variants: Sequence[Variant], shares: Sequence[AllocationShare], experiment: Experiment
 ) -> Chart:
-    """Draw the Beta densities of the decision in force, each with area 1."""
-    known = [share for share in shares if share.posterior_alpha and share.posterior_beta]
+    """Draw the Beta densities of the decision in force, each with area 1, of variants that have enough data.
+
+    Those of values are of parts of a large amount, ``unit``, which the rates tell.
+    """
+    known = [
+        share
+        for share in shares
+        if share.posterior_alpha and share.posterior_beta and not share.missing_trials
+    ]
+    by_value, unit = experiment.goal.is_value, posterior_unit(known) if experiment.goal.is_value else 100.0
     alpha = np.array([share.posterior_alpha for share in known], dtype=np.float64)
     beta = np.array([share.posterior_beta for share in known], dtype=np.float64)
-    x = _density_range(alpha, beta)
+    x = density_range(alpha, beta)
     colours = variant_colours(variants)
     return Chart(
         id="posteriors",
@@ -237,20 +231,25 @@ def posterior_densities(
             "Each curve shows which rates are plausible, and how plausible. The narrower, the more is known."
         ),
         unit="number",
-        x_title=_("%(rate)s, in percent") % {"rate": _reward_name(reward)},
-        y_title=_("Density, per percentage point"),
-        x=[float(f"{100 * value:.5g}") for value in x],
+        x_title=_reward_name(experiment)
+        if by_value
+        else _("%(rate)s, in percent") % {"rate": _reward_name(experiment)},
+        y_title=_("Density") if by_value else _("Density, per percentage point"),
+        x=[float(f"{unit * value:.5g}") for value in x],
         tall=True,
         series=[
-            Series(share.variant.name, colours[share.variant_id], _density(x, a, b).tolist())
+            Series(share.variant.name, colours[share.variant_id], density(x, a, b, unit).tolist())
             for share, a, b in zip(known, alpha, beta, strict=True)
         ],
     )
 
 
-def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[Chart]:
-    """Draw what the split brought over an even one, and its cost against always serving the leader."""
-    unit, days = str(reward.successes_count.label), [row.date for row in by_day]
+def cumulative_rewards(
+    by_day: Sequence[DailyRewards], experiment: Experiment, changes: Sequence[dt.date] = ()
+) -> list[Chart]:
+    """Draw what the split brought over an even one, and its cost against always serving the best variant."""
+    goal, days = experiment.goal, [row.date for row in by_day]
+    unit = _with_currency(str(goal.successes_count.label), experiment)
     return [
         Chart(
             id="gained",
@@ -260,6 +259,7 @@ def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[C
             y_title=unit,
             x=days,
             y_min=None,
+            marks=_marks(changes),
             series=[
                 Series(
                     _("Gained"),
@@ -273,11 +273,14 @@ def cumulative_rewards(by_day: Sequence[DailyRewards], reward: Reward) -> list[C
         Chart(
             id="given-up",
             title=_("Regret"),
-            note=_("Rewards given up against always serving the leader, added up: the price of finding out."),
+            note=_(
+                "Rewards given up against always serving the best variant, added up: the price of finding out."
+            ),
             unit="count",
             y_title=unit,
             x=days,
             y_min=None,
+            marks=_marks(changes),
             series=[Series(_("Given up"), "variant-6", [row.given_up for row in by_day])],
         ),
     ]
@@ -321,7 +324,7 @@ def _rate_series(variants: Sequence[Variant], rates: Floats, trials: Floats, bou
 
 
 def _count_series(table: DailyCountsTable, values: Floats) -> list[Series]:
-    colours, shown = variant_colours(table.variants), table.counts.impressions
+    colours, shown = variant_colours(table.variants), table.measures.impressions
     return [
         Series(variant.name, colours[variant.pk], _gaps(values[:, i], shown[:, i]))
         for i, variant in enumerate(table.variants)
@@ -350,12 +353,12 @@ def _share_series(
     ]
 
 
-def _with_headroom(highest: float) -> float | None:
-    """Find the next round number above a fifth more; None where all is 0."""
+def _with_headroom(highest: float, most: float) -> float | None:
+    """Find the next round number above a fifth more, at most ``most``; None where all is 0."""
     if highest <= 0:
         return None
     step = 10.0 ** np.floor(np.log10(1.2 * highest)) / 2
-    return float(min(np.ceil(1.2 * highest / step) * step, 1.0))
+    return float(min(np.ceil(1.2 * highest / step) * step, most))
 
 
 def _gaps(values: Floats, trials: Floats) -> list[float | None]:
@@ -363,20 +366,13 @@ def _gaps(values: Floats, trials: Floats) -> list[float | None]:
     return [float(value) if n > 0 else None for value, n in zip(values, trials, strict=True)]
 
 
-def _density_range(alpha: Floats, beta: Floats) -> Floats:
-    if not alpha.size:
-        return np.zeros(0)
-    ends = quantiles(alpha, beta, _DENSITY_ENDS)
-    return np.linspace(max(float(ends.min()), 1e-9), min(float(ends.max()), 1 - 1e-9), _DENSITY_POINTS)
+def _reward_name(experiment: Experiment) -> str:
+    return _with_currency(str(experiment.goal.label), experiment)
 
 
-def _density(x: Floats, alpha: float, beta: float) -> Floats:
-    """Normalise on the grid itself, per percentage point; numpy has no gamma function."""
-    log = (alpha - 1) * np.log(x) + (beta - 1) * np.log1p(-x)
-    height = np.exp(log - log.max())
-    density: Floats = height / np.trapezoid(height, 100 * x)
-    return density
+def _with_currency(name: str, experiment: Experiment) -> str:
+    return f"{name}, {experiment.currency}" if experiment.goal.is_value and experiment.currency else name
 
 
-def _reward_name(reward: Reward) -> str:
-    return str(reward.label)
+def _rate_unit(reward: Reward) -> Unit:
+    return "number" if reward.is_value else "percent"

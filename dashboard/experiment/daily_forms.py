@@ -1,4 +1,4 @@
-"""Forms of a day's counts and of the uploaded file: parsed once, here; services decide what is allowed."""
+"""The form of a day's counts: parsed once, here; services decide what is allowed."""
 
 import datetime as dt
 import json
@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -16,10 +15,11 @@ from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
-from experiments.tables.uploads import MAX_UPLOAD_BYTES
+from experiments.number_fields import CountField
+from experiments.tables.rows import KINDS
 
 _FIELDS: dict[Kind, Callable[..., forms.Field]] = {
-    Kind.WHOLE: forms.IntegerField,
+    Kind.WHOLE: CountField,
     Kind.AMOUNT: partial(forms.DecimalField, decimal_places=VALUE_PLACES),
     Kind.SQUARES: forms.FloatField,
 }
@@ -73,9 +73,11 @@ class DayForm(StaleCheckMixin):
             "inputmode": "numeric" if measure.kind is Kind.WHOLE else "decimal",
             "data-count": measure.name,
         }
-        widget = forms.NumberInput(attrs=attributes)
+        widget = forms.TextInput(attrs=attributes)
         initial = before.normalize() if isinstance(before, Decimal) else before
-        return _FIELDS[measure.kind](required=False, label=label, initial=initial, widget=widget)
+        field = _FIELDS[measure.kind]
+        options = {"kind": KINDS[measure.name]} if measure.kind is Kind.WHOLE else {}
+        return field(required=False, label=label, initial=initial, widget=widget, **options)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """List each variant with its fields, each with the label of its column."""
@@ -142,28 +144,3 @@ def _totals(shown: Sequence[Any] | None) -> DayTotals | None:
         return None
     impressions, clicks, conversions, value_sum, value_squares = shown
     return DayTotals(impressions, clicks, conversions, Decimal(value_sum), value_squares)
-
-
-class UploadForm(forms.Form):
-    file = forms.FileField(
-        label=gettext_lazy("CSV file"),
-        help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
-        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".csv,text/csv"}),
-    )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # a request beyond MAX_BODY_BYTES is cut off before it comes here, so the page looks first
-        most = {"data-most-bytes": MAX_UPLOAD_BYTES, "data-problem": _too_large()}
-        self.fields["file"].widget.attrs.update(most)
-
-    def clean_file(self) -> Any:
-        file = self.cleaned_data["file"]
-        if file.size > MAX_UPLOAD_BYTES:
-            raise ValidationError(_too_large(), code="too_large")
-        return file
-
-
-def _too_large() -> str:
-    most = MAX_UPLOAD_BYTES // 1024**2
-    return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}

@@ -1,4 +1,4 @@
-"""The data tab: daily rows to read, to edit, and to load from a CSV after a look at what it would change."""
+"""The data tab: daily rows to read, to edit and to download."""
 
 import datetime as dt
 
@@ -8,18 +8,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.experiment.actions import closed_reason, error_text
-from dashboard.experiment.daily_forms import DayForm, UploadForm, version_token
+from dashboard.experiment.actions import closed_reason
+from dashboard.experiment.daily_forms import DayForm, version_token
 from dashboard.experiment.daily_table import days_of, days_page, next_day, totals_of
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.formatting import format_date
 from dashboard.templatetags.formats import measured
-from experiments.exceptions import ChangedMeanwhileError, InvalidError, NotFoundError
+from experiments.exceptions import ChangedMeanwhileError, InvalidError
 from experiments.ingestion.diff import RowChange
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import MEASURES
@@ -27,8 +26,6 @@ from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import measures_of_one, today
 from experiments.tables.export import metrics_download, template_download
-from experiments.tables.preview import CsvPreview
-from experiments.tables.uploads import find_upload, keep_upload, preview_upload, record_upload
 
 # The message comes with a button: templates/_message.html.
 OFFER_RECOMPUTE = "offer-recompute"
@@ -62,7 +59,7 @@ def _why_no_data(experiment: Experiment) -> str:
     return closed_reason(experiment)
 
 
-def _edits(view: View) -> View:
+def edits(view: View) -> View:
     """Open a view to analysts on an experiment that takes data; where it takes none, the table says why."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
@@ -77,7 +74,7 @@ def _edits(view: View) -> View:
     return open_only
 
 
-@_edits
+@edits
 def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     """Edit one day of all variants: the ``date`` of the query, or a new one."""
     date = _date(request.GET.get("date", ""))
@@ -152,87 +149,6 @@ def _back(request: HttpRequest, experiment: Experiment) -> str:
     number = request.GET.get("page", "")
     query = f"?page={number}" if number.isascii() and number.isdigit() else ""
     return reverse("dashboard:data", args=[experiment.key]) + query
-
-
-@_edits
-def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
-    """Takes the file in and leads to its preview."""
-    form = UploadForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
-    if form.is_bound and form.is_valid():
-        file = form.cleaned_data["file"]
-        try:
-            kept = keep_upload(
-                experiment=experiment,
-                owner=_owner(request),
-                name=file.name,
-                content=file.read(),
-                now=timezone.now(),
-            )
-        except InvalidError as error:
-            form.add_error("file", error_text(error))
-        else:
-            return redirect("dashboard:preview", experiment.key, kept.token)
-    context = tab_context(experiment, "data", today()) | {"form": form}
-    return render(request, "dashboard/experiment/upload.html", context)
-
-
-def _owner(request: HttpRequest) -> str:
-    return f"user {request.user.pk}" if request.user.is_authenticated else "visitor"
-
-
-@_edits
-def preview(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
-    """Show what the file would change; a POST records it."""
-    now = timezone.now()
-    try:
-        if request.method == "POST":
-            return _record(request, experiment, token, now)
-        kept = find_upload(experiment=experiment, owner=_owner(request), token=token, now=now)
-    except NotFoundError as error:
-        messages.error(request, str(error))
-        return redirect("dashboard:upload", reference=experiment.key)
-    context = tab_context(experiment, "data", today())
-    context |= {"upload": kept, "preview": preview_upload(kept, today=today(), now=now)}
-    return render(request, "dashboard/experiment/preview.html", context)
-
-
-def _record(request: HttpRequest, experiment: Experiment, token: str, now: dt.datetime) -> HttpResponse:
-    done = record_upload(
-        experiment=experiment,
-        owner=_owner(request),
-        token=token,
-        skip_bad_rows="skip" in request.POST,
-        with_others="others" in request.POST,
-        today=today(),
-        now=now,
-    )
-    if not done.report.processed_rows:
-        messages.error(request, _("Nothing was recorded: rows are refused. See below which, and why."))
-        return redirect("dashboard:preview", experiment.key, token)
-    messages.success(request, _recorded(done), extra_tags=OFFER_RECOMPUTE)
-    return redirect("dashboard:data", reference=experiment.key)
-
-
-def _recorded(done: CsvPreview) -> str:
-    """Say in a sentence what a file did."""
-    rows = done.report.processed_rows
-    said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
-    if done.rows:
-        counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
-        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
-    if done.report.refused_rows:
-        refused = done.report.refused_rows
-        text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)
-        said.append(text % {"rows": refused})
-    if done.report.left_out:
-        left = done.report.left_out
-        text = ngettext(
-            "%(rows)s row of another experiment was left out.",
-            "%(rows)s rows of other experiments were left out.",
-            left,
-        )
-        said.append(text % {"rows": left})
-    return " ".join(said)
 
 
 @require_safe

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum, Window
+from django.db.models.functions import DenseRank
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.explanations import status_sentence
-from allocation.models import CLOSING, Allocation, AllocationShare, Kind
+from allocation.engine.evidence.values import LARGEST_PART
+from allocation.explanations import standing_apart, status_sentence
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -21,7 +23,7 @@ from allocation.selectors import (
 )
 from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
+from experiments.metrics import COUNTS, MEASURE_NAMES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 
@@ -30,13 +32,13 @@ TOTALS_DAYS = 7
 # A running experiment that has reported nothing for so long is worth a look.
 STALE_AFTER_DAYS = 2
 
-# Day, variant id, trials, successes.
-Observed = tuple[dt.date, int, int, int]
+# Day, variant id, trials, successes or value.
+Observed = tuple[dt.date, int, int, float]
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Rewards over an even split up to ``through``, in successes, with their 95% interval."""
+    """Rewards over an even split up to ``through``, in successes or value, with their 95% interval."""
 
     value: float
     low: float
@@ -85,7 +87,10 @@ class Summary:
 
 
 class Totals(NamedTuple):
-    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success."""
+    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success.
+
+    Values are left out: one experiment's may be in another currency.
+    """
 
     impressions: int
     gains: list[tuple[Measure, float]]
@@ -150,14 +155,20 @@ def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[s
 
 
 def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Read every day of every variant, oldest first, as the experiment's reward counts it; one query."""
+    """Read the trend's days of every variant, oldest first, as the experiment's reward counts it; one query."""
     rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
     rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
-    found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date")
-    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
+    newest_first = Window(DenseRank(), partition_by="variant__experiment_id", order_by="-date")
+    found = (
+        DailyMetric.objects.filter(variant__experiment_id__in=list(rows))
+        .annotate(age=newest_first)
+        .filter(age__lte=SPARKLINE_DAYS)
+        .order_by("date")
+    )
+    fields = ("variant__experiment_id", "date", "variant_id", *MEASURE_NAMES)
     for pk, date, variant, *values in found.values_list(*fields):
-        reward, counts = rewards[pk], Counts(*values)
-        rows[pk].append((date, variant, reward.trials(counts), reward.successes(counts)))
+        reward, row = rewards[pk], Measures(*values)
+        rows[pk].append((date, variant, reward.trials(row), float(reward.successes(row))))
     return rows
 
 
@@ -187,7 +198,7 @@ def _summary(
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
-    leader = _winner(shares, split) if computed else _leader(shares)
+    leader = _winner(shares, split) if computed else leading_share(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,
@@ -196,7 +207,7 @@ def _summary(
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
         uplift=_uplift(shares, leader),
-        gain=gain_of(computed or allocation),
+        gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
         is_stale=_is_stale(experiment, latest, today),
     )
@@ -216,7 +227,7 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
     if experiment.status == Status.PAUSED:
         return _("Paused: the last split stays in force.")
-    leader = _leader(shares)
+    leader = leading_share(shares)
     return status_sentence(
         state=allocation.state,
         leader=leader.variant.name if leader else "",
@@ -225,14 +236,13 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
         active=len(shares),
         reporting=sum(share.trials > 0 for share in shares),
         low=[share.variant.name for share in shares if share.missing_trials],
-        comparable=all(share.evidence_kept or not share.successes for share in shares),
+        apart=standing_apart((share.variant.name, share.successes, share.evidence_kept) for share in shares),
+        large=[
+            share.variant.name
+            for share in shares
+            if (share.largest_part or 0.0) > LARGEST_PART and not share.missing_trials
+        ],
     )
-
-
-def _leader(shares: Sequence[AllocationShare]) -> AllocationShare | None:
-    """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
-    known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
-    return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
 def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare]) -> AllocationShare | None:
@@ -242,16 +252,20 @@ def _winner(shares: Sequence[AllocationShare], split: Sequence[AllocationShare])
 
 
 def _uplift(shares: Sequence[AllocationShare], leader: AllocationShare | None) -> float | None:
-    """Compare the leader's rate with the control's; None where the control leads or one has no data."""
+    """Compare the leader's rate with the control's; None where the control leads or has too little data."""
     control = next((share for share in shares if share.variant.is_control), None)
-    if leader is None or control is None or leader == control or not control.rate or leader.rate is None:
+    if leader is None or control is None or leader == control or control.missing_trials:
+        return None
+    if not control.rate or leader.rate is None:
         return None
     return leader.rate / control.rate - 1
 
 
 def gain_of(allocation: Allocation | None) -> Gain | None:
-    """The gain that a decision recorded; None for decisions of the first engine."""
+    """The gain that a decision recorded; None where it priced none: by the first engine, or completed before."""
     if allocation is None or allocation.gained_over_even is None:
+        return None
+    if allocation.kind == Kind.COMPLETED and not (allocation.gain_error or allocation.given_up):
         return None
     around = NORMAL_95 * (allocation.gain_error or 0.0)
     gained = allocation.gained_over_even
@@ -260,7 +274,7 @@ def gain_of(allocation: Allocation | None) -> Gain | None:
 
 def _trend(rows: Sequence[Observed]) -> str:
     """Draw the rate of all variants together over the last days with data."""
-    by_day: defaultdict[dt.date, list[int]] = defaultdict(lambda: [0, 0])
+    by_day: defaultdict[dt.date, list[float]] = defaultdict(lambda: [0, 0])
     if not rows:
         return ""
     first = rows[-1][0] - dt.timedelta(days=SPARKLINE_DAYS - 1)

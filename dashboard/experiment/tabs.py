@@ -25,10 +25,11 @@ from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
 from dashboard.experiment.notes import notes_of, with_notes
 from dashboard.experiment.other_metrics import other_metrics
+from dashboard.experiment.rates import DailyCountsTable, daily_table
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.campaign import REASON_LENGTH
 from experiments.exceptions import InvalidError
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, Measure, Reward
+from experiments.metrics import COUNTS, MEASURE_NAMES, VALUES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
@@ -84,18 +85,24 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
     table, statistics = _daily_table(experiment, variants, date), _statistics(experiment, date)
     settings = experiment.merged_settings()
     prior = float(settings["alpha_prior"]), settings["beta_prior"]
+    changes = statistics.changes_of_rates if statistics else []
     is_complete = statistics and len(statistics.variants) == len(variants)
     notes = notes_of(experiment)
     return {
         "statistics": statistics,
-        "counts": COUNTS,
+        "counts": _shown_measures(reward),
         "numbers": _numbers(variants, table, reward, statistics),
         "other_metrics": other_metrics(experiment, statistics),
-        "comparison": charts.rate_comparison(variants, statistics.variants, reward)
+        "is_compared": statistics is not None and statistics.control_is_judged,
+        "comparison": charts.rate_comparison(variants, statistics.variants, experiment)
         if statistics and is_complete
         else None,
         "charts": with_notes(
-            [charts.cumulative_rates(table, reward, prior), charts.daily_rates(table, reward, prior)], notes
+            [
+                charts.cumulative_rates(table, experiment, prior, changes),
+                charts.daily_rates(table, experiment, prior, changes),
+            ],
+            notes,
         ),
         "count_charts": with_notes(charts.daily_counts(table), notes),
         "notes": notes,
@@ -138,7 +145,9 @@ def regret(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str,
         "statistics": statistics,
         "charts": with_notes(
             [
-                *charts.cumulative_rewards(statistics.rewards.by_day, Reward(experiment.reward)),
+                *charts.cumulative_rewards(
+                    statistics.rewards.by_day, experiment, statistics.changes_of_rates
+                ),
                 charts.convergence(statistics.convergence, leader, colour),
             ],
             notes_of(experiment),
@@ -156,7 +165,7 @@ def confidence(experiment: Experiment, date: dt.date, summary: Summary) -> dict[
         "shares": [(share, colours[share.variant_id]) for share in shares],
         "charts": with_notes(
             [
-                charts.posterior_densities(variants, shares, Reward(experiment.reward)),
+                charts.posterior_densities(variants, shares, experiment),
                 charts.chances_over_time(variants, history),
                 charts.value_remaining(history),
             ],
@@ -208,11 +217,16 @@ def _history(experiment: Experiment, date: dt.date) -> list[Allocation]:
     return allocation_history(experiment, end=date, dates=_HISTORY_DATES)
 
 
-def _daily_table(experiment: Experiment, variants: list[Variant], date: dt.date) -> charts.DailyCountsTable:
+def _daily_table(experiment: Experiment, variants: list[Variant], date: dt.date) -> DailyCountsTable:
     rows = DailyMetric.objects.filter(variant__in=variants, date__lte=date).values_list(
-        "date", "variant_id", *COUNT_NAMES
+        "date", "variant_id", *MEASURE_NAMES
     )
-    return charts.daily_table(variants, [(day, pk, Counts(*counts)) for day, pk, *counts in rows])
+    return daily_table(variants, [(day, pk, Measures(*numbers)) for day, pk, *numbers in rows])
+
+
+def _shown_measures(reward: Reward) -> tuple[Measure, ...]:
+    """List the numbers of a table of totals; the squares of values say nothing to a reader."""
+    return (*COUNTS, VALUES[0]) if reward.is_value else COUNTS
 
 
 @dataclass(frozen=True)
@@ -221,27 +235,23 @@ class VariantTotals:
 
     variant: Variant
     colour: str
-    counts: Counts[int]
+    labelled: list[tuple[Measure, float]]
     rate: float | None
     compared: VariantStatistics | None
 
-    @property
-    def labelled(self) -> list[tuple[Measure, int]]:
-        return list(zip(COUNTS, self.counts, strict=True))
-
 
 def _numbers(
-    variants: list[Variant], table: charts.DailyCountsTable, reward: Reward, statistics: Statistics | None
+    variants: list[Variant], table: DailyCountsTable, reward: Reward, statistics: Statistics | None
 ) -> list[VariantTotals]:
     compared = {row.variant_key: row for row in statistics.variants} if statistics else {}
-    totals = np.array([values.sum(axis=0) for values in table.counts], dtype=np.int64)
+    totals = np.array([values.sum(axis=0) for values in table.measures])
     colours = variant_colours(variants)
     found = []
     for place, variant in enumerate(variants):
-        counts = Counts(*totals[:, place].tolist())
-        trials = reward.trials(counts)
-        rate = reward.successes(counts) / trials if trials else None
-        found.append(VariantTotals(variant, colours[variant.pk], counts, rate, compared.get(variant.key)))
+        own = Measures(*totals[:, place].tolist())
+        labelled = [(measure, getattr(own, measure.name)) for measure in _shown_measures(reward)]
+        rate = reward.successes(own) / trials if (trials := reward.trials(own)) else None
+        found.append(VariantTotals(variant, colours[variant.pk], labelled, rate, compared.get(variant.key)))
     return found
 
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.engine.analysis.gains import NORMAL_95
 from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
 from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
 from allocation.exceptions import PastTestsError
@@ -20,13 +21,17 @@ from allocation.lab.compare import compare_on_past_tests
 from allocation.lab.past_tests import NamedTest, read_past_tests
 from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Interval, Series, single_bars
+from dashboard.file_types import FILE_TYPES
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
 from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
+from experiments.exceptions import InvalidError
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
-from experiments.tables.rows import RowIssue
+from experiments.tables.issues import RowIssue
+from experiments.tables.reading.opening import open_table
 
 Results = dict[str, PolicyResult]
 _SHOWN_TESTS = 8
@@ -43,14 +48,14 @@ class BacktestForm(SettingsColumns):
     template_fields = ("days", "runs", "seed")
 
     file = forms.FileField(
-        label=gettext_lazy("Past tests, CSV"),
+        label=gettext_lazy("Past tests, CSV or Excel"),
         help_text=gettext_lazy(
             "Columns experiment, variant, impressions, clicks. Empty: the sample is played."
         ),
         required=False,
-        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
     )
-    days = forms.IntegerField(
+    days = WholeNumberField(
         label=gettext_lazy("Days of each test"),
         help_text=gettext_lazy("Its traffic comes again in equal parts."),
         min_value=2,
@@ -58,21 +63,22 @@ class BacktestForm(SettingsColumns):
         initial=14,
     )
     policies = rules_field()
-    runs = forms.IntegerField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
+    runs = WholeNumberField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
     seed = seed_field()
 
     def clean_file(self) -> list[NamedTest]:
         """Read the tests of the file, or of the sample without one."""
         try:
             if upload := self.cleaned_data.get("file"):
-                with io.TextIOWrapper(upload, encoding="utf-8-sig", newline="") as lines:
-                    return read_past_tests(lines)
-            with sample_file().open(encoding="utf-8", newline="") as lines:
-                return read_past_tests(lines)
+                content = upload.read()
+                return read_past_tests(open_table(lambda: io.BytesIO(content)))
+            return read_past_tests(open_table(lambda: sample_file().open("rb")))
         except OSError as error:
             raise ValidationError(_("The sample is not part of this installation: choose a file.")) from error
         except PastTestsError as error:
             raise ValidationError([_issue_message(issue) for issue in error.row_issues]) from error
+        except InvalidError as error:
+            raise ValidationError(error.issues[0].message) from error
 
     def is_sample(self) -> bool:
         return not self.files.get("file")
@@ -224,7 +230,7 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
     gap = found.lead[installed]
     values = {
         "gap": count(gap.value),
-        "noise": count(1.96 * gap.standard_error) if len(backtest.tests) > 1 else "–",
+        "noise": count(NORMAL_95 * gap.standard_error) if len(backtest.tests) > 1 else "–",
     }
     if gap.is_clear:
         return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).") % values
@@ -252,7 +258,7 @@ def _percent_with_error(estimate: Estimate) -> str:
     value = percent(estimate.value, 0)
     if not np.isfinite(estimate.standard_error):
         return value
-    return f"{value} ± {count(max(100 * 1.96 * estimate.standard_error, 1))}"
+    return f"{value} ± {count(max(100 * NORMAL_95 * estimate.standard_error, 1))}"
 
 
 @dataclass(frozen=True)

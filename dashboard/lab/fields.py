@@ -13,9 +13,11 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from dashboard.lab.columns import OTHER_RULES
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SETTINGS_ON_PAGES,
@@ -24,11 +26,12 @@ from experiments.settings_schema import (
     setting_problems,
     with_defaults,
 )
-from experiments.text import Text
+from experiments.text import Text, format_number
 
 _MOST_RATES = 12
 # A rate such as 4, 4.5, 4,5 or 4.5%; a comma after it separates.
 _RATE = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,6}))?%?,?")
+_AMOUNT = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,4}))?,?")
 
 
 class RatesField(forms.CharField):
@@ -51,8 +54,8 @@ def _rate(word: str) -> float:
     return float(rate)
 
 
-def seed_field() -> forms.IntegerField:
-    return forms.IntegerField(
+def seed_field() -> WholeNumberField:
+    return WholeNumberField(
         label=gettext_lazy("Seed"),
         help_text=gettext_lazy("The same seed gives the same visitors, and so the same numbers."),
         min_value=0,
@@ -61,9 +64,42 @@ def seed_field() -> forms.IntegerField:
     )
 
 
-def daily_traffic_field() -> forms.IntegerField:
+def daily_traffic_field() -> WholeNumberField:
     label = gettext_lazy("Visits a day, all variants")
-    return forms.IntegerField(label=label, min_value=1, max_value=10**9, initial=1000)
+    return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
+
+
+def value_cv_field() -> forms.DecimalField:
+    """Ask for what makes value the goal; blank where conversions are counted."""
+    return forms.DecimalField(
+        label=gettext_lazy("Spread of order values, percent"),
+        help_text=gettext_lazy(
+            "For value per visit: the standard deviation of single values, in percent of their mean; 100 in many "
+            "shops. Blank: successes are counted."
+        ),
+        min_value=Decimal(0),
+        max_value=Decimal(100 * LARGEST_CV),
+        max_digits=7,
+        decimal_places=2,
+        required=False,
+    )
+
+
+class OrderValuesField(forms.CharField):
+    """Positive amounts separated by spaces or semicolons; decimals with a point or a comma. None where blank."""
+
+    def clean(self, value: Any) -> tuple[float, ...] | None:  # a text in, numbers out
+        text = str(super().clean(value)).strip()
+        return tuple(_amount(part) for part in re.split(r"[\s;]+", text)) if text else None
+
+
+def _amount(word: str) -> float:
+    found = _AMOUNT.fullmatch(word)
+    amount = float(f"{found[1]}.{found[2] or 0}") if found else 0.0
+    if not LEAST_WORTH <= amount <= LARGEST_WORTH:
+        values = {"word": repr(word[:20]), "most": format_number(LARGEST_WORTH, 0)}
+        raise ValidationError(_("%(word)s is not an amount above 0, at most %(most)s.") % values)
+    return amount
 
 
 def rules_field(help_text: Text = "") -> forms.MultipleChoiceField:

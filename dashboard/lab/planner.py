@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.engine.analysis.convergence import first_passed
+from allocation.engine.lab.orders import order_values
 from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
@@ -19,8 +20,9 @@ from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
-from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field
+from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import SettingValue
 
 Results = dict[str, WatchedResult]
@@ -64,9 +66,10 @@ class PlannerForm(LabForm):
         initial=Decimal("20"),
     )
     daily_traffic = daily_traffic_field()
-    variants = forms.IntegerField(
+    variants = WholeNumberField(
         label=gettext_lazy("Variants, with the control"), min_value=2, max_value=10, initial=2
     )
+    value_cv = value_cv_field()
     seed = seed_field()
 
     def clean(self) -> dict[str, Any]:
@@ -94,6 +97,7 @@ class Plan:
     days: int
     runs: int
     columns: Sequence[Column]
+    value_cv: float | None = None
 
     @property
     def steps(self) -> int:
@@ -105,7 +109,9 @@ class Plan:
         return self.classical.days > self.days
 
     def run(self, on_day: Callable[[], object]) -> Results:
-        world = make_world("constant", np.array(self.rates), self.daily_traffic, self.days, self.runs)
+        orders = order_values(len(self.rates), None, self.value_cv)
+        size = self.daily_traffic, self.days, self.runs
+        world = make_world("constant", np.array(self.rates), *size, orders=orders)
         contenders = [column.contender for column in self.columns]
         return compare_in_world(contenders, world, self.seed, stop=True, on_day=on_day)
 
@@ -114,10 +120,11 @@ def plan_of(form: PlannerForm) -> Plan:
     """Read a valid form: all variants are as good as the control, but for the last."""
     values = form.cleaned_data
     base, variants = float(values["base_rate"] / 100), values["variants"]
-    classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"])
-    columns = _columns()
+    cv = None if values["value_cv"] is None else float(values["value_cv"] / 100)
+    classical = fixed_horizon(base, better_rate(values), variants, values["daily_traffic"], value_cv=cv or 0)
+    columns, are_values = _columns(), cv is not None
     days = min(max(2 * classical.days, _LEAST_DAYS), _MOST_DAYS)
-    while days > _LEAST_DAYS and _runs(columns, variants, days) < _FEWEST_RUNS:
+    while days > _LEAST_DAYS and _runs(columns, variants, days, are_values) < _FEWEST_RUNS:
         days = max(days - 7, _LEAST_DAYS)
     return Plan(
         rates=(*[base] * (variants - 1), better_rate(values)),
@@ -125,14 +132,17 @@ def plan_of(form: PlannerForm) -> Plan:
         seed=values["seed"],
         classical=classical,
         days=days,
-        runs=min(max(_runs(columns, variants, days), _FEWEST_RUNS), _MOST_RUNS),
+        runs=min(max(_runs(columns, variants, days, are_values), _FEWEST_RUNS), _MOST_RUNS),
         columns=columns,
+        value_cv=cv,
     )
 
 
-def _runs(columns: Sequence[Column], variants: int, days: int) -> int:
+def _runs(columns: Sequence[Column], variants: int, days: int, values: bool) -> int:
     """Count the runs that a page can compute."""
-    one = sum(work(column.settings, variants, days, watch=True, stop=True) for column in columns)
+    one = sum(
+        work(column.settings, variants, days, watch=True, stop=True, values=values) for column in columns
+    )
     return int(_WORK / one)
 
 

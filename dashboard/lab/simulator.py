@@ -10,21 +10,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.engine import Settings
-from allocation.engine.lab.recommendation import CLEAR
-from allocation.engine.lab.report import SimulationResult, WatchedResult
+from allocation.engine.lab.orders import OrderValues, order_values
+from allocation.engine.lab.report import SimulationResult
 from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.lab.compare import compare_in_world
 from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Series, nth_colour
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
-from dashboard.lab.fields import RatesField, SettingsColumns, daily_traffic_field, rules_field, seed_field
+from dashboard.lab.fields import (
+    OrderValuesField,
+    RatesField,
+    SettingsColumns,
+    daily_traffic_field,
+    rules_field,
+    seed_field,
+    value_cv_field,
+)
+from dashboard.lab.simulator_words import Results, sentences
 from dashboard.lab.tool import Preset, Tool
-from dashboard.templatetags.formats import count, percent
+from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
 from experiments.text import Text, format_number
-
-Results = dict[str, WatchedResult]
 
 # What a page begins with, and what is one click away; each shows something worth knowing.
 PRESETS: tuple[Preset, ...] = (
@@ -66,7 +73,7 @@ class SimulatorForm(SettingsColumns):
         max_length=200,
     )
     daily_traffic = daily_traffic_field()
-    days = forms.IntegerField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
+    days = WholeNumberField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
     scenario = forms.ChoiceField(
         label=gettext_lazy("What happens"),
         help_text=gettext_lazy(
@@ -76,6 +83,15 @@ class SimulatorForm(SettingsColumns):
         choices=[(name, SCENARIO_NAMES[name]) for name in SCENARIOS],
         initial="constant",
     )
+    order_values = OrderValuesField(
+        label=gettext_lazy("Worth of a success, one for each variant"),
+        help_text=gettext_lazy(
+            "For value per visit: the mean order value, 50 60. Blank: successes are counted."
+        ),
+        max_length=200,
+        required=False,
+    )
+    value_cv = value_cv_field()
     policies = rules_field(
         gettext_lazy("The even split is always there. Other rules have no floors and no daily cap.")
     )
@@ -84,7 +100,7 @@ class SimulatorForm(SettingsColumns):
         help_text=gettext_lazy("From then on the leader gets all traffic."),
         required=False,
     )
-    runs = forms.IntegerField(
+    runs = WholeNumberField(
         label=gettext_lazy("Runs"),
         help_text=gettext_lazy("Each plays all days again. More runs, steadier numbers."),
         min_value=1,
@@ -95,6 +111,10 @@ class SimulatorForm(SettingsColumns):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        worths, rates = cleaned.get("order_values"), cleaned.get("rates")
+        if worths and rates and len(worths) != len(rates):
+            message = _("%(worths)s for %(rates)s rates; give one for each.")
+            self.add_error("order_values", message % {"worths": len(worths), "rates": len(rates)})
         if {"rates", "days", "runs"} <= cleaned.keys():
             most = max(int(MOST_MICROSECONDS / self._work_of_a_run(cleaned)), 1)
             if cleaned["runs"] > most:
@@ -117,9 +137,18 @@ class SimulatorForm(SettingsColumns):
                 cleaned["days"],
                 watch=True,
                 stop=stop,
+                values=orders_of(cleaned) is not None,
             )
             for column in columns
         )
+
+
+def orders_of(values: Mapping[str, Any]) -> OrderValues | None:
+    """Read what successes are worth; None where they are counted."""
+    cv = values.get("value_cv")
+    return order_values(
+        len(values["rates"]), values.get("order_values"), None if cv is None else float(cv / 100)
+    )
 
 
 @dataclass(frozen=True)
@@ -133,11 +162,15 @@ class Simulation:
     def steps(self) -> int:
         return int(self.values["days"]) * len(self.columns)
 
+    @property
+    def by_value(self) -> bool:
+        return orders_of(self.values) is not None
+
     def run(self, on_day: Callable[[], object]) -> Results:
         values = self.values
         rates = np.array(values["rates"])
         size = values["daily_traffic"], values["days"], values["runs"]
-        world = make_world(values["scenario"], rates, *size, values["seed"])
+        world = make_world(values["scenario"], rates, *size, values["seed"], orders_of(values))
         contenders = [column.contender for column in self.columns]
         return compare_in_world(contenders, world, values["seed"], stop=values["stop"], on_day=on_day)
 
@@ -165,7 +198,9 @@ def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
     return {
         "simulation": simulation,
         "rows": _rows(simulation, results),
-        "sentences": sentences(simulation, results),
+        "sentences": sentences(
+            simulation.values, simulation.columns[0].name, results, by_value=simulation.by_value
+        ),
         "charts": _charts(simulation, results),
         "share_charts": [
             shares(column, results[column.key].end, simulation.values["rates"])
@@ -189,7 +224,7 @@ def _charts(simulation: Simulation, results: Results) -> list[Chart]:
     days = simulation.values["days"]
     return [
         best_in_front(simulation.columns, results, days),
-        regret(simulation.columns, results, days),
+        regret(simulation.columns, results, days, by_value=simulation.by_value),
     ]
 
 
@@ -206,18 +241,23 @@ def best_in_front(columns: Sequence[Column], results: Results, days: int) -> Cha
     )
 
 
-def regret(columns: Sequence[Column], results: Results, days: int) -> Chart:
+def regret(columns: Sequence[Column], results: Results, days: int, *, by_value: bool = False) -> Chart:
     """Draw means with the middle 80% of the runs."""
+    note = _(
+        "Clicks lost so far against always serving the best: the mean of the runs, and the band that holds 80% of them."
+    )
+    if by_value:
+        note = _(
+            "Value lost so far against always serving the best: the mean of the runs, and the band that holds 80% of "
+            "them."
+        )
     return Chart(
         id="regret",
         title=_("Regret"),
-        note=_(
-            "Clicks lost so far against always serving the best: the mean of the runs, and the band that holds 80% of "
-            "them."
-        ),
+        note=note,
         unit="count",
         x_title=_("Day"),
-        y_title=_("Clicks"),
+        y_title=_("Value") if by_value else _("Clicks"),
         x=charts.day_numbers(days),
         bounds=("p10", "p90"),
         series=[
@@ -251,70 +291,6 @@ def shares(column: Column, result: SimulationResult, rates: Sequence[float]) -> 
     )
 
 
-def sentences(simulation: Simulation, results: Results) -> list[str]:
-    """Say what a person should know first."""
-    found = [_first_sentence(simulation, results["a"].end)]
-    if "b" in results:
-        found.append(_comparison(results["a"], results["b"]))
-        found.append(_sureness(results["a"].end, results["b"].end, simulation.values["runs"]))
-    return found
-
-
-def _first_sentence(simulation: Simulation, result: SimulationResult) -> str:
-    runs = simulation.values["runs"]
-    return _(
-        "%(name)s: after %(days)s days the best variant is in front in %(right)s of %(runs)s runs. "
-        "On average a run gains %(gained)s clicks over an even split, and finding out costs %(lost)s."
-    ) % {
-        "name": simulation.columns[0].name,
-        "days": count(simulation.values["days"]),
-        "right": count(result.best_in_front * runs),
-        "runs": count(runs),
-        "gained": count(result.gain_over_even_mean),
-        "lost": count(result.regret_mean),
-    }
-
-
-def _comparison(first: WatchedResult, second: WatchedResult) -> str:
-    """Compare the means of independent runs, beside the standard error of their difference."""
-    difference = second.end.regret_mean - first.end.regret_mean
-    noise = _noise(first.regret_standard_error, second.regret_standard_error)
-    values = {
-        "a": count(first.end.regret_mean),
-        "b": count(second.end.regret_mean),
-        "noise": count(noise),
-        "less": count(abs(difference)),
-    }
-    if noise is None or abs(difference) <= noise:
-        return (
-            _(
-                "No clear difference in clicks lost: %(a)s with A, %(b)s with B. More runs would tell them apart."
-            )
-            % values
-        )
-    if difference < 0:
-        return _("B loses %(less)s clicks less than A (give or take %(noise)s).") % values
-    return _("B loses %(less)s clicks more than A (give or take %(noise)s).") % values
-
-
-def _noise(first: float | None, second: float | None) -> float | None:
-    """Find the least difference that is clear, from two standard errors; None where one is unknown."""
-    return None if first is None or second is None else CLEAR * float(np.hypot(first, second))
-
-
-def _sureness(first: SimulationResult, second: SimulationResult, runs: int) -> str:
-    """Compare how often the best is found, beside the standard error: less regret is not more knowledge.
-
-    One run more on either side, so that 20 of 20 is not taken for certainty (Agresti & Caffo 2000).
-    """
-    right = np.array([first.best_in_front, second.best_in_front])
-    rate = (right * runs + 1) / (runs + 2)
-    noise = CLEAR * float(np.sqrt((rate * (1 - rate)).sum() / (runs + 2)))
-    return _(
-        "The best is in front in %(a)s of the runs with A, in %(b)s with B; up to %(noise)s points may be chance."
-    ) % {"a": percent(right[0], 0), "b": percent(right[1], 0), "noise": count(np.ceil(100 * noise))}
-
-
 def commands_of(simulation: Simulation) -> list[str]:
     """Write the commands that print the same numbers. Their defaults are the table's, not the installation's."""
     service = [column for column in simulation.columns if column.is_service]
@@ -329,12 +305,22 @@ def _command(simulation: Simulation, settings_of: Column, columns: Sequence[Colu
     options = [
         f"--rates {','.join(repr(rate) for rate in values['rates'])}",
         f"--daily-traffic {values['daily_traffic']} --days {values['days']} --runs {values['runs']}",
+        *_order_options(values),
         f"--scenario {values['scenario']} --seed {values['seed']}",
         f"--policies {','.join(column.contender.policy for column in columns)}",
         *(["--stop value-remaining"] if values["stop"] else []),
         *setting_options(settings_of),
     ]
     return " ".join(["./dev manage simulate", *options])
+
+
+def _order_options(values: Mapping[str, Any]) -> list[str]:
+    found = []
+    if values["order_values"] is not None:
+        found.append(f"--order-values {','.join(f'{worth:g}' for worth in values['order_values'])}")
+    if values["value_cv"] is not None:
+        found.append(f"--value-cv {float(values['value_cv'] / 100)!r}")
+    return found
 
 
 def setting_options(column: Column) -> list[str]:

@@ -15,6 +15,7 @@ from dashboard.settings.labels import (
     range_problem,
     shown_number,
 )
+from experiments.number_fields import typed_whole_number
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
 from experiments.text import format_exact
 
@@ -30,6 +31,12 @@ class SettingField(forms.DecimalField):
             help_text=setting.help,
             widget=forms.NumberInput(attrs=_limit_attributes(setting)),
         )
+
+    def to_python(self, value: Any) -> Any:
+        """Read a whole number in the page's language: 10.000 is ten thousand in Portuguese, never ten."""
+        if self.setting.is_whole and isinstance(value, str) and value.strip():
+            return Decimal(typed_whole_number(value))
+        return super().to_python(value)
 
     def clean(self, value: Any) -> Any:
         try:

@@ -1,6 +1,7 @@
 """Numbers, icons and links as pages write them, in the reader's language."""
 
 import datetime as dt
+import math
 from typing import Any
 
 from django import template
@@ -10,9 +11,11 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from allocation.models import AllocationShare
 from dashboard.formatting import format_date, format_moment, format_weekday
 from experiments.metrics import Kind, Measure
-from experiments.text import format_exact, format_number, format_percent
+from experiments.models import Experiment
+from experiments.text import Text, format_exact, format_number, format_percent
 
 register = template.Library()
 
@@ -46,6 +49,55 @@ def measured(value: Any, measure: Measure) -> str:
 def amount(value: Any) -> str:
     """Write a value per visitor, which may be a small part of a coin."""
     return _MISSING if value in _NOTHING else format_number(value, 4)
+
+
+@register.filter
+def rate(value: Any, experiment: Experiment) -> str:
+    """Write a rate as its goal is: percent, or the value per trial with the currency."""
+    shown = bare_rate(value, experiment)
+    currency = experiment.currency if experiment.goal.is_value and value not in _NOTHING else ""
+    return f"{shown} {currency}" if currency else shown
+
+
+@register.filter
+def bare_rate(value: Any, experiment: Experiment) -> str:
+    """Write a rate beside another one that names the currency."""
+    return _money(value) if experiment.goal.is_value else percent(value, 2)
+
+
+@register.filter
+def loss(value: Any, experiment: Experiment) -> str:
+    return rate(value, experiment) if experiment.goal.is_value else percent(value, 3)
+
+
+@register.filter
+def counted(share: AllocationShare, experiment: Experiment) -> str:
+    """Write what a variant's trials brought: a count, or the value."""
+    return _money(share.value_sum) if experiment.goal.is_value else count(share.successes)
+
+
+@register.filter
+def posterior(share: AllocationShare, experiment: Experiment) -> str:
+    """Write the distribution of a rate; that of a value per trial is the Gamma which its Beta stands for."""
+    alpha, beta = share.posterior_alpha, share.posterior_beta
+    if experiment.goal.is_value and alpha and share.rate:
+        return f"Gamma({decimal(alpha, 1)}; {decimal(alpha / share.rate, 1)})"
+    return f"Beta({decimal(alpha, 1)}; {decimal(beta, 1)})"
+
+
+@register.filter
+def reward_unit(experiment: Experiment) -> Text:
+    """Name what gains are counted in, within a sentence."""
+    goal = experiment.goal
+    return experiment.currency if goal.is_value and experiment.currency else goal.successes_count.unit
+
+
+def _money(value: Any) -> str:
+    """Write an amount with two decimals, or as many as show two digits of it."""
+    if value in _NOTHING:
+        return _MISSING
+    small = 0 < abs(value) < 1
+    return format_number(value, max(2, 1 - math.floor(math.log10(abs(value)))) if small else 2)
 
 
 @register.filter

@@ -1,6 +1,6 @@
 """Forms of the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -8,8 +8,9 @@ from django.utils.translation import gettext_lazy as _
 
 from experiments.campaign import tags_text
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals
+from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals, Kind
 from experiments.models import DailyMetric, Experiment, Variant
+from experiments.number_fields import WholeNumberField
 from experiments.selectors import today
 
 
@@ -21,6 +22,9 @@ class CorrectionForm(forms.ModelForm[DailyMetric]):
     class Meta:
         model = DailyMetric
         fields = MEASURE_NAMES
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {
+            measure.name: WholeNumberField for measure in MEASURES if measure.kind is Kind.WHOLE
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

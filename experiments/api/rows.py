@@ -8,6 +8,7 @@ from experiments.api.classic.schemas import EventsSerializer, FlatEventSerialize
 from experiments.api.fast_validation import validated
 from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
+from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Mode
 from experiments.ingestion.single_values import SingleValues
 from experiments.metrics import DailyCounts
@@ -16,9 +17,13 @@ ReferencedCounts = tuple[str, DailyCounts]
 
 
 class Events(NamedTuple):
-    """Rows, each beside its experiment's id or key; ``values`` are single values of rows, by their position."""
+    """Rows, each beside its experiment's id or key, and how they are to be recorded.
+
+    ``values`` are single values of rows, by their position.
+    """
 
     mode: Mode
+    new_variants: NewVariants
     rows: list[ReferencedCounts]
     values: SingleValues
 
@@ -38,7 +43,9 @@ def parse_day(data: Any) -> Events:
     values = validated(EventDaySerializer, data)
     reference, variants = values["experiment_id"], values["variants"]
     singles = _single_values(variants, data["variants"])
-    return Events(values["mode"], [(reference, row) for row in _rows_of_day(values)], singles)
+    return Events(
+        values["mode"], values["new_variants"], [(reference, row) for row in _rows_of_day(values)], singles
+    )
 
 
 def parse_batch(data: Any) -> Events:
@@ -46,7 +53,7 @@ def parse_batch(data: Any) -> Events:
     values = validated(EventBatchSerializer, data)
     singles = _single_values(values["rows"], data["rows"])
     rows = [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
-    return Events(values["mode"], rows, singles)
+    return Events(values["mode"], values["new_variants"], rows, singles)
 
 
 def _single_values(rows: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]]) -> SingleValues:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.new_names import NewVariants, refuse_new_names
 from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
     PlacedCounts,
@@ -37,19 +38,21 @@ from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is stored.
 Mode = Literal["set", "add"]
-# A refusal of a new name shows so many of those that are known.
-_NAMED_VARIANTS = 20
 # Origin of rows; a label of the metrics.
 Source = Literal["api", "csv", "dashboard", "admin", "command"]
 
 
 class Recorded(NamedTuple):
-    """Numbers of rows, new variants and experiments of one ingestion, and of single values that the cap cut."""
+    """Numbers of rows, new variants and experiments of one ingestion, and of single values that the cap cut.
+
+    ``new_variant_names``: the names of those variants.
+    """
 
     rows: int
     new_variants: int
     experiments: int = 1
     values_capped: int = 0
+    new_variant_names: tuple[str, ...] = ()
 
 
 def record_events(
@@ -60,13 +63,14 @@ def record_events(
     now: dt.datetime,
     mode: Mode = "set",
     source: Source | None = "api",
+    new_variants: NewVariants = "create",
 ) -> Recorded:
-    """Set (or add to) the daily totals of one experiment, all rows or none; create unknown variants.
+    """Set (or add to) the daily totals of one experiment, all rows or none; create unknown variants, or refuse them.
 
     ``source`` is logged; with None the caller logs the whole itself.
     Raises InvalidRowsError with positions in ``rows``, ExperimentNotFoundError, StatusConflictError.
     """
-    return _record([(experiment_id, row) for row in rows], today, now, mode, source)
+    return _record([(experiment_id, row) for row in rows], today, now, mode, source, new_variants)
 
 
 def record_batch(
@@ -77,6 +81,7 @@ def record_batch(
     mode: Mode = "set",
     source: Source = "api",
     values: SingleValues = MappingProxyType({}),
+    new_variants: NewVariants = "create",
 ) -> Recorded:
     """Record rows of many experiments, each beside its experiment's id or key: all or none.
 
@@ -99,14 +104,19 @@ def record_batch(
     placed, cut = [(found[reference], counts) for reference, counts in rows], 0
     if values:
         placed, cut = with_single_values(placed, values, mode)
-    return _record(placed, today, now, mode, source, cut)
+    return _record(placed, today, now, mode, source, new_variants, cut)
 
 
 def record_placed(
-    *, rows: Sequence[PlacedCounts], today: dt.date, now: dt.datetime, mode: Mode = "set"
+    *,
+    rows: Sequence[PlacedCounts],
+    today: dt.date,
+    now: dt.datetime,
+    mode: Mode = "set",
+    new_variants: NewVariants = "create",
 ) -> Recorded:
     """Record rows beside the ids of their experiments; the caller logs the whole."""
-    return _record(rows, today, now, mode, None)
+    return _record(rows, today, now, mode, None, new_variants)
 
 
 def _record(
@@ -115,30 +125,40 @@ def _record(
     now: dt.datetime,
     mode: Mode,
     source: Source | None,
+    policy: NewVariants,
     values_capped: int = 0,
 ) -> Recorded:
     _refuse_bad_rows(rows, today, mode)
     ids = sorted({experiment_id for experiment_id, _ in rows})
-    created = 0
+    created: tuple[str, ...] = ()
     is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
     if not (is_simple and recorded_at_once(rows, ids, now)):
-        created = _record_in_steps(rows, ids, now, mode)
-    recorded = Recorded(len(rows), created, len(ids), values_capped)
+        created = _record_in_steps(rows, ids, now, mode, policy)
+    counted = {
+        "rows": len(rows),
+        "new_variants": len(created),
+        "experiments": len(ids),
+        "values_capped": values_capped,
+    }
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
-        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **recorded._asdict())
-    return recorded
+        log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **counted)
+    return Recorded(**counted, new_variant_names=tuple(dict.fromkeys(created)))
 
 
 def _record_in_steps(
-    rows: Sequence[PlacedCounts], experiment_ids: Sequence[int], now: dt.datetime, mode: Mode
-) -> int:
+    rows: Sequence[PlacedCounts],
+    experiment_ids: Sequence[int],
+    now: dt.datetime,
+    mode: Mode,
+    policy: NewVariants,
+) -> tuple[str, ...]:
     """Record under the experiments' locks what one statement cannot, with a reason for each refusal; return the
-    number of new variants.
+    names of new variants.
     """
     with transaction.atomic():
         _raise_data_versions(experiment_ids)
-        variants, created = _variant_ids(experiment_ids, rows, now)
+        variants, created = _variant_ids(experiment_ids, rows, now, policy)
         totals = [(variants[pk, counts.variant_name], counts) for pk, counts in rows]
         _refuse_two_names_of_one(totals)
         if mode == "add":
@@ -182,8 +202,8 @@ def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
 
 
 def _variant_ids(
-    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime
-) -> tuple[dict[tuple[int, str], int], int]:
+    experiment_ids: Sequence[int], rows: Sequence[PlacedCounts], now: dt.datetime, policy: NewVariants
+) -> tuple[dict[tuple[int, str], int], tuple[str, ...]]:
     """Find each row's variant by name or key and create the missing ones. Call under the experiments' locks."""
     known = variants_of(experiment_ids)
     ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
@@ -192,7 +212,7 @@ def _variant_ids(
         if (experiment_id, counts.variant_name) not in ids:
             missing[experiment_id][counts.variant_name] = None
     if missing:
-        _refuse_where_fixed(rows, missing)
+        refuse_new_names(rows, missing, known, policy)
         _refuse_too_many(rows, missing, [e for e, *_ in known])
         with_control = {e for e, *_, is_control in known if is_control}
         new = [
@@ -203,21 +223,7 @@ def _variant_ids(
         made = Variant.objects.bulk_create(new)
         record_history(made, created=True)
         ids |= {(v.experiment_id, v.name): v.pk for v in made}
-    return ids, sum(len(names) for names in missing.values())
-
-
-def _refuse_where_fixed(rows: Sequence[PlacedCounts], missing: dict[int, dict[str, None]]) -> None:
-    """Refuse new names in experiments whose variants are fixed, with the names that are known."""
-    fixed = Experiment.objects.filter(pk__in=missing, fixed_variants=True).with_variants()
-    known = {e.pk: ", ".join(repr(v.name) for v in e.variants.all()[:_NAMED_VARIANTS]) for e in fixed}
-    message = _("%(name)r is not a variant of this experiment, and its variants are fixed: %(known)s")
-    found = [
-        (index, Issue("variant_name", "unknown_variant", message % {"name": name, "known": known[e] or "–"}))
-        for index, (e, (_date, name, *_rest)) in enumerate(rows)
-        if e in known and name in missing[e]
-    ]
-    if found:
-        raise InvalidRowsError(found)
+    return ids, tuple(name for names in missing.values() for name in names)
 
 
 def _refuse_too_many(

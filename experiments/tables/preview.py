@@ -2,13 +2,16 @@
 
 import datetime as dt
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
 from experiments.ingestion.diff import RowChange
 from experiments.models import Experiment
-from experiments.tables.importer import ImportReport, OpenLines, import_csv
+from experiments.tables.importer import Target, import_table
+from experiments.tables.reading.source import Table
+from experiments.tables.report import ImportOptions, ImportReport
 
 # Lines of each kind: enough to see the effect of a file, without a page of a hundred thousand lines.
 KEPT_LINES = 200
@@ -69,16 +72,23 @@ class CsvPreview:
                 kept.append(PreviewLine(line, effect))
 
 
-def preview_csv(
-    open_lines: OpenLines, *, experiment: Experiment, today: dt.date, now: dt.datetime
+def preview_table(
+    table: Table,
+    *,
+    experiment: Experiment,
+    known: Mapping[str, str],
+    options: ImportOptions,
+    today: dt.date,
+    now: dt.datetime,
 ) -> CsvPreview:
-    """Preview the good rows of a file for this experiment and the others that it names."""
+    """Preview the good rows of a file for this experiment, which knows what its headers mean, and for others."""
     preview = CsvPreview.of(experiment)
-    preview.report = import_csv(
-        open_lines,
+    preview.report = import_table(
+        table,
         today=today,
         now=now,
-        on_error="skip",
+        options=replace(options, on_error="skip"),
+        target=Target(experiment, known=known),
         kept_issues=KEPT_LINES,
         dry_run=True,
         observer=preview.observe,

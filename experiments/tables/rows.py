@@ -1,51 +1,89 @@
-"""The CSV of daily metrics: a line for each experiment_id, date and variant_name with its counts.
+"""The table of daily metrics: a line for each experiment, date and variant with its counts."""
 
-UTF-8 with or without a byte-order mark, comma or semicolon, names quoted or not.
-"""
-
-import csv
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from django.utils.translation import gettext as _
 
-from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import COUNT_NAMES, COUNTS, Counts, DailyCounts
+from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
+from experiments.metrics import Kind as KindOfMeasure
+from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.header import Columns, Header
+from experiments.tables.reading.numbers import (
+    MOST_REMEMBERED,
+    Cell,
+    Kind,
+    NumberError,
+    Numbers,
+    is_blank,
+    learn_styles,
+)
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
-if TYPE_CHECKING:
-    from _csv import Reader
+# What a blank cell means in a column that the file has.
+Blank = Literal["refuse", "skip", "zero"]
 
-COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
-_OPTIONAL = [count.name for count in COUNTS if count.optional]
-# With a sign, so that a negative count is reported as negative; no more digits than 64 bits hold.
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+# The numbers of a row, in the order of DailyCounts; every reader of files loops over them.
+NUMBERS = MEASURES
+NUMBER_NAMES = tuple(number.name for number in NUMBERS)
+COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
+_TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
+_OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
+DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
+
+
+def _kind(number: Measure) -> Kind:
+    """Exports have parts of an optional count, such as 1.5 conversions."""
+    if number.kind is not KindOfMeasure.WHOLE:
+        return "decimal"
+    return "attributed" if number.optional else "whole"
+
+
+KINDS: Mapping[str, Kind] = {number.name: _kind(number) for number in NUMBERS}
+_TYPES = {number.name: type(number.zero) for number in NUMBERS}
+_ZEROS = [number.zero for number in NUMBERS]
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-
-
-class RowIssue(NamedTuple):
-    """A problem of one line of the file (the header is line 1)."""
-
-    line: int
-    column: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.column}: {self.message}"
+# The name of a row that holds the sum of others.
+_TOTAL = re.compile(
+    r"(?:(?:grand|overall|account|campaign|sub)[ -]?)?totals?(?: geral| general)?(?:\s*[:\-–].*)?|totais|totales"
+    r"|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class CsvRow(NamedTuple):
+    """A row that can be read, or the sum of several ``rows``, on the line of the first.
+
+    ``experiment`` is as the file names it, "" where the file has no such column.
+    """
+
     line: int
     experiment: str
     counts: DailyCounts
+    rows: int = 1
+
+
+class BadRow(NamedTuple):
+    """A row with problems, or one that is left out for a blank cell; ``place`` says what it is about, if it does."""
+
+    line: int
+    issues: tuple[RowIssue, ...]
+    experiment: str = ""
+    place: tuple[dt.date, str] | None = None
+    has_blank: bool = False
 
 
 def template(day: dt.date) -> str:
     """Return the header and two example rows."""
-    rows = [COLUMNS, ("1", day, "control", 10000, 700, 630), ("1", day, "variant_a", 10000, 950, 855)]
+    rows = [
+        _TEMPLATE_COLUMNS,
+        ("1", day, "control", 10000, 700, 630),
+        ("1", day, "variant_a", 10000, 950, 855),
+    ]
     return "".join(",".join(map(str, row)) + "\r\n" for row in rows)
 
 
@@ -57,91 +95,212 @@ def as_cell(name: str) -> str:
     return ";".join(f"'{part}" if _FORMULA.match(part) else part for part in name.split(";"))
 
 
-def _as_name(cell: str) -> str:
+def as_name(cell: str) -> str:
     """Read a cell of as_cell back; a name with apostrophes of its own keeps those."""
     return ";".join(
-        part[1:] if part.startswith("'") and _FORMULA.match(part) else part for part in cell.split(";")
+        part[1:] if part.startswith("'") and _FORMULA.match(part) else part
+        for part in cell.strip().split(";")
     )
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[CsvRow | list[RowIssue]]:
-    """Yield each line as a row, or as the list of its problems."""
-    try:
-        reader = _reader(lines)
-        header = _header(reader)
-        for cells in reader:
-            if cells and any(cell.strip() for cell in cells):
-                yield _row(reader.line_num, header, cells)
-    except csv.Error as error:
-        raise InvalidError(
-            [
-                Issue(
-                    "file",
-                    "unreadable",
-                    _("line %(line)s: %(error)s") % {"line": reader.line_num, "error": error},
-                )
-            ]
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InvalidError([Issue("file", "not_utf8", _("the file is not UTF-8 text"))]) from error
+def is_total(name: str) -> bool:
+    """Say whether a row of this name may hold the sum of others."""
+    return _TOTAL.fullmatch(name.strip(" :")) is not None
 
 
-def _reader(lines: Iterable[str]) -> "Reader":
-    """Open a reader; the header alone decides between comma and semicolon."""
-    stream = iter(lines)
-    first = next(stream, "")
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    return csv.reader(_chain(first.removeprefix("\ufeff"), stream), delimiter=delimiter)
+class LineReader:
+    """Reads lines under a header: texts, and numbers in the style of the whole file.
+
+    The style is learnt from the file when the first number comes that is not plain digits.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self.header, self.names = header, header.names
+        self.width = len(header.cells)
+        self._numbers: Numbers | None = None
+        self._values: dict[tuple[str, type[str], str], Any] = {}
+
+    def cell_problem(self, line: int, cells: list[str]) -> RowIssue | None:
+        """Refuse a line with more or fewer cells than the header; cells without a column may be empty or missing."""
+        beyond = [cell for cell in cells[self.width :] if cell.strip()]
+        beyond += [
+            cells[place] for place in self.header.unnamed if place < len(cells) and cells[place].strip()
+        ]
+        named = self.width - len(self.header.unnamed)
+        if beyond:
+            message = _(
+                "has %(cells)s cells, the header names %(columns)s columns (%(extra)s is beyond); put a number such as "
+                "12,000 in quotes, or write 12000"
+            )
+            values = {"cells": named + len(beyond), "columns": named, "extra": shown(beyond[-1])}
+            return RowIssue(line, "file", message % values)
+        if any(place >= len(cells) for place in self.header.places.values()) or self._is_short(cells):
+            message = _("has %(cells)s cells, the header has %(columns)s; complete the line")
+            return RowIssue(line, "file", message % {"cells": len(cells), "columns": named})
+        return None
+
+    def _is_short(self, cells: list[str]) -> bool:
+        return any(self.header.cells[len(cells) :])
+
+    def number(self, column: str, cell: str) -> Any:
+        """Read a number of a column, of the type that its measure has; raise NumberError."""
+        mark = (cell, type(cell), column)
+        if (known := self._values.get(mark)) is not None:
+            return known
+        if self._numbers is None:
+            self._numbers = learn_styles(self._number_cells())
+        kind = KINDS[column]
+        read = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        value = _TYPES[column](read) if column in _TYPES else read
+        if len(self._values) < MOST_REMEMBERED:
+            self._values[mark] = value
+        return value
+
+    def _number_cells(self) -> Iterator[Cell]:
+        places = [(self.header.places[name], KINDS[name]) for name in KINDS if name in self.header.places]
+        for line, cells in self.header.lines():
+            for place, kind in places:
+                cell = cells[place] if place < len(cells) else ""
+                if not cell.isdigit() and not is_blank(cell):
+                    yield Cell(line, cell, kind)
 
 
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+@dataclass(frozen=True)
+class _Texts:
+    experiment: str
+    date: str
+    variant: str
 
 
-def _header(reader: "Reader") -> list[str]:
-    header = [name.strip().lower() for name in next(reader, [])]
-    missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
-    unknown = [name for name in header if name not in COLUMNS]
-    if missing or unknown or len(set(header)) < len(header):
-        said = (
-            _("missing: %(names)s") % {"names": ", ".join(missing)}
-            if missing
-            else _("not known or twice: %(names)s") % {"names": ", ".join(unknown or header)[:200]}
-        )
-        message = _("the first line must name the columns %(names)s; %(said)s")
-        message %= {"names": ", ".join(COLUMNS), "said": said}
-        raise InvalidError([Issue("file", "wrong_header", message)])
-    return header
+class RowReader(LineReader):
+    """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely."""
+
+    def __init__(self, header: Header, blank: Blank = "refuse") -> None:
+        super().__init__(header)
+        self.blank = blank
+        places = header.places
+        self._given = [
+            (n, places[name], _TYPES[name]) for n, name in enumerate(NUMBER_NAMES) if name in places
+        ]
+        # single values are not known where their squares are not
+        self.has_bare_values = "value_sum" in places and "value_squares" not in places
+        self._is_plain = not header.unnamed
+        self._experiment = places.get("experiment_id", -1)
+        self._date, self._variant = places["date"], places["variant_name"]
+        self._days: dict[str, dt.date] = {}
+        self._known_names: dict[str, str] = {"": ""} if self._experiment < 0 else {}
+
+    def rows(self) -> Iterator[CsvRow | BadRow]:
+        """Yield each line that holds anything as a row, or with its problems."""
+        for line, cells in self.header.lines():
+            row = self._plain(line, cells) or self._closely(line, cells)
+            if row is not None:
+                yield row
+
+    def _plain(self, line: int, cells: list[str]) -> CsvRow | None:
+        """Read a line of plain digits whose day and names were seen before; None for any other."""
+        if not self._is_plain or len(cells) != self.width:
+            return None
+        numbers = list(_ZEROS)
+        for n, place, type_ in self._given:
+            cell = cells[place]
+            if (
+                not cell.isdecimal()
+                or not cell.isascii()
+                or (cell[0] == "0" and len(cell) > 1)
+                or len(cell) > 18
+            ):
+                return None
+            numbers[n] = type_(cell)
+        day = self._days.get(cells[self._date])
+        variant = self._known_names.get(cells[self._variant])
+        experiment = self._known_names.get(cells[self._experiment] if self._experiment >= 0 else "")
+        if day is None or variant is None or experiment is None:
+            return None
+        return CsvRow(line, experiment, DailyCounts(day, variant, *numbers))
+
+    def _closely(self, line: int, cells: list[str]) -> CsvRow | BadRow | None:
+        if not any(cell.strip() for cell in cells):
+            return None
+        if problem := self.cell_problem(line, cells):
+            return self._bad(line, cells, [problem])
+        texts = self._texts(cells)
+        issues = list(self._text_issues(line, texts))
+        numbers, has_blank, found = self._read_counts(line, cells)
+        day = parse_date(texts.date)
+        place = (day, texts.variant) if day and texts.variant else None
+        if issues or found or day is None:
+            return self._bad(line, cells, [*issues, *found])._replace(
+                experiment=texts.experiment, place=place, has_blank=has_blank
+            )
+        if has_blank and self.blank == "skip":
+            return BadRow(line, (), texts.experiment, place, has_blank=True)
+        self._remember(cells, day, texts)
+        return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
+
+    def _texts(self, cells: list[str]) -> _Texts:
+        experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""
+        return _Texts(experiment, cells[self._date].strip(), as_name(cells[self._variant]))
+
+    def _remember(self, cells: list[str], day: dt.date, texts: _Texts) -> None:
+        for known in (self._days, self._known_names):
+            if len(known) > MOST_REMEMBERED:
+                known.clear()
+        self._days[cells[self._date]] = day
+        self._known_names[cells[self._variant]] = texts.variant
+        self._known_names[cells[self._experiment] if self._experiment >= 0 else ""] = texts.experiment
+
+    def _text_issues(self, line: int, texts: _Texts) -> Iterator[RowIssue]:
+        given = {"variant_name": texts.variant}
+        if self._experiment >= 0:
+            given = {"experiment_id": texts.experiment, **given}
+        for column, text in given.items():
+            if problem := name_problem(text):
+                yield RowIssue(line, self.names[column], problem)
+        if parse_date(texts.date) is None:
+            yield RowIssue(line, self.names["date"], _date_problem(texts.date))
+
+    def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
+        """Read the numbers; say whether one is blank, and what is wrong."""
+        numbers, issues, has_blank = list(_ZEROS), [], False
+        for n, place, _type in self._given:
+            column, cell = NUMBER_NAMES[n], cells[place]
+            if not is_blank(cell):
+                try:
+                    numbers[n] = self.number(column, cell)
+                except NumberError as problem:
+                    issues.append(RowIssue(line, self.names[column], str(problem)))
+            elif self.blank == "refuse":
+                issues.append(RowIssue(line, self.names[column], _blank_problem()))
+            has_blank |= is_blank(cell)
+        return numbers, has_blank, issues
+
+    def _bad(self, line: int, cells: list[str], issues: Iterable[RowIssue]) -> BadRow:
+        """Build a bad row; a line of totals is called so, whatever else is wrong with it."""
+        texts = [cells[p] for c, p in self.header.places.items() if c not in KINDS and p < len(cells)]
+        if total := next((text for text in texts if is_total(text)), None):
+            message = _("%(name)s is a row of totals; remove it") % {"name": shown(total)}
+            issues = [RowIssue(line, self.names["variant_name"], message)]
+        return BadRow(line, tuple(issues))
 
 
-def _row(line: int, header: list[str], cells: list[str]) -> CsvRow | list[RowIssue]:
-    if len(cells) != len(header):
-        message = _("has %(cells)s cells, the header has %(columns)s")
-        return [RowIssue(line, "file", message % {"cells": len(cells), "columns": len(header)})]
-    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    values |= {name: values.get(name) or "0" for name in _OPTIONAL}
-    values["variant_name"] = _as_name(values["variant_name"])
-    issues = [RowIssue(line, column, message) for column, message in _cell_issues(values)]
-    if issues:
-        return issues
-    counts = DailyCounts(
-        dt.date.fromisoformat(values["date"]),
-        values["variant_name"],
-        *Counts(*(int(values[name]) for name in COUNT_NAMES)),
+def name_problem(text: str) -> str | None:
+    """Say what is wrong with a name, if anything is."""
+    if not text:
+        return _("is empty; give a name")
+    if not is_name(text):
+        message = _("must be at most %(length)s characters, none of them a control character")
+        return message % {"length": NAME_LENGTH}
+    return None
+
+
+def _date_problem(text: str) -> str:
+    if not text:
+        return _("is empty; write the day as 2025-08-14")
+    return _("%(value)s is not a date such as 2025-08-14; write it so") % {"value": shown(text)}
+
+
+def _blank_problem() -> str:
+    return _(
+        "is blank: outcome not known yet. Fill it in, leave such rows out (blank=skip), or take it as 0 (blank=zero)"
     )
-    return CsvRow(line, values["experiment_id"], counts)
-
-
-def _cell_issues(values: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for name in ("experiment_id", "variant_name"):
-        if not values[name]:
-            yield name, _("is empty")
-        elif not is_name(values[name]):
-            message = _("must be at most %(length)s characters, none of them a control character")
-            yield name, message % {"length": NAME_LENGTH}
-    if parse_date(values["date"]) is None:
-        yield "date", _("%(value)r is not a date such as 2025-08-14") % {"value": values["date"][:40]}
-    for name in COUNT_NAMES:
-        if not _WHOLE.fullmatch(values[name]):
-            yield name, _("%(value)r is not a whole number") % {"value": values[name][:40]}

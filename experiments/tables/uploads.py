@@ -1,4 +1,4 @@
-"""Uploaded CSVs between preview and confirmation.
+"""Uploaded files between preview and confirmation.
 
 The file waits in the database, which all workers share, under a token that only its owner's page knows: the rows
 recorded are the rows previewed, whatever a browser sends.
@@ -7,6 +7,8 @@ recorded are the rows previewed, whatever a browser sends.
 import datetime as dt
 import io
 import secrets
+from itertools import islice
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,22 +17,38 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
-from experiments.tables.importer import import_csv
-from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_csv
-from experiments.tables.rows import read_rows
+from experiments.tables.importer import Target, import_table
+from experiments.tables.mapping import remembered_columns
+from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
+from experiments.tables.reading.header import Header, HeaderNotFoundError
+from experiments.tables.reading.opening import open_table
+from experiments.tables.reading.source import Table
+from experiments.tables.report import ImportOptions
+from experiments.tables.rows import DAILY
 
 # About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
+# Lines shown to whoever names the columns.
+_SHOWN_LINES = 5
 
 
 def keep_upload(
     *, experiment: Experiment, owner: str, name: str, content: bytes, now: dt.datetime
 ) -> CsvUpload:
-    """Keep a file for its preview; raise InvalidError if it cannot be read or holds no row."""
-    # read to the end: bytes that are no text may be anywhere
-    if not sum(1 for _row in read_rows(_lines(content))):
-        raise InvalidError([Issue("file", "empty", _("the file holds no row under its header"))])
+    """Keep a file for its preview; raise InvalidError if it cannot be read or holds no row.
+
+    A file is kept, too, whose columns a person can name.
+    """
+    try:
+        header = target_of(experiment).header_of(open_table(lambda: io.BytesIO(content)))
+    except HeaderNotFoundError as error:
+        if len(error.guess.cells) < len(DAILY.without("experiment_id").needed):
+            raise
+    else:
+        # read to the end: what cannot be read may be anywhere
+        if not sum(1 for _line, cells in header.lines() if any(cells)):
+            raise InvalidError([Issue("file", "empty", _("the file holds no row under its header"))])
     return CsvUpload.objects.create(
         token=secrets.token_urlsafe(24),
         owner=owner,
@@ -39,6 +57,35 @@ def keep_upload(
         content=content,
         created_at=now,
     )
+
+
+def target_of(experiment: Experiment, *, only: bool = False) -> Target:
+    """Build the target of a file on an experiment's own page, which knows what its headers mean."""
+    return Target(experiment, only=only, known=remembered_columns(experiment))
+
+
+def table_of(upload: CsvUpload, sheet: str = "") -> Table:
+    content = bytes(upload.content)
+    return open_table(lambda: io.BytesIO(content), sheet=sheet)
+
+
+class FirstLines(NamedTuple):
+    """A header, complete or only likely, and some lines below it."""
+
+    header: Header
+    lines: list[list[str]]
+    problem: str
+
+
+def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
+    """Show the columns of an upload; ``problem`` says why they are not known, where they are not."""
+    problem = ""
+    try:
+        header = target_of(upload.experiment).header_of(table_of(upload, sheet))
+    except HeaderNotFoundError as error:
+        header, problem = error.guess, error.issues[0].message
+    filled = ([*cells, *[""] * len(header.cells)] for _line, cells in header.lines() if any(cells))
+    return FirstLines(header, [cells[: len(header.cells)] for cells in islice(filled, _SHOWN_LINES)], problem)
 
 
 def find_upload(
@@ -61,9 +108,18 @@ def find_upload(
     return found
 
 
-def preview_upload(upload: CsvUpload, *, today: dt.date, now: dt.datetime) -> CsvPreview:
-    """Preview the recording of an upload."""
-    return preview_csv(lambda: _lines(upload.content), experiment=upload.experiment, today=today, now=now)
+def preview_upload(
+    upload: CsvUpload, *, options: ImportOptions, sheet: str, today: dt.date, now: dt.datetime
+) -> CsvPreview:
+    """Preview the recording of an upload; raise HeaderNotFoundError where its columns are not known."""
+    return preview_table(
+        table_of(upload, sheet),
+        experiment=upload.experiment,
+        known=remembered_columns(upload.experiment),
+        options=options,
+        today=today,
+        now=now,
+    )
 
 
 def record_upload(
@@ -71,25 +127,26 @@ def record_upload(
     experiment: Experiment,
     owner: str,
     token: str,
-    skip_bad_rows: bool,
+    options: ImportOptions,
     with_others: bool,
     today: dt.date,
     now: dt.datetime,
+    sheet: str = "",
 ) -> CsvPreview:
     """Record the file once and return its effects. ``with_others`` takes rows of other experiments too.
 
-    Without ``skip_bad_rows`` one bad row means that nothing is written, and the file is kept.
+    Where the options reject a file for one bad row, nothing is written then, and the file is kept.
     """
     done = CsvPreview.of(experiment)
     with transaction.atomic():
         waiting = CsvUpload.objects.select_for_update()
         upload = find_upload(experiment=experiment, owner=owner, token=token, now=now, uploads=waiting)
-        done.report = report = import_csv(
-            lambda: _lines(upload.content),
+        done.report = report = import_table(
+            table_of(upload, sheet),
             today=today,
             now=now,
-            on_error="skip" if skip_bad_rows else "reject",
-            only=None if with_others else experiment,
+            options=options,
+            target=target_of(experiment, only=not with_others),
             kept_issues=KEPT_LINES,
             observer=done.observe,
             source="dashboard",
@@ -108,7 +165,3 @@ def prune_uploads(*, now: dt.datetime) -> int:
     """Delete uploads that are too old to be recorded; return their number."""
     deleted, _by_model = CsvUpload.objects.filter(created_at__lte=now - KEPT_FOR).delete()
     return deleted
-
-
-def _lines(content: bytes | memoryview) -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")

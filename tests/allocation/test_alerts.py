@@ -10,10 +10,13 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from allocation.demo import seed_demo
-from allocation.services import complete_experiment
+from allocation.models import Allocation
+from allocation.services import complete_experiment, compute_allocations
+from allocation.statistics import experiment_statistics
 from allocation.sweep import alert_on_traffic, run_daily_sweep
 from experiments.models import Experiment, Status
 from experiments.services import change_status
+from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
@@ -275,14 +278,7 @@ def test_sweep__for_a_past_day__is_no_news(today: dt.date) -> None:
 
 
 def test_decision__rates_swapped__is_notified_once_with_the_date_and_the_rates() -> None:
-    experiment = make_experiment(min_impressions=0)
-    for age in range(60, 0, -1):
-        rates = (100, 200) if age > 20 else (200, 100)
-        rows = [
-            counts(name, 4000, rate, date=_day(age))
-            for name, rate in zip(("control", "b"), rates, strict=True)
-        ]
-        record(experiment, *rows)
+    experiment = _swapped()
     allocate(experiment)
     record(experiment, counts("control", 4000, 200), counts("b", 4000, 100))
     allocate(experiment)
@@ -291,6 +287,85 @@ def test_decision__rates_swapped__is_notified_once_with_the_date_and_the_rates()
     data = event.payload["data"]
     assert abs((dt.date.fromisoformat(data["since"]) - _day(20)).days) <= 1
     assert data["rates_before"] == pytest.approx({"control": 0.025, "b": 0.05}, rel=0.1)
+    assert data["rates_since"] == pytest.approx({"control": 0.05, "b": 0.025}, rel=0.1)
+
+
+def _swapped() -> Experiment:
+    experiment = make_experiment(min_impressions=0)
+    for age in range(60, 0, -1):
+        rates = (100, 200) if age > 20 else (200, 100)
+        rows = [
+            counts(name, 4000, rate, date=_day(age))
+            for name, rate in zip(("control", "b"), rates, strict=True)
+        ]
+        record(experiment, *rows)
+    return experiment
+
+
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_alarm__change_lost_and_found_again__is_raised_once(is_cleared: bool) -> None:
+    experiment = make_experiment()
+    place = experiment.pk, EventKind.RATES_CHANGED
+
+    def raised(since: str | None) -> int:
+        holding: ActiveConditions = {} if since is None else {place: {"since": since}}
+        return len(sync_alarms({experiment.pk: experiment}, [EventKind.RATES_CHANGED], holding, NOW))
+
+    assert [raised("2025-08-01"), raised(None), raised("2025-08-03"), raised(None)] == [1, 0, 0, 0]
+    assert Alarm.objects.get().cleared_at is None
+    if is_cleared:
+        Alarm.objects.update(cleared_at=NOW)
+    assert [raised("2025-07-28"), raised("2025-08-20"), raised("2025-08-01")] == [0, 1, 0]
+    assert Alarm.objects.get(cleared_at=None).facts == {"since": "2025-08-20"}
+
+
+def test_sweep__first_one_with_a_leader_and_a_mismatch__tells_of_the_mismatch_alone() -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        record(
+            experiment, counts("control", 2000, 100, date=_day(age)), counts("b", 1000, 95, date=_day(age))
+        )
+    for age in range(18, 0, -1):
+        compute_allocations(experiment_ids=[experiment.pk], target_date=_day(age), now=NOW, announce=False)
+
+    run_daily_sweep(target_date=TODAY, now=NOW)
+
+    assert "sample_ratio.mismatch" in _kinds()
+    assert not {"leader.found", "experiment.decided"} & set(_kinds())
+    decided = Allocation.objects.get(target_date=TODAY)
+    assert decided.state == experiment_statistics(experiment.pk, TODAY).state == "leader"
+
+
+def test_decision__leader_in_traffic_no_sweep_has_looked_at__is_no_news() -> None:
+    experiment = make_experiment()
+    for age in range(5, 0, -1):
+        record(
+            experiment, counts("control", 2000, 100, date=_day(age)), counts("b", 1000, 95, date=_day(age))
+        )
+        compute_allocations(experiment_ids=[experiment.pk], target_date=_day(age), now=NOW, announce=False)
+
+    assert allocate(experiment).state == "leader"
+
+    assert "leader.found" not in _kinds()
+
+
+def test_decision__change_beside_a_mismatch__waits() -> None:
+    experiment = _swapped()
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+
+    assert allocate(experiment).rates_changed_on is not None
+
+    assert "rates.changed" not in _kinds()
+
+
+def test_decision__change__is_told_with_rates_of_mature_days() -> None:
+    experiment = _swapped()
+    Experiment.objects.filter(pk=experiment.pk).update(maturity_days=1)
+    record(experiment, counts("control", 10**6, 0), counts("b", 10**6, 0))
+
+    allocate(experiment)
+
+    data = Event.objects.get(kind="rates.changed").payload["data"]
     assert data["rates_since"] == pytest.approx({"control": 0.05, "b": 0.025}, rel=0.1)
 
 

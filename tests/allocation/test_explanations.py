@@ -31,6 +31,11 @@ pytestmark = pytest.mark.database_free
             "a 65.2% chance of being the best; another variant may",
         ),
         ({"value_remaining": 0.0519}, "up to 5.2% better"),
+        ({"active": 3, "low": ["new"]}, "new does not have enough data to be judged yet."),
+        ({"active": 3, "low": ["new", "c"]}, "2 variants do not have enough data to be judged yet."),
+        ({"low": ["a", "b"]}, "No variant has enough data to be judged yet."),
+        ({"apart": ["a", "b"]}, "These variants were never shown on the same day"),
+        ({"active": 3, "apart": ["c"], "low": ["c"]}, "not to be compared with them: c."),
     ],
 )
 def test_sentence__each_state__says_what_the_numbers_mean(given: dict[str, Any], words: str) -> None:

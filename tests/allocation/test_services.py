@@ -23,10 +23,12 @@ from allocation.selectors import (
     history_dates,
 )
 from allocation.services import complete_experiment, compute_allocations, preview_allocation
-from allocation.sweep import compute_all
+from allocation.statistics import experiment_statistics
+from allocation.sweep import _chunks, compute_all
+from dashboard.experiment.summary import summarise
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.metrics import Reward
-from experiments.models import Status, Variant
+from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
 
@@ -444,3 +446,116 @@ def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
     assert "a fault" in str(outcomes[bad.pk])
     assert outcomes[good.pk] is outcomes[other.pk] is None
     assert Allocation.objects.count() == 2
+
+
+def _serving(experiment: Experiment, age: int, part: float = 1.0) -> None:
+    """Report a day on which b, which is better by 0.03, got three times the control's traffic."""
+    day = TODAY - dt.timedelta(days=age)
+    whole = (1000, 50), (3000, 240)
+    rows = [(int(part * trials), int(part * clicks)) for trials, clicks in whole]
+    record(experiment, counts("control", *rows[0], date=day), counts("b", *rows[1], date=day))
+
+
+def test_gains__day_decided_on_in_part__is_priced_whole_once_the_rest_arrives() -> None:
+    late, whole = make_experiment("Late"), make_experiment("Whole")
+    _serving(late, 1, part=0.5)
+    allocate(late, TODAY - dt.timedelta(days=1))
+    _serving(late, 1)
+    _serving(whole, 1)
+
+    # 1,000 more than even, 0.03 each
+    assert allocate(late).gained_over_even == pytest.approx(30, abs=1)
+    assert allocate(late).given_up == pytest.approx(allocate(whole).given_up, rel=0.02)
+
+
+def test_gains__day_that_arrives_late__is_priced_when_it_does() -> None:
+    experiment = make_experiment()
+    for age in (5, 4, 2, 1):
+        _serving(experiment, age)
+        allocate(experiment, TODAY - dt.timedelta(days=age - 1))
+    _serving(experiment, 3)
+
+    allocation = allocate(experiment)
+
+    assert allocation.gained_over_even == pytest.approx(5 * 30, abs=2)
+    assert list(allocation.recorded_inputs["gains"]["open"].values()) == [[0, 0], [0, 0]]
+    assert allocate(experiment, TODAY + dt.timedelta(days=1)).recorded_inputs["gains"]["open"] == {}
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_gains__completing__prices_the_days_since_the_last_decision(decided: bool) -> None:
+    experiment = make_experiment()
+    for age in (4, 3, 2, 1):
+        _serving(experiment, age)
+        if decided and age == 3:
+            allocate(experiment, TODAY - dt.timedelta(days=2))
+
+    winner = experiment.variants.get(name="b").pk
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner)
+    again = allocate(experiment, TODAY + dt.timedelta(days=1))
+
+    rewards = experiment_statistics(experiment.pk, TODAY).rewards
+    assert rewards.gained_over_even == again.gained_over_even == pytest.approx(4 * 30, abs=2)
+    assert rewards.gained_low < rewards.gained_over_even < rewards.gained_high
+
+
+def test_gains__completed_before_anything_was_priced__are_computed_not_0() -> None:
+    experiment = make_experiment()
+    for age in (2, 1):
+        _serving(experiment, age)
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+    Allocation.objects.update(gained_over_even=0, given_up=0, gain_error=0)
+
+    assert experiment_statistics(experiment.pk, TODAY).rewards.gained_over_even == pytest.approx(60, abs=1)
+    Allocation.objects.update(engine_version="1", gained_over_even=None, given_up=None, gain_error=None)
+    assert experiment_statistics(experiment.pk, TODAY).rewards.gained_over_even == pytest.approx(60, abs=1)
+
+
+def test_window__no_day_mature_yet__is_empty() -> None:
+    experiment = make_running(maturity_days=7)
+
+    allocation = allocate(experiment)
+
+    assert (allocation.window_start, allocation.window_end, allocation.data_through) == (None, None, None)
+    assert experiment_statistics(experiment.pk, TODAY).as_of.data_through is None
+
+
+@pytest.mark.parametrize(("maturity_days", "state"), [(0, "decided"), (7, "leader")])
+def test_state__days_that_are_not_mature__do_not_count_toward_two_weeks(
+    maturity_days: int, state: str
+) -> None:
+    experiment = make_experiment(maturity_days=maturity_days)
+    for age in range(14, 0, -1):
+        day = TODAY - dt.timedelta(days=age)
+        record(experiment, counts("control", 2000, 100, date=day), counts("b", 2000, 200, date=day))
+
+    assert allocate(experiment).state == experiment_statistics(experiment.pk, TODAY).state == state
+
+
+def test_compute_all__many_variants__are_decided_in_small_transactions() -> None:
+    sizes = [(1, 4), (2, 4), (3, 400), (4, 100), (5, 200), (6, 100)]
+
+    assert list(_chunks(sizes)) == [[1, 2], [3], [4, 5], [6]]
+    assert [len(chunk) for chunk in _chunks([(n, 1) for n in range(401)])] == [200, 200, 1]
+
+
+def test_comparable__retired_variant_that_ran_alone__keeps_the_others_comparable() -> None:
+    experiment = make_experiment()
+    for age in range(1, 41):
+        day = TODAY - dt.timedelta(days=age)
+        rows = [counts("c", 1000, 30, date=day)]
+        if age <= 35:
+            rows = [counts("control", 2000, 100, date=day), counts("b", 2000, 160, date=day)]
+        record(experiment, *rows)
+    beside = experiment_statistics(experiment.pk, TODAY)
+    assert not beside.comparable
+    assert "not to be compared with them: c." in beside.sentence
+    Variant.objects.filter(experiment=experiment, key="c").update(is_active=False)
+
+    retired = experiment_statistics(experiment.pk, TODAY)
+
+    assert retired.comparable
+    assert allocate(experiment).state == "decided"
+    (summary,) = summarise(list(Experiment.objects.with_variants()), TODAY)
+    assert summary.sentence == retired.sentence
+    assert "never" not in retired.sentence

@@ -100,12 +100,12 @@ def test_new_experiment__enter_in_a_field__saves_a_draft(page: Page, live_server
 def test_upload__file_too_large__is_not_even_sent(page: Page, live_server: Any, running: Experiment) -> None:
     page.goto(_url(live_server, f"{running.key}/data/upload/"))
 
-    page.get_by_label("CSV file").set_input_files(_csv("x" * (MAX_UPLOAD_BYTES + 1)))
+    page.get_by_label("File", exact=True).set_input_files(_csv("x" * (MAX_UPLOAD_BYTES + 1)))
     page.get_by_role("button", name="Show what it would change").click()
 
     said = "At most 8 MB. Split the file, or ask an administrator to load it."
     expect(page.locator(".field-error:visible")).to_have_text([said])
-    expect(page.get_by_label("CSV file")).to_be_focused()
+    expect(page.get_by_label("File", exact=True)).to_be_focused()
 
 
 def test_variant__taken_away__passes_the_control_on(page: Page, live_server: Any) -> None:
@@ -159,7 +159,7 @@ def test_upload__previewed__is_recorded_once_confirmed(
     page.goto(_url(live_server, f"{running.key}/data/"))
     page.get_by_role("link", name="Upload CSV").click()
 
-    page.get_by_label("CSV file").set_input_files(_csv(text))
+    page.get_by_label("File", exact=True).set_input_files(_csv(text))
     page.get_by_role("button", name="Show what it would change").click()
     expect(page.get_by_role("heading", name="What totals.csv would change")).to_be_visible()
     expect(page.get_by_text("Clicks (2) must not exceed impressions (1)")).to_be_visible()
@@ -225,7 +225,7 @@ def test_forms__refused_or_open__break_no_rule_of_wcag(
 
     text = HEADER + f"{running.key},{today()},c,9,7,0\n{running.key},{today()},control,9,8,0\nx,x,x,1,2,0\n"
     page.goto(_url(live_server, f"{running.key}/data/upload/"))
-    page.get_by_label("CSV file").set_input_files(_csv(text))
+    page.get_by_label("File", exact=True).set_input_files(_csv(text))
     page.get_by_role("button", name="Show what it would change").click()
     expect(page.get_by_text("New variants would be created")).to_be_visible()
     assert violations(page) == []

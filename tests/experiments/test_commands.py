@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from psycopg.conninfo import make_conninfo
 from pytest_django import Settings
 
 from experiments.models import DailyMetric, Experiment
@@ -41,6 +43,100 @@ def test_import_events__missing_experiments__fails_and_loads_nothing() -> None:
 def test_import_events__no_such_file__says_so(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         call_command("import_events", tmp_path / "missing.csv")
+
+
+HEADER = "date,variant_name,impressions,clicks,conversions\n"
+
+
+def _load(path: Path, text: str, **options: object) -> str:
+    said = io.StringIO()
+    path.write_text(text)
+    call_command("import_events", path, stdout=said, stderr=said, **options)
+    return said.getvalue()
+
+
+def test_import_events__choices__are_those_of_the_api(tmp_path: Path) -> None:
+    experiment = make_running()
+    text = HEADER + "2025-08-14,control,9,1,\n2025-08-15,control,5,1,0\n2025-08-15,control,6,1,0\n"
+    file, own = tmp_path / "own.csv", {"experiment": experiment.key}
+
+    with pytest.raises(CommandError, match="Nothing was loaded"):
+        _load(file, text, **own)
+    said = _load(file, text, **own, blank="skip", repeated="sum")
+
+    assert "Loaded 2 of 3 rows into 1 experiments" in said
+    assert "Rows with a blank cell left out: 1" in said
+    assert DailyMetric.objects.get(date="2025-08-15").impressions == 11
+
+
+def test_import_events__new_variants__are_named_or_refused(tmp_path: Path) -> None:
+    own = {"experiment": make_running().key}
+    text = "Cost," + HEADER + "1,2025-08-14,green,9,1,0\n"
+
+    with pytest.raises(CommandError, match="Nothing was loaded"):
+        _load(tmp_path / "a.csv", text, **own, new_variants="refuse")
+    said = _load(tmp_path / "a.csv", text, **own)
+
+    assert "New variants: green" in said
+    assert "Columns not needed: Cost" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Give a file, or --sql with --url"),
+        (("x.csv", "--sql", "SELECT 1", "--url", "x"), "Give a file, or --sql with --url"),
+        (("--sql", "SELECT 1"), "Give --url"),
+        (("--sql", "SELECT 1", "--url", "postgresql://127.0.0.1:1/none"), "The query: "),
+    ],
+)
+def test_import_events__without_one_source__says_what_to_give(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(CommandError, match=said):
+        call_command("import_events", *arguments)
+
+
+def test_import_events__unknown_experiment__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="There is no experiment 'none'"):
+        _load(tmp_path / "a.csv", HEADER, experiment="none")
+
+
+SALES = """
+SELECT date '2025-08-01' + n AS day, 'control' AS variant, 1000.0::numeric AS impressions, 50 + n AS clicks
+FROM generate_series(0, 9) n
+"""
+
+
+@pytest.fixture
+def warehouse() -> str:
+    """Return the address of the PostgreSQL that the tests run on."""
+    if connection.vendor != "postgresql":
+        pytest.skip("needs a PostgreSQL")
+    values = connection.get_connection_params()
+    return make_conninfo(**{name: values[name] for name in ("host", "dbname", "user") if name in values})
+
+
+def test_import_events__sql__loads_the_rows_of_a_query(warehouse: str) -> None:
+    own, said = make_running(), io.StringIO()
+
+    call_command("import_events", sql=SALES, url=warehouse, experiment=own.key, stdout=said)
+
+    assert "Loaded 10 of 10 rows" in said.getvalue()
+    assert DailyMetric.objects.get(date="2025-08-10").clicks == 59
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DELETE FROM django_migrations RETURNING app", "The query: "),
+        ("SELECT 1 AS n", "no line names all the columns"),
+        ("SELECT", "the file is empty"),
+    ],
+)
+def test_import_events__sql_that_writes_or_names_no_columns__is_refused(
+    warehouse: str, sql: str, said: str
+) -> None:
+    with pytest.raises(CommandError, match=said):
+        call_command("import_events", sql=sql, url=warehouse)
 
 
 def test_reset_data__confirmed__deletes_everything(

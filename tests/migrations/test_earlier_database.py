@@ -3,6 +3,9 @@
 data/engine_1.sqlite3.gz was filled by the code of commit 8a6f25d: five experiments of all statuses and goals with own
 settings, a retired and an added variant, revisions, alarms, deliveries, a key, a user and a waiting import. That code's
 export of it, imported into PostgreSQL, is data/engine_1.sql.gz.
+data/engine_2.sqlite3.gz was filled by the code of commit 8c1612c, with what engine 2 decides by other rules since: a
+retired variant with little data, days that are not mature, weekly reports, no variant that can be judged, days that
+arrive in part or late, and experiments completed with and without a decision before.
 """
 
 import gzip
@@ -42,10 +45,7 @@ _KEPT = {
 def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the URL of the database after ``migrate``."""
     if request.param == "sqlite":
-        database = tmp_path_factory.mktemp("earlier") / "bandit.sqlite3"
-        database.write_bytes(gzip.decompress((_DATA / "engine_1.sqlite3.gz").read_bytes()))
-        _manage(f"sqlite:///{database}", "migrate", "--verbosity", "0")
-        yield f"sqlite:///{database}"
+        yield _migrated("engine_1", tmp_path_factory.mktemp("earlier"))
         return
     with database_of_its_own() as folder:
         url = f"postgresql://postgres:@/bandit?host={folder}"
@@ -53,6 +53,13 @@ def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             connection.execute(gzip.decompress((_DATA / "engine_1.sql.gz").read_bytes()))
         _manage(url, "migrate", "--verbosity", "0")
         yield url
+
+
+def _migrated(name: str, directory: Path) -> str:
+    database = directory / "bandit.sqlite3"
+    database.write_bytes(gzip.decompress((_DATA / f"{name}.sqlite3.gz").read_bytes()))
+    _manage(f"sqlite:///{database}", "migrate", "--verbosity", "0")
+    return f"sqlite:///{database}"
 
 
 def test_migrate__earlier_database__keeps_every_row(migrated: str) -> None:
@@ -68,6 +75,15 @@ def test_migrate__earlier_database__is_complete(migrated: str) -> None:
 
 def test_verify_ledger__earlier_database__finds_no_difference(migrated: str) -> None:
     assert "130 computed again, 0 differ" in _manage(migrated, "verify_ledger")
+
+
+def test_verify_ledger__earlier_decisions_of_engine_2__follow_from_their_own_rules(tmp_path: Path) -> None:
+    database = _migrated("engine_2", tmp_path)
+    assert "17 computed again, 0 differ" in _manage(database, "verify_ledger")
+
+    _manage(database, "allocate", "--all", "--date", "2026-11-20")
+
+    assert "24 computed again, 0 differ" in _manage(database, "verify_ledger")
 
 
 def test_allocate__earlier_database__goes_on_from_the_last_decision(migrated: str) -> None:

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.tables.rows import COLUMNS, CsvRow, as_cell, read_rows
+from experiments.tables.reading.header import find_header
+from experiments.tables.rows import COLUMNS, DAILY, CsvRow, RowReader, as_cell
 from experiments.text import is_name
-from tests.factory import counts, make_experiment, record
+from tests.factory import counts, make_experiment, make_table, record
 from tests.security.callers import person
 from tests.security.names import FORMULAS
 
@@ -88,9 +89,9 @@ def test_name__with_a_tab_or_a_line_end__has_none_once_it_is_stored(name: str, f
 @given(name=st.text(min_size=1, max_size=30).filter(is_name).map(str.strip).filter(bool))
 def test_cell__any_name__is_text_and_comes_back(name: str) -> None:
     file = io.StringIO()
-    csv.writer(file).writerows([COLUMNS, ("1", dt.date(2025, 9, 1), as_cell(name), 1, 0, 0)])
+    csv.writer(file).writerows([COLUMNS, ("1", dt.date(2025, 9, 1), as_cell(name), 1, 0, 0, 0, 0)])
 
-    [row] = read_rows(io.StringIO(file.getvalue(), newline=""))
+    [row] = RowReader(find_header(make_table(file.getvalue()), DAILY)).rows()
 
     assert isinstance(row, CsvRow)
     assert row.counts.variant_name == name

@@ -52,8 +52,14 @@ class HistoryQuerySerializer(serializers.Serializer[Any]):
     end_date = DayField(required=False)
 
 
+class AsOfSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
+
+
 class HistoryEntrySerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
+    as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
     algorithm = serializers.CharField()
     allocations = serializers.DictField(child=serializers.FloatField())
     total_impressions = serializers.IntegerField(help_text="In the decision's window.")
@@ -86,6 +92,7 @@ class AllocationAnswerSerializer(serializers.Serializer[Any]):
     parameters = serializers.DictField(help_text="The settings that were used.")
     experiment_id = serializers.IntegerField()
     window_days = serializers.IntegerField()
+    as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
     timestamp = serializers.DateTimeField()
     reason = serializers.CharField(help_text="The decision in one line.")
     limits = serializers.DictField(
@@ -176,6 +183,7 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
         "parameters": asdict(effective_settings(experiment, {"window_days": window_days})),
         "experiment_id": experiment.pk,
         "window_days": window_days,
+        "as_of": _as_of(decision.target_date, decision.data_through),
         "timestamp": decision.created_at.isoformat(),
         "reason": decision.reason,
         "limits": {share.variant.name: share.bound for share in entry.shares},
@@ -188,7 +196,7 @@ def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
     inputs = AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
     start, end = decision.window_start, decision.window_end
-    table = inputs.table.between(start, end) if start and end else inputs.table
+    table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()
     names = {variant.pk: variant.name for variant in experiment.variants.all()}
     return {
@@ -201,10 +209,15 @@ def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
     }
 
 
+def _as_of(date: dt.date, data_through: dt.date | None) -> dict[str, str | None]:
+    return {"date": date.isoformat(), "data_through": data_through.isoformat() if data_through else None}
+
+
 def _history(dates: Iterable[HistoryDate]) -> list[dict[str, object]]:
     return [
         {
             "date": entry.target_date.isoformat(),
+            "as_of": _as_of(entry.target_date, entry.data_through),
             "algorithm": ALGORITHM,
             "allocations": entry.shares,
             "total_impressions": entry.window_impressions,

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from allocation.campaigns import expires_at
+from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.simulation import SCENARIOS
 from allocation.models import Allocation, AllocationShare, State
@@ -26,6 +27,14 @@ from experiments.selectors import today
 
 MAX_UNITS = 1000
 _MOMENT = serializers.DateTimeField()
+
+
+_RATE = "Posterior mean, day-adjusted: successes per trial, or value per trial where that is the goal."
+_VALUE_SUM = "The value in the window; null where the goal is no value."
+_EFFECTIVE_ORDERS = (
+    "The value's weight as evidence: as many orders of equal worth; null where the goal is no value."
+)
+_LARGEST_PART = "The most that one order can make of value_sum, a fraction; null where the goal is no value."
 
 
 class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
@@ -57,12 +66,29 @@ class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
             "missing_trials",
             "target",
             "bound",
+            "value_sum",
+            "effective_orders",
+            "largest_part",
         )
         extra_kwargs: ClassVar = {
+            "successes": {"help_text": "In the window; where the goal is a value, the conversions."},
+            "rate": {"help_text": _RATE},
+            "expected_loss": {"help_text": "In the unit of the rate."},
+            "posterior_beta": {
+                "help_text": "Of the rate; where the goal is a value, in units of 100,000 times the largest mean."
+            },
+            "value_sum": {"help_text": _VALUE_SUM},
+            "effective_orders": {"help_text": _EFFECTIVE_ORDERS},
+            "largest_part": {"help_text": _LARGEST_PART},
             "missing_trials": {
                 "help_text": "Effective trials that it lacks to be judged, 0 with enough; null for engine 1."
             },
         }
+
+
+class AsOfSerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class HarmSerializer(serializers.Serializer[Any]):
@@ -76,6 +102,7 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
     """A decision: shares that sum to 1, with what explains each of them."""
 
     experiment_key = serializers.CharField(source="experiment.key")
+    as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
     harms = HarmSerializer(
         many=True, allow_null=True, help_text="What its guards found; null where it has none."
     )
@@ -85,6 +112,7 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
         model = Allocation
         fields = (
             "id",
+            "as_of",
             "experiment_id",
             "experiment_key",
             "target_date",
@@ -117,7 +145,7 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
                 "help_text": "Since when the variants compare differently, if that is recent."
             },
             "gained_over_even": {
-                "help_text": "Up to data_through, over an even split, in expected successes."
+                "help_text": "Up to data_through, over an even split, in expected successes or value."
             },
             "given_up": {"help_text": "Up to data_through, against serving the best variant alone."},
             "gain_error": {"help_text": "Standard deviation of gained_over_even."},
@@ -170,7 +198,7 @@ class AssignmentsSerializer(serializers.Serializer[Any]):
 class LedgerEntrySerializer(AllocationSerializer):
     inputs = serializers.JSONField(
         source="recorded_inputs",
-        help_text="All that the engine was given; counts are [date, variant id, ...].",
+        help_text="All that the engine was given. Counts are columns: dates once, a list for each count and variant.",
     )
 
     class Meta(AllocationSerializer.Meta):
@@ -178,7 +206,7 @@ class LedgerEntrySerializer(AllocationSerializer):
 
 
 class AlwaysValidUpliftSerializer(serializers.Serializer[Any]):
-    low = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift downward.")
+    low = serializers.FloatField(help_text="-1: the data allow any uplift downward.")
     high = serializers.FloatField(allow_null=True, help_text="null: the data allow any uplift upward.")
     p_value = serializers.FloatField()
 
@@ -189,12 +217,12 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     is_control = serializers.BooleanField()
     is_active = serializers.BooleanField()
     trials = serializers.IntegerField(help_text="In the window, as are the successes.")
-    successes = serializers.IntegerField()
-    rate = serializers.FloatField(help_text="Posterior mean, day-adjusted.")
+    successes = serializers.IntegerField(help_text="Where the goal is a value, the conversions.")
+    rate = serializers.FloatField(help_text=_RATE)
     rate_low = serializers.FloatField(help_text="95% credible interval.")
     rate_high = serializers.FloatField()
     probability_best = serializers.FloatField()
-    expected_loss = serializers.FloatField()
+    expected_loss = serializers.FloatField(help_text="In the unit of the rate.")
     enough_data = serializers.BooleanField(
         help_text="false: its rates, its chance and its uplift say little yet."
     )
@@ -209,6 +237,9 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     uplift_always_valid = AlwaysValidUpliftSerializer(
         allow_null=True, help_text="The uplift in an interval that may be looked at every day."
     )
+    value_sum = serializers.FloatField(allow_null=True, help_text=_VALUE_SUM)
+    effective_orders = serializers.FloatField(allow_null=True, help_text=_EFFECTIVE_ORDERS)
+    largest_part = serializers.FloatField(allow_null=True, help_text=_LARGEST_PART)
 
 
 class SecondaryVariantSerializer(serializers.Serializer[Any]):
@@ -266,7 +297,7 @@ class ConvergenceSerializer(serializers.Serializer[Any]):
 
 class DailyRewardsSerializer(serializers.Serializer[Any]):
     date = serializers.DateField()
-    given_up = serializers.FloatField(help_text="Cumulative, against always serving the leader.")
+    given_up = serializers.FloatField(help_text="Cumulative, against always serving the best variant.")
     gained_over_even = serializers.FloatField(help_text="Cumulative, over an even split.")
     gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
     gained_high = serializers.FloatField(help_text="The upper end of that interval.")
@@ -278,11 +309,6 @@ class RewardsSerializer(serializers.Serializer[Any]):
     gained_low = serializers.FloatField(help_text="The 95% interval of gained_over_even.")
     gained_high = serializers.FloatField(help_text="The upper end of that interval.")
     by_day = DailyRewardsSerializer(many=True)
-
-
-class AsOfSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
-    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class StatisticsSerializer(serializers.Serializer[Any]):
@@ -330,6 +356,26 @@ class SimulationSerializer(_RunSerializer):
     runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
     scenario = serializers.ChoiceField(list(SCENARIOS), required=False, default="constant")
     stop = serializers.ChoiceField(["value-remaining"], required=False, allow_null=True, default=None)
+    order_values = BoundedListField(
+        child=NumberField(min_value=LEAST_WORTH, max_value=LARGEST_WORTH),
+        required=False,
+        min_length=2,
+        max_length=MAX_VARIANTS,
+        help_text="Where value is the goal: what a success of each variant brings on average, 1 by default.",
+    )
+    value_cv = NumberField(
+        min_value=0,
+        max_value=LARGEST_CV,
+        required=False,
+        help_text="Where value is the goal: standard deviation over mean of single values, log-normal, 1 by default.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        worths = attrs.get("order_values")
+        if worths is not None and len(worths) != len(attrs["rates"]):
+            message = f"{len(worths)} for {len(attrs['rates'])} rates; one each is needed"
+            raise serializers.ValidationError({"order_values": message}, code="wrong_length")
+        return super().validate(attrs)
 
 
 class PastVariantSerializer(StrictSerializer):

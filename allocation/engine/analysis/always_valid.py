@@ -9,6 +9,8 @@ harm. So l(f) = (sum_t O_tw) ln f - sum_t O_t ln(f n_tw + n_tc), divided by the 
 is, for the true f, a bet that nobody expects to win: it ever reaches 20 with a chance of at most 5%. The interval is
 {f: M(f) < 20}; p is the least of 1 / M(1) on any day so far.
 
+Where the goal is a value, sums of values bet by their score (always_valid_values.py).
+
 Source: Lindon & Malek, "Anytime-valid inference for multinomial count data" (2022).
 Shapes: trials and successes (T, K), all days since the start, oldest first. Answers (K,); lifts are f - 1, fractions.
 """
@@ -18,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.engine.analysis import always_valid_values as by_values
 from allocation.engine.analysis.pairs import LEVEL, PRECISION, Pair, by_chunks, known_on, logistic, pair_of
 from allocation.engine.posterior.beta import Floats
 
@@ -42,16 +45,30 @@ class AlwaysValid(NamedTuple):
     p_value: Floats
 
 
-def always_valid_lift(trials: Floats, successes: Floats, control: int, phi: float = 1.0) -> AlwaysValid:
-    """Every variant against the control; ``phi`` is the dispersion."""
+def always_valid_lift(
+    trials: Floats, successes: Floats, control: int, phi: float = 1.0, squares: Floats | None = None
+) -> AlwaysValid:
+    """Every variant against the control; ``phi`` is the dispersion. ``squares``: of values, if they are the goal."""
     low, high, p = np.zeros(trials.shape[1]), np.zeros(trials.shape[1]), np.full(trials.shape[1], np.nan)
     for variant in range(trials.shape[1]):
         if variant != control:
-            pair = pair_of(trials, successes, variant, control, phi)
-            bets = _bets_that_count(pair)
-            low[variant], high[variant] = np.expm1(_interval(pair, float(bets[-1]) if bets.size else 0.0))
-            p[variant] = np.exp(-float(bets.max(initial=0.0)))
+            if squares is None:
+                ends, bet = _of_counts(pair_of(trials, successes, variant, control, phi))
+            else:
+                ends, bet = _of_values(by_values.Pair.of(trials, successes, squares, variant, control, phi))
+            low[variant], high[variant] = np.expm1(ends)
+            p[variant] = np.exp(-bet)
     return AlwaysValid(low, high, p)
+
+
+def _of_counts(pair: Pair) -> tuple[Floats, float]:
+    """The ends of ln f, and the highest ln M(1) of any day."""
+    bets = _bets_that_count(pair)
+    return _interval(pair, float(bets[-1]) if bets.size else 0.0), float(bets.max(initial=0.0))
+
+
+def _of_values(pair: by_values.Pair) -> tuple[Floats, float]:
+    return by_values.interval(pair), float(by_values.log_bets(pair).max(initial=0.0))
 
 
 def log_bets(trials: Floats, successes: Floats, lift: float, phi: float = 1.0) -> Floats:

@@ -1,8 +1,9 @@
 """The gain over an even split, and the cost of finding out.
 
 Each day's trials, priced with the rates of its own regime: gained over an even split over the variants that the day
-served, and given up against serving the best variant alone. In expected successes. A day is priced once, by the first
-decision that has it in its window, and the sums are recorded: the past does not change afterwards.
+served, and given up against serving the best variant alone. In expected successes, or value where that is the goal.
+Trials are priced once, by the first decision that has them in its window, and the sums are recorded: the past does not
+change afterwards. Of a day that was priced when part of its counts had arrived, the rest is priced later.
 
 ``error`` is the standard deviation of the gain. Errors of different days are added, not their squares: the rates that
 price neighbouring days are estimated from nearly the same data, so that they err together.
@@ -13,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.decision import Decision
-from allocation.engine.evidence.learned import EvidenceSettings, evidence_of
+from allocation.engine.decision import FIRST_RULES, Decision, needed_trials
+from allocation.engine.evidence.learned import evidence_of
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.settings import Settings
 
 # A day that counts less than this belongs to an earlier regime.
 _PRESENT = 0.5
@@ -25,7 +27,7 @@ NORMAL_95 = 1.96
 
 
 class Rewards(NamedTuple):
-    """Sums over days, in expected successes."""
+    """Sums over days, in expected successes or value."""
 
     gained_over_even: float = 0.0
     given_up: float = 0.0
@@ -35,42 +37,91 @@ class Rewards(NamedTuple):
         return Rewards(*(one + two for one, two in zip(self, other, strict=True)))
 
 
-def new_gains(decision: Decision, settings: EvidenceSettings, after: int | None) -> Rewards:
-    """The gains of the window's days later than day number ``after``, or of all of them."""
+class Served(NamedTuple):
+    """The trials of days, and those among them that have been priced before; (T, K) each."""
+
+    trials: Floats
+    priced: Floats
+
+    @property
+    def new(self) -> Bools:
+        """(T,): days with something to price."""
+        return np.asarray((self.trials != self.priced).any(axis=1))
+
+    def days(self, chosen: slice | Bools) -> "Served":
+        return Served(self.trials[chosen], self.priced[chosen])
+
+
+class Observed(NamedTuple):
+    """Successes of days, or values with their squares; (T, K) each."""
+
+    successes: Floats
+    squares: Floats | None
+
+    def until(self, day: int) -> "Observed":
+        """The days before the one with this index."""
+        return Observed(self.successes[:day], None if self.squares is None else self.squares[:day])
+
+
+def new_gains(decision: Decision, settings: Settings, priced: Floats | None = None) -> Rewards:
+    """The gains of the window's trials but for those ``priced`` before (D', K), or of all of them."""
     window = decision.window
-    new = np.ones(len(window.days), dtype=bool) if after is None else window.days > after
-    if not new.any():
+    served = Served(window.trials, np.zeros_like(window.trials) if priced is None else priced)
+    if not served.new.any():
         return Rewards()
     present = decision.day_weights >= _PRESENT
-    deviation = _deviation(decision.alpha, decision.beta)
-    rewards = price(window.trials[new & present], decision.mean, deviation, ~decision.low_evidence)
+    deviation = _deviation(decision.alpha, decision.beta) * decision.unit
+    best = _may_be_best(decision, window.trials[present], ~decision.low_evidence)
+    rewards = price(served.days(present), decision.mean, deviation, best)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(window.trials[:cut], window.successes[:cut], new[:cut], settings))
+    observed = Observed(window.successes, window.squares).until(cut)
+    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed, settings))
 
 
-def price(trials: Floats, mean: Floats, deviation: Floats, judged: Bools) -> Rewards:
-    """The rewards of days with these rates. ``judged`` (K,): variants that have enough data to be called the best."""
-    served = trials > 0
-    totals = trials.sum(axis=1, keepdims=True)
-    beyond_even = (trials - totals * served / np.maximum(served.sum(axis=1, keepdims=True), 1)).sum(axis=0)
-    known = judged if judged.any() else np.ones(len(mean), dtype=bool)
+def price(served: Served, mean: Floats, deviation: Floats, best: Bools) -> Rewards:
+    """The rewards of days with these rates. ``best`` (K,): variants that may be called the best."""
+    beyond_even = (_beyond_even(served.trials) - _beyond_even(served.priced)).sum(axis=0)
+    trials = (served.trials - served.priced).sum(axis=0)
     return Rewards(
         gained_over_even=float(beyond_even @ mean),
-        given_up=float(totals.sum() * mean[known].max() - trials.sum(axis=0) @ mean),
+        given_up=float(trials.sum() * mean[best].max() - trials @ mean),
         gain_error=float(np.sqrt(((beyond_even * deviation) ** 2).sum())),
     )
 
 
-def _earlier(trials: Floats, successes: Floats, new: Bools, settings: EvidenceSettings) -> Rewards:
+def _beyond_even(trials: Floats) -> Floats:
+    served = trials > 0
+    totals = trials.sum(axis=1, keepdims=True)
+    return np.asarray(trials - totals * served / np.maximum(served.sum(axis=1, keepdims=True), 1))
+
+
+def _may_be_best(decision: Decision, trials: Floats, judged: Bools) -> Bools:
+    """Active variants with enough data; without any, those that were served in ``trials``."""
+    everyone: Bools = np.ones(len(judged), dtype=bool)
+    if decision.rules == FIRST_RULES:
+        return judged if judged.any() else everyone
+    served = trials.sum(axis=0) > 0
+    choices = (decision.active & judged, decision.active & served, everyone)
+    return next(choice for choice in choices if choice.any())
+
+
+def _earlier(decision: Decision, served: Served, observed: Observed, settings: Settings) -> Rewards:
     """The gains of days before the present regime, each regime with its own rates."""
-    if not new.any():
+    if not served.new.any():
         return Rewards()
-    found = evidence_of(trials, successes, settings)
+    found = evidence_of(served.trials, observed.successes, settings.evidence, observed.squares)
     present = found.weights >= _PRESENT
-    mean, deviation = found.alpha / (found.alpha + found.beta), _deviation(found.alpha, found.beta)
-    rewards = price(trials[new & present], mean, deviation, trials.sum(axis=0) > 0)
+    mean = found.unit * found.alpha / (found.alpha + found.beta)
+    deviation = found.unit * _deviation(found.alpha, found.beta)
+    if decision.rules == FIRST_RULES:
+        best = served.trials.sum(axis=0) > 0
+    else:
+        needed = needed_trials(settings.min_impressions, int(decision.active.sum()))
+        judged = found.evidence_kept * found.effective_trials >= np.maximum(needed, 1)
+        best = _may_be_best(decision, served.trials, judged)
+    rewards = price(served.days(present), mean, deviation, best)
     cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(trials[:cut], successes[:cut], new[:cut], settings))
+    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed.until(cut), settings))
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:

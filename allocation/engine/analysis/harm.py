@@ -9,14 +9,24 @@ with l(f) = (sum_t O_tw) ln f - sum_t O_t ln(f n_tw + n_tc), divided by the disp
 f, and each exp(l(f') - l(1 - x)) falls with that part. So it ever reaches 20 with a chance of at most 5%, whatever the
 days' levels and however the shares follow the data.
 
+Sums of values bet by their score, as in always_valid_values.py: with W and V the sums of Z_t(1 - x) and V_t(1 - x), W
+is expected to be 0 or more where there is no harm, and
+
+    M = 2 sqrt(r / (r + V)) exp(W^2 / (2 (r + V))) Phi(-W / sqrt(r + V)),    r = 1 / 0.2^2,
+
+is the mixture of exp(-g W - g^2 V / 2) over g = |z|, Phi the standard normal distribution.
+
 Source: Lindon & Malek, "Anytime-valid inference for multinomial count data" (2022); mixtures over one side: Howard,
 Ramdas, McAuliffe & Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences" (2021), section 3.
 Shapes: trials and successes (T, K), all days since the start, oldest first.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.engine.analysis import always_valid_values as by_values
 from allocation.engine.analysis.pairs import (
     LEVEL,
     PRECISION,
@@ -38,6 +48,7 @@ _FALL = 40.0
 _MAX_STEPS = 100
 _LARGEST_STEP = 0.5
 _CLOSE = 1e-9
+_FAR = 30.0
 
 
 def log_harm(
@@ -54,6 +65,34 @@ def log_harm(
     days = np.arange(len(pair.own))[-last if last else None :]
     edge = float(np.log1p(-max_fall))
     return by_chunks(lambda chosen: _log_bets_on(pair, edge, chosen), days, len(_NODES))
+
+
+def log_harm_of_values(
+    trials: Floats,
+    values: Floats,
+    squares: Floats,
+    variant: int,
+    control: int,
+    max_fall: float,
+    phi: float = 1.0,
+) -> Floats:
+    """ln M after each of the days on which both have trials, for a metric of value."""
+    pair = by_values.Pair.of(trials, values, squares, variant, control, phi)
+    score, variance = (np.cumsum(part[0]) for part in pair.score(np.log1p([-max_fall])))
+    known = variance + PRECISION
+    return np.asarray(
+        score * score / (2 * known)
+        - np.log(known / PRECISION) / 2
+        + np.log(2)
+        + [_log_normal(x) for x in (-score / np.sqrt(known)).tolist()]
+    )
+
+
+def _log_normal(x: float) -> float:
+    """ln Phi(x); far below, where the bet is lost for good, its leading term."""
+    if x < -_FAR:
+        return -x * x / 2 - math.log(-x * math.sqrt(2 * math.pi))
+    return math.log(math.erfc(-x / math.sqrt(2)) / 2)
 
 
 def harms(log_bets: Floats) -> bool:

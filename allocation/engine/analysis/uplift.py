@@ -1,8 +1,8 @@
 """How much better than the control is each variant, and how sure is that?
 
 Uplift is relative: theta_i / theta_c - 1, a fraction. P(beats control) is a contest of two. The interval holds
-the 2.5% and 97.5% quantiles of the ratio of both posteriors, from margin.margin_at: with the control in front for
-ratios above 1, with the variant in front, and the ratio upside down, for those below. Ratios end at 10^9.
+the 2.5% and 97.5% quantiles of the ratio of both posteriors, from value_remaining.margin_at: with the control in
+front for ratios above 1, with the variant in front, and the ratio upside down, for those below. Ratios end at 10^9.
 """
 
 from typing import NamedTuple

@@ -33,12 +33,6 @@ class Evidence(NamedTuple):
     kept: Floats
 
 
-def pooled_evidence(trials: Floats) -> Evidence:
-    """Every trial counts as one: the answer when day adjustment is off."""
-    total = trials.sum(axis=1)
-    return Evidence(total, np.ones_like(total))
-
-
 def adjusted_evidence(trials: Floats, successes: Floats) -> Evidence:
     """Effective trials n*_i >= O_i and the evidence kept d_i, for each variant of each experiment."""
     level, theta = fit_levels(trials, successes)

@@ -28,12 +28,22 @@ _TOLERANCE = 1e-12
 
 def dispersion(trials: Floats, successes: Floats) -> Floats:
     """phi >= 1, shape (N,). Days without trials are passed over."""
-    order = np.argsort(trials.sum(axis=2) <= 0, axis=1, kind="stable")[..., None]
-    n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
-    ratio, freedom = _pairs(n[:, :-1], n[:, 1:], o[:, :-1], o[:, 1:])
+    ratio, freedom = _neighbours(trials, successes)
     total = freedom.sum(axis=1)
     middle = _median(np.where(freedom > 0, ratio, np.inf), (freedom > 0).sum(axis=1))
     return np.asarray(np.maximum(1.0, (middle * total + _PRIOR) / (total + _PRIOR)))
+
+
+def comparisons(trials: Floats, successes: Floats) -> Floats:
+    """D, shape (N,): how many comparisons of a variant's neighbouring days phi rests on."""
+    return np.asarray(_neighbours(trials, successes)[1].sum(axis=1))
+
+
+def _neighbours(trials: Floats, successes: Floats) -> tuple[Floats, Floats]:
+    """X2 over its median, and k, for each pair of days that follow each other."""
+    order = np.argsort(trials.sum(axis=2) <= 0, axis=1, kind="stable")[..., None]
+    n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
+    return _pairs(n[:, :-1], n[:, 1:], o[:, :-1], o[:, 1:])
 
 
 def _pairs(n1: Floats, n2: Floats, o1: Floats, o2: Floats) -> tuple[Floats, Floats]:

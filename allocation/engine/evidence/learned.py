@@ -5,6 +5,9 @@ starts, equally likely, have a posterior each, and decide together (posterior.gr
 weights have one as well, which is what is shown. The prior is centred on the experiment's own rate mu, alpha_prior
 successes strong: Beta(alpha_prior, alpha_prior (1 / mu - 1)), so that ignorance is no merit.
 
+Where the goal is a value, successes are sums of values, given with the sums of their squares; they are counted in
+effective orders, and posteriors are those of rates in units of U (evidence.values).
+
 Shapes: trials and successes (T, K), days by variants, oldest first; N experiments of the same T and K at once, and
 zeros where there is no data. Variants without trials and days without trials change nothing for the others.
 """
@@ -20,6 +23,7 @@ from allocation.engine.evidence.day_effects import adjusted_evidence
 from allocation.engine.evidence.day_levels import level_evidence
 from allocation.engine.evidence.dispersion import dispersion
 from allocation.engine.evidence.memory import GROUPS, change_found, day_weights, group_weights, regime_starts
+from allocation.engine.evidence.values import units_of
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 
@@ -86,6 +90,9 @@ class Evidence:
     ``phi``: the dispersion. ``effective_trials`` and ``successes`` (K,) of the weighted days, ``evidence_kept`` (K,) in
     [0, 1], ``alpha`` and ``beta`` (K,): for the average weights. ``group_alpha`` and ``group_beta`` (G, K): those that
     decide. ``change_start``: the day of a change in the last weeks, -1 if none; ``change_probability`` of one.
+
+    Where the goal is a value, ``unit`` is what a rate of 1 would be worth, ``spread`` (K,) is phi_i of evidence.values
+    and ``effective_orders`` (K,) is d_i S_i / phi_i. For counts they are 1, 1 and infinite.
     """
 
     regime_starts: Floats
@@ -100,6 +107,9 @@ class Evidence:
     group_beta: Floats
     change_start: NDArray[np.intp]
     change_probability: Floats
+    unit: Floats
+    spread: Floats
+    effective_orders: Floats
 
     def of_experiment(self, n: int) -> "Evidence":
         return self.rows(n)
@@ -108,35 +118,53 @@ class Evidence:
         return Evidence(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def evidence_of(trials: Floats, successes: Floats, settings: EvidenceSettings) -> Evidence:
-    """The evidence of one experiment."""
-    return evidence_of_many(trials[None], successes[None], EvidenceRules.of([settings])).of_experiment(0)
+def evidence_of(
+    trials: Floats, successes: Floats, settings: EvidenceSettings, squares: Floats | None = None
+) -> Evidence:
+    """The evidence of one experiment; ``squares`` of the values where the goal is a value."""
+    several = None if squares is None else squares[None]
+    return evidence_of_many(
+        trials[None], successes[None], EvidenceRules.of([settings]), several
+    ).of_experiment(0)
 
 
-def evidence_of_many(trials: Floats, successes: Floats, rules: EvidenceRules) -> Evidence:
-    """The evidence of N experiments; the same numbers as one by one."""
+def evidence_of_many(
+    trials: Floats, successes: Floats, rules: EvidenceRules, squares: Floats | None = None
+) -> Evidence:
+    """The evidence of N experiments; the same numbers as one by one. ``squares`` are NaN for those of counts."""
     size = max(1, _CHUNK_COUNTS // max(trials[0].size if len(trials) else 1, 1))
     chunks = [slice(start, start + size) for start in range(0, max(len(trials), 1), size)]
-    parts = [_evidence_of_chunk(trials[rows], successes[rows], rules.rows(rows)) for rows in chunks]
+    parts = [
+        _evidence_of_chunk(
+            trials[rows], successes[rows], rules.rows(rows), None if squares is None else squares[rows]
+        )
+        for rows in chunks
+    ]
     if len(parts) == 1:
         return parts[0]
     return Evidence(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Evidence)))
 
 
-def _evidence_of_chunk(trials: Floats, successes: Floats, rules: EvidenceRules) -> Evidence:
+def _evidence_of_chunk(
+    trials: Floats, values: Floats, rules: EvidenceRules, squares: Floats | None
+) -> Evidence:
+    units = units_of(trials, values, squares)
+    trials, successes = units.counts(trials, values)
     phi = _dispersion(trials, successes, rules.dispersion)
     starts = _regime_starts(trials, successes, phi, rules.memory)
     weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
     told = _information(trials, successes, every, rules)
     kept = told.kept / phi[:, None, None]
-    alpha, beta = _posterior(told, kept, rules.alpha_prior[:, None, None], rules.beta_prior[:, None, None])
+    own = kept * units.own[:, None] if units.some else kept
+    beta_prior = np.where(units.are_values, np.nan, rules.beta_prior)
+    alpha, beta = _posterior(told, own, rules.alpha_prior[:, None, None], beta_prior[:, None, None])
     return Evidence(
         regime_starts=starts,
         weights=weights,
         phi=phi,
-        effective_trials=told.effective_trials[:, GROUPS],
-        successes=told.successes[:, GROUPS],
+        effective_trials=units.trials(told.effective_trials[:, GROUPS]),
+        successes=units.values(told.successes[:, GROUPS]),
         evidence_kept=kept[:, GROUPS],
         alpha=alpha[:, GROUPS],
         beta=beta[:, GROUPS],
@@ -144,6 +172,9 @@ def _evidence_of_chunk(trials: Floats, successes: Floats, rules: EvidenceRules) 
         group_beta=beta[:, :GROUPS],
         change_start=change.start,
         change_probability=change.probability,
+        unit=units.unit,
+        spread=units.spread,
+        effective_orders=units.orders(own[:, GROUPS] * told.successes[:, GROUPS]),
     )
 
 
@@ -193,19 +224,19 @@ def _posterior(
     told: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
 ) -> tuple[Floats, Floats]:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)), the priors (N, 1, 1), NaN for one that is centred."""
-    prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / _own_rate(told) - 1), beta_prior)
+    trials = told.effective_trials.sum(axis=-1, keepdims=True)
+    mu = own_rate(trials, told.successes.sum(axis=-1, keepdims=True))
+    prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / mu - 1), beta_prior)
     alpha = alpha_prior + kept * told.successes
     beta = prior + kept * (told.effective_trials - told.successes)
     return np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
 
 
-def _own_rate(told: _Information) -> Floats:
-    """mu (N, W, 1): the experiment's pooled rate; one success in so many trials and two more if there was none.
+def own_rate(trials: Floats, successes: Floats) -> Floats:
+    """mu: the experiment's pooled rate; one success in so many trials and two more if there was none.
 
     Likewise one failure where every trial succeeded: at a rate of 1 the prior would not be one.
     """
-    trials = told.effective_trials.sum(axis=-1, keepdims=True)
-    successes = told.successes.sum(axis=-1, keepdims=True)
     least = 1 / (trials + 2)
     inside = (successes > 0) & (trials - successes > _NO_FAILURE * trials)
     ends = np.where(successes > 0, 1 - least, least)

@@ -22,6 +22,8 @@ class History:
     ``days``: (D,) day numbers, rising, one for each date with a row. ``impressions``, ``trials``,
     ``successes``: (D, K) counts, 0 where a variant has no row. ``earlier_impressions``: all impressions
     before the first of these days, which count for the warm-up alone.
+
+    Where the goal is a value, ``successes`` are sums of values, ``squares`` (D, K) the sums of their squares.
     """
 
     days: Days
@@ -29,12 +31,13 @@ class History:
     trials: Floats
     successes: Floats
     earlier_impressions: float = 0.0
+    squares: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Window:
     """The days that count: ``start`` and ``end`` day numbers, both inside; None where there is no data at
-    all. ``days`` (D',): those that have a row.
+    all. ``days`` (D',): those that have a row. ``squares`` of values, where the goal is a value.
     """
 
     start: int | None
@@ -43,6 +46,7 @@ class Window:
     trials: Floats
     successes: Floats
     days: Days
+    squares: Floats | None = None
 
 
 def select_window(history: History, target_day: int, window_days: int, maturity_days: int) -> Window:
@@ -52,10 +56,15 @@ def select_window(history: History, target_day: int, window_days: int, maturity_
     reported = history.days[(history.days <= target_day) & (history.impressions.sum(axis=1) > 0)]
     if not reported.size:
         none = history.trials[:0]
-        return Window(None, None, 0.0, none, none, history.days[:0])
+        return Window(None, None, 0.0, none, none, history.days[:0], _cut(history.squares, slice(0)))
     end = int(reported[-1]) - maturity_days
     start = end - window_days + 1
     inside = (history.days >= start) & (history.days <= end)
     so_far = history.earlier_impressions + history.impressions[history.days <= end].sum()
     counts = history.trials[inside], history.successes[inside]
-    return Window(start, end, float(so_far), *counts, history.days[inside])
+    squares = _cut(history.squares, inside)
+    return Window(start, end, float(so_far), *counts, history.days[inside], squares)
+
+
+def _cut(squares: Floats | None, days: slice | NDArray[np.bool_]) -> Floats | None:
+    return None if squares is None else squares[days]

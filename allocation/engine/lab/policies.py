@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from allocation.engine.decision import Counts, decide, posterior_of
+from allocation.engine.evidence.values import day_variances
 from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
@@ -62,6 +63,7 @@ class EpsilonGreedy:
 class Ucb1:
     """Everything to the highest mean + sqrt(width ln N / n); variants not tried yet come first, together.
 
+    Values, which may be more than 1, have the width times the standard deviation of a trial's value.
     Source: Auer, Cesa-Bianchi & Fischer (2002), with one choice a day instead of one a visitor.
     """
 
@@ -71,7 +73,7 @@ class Ucb1:
         trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
         n = np.maximum(trials, 1)
         everything = np.maximum(trials.sum(axis=1, keepdims=True), 1)
-        bound = successes / n + np.sqrt(self.width * np.log(everything) / n)
+        bound = successes / n + _deviation(counts)[:, None] * np.sqrt(self.width * np.log(everything) / n)
         untried = counts.active & (trials <= 0)
         chosen = _all_to_highest(bound, counts.active)
         return np.where(untried.any(axis=1, keepdims=True), uniform(untried), chosen)
@@ -105,6 +107,14 @@ POLICIES: Mapping[str, Policy] = {
     "ucb1": Ucb1(),
     "top_two": TopTwo(),
 }
+
+
+def _deviation(counts: Counts) -> Floats:
+    """(N,): 1 for counts."""
+    if counts.squares is None:
+        return np.ones(len(counts.trials))
+    variance = day_variances(counts.trials, counts.successes, counts.squares).sum(axis=(1, 2))
+    return np.asarray(np.sqrt(variance / np.maximum(counts.trials.sum(axis=(1, 2)), 1)))
 
 
 def _all_to_highest(value: Floats, active: Bools) -> Floats:

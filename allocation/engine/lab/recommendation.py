@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from allocation.engine.analysis.gains import NORMAL_95
 from allocation.engine.posterior.beta import Floats
 
 # Differences of fewer standard errors are called no clear difference.
@@ -23,11 +24,11 @@ class Estimate(NamedTuple):
     @property
     def low(self) -> float:
         """The lower end of the 95% interval."""
-        return self.value - 1.96 * self.standard_error
+        return self.value - NORMAL_95 * self.standard_error
 
     @property
     def high(self) -> float:
-        return self.value + 1.96 * self.standard_error
+        return self.value + NORMAL_95 * self.standard_error
 
     @property
     def is_clear(self) -> bool:

@@ -163,12 +163,14 @@ def _day_by_day(outcome: Outcome, world: World) -> WatchedResult:
 
 
 def best_in_front(outcome: Outcome, world: World) -> Bools:
-    """Compare, (R, D), the true rate of the one in front with the highest of all variants, to come or not."""
+    """Compare, (R, D), the true reward of the one in front with the highest of all variants, to come or not."""
     if world.lasting is None:
-        front = np.take_along_axis(world.rates, outcome.front_by_day, axis=1)
-        return np.asarray(front >= world.rates.max(axis=1, keepdims=True))
-    front = np.take_along_axis(world.lasting, outcome.front_by_day[..., None], axis=2)[..., 0]
-    return np.asarray(front >= world.lasting.max(axis=2))
+        rewards = world.rates * world.worth
+        front = np.take_along_axis(rewards, outcome.front_by_day, axis=1)
+        return np.asarray(front >= rewards.max(axis=1, keepdims=True))
+    lasting = world.lasting * world.worth
+    front = np.take_along_axis(lasting, outcome.front_by_day[..., None], axis=2)[..., 0]
+    return np.asarray(front >= lasting.max(axis=2))
 
 
 def generator_of(seed: int, name: str) -> np.random.Generator:

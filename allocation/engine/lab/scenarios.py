@@ -25,8 +25,8 @@ def daily_rates(
     scenario: ChangingName, rates: Floats, days: int, runs: int, rng: np.random.Generator
 ) -> Floats:
     """(R, D, K): the true rates of every day; runs differ where the scenario is random."""
-    factors = _FACTORS[scenario](np.asarray(rates, dtype=np.float64), days, runs, rng)
-    return np.asarray(np.broadcast_to(np.minimum(rates * factors, 1.0), (runs, days, len(rates))))
+    daily = _DAILY[scenario](np.asarray(rates, dtype=np.float64), days, runs, rng)
+    return np.asarray(np.broadcast_to(np.minimum(daily, 1.0), (runs, days, len(rates))))
 
 
 def lasting_rates(scenario: ChangingName, rates: Floats, daily: Floats) -> Floats:
@@ -42,23 +42,22 @@ def _swap(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floa
     rising = np.argsort(rates, kind="stable")
     reversed_rates = np.empty_like(rates)
     reversed_rates[rising] = rates[rising[::-1]]
-    factor = np.divide(reversed_rates, rates, out=np.ones_like(rates), where=rates > 0)
-    return np.where((np.arange(days) >= days // 2)[:, None], factor, 1.0)
+    return np.where((np.arange(days) >= days // 2)[:, None], reversed_rates, rates)
 
 
 def _drift(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floats:
     """The first day has the rates as given."""
     steps = rng.normal(0, _DAILY_DRIFT, (runs, days, len(rates)))
     steps[:, :1] = 0
-    return np.asarray(np.exp(np.cumsum(steps, axis=1)))
+    return np.asarray(rates * np.exp(np.cumsum(steps, axis=1)))
 
 
 def _noisy(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floats:
-    return np.asarray(np.exp(rng.normal(0, _DAILY_NOISE, (runs, days, len(rates)))))
+    return np.asarray(rates * np.exp(rng.normal(0, _DAILY_NOISE, (runs, days, len(rates)))))
 
 
 def _weekday(rates: Floats, days: int, runs: int, rng: np.random.Generator) -> Floats:
-    return np.where((np.arange(days) % 7 >= 5)[:, None], _weekend(len(rates)), 1.0)
+    return np.where((np.arange(days) % 7 >= 5)[:, None], rates * _weekend(len(rates)), rates)
 
 
 def _weekend(k: int) -> Floats:
@@ -69,7 +68,7 @@ def _weekend(k: int) -> Floats:
     return factors
 
 
-_FACTORS: Mapping[ChangingName, Callable[[Floats, int, int, np.random.Generator], Floats]] = {
+_DAILY: Mapping[ChangingName, Callable[[Floats, int, int, np.random.Generator], Floats]] = {
     "swap": _swap,
     "drift": _drift,
     "noisy": _noisy,

@@ -3,7 +3,8 @@
 Many runs at once: a day of all of them is one call of the policy, and the policy ``thompson`` is the function
 that decides in production. Day 1 is split evenly; each later day's decision sees the counts up to the day before.
 Days are counted from 1 in what is reported and from 0 in arrays. R runs, D days, K variants.
-Scenarios either move all rates together (levels) or change how the variants compare (lab.scenarios).
+Scenarios either move all rates together (levels) or change how the variants compare (lab.scenarios). Where value is
+the goal, a success brings a log-normal value (lab.orders), and rewards are sums of values.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from allocation.engine.decision import (
     posterior_of,
     warming_up,
 )
+from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.lab.policies import Policy
 from allocation.engine.lab.scenarios import CHANGING, ChangingName, daily_rates, lasting_rates
 from allocation.engine.posterior.beta import Floats
@@ -48,7 +50,8 @@ class World:
 
     ``available`` (D, K): from when each variant exists. ``arrival``: the part of a day's outcomes that is
     reported after 0, 1, ... days; sums to 1. ``daily`` and ``lasting`` (R, D, K), where the variants' relative rates
-    change: the rates of each day in place of ``rates``, and those by which a variant is the best.
+    change: the rates of each day in place of ``rates``, and those by which a variant is the best. ``orders``: what
+    successes are worth, where value is the goal.
     """
 
     rates: Floats
@@ -58,17 +61,27 @@ class World:
     arrival: tuple[float, ...] = (1.0,)
     daily: Floats | None = None
     lasting: Floats | None = None
+    orders: OrderValues | None = None
+
+    @property
+    def worth(self) -> Floats | float:
+        """A success of each variant, (K,) or (R, K)."""
+        return 1.0 if self.orders is None else self.orders.mean
 
     def rates_on(self, day: int) -> Floats:
         return self._on(day, self.rates if self.daily is None else self.daily[:, day])
 
+    def rewards_on(self, day: int) -> Floats:
+        """The expected reward of a visit: the rates, times the worth of a success."""
+        return self.rates_on(day) * self.worth
+
     def lasting_on(self, day: int) -> Floats:
-        return self._on(day, self.rates if self.lasting is None else self.lasting[:, day])
+        return self._on(day, self.rates if self.lasting is None else self.lasting[:, day]) * self.worth
 
     def best_rate_on(self, day: int) -> Floats:
-        """(R,): the rate, on that day, of the variant that is best but for what comes and goes."""
+        """(R,): the expected reward, on that day, of the variant that is best but for what comes and goes."""
         best = self.lasting_on(day).argmax(axis=1)[:, None]
-        return np.asarray(np.take_along_axis(self.rates_on(day), best, axis=1)[:, 0])
+        return np.asarray(np.take_along_axis(self.rewards_on(day), best, axis=1)[:, 0])
 
     def _on(self, day: int, rates: Floats) -> Floats:
         return np.where(self.available[day], np.clip(rates * self.levels[:, [day]], 0, 1), 0)
@@ -105,9 +118,18 @@ class Outcome(NamedTuple):
 
 
 def make_world(
-    scenario: ScenarioName, rates: Floats, daily_traffic: int, days: int, runs: int, seed: int = 1
+    scenario: ScenarioName,
+    rates: Floats,
+    daily_traffic: int,
+    days: int,
+    runs: int,
+    seed: int = 1,
+    orders: OrderValues | None = None,
 ) -> World:
-    """The named scenario with the same ``rates`` (K,) in every run; ``seed`` makes rates that change by chance."""
+    """The named scenario with the same ``rates`` (K,) in every run; ``seed`` makes rates that change by chance.
+
+    ``orders``: what successes are worth, where value is the goal; the scenario changes the rates alone.
+    """
     levels, available = np.ones(days), np.ones((days, len(rates)), dtype=bool)
     if scenario == "weekend":
         levels = np.where(np.arange(days) % 7 >= 5, 2.0, 1.0)
@@ -129,6 +151,7 @@ def make_world(
         arrival=_ARRIVAL if scenario == "delayed" else (1.0,),
         daily=daily,
         lasting=lasting,
+        orders=orders,
     )
 
 
@@ -188,8 +211,9 @@ class _Seen:
         (runs, days), k = world.traffic.shape, world.rates.shape[1]
         self.world, self.settings, self.estimate = world, settings, estimate
         self.trials, self.successes = np.zeros((runs, days, k)), np.zeros((runs, days, k))
-        # outcomes on their way: the day they are reported, the day they belong to, and how many
-        self._coming: list[tuple[int, int, Floats]] = []
+        self.squares = None if world.orders is None else np.zeros((runs, days, k))
+        # outcomes on their way: the day they are reported, the day they belong to, what they bring and its squares
+        self._coming: list[tuple[int, int, Floats, Floats | None]] = []
         self.regret, self.gain = np.zeros((runs, days)), np.zeros((runs, days))
         # what is known of the runs still going, and for which day's decision
         self._known: tuple[int, Posterior] | None = None
@@ -199,8 +223,9 @@ class _Seen:
         rate, traffic = self.world.rates_on(day), self.world.traffic[:, day]
         served = rng.multinomial(traffic, shares / shares.sum(axis=1, keepdims=True))
         outcomes = rng.binomial(served, rate)
-        worth = (served * rate).sum(axis=1)
-        even = (rate * uniform(self.world.available[day])).sum(axis=1)
+        reward = self.world.rewards_on(day)
+        worth = (served * reward).sum(axis=1)
+        even = (reward * uniform(self.world.available[day])).sum(axis=1)
         self.regret[:, day] = traffic * self.world.best_rate_on(day) - worth
         self.gain[:, day] = worth - traffic * even
         self.trials[:, day] = served
@@ -210,12 +235,19 @@ class _Seen:
         left, part_left = outcomes, 1.0
         for lag, part in enumerate(self.world.arrival):
             arriving = left if part >= part_left - 1e-9 else rng.binomial(left, part / part_left)
-            self._coming.append((day + lag, day, arriving.astype(np.float64)))
+            self._coming.append((day + lag, day, *self._brought(arriving, rng)))
             left, part_left = left - arriving, part_left - part
-        for due, origin, reported in self._coming:
+        for due, origin, reported, squares in self._coming:
             if due == day:
                 self.successes[:, origin] += reported
+                if self.squares is not None and squares is not None:
+                    self.squares[:, origin] += squares
         self._coming = [report for report in self._coming if report[0] > day]
+
+    def _brought(self, outcomes: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, Floats | None]:
+        if self.world.orders is None:
+            return outcomes.astype(np.float64), None
+        return draw_values(outcomes, self.world.orders, rng)
 
     def counts(self, day: int, previous: Floats, rows: NDArray[np.intp]) -> Counts:
         """Build what production would see on ``day``: its window, its warm-up and the shares of the day before."""
@@ -233,6 +265,7 @@ class _Seen:
             previous=previous,
             settings=SettingsArrays.of([self.settings] * size),
             known=self._known[1] if self._known and self._known[0] == day else None,
+            squares=None if self.squares is None else self.squares[rows, start:end],
         )
 
     def keep(self, going: Bools) -> None:
@@ -248,7 +281,7 @@ class _Seen:
             self._known = day, posterior
         contest = posterior.contest(counts.active)
         low = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
-        lead = lead_of(contest.probability_best, posterior.mean, counts.active, low)
+        lead = lead_of(contest.probability_best, posterior.mean, counts.active, low, posterior.trials > 0)
         mature = self.trials[rows, : max(day - self.settings.maturity_days, 0)]
         return _Standing(counts, contest, low, lead, (mature > 0).sum(axis=1))
 

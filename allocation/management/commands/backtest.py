@@ -17,6 +17,8 @@ from allocation.management.setting_options import (
     read_settings,
     whole_number,
 )
+from experiments.exceptions import InvalidError
+from experiments.tables.reading.opening import open_table
 
 # Eight arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 30_000_000
@@ -25,14 +27,15 @@ _MAX_CELLS = 30_000_000
 def _read(path: Path) -> list[PastTest]:
     """Read the tests; a CommandError names the line and what is wrong with it."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [test.counts for test in read_past_tests(file)]
+        return [test.counts for test in read_past_tests(open_table(lambda: path.open("rb")))]
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
     except PastTestsError as error:
         first = error.row_issues[0]
-        place = f"line {first.line}" if first.line else str(path)
+        place = f"line {first.line}, {first.column}" if first.line else str(path)
         raise CommandError(f"{place}: {first.message}") from error
+    except InvalidError as error:
+        raise CommandError(f"{path}: {error.issues[0].message}") from error
 
 
 class Command(BaseCommand):
@@ -40,7 +43,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="CSV with experiment,variant,impressions,clicks")
+        parser.add_argument("file", type=Path, help="CSV or .xlsx with experiment,variant,impressions,clicks")
         parser.add_argument("--days", type=whole_number(1, 3650), default=14, help="Default 14.")
         add_run_options(parser, runs=5, policies="thompson,even")
         add_setting_options(parser)
@@ -49,7 +52,7 @@ class Command(BaseCommand):
         settings, policies = read_settings(options), read_policies(options["policies"])
         tests, days, runs = _read(options["file"]), options["days"], options["runs"]
         groups = by_size(tests)
-        if max(k * len(group) for k, group in groups.items()) * days * runs > _MAX_CELLS:
+        if max(k * len(group) for (k, _), group in groups.items()) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
         played = len({*policies, "even"})
         with tqdm(total=days * played * len(groups), desc="days", leave=False) as bar:

@@ -7,6 +7,14 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from allocation.engine.lab.orders import (
+    DEFAULT_CV,
+    LARGEST_CV,
+    LARGEST_WORTH,
+    LEAST_WORTH,
+    OrderValues,
+    order_values,
+)
 from allocation.engine.lab.report import SimulationResult, simulate_policies
 from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.management.setting_options import (
@@ -40,6 +48,34 @@ def _rates(text: str) -> list[float]:
     return rates
 
 
+def _order_values(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [math.nan]
+    if not all(LEAST_WORTH <= value <= LARGEST_WORTH for value in values):
+        raise ArgumentTypeError(f"must be numbers from {LEAST_WORTH} to {LARGEST_WORTH:,}, not {text!r}")
+    return values
+
+
+def _value_cv(text: str) -> float:
+    try:
+        cv = float(text)
+    except ValueError:
+        cv = math.nan
+    if not 0 <= cv <= LARGEST_CV:
+        raise ArgumentTypeError(f"must be a number from 0 to {LARGEST_CV}, not {text!r}")
+    return cv
+
+
+def _orders(options: dict[str, Any]) -> OrderValues | None:
+    """Return what successes are worth, where one of both options says that value is the goal."""
+    worths, variants = options["order_values"], len(options["rates"])
+    if worths is not None and len(worths) != variants:
+        raise CommandError(f"--order-values: {len(worths)} for {variants} rates; one each is needed")
+    return order_values(variants, worths, options["value_cv"])
+
+
 class Command(BaseCommand):
     help = "Play an experiment forward with known rates, with the production decision and other policies."
     requires_system_checks = ()
@@ -47,6 +83,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--rates", type=_rates, required=True, help="True rates, the control first: 0.04,0.05"
+        )
+        parser.add_argument(
+            "--order-values",
+            type=_order_values,
+            metavar="LIST",
+            help="The mean value of a success of each variant, for the goal of value per visit: 50,60.",
+        )
+        parser.add_argument(
+            "--value-cv",
+            type=_value_cv,
+            metavar="N",
+            help=f"How much single values vary: standard deviation over mean, log-normal (default {DEFAULT_CV:g}).",
         )
         parser.add_argument(
             "--daily-traffic", type=whole_number(1, 10**9), default=1000, help="Default 1000."
@@ -64,7 +112,15 @@ class Command(BaseCommand):
         rates, days, runs = np.array(options["rates"]), options["days"], options["runs"]
         if len(rates) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
-        world = make_world(options["scenario"], rates, options["daily_traffic"], days, runs, options["seed"])
+        world = make_world(
+            options["scenario"],
+            rates,
+            options["daily_traffic"],
+            days,
+            runs,
+            options["seed"],
+            _orders(options),
+        )
         with tqdm(total=days * len(policies), desc="days", leave=False) as bar:
             results = simulate_policies(
                 policies,
@@ -86,6 +142,11 @@ class Command(BaseCommand):
             f"{options['runs']:,} runs of {options['days']} days, {options['daily_traffic']:,} visits a day, "
             f"rates {options['rates']}, {options['scenario']}, seed {options['seed']}"
         )
+        if (orders := _orders(options)) is not None:
+            worth = ", ".join(f"{mean:g}" for mean in orders.mean)
+            self.stdout.write(
+                f"a success brings {worth} on average, standard deviation {orders.cv:.0%} of it"
+            )
         self.stdout.write(f"{'':15}" + "".join(f"{name:>20}" for name in _COLUMNS))
         for name, result in results.items():
             self.stdout.write(

@@ -75,18 +75,29 @@ class ClassicExperimentSerializer(serializers.Serializer[Any]):
 class EventsAnswerSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="Always success.")
     variants_processed = serializers.IntegerField()
+    new_variants = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of the variants that were made."
+    )
 
 
 # A class attribute named "errors", a field of this answer, would hide DRF's own.
 UploadAnswerSerializer = inline_serializer(
     "UploadAnswer",
     {
-        "status": serializers.CharField(help_text="success, or partial_success where rows were skipped."),
+        "status": serializers.CharField(
+            help_text="success; partial_success where rows were skipped; error where nothing was loaded."
+        ),
         "processed_rows": serializers.IntegerField(),
         "total_rows": serializers.IntegerField(),
         "errors": serializers.ListField(child=serializers.CharField(), help_text="The first 10."),
         "total_errors": serializers.IntegerField(),
         "experiment_ids": serializers.ListField(child=serializers.IntegerField()),
+        "new_variants": serializers.ListField(
+            child=serializers.CharField(), help_text="Names of the variants that were made."
+        ),
+        "ignored_columns": serializers.ListField(
+            child=serializers.CharField(), help_text="Columns of the file that are not needed."
+        ),
     },
 )
 

@@ -17,14 +17,15 @@ from rest_framework.views import APIView
 
 from experiments.api.classic import schemas as serializers
 from experiments.api.rows import issues_of_day, parse_classic
-from experiments.api.uploads import uploaded_lines
+from experiments.api.uploads import uploaded_table
 from experiments.api.v1 import examples as api_examples
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
-from experiments.tables.importer import ImportReport, import_csv
+from experiments.tables.importer import import_table
+from experiments.tables.report import ImportOptions, ImportReport
 from experiments.tables.rows import template
 
 _REPORTED_ERRORS = 10
@@ -103,12 +104,13 @@ def events(request: Request) -> Response:
     """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
     reference, rows = parse_classic(request.data)
     try:
-        record_events(
+        recorded = record_events(
             experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
         )
     except InvalidRowsError as error:
         raise InvalidError(issues_of_day(error, flat="variants" not in request.data)) from error
-    return Response({"status": "success", "variants_processed": len(rows)})
+    answer = {"status": "success", "variants_processed": len(rows)}
+    return Response({**answer, "new_variants": recorded.new_variant_names})
 
 
 @extend_schema(
@@ -126,22 +128,28 @@ def events(request: Request) -> Response:
 @api_view(["POST"])
 @parser_classes([MultiPartParser])
 def upload_data(request: Request) -> Response:
-    """Load a CSV of daily totals; bad rows are skipped and the first 10 reported."""
-    lines = uploaded_lines(request)
-    report = import_csv(
-        lines, today=today(), now=timezone.now(), on_error="skip", kept_issues=_REPORTED_ERRORS
+    """Load daily totals (docs/importing.md); bad rows are skipped and the first 10 reported."""
+    report = import_table(
+        uploaded_table(request),
+        today=today(),
+        now=timezone.now(),
+        options=ImportOptions(on_error="skip"),
+        kept_issues=_REPORTED_ERRORS,
     )
     return Response(_upload_answer(report))
 
 
 def _upload_answer(report: ImportReport) -> dict[str, object]:
+    done = "partial_success" if report.total_issues else "success"
     return {
-        "status": "partial_success" if report.total_issues else "success",
+        "status": done if report.has_loaded else "error",
         "processed_rows": report.processed_rows,
         "total_rows": report.total_rows,
         "errors": [str(issue) for issue in report.issues],
         "total_errors": report.total_issues,
         "experiment_ids": report.experiment_ids,
+        "new_variants": list(report.new_variants),
+        "ignored_columns": report.ignored_columns,
     }
 
 

@@ -1,5 +1,8 @@
 """Views of /api/v1/events/: daily rows as JSON and as CSV."""
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -14,15 +17,22 @@ from rest_framework.views import APIView
 
 from experiments.api.idempotency import HEADER, IdempotentWrites, has_idempotency_key
 from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
-from experiments.api.uploads import uploaded_lines
+from experiments.api.uploads import uploaded_table
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.views import IDEMPOTENCY_KEY
-from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError, Issue
+from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_batch
 from experiments.selectors import today
-from experiments.tables.importer import import_csv
+from experiments.tables.importer import import_table
+from experiments.tables.report import ImportOptions
 from experiments.tables.rows import template
+
+# The choices of the query may also be fields of the form.
+_FORM_FIELDS = {
+    name: {"type": "string", **({"enum": list(field.choices)} if hasattr(field, "choices") else {})}
+    for name, field in serializers.CsvOptionsSerializer().fields.items()
+}
 
 
 @extend_schema(tags=["events"])
@@ -41,13 +51,13 @@ class EventsView(IdempotentWrites):
     def post(self, request: Request) -> Response:
         """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
         one_day = is_day(request.data)
-        mode, rows, values = parse_day(request.data) if one_day else parse_batch(request.data)
-        if mode == "add" and not has_idempotency_key(request):
+        given = parse_day(request.data) if one_day else parse_batch(request.data)
+        if given.mode == "add" and not has_idempotency_key(request):
             raise IdempotencyKeyRequiredError(
                 f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
             )
         try:
-            recorded = record_batch(rows=rows, values=values, mode=mode, today=today(), now=timezone.now())
+            recorded = record_batch(**given._asdict(), today=today(), now=timezone.now())
         except InvalidRowsError as error:
             raise InvalidError(issues_of_day(error)) if one_day else error from None
         return Response(recorded._asdict())
@@ -61,29 +71,24 @@ class EventsCsvView(IdempotentWrites):
         request={
             "multipart/form-data": {
                 "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS},
                 "required": ["file"],
             }
         },
         examples=[api_examples.CSV],
         parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
         responses={200: serializers.CsvReportSerializer},
-        summary="Upload daily totals as CSV",
+        summary="Upload daily totals: CSV or another text table, or an Excel workbook",
     )
     def post(self, request: Request) -> Response:
-        """`on_error=reject` (the default): a bad row rejects the file; `skip`: the good rows are recorded."""
-        options = serializers.CsvOptionsSerializer(data=request.query_params)
-        options.is_valid(raise_exception=True)
-        on_error = options.validated_data["on_error"]
-        report = import_csv(uploaded_lines(request), today=today(), now=timezone.now(), on_error=on_error)
-        if on_error == "reject" and report.total_issues:
-            raise InvalidError(
-                [
-                    Issue(f"line {issue.line}, {issue.column}", "bad_row", issue.message)
-                    for issue in report.issues
-                ],
-                total_issues=report.total_issues,
-            )
+        """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422."""
+        given = serializers.CsvOptionsSerializer(data=_options(request))
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        table = uploaded_table(request, sheet=values.pop("sheet"))
+        report = import_table(table, today=today(), now=timezone.now(), options=ImportOptions(**values))
+        if not report.has_loaded:
+            raise InvalidError(report.refusals(), total_issues=report.total_issues)
         return Response(
             {
                 "total_rows": report.total_rows,
@@ -91,8 +96,18 @@ class EventsCsvView(IdempotentWrites):
                 "total_issues": report.total_issues,
                 "issues": [issue._asdict() for issue in report.issues],
                 "experiment_ids": report.experiment_ids,
+                "new_variants": list(report.new_variants),
+                "ignored_columns": report.ignored_columns,
+                "blank_rows_skipped": report.blank_skipped,
+                "encoding": report.encoding,
             }
         )
+
+
+def _options(request: Request) -> dict[str, str]:
+    """Collect the choices of the query and of the form, which wins."""
+    sent: tuple[Mapping[str, Any], ...] = (request.query_params, cast("Mapping[str, Any]", request.data))
+    return {name: str(where[name]) for where in sent for name in _FORM_FIELDS if name in where}
 
 
 @extend_schema(tags=["events"])

@@ -310,10 +310,23 @@ class EventRowSerializer(VariantDaySerializer):
     date = DayField()
 
 
+class NewVariantsField(serializers.ChoiceField):
+    """A choice: a name that is no variant of the experiment makes one, or is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["create", "refuse"],
+            required=False,
+            default="create",
+            help_text="refuse: a name that is no variant of the experiment is refused, so a slip makes none.",
+        )
+
+
 class EventBatchSerializer(StrictSerializer):
     """Rows of any experiments and days. ``add`` needs an Idempotency-Key."""
 
     mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
+    new_variants = NewVariantsField()
     rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
 
 
@@ -321,6 +334,7 @@ class EventDaySerializer(StrictSerializer):
     """One day of one experiment. ``add`` needs an Idempotency-Key."""
 
     mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
+    new_variants = NewVariantsField()
     experiment_id = ExperimentReferenceField()
     date = DayField()
     variants = BoundedListField(child=VariantDaySerializer(), max_length=MAX_VARIANTS)
@@ -328,9 +342,10 @@ class EventDaySerializer(StrictSerializer):
 
 class RecordedSerializer(serializers.Serializer[Any]):
     rows = serializers.IntegerField()
-    new_variants = serializers.IntegerField()
+    new_variants = serializers.IntegerField(help_text="How many variants were made.")
     experiments = serializers.IntegerField()
     values_capped = serializers.IntegerField(help_text="Single values that were above the experiment's cap.")
+    new_variant_names = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
 
 
 class CsvIssueSerializer(serializers.Serializer[Any]):
@@ -345,7 +360,42 @@ class CsvReportSerializer(serializers.Serializer[Any]):
     total_issues = serializers.IntegerField()
     issues = CsvIssueSerializer(many=True)
     experiment_ids = BoundedListField(child=serializers.IntegerField())
+    new_variants = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of the variants that were made."
+    )
+    ignored_columns = serializers.ListField(
+        child=serializers.CharField(), help_text="Columns of the file that are not needed."
+    )
+    blank_rows_skipped = serializers.IntegerField(help_text="Rows left out by blank=skip.")
+    encoding = serializers.CharField(help_text="The encoding, where it had to be guessed; else empty.")
 
 
 class CsvOptionsSerializer(serializers.Serializer[Any]):
-    on_error = serializers.ChoiceField(["reject", "skip"], required=False, default="reject")
+    """Choices of an upload, in the query or as fields of the form."""
+
+    on_error = serializers.ChoiceField(
+        ["reject", "skip"],
+        required=False,
+        default="reject",
+        help_text="reject: a bad row rejects the file; skip: the good rows are recorded.",
+    )
+    blank = serializers.ChoiceField(
+        ["refuse", "skip", "zero"],
+        required=False,
+        default="refuse",
+        help_text="A blank cell in a column that the file has: a problem, a row that is left out, or 0.",
+    )
+    repeated = serializers.ChoiceField(
+        ["refuse", "sum"],
+        required=False,
+        default="refuse",
+        help_text="Rows of one experiment, date and variant: a problem, or parts to be added up.",
+    )
+    new_variants = NewVariantsField()
+    sheet = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=100,
+        help_text="A sheet of a workbook; without it the first.",
+    )

@@ -1,63 +1,136 @@
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from tqdm import tqdm
 
-from experiments.exceptions import InvalidError
+from experiments.exceptions import ExperimentNotFoundError, InvalidError
+from experiments.management.progress import read_with_bar, rows_with_bar
 from experiments.models import Experiment
-from experiments.selectors import today
-from experiments.tables.importer import import_csv
+from experiments.selectors import find_experiment, today
+from experiments.tables.importer import Target, import_table
+from experiments.tables.mapping import remembered_columns
+from experiments.tables.reading.opening import open_table
+from experiments.tables.reading.query import query_table
+from experiments.tables.reading.source import Table
+from experiments.tables.report import ImportOptions, ImportReport
 
 
 class Command(BaseCommand):
-    help = "Load a CSV of daily totals, all rows or none."
+    help = "Load daily totals from a file (docs/importing.md) or a query, all rows or none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, nargs="?", help="CSV or another text table, or .xlsx.")
+        parser.add_argument("--sql", help="A query, in place of a file; its columns are named as a file's.")
+        parser.add_argument(
+            "--url",
+            default="",
+            help="PostgreSQL that answers the query: postgresql://host/database. Give the password by PGPASSWORD or "
+            "~/.pgpass, as other users of the machine can read a command line.",
+        )
+        parser.add_argument("--sheet", default="", help="A sheet of a workbook; without it the first.")
+        parser.add_argument(
+            "--experiment",
+            help="The experiment of all rows, where the file has no such column; else the only one.",
+        )
         parser.add_argument("--create", action="store_true", help="Create experiments that are missing.")
         parser.add_argument(
             "--skip-bad-rows", action="store_true", help="Load the good rows and report the others."
         )
+        parser.add_argument(
+            "--blank",
+            choices=["refuse", "skip", "zero"],
+            default="refuse",
+            help="A blank cell: a problem (the default), a row that is left out, or 0.",
+        )
+        parser.add_argument(
+            "--repeated",
+            choices=["refuse", "sum"],
+            default="refuse",
+            help="Rows of one experiment, day and variant: a problem (the default), or parts to be added up.",
+        )
+        parser.add_argument(
+            "--new-variants",
+            choices=["create", "refuse"],
+            default="create",
+            help="Names that are no variant of the experiment: created (the default) or refused.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if (options["file"] is None) == (options["sql"] is None):
+            raise CommandError("Give a file, or --sql with --url.")
         try:
-            report = import_csv(
-                lambda: _lines_with_progress(options["file"]),
-                today=today(),
-                now=timezone.now(),
-                create=options["create"],
-                on_error="skip" if options["skip_bad_rows"] else "reject",
-                source="command",
-            )
+            with _table(options) as table:
+                report = import_table(
+                    table,
+                    today=today(),
+                    now=timezone.now(),
+                    options=_options(options),
+                    target=_target(options["experiment"]),
+                    source="command",
+                )
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
-        except InvalidError as error:
+        except psycopg.Error as error:
+            raise CommandError(f"The query: {str(error).strip()}") from error
+        except (InvalidError, ExperimentNotFoundError) as error:
             raise CommandError(str(error)) from error
+        self._tell(report)
+
+    def _tell(self, report: ImportReport) -> None:
         for issue in report.issues:
             self.stderr.write(str(issue))
-        if report.total_issues and not report.processed_rows:
-            raise CommandError(f"Problems found: {report.total_issues}. Nothing was loaded.")
+        if not report.has_loaded:
+            problems = f"Problems found: {report.total_issues}. " if report.issues else ""
+            reason = "" if report.issues else f" {report.refusals()[0].message}."
+            raise CommandError(f"{problems}Nothing was loaded.{reason}")
         self.stdout.write(
             f"Loaded {report.processed_rows} of {report.total_rows} rows into {len(report.experiment_ids)} experiments."
         )
+        for said, what in (
+            ("Rows with a blank cell left out: {}", report.blank_skipped),
+            ("Rows of other experiments left out: {}", report.left_out),
+            ("Columns not needed: {}", ", ".join(report.ignored_columns)),
+            ("New variants: {}", ", ".join(report.new_variants)),
+            ("Read as {}: it is not UTF-8", report.encoding),
+        ):
+            if what:
+                self.stdout.write(said.format(what))
         for experiment in Experiment.objects.filter(pk__in=report.experiment_ids).order_by("pk"):
             variants = ", ".join(experiment.variants.values_list("name", flat=True))
             self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
 
 
-def _lines_with_progress(path: Path) -> Iterator[str]:
-    """Show a bar for each of the two readings; it counts characters, which is near enough to bytes."""
-    with (
-        path.open(encoding="utf-8-sig", newline="") as lines,
-        tqdm(
-            total=path.stat().st_size, unit="B", unit_scale=True, file=sys.stderr, disable=None, leave=False
-        ) as bar,
-    ):
-        for line in lines:
-            bar.update(len(line))
-            yield line
+def _options(given: dict[str, Any]) -> ImportOptions:
+    return ImportOptions(
+        on_error="skip" if given["skip_bad_rows"] else "reject",
+        blank=given["blank"],
+        repeated=given["repeated"],
+        new_variants=given["new_variants"],
+        create=given["create"],
+    )
+
+
+def _target(reference: str | None) -> Target:
+    if reference is None:
+        return Target()
+    experiment = find_experiment(reference)
+    return Target(experiment, only=True, known=remembered_columns(experiment))
+
+
+@contextmanager
+def _table(options: dict[str, Any]) -> Iterator[Table]:
+    """Open the file or the query with a progress bar."""
+    if options["sql"] is None:
+        path = options["file"]
+        yield open_table(lambda: read_with_bar(path, sys.stderr), sheet=options["sheet"])
+        return
+    if not options["url"]:
+        raise CommandError("Give --url, the database that answers the query.")
+    with query_table(options["url"], options["sql"]) as table:
+        yield rows_with_bar(table, sys.stderr)

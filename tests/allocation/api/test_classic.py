@@ -37,12 +37,14 @@ def test_get_allocation__running__has_every_field_its_clients_know(api: APIClien
     assert body["history"] == [
         {
             "date": TODAY.isoformat(),
+            "as_of": {"date": TODAY.isoformat(), "data_through": TODAY.isoformat()},
             "algorithm": "thompson_sampling",
             "allocations": {"control": 0.3, "variant_b": 0.7},
             "total_impressions": 20000,
             "total_clicks": 1650,
         }
     ]
+    assert body["as_of"] == body["history"][0]["as_of"]
     assert body["limits"] == {"control": "cap_down", "variant_b": "cap_up"}
     assert "daily cap" in body["reason"]
 
@@ -171,6 +173,7 @@ def test_get_history__dates__newest_first_and_within_the_range(api: APIClient, s
     assert [entry["date"] for entry in body["history"]] == [dates[2].isoformat(), dates[1].isoformat()]
     assert body["history"][0].keys() == {
         "date",
+        "as_of",
         "algorithm",
         "allocations",
         "total_impressions",

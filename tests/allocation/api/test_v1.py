@@ -383,6 +383,23 @@ def test_simulations__two_policies__answer_what_the_command_answers(api: APIClie
     assert len(policies["thompson"]["mean_shares_by_day"]) == 10
 
 
+def test_simulations__values__are_of_the_goal_of_value_per_visit(api: APIClient) -> None:
+    body = {"rates": [0.1, 0.1], "order_values": [20, 30], "value_cv": 0.5, "days": 10, "runs": 20}
+
+    policies = api.post(f"{V1}/simulations/", body).json()["policies"]
+
+    # half of 1,000 visits on 10 days, 10% of which bring 10 less
+    assert policies["even"]["regret_mean"] == pytest.approx(5000, rel=0.05)
+    assert policies["thompson"]["best_in_front"] > 0.9
+
+
+def test_simulations__worths_of_other_length__are_422_and_name_the_field(api: APIClient) -> None:
+    response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.1], "order_values": [20, 30, 40]})
+
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "order_values"
+
+
 def test_simulations__past_the_bound__are_422_with_the_bound(api: APIClient) -> None:
     response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.2], "days": 3000, "runs": 1000})
 

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Decision, History, Request, Settings, allocate, allocate_many, decision
+from allocation.engine import (
+    FIRST_RULES,
+    RULES,
+    Decision,
+    History,
+    Request,
+    Settings,
+    allocate,
+    allocate_many,
+    decision,
+)
 from allocation.engine.state import state_of
 from tests.allocation.engine.factories import (
     allocate_counts,
@@ -188,12 +198,30 @@ def test_allocate__variant_without_data__is_never_lead(seed: int, k: int) -> Non
 
     before, after = allocate_request(dataclasses.replace(request, control=None)), allocate_request(grown)
 
-    judged = request.active & ~np.delete(after.low_evidence, place)
-    if judged.any():
+    if np.delete(after.trials, place)[request.active].any():
         assert after.lead != place
         assert after.low_evidence[place]
     np.testing.assert_allclose(np.delete(after.alpha, place), before.alpha, rtol=1e-6)
     np.testing.assert_allclose(np.delete(after.evidence_kept, place), before.evidence_kept, rtol=1e-6)
+
+
+def test_lead_of__nobody_has_enough_data__is_the_likeliest_with_data() -> None:
+    best, mean = np.array([[0.25, 0.35, 0.4]]), np.full((1, 3), 0.05)
+    everyone, reporting = np.ones((1, 3), dtype=bool), np.array([[True, True, False]])
+
+    assert decision.lead_of(best, mean, everyone, everyone, reporting).tolist() == [1]
+    assert decision.lead_of(best, mean, everyone, everyone, ~everyone).tolist() == [2]
+    assert decision.lead_of(best, mean, everyone, reporting, reporting).tolist() == [2]
+
+
+@pytest.mark.parametrize(("rules", "is_told"), [(RULES, False), (FIRST_RULES, True)])
+def test_allocate__change_months_ago_in_weekly_reports__is_not_told(rules: int, is_told: bool) -> None:
+    n, o = np.full((40, 2), 10_000.0), np.array([[500.0, 600.0]] * 20 + [[600.0, 500.0]] * 20)
+    history = History(7 * np.arange(1, 41), n, n, o)
+
+    (answer,) = allocate_many([make_request(history, rules=rules)])
+
+    assert (answer.change_day is not None) == is_told
 
 
 def test_allocate__rates_swapped__the_present_leads_and_the_change_is_told() -> None:

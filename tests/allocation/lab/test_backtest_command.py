@@ -88,14 +88,17 @@ def test_backtest__evidence__is_that_of_the_settings(tmp_path: Path, options: li
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "lacks the column experiment"),
+        ("", "the file is empty"),
         (HEADER, "has no rows"),
-        ("experiment,variant,impressions\na,x,5\n", "lacks the column clicks"),
-        (HEADER + "a,x,5,1\na,y,5,6\n", "line 3: clicks 6 exceed impressions 5"),
-        (HEADER + "a,x,5,1\na,y,-5,0\n", "line 3: impressions must be a whole number"),
-        (HEADER + "a,x,5,1\na,y,5.5,0\n", "line 3: impressions must be a whole number"),
-        (HEADER + "a,x,5,1\na,y,9999999999999,0\n", "line 3: impressions"),
-        (HEADER + "a,x,5,1\na,y,5\n", "line 3: clicks"),
+        (
+            "experiment,variant,impressions\na,x,5\n",
+            "line 1, 'experiment, variant, impressions', lacks: clicks",
+        ),
+        (HEADER + "a,x,5,1\na,y,5,6\n", "line 3, clicks: clicks 6 exceed impressions 5"),
+        (HEADER + "a,x,5,1\na,y,-5,0\n", "line 3, impressions: '-5' is not from 0 to 1,000,000,000,000"),
+        (HEADER + "a,x,5,1\na,y,5.5,0\n", "line 3, impressions: '5.5' is not a whole number"),
+        (HEADER + "a,x,5,1\na,y,9999999999999,0\n", "line 3, impressions"),
+        (HEADER + "a,x,5,1\na,y,5\n", "line 3, file: has 3 cells, the header has 4"),
         (HEADER + "a,x,5,1\na,x,5,1\n", "is listed twice"),
         (HEADER + "a,x,5,1\n", "experiment a has 1 variants"),
     ],
@@ -111,7 +114,7 @@ def test_backtest__file_that_is_none__is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         backtest(tmp_path / "missing.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(CommandError, match="cannot be read"):
+    with pytest.raises(CommandError, match="line 1 is not text in UTF-16"):
         backtest(tmp_path / "binary.csv")
 
 

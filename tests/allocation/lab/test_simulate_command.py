@@ -136,3 +136,42 @@ def test_simulate__bad_option__is_refused_by_name_and_range(options: list[str], 
         simulate(*options)
 
     assert words in str(refusal.value)
+
+
+def test_simulate__order_values__finds_the_variant_with_dearer_orders() -> None:
+    equal = [
+        "--rates",
+        "0.05,0.05",
+        "--order-values",
+        "50,80",
+        "--daily-traffic",
+        "2000",
+        "--value-cv",
+        "0.8",
+    ]
+
+    policies = simulate_json(*equal)
+
+    assert policies["thompson"]["best_in_front"] > 0.9
+    # half of 2,000 visits on 16 days, 5% of which bring 30 less
+    assert policies["even"]["regret_mean"] == pytest.approx(1000 * 16 * 0.05 * 30, rel=0.02)
+    assert "a success brings 50, 80 on average, standard deviation 80% of it" in simulate(*equal)
+
+
+def test_simulate__value_cv_alone__makes_every_success_worth_one_on_average() -> None:
+    assert simulate_json("--value-cv", "2")["even"]["regret_mean"] == pytest.approx(160, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--order-values", "50"], "--order-values: 1 for 2 rates"),
+        (["--order-values", "50,0"], "must be numbers from 0.0001 to 1,000,000"),
+        (["--order-values", "50,much"], "must be numbers from 0.0001 to 1,000,000"),
+        (["--value-cv", "-1"], "must be a number from 0 to 10"),
+        (["--value-cv", "nan"], "must be a number from 0 to 10"),
+    ],
+)
+def test_simulate__unusable_values__are_refused(options: list[str], words: str) -> None:
+    with pytest.raises(CommandError, match=words):
+        simulate(*options)

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from allocation.engine import Settings
 from allocation.ledger.inputs import (
@@ -11,6 +13,7 @@ from allocation.ledger.inputs import (
     DailyTable,
     digest,
 )
+from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation
 from experiments.metrics import Reward
 from experiments.models import Status, Variant
@@ -82,3 +85,16 @@ def test_to_request__nothing_in_force_before__has_no_previous_shares() -> None:
 
     assert inputs.impressions_so_far == 140
     assert inputs.to_request().control is None
+
+
+@pytest.mark.django_db
+def test_ledger__dumped_and_loaded__verifies(tmp_path: Path) -> None:
+    allocation = allocate(make_running())
+    recorded, dump = allocation.recorded_inputs, tmp_path / "ledger.json"
+    call_command("dumpdata", "allocation", output=str(dump))
+    Allocation.objects.all().delete()
+
+    call_command("loaddata", str(dump), verbosity=0)
+
+    assert Allocation.objects.get().recorded_inputs == json.loads(json.dumps(recorded))
+    assert [verified.differences for verified in verify_ledger()] == [[]]

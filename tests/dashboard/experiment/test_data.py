@@ -5,12 +5,16 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import translation
 
+from dashboard.settings.fields import setting_field
 from experiments.metrics import DailyCounts
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
@@ -131,8 +135,11 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
             (10**12 + 1, 0, 0),
             [("impressions", [f"impressions must be from 0 to {10**12}, not {10**12 + 1}"])],
         ),
-        (("1.5", 0, 0), [("impressions", ["Enter a whole number."])]),
-        (("9" * 5000, 0, 0), [("impressions", ["Enter a whole number."])]),
+        (("1.5", 0, 0), [("impressions", ["'1.5' is not a whole number"])]),
+        (
+            ("9" * 5000, 0, 0),
+            [("impressions", [f"'{'9' * 40}…' is not a number; write it as 1234"])],
+        ),
         (
             ("", "", ""),
             [(name, ["Give a number; 0 if there were none."]) for name in ("impressions", "clicks")],
@@ -308,7 +315,7 @@ def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(an
     [
         ({}, "This field is required."),
         (_file(""), "The submitted file is empty."),
-        (_file("a,b\n1,2\n"), "the first line must name the columns"),
+        (_file("a,b\n1,2\n"), "no line names all the columns date, variant_name, impressions, clicks"),
         (_file(HEADER), "the file holds no row under its header"),
     ],
     ids=["none", "empty", "other columns", "no row"],
@@ -430,3 +437,90 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     # the import itself, done and taken back, comes to eleven
     with django_assert_max_num_queries(12 + 11):
         assert analyst.get(url).context["preview"].rows == 200
+
+
+EXPORT = "Report\nWhen,Placement,Shown,Clicks\n2025-08-31,control,5,1\n2025-08-30,control,7,1\n"
+ANSWER = {"column-0": "date", "column-1": "variant_name", "column-2": "impressions", "column-3": "clicks"}
+
+
+def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) -> None:
+    make_running()
+
+    asked = analyst.post(UPLOAD, _file(EXPORT), follow=True)
+    url, page = asked.redirect_chain[-1][0], asked.content.decode()
+    assert "lacks: date, variant_name, impressions" in page
+    assert "2025-08-31" in page
+    assert [field.initial for field, _cells in asked.context["form"].rows()] == ["", "", "", "clicks"]
+
+    shown = analyst.post(url, ANSWER, follow=True)
+    again = analyst.post(UPLOAD, _file(EXPORT), follow=True)
+    assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"column-0": ""}, "Say which column is: Day."),
+        ({"column-2": "clicks"}, "Only one column can be: Clicks."),
+        ({"column-2": "rubbish"}, "Say which column is: Impressions."),
+    ],
+)
+def test_columns__answer_that_is_not_enough__is_asked_again(
+    analyst: Client, change: dict[str, str], said: str
+) -> None:
+    make_running()
+    url = analyst.post(UPLOAD, _file(EXPORT), follow=True).redirect_chain[-1][0]
+
+    page = analyst.post(url, {**ANSWER, **change})
+
+    assert said in page.content.decode()
+    assert page.status_code == 200
+
+
+def test_preview__blanks_and_repetitions__are_recorded_as_chosen(analyst: Client) -> None:
+    make_running()
+    rows = "2025-08-31,control,5,1,\n2025-08-30,control,5,1,0\n2025-08-30,control,6,1,0\n"
+    text = HEADER.replace("experiment_id,", "") + rows
+
+    asked = analyst.post(UPLOAD, _file(text), follow=True)
+    url = asked.redirect_chain[-1][0]
+    assert [field.name for field in asked.context["doubts"]] == ["blank", "repeated"]
+    assert asked.context["preview"].report.processed_rows == 0
+
+    shown = analyst.get(url, {"blank": "zero", "repeated": "sum"})
+    assert shown.context["preview"].report.processed_rows == 3
+    analyst.post(url, {"blank": "zero", "repeated": "sum"})
+    assert sorted(row[2:4] for row in _stored()) == [(5, 1), (11, 2), (10000, 700), (10000, 950)]
+
+
+@pytest.mark.parametrize(("language", "impressions"), [("pt-br", 10000), ("en", None)])
+def test_day__thousands_with_a_point__are_read_in_the_pages_language(
+    analyst: Client, language: str, impressions: int | None
+) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 1, 1, date=TODAY - dt.timedelta(days=9)))
+
+    url = f"/dashboard/experiments/{experiment.key}/data/day/"
+    pk = experiment.variants.get().pk
+    typed = {
+        "date": "2025-08-31",
+        "seen": "",
+        f"impressions-{pk}": "10.000",
+        f"clicks-{pk}": "1.000",
+        f"conversions-{pk}": "",
+    }
+    response = analyst.post(url, typed, headers={"accept-language": language})
+
+    stored = DailyMetric.objects.filter(date="2025-08-31").values_list("impressions", "clicks")
+    assert list(stored) == ([(10000, 1000)] if impressions else [])
+    if impressions is None:
+        assert "can be read as 10000 or as 10" in response.content.decode().replace("&#x27;", "'")
+
+
+def test_settings__thousands_with_a_point__are_read_in_the_pages_language() -> None:
+    field = setting_field(ALGORITHM_SETTINGS["min_impressions"])
+
+    with translation.override("pt-br"):
+        assert field.clean("10.000") == 10000
+    with translation.override("en"), pytest.raises(ValidationError):
+        field.clean("10.000")

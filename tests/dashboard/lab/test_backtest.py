@@ -128,14 +128,14 @@ def test_backtest__more_than_a_page_computes__plays_the_first_and_says_so(client
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ["Line 1, experiment: the file lacks the column experiment"]),
+        ("", ["no line names all the columns experiment, variant, impressions, clicks"]),
         (HEADER, ["the file has no rows"]),
         (
             HEADER + "a,x,5,1\na,y,5,6\nb,x,-1,0\n",
-            ["Line 3, clicks: clicks 6 exceed impressions 5", "Line 4, impressions: impressions must be"],
+            ["Line 3, clicks: clicks 6 exceed impressions 5", "Line 4, impressions: '-1' is not from 0 to"],
         ),
         (HEADER + "a,x,5,1\n", ["Line 2, variant: experiment a has 1 variants"]),
-        (HEADER + "a,<b>,5,1\na,<b>,5,1\n", ["Line 3, variant: <b> of a is listed twice"]),
+        (HEADER + "a,<b>,5,1\na,<b>,5,1\n", ["Line 3, variant: '<b>' of 'a' is listed twice"]),
     ],
 )
 def test_backtest__wrong_file__is_refused_by_line_and_column(
@@ -151,11 +151,11 @@ def test_backtest__wrong_file__is_refused_by_line_and_column(
 
 
 def test_backtest__file_that_is_no_text__is_refused(client: Client) -> None:
-    file = SimpleUploadedFile("tests.csv", b"\xff\xfe\x00\x01")
+    file = SimpleUploadedFile("tests.csv", b"\x89PNG\x00\x01")
 
     page = client.post(PAGE, {"file": file})
 
-    assert page.context["form"].errors["file"][0].startswith("the file cannot be read")
+    assert page.context["form"].errors["file"][0].startswith("the file is neither UTF-8 nor Windows-1252")
 
 
 def test_run__file__streams_the_result_that_the_page_shows(client: Client) -> None:

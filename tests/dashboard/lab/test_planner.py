@@ -142,3 +142,13 @@ def test_planner__what_cannot_be_planned__is_refused_at_its_field(
     assert list(page.context["form"].errors) == [field]
     assert words in page.context["form"].errors[field][0]
     assert client.get(f"{PAGE}run/?{query}").status_code == 422
+
+
+def test_planner__values_that_vary__take_so_many_times_the_visits(client: Client) -> None:
+    query = "base_rate=1&uplift=30&daily_traffic=4000&variants=2"
+
+    counted, valued = (client.get(f"{PAGE}?{query}{more}&whole=1").context for more in ("", "&value_cv=150"))
+
+    ratio = valued["classical"].per_variant / counted["classical"].per_variant
+    assert ratio == pytest.approx(1 + 1.5**2, rel=0.02)
+    assert valued["answers"][0].median > counted["answers"][0].median

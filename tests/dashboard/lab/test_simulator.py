@@ -263,3 +263,39 @@ def _valid(query: str) -> SimulatorForm:
 
 def test_rules__every_policy_of_the_engine_but_the_service__is_in_the_table() -> None:
     assert {"thompson", EVEN.key, *(rule.key for rule in OTHER_RULES)} == set(POLICIES)
+
+
+def test_simulator__values__are_those_of_the_command_and_spoken_of(client: Client) -> None:
+    query = "rates=5+5&order_values=50+80,5&value_cv=80&daily_traffic=500&days=16&runs=20&seed=3"
+
+    page = client.get(f"{PAGE}?{query}&whole=1")
+
+    out = io.StringIO()
+    command = re.search(r"manage simulate (.*--policies thompson.*)", page.context["commands"][0])
+    assert command is not None
+    assert "--order-values 50,80.5 --value-cv 0.8" in command[1]
+    call_command("simulate", *command[1].split(), "--json", stdout=out)
+    printed = json.loads(out.getvalue())["policies"]["thompson"]
+    row = page.context["rows"][0]
+    assert row.result.regret_mean == printed["regret_mean"]
+    assert row.result.best_in_front > 0.8
+    assert "a value of" in page.context["sentences"][0]
+    assert b"value over an even split" in page.content
+    assert b"clicks" not in page.content
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ("order_values=50", "order_values", "1 for 2 rates"),
+        ("order_values=50+much", "order_values", "'much' is not an amount"),
+        ("order_values=50+0", "order_values", "'0' is not an amount"),
+        ("value_cv=-1", "value_cv", "greater than or equal to 0"),
+        ("value_cv=1001", "value_cv", "less than or equal to 1000"),
+    ],
+)
+def test_simulator__unusable_values__are_refused_by_field(query: str, field: str, words: str) -> None:
+    form = form_of(f"rates=4+8&{query}")
+
+    assert not form.is_valid()
+    assert words in form.errors[field][0]

@@ -157,7 +157,9 @@ def test_post_events__list_of_variants__counts_are_stored(api: APIClient, slash:
 
     response = api.post(f"/events{slash}", _event(experiment))
 
-    assert (response.status_code, response.json()) == (200, {"status": "success", "variants_processed": 1})
+    assert (response.status_code, response.json()) == (
+        200, {"status": "success", "variants_processed": 1, "new_variants": ["control"]},
+    )  # fmt: skip
     assert DailyMetric.objects.get().impressions == 10
 
 
@@ -173,7 +175,7 @@ def test_post_events__one_variant_flat__counts_are_stored_and_conversions_are_0(
 
     response = api.post("/events", flat)
 
-    assert response.json() == {"status": "success", "variants_processed": 1}
+    assert response.json() == {"status": "success", "variants_processed": 1, "new_variants": ["control"]}
     assert DailyMetric.objects.get().conversions == 0
 
 
@@ -337,6 +339,8 @@ def test_upload_data__good_rows__are_stored(api: APIClient, slash: str) -> None:
         "errors": [],
         "total_errors": 0,
         "experiment_ids": [experiment.pk],
+        "new_variants": ["control", "b"],
+        "ignored_columns": [],
     }
 
 
@@ -352,6 +356,15 @@ def test_upload_data__bad_rows__are_skipped_and_the_first_ten_reported(api: APIC
     assert (body["status"], body["processed_rows"], body["total_rows"]) == ("partial_success", 1, 13)
     assert (len(body["errors"]), body["total_errors"]) == (10, 12)
     assert body["errors"][0] == "line 2, clicks: clicks (2) must not exceed impressions (1)"
+
+
+def test_upload_data__nothing_loaded__is_200_with_status_error(api: APIClient) -> None:
+    response = _upload(
+        api, f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().pk},11/01/2026,a,5,1\n"
+    )
+
+    body = response.json()
+    assert (response.status_code, body["status"], body["processed_rows"]) == (200, "error", 0)
 
 
 def test_upload_data__no_file__is_422_and_names_it(api: APIClient) -> None:

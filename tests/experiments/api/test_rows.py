@@ -95,8 +95,8 @@ def test_validated__any_body__answers_as_the_serializer_does(
 
 
 def test_parse__good_bodies__give_the_same_rows_on_every_way() -> None:
-    mode, batch, _values = parse_batch({"mode": "add", "rows": [ROW]})
-    _mode, day, _values = parse_day({**PLACE, "variants": [VARIANT]})
+    mode, _new, batch, _values = parse_batch({"mode": "add", "rows": [ROW]})
+    _mode, _new, day, _values = parse_day({**PLACE, "variants": [VARIANT]})
 
     assert (mode, batch[0][0], tuple(batch[0][1][1:5])) == ("add", "button", ("a", 100, 10, 1))
     assert day == [("7", row) for row in parse_classic({**PLACE, "variants": [VARIANT]})[1]]

@@ -105,7 +105,13 @@ def test_events__single_values__count_as_conversions_and_are_cut_at_the_cap(api:
     again = _send(api, _row(values=[12.5, "30"]), mode="add", key="one")
     other = _send(api, _row(values=[], conversions=1), mode="add", key="two")
 
-    assert first.json() == {"rows": 1, "new_variants": 1, "experiments": 1, "values_capped": 1}
+    assert first.json() == {
+        "rows": 1,
+        "new_variants": 1,
+        "experiments": 1,
+        "values_capped": 1,
+        "new_variant_names": ["control"],
+    }
     assert again.json() == first.json()
     assert other.json()["values_capped"] == 0
     assert _stored() == (3, Decimal("33"), 12.5**2 + 20.5**2)
@@ -159,7 +165,11 @@ def test_classic_events__values__are_taken_and_shown_only_where_there_are_some(a
         "variants": [{**plain, "value_sum": 42.5, "value_squares": 1056.25}],
     }
 
-    assert api.post("/events", body).json() == {"status": "success", "variants_processed": 1}
+    assert api.post("/events", body).json() == {
+        "status": "success",
+        "variants_processed": 1,
+        "new_variants": ["control"],
+    }
 
     (row,) = api.get(f"/experiments/{valued.key}").json()["metrics"]
     assert row == {"date": DAY, **plain, "value_sum": 42.5, "value_squares": 1056.25, "ctr": 0.1}

@@ -244,7 +244,7 @@ def test_record_events__fixed_variants__refuses_new_names_with_those_that_are_kn
 
     record(experiment, counts("blue", 20, 2))
     with pytest.raises(
-        InvalidRowsError, match=r"'blu' is not a variant .* fixed: 'control', 'blue'"
+        InvalidRowsError, match="'blu' is not a variant here, and new ones are refused; known: control, blue"
     ) as error:
         record(experiment, counts("control", 20, 2), counts("blu", 10, 1))
 

@@ -1,7 +1,6 @@
 """A CSV's dry run, and the upload that waits for its confirmation."""
 
 import datetime as dt
-import io
 from typing import Any
 
 import pytest
@@ -11,15 +10,16 @@ from experiments.exceptions import InvalidError, NotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import DayTotals
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
-from experiments.tables.importer import import_csv
-from experiments.tables.preview import CsvPreview, preview_csv
+from experiments.tables.importer import import_table
+from experiments.tables.preview import CsvPreview, preview_table
+from experiments.tables.report import ImportOptions
 from experiments.tables.uploads import KEPT_FOR, find_upload, keep_upload, record_upload
-from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
+from tests.factory import NOW, TODAY, counts, make_experiment, make_running, make_table, record
 
 pytestmark = pytest.mark.django_db
 
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
-# One of each: changed, the same, added, a new variant, refused by itself, refused as a repetition.
+# One of each: changed, the same, added, a new variant, refused by itself; and two that are refused as repetitions.
 MIXED = HEADER + (
     "{id},2025-09-01,control,10000,710,0\n"
     "{id},2025-09-01,variant_b,10000,950,0\n"
@@ -30,12 +30,10 @@ MIXED = HEADER + (
 )
 
 
-def _lines(text: str) -> Any:
-    return lambda: io.StringIO(text, newline="")
-
-
 def _preview(experiment: Experiment, text: str) -> CsvPreview:
-    return preview_csv(_lines(text), experiment=experiment, today=TODAY, now=NOW)
+    return preview_table(
+        make_table(text), experiment=experiment, known={}, options=ImportOptions(), today=TODAY, now=NOW
+    )
 
 
 def _keep(experiment: Experiment, text: str, now: dt.datetime = NOW) -> CsvUpload:
@@ -47,7 +45,7 @@ def _record(upload: CsvUpload, *, owner: str = "ann", skip: bool = False, others
         experiment=upload.experiment,
         owner=owner,
         token=upload.token,
-        skip_bad_rows=skip,
+        options=ImportOptions(on_error="skip" if skip else "reject"),
         with_others=others,
         today=TODAY,
         now=NOW,
@@ -72,11 +70,12 @@ def test_preview__mixed_file__tells_each_line_and_writes_nothing() -> None:
     }
     assert reported == {
         "changed": [(2, "control", DayTotals(10000, 700, 0))],
-        "added": [(4, "control", None), (5, "variant_c", None)],
+        "added": [(5, "variant_c", None)],
     }
-    assert dict(preview.tally) == {"changed": 1, "same": 1, "added": 2}
+    assert dict(preview.tally) == {"changed": 1, "same": 1, "added": 1}
     assert list(preview.new_variants) == ["variant_c"]
     assert [(issue.line, issue.column) for issue in preview.report.issues] == [
+        (4, "variant_name"),
         (6, "clicks"),
         (7, "variant_name"),
     ]
@@ -88,10 +87,10 @@ def test_preview__mixed_file__equals_what_the_import_then_does() -> None:
     text = MIXED.format(id=experiment.pk)
 
     preview = _preview(experiment, text)
-    report = import_csv(_lines(text), today=TODAY, now=NOW, on_error="skip")
+    report = import_table(make_table(text), today=TODAY, now=NOW, options=ImportOptions(on_error="skip"))
 
     assert (preview.report.processed_rows, preview.report.issues) == (report.processed_rows, report.issues)
-    assert _preview(experiment, text).tally == {"same": 4}
+    assert _preview(experiment, text).tally == {"same": 3}
 
 
 def test_preview__other_experiments__are_listed_apart() -> None:
@@ -135,7 +134,7 @@ def test_record_upload__a_bad_row__writes_nothing_and_keeps_the_file() -> None:
 
     report = _record(upload)
 
-    assert (report.processed_rows, report.total_issues) == (0, 2)
+    assert (report.processed_rows, report.total_issues) == (0, 3)
     assert _stored() == before
     assert CsvUpload.objects.exists()
 
@@ -146,8 +145,8 @@ def test_record_upload__bad_rows_left_out__records_the_others_once() -> None:
 
     report = _record(upload, skip=True)
 
-    assert (report.processed_rows, report.refused_rows) == (4, 2)
-    assert Experiment.history.latest().history_change_reason == "Data from x.csv: 4 rows"
+    assert (report.processed_rows, report.refused_rows) == (3, 3)
+    assert Experiment.history.latest().history_change_reason == "Data from x.csv: 3 rows"
     with pytest.raises(NotFoundError):
         _record(upload, skip=True)
 

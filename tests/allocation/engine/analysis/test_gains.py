@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 
 from allocation.engine import Settings
-from allocation.engine.analysis.gains import Rewards, new_gains, price
+from allocation.engine.analysis.gains import Rewards, Served, new_gains, price
 from tests.allocation.engine.factories import allocate_counts
 
 BOTH = np.array([True, True])
 
 
+def _new(trials: list[list[float]]) -> Served:
+    return Served(np.array(trials), np.zeros_like(trials))
+
+
 def test_price__moving_split__adds_up() -> None:
     # the better variant is worth 0.10 a visit, the other 0.05
-    trials, mean = np.array([[100.0, 100.0], [50.0, 150.0]]), np.array([0.05, 0.10])
+    served, mean = _new([[100.0, 100.0], [50.0, 150.0]]), np.array([0.05, 0.10])
 
-    rewards = price(trials, mean, np.zeros(2), BOTH)
+    rewards = price(served, mean, np.zeros(2), BOTH)
 
     assert rewards.given_up == pytest.approx(7.5)
     assert rewards.gained_over_even == pytest.approx(2.5)
@@ -23,21 +27,21 @@ def test_price__moving_split__adds_up() -> None:
 
 def test_price__errors_of_the_rates__make_the_error_of_the_gain() -> None:
     # 50 visits moved from one to the other: 50 (0.10 - 0.05), with the errors of both rates
-    trials = np.array([[50.0, 150.0]])
+    served = _new([[50.0, 150.0]])
 
-    rewards = price(trials, np.array([0.05, 0.10]), np.array([0.003, 0.004]), BOTH)
+    rewards = price(served, np.array([0.05, 0.10]), np.array([0.003, 0.004]), BOTH)
 
     assert rewards.gain_error == pytest.approx(50 * 0.005)
 
 
 def test_price__variant_not_served__is_no_part_of_the_even_split() -> None:
-    rewards = price(np.array([[100.0, 0.0], [0.0, 0.0]]), np.array([0.05, 0.10]), np.zeros(2), BOTH)
+    rewards = price(_new([[100.0, 0.0], [0.0, 0.0]]), np.array([0.05, 0.10]), np.zeros(2), BOTH)
 
     assert (rewards.gained_over_even, rewards.given_up) == pytest.approx((0, 5))
 
 
 def test_price__variant_with_too_little_data__is_not_what_was_given_up() -> None:
-    rewards = price(np.array([[100.0, 10.0]]), np.array([0.05, 0.50]), np.zeros(2), np.array([True, False]))
+    rewards = price(_new([[100.0, 10.0]]), np.array([0.05, 0.50]), np.zeros(2), np.array([True, False]))
 
     assert rewards.given_up == pytest.approx(110 * 0.05 - 100 * 0.05 - 10 * 0.50)
 
@@ -45,13 +49,48 @@ def test_price__variant_with_too_little_data__is_not_what_was_given_up() -> None
 def test_new_gains__days_priced_before__are_left_out() -> None:
     trials, successes = [[1000.0, 1000.0]] * 3, [[50.0, 60.0]] * 3
     decision = allocate_counts(trials, successes)
-    last = int(decision.window.days[-1])
+    two_days = np.array(trials) * [[1], [1], [0]]
 
-    everything = new_gains(decision, Settings().evidence, None)
-    today = new_gains(decision, Settings().evidence, last - 1)
+    everything = new_gains(decision, Settings())
+    today = new_gains(decision, Settings(), two_days)
 
     assert everything.given_up == pytest.approx(3 * today.given_up)
-    assert new_gains(decision, Settings().evidence, last) == Rewards()
+    assert new_gains(decision, Settings(), np.array(trials)) == Rewards()
+
+
+def test_new_gains__part_of_a_day_priced_before__adds_up_to_the_whole_day() -> None:
+    decision = allocate_counts([[2000.0, 6000.0]], [[100.0, 480.0]])
+
+    whole = new_gains(decision, Settings())
+    # first the control alone was reported, which says nothing of an even split
+    rest = new_gains(decision, Settings(), np.array([[2000.0, 0.0]]))
+    half = new_gains(decision, Settings(), np.array([[1000.0, 3000.0]]))
+
+    # 2,000 more than even for the variant that is worth 0.03 more
+    assert whole.gained_over_even == pytest.approx(60, abs=1)
+    assert rest.gained_over_even == pytest.approx(whole.gained_over_even)
+    assert half.gained_over_even == pytest.approx(whole.gained_over_even / 2)
+
+
+def test_new_gains__retired_variant_with_little_data__is_not_what_was_given_up() -> None:
+    trials, successes = [[5000.0, 5000.0, 0.0]] * 20, [[50.0, 50.0, 0.0]] * 20
+    trials[0], successes[0] = [5000.0, 5000.0, 10.0], [50.0, 50.0, 3.0]
+    decision = allocate_counts(trials, successes, active=np.array([True, True, False]))
+
+    assert decision.low_evidence.tolist() == [False, False, True]
+    assert decision.missing_trials[2] > 400
+    assert new_gains(decision, Settings()).given_up == pytest.approx(0, abs=1)
+
+
+def test_new_gains__little_data_in_an_earlier_regime__is_not_what_was_given_up() -> None:
+    trials = [[2000.0, 2000.0, 0.0]] * 120
+    successes = [[80.0, 120.0, 0.0]] * 60 + [[120.0, 80.0, 0.0]] * 60
+    alone = new_gains(allocate_counts(trials, successes), Settings()).given_up
+    trials[5], successes[5] = [2000.0, 2000.0, 10.0], [80.0, 120.0, 5.0]
+
+    beside = new_gains(allocate_counts(trials, successes), Settings()).given_up
+
+    assert beside == pytest.approx(alone, rel=0.02)
 
 
 def test_new_gains__rates_that_were_swapped__each_regime_has_its_own() -> None:
@@ -60,7 +99,7 @@ def test_new_gains__rates_that_were_swapped__each_regime_has_its_own() -> None:
     successes = [[80.0, 150.0]] * 60 + [[50.0, 240.0]] * 60
     decision = allocate_counts(trials, successes)
 
-    gains = new_gains(decision, Settings().evidence, None)
+    gains = new_gains(decision, Settings())
 
     # 1,000 more than even for the second: a loss of 30 a day, then a gain of 30
     assert decision.change_day is None

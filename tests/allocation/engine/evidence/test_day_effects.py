@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.engine.evidence.day_effects import adjusted_evidence, fit_levels, pooled_evidence
+from allocation.engine.evidence.day_effects import adjusted_evidence, fit_levels
 
 
 def test_adjusted_evidence__simpsons_paradox__is_resolved() -> None:
@@ -62,13 +62,6 @@ def test_adjusted_evidence__no_successes_at_all__leaves_no_effective_trials() ->
     effective, kept = adjusted_evidence(np.full((1, 3, 2), 100.0), np.zeros((1, 3, 2)))
 
     assert effective.tolist() == [[0, 0]]
-    assert kept.tolist() == [[1, 1]]
-
-
-def test_pooled_evidence__off__counts_every_trial_as_one() -> None:
-    effective, kept = pooled_evidence(np.array([[[10.0, 20.0], [1.0, 2.0]]]))
-
-    assert effective.tolist() == [[11, 22]]
     assert kept.tolist() == [[1, 1]]
 
 

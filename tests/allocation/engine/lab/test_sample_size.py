@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
+from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.lab.sample_size import fixed_horizon, sample_size
 
 
@@ -52,3 +54,23 @@ def test_sample_size__smaller_differences__need_more(rate: float) -> None:
     assert sizes == sorted(sizes)
     # half the difference needs about four times the visits
     assert sample_size(rate, rate * 1.01, 0.05, 0.80) / sizes[-1] == pytest.approx(4, rel=0.05)
+
+
+def test_sample_size__values_that_vary__takes_as_many_times_the_conversions() -> None:
+    count, value = (sample_size(0.001, 0.0012, 0.05, 0.80, cv) for cv in (0.0, 1.5))
+
+    assert value / count == pytest.approx(1 + 1.5**2, rel=0.005)
+
+
+def test_sample_size__values__has_the_power_that_it_says() -> None:
+    """2,000 tests of values by their means, at the planned size."""
+    rng = np.random.default_rng(1)
+    size = math.ceil(sample_size(0.05, 0.06, 0.05, 0.80, 0.8))
+    orders = rng.binomial(size, np.broadcast_to([0.05, 0.06], (2000, 2)))
+    values, squares = draw_values(orders, OrderValues(np.ones(2), 0.8), rng)
+
+    mean, variance = values / size, (squares - values**2 / size) / size
+    shown = (mean[:, 1] - mean[:, 0]) / np.sqrt(variance.sum(axis=1) / size) > 1.959964
+
+    assert size == pytest.approx(8158 * (1 - 0.055 + 0.64) / 0.945, rel=0.01)
+    assert shown.mean() == pytest.approx(0.80, abs=0.03)

@@ -56,3 +56,9 @@ def test_daily_rates__ends_of_the_range__stay_rates(scenario: ChangingName, rate
 
     assert rates.shape == (4, 15, 3)
     assert ((rates >= 0) & (rates <= 1)).all()
+
+
+def test_swap__variant_without_successes__has_the_bests_rate_afterwards() -> None:
+    daily = daily_rates("swap", np.array([0.0, 0.1]), 4, 1, np.random.default_rng(1))
+
+    assert daily[0].tolist() == [[0, 0.1], [0, 0.1], [0.1, 0], [0.1, 0]]

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("experiments", "0013_validate_daily_checks"),
+        ("experiments", "0014_column_mappings"),
     ]
 
     operations = [

@@ -5,8 +5,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("allocation", "0003_engine_2"),
-        ("experiments", "0014_schedule_and_guard_marks"),
+        ("allocation", "0005_packed_columns"),
+        ("experiments", "0015_schedule_and_guard_marks"),
     ]
 
     operations = [

@@ -1,0 +1,159 @@
+"""Forms of an uploaded file: the file, how to take what is in doubt, and what its columns are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast, get_args
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from dashboard.file_types import FILE_TYPES
+from experiments.tables.report import ImportOptions, Repeated
+from experiments.tables.rows import DAILY, NUMBERS, Blank
+from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
+
+
+class UploadForm(forms.Form):
+    file = forms.FileField(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": FILE_TYPES}),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # a request beyond MAX_BODY_BYTES is cut off before it comes here, so the page looks first
+        most = {"data-most-bytes": MAX_UPLOAD_BYTES, "data-problem": _too_large()}
+        self.fields["file"].widget.attrs.update(most)
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > MAX_UPLOAD_BYTES:
+            raise ValidationError(_too_large(), code="too_large")
+        return file
+
+
+def _too_large() -> str:
+    most = MAX_UPLOAD_BYTES // 1024**2
+    return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}
+
+
+# Characters of a cell that are shown beside the question what its column is.
+_LONGEST_SAMPLE = 24
+_SELECT = forms.Select(attrs={"class": "form-select"})
+
+
+class ChoicesForm(forms.Form):
+    """How to take what is in doubt; what is left out or unknown is the first choice."""
+
+    blank = forms.ChoiceField(
+        label=gettext_lazy("Rows with a blank cell"),
+        choices=[
+            ("refuse", gettext_lazy("Refuse them: the outcome is not known yet")),
+            ("skip", gettext_lazy("Leave them out")),
+            ("zero", gettext_lazy("Take a blank as 0")),
+        ],
+        widget=_SELECT,
+    )
+    repeated = forms.ChoiceField(
+        label=gettext_lazy("Rows of one variant and day that come several times"),
+        choices=[
+            ("refuse", gettext_lazy("Refuse them")),
+            ("sum", gettext_lazy("Add them up")),
+        ],
+        widget=_SELECT,
+    )
+    sheet = forms.ChoiceField(label=gettext_lazy("Sheet"), widget=_SELECT)
+
+    def __init__(self, data: Mapping[str, Any], sheets: Sequence[str]) -> None:
+        super().__init__()
+        self.sheets = sheets
+        cast(forms.ChoiceField, self.fields["sheet"]).choices = [(name, name) for name in sheets]
+        allowed = {"blank": get_args(Blank), "repeated": get_args(Repeated), "sheet": sheets or [""]}
+        for name, values in allowed.items():
+            self.initial[name] = data.get(name) if data.get(name) in values else values[0]
+
+    @property
+    def sheet_name(self) -> str:
+        return str(self.initial["sheet"])
+
+    def query(self) -> QueryDict:
+        """Write the choices as a query of an address."""
+        query = QueryDict(mutable=True)
+        query.update({name: value for name, value in self.initial.items() if value})
+        return query
+
+    def options(self, *, skip_bad_rows: bool = False) -> ImportOptions:
+        return ImportOptions(
+            on_error="skip" if skip_bad_rows else "reject",
+            blank=cast(Blank, self.initial["blank"]),
+            repeated=cast(Repeated, self.initial["repeated"]),
+        )
+
+    def shown(self, *, has_blank: bool, has_repeated: bool) -> list[forms.BoundField]:
+        """List the fields that this file gives a reason for."""
+        reasons = {
+            "blank": has_blank,
+            "repeated": has_repeated or self.initial["repeated"] == "sum",
+            "sheet": len(self.sheets) > 1,
+        }
+        return [self[name] for name, reason in reasons.items() if reason]
+
+
+class ColumnsForm(forms.Form):
+    """A question for each header of a file: which column it is."""
+
+    def __init__(self, data: Mapping[str, Any] | None, found: FirstLines) -> None:
+        super().__init__(data)
+        self.found = found
+        places = {place: column for column, place in found.header.places.items()}
+        choices = [("", _("Not needed")), *_column_labels()]
+        for place, name in enumerate(found.header.cells):
+            if name:
+                self.fields[f"column-{place}"] = forms.ChoiceField(
+                    label=name,
+                    choices=choices,
+                    required=False,
+                    initial=places.get(place, ""),
+                    widget=forms.Select(attrs={"class": "form-select"}),
+                )
+
+    def rows(self) -> list[tuple[forms.BoundField, str]]:
+        """List each column's field with what the first lines have there."""
+        return [
+            (self[f"column-{place}"], self._samples(place))
+            for place, name in enumerate(self.found.header.cells)
+            if name
+        ]
+
+    def _samples(self, place: int) -> str:
+        cells = dict.fromkeys(line[place].strip()[:_LONGEST_SAMPLE] for line in self.found.lines)
+        return " · ".join(cell for cell in cells if cell)
+
+    def clean(self) -> dict[str, Any]:
+        chosen = [column for column in self.answers().values() if column]
+        labels = dict(_column_labels())
+        missing = [labels[column] for column in DAILY.without("experiment_id").needed if column not in chosen]
+        twice = {labels[column] for column in chosen if chosen.count(column) > 1}
+        if missing:
+            self.add_error(None, _("Say which column is: %(names)s.") % {"names": ", ".join(missing)})
+        if twice:
+            self.add_error(
+                None, _("Only one column can be: %(names)s.") % {"names": ", ".join(sorted(twice))}
+            )
+        return self.cleaned_data
+
+    def answers(self) -> dict[str, str]:
+        """Return the column that each header is; "" is one that is not needed."""
+        return {
+            name: self.cleaned_data.get(f"column-{place}", "")
+            for place, name in enumerate(self.found.header.cells)
+            if name
+        }
+
+
+def _column_labels() -> list[tuple[str, str]]:
+    numbers = [(number.name, str(number.label)) for number in NUMBERS]
+    return [("date", _("Day")), ("variant_name", _("Variant")), *numbers, ("experiment_id", _("Experiment"))]

@@ -1,0 +1,3 @@
+"""Kinds of files that the pages' file fields offer."""
+
+FILE_TYPES = ".csv,.tsv,.txt,.xlsx,text/csv,text/tab-separated-values"

@@ -1,0 +1,26 @@
+"""Meanings of the headers of an experiment's files, where a person gave them."""
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from experiments.models import ColumnMapping, Experiment
+from experiments.tables.reading.synonyms import plain
+from experiments.text import NAME_LENGTH
+
+
+def remembered_columns(experiment: Experiment) -> dict[str, str]:
+    """Return the column that each header is, by the header's plain form; "" is a column that is not needed."""
+    rows = ColumnMapping.objects.filter(experiment=experiment).values_list("header", "column")
+    return dict(rows)
+
+
+def remember_columns(experiment: Experiment, columns: Mapping[str, str]) -> None:
+    """Keep the column that each header is; "" is a column that is not needed. Other headers stay as they were."""
+    answers = {plain(header)[:NAME_LENGTH]: column for header, column in columns.items() if plain(header)}
+    with transaction.atomic():
+        ColumnMapping.objects.filter(experiment=experiment, header__in=answers).delete()
+        ColumnMapping.objects.bulk_create(
+            ColumnMapping(experiment=experiment, header=header, column=column)
+            for header, column in answers.items()
+        )

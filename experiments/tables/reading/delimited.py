@@ -1,0 +1,88 @@
+"""Text that is split at commas, semicolons or tabs."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TextIO
+
+from django.utils.translation import gettext as _
+
+from experiments.exceptions import InvalidError
+from experiments.tables.reading.encoding import WINDOWS, find_encoding
+from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Reading, Table, unreadable
+
+OpenText = Callable[[], TextIO]
+
+DELIMITERS = ",;\t"
+# Excel reads and writes a first line that names the delimiter.
+_NAMED = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
+# As much as one cell holds.
+_LONGEST_LINE = 131_072
+
+
+def text_table(open_bytes: OpenBytes) -> Table:
+    """Open a text file of any of the known encodings; raise InvalidError for other bytes."""
+    encoding = find_encoding(open_bytes)
+
+    def open_text() -> TextIO:
+        return io.TextIOWrapper(open_bytes(), encoding=encoding, newline="")
+
+    return lines_table(open_text, encoding=encoding if encoding == WINDOWS else "")
+
+
+def lines_table(open_text: OpenText, *, encoding: str = "") -> Table:
+    """Read text as a table; ``open_text`` opens it from its beginning each time."""
+    first = _physical_lines(open_text)
+    if named := _NAMED.fullmatch(first[0] if first else ""):
+        return Table((Delimited(open_text, named[1], skipped=1),), encoding)
+    readings: list[Reading] = [Delimited(open_text, delimiter) for delimiter in DELIMITERS]
+    return Table(tuple(readings), encoding)
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """Text split at one delimiter, without its first ``skipped`` lines."""
+
+    open_text: OpenText
+    delimiter: str
+    skipped: int = 0
+
+    def first_lines(self) -> list[Line]:
+        lines = _physical_lines(self.open_text)[self.skipped :]
+        return [
+            (number, next(csv.reader([line.removeprefix("\ufeff")], delimiter=self.delimiter), []))
+            for number, line in enumerate(lines, self.skipped + 1)
+            if len(line) < _LONGEST_LINE
+        ]
+
+    def lines_after(self, line: int) -> Iterator[Line]:
+        with closing(self.open_text()) as text:
+            reader = csv.reader(islice(text, line, None), delimiter=self.delimiter)
+            try:
+                for cells in reader:
+                    yield line + reader.line_num, cells
+            except csv.Error as error:
+                raise _broken(line + reader.line_num, error) from error
+            except UnicodeError as error:
+                raise _no_text(line + reader.line_num + 1, text) from error
+
+
+def _physical_lines(open_text: OpenText) -> list[str]:
+    with closing(open_text()) as text:
+        try:
+            return [line for _n in range(FIRST_LINES) if (line := text.readline(_LONGEST_LINE))]
+        except UnicodeError as error:
+            raise _no_text(1, text) from error
+
+
+def _no_text(line: int, text: TextIO) -> InvalidError:
+    message = _("line %(line)s is not text in %(encoding)s, as the file's first bytes say; save it as UTF-8")
+    return unreadable("unreadable", message % {"line": line, "encoding": str(text.encoding).upper()})
+
+
+def _broken(line: int, error: Exception) -> InvalidError:
+    return unreadable("unreadable", _("line %(line)s: %(error)s") % {"line": line, "error": error})

@@ -1,0 +1,208 @@
+"""Numbers as people and programs write them: 1234, 1,234, 1.234, 1 234, 1234.0.
+
+Which sign separates thousands and which the decimals is decided for a file as a whole. A style is a hypothesis; those
+under which every number of the file can be read survive. A cell is read where all of them give one value, else it is
+refused with its readings named.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from experiments.tables.issues import shown
+
+# whole: nobody counts a part of it. attributed: whole here, but exports have parts of it, such as 1.5 conversions.
+# decimal: an amount.
+Kind = Literal["whole", "attributed", "decimal"]
+
+_LONGEST = 26
+# Texts come again and again; more than these are not kept.
+MOST_REMEMBERED = 50_000
+_SPACE = re.compile(r"[\s\u00a0\u2007\u2009\u202f]")
+_NUMBER = re.compile(r"[+\-\u2212]?([0-9][0-9.,' ]*|[.,][0-9]+)")
+# As programs write large sums of squares.
+_SCIENTIFIC = re.compile(r"[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
+_BLANK = frozenset({"", "--", "–", "—"})
+
+
+class Exact(str):
+    """The text of a cell that is a number in its file (Excel, SQL): a point is a decimal point."""
+
+    __slots__ = ()
+
+
+class Style(NamedTuple):
+    thousands: str
+    decimal: str
+
+
+STYLES = (*(Style(t, ".") for t in ", '"), *(Style(t, ",") for t in ". '"))
+_PATTERNS = {
+    style: re.compile(
+        rf"(?:[0-9]{{1,3}}(?:{re.escape(style.thousands)}[0-9]{{3}})+|[0-9]*)(?:{re.escape(style.decimal)}[0-9]+)?"
+    )
+    for style in STYLES
+}
+_EXACT = Style(",", ".")
+
+
+class NumberError(Exception):
+    """A cell that is not read, and why."""
+
+
+class Cell(NamedTuple):
+    """A cell with its line, and the kind of its column."""
+
+    line: int
+    text: str
+    kind: Kind
+
+
+def is_blank(cell: str) -> bool:
+    """Say whether a cell holds nothing: no character, or the dashes that Google writes for "none"."""
+    return cell.strip() in _BLANK
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The reader of a file's numbers; ``clash`` are two cells that no one style reads."""
+
+    styles: tuple[Style, ...] = STYLES
+    clash: tuple[Cell, Cell] | None = None
+
+    def whole(self, cell: str, kind: Kind = "whole") -> int:
+        """Read a whole number, 1000.0 too; raise NumberError, with advice for a fraction."""
+        value = self.decimal(cell, kind)
+        if value != value.to_integral_value():
+            raise NumberError(_fraction_advice(cell, kind))
+        return int(value)
+
+    def decimal(self, cell: str, kind: Kind = "decimal") -> Decimal:
+        """Read an amount; raise NumberError."""
+        text = _normal(cell)
+        if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
+            return Decimal(text)
+        if not _is_number(text):
+            raise NumberError(_("%(value)s is not a number; write it as 1234") % {"value": shown(cell)})
+        if _is_cut(text):
+            message = _(
+                "%(value)s begins with 0: part of a number such as 12,000, cut at its comma? Write 12000, or put the "
+                "number in quotes"
+            )
+            raise NumberError(message % {"value": shown(cell)})
+        values = {v for style in self._styles(cell) if (v := _value(text, style)) is not None}
+        possible = {v for v in values if v == v.to_integral_value()} if kind == "whole" else values
+        return self._only(cell, sorted(possible or values, reverse=True))
+
+    def _styles(self, cell: str) -> tuple[Style, ...]:
+        return (_EXACT,) if isinstance(cell, Exact) else self.styles
+
+    def _only(self, cell: str, values: list[Decimal]) -> Decimal:
+        if not values and self.clash:
+            raise NumberError(self._clash_text(cell))
+        if not values:
+            raise NumberError(_("%(value)s is not a number; write it as 1234") % {"value": shown(cell)})
+        if len(values) > 1:
+            message = _("%(value)s can be read as %(one)s or as %(other)s; write %(one)s or %(other)s")
+            one, other = (_as_written(v) for v in values[:2])
+            raise NumberError(message % {"value": shown(cell), "one": one, "other": other})
+        return values[0]
+
+    def _clash_text(self, cell: str) -> str:
+        message = _(
+            "%(value)s: the file writes numbers in two ways, %(one)s on line %(line)s and %(other)s on line %(later)s; "
+            "write all of them as 1234"
+        )
+        one, other = self.clash or (Cell(0, "", "whole"),) * 2
+        names = {"one": shown(one.text), "line": one.line, "other": shown(other.text), "later": other.line}
+        return message % {"value": shown(cell), **names}
+
+
+def learn_styles(cells: Iterable[Cell]) -> Numbers:
+    """Keep the styles that read every number of a file; where none does, name two cells that clash."""
+    styles, earlier = set(STYLES), None
+    seen: set[tuple[str, type[str], Kind]] = set()
+    for cell in cells:
+        mark = (cell.text, type(cell.text), cell.kind)
+        if mark in seen:
+            continue
+        if len(seen) < MOST_REMEMBERED:
+            seen.add(mark)
+        possible = (
+            _possible_styles(_normal(cell.text), cell.kind) if not isinstance(cell.text, Exact) else None
+        )
+        if not possible or possible >= styles:
+            continue
+        if not possible & styles:
+            return Numbers((), (earlier or cell, cell))
+        styles, earlier = styles & possible, cell
+    return Numbers(tuple(style for style in STYLES if style in styles))
+
+
+def in_language(cell: str, thousands: str, decimal: str, kind: Kind = "whole") -> int:
+    """Read a whole number that a person typed, in the language of the page; raise NumberError.
+
+    10.000 is ten thousand where a point separates thousands, and is refused where it separates decimals.
+    """
+    text, own = _normal(cell), Style(" " if _SPACE.fullmatch(thousands) else thousands, decimal)
+    is_grouped = own.thousands in text and _is_number(text) and _value(text, own) is not None
+    value = Numbers((own,) if is_grouped else STYLES).decimal(cell)
+    if value != value.to_integral_value():
+        raise NumberError(_fraction_advice(cell, kind))
+    return int(value)
+
+
+def _normal(cell: str) -> str:
+    return _SPACE.sub(" ", cell.strip()).replace("’", "'")
+
+
+def _is_number(text: str) -> bool:
+    return len(text) <= _LONGEST and _NUMBER.fullmatch(text) is not None
+
+
+def _is_cut(text: str) -> bool:
+    return text.isdigit() and len(text) > 1 and text[0] == "0"
+
+
+@lru_cache(maxsize=2**16)
+def _value(text: str, style: Style) -> Decimal | None:
+    """Read a number under a style; None where it is none."""
+    sign, body = ("-", text[1:]) if text[0] in "-\u2212" else ("", text.removeprefix("+"))
+    if not _PATTERNS[style].fullmatch(body):
+        return None
+    return Decimal(sign + body.replace(style.thousands, "").replace(style.decimal, "."))
+
+
+@lru_cache(maxsize=2**16)
+def _possible_styles(text: str, kind: Kind) -> frozenset[Style]:
+    """Return the styles that read a cell; nobody counts a part of a view or of a click, where it can be read whole."""
+    if not _is_number(text):
+        return frozenset()
+    values = dict(_readings(text))
+    whole = {style for style, value in values.items() if value == value.to_integral_value()}
+    return frozenset(whole if whole and kind == "whole" else values)
+
+
+def _readings(text: str) -> Iterator[tuple[Style, Decimal]]:
+    for style in STYLES:
+        if (value := _value(text, style)) is not None:
+            yield style, value
+
+
+def _as_written(value: Decimal) -> str:
+    return f"{value.normalize():f}"
+
+
+def _fraction_advice(cell: str, kind: Kind) -> str:
+    if kind == "attributed":
+        message = _(
+            "%(value)s is not a whole number: for attributed conversions round the day's sum, or send a value instead"
+        )
+    else:
+        message = _("%(value)s is not a whole number")
+    return message % {"value": shown(cell)}

@@ -1,0 +1,86 @@
+"""The choices of an import, and the report of what it did."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from django.utils.translation import gettext as _
+
+from experiments.exceptions import MAX_ISSUES, Issue
+from experiments.ingestion.new_names import NewVariants
+from experiments.tables.issues import RowIssue
+from experiments.tables.rows import Blank
+
+OnError = Literal["reject", "skip"]
+# What happens to rows of one experiment, day and variant.
+Repeated = Literal["refuse", "sum"]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Choices of whoever loads a file; each default refuses what could be a mistake.
+
+    ``create`` makes experiments that are missing.
+    """
+
+    on_error: OnError = "reject"
+    blank: Blank = "refuse"
+    repeated: Repeated = "refuse"
+    new_variants: NewVariants = "create"
+    create: bool = False
+
+
+@dataclass
+class ImportReport:
+    """Result of an import. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
+
+    ``left_out``: rows of experiments other than the only one asked for; ``blank_skipped``: rows left out for a blank
+    cell. Both count as neither good nor bad. ``kinds`` counts the rows that another choice would take: those with a
+    blank cell, and those repeated.
+    """
+
+    kept_issues: int = MAX_ISSUES
+    total_rows: int = 0
+    processed_rows: int = 0
+    left_out: int = 0
+    blank_skipped: int = 0
+    total_issues: int = 0
+    issues: list[RowIssue] = field(default_factory=list)
+    experiment_ids: list[int] = field(default_factory=list)
+    new_variants: dict[str, None] = field(default_factory=dict)
+    ignored_columns: list[str] = field(default_factory=list)
+    encoding: str = ""
+    kinds: Counter[Literal["blank", "repeated"]] = field(default_factory=Counter)
+
+    def add(self, issue: RowIssue) -> None:
+        self.total_issues += 1
+        if len(self.issues) < self.kept_issues:
+            self.issues.append(issue)
+
+    @property
+    def refused_rows(self) -> int:
+        """Rows that were refused, where the good ones were recorded."""
+        return self.total_rows - self.left_out - self.blank_skipped - self.processed_rows
+
+    @property
+    def has_loaded(self) -> bool:
+        return self.processed_rows > 0
+
+    def refusals(self) -> list[Issue]:
+        """Name why nothing was loaded."""
+        if not self.issues:
+            return [Issue("file", "nothing_loaded", self._why_nothing())]
+        return [
+            Issue(f"line {issue.line}, {issue.column}", "bad_row", issue.message) for issue in self.issues
+        ]
+
+    def _why_nothing(self) -> str:
+        if not self.total_rows:
+            return _("the file holds no row under its header")
+        if self.left_out:
+            return _("nothing was loaded: the rows are of other experiments")
+        return _("nothing was loaded: every row has a blank cell and is left out")
+
+    def forget_written(self) -> None:
+        """Take back what was counted as written: all of it was rolled back."""
+        self.processed_rows, self.experiment_ids, self.new_variants = 0, [], {}

@@ -1,0 +1,86 @@
+"""Pages of an experiment whose goal is a value: money, not percent."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from experiments.metrics import Reward
+from experiments.models import Experiment
+from tests.allocation.test_values import make_shop
+from tests.factory import TODAY, allocate, make_running
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor", "today")]
+
+TABS = ("overview", "performance", "allocation", "regret", "confidence", "data")
+
+
+def page(client: Client, experiment: Experiment, tab: str) -> str:
+    path = "" if tab == "overview" else f"{tab}/"
+    response = client.get(f"/dashboard/experiments/{experiment.key}/{path}")
+    assert response.status_code == 200
+    return re.sub(r"\s+", " ", response.content.decode())
+
+
+@pytest.fixture
+def shop() -> Experiment:
+    experiment = make_shop(currency="EUR")
+    allocate(experiment)
+    return experiment
+
+
+@pytest.mark.parametrize("reward", [Reward.VALUE_PER_IMPRESSION, Reward.VALUE_PER_CLICK])
+@pytest.mark.parametrize("tab", TABS)
+def test_tabs__values__are_shown(client: Client, reward: Reward, tab: str) -> None:
+    experiment = make_shop(reward)
+    allocate(experiment)
+
+    assert "Shop" in page(client, experiment, tab)
+
+
+def test_overview__values__are_money_with_the_currency(client: Client, shop: Experiment) -> None:
+    text = page(client, shop, "overview")
+
+    assert re.search(r"2\.\d\d EUR<small>\d\.\d\d – \d\.\d\d</small>", text)
+    assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", text)
+    assert "Beta(" not in text
+    assert re.search(r"8\d,\d{3}\.\d\d<small>of 40,000</small>", text)
+
+
+def test_performance__values__have_a_column_and_charts_in_money(client: Client, shop: Experiment) -> None:
+    response = client.get(f"/dashboard/experiments/{shop.key}/performance/")
+
+    context = response.context
+    assert [measure.name for measure in context["counts"]] == [
+        "impressions",
+        "clicks",
+        "conversions",
+        "value_sum",
+    ]
+    charts = [context["comparison"], *context["charts"]]
+    assert {(chart.unit, chart.y_title) for chart in charts} == {("number", "Value per impression, EUR")}
+    so_far = charts[1].series[1]
+    assert so_far.low[-1] < so_far.values[-1] < so_far.high[-1]
+    assert so_far.values[-1] == pytest.approx(2.1, rel=0.1)
+    assert "daily-value_sum" in [chart.id for chart in context["count_charts"]]
+
+
+def test_confidence__values__draws_densities_over_money(client: Client, shop: Experiment) -> None:
+    chart = client.get(f"/dashboard/experiments/{shop.key}/confidence/").context["charts"][0]
+
+    assert 1 < chart.x[0] < 2 < chart.x[-1] < 3
+    area = sum(chart.series[1].values) * (chart.x[1] - chart.x[0])
+    assert area == pytest.approx(1, abs=0.02)
+
+
+def test_regret__values__are_in_the_currency(client: Client, shop: Experiment) -> None:
+    assert "Gained over an even split (EUR)" in page(client, shop, "regret")
+
+
+def test_list__values_beside_counts__are_shown(client: Client, shop: Experiment) -> None:
+    allocate(make_running(), TODAY)
+
+    text = client.get("/dashboard/").content.decode()
+
+    assert "Gained (EUR)" in text
+    assert "Gained (clicks)" in text

@@ -1,0 +1,110 @@
+"""Pages show what is known, and say so where too little is."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from django.test import Client
+
+from dashboard.experiment import charts
+from dashboard.experiment.rates import DailyCountsTable
+from dashboard.experiment.summary import summarise
+from experiments.metrics import Measures, Reward
+from experiments.models import Experiment, Variant
+from experiments.roles import Role
+from tests.factory import TODAY, allocate, counts, make_experiment, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+
+@pytest.fixture
+def own_machine(settings: Any) -> None:
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
+
+
+def _page(client: Client, experiment: Experiment, tab: str) -> str:
+    return client.get(f"/dashboard/experiments/{experiment.key}/{tab}").content.decode()
+
+
+def _with_newcomer(control: str) -> Experiment:
+    """Two weeks of two variants, and one click of ten impressions."""
+    experiment = make_experiment()
+    for age in range(14, 0, -1):
+        day = TODAY - dt.timedelta(days=age)
+        record(experiment, counts("a", 5000, 250, date=day), counts("b", 5000, 300, date=day))
+    record(experiment, counts("new", 10, 1, date=TODAY - dt.timedelta(days=1)))
+    Variant.objects.filter(experiment=experiment).update(is_control=False)
+    Variant.objects.filter(experiment=experiment, key=control).update(is_control=True)
+    allocate(experiment)
+    return experiment
+
+
+def test_confidence__variant_with_little_data__has_neither_rate_nor_rank_nor_curve(client: Client) -> None:
+    experiment = _with_newcomer("a")
+
+    page = _page(client, experiment, "confidence/")
+
+    assert "Not enough data" in page
+    shares = list(experiment.allocations.get().shares.all())
+    curves = charts.posterior_densities(list(experiment.variants.all()), shares, experiment).series
+    assert [curve.name for curve in curves] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("control", "is_compared"), [("a", True), ("new", False)])
+def test_performance__control_with_little_data__nothing_is_compared_with_it(
+    client: Client, control: str, is_compared: bool
+) -> None:
+    experiment = _with_newcomer(control)
+
+    page = _page(client, experiment, "performance/")
+
+    assert ("+20.0%" in page) == is_compared
+    assert "95%, on any day" in page
+    assert ("The control does not have enough data" in page) != is_compared
+    (summary,) = summarise(list(Experiment.objects.with_variants()), TODAY)
+    assert (summary.uplift is not None) == is_compared
+    assert summary.gain is not None
+    assert summary.gain.through == TODAY - dt.timedelta(days=1)
+
+
+def test_rates__every_trial_a_success__are_drawn_near_1() -> None:
+    variants = [Variant(pk=1, name="a"), Variant(pk=2, name="b")]
+    all_good, none = np.array([[100.0, 100.0], [100.0, 100.0]]), np.zeros((2, 2))
+    measures = Measures(all_good, all_good, all_good, none, none)
+    table = DailyCountsTable(variants, [TODAY, TODAY], measures)
+
+    chart = charts.cumulative_rates(table, Experiment(reward=Reward.CTR), (1.0, None))
+
+    # the prior is Beta(1, 1 / 401)
+    assert min(value for line in chart.series for value in line.low or [] if value is not None) > 0.96
+
+
+def test_charts__rates_changed__are_marked_on_each_page(client: Client) -> None:
+    experiment = make_experiment(min_impressions=0)
+    for age in range(60, 0, -1):
+        day, rates = TODAY - dt.timedelta(days=age), (100, 200) if age > 20 else (200, 100)
+        record(experiment, counts("a", 4000, rates[0], date=day), counts("b", 4000, rates[1], date=day))
+    assert allocate(experiment).rates_changed_on == TODAY - dt.timedelta(days=20)
+
+    marked = [
+        _page(client, experiment, tab).count(json.dumps("rates changed"))
+        for tab in ("performance/", "regret/")
+    ]
+
+    assert marked == [2, 2]
+
+
+@pytest.mark.parametrize(("days", "is_said"), [(5, False), (40, True)])
+def test_overview__counts_that_vary__are_explained_once_that_is_sure(
+    client: Client, days: int, is_said: bool
+) -> None:
+    experiment = make_experiment()
+    for age in range(days, 0, -1):
+        day, clicks = TODAY - dt.timedelta(days=age), (100, 160) if age % 2 else (160, 100)
+        record(experiment, counts("a", 2000, clicks[0], date=day), counts("b", 2000, clicks[1], date=day))
+    assert (allocate(experiment).dispersion or 1) > 1.5
+
+    assert ("Counts vary more than chance" in _page(client, experiment, "")) == is_said
+    assert "(dispersion)" in _page(client, experiment, "performance/")

@@ -1,0 +1,172 @@
+"""Files of any encoding and format: bytes to lines of cells, or a refusal that says what to do."""
+
+import zipfile
+from io import BytesIO
+from typing import Any
+
+import pytest
+
+from experiments.exceptions import InvalidError
+from experiments.tables.reading.header import HeaderNotFoundError, find_header
+from experiments.tables.reading.opening import open_table
+from experiments.tables.reading.source import Table
+from experiments.tables.rows import DAILY
+from tests.experiments.tables.workbooks import workbook
+from tests.factory import make_table
+
+pytestmark = pytest.mark.database_free
+
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions"
+NAMES = HEADER.split(",")
+
+
+def _rows(table: Table) -> list[list[str]]:
+    return [cells for _line, cells in find_header(table, DAILY).lines()]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_open__text__has_the_same_cells_however_it_is_written(
+    encoding: str, delimiter: str, end: str
+) -> None:
+    lines = [HEADER, "a,2026-11-01,Botão vermelho,1,2,3", ""]
+
+    table = make_table(end.join(lines).replace(",", delimiter).encode(encoding))
+
+    assert _rows(table) == [["a", "2026-11-01", "Botão vermelho", "1", "2", "3"]]
+    assert table.encoding == ("cp1252" if encoding == "cp1252" else "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Тестовая кнопка и ещё немного слов".encode("cp1251"),
+        "Botão vermelho".encode("mac_roman"),
+        b"a\x81b",
+        b"\x89PNG\r\n\x1a\n\x00\xff",
+    ],
+    ids=["another alphabet", "accents of another encoding", "no such sign", "no text"],
+)
+def test_open__bytes_of_another_encoding__are_refused_with_what_to_do(content: bytes) -> None:
+    with pytest.raises(InvalidError, match="CSV UTF-8") as caught:
+        make_table(HEADER.encode() + b"\n" + content)
+
+    assert caught.value.issues[0].code == "not_utf8"
+
+
+def test_open__text_that_breaks_its_mark__is_refused_by_line() -> None:
+    with pytest.raises(InvalidError, match="is not text in UTF-16"):
+        _rows(make_table(b"\xff\xfe\x00"))
+
+
+def test_open__cell_with_line_breaks__keeps_the_lines_of_the_file() -> None:
+    table = make_table(HEADER + '\na,2026-11-01,"two\nlines",1,2,3\nb,2026-11-01,x,1,2,3\n')
+
+    assert [line for line, _cells in find_header(table, DAILY).lines()] == [3, 4]
+
+
+def test_header__titles_and_an_odd_quote_above__is_found_by_its_names() -> None:
+    table = make_table(f'"Report of "x\n\n{HEADER}\na,2026-11-01,b,1,2,3\n')
+
+    header = find_header(table, DAILY)
+
+    assert (header.line, len(list(header.lines()))) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "Campaign,Day,Ad,Impr.,Clicks,Conv.",
+        "EXPERIMENT_ID, Date ,Variant Name,IMPRESSIONS,clicks,Conversions",
+        "Campanha,Dia,Anúncio,Impressões,Cliques,Conversões",
+        "Campaña,Día,Anuncio,Impresiones,Clics,Conversiones",
+        "Kampagne,Tag,Anzeige,Impressionen,Klicks,Conversionen",
+    ],
+)
+def test_header__names_of_exports__are_known(names: str) -> None:
+    header = find_header(make_table(names + "\n"), DAILY)
+
+    assert list(header.places) == NAMES
+    assert header.names["clicks"] == names.split(",")[4].strip()
+
+
+def test_header__two_columns_may_be_the_variant__neither_is_taken_unless_one_has_its_name() -> None:
+    both = "Campaign,Day,Ad group,Ad,Impr.,Clicks"
+
+    with pytest.raises(HeaderNotFoundError, match="2 columns that may be variant_name: Ad group, Ad"):
+        find_header(make_table(both + "\n"), DAILY)
+    assert find_header(make_table(both + ",variant_name\n"), DAILY).places["variant_name"] == 6
+    assert find_header(make_table(both + "\n"), DAILY, {"adgroup": ""}).places["variant_name"] == 3
+
+
+def test_header__column_twice__is_refused() -> None:
+    with pytest.raises(HeaderNotFoundError, match="2 columns that may be clicks"):
+        find_header(make_table(HEADER + ",clicks\n"), DAILY)
+
+
+def test_header__not_found__quotes_the_line_most_like_one_and_what_it_lacks() -> None:
+    text = "Report, of November\nday,variant,impressions\n1,2,3\n"
+
+    with pytest.raises(HeaderNotFoundError) as caught:
+        find_header(make_table(text), DAILY)
+
+    said = caught.value.issues[0].message
+    assert "line 2, 'day, variant, impressions', lacks: experiment_id, clicks" in said
+
+
+def test_header__columns_not_needed__are_named() -> None:
+    assert find_header(make_table(HEADER + ",Cost,CTR,\n"), DAILY).ignored == ["Cost", "CTR"]
+
+
+def test_workbook__numbers_dates_and_titles__are_read_as_a_csv_would_have_them() -> None:
+    rows: list[list[Any]] = [["Title"], [], NAMES, ["a", ("date", 46327), "b", 1000.0, 12.345, 5]]
+
+    table = make_table(workbook({"First": rows, "Second": [NAMES]}))
+
+    assert _rows(table) == [["a", "2026-11-01", "b", "1000", "12.345", "5"]]
+    assert table.sheets == ("First", "Second")
+
+
+def test_workbook__sheet__is_chosen_by_name() -> None:
+    content = workbook({"First": [["x"]], "Second": [NAMES, ["a", "2026-11-01", "b", 1, 2, 3]]})
+
+    assert len(_rows(open_table(lambda: BytesIO(content), sheet="Second"))) == 1
+    with pytest.raises(InvalidError, match="no sheet 'Third'; its sheets are First, Second"):
+        open_table(lambda: BytesIO(content), sheet="Third")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04rubbish", "save it as .xlsx or as CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0rubbish", "save it as .xlsx without a password"),
+        (workbook({"A": [["x"]]})[:-30], "save it as .xlsx or as CSV UTF-8"),
+    ],
+    ids=["no archive", "xls", "cut short"],
+)
+def test_workbook__that_is_none__is_refused(content: bytes, said: str) -> None:
+    with pytest.raises(InvalidError, match=said):
+        make_table(content)
+
+
+def test_workbook__another_archive__is_refused() -> None:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", "x")
+
+    with pytest.raises(InvalidError, match="not a workbook"):
+        make_table(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+        " " * 300_000_000,
+    ],
+    ids=["two cells far apart", "much of nothing"],
+)
+def test_workbook__that_would_fill_the_memory__is_refused_before_it_is_opened(rows: str) -> None:
+    with pytest.raises(InvalidError, match="too large"):
+        make_table(workbook({"A": []}, sheet1=rows))

@@ -1,0 +1,216 @@
+"""Imports of blanks, repetitions, totals, names and new variants."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from experiments.models import DailyMetric, Experiment, Variant
+from experiments.tables.importer import Target, import_table
+from experiments.tables.mapping import remember_columns, remembered_columns
+from experiments.tables.report import ImportOptions, ImportReport
+from tests.factory import NOW, TODAY, make_experiment, make_running, make_table
+
+pytestmark = pytest.mark.django_db
+
+HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
+def _import(text: str, *, target: Target | None = None, **options: Any) -> ImportReport:
+    return import_table(
+        make_table(text), today=TODAY, now=NOW, options=ImportOptions(**options), target=target
+    )
+
+
+def _rows(experiment: Experiment, *rows: str) -> str:
+    return HEADER + "".join(f"{experiment.key},{row}\n" for row in rows)
+
+
+def _stored() -> list[tuple[Any, ...]]:
+    fields = ("variant__name", "impressions", "clicks", "conversions")
+    return sorted(DailyMetric.objects.values_list(*fields))
+
+
+BLANK = ("2025-08-14,a,100,10,1", "2025-08-15,a,100,10,", "2025-08-16,a,100,,--")
+
+
+def test_blank__by_default__is_refused_as_not_known_yet() -> None:
+    report = _import(_rows(make_experiment(), *BLANK))
+
+    assert [(issue.line, issue.column) for issue in report.issues] == [
+        (3, "conversions"), (4, "clicks"), (4, "conversions"),
+    ]  # fmt: skip
+    assert "outcome not known yet" in report.issues[0].message
+    assert (report.kinds["blank"], _stored()) == (2, [])
+
+
+def test_blank__skip__leaves_the_rows_out_and_counts_them() -> None:
+    report = _import(_rows(make_experiment(), *BLANK), blank="skip")
+
+    assert (report.processed_rows, report.blank_skipped, report.refused_rows) == (1, 2, 0)
+    assert _stored() == [("a", 100, 10, 1)]
+
+
+def test_blank__zero__is_0() -> None:
+    report = _import(_rows(make_experiment(), *BLANK), blank="zero")
+
+    assert report.processed_rows == 3
+    assert _stored() == [("a", 100, 0, 0), ("a", 100, 10, 0), ("a", 100, 10, 1)]
+
+
+PLACEMENTS = ("2025-08-14,a,1000,10,1", "2025-08-14,b,7,0,0", "2025-08-14,a,500,20,2", "2025-08-14,a,1,0,0")
+
+
+def test_repeated__by_default__every_row_is_refused_and_skipping_keeps_none() -> None:
+    experiment = make_experiment()
+
+    report = _import(_rows(experiment, *PLACEMENTS), on_error="skip")
+
+    assert [issue.line for issue in report.issues] == [2, 4, 5]
+    assert "repeated=sum" in report.issues[0].message
+    assert (report.processed_rows, report.kinds["repeated"]) == (1, 3)
+    assert _stored() == [("b", 7, 0, 0)]
+
+
+def test_repeated__sum__adds_them_up() -> None:
+    report = _import(_rows(make_experiment(), *PLACEMENTS), repeated="sum")
+
+    assert (report.processed_rows, report.total_issues) == (4, 0)
+    assert _stored() == [("a", 1501, 30, 3), ("b", 7, 0, 0)]
+
+
+@pytest.mark.parametrize("bad", ["2025-08-14,a,5,9,0", "2025-08-14,a,x,0,0", "2025-08-14,a,5,,0"])
+def test_repeated__sum_with_a_row_that_is_not_taken__no_part_of_the_day_is_kept(bad: str) -> None:
+    report = _import(
+        _rows(make_experiment(), *PLACEMENTS, bad), repeated="sum", on_error="skip", blank="skip"
+    )
+
+    assert _stored() == [("b", 7, 0, 0)]
+    assert report.processed_rows == 1
+
+
+def test_repeated__under_id_and_key__are_the_same_experiment() -> None:
+    experiment = make_experiment()
+    text = HEADER + "".join(f"{ref},2025-08-14,a,5,1,0\n" for ref in (experiment.pk, experiment.key))
+
+    assert [issue.line for issue in _import(text).issues] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales"]
+)
+def test_totals__with_the_sum_of_the_others__are_refused_by_name(name: str) -> None:
+    rows = ("2025-08-14,a,1000,50,5", f"2025-08-14,{name},3000,110,10", "2025-08-14,b,2000,60,5")
+
+    report = _import(_rows(make_experiment(), *rows), on_error="skip")
+
+    assert [(issue.line, issue.column) for issue in report.issues] == [(3, "variant_name")]
+    assert f"'{name}' is a row of totals" in report.issues[0].message
+    assert [row[0] for row in _stored()] == ["a", "b"]
+
+
+def test_totals__a_variant_called_so_with_numbers_of_its_own__is_a_variant() -> None:
+    rows = ("2025-08-14,a,1000,50,5", "2025-08-14,Total,999,50,5")
+
+    assert _import(_rows(make_experiment(), *rows)).processed_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Control", "write 'control'"), ("control ", ""), ("ｃontrol", "write 'control'"), ("con trol", "")],
+)
+def test_new_variant__that_looks_like_a_known_one__is_refused_with_it_named(name: str, said: str) -> None:
+    experiment = make_running()
+
+    report = _import(_rows(experiment, f"2025-08-14,{name},5,1,0"))
+
+    assert [issue.message.endswith(said) for issue in report.issues] == [True] * bool(said)
+    assert (report.processed_rows == 0) is bool(said)
+
+
+def test_new_variants__are_named_and_can_be_refused() -> None:
+    text = _rows(make_running(), "2025-08-14,green,5,1,0", "2025-08-14,control,5,1,0")
+
+    refused = _import(text, new_variants="refuse")
+    made = _import(text)
+
+    assert [issue.line for issue in refused.issues] == [2]
+    assert "known: control, variant_b" in refused.issues[0].message
+    assert (list(refused.new_variants), list(made.new_variants)) == ([], ["green"])
+    assert Variant.objects.count() == 3
+
+
+def test_experiment__by_name__is_found_where_only_one_has_it() -> None:
+    experiment = make_experiment("Ads test")
+    text = HEADER + "Ads test,2025-08-14,a,5,1,0\n"
+
+    assert _import(text).experiment_ids == [experiment.pk]
+    make_experiment("Ads test")
+    assert "2 experiments are called 'Ads test'" in _import(text).issues[0].message
+
+
+def test_experiment__unknown__is_answered_with_the_nearest_keys() -> None:
+    make_experiment("Ads test")
+
+    [issue] = _import(HEADER + "ads-tset,2025-08-14,a,5,1,0\n").issues
+
+    assert issue.message == "There is no experiment 'ads-tset'. The nearest keys: ads-test."
+
+
+def test_experiment__created_by_a_name_that_is_nearly_known__is_refused() -> None:
+    make_experiment("Ads test")
+
+    report = _import(HEADER + "ads  Test,2025-08-14,a,5,1,0\n", create=True)
+
+    assert "The nearest keys: ads-test." in report.issues[0].message
+    assert Experiment.objects.count() == 1
+
+
+def test_target__no_experiment_column__rows_are_its_own() -> None:
+    experiment = make_experiment()
+    text = "date,variant_name,impressions,clicks\n2025-08-14,a,5,1\n"
+
+    assert _import(text, target=Target(experiment, only=True)).experiment_ids == [experiment.pk]
+
+
+def test_target__headers_that_it_remembers__are_known_and_win_over_synonyms() -> None:
+    experiment = make_experiment()
+    remember_columns(experiment, {"Placement": "variant_name", "Ad": "", "When?": "date"})
+    remember_columns(experiment, {"Ad": ""})
+    text = "When,Ad,placement,Impr.,Clicks\n2025-08-14,ad 1,top,5,1\n"
+
+    report = _import(text, target=Target(experiment, known=remembered_columns(experiment)))
+
+    assert (report.issues, report.ignored_columns) == ([], ["Ad"])
+    assert _stored() == [("top", 5, 1, 0)]
+
+
+def test_cells__more_than_the_header_names__are_refused_unless_empty() -> None:
+    experiment = make_experiment()
+
+    many = _import(_rows(experiment, "2025-08-14,a,12,000,500,5"))
+    empty = _import(HEADER.strip() + ",\n" + f"{experiment.key},2025-08-14,a,5,1,0,,,\n")
+
+    assert "has 7 cells, the header names 6 columns" in many.issues[0].message
+    assert empty.processed_rows == 1
+
+
+def test_issues__name_the_column_as_the_file_has_it() -> None:
+    experiment = make_experiment()
+    text = f"Campaign,Day,Ad,Impr.,Clicks\n{experiment.key},2025-08-14,a,5,6\nx,14/08,,z,1\n"
+
+    assert [(issue.line, issue.column) for issue in _import(text).issues] == [
+        (2, "Clicks"), (3, "Ad"), (3, "Day"), (3, "Impr."),
+    ]  # fmt: skip
+
+
+def test_import__one_number_with_two_readings__the_rest_of_the_file_decides() -> None:
+    experiment = make_experiment()
+    first = _rows(experiment, "2025-08-14,a,10.000,1,0")
+
+    refused = _import(first)
+    read = _import(first + f"{experiment.key},2025-08-15,a,12.345,1,0\n")
+
+    assert "can be read as 10000 or as 10" in refused.issues[0].message
+    assert read.processed_rows == 2
+    assert DailyMetric.objects.get(date=dt.date(2025, 8, 14)).impressions == 10_000

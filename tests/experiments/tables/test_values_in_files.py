@@ -1,0 +1,64 @@
+"""Values in files: the sum of a day, and the sum of the squares of the single ones."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from experiments.metrics import Reward
+from experiments.models import DailyMetric, Experiment
+from experiments.tables.export import metrics_download
+from experiments.tables.importer import Target, import_table
+from experiments.tables.report import ImportReport
+from tests.factory import NOW, TODAY, make_experiment, make_table
+
+pytestmark = pytest.mark.django_db
+
+_HEADER = "date,variant_name,impressions,clicks,conversions,value_sum,value_squares\n"
+
+
+def _load(text: str, experiment: Experiment) -> ImportReport:
+    return import_table(make_table(text), today=TODAY, now=NOW, target=Target(experiment))
+
+
+def _valued(**fields: Any) -> Experiment:
+    return make_experiment(reward=Reward.VALUE_PER_IMPRESSION, **fields)
+
+
+def test_import__values_and_squares__are_stored_exactly() -> None:
+    report = _load(f"{_HEADER}2025-08-31,control,1000,40,2,42.50,1056.25\n", _valued())
+
+    assert report.issues == []
+    row = DailyMetric.objects.get()
+    assert (row.conversions, row.value_sum, row.value_squares) == (2, Decimal("42.5"), 1056.25)
+
+
+def test_import__export_of_large_values__brings_them_back() -> None:
+    experiment = _valued()
+    _load(f"{_HEADER}2025-08-31,control,1000,40,1,100000000,1e16\n", experiment)
+    file = b"".join(metrics_download(experiment, DailyMetric.objects.all())).decode()
+    DailyMetric.objects.all().delete()
+
+    assert _load(file, experiment).issues == []
+
+    row = DailyMetric.objects.get()
+    assert (row.value_sum, row.value_squares) == (Decimal(100_000_000), 1e16)
+
+
+def test_import__revenue_of_an_export__goal_counts_clicks__is_ignored_and_named() -> None:
+    text = "Day,Variant,Impressions,Clicks,Conversions,Conv. value\n2025-08-31,control,1000,40,2,$42\n"
+
+    report = _load(text, make_experiment())
+
+    assert (report.issues, report.ignored_columns) == ([], ["Conv. value"])
+    assert DailyMetric.objects.get().value_sum == 0
+
+
+def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -> None:
+    text = "Day,Variant,Impressions,Clicks,Conversions,Conv. value\n2025-08-31,control,1000,40,2,42\n"
+
+    report = _load(text, _valued())
+
+    assert [issue.line for issue in report.issues] == [2]
+    assert "value_squares is needed beside value_sum (42)" in report.issues[0].message
+    assert not DailyMetric.objects.exists()
