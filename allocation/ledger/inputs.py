@@ -354,7 +354,8 @@ def load_inputs(
 ) -> list[AllocationInputs]:
     """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
 
-    ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
+    ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from
+    ``selectors.experiments_for_allocation(target_date)``.
     """
     guards = _guard_rules(experiments)
     by_value = {

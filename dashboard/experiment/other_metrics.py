@@ -9,6 +9,7 @@ from allocation.secondary import SecondaryVariant
 from allocation.statistics import Statistics
 from dashboard.charts import variant_colours
 from experiments.campaign import Guard, GuardAction
+from experiments.metrics import Reward
 from experiments.models import Experiment, Variant
 from experiments.text import format_exact
 
@@ -17,9 +18,13 @@ Row = tuple[Variant, str, SecondaryVariant]
 
 @dataclass(frozen=True)
 class OtherMetric:
-    """One metric: each variant with its colour and numbers; ``guard`` says what is guarded, if anything."""
+    """One metric: each variant with its colour and numbers; ``guard`` says what is guarded, if anything.
 
-    label: str
+    Templates write its rates as those of an experiment with this ``goal`` and ``currency``.
+    """
+
+    goal: Reward
+    currency: str
     guard: str
     rows: list[Row]
 
@@ -32,7 +37,8 @@ def other_metrics(experiment: Experiment, statistics: Statistics | None) -> list
     guards = {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
     return [
         OtherMetric(
-            str(found.metric.label),
+            found.metric,
+            experiment.currency,
             _guard_text(guards.get(found.metric.value)),
             [
                 (variants[row.variant_key], colours[variants[row.variant_key].pk], row)

@@ -1,6 +1,7 @@
 """Guards: harm that is told or acted on, what the decision log keeps of it, and the way back."""
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -295,3 +296,24 @@ def test_sweep__last_guard_deleted__clears_its_warning() -> None:
     run_daily_sweep(target_date=TODAY, now=NOW)
 
     assert Alarm.objects.get(kind=EventKind.GUARD_WARNED).cleared_at == NOW
+
+
+def test_guard_on_values__harm__acts_and_verifies() -> None:
+    experiment = make_guarded()
+    Guard.objects.update(metric=Reward.VALUE_PER_IMPRESSION)
+    for n in range(1, 21):
+        date = TODAY - n * DAY
+        record(
+            experiment,
+            counts("control", 1000, 100, 50, date=date)._replace(
+                value_sum=Decimal(1000), value_squares=30_000.0
+            ),
+            counts("b", 1000, 120, 50, date=date)._replace(value_sum=Decimal(500), value_squares=7_500.0),
+        )
+
+    allocation = allocate(experiment)
+
+    assert allocation.kind == Kind.GUARD
+    assert allocation.reason.startswith("Guard: b is more than 5% below the control in value per impression;")
+    assert "value_sum" in allocation.recorded_inputs["counts"]
+    assert problems() == []

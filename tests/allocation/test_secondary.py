@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -97,3 +98,28 @@ def test_secondary__a_short_window__bounds_the_rates_and_not_the_interval_for_ev
 
     assert b.trials == 2000
     assert b.uplift_always_valid == all_days.uplift_always_valid
+
+
+def test_secondary__values_reported__shows_value_per_visitor_as_a_goal_of_value_would() -> None:
+    experiments = [make_two(), make_two(name="Other", reward=Reward.VALUE_PER_IMPRESSION)]
+    for experiment in experiments:
+        for n in range(1, 21):
+            date = TODAY - n * DAY
+            record(
+                experiment,
+                counts("control", 1000, 100, 50, date=date)._replace(
+                    value_sum=Decimal(1000), value_squares=30_000.0
+                ),
+                counts("b", 1000, 120, 25, date=date)._replace(
+                    value_sum=Decimal(500), value_squares=15_000.0
+                ),
+            )
+
+    secondary = by_metric(statistics_of(experiments[0]))["value_per_impression"].variants[1]
+    goal = statistics_of(experiments[1]).variants[1]
+
+    assert (secondary.trials, secondary.successes) == (20_000, 500)
+    assert secondary.rate == pytest.approx(0.5, rel=5e-3)
+    for name in ("rate", "rate_low", "rate_high", "uplift", "uplift_low", "uplift_high"):
+        assert getattr(secondary, name) == getattr(goal, name)
+    assert secondary.uplift_always_valid == goal.uplift_always_valid

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from allocation.engine.analysis.harm import harms, log_harm
+from allocation.engine.analysis.always_valid_values import Pair
+from allocation.engine.analysis.harm import harms, log_harm, log_harm_of_values
 from allocation.engine.posterior.beta import Floats
 from tests.allocation.engine.analysis.test_always_valid import log_likelihood, random_counts
 
@@ -96,3 +97,47 @@ def test_log_harm__no_harm__almost_never_passes() -> None:
 
 def test_log_harm__a_fifth_less__passes_within_thirty_days() -> None:
     assert passed_within(30, 0.8, 100, 3) >= 0.84
+
+
+def orders(rng: np.random.Generator, days: int, rates: list[float]) -> tuple[Floats, Floats, Floats]:
+    """Log-normal orders of sigma 0.8 from 1,000 visitors a day and variant."""
+    bought = rng.binomial(1000, rates, (days, 2))
+    worth = [[rng.lognormal(3, 0.8, n) for n in row] for row in bought]
+    values = np.array([[float(w.sum()) for w in row] for row in worth])
+    squares = np.array([[float((w * w).sum()) for w in row] for row in worth])
+    return np.full((days, 2), 1000.0), values, squares
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+def test_log_harm_of_values__mixture__agrees_with_quadrature(ratio: float) -> None:
+    trials, values, squares = orders(np.random.default_rng(5), 10, [0.05, 0.05 * ratio])
+
+    found = log_harm_of_values(trials, values, squares, 1, 0, 0.05)[-1]
+
+    pair = Pair.of(trials, values, squares, 1, 0, 1.0)
+    score, variance = (float(part[0]) for part in pair.sums(np.log([0.95])))
+    won = integrate.quad(
+        lambda g: np.exp(-g * score - g * g * variance / 2) * 2 * stats.norm.pdf(g, 0, 0.2), 0, 2, limit=200
+    )[0]
+    assert found == pytest.approx(np.log(won), rel=1e-6)
+
+
+def test_log_harm_of_values__far_from_harm__is_finite() -> None:
+    trials = np.full((2, 2), 1e6)
+    values, squares = np.array([[1e3, 9e5]] * 2), np.array([[1e3, 9e5]] * 2)
+
+    assert np.isfinite(log_harm_of_values(trials, values, squares, 1, 0, 0.05)).all()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "days", "least", "most"), [(1.0, 30, 0.0, 0.05), (0.95, 30, 0.0, 0.1), (0.6, 30, 0.85, 1.0)]
+)
+def test_log_harm_of_values__orders__stop_harm_and_seldom_anything_else(
+    ratio: float, days: int, least: float, most: float
+) -> None:
+    rng, runs, stopped = np.random.default_rng(6), 40, 0
+    for _ in range(runs):
+        bets = log_harm_of_values(*orders(rng, days, [0.05, 0.05 * ratio]), 1, 0, 0.05)
+        stopped += bool(((bets[1:] >= TWENTY) & (bets[:-1] >= TWENTY)).any())
+
+    assert least <= stopped / runs <= most
