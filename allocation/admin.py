@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from allocation.guards import resume_after_guard
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
@@ -77,7 +78,7 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
     inlines = (ShareInline,)
     fields = (
         "experiment", "target_date", "revision", "kind", "state", "reason", "window_start", "window_end",
-        "data_through", "window_impressions", "window_clicks", "value_remaining", "engine_version",
+        "data_through", "window_impressions", "window_clicks", "value_remaining", "harms", "engine_version",
         "inputs_digest", "settings_used", "everything_given", "created_at",
     )  # fmt: skip
     readonly_fields = ("settings_used", "everything_given")
@@ -121,7 +122,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
     """Adds the actions on an experiment that compute allocations."""
 
     action_form = _ReasonForm
-    actions = ("recompute", *ExperimentAdmin.actions, "complete")
+    actions = ("recompute", *ExperimentAdmin.actions, "resume", "complete")
 
     @admin.action(permissions=["change"], description="Recompute the allocation")
     def recompute(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
@@ -130,6 +131,14 @@ class DecidedExperimentAdmin(ExperimentAdmin):
             if entry.is_new:
                 return _("Decided again from the data of this moment.")
             return _("Nothing has changed since the last decision; it stands.")
+
+        self._act(request, queryset, act)
+
+    @admin.action(permissions=["change"], description="Resume after a guard gave the control all traffic")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        def act(experiment: Experiment) -> str:
+            resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+            return _("Resumed: traffic is split again, and guards count from today on.")
 
         self._act(request, queryset, act)
 

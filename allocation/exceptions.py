@@ -24,6 +24,12 @@ class NoActiveVariantError(ConflictError):
     code = "no_active_variant"
 
 
+class NotStoppedError(ConflictError):
+    """No guard has stopped the experiment."""
+
+    code = "not_stopped_by_guard"
+
+
 class PreconditionFailedError(DomainError):
     """If-Match or If-Unmodified-Since names another state than the present one."""
 

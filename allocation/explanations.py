@@ -1,16 +1,19 @@
 """Decisions in plain words: the reason that the decision log records, and the status sentence that a page shows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from allocation.engine import Decision, Settings
 from allocation.engine.evidence.dispersion import comparisons
 from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.state import DECIDED_BELOW
+from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
 from allocation.models import Allocation
+from experiments.metrics import Reward
 from experiments.text import format_number, format_percent
 
 _MUCH_DISPERSION, _ENOUGH_COMPARISONS = 1.5, 30
@@ -66,6 +69,24 @@ def _too_little(low: Sequence[str]) -> str:
     if len(low) == 1:
         return f"{low[0]} has too little data to be judged; until it has more it gets an even share at most."
     return f"{len(low)} variants have too little data to be judged; until they have more they get even shares at most."
+
+
+def guard_sentence(harms: Sequence[Harm], names: Mapping[str, str]) -> str:
+    """State why a guard gives the control all traffic; ``names`` of the variants, by key."""
+    acting = [harm for harm in harms if harm.acts]
+    until = "the control gets all traffic until a person resumes."
+    if not acting:
+        return f"Stopped by a guard; {until}"
+    first = acting[0]
+    fall = f"more than {first.max_fall:g}% below the control in {ratio_in_english(first.metric)}"
+    text = f"Guard: {names[first.variant]} is {fall}; {until}"
+    return text if len(acting) == 1 else f"{text} {len(acting)} guarded comparisons show harm."
+
+
+def ratio_in_english(metric: str) -> str:
+    """Name a metric within a sentence of the decision log or a mail, whatever the reader's language."""
+    with translation.override(None):
+        return str(Reward(metric).label).lower()
 
 
 def _likelihood(chance: float) -> str:

@@ -44,6 +44,12 @@ class Kind(models.TextChoices):
     WARM_UP = "warm_up", _("Warm-up")
     OPTIMIZED = "optimized", _("Optimized")
     COMPLETED = "completed", _("Completed")
+    GUARD = "guard", _("Stopped by a guard")
+    FALLBACK = "fallback", _("Ended on schedule")
+
+
+# They follow from the status alone, not from the data.
+CLOSING = (Kind.COMPLETED, Kind.FALLBACK)
 
 
 class State(models.TextChoices):
@@ -120,6 +126,8 @@ class Allocation(models.Model):
     gained_over_even = models.FloatField(null=True)
     given_up = models.FloatField(null=True)
     gain_error = models.FloatField(null=True)
+    # The variants that harm a guarded metric, as ledger.guards.Harm; null where nothing is guarded.
+    harms = models.JSONField(null=True)
     # The inputs, packed (allocation.packing); entries of the first engine keep the JSON that they were written with.
     packed_inputs = PackedJSONField(null=True)
     inputs = models.JSONField(null=True)

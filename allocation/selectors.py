@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import Allocation, AllocationQuerySet, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
+from experiments.campaign import Guard
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
@@ -101,7 +102,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
 def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Split:
     """A decision that rests on its own day's counts cannot have split them: it serves from the next day on."""
     is_late = data_through is not None and data_through >= target_date
-    known = rows if kind == Kind.OPTIMIZED else []
+    known = rows if kind in {Kind.OPTIMIZED, Kind.GUARD} else []
     return Split(
         target_date,
         target_date + dt.timedelta(days=1) if is_late else target_date,
@@ -117,7 +118,7 @@ def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dic
 
 def last_computed_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
     """The last decision of each experiment that rested on its data, which completing it does not; two queries."""
-    return _newest(Allocation.objects.exclude(kind=Kind.COMPLETED), experiments, date)
+    return _newest(Allocation.objects.exclude(kind__in=CLOSING), experiments, date)
 
 
 def _newest(
@@ -129,13 +130,17 @@ def _newest(
 
 def experiments_for_allocation(target_date: dt.date) -> ExperimentQuerySet:
     """Experiments with all that their inputs need: the summary of the data up to ``target_date``, the open alarm of a
-    sample-ratio mismatch (``has_mismatch``), and the variants, each with its ``days_with_data``."""
+    sample-ratio mismatch (``has_mismatch``), whether there are guards (``has_guards``), and the variants, each with its
+    ``days_with_data``."""
     reported = Q(daily_metrics__date__lte=target_date, daily_metrics__impressions__gt=0)
     variants = Variant.objects.annotate(days_with_data=Count("daily_metrics", filter=reported)).order_by("id")
     mismatch = Alarm.objects.filter(
         experiment=OuterRef("pk"), kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None
     )
-    found = Experiment.objects.with_data_summary(target_date).annotate(has_mismatch=Exists(mismatch))
+    guards = Guard.objects.filter(experiment=OuterRef("pk"))
+    found = Experiment.objects.with_data_summary(target_date).annotate(
+        has_mismatch=Exists(mismatch), has_guards=Exists(guards)
+    )
     return found.prefetch_related(Prefetch("variants", queryset=variants))
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from allocation.alerts import alert_on_decisions
 from allocation.engine import Settings
 from allocation.exceptions import NoActiveVariantError
+from allocation.guard_alerts import alert_on_guards
 from allocation.ledger.entries import (
     Entry,
     compute_entries,
@@ -118,14 +119,14 @@ def find_for_allocation(experiment_id: int, target_date: dt.date) -> Experiment:
 def current_inputs(
     experiment: Experiment, target_date: dt.date, overrides: Mapping[str, SettingValue] | None = None
 ) -> AllocationInputs:
-    """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status.
+    """The inputs of an allocation for ``target_date``, for reads: without a lock, whatever the status, with values.
 
     ``experiment`` comes from ``experiments_for_allocation(target_date)``. Raises NoActiveVariantError and
     InvalidError (settings that clash).
     """
     _refuse_without_variants(experiment)
     settings = {experiment.pk: effective_settings(experiment, overrides)}
-    return load_inputs([experiment], settings, target_date)[0]
+    return load_inputs([experiment], settings, target_date, with_values=True)[0]
 
 
 def _not_found(experiment_id: int) -> ExperimentNotFoundError:
@@ -239,6 +240,7 @@ def _record(
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
     if entries and announce:
         alert_on_decisions(entries, now)
+        alert_on_guards(entries, now)
         for entry in entries:
             _log_decision(entry, 1000 * seconds / len(entries))
     return entries

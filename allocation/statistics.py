@@ -1,4 +1,4 @@
-"""Statistics of an experiment: rates, uplifts, state, mismatch, convergence, rewards. Reads only, records nothing."""
+"""Statistics of an experiment: rates, uplifts, other metrics, state, mismatch, convergence, rewards. Reads only."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,12 @@ from allocation.ledger.inputs import (
 )
 from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
+from allocation.secondary import SecondaryMetric, secondary_metrics
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
-from experiments.metrics import COUNT_NAMES, MEASURE_NAMES
+from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
+from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
-
-# Intervals of ratios end at 10^9.
-_LARGEST_UPLIFT = 0.99e9
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,6 @@ class VariantStatistics:
     value_sum: float | None = None
     effective_orders: float | None = None
     largest_part: float | None = None
-
-
-@dataclass(frozen=True)
-class AlwaysValidUplift:
-    """A 95% interval of the uplift that may be looked at every day, and the p-value that belongs to it.
-
-    An end is None where the interval has none: the data allow any uplift in that direction.
-    """
-
-    low: float | None
-    high: float | None
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -143,6 +130,7 @@ class Statistics:
     rates_changed_on: dt.date | None
     comparable: bool
     variants: list[VariantStatistics]
+    secondary: list[SecondaryMetric]
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
@@ -178,7 +166,12 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     history = _history(inputs, date)
     ratio = compare(inputs.variants, splits, history)
     leader = inputs.variants[decision.lead]
-    state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
+    state = state_of(
+        decision,
+        inputs.variant_days(decision.window),
+        mismatch=inputs.mismatch,
+        warned=bool(inputs.harms(decision.window.end)),
+    )
     end = decision.window.end if decision.window.days.size else None
     recorded = recorded_gains(inputs.experiment_id, date)
     return Statistics(
@@ -194,6 +187,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
         comparable=not apart_in(decision, inputs),
         variants=_variants(inputs, decision, history),
+        secondary=secondary_metrics(inputs, history),
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision, recorded),
@@ -208,10 +202,8 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
     if not inputs.earlier_impressions:
         return inputs.table
     place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    by_value = inputs.reward.is_value
-    names = MEASURE_NAMES if by_value else COUNT_NAMES
-    rows = daily_counts_until([inputs.experiment_id], date, names)[inputs.experiment_id]
-    return DailyTable.of_rows(rows, place, with_values=by_value)
+    rows = daily_counts_until([inputs.experiment_id], date, MEASURE_NAMES)[inputs.experiment_id]
+    return DailyTable.of_rows(rows, place, with_values=True)
 
 
 def _variants(
@@ -269,14 +261,7 @@ def _always_valid(
     trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
     squares = mature.value_squares if inputs.reward.is_value else None
     found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
-    return [
-        None if i == control else AlwaysValidUplift(_finite(low), _finite(high), float(p))
-        for i, (low, high, p) in enumerate(zip(found.low, found.high, found.p_value, strict=True))
-    ]
-
-
-def _finite(end: float) -> float | None:
-    return float(end) if np.isfinite(end) and end < _LARGEST_UPLIFT else None
+    return always_valid_uplifts(found, control)
 
 
 def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Convergence:

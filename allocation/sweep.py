@@ -15,8 +15,10 @@ from django.db.models import Count
 from django.utils import timezone
 
 from allocation.alerts import is_alarming
+from allocation.campaigns import complete_decided, follow_schedules
 from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
+from allocation.guard_alerts import clear_where_over
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event
@@ -59,13 +61,16 @@ def run_daily_sweep(
     report: Callable[[Outcome], object] = lambda outcome: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Sweep:
-    """Sync the alarms about the traffic of all active experiments, then decide. On equal data nothing is written.
+    """Start and end what is due, sync the alarms about the traffic of all active experiments, decide, and complete what
+    is to be once decided. On equal data nothing is written.
 
     Traffic comes first: no result is news while it does not arrive as split. A fault there stops no decision.
     ``report`` is called with each outcome as it comes; once ``stopped`` answers True the rest is left for the next run.
     """
     problem = None
-    if target_date >= timezone.localdate(now):  # a past day's traffic is no news
+    is_current = target_date >= timezone.localdate(now)  # a past day's traffic is no news, nor its end
+    if is_current:
+        follow_schedules(now=now)
         problem = _try_to_alert(target_date, now, stopped)
     computed = recorded = failed = 0
     for outcome in compute_all(target_date=target_date, now=now):
@@ -77,6 +82,8 @@ def run_daily_sweep(
             return Sweep(computed, recorded, failed, finished=False)
     if problem is not None:
         raise problem
+    if is_current:
+        complete_decided(target_date=target_date, now=now)
     log_event("sweep.finished", target_date=target_date.isoformat(), recorded=recorded, failed=failed)
     return Sweep(computed, recorded, failed, finished=True)
 
@@ -154,6 +161,7 @@ def alert_on_traffic(
     What is left once ``stopped`` answers True waits for the next run.
     """
     clear_where_not_active((*_ALARMS, *DATED_KINDS), now)
+    clear_where_over(now)
     stale = set(stale_experiments(target_date).values_list("pk", flat=True))
     is_open = set(Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"))
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))

@@ -233,6 +233,8 @@ SPECTACULAR_SETTINGS = {
         "bandit_project.api.openapi.schema.add_descriptions",
     ],
     "OAS_VERSION": "3.1.1",
+    # Goals are chosen under two names, reward and metric.
+    "ENUM_NAME_OVERRIDES": {"RewardEnum": "experiments.metrics.Reward"},
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -39,6 +39,7 @@ urlpatterns = [
     path(f"{_ONE}start/", actions.start, name="start"),
     path(f"{_ONE}pause/", actions.pause, name="pause"),
     path(f"{_ONE}resume/", actions.resume, name="resume"),
+    path(f"{_ONE}resume-after-guard/", actions.resume_guarded, name="resume-after-guard"),
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),

@@ -176,6 +176,9 @@ class Experiment(models.Model):
     complete_when_decided = models.BooleanField(
         default=False, db_default=False, help_text="Completes by itself, with the leader, once decided."
     )
+    # When what on_end says was done, and the first day that counts for guards since a person resumed.
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    guards_since = models.DateField(null=True, blank=True, editable=False)
 
     alpha_prior = models.FloatField(null=True, blank=True)
     beta_prior = models.FloatField(null=True, blank=True)
@@ -224,6 +227,11 @@ class Experiment(models.Model):
     def is_open(self) -> bool:
         """True until it is completed or archived: it can be changed."""
         return self.status != Status.COMPLETED and self.archived_at is None
+
+    @property
+    def has_ended(self) -> bool:
+        """True once its end has come and was acted on; a later ends_at is another end."""
+        return self.ended_at is not None and self.ends_at is not None and self.ended_at >= self.ends_at
 
     @property
     def takes_events(self) -> bool:

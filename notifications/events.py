@@ -1,7 +1,8 @@
 """The events that endpoints can be notified of, in one table.
 
 A new kind is a member of EventKind, its row in EVENT_TYPES, the migration of its choices, and the rule that says when
-it happens (allocation/alerts.py for decisions, allocation/sweep.py for once a day).
+it happens (allocation/alerts.py for decisions, guard_alerts.py for guards, sweep.py for once a day,
+campaigns.py for starts and ends).
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ class EventKind(models.TextChoices):
     SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
     NO_DATA = "data.missing", _("No data for some days")
     RATES_CHANGED = "rates.changed", _("The variants compare differently")
+    GUARD_WARNED = "guard.warned", _("A guard warns")
+    GUARD_ACTED = "guard.acted", _("A guard gave the control all traffic")
+    EXPERIMENT_STARTED = "experiment.started", _("Started on schedule")
+    EXPERIMENT_ENDED = "experiment.ended", _("Ended on schedule")
+    EXPERIMENT_COMPLETED = "experiment.completed", _("Completed once decided")
     TEST = "test", _("Test")
 
 
@@ -49,6 +55,13 @@ EVENT_TYPES = {
         "The variants compare differently since {since}. Days from before the change count less from now on.",
         is_alarm=True,
     ),
+    EventKind.GUARD_WARNED: EventType(
+        "{variant} is more than {max_fall:g}% below the control in {ratio}: a guard warns.", is_alarm=True
+    ),
+    EventKind.GUARD_ACTED: EventType("{reason}", is_alarm=True),
+    EventKind.EXPERIMENT_STARTED: EventType("The experiment has started, as scheduled for {starts_at}."),
+    EventKind.EXPERIMENT_ENDED: EventType("The experiment has ended, as scheduled for {ends_at}: {outcome}"),
+    EventKind.EXPERIMENT_COMPLETED: EventType("Decided, and completed: {winner} gets all traffic."),
     EventKind.TEST: EventType("{message}"),
 }
 ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]

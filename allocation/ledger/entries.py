@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 import numpy as np
@@ -12,12 +12,13 @@ from allocation import engine
 from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
-from allocation.explanations import reason_sentence
+from allocation.explanations import guard_sentence, reason_sentence
+from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import (
     AllocationInputs,
     InputVariant,
 )
-from allocation.limits import LIMITS
+from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
 
 _SHARE_STEP = Decimal("0.0001")
@@ -67,8 +68,9 @@ def _complete(
 ) -> tuple[AllocationShare, ...]:
     """All traffic to the winner, else to the control, else to the first active variant."""
     winner = _winner(inputs)
-    row.kind = Kind.COMPLETED
-    row.reason = f"The experiment is completed; {winner.name} gets all traffic."
+    row.kind = Kind.FALLBACK if inputs.fallback else Kind.COMPLETED
+    how = "ended on schedule" if inputs.fallback else "is completed"
+    row.reason = f"The experiment {how}; {winner.name} gets all traffic."
     _set_window(row, inputs, decision.window)
     _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(
@@ -90,7 +92,10 @@ def _decide(
     names = [variant.name for variant in inputs.variants]
     active = [variant.is_active for variant in inputs.variants]
     row.kind = Kind.WARM_UP if decision.warm_up else Kind.OPTIMIZED
-    row.state = state_of(decision, inputs.variant_days(decision.window), mismatch=inputs.mismatch)
+    harms = inputs.harms(decision.window.end)
+    row.harms = None if inputs.guarding is None else [asdict(harm) for harm in harms]
+    days = inputs.variant_days(decision.window)
+    row.state = state_of(decision, days, mismatch=inputs.mismatch, warned=bool(harms))
     row.reason = reason_sentence(decision, names, active, inputs.settings)
     _set_window(row, inputs, decision.window)
     row.value_remaining = decision.value_remaining
@@ -99,11 +104,32 @@ def _decide(
         row.rates_changed_on = _date(decision.change_day)
         _set_gains(row, inputs, _new_gains(inputs, decision))
     successes = successes_in_window(inputs, decision)
-    return tuple(
+    shares = tuple(
         _share(row, variant, decision, i, successes=successes[i], **value_facts(inputs, decision, i))
         for i, variant in enumerate(inputs.variants)
         if variant.is_active
     )
+    return _stop(row, inputs, shares, harms) if _is_stopped(inputs, harms) else shares
+
+
+def _is_stopped(inputs: AllocationInputs, harms: Sequence[Harm]) -> bool:
+    """True where a guard gives the control all traffic, now or since an earlier decision."""
+    if inputs.guarding is None or not any(variant.is_control for variant in inputs.variants):
+        return False
+    return inputs.guarding.stopped or any(harm.acts for harm in harms)
+
+
+def _stop(
+    row: Allocation, inputs: AllocationInputs, shares: tuple[AllocationShare, ...], harms: Sequence[Harm]
+) -> tuple[AllocationShare, ...]:
+    """All traffic to the control at once, past floors and cap; what explains the shares stays beside them."""
+    row.kind = Kind.GUARD
+    names = {variant.key: variant.name for variant in inputs.variants}
+    row.reason = guard_sentence(harms, names)
+    control = next(variant.id for variant in inputs.variants if variant.is_control)
+    for share in shares:
+        share.share, share.bound = Decimal(int(share.variant_id == control)), NO_LIMIT
+    return shares
 
 
 def successes_in_window(inputs: AllocationInputs, decision: engine.Decision) -> list[int]:

@@ -22,7 +22,9 @@ from allocation.engine import ENGINE_VERSION, FIRST_ENGINE, FIRST_RULES, RULES, 
 from allocation.engine.analysis.gains import Rewards
 from allocation.engine.evidence.window import Window
 from allocation.engine.settings import recorded_settings
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.ledger.guards import Guarding, GuardRule, Harm, Watched, find_harms
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
+from experiments.campaign import End, Guard
 from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, VALUE_NAMES, Counts, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
@@ -188,7 +190,9 @@ class AllocationInputs:
     ``table``: every row from the first day of the window to the latest day, immature days too. ``earlier_impressions``:
     all impressions before these rows. ``days_with_data``: distinct days since the start. ``mismatch``: the alarm of a
     sample-ratio mismatch is open. ``previous``: the shares in force the day before, by variant id; None where there
-    were none. ``gains``: those recorded before. ``rules``: which of the engine's it is decided by.
+    were none. ``gains``: those recorded before. ``rules``: which of the engine's it is decided by. ``guarding``: the
+    guards, where there are any; the table then reaches back to the first day that counts for them. ``fallback``: it was
+    completed because its end had come.
     """
 
     experiment_id: int
@@ -206,6 +210,8 @@ class AllocationInputs:
     gains: GainsSoFar | None = None
     engine_version: str = ENGINE_VERSION
     rules: int = RULES
+    guarding: Guarding | None = None
+    fallback: bool = False
 
     @classmethod
     def from_json(cls, recorded: Mapping[str, Any], experiment_id: int) -> Self:
@@ -228,6 +234,8 @@ class AllocationInputs:
             gains=GainsSoFar.from_json(recorded.get("gains")),
             engine_version=version,
             rules=recorded.get("rules", FIRST_RULES),
+            guarding=Guarding.from_json(recorded.get("guarding")),
+            fallback=recorded.get("fallback", False),
         )
 
     @cached_property
@@ -249,6 +257,9 @@ class AllocationInputs:
             "previous": None if previous is None else {str(pk): share for pk, share in previous.items()},
             "gains": None if self.gains is None else self.gains.to_json(),
             "settings": asdict(self.settings),
+            # only where there are any: the inputs of all others stay what they have been
+            **({} if self.guarding is None else {"guarding": self.guarding.to_json()}),
+            **({"fallback": True} if self.fallback else {}),
         }
 
     @cached_property
@@ -275,6 +286,15 @@ class AllocationInputs:
     def priced(self, window: Window) -> NDArray[np.float64] | None:
         """The trials of the window's days that the decisions before have priced; None where there are none."""
         return None if self.gains is None else self.gains.priced(window)
+
+    def harms(self, end: int | None) -> tuple[Harm, ...]:
+        """Find the harms on the days up to ``end``, the last that counts; none without a control."""
+        control = next((n for n, variant in enumerate(self.variants) if variant.is_control), None)
+        if self.guarding is None or control is None or end is None:
+            return ()
+        known = self.table.between(self.guarding.since or dt.date.min, dt.date.fromordinal(end))
+        keys, active = zip(*((variant.key, variant.is_active) for variant in self.variants), strict=True)
+        return find_harms(self.guarding, Watched(known.measures, keys, active, control), self.settings)
 
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
@@ -326,20 +346,44 @@ def effective_settings(
 
 
 def load_inputs(
-    experiments: Sequence[Experiment], settings: Mapping[int, Settings], target_date: dt.date
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    target_date: dt.date,
+    *,
+    with_values: bool = False,
 ) -> list[AllocationInputs]:
     """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
 
-    ``experiments`` come from ``selectors.experiments_for_allocation(target_date)``.
+    ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from
+    ``selectors.experiments_for_allocation(target_date)``.
     """
-    rows = _counts(experiments, settings)
+    guards = _guard_rules(experiments)
+    by_value = {
+        e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
+    }
+    rows = _counts(experiments, settings, guards, with_values=any(by_value.values()))
     before = _decisions_before(experiments, target_date)
     return [
         _inputs(
-            experiment, rows[experiment.pk], before.get(experiment.pk), settings[experiment.pk], target_date
+            experiment,
+            rows[experiment.pk],
+            before.get(experiment.pk),
+            settings[experiment.pk],
+            target_date,
+            guards.get(experiment.pk, ()),
+            with_values=by_value[experiment.pk],
         )
         for experiment in experiments
     ]
+
+
+def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule, ...]]:
+    """The guards of each running experiment that has any; one query, if one has."""
+    guarded = [e.pk for e in experiments if getattr(e, "has_guards", True) and e.status != Status.COMPLETED]
+    rules: defaultdict[int, list[GuardRule]] = defaultdict(list)
+    for guard in Guard.objects.filter(experiment__in=guarded).order_by("id") if guarded else ():
+        rules[guard.experiment_id].append(GuardRule.of(guard))
+    return {pk: tuple(found) for pk, found in rules.items()}
 
 
 class _Before(NamedTuple):
@@ -348,6 +392,7 @@ class _Before(NamedTuple):
     shares: dict[int, float]
     rewards: Rewards | None
     kind: str
+    target_date: dt.date
     recorded_inputs: Mapping[str, Any]
 
 
@@ -357,11 +402,14 @@ def _inputs(
     before: _Before | None,
     settings: Settings,
     target_date: dt.date,
+    guards: tuple[GuardRule, ...],
+    *,
+    with_values: bool,
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
     variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
     reward, place = Reward(experiment.reward), {variant.id: n for n, variant in enumerate(variants)}
-    table = DailyTable.of_rows(rows, place, with_values=reward.is_value)
+    table = DailyTable.of_rows(rows, place, with_values=with_values)
     summary = experiment.data_summary
     inputs = AllocationInputs(
         experiment_id=experiment.pk,
@@ -376,15 +424,32 @@ def _inputs(
         previous=None if before is None else before.shares,
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
+        guarding=None if completed else _guarding(experiment, guards, before),
+        fallback=completed and experiment.has_ended and experiment.on_end != End.PAUSE,
     )
     return replace(inputs, gains=_gains_so_far(inputs, before))
+
+
+def _takes_values(reward: Reward, guards: Iterable[GuardRule]) -> bool:
+    return reward.is_value or any(guard.metric.is_value for guard in guards)
+
+
+def _guarding(
+    experiment: Experiment, guards: tuple[GuardRule, ...], before: _Before | None
+) -> Guarding | None:
+    """None where nothing is guarded and nothing was stopped: it then leaves no trace in the inputs."""
+    since = experiment.guards_since
+    stopped = (
+        before is not None and before.kind == Kind.GUARD and before.target_date >= (since or dt.date.min)
+    )
+    return Guarding(guards, since, stopped) if guards or stopped else None
 
 
 def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
     """Return what the decision before recorded, and which days it did not know as they are now."""
     if before is None or before.rewards is None:
         return None
-    if before.kind == Kind.COMPLETED:
+    if before.kind in CLOSING:
         return GainsSoFar(before.rewards, {})
     earlier = AllocationInputs.from_json(before.recorded_inputs, inputs.experiment_id)
     known = replace(earlier, reward=inputs.reward).to_request().window()
@@ -411,25 +476,30 @@ def _input_variant(variant: Variant) -> InputVariant:
 
 
 def _counts(
-    experiments: Sequence[Experiment], settings: Mapping[int, Settings]
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    guards: Mapping[int, tuple[GuardRule, ...]],
+    *,
+    with_values: bool,
 ) -> dict[int, list[MetricRow]]:
-    """Rows from the first day of each experiment's window to its latest day, by experiment id."""
+    """Rows from the first day of each experiment's window, or for its guards, to its latest day, by experiment id."""
     spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
     for experiment in experiments:
         latest = experiment.data_summary.latest_date
         if latest is not None:
             chosen = settings[experiment.pk]
             first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
+            if experiment.pk in guards:
+                first = min(first, experiment.guards_since or dt.date.min)
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
         metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
-        by_value = any(Reward(experiment.reward).is_value for experiment in experiments)
         fields = (
             "variant__experiment_id",
             "date",
             "variant_id",
-            *(MEASURE_NAMES if by_value else COUNT_NAMES),
+            *(MEASURE_NAMES if with_values else COUNT_NAMES),
         )
         for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
             rows[experiment_id].append(tuple(row))
@@ -464,12 +534,12 @@ def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -
     first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")
     inputs = Case(When(pk=Subquery(first.values("pk")[:1]), then=F("allocation__packed_inputs")))
     rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
-        "allocation__experiment_id", "variant_id", "share", "allocation__kind", inputs,
-        *(f"allocation__{name}" for name in Rewards._fields),
+        "allocation__experiment_id", "variant_id", "share", "allocation__kind",
+        "allocation__target_date", inputs, *(f"allocation__{name}" for name in Rewards._fields),
     )  # fmt: skip
-    for experiment_id, variant_id, share, kind, recorded, *sums in rows:
+    for experiment_id, variant_id, share, kind, date, recorded, *sums in rows:
         if experiment_id not in before:
             rewards = None if recorded is None or None in sums else Rewards(*sums)
-            before[experiment_id] = _Before({}, rewards, kind, recorded or {})
+            before[experiment_id] = _Before({}, rewards, kind, date, recorded or {})
         before[experiment_id].shares[variant_id] = float(share)
     return before

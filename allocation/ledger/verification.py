@@ -26,7 +26,7 @@ _CHUNK = 10
 _CLOSE = 1e-9
 _OF_ALLOCATIONS = ("kind", "state", "window_start", "window_end", "data_through", "value_remaining",
                    "window_impressions", "window_clicks", "dispersion", "rates_changed_on", "gained_over_even",
-                   "given_up", "gain_error")  # fmt: skip
+                   "given_up", "gain_error", "harms")  # fmt: skip
 _OF_SHARES = ("share", "previous_share", "trials", "successes", "effective_trials", "evidence_kept",
               "posterior_alpha", "posterior_beta", "rate", "rate_low", "rate_high", "probability_best",
               "expected_loss", "missing_trials", "target", "bound", "value_sum", "effective_orders",

@@ -1,4 +1,4 @@
-"""The scheduler: decides once a day, raises alarms, delivers notifications and prunes, without cron.
+"""The scheduler: starts and ends experiments, decides once a day, raises alarms, notifies and prunes, without cron.
 
 It calls the functions of the commands that cron would run. Several schedulers may run: one works, the others wait.
 """
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.utils import timezone
 
+from allocation.campaigns import follow_schedules
 from allocation.sweep import run_daily_sweep
 from bandit_project.models import JobRun
 from bandit_project.ops.pruning import prune
@@ -26,6 +27,8 @@ def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
     """Run every job that is due now. A job that fails is logged, stops no other, and is tried again next time."""
     with _log_failure("scheduler"), only_one("scheduler") as free:
         if free:
+            with _log_failure("follow schedules"):
+                follow_schedules(now=now)
             with _log_failure("allocate"):
                 allocate_once_a_day(now, stopped)
             with _log_failure("prune"):

@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from allocation.demo import seed_demo
+from allocation.guards import resume_after_guard
 from allocation.services import complete_experiment, compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
+from experiments.campaign import REASON_LENGTH
 from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
@@ -88,16 +90,36 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
 
 
 @on_experiment()
+def resume_guarded(request: HttpRequest, experiment: Experiment) -> str:
+    resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+    return _("Resumed: traffic is split again, and guards count from today on.")
+
+
+@on_experiment()
 def complete(request: HttpRequest, experiment: Experiment) -> str:
-    """Complete with the variant that was chosen in the dialog."""
+    """Complete with the variant that was chosen in the dialog, for the reason that was written there."""
     chosen = request.POST.get("winner", "")
     if not (chosen.isascii() and chosen.isdigit()):
         raise InvalidError([Issue("winner", "required", _("choose the variant that gets all traffic"))])
     winner = find_variant(experiment, int(chosen))
     complete_experiment(
-        experiment_id=experiment.pk, target_date=today(), now=timezone.now(), winner_id=winner.pk
+        experiment_id=experiment.pk,
+        target_date=today(),
+        now=timezone.now(),
+        winner_id=winner.pk,
+        decision_reason=_reason(request.POST.get("decision_reason", "")),
     )
     return _("Completed: %(winner)s gets all traffic.") % {"winner": winner.name}
+
+
+def _reason(text: str) -> str:
+    """Refuse a reason that could not be stored whole."""
+    reason = text.replace("\r\n", "\n").strip()
+    if len(reason) > REASON_LENGTH:
+        message = _("the reason has %(length)s characters; at most %(most)s are kept")
+        said = message % {"length": len(reason), "most": REASON_LENGTH}
+        raise InvalidError([Issue("decision_reason", "too_long", said)])
+    return reason.replace("\x00", "")
 
 
 @on_experiment()

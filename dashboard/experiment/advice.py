@@ -1,18 +1,22 @@
 """Advice in plain language: why a variant gets its share, by the ledger's numbers, and what to do next."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from allocation.explanations import is_dispersed
 from allocation.limits import LIMITS, NO_LIMIT
-from allocation.models import Allocation, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from dashboard.charts import variant_colours
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
+from experiments.metrics import Reward
 from experiments.models import Experiment, Status
-from experiments.text import format_number
+from experiments.text import format_exact, format_number
 
 # Half a point of the tables' decimals: less would not be seen.
 _WORTH_SAYING = 0.0005
@@ -42,15 +46,17 @@ class Advice:
 
 
 def explain(experiment: Experiment, allocation: Allocation | None) -> list[ExplainedShare]:
-    """Explain each share of a computed decision; a completed one follows from its winner and has no rows."""
-    if allocation is None or allocation.kind == Kind.COMPLETED:
+    """Explain each share of a computed decision; one that closes follows from its winner and has no rows."""
+    if allocation is None or allocation.kind in CLOSING:
         return []
     colours = variant_colours(experiment.variants.all())
     return [
         ExplainedShare(
             share,
             colours[share.variant_id],
-            limit_text(share),
+            _("a guard: the control gets all traffic")
+            if allocation.kind == Kind.GUARD
+            else limit_text(share),
             float(share.share - (share.previous_share or 0)),
         )
         for share in allocation.shares.all()
@@ -89,6 +95,7 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
                 ),
             )
         )
+    found += _harms(summary)
     changed = summary.allocation.rates_changed_on if summary.allocation else None
     if changed:
         found.append(
@@ -131,6 +138,33 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
     return found
 
 
+def _harms(summary: Summary) -> list[Advice]:
+    """One box for each variant that harms a guarded metric, while the experiment runs."""
+    decided = summary.allocation
+    if summary.experiment.status != Status.ACTIVE or decided is None:
+        return []
+    names = {variant.key: variant.name for variant in summary.experiment.variants.all()}
+    return [_harm(harm, names, is_stopped=decided.kind == Kind.GUARD) for harm in decided.harms or []]
+
+
+def _harm(harm: Mapping[str, Any], names: Mapping[str, str], *, is_stopped: bool) -> Advice:
+    said = {
+        "variant": names.get(harm["variant"], harm["variant"]),
+        "metric": Reward(harm["metric"]).label,
+        "fall": f"{format_exact(Decimal(str(harm['max_fall'])))}%",
+    }
+    text = (
+        _("%(variant)s is more than %(fall)s below the control. This holds however often one has looked.")
+        % said
+    )
+    consequence = (
+        _("The control gets all traffic. Find out why; then resume, and guards count from that day on.")
+        if is_stopped
+        else _("Traffic is split on as before. Nothing counts as decided while this holds.")
+    )
+    return Advice("danger", _("Guard: %(metric)s") % said, f"{text} {consequence}")
+
+
 def _has_newer_data(summary: Summary) -> bool:
     """Check whether days have been reported, and are mature, that the decision in force did not know."""
     experiment, decided = summary.experiment, summary.allocation
@@ -150,6 +184,12 @@ def _next_step(summary: Summary, is_mismatched: bool) -> Advice:
         )
     if status == Status.PAUSED:
         return Advice("info", _("Next: resume or complete"), _("While it is paused nothing new is decided."))
+    if summary.allocation and summary.allocation.kind == Kind.GUARD:
+        return Advice(
+            "info",
+            _("Next: find out what went wrong, then resume or complete"),
+            _("All traffic goes to the control until a person decides."),
+        )
     if summary.state in {"decided", "leader"} and is_mismatched:
         return Advice(
             "info",

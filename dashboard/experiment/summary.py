@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from allocation.engine.analysis.gains import NORMAL_95
 from allocation.engine.evidence.values import LARGEST_PART
 from allocation.explanations import standing_apart, status_sentence
-from allocation.models import Allocation, AllocationShare, Kind, leading_share
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -67,8 +67,23 @@ class Summary:
 
     @property
     def state(self) -> str:
-        running = self.experiment.status == Status.ACTIVE and self.allocation is not None
-        return self.allocation.state if running and self.allocation else ""
+        """Empty unless it runs; what a guard has stopped is not called led or decided."""
+        if self.experiment.status != Status.ACTIVE or self.allocation is None or self.is_stopped:
+            return ""
+        return self.allocation.state
+
+    @property
+    def is_stopped(self) -> bool:
+        """True while a guard gives the control all traffic."""
+        runs = self.experiment.status == Status.ACTIVE and not self.experiment.archived_at
+        return runs and self.allocation is not None and self.allocation.kind == Kind.GUARD
+
+    @property
+    def suggested_winner(self) -> int | None:
+        """The id of the variant that a person would complete with: the leader, unless a guard has stopped it."""
+        if self.is_stopped:
+            return next((v.pk for v in self.experiment.variants.all() if v.is_control), None)
+        return self.leader.variant_id if self.leader else None
 
 
 class Totals(NamedTuple):
@@ -205,7 +220,9 @@ def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str
     if allocation is None:
         return _("Nothing has been decided yet: the first split comes with the first data.")
     shares = list(allocation.shares.all())
-    if allocation.kind == Kind.COMPLETED:
+    if allocation.kind == Kind.GUARD:
+        return _("Stopped by a guard: the control gets all traffic until a person resumes.")
+    if allocation.kind in CLOSING:
         winner = next((share.variant.name for share in shares if share.share == 1), "")
         return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
     if experiment.status == Status.PAUSED:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation, Kind
+from allocation.models import CLOSING, Allocation
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history, last_computed_allocations
 from allocation.statistics import Statistics, VariantStatistics, statistics_of
@@ -23,8 +23,11 @@ from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
 from dashboard.experiment.activity import changes_of
 from dashboard.experiment.advice import advice, explain
+from dashboard.experiment.notes import notes_of, with_notes
+from dashboard.experiment.other_metrics import other_metrics
 from dashboard.experiment.rates import DailyCountsTable, daily_table
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
+from experiments.campaign import REASON_LENGTH
 from experiments.exceptions import InvalidError
 from experiments.metrics import COUNTS, MEASURE_NAMES, VALUES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
@@ -84,19 +87,25 @@ def performance(experiment: Experiment, date: dt.date, summary: Summary) -> dict
     prior = float(settings["alpha_prior"]), settings["beta_prior"]
     changes = statistics.changes_of_rates if statistics else []
     is_complete = statistics and len(statistics.variants) == len(variants)
+    notes = notes_of(experiment)
     return {
         "statistics": statistics,
         "counts": _shown_measures(reward),
         "numbers": _numbers(variants, table, reward, statistics),
+        "other_metrics": other_metrics(experiment, statistics),
         "is_compared": statistics is not None and statistics.control_is_judged,
         "comparison": charts.rate_comparison(variants, statistics.variants, experiment)
         if statistics and is_complete
         else None,
-        "charts": [
-            charts.cumulative_rates(table, experiment, prior, changes),
-            charts.daily_rates(table, experiment, prior, changes),
-        ],
-        "count_charts": charts.daily_counts(table),
+        "charts": with_notes(
+            [
+                charts.cumulative_rates(table, experiment, prior, changes),
+                charts.daily_rates(table, experiment, prior, changes),
+            ],
+            notes,
+        ),
+        "count_charts": with_notes(charts.daily_counts(table), notes),
+        "notes": notes,
     }
 
 
@@ -116,10 +125,10 @@ def allocation(experiment: Experiment, date: dt.date, summary: Summary) -> dict[
     colours = variant_colours(variants)
     ledger = Allocation.objects.filter(experiment=experiment).with_shares()
     return {
-        "charts": [
-            charts.shares_over_time(variants, history),
-            charts.wanted_and_applied(variants, history),
-        ],
+        "charts": with_notes(
+            [charts.shares_over_time(variants, history), charts.wanted_and_applied(variants, history)],
+            notes_of(experiment),
+        ),
         "ledger": [(entry, split_bar(entry.shares.all(), colours)) for entry in ledger[:30]],
     }
 
@@ -134,10 +143,15 @@ def regret(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str,
     colour = variant_colours(variants)[leader.pk]
     return {
         "statistics": statistics,
-        "charts": [
-            *charts.cumulative_rewards(statistics.rewards.by_day, experiment, statistics.changes_of_rates),
-            charts.convergence(statistics.convergence, leader, colour),
-        ],
+        "charts": with_notes(
+            [
+                *charts.cumulative_rewards(
+                    statistics.rewards.by_day, experiment, statistics.changes_of_rates
+                ),
+                charts.convergence(statistics.convergence, leader, colour),
+            ],
+            notes_of(experiment),
+        ),
     }
 
 
@@ -149,11 +163,14 @@ def confidence(experiment: Experiment, date: dt.date, summary: Summary) -> dict[
     return {
         "decision": in_force,
         "shares": [(share, colours[share.variant_id]) for share in shares],
-        "charts": [
-            charts.posterior_densities(variants, shares, experiment),
-            charts.chances_over_time(variants, history),
-            charts.value_remaining(history),
-        ],
+        "charts": with_notes(
+            [
+                charts.posterior_densities(variants, shares, experiment),
+                charts.chances_over_time(variants, history),
+                charts.value_remaining(history),
+            ],
+            notes_of(experiment),
+        ),
     }
 
 
@@ -165,16 +182,19 @@ def activity(experiment: Experiment, date: dt.date, summary: Summary) -> dict[st
 def tab_context(experiment: Experiment, tab: str, date: dt.date) -> dict[str, Any]:
     """Collect what the head of every tab shows."""
     active = [variant for variant in experiment.variants.all() if variant.is_active]
+    summary = summarise_head(experiment, date)
     return {
         "section": "experiments",
         "experiment": experiment,
-        "summary": summarise_head(experiment, date),
+        "summary": summary,
         "tabs": [(name, label, name == tab) for name, label in _TABS],
         "can_start": experiment.status == Status.DRAFT and not experiment.archived_at,
         "can_pause": experiment.status == Status.ACTIVE,
         "can_resume": experiment.status == Status.PAUSED and not experiment.archived_at,
         "can_complete": experiment.status in {Status.ACTIVE, Status.PAUSED} and not experiment.archived_at,
+        "can_resume_after_guard": summary.is_stopped,
         "active_variants": active,
+        "reason_length": REASON_LENGTH,
     }
 
 
@@ -188,7 +208,7 @@ def _statistics(experiment: Experiment, date: dt.date) -> Statistics | None:
 
 def _last_computed(experiment: Experiment, in_force: Allocation | None, date: dt.date) -> Allocation | None:
     """The decision in force; for a completed experiment the last one that rested on its data."""
-    if in_force is None or in_force.kind != Kind.COMPLETED:
+    if in_force is None or in_force.kind not in CLOSING:
         return in_force
     return last_computed_allocations([experiment], date).get(experiment.pk)
 

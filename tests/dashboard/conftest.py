@@ -11,3 +11,9 @@ from experiments.roles import Role
 def visitor(settings: Any) -> None:
     """Let a visitor look without a login."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.VIEWER
+
+
+@pytest.fixture
+def own_machine(settings: Any) -> None:
+    """Let a visitor do everything without a login, as in DEBUG."""
+    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN

@@ -10,17 +10,10 @@ from allocation.services import complete_experiment
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment.summary import totals
 from experiments.models import Experiment, Status
-from experiments.roles import Role
 from experiments.services import archive_experiment, change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
-
-
-@pytest.fixture
-def own_machine(settings: Any) -> None:
-    """Let a visitor do everything without a login, as in DEBUG."""
-    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
 def _complete(experiment: Experiment) -> None:
@@ -198,7 +191,7 @@ def test_tabs__draft_without_variants__say_that_there_is_nothing_yet(client: Cli
 
 
 @pytest.mark.parametrize("tab", ["", "performance/", "allocation/", "regret/", "confidence/", "activity/"])
-def test_tabs__any_history__at_most_12_queries(
+def test_tabs__any_history__at_most_13_queries(
     client: Client, tab: str, django_assert_max_num_queries: Any
 ) -> None:
     experiment = make_running()
@@ -206,7 +199,7 @@ def test_tabs__any_history__at_most_12_queries(
         allocate(experiment, TODAY - dt.timedelta(days=day))
 
     # three more go to session, user and role
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert client.get(f"/dashboard/experiments/button-colour/{tab}").status_code == 200
 
 

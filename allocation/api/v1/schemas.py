@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from allocation.campaigns import expires_at
 from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.simulation import SCENARIOS
@@ -19,9 +20,13 @@ from experiments.api.fields import (
     WholeNumberField,
 )
 from experiments.api.v1.schemas import SettingsSerializer
+from experiments.campaign import GuardAction
+from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS
+from experiments.selectors import today
 
 MAX_UNITS = 1000
+_MOMENT = serializers.DateTimeField()
 
 
 _RATE = "Posterior mean, day-adjusted: successes per trial, or value per trial where that is the goal."
@@ -86,11 +91,21 @@ class AsOfSerializer(serializers.Serializer[Any]):
     data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
+class HarmSerializer(serializers.Serializer[Any]):
+    metric = serializers.ChoiceField(Reward.choices)
+    variant = serializers.CharField(help_text="The key of the variant that harms it.")
+    max_fall = serializers.FloatField(help_text="The guard's, in percent of the control's.")
+    action = serializers.ChoiceField(GuardAction.choices)
+
+
 class AllocationSerializer(serializers.ModelSerializer[Allocation]):
     """A decision: shares that sum to 1, with what explains each of them."""
 
     experiment_key = serializers.CharField(source="experiment.key")
     as_of = AsOfSerializer(help_text="The moment that the numbers hold for.")
+    harms = HarmSerializer(
+        many=True, allow_null=True, help_text="What its guards found; null where it has none."
+    )
     shares = ShareSerializer(many=True)
 
     class Meta:
@@ -117,6 +132,7 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
             "gained_over_even",
             "given_up",
             "gain_error",
+            "harms",
             "inputs_digest",
             "created_at",
             "shares",
@@ -134,6 +150,22 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
             "given_up": {"help_text": "Up to data_through, against serving the best variant alone."},
             "gain_error": {"help_text": "Standard deviation of gained_over_even."},
         }
+
+
+class AllocationInForceSerializer(AllocationSerializer):
+    """The decision in force now, and until when to rely on it."""
+
+    expires_at = serializers.SerializerMethodField(
+        help_text="Ask again then: the next midnight, or ends_at if that is earlier; null once completed."
+    )
+
+    class Meta(AllocationSerializer.Meta):
+        fields = (*AllocationSerializer.Meta.fields, "expires_at")  # type: ignore[assignment]  # one more
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_expires_at(self, allocation: Allocation) -> str | None:
+        moment = expires_at(allocation, allocation.experiment, today())
+        return None if moment is None else _MOMENT.to_representation(moment)
 
 
 @extend_schema_field({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"})
@@ -210,6 +242,30 @@ class VariantStatisticsSerializer(serializers.Serializer[Any]):
     largest_part = serializers.FloatField(allow_null=True, help_text=_LARGEST_PART)
 
 
+class SecondaryVariantSerializer(serializers.Serializer[Any]):
+    variant_key = serializers.CharField()
+    variant_name = serializers.CharField()
+    is_control = serializers.BooleanField()
+    is_active = serializers.BooleanField()
+    trials = serializers.IntegerField(help_text="In the window, as are the successes.")
+    successes = serializers.IntegerField()
+    rate = serializers.FloatField(help_text="Posterior mean, day-adjusted.")
+    rate_low = serializers.FloatField(help_text="95% credible interval.")
+    rate_high = serializers.FloatField()
+    enough_data = serializers.BooleanField(help_text="false: its rate and its uplift say little yet.")
+    uplift = serializers.FloatField(allow_null=True, help_text="Over the control; null for the control.")
+    uplift_low = serializers.FloatField(allow_null=True)
+    uplift_high = serializers.FloatField(allow_null=True)
+    uplift_always_valid = AlwaysValidUpliftSerializer(
+        allow_null=True, help_text="The uplift in an interval that may be looked at every day."
+    )
+
+
+class SecondaryMetricSerializer(serializers.Serializer[Any]):
+    metric = serializers.ChoiceField(Reward.choices)
+    variants = SecondaryVariantSerializer(many=True)
+
+
 class SampleRatioSerializer(serializers.Serializer[Any]):
     mismatch = serializers.BooleanField(help_text="p below 0.001 with enough data: something loses visitors.")
     p_value = serializers.FloatField()
@@ -270,6 +326,9 @@ class StatisticsSerializer(serializers.Serializer[Any]):
     )
     comparable = serializers.BooleanField(help_text="false: variants were never shown on the same day.")
     variants = VariantStatisticsSerializer(many=True)
+    secondary = SecondaryMetricSerializer(
+        many=True, help_text="The other metrics that the data have. They do not decide."
+    )
     sample_ratio = SampleRatioSerializer(allow_null=True)
     convergence = ConvergenceSerializer()
     rewards = RewardsSerializer()

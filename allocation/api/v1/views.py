@@ -25,6 +25,7 @@ from allocation.api.v1 import schemas as serializers
 from allocation.api.v1.filters import AllocationFilter
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
+from allocation.guards import resume_after_guard
 from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
@@ -46,15 +47,15 @@ _LARGEST_ID = 2**63 - 1
 class AllocationView(IdempotentWrites):
     @extend_schema(
         operation_id="allocation_retrieve",
-        responses={200: serializers.AllocationSerializer, 304: None, 412: None},
+        responses={200: serializers.AllocationInForceSerializer, 304: None, 412: None},
         summary="The allocation in force today; never writes",
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
         date = today()
         state = state_with_in_force(reference, date)
-        # New data change nothing here before there is a new decision.
-        key = answer_key("v1-allocation", state._replace(data_version=0))
+        # New data change nothing here before there is a new decision; the date is in expires_at.
+        key = answer_key("v1-allocation", state._replace(data_version=0), date)
         if (answer := cache.get(key)) is None:
             answer = _shown(find_experiment(state.experiment_id), date)
             cache.set(key, answer)
@@ -70,7 +71,10 @@ class AllocationView(IdempotentWrites):
     @extend_schema(
         operation_id="allocation_compute",
         request=None,
-        responses={200: serializers.AllocationSerializer, 201: serializers.AllocationSerializer},
+        responses={
+            200: serializers.AllocationInForceSerializer,
+            201: serializers.AllocationInForceSerializer,
+        },
         parameters=[IDEMPOTENCY_KEY],
         summary="Compute and record today's allocation now",
     )
@@ -78,7 +82,7 @@ class AllocationView(IdempotentWrites):
         """201 with a new revision; 200 with the recorded one where nothing has changed."""
         experiment = find_experiment(reference)
         entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-        answer = serializers.AllocationSerializer(entry.allocation_with_shares()).data
+        answer = serializers.AllocationInForceSerializer(entry.allocation_with_shares()).data
         location = reverse("v1:ledger-entry", args=[experiment.key, entry.allocation.pk])
         return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
@@ -88,7 +92,9 @@ def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
     found = allocation_in_force(experiment, date)
     begun = timezone.make_aware(dt.datetime.combine(found.target_date, dt.time.min))
     modified = max(found.created_at, experiment.updated_at, begun)
-    return int(modified.timestamp()), JSONRenderer().render(serializers.AllocationSerializer(found).data)
+    return int(modified.timestamp()), JSONRenderer().render(
+        serializers.AllocationInForceSerializer(found).data
+    )
 
 
 def _with_validators(response: HttpResponseBase, etag: str, modified: int) -> HttpResponseBase:
@@ -98,6 +104,22 @@ def _with_validators(response: HttpResponseBase, etag: str, modified: int) -> Ht
     response["Cache-Control"] = "private, no-cache"
     patch_vary_headers(response, ["Authorization", "Cookie"])
     return response
+
+
+@extend_schema(tags=["guards"])
+class GuardsResumeView(IdempotentWrites):
+    @extend_schema(
+        operation_id="guards_resume",
+        request=None,
+        responses={200: serializers.AllocationInForceSerializer, 409: None},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Split again after a guard gave the control all traffic",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """Guards count from today on: they do not stop it at once on the same data. Who resumed is recorded."""
+        experiment = find_experiment(reference)
+        entry = resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+        return Response(serializers.AllocationInForceSerializer(entry.allocation_with_shares()).data)
 
 
 @extend_schema(tags=["experiments"])

@@ -15,26 +15,21 @@ Source: Lindon & Malek, "Anytime-valid inference for multinomial count data" (20
 Shapes: trials and successes (T, K), all days since the start, oldest first. Answers (K,); lifts are f - 1, fractions.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine.analysis import always_valid_values as by_values
+from allocation.engine.analysis.pairs import LEVEL, PRECISION, Pair, by_chunks, known_on, logistic, pair_of
 from allocation.engine.posterior.beta import Floats
 
-_SPREAD = 0.2
-_PRECISION = 1 / _SPREAD**2
-_LEVEL = np.log(20.0)
 # Ratios end at 10^9 and its inverse, as in a comparison of posteriors.
 _LARGEST_LOG = np.log1p(1e9)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
 _MAX_STEPS = 100
 _LARGEST_STEP = 0.5
 _CLOSE = 1e-9
-# Days by days by nodes in one temporary array: about what a core's own cache holds.
-_CHUNK_FLOATS = 1 << 16
 # Of ln M: days that fall so far short of the highest by a rough estimate are not computed exactly.
 _ROOM = 0.5
 _CLOSE_ENOUGH = 0.1
@@ -50,14 +45,6 @@ class AlwaysValid(NamedTuple):
     p_value: Floats
 
 
-class _Pair(NamedTuple):
-    """Days on which both have trials, (T,): successes of the variant and of both, log of the trials' ratio."""
-
-    own: Floats
-    both: Floats
-    log_odds: Floats
-
-
 def always_valid_lift(
     trials: Floats, successes: Floats, control: int, phi: float = 1.0, squares: Floats | None = None
 ) -> AlwaysValid:
@@ -66,7 +53,7 @@ def always_valid_lift(
     for variant in range(trials.shape[1]):
         if variant != control:
             if squares is None:
-                ends, bet = _of_counts(_pair(trials, successes, variant, control, phi))
+                ends, bet = _of_counts(pair_of(trials, successes, variant, control, phi))
             else:
                 ends, bet = _of_values(by_values.Pair.of(trials, successes, squares, variant, control, phi))
             low[variant], high[variant] = np.expm1(ends)
@@ -74,7 +61,7 @@ def always_valid_lift(
     return AlwaysValid(low, high, p)
 
 
-def _of_counts(pair: _Pair) -> tuple[Floats, float]:
+def _of_counts(pair: Pair) -> tuple[Floats, float]:
     """The ends of ln f, and the highest ln M(1) of any day."""
     bets = _bets_that_count(pair)
     return _interval(pair, float(bets[-1]) if bets.size else 0.0), float(bets.max(initial=0.0))
@@ -86,78 +73,57 @@ def _of_values(pair: by_values.Pair) -> tuple[Floats, float]:
 
 def log_bets(trials: Floats, successes: Floats, lift: float, phi: float = 1.0) -> Floats:
     """ln M(1 + lift) of the second variant against the first after each of the days on which both have trials."""
-    return _log_bets(_pair(trials, successes, 1, 0, phi), float(np.log1p(lift)))
+    return _log_bets(pair_of(trials, successes, 1, 0, phi), float(np.log1p(lift)))
 
 
-def _pair(trials: Floats, successes: Floats, variant: int, control: int, phi: float) -> _Pair:
-    """A day on which either has no trials tells nothing of their ratio."""
-    days = (trials[:, variant] > 0) & (trials[:, control] > 0)
-    n, o = trials[days], successes[days] / phi
-    log_odds = np.log(n[:, variant]) - np.log(n[:, control])
-    return _Pair(o[:, variant], o[:, variant] + o[:, control], log_odds)
-
-
-def _log_bets(pair: _Pair, at: float) -> Floats:
+def _log_bets(pair: Pair, at: float) -> Floats:
     """ln M(e^at) after each day."""
-    return _by_chunks(lambda days: _log_bets_on(pair, at, days), np.arange(len(pair.own)), len(_NODES))
+    return by_chunks(lambda days: _log_bets_on(pair, at, days), np.arange(len(pair.own)), len(_NODES))
 
 
-def _bets_that_count(pair: _Pair) -> Floats:
+def _bets_that_count(pair: Pair) -> Floats:
     """ln M(1) of the last day, which comes last, and of each day on which it may be the highest so far, if above 0.
 
     The estimate is Laplace's, off by much less than the room it is given. A day that it should miss would only make
     the p-value larger, and so still valid.
     """
     days = np.arange(len(pair.own))
-    estimate = _by_chunks(lambda chosen: _estimate(pair, chosen), days, _FEWER_DAYS)
+    estimate = by_chunks(lambda chosen: _estimate(pair, chosen), days, _FEWER_DAYS)
     near = estimate >= max(float(estimate.max(initial=0.0)), 0.0) - _ROOM
     near[-1:] = True
-    return _by_chunks(lambda chosen: _log_bets_on(pair, 0.0, chosen), days[near], len(_NODES))
+    return by_chunks(lambda chosen: _log_bets_on(pair, 0.0, chosen), days[near], len(_NODES))
 
 
-def _by_chunks(answer: Callable[[NDArray[np.intp]], Floats], days: NDArray[np.intp], nodes: int) -> Floats:
-    size = max(1, _CHUNK_FLOATS // ((int(days.max(initial=0)) + 1) * nodes))
-    chunks = [days[start : start + size] for start in range(0, len(days), size)]
-    return np.concatenate([answer(chunk) for chunk in chunks] or [np.zeros(0)])
-
-
-def _known_on(pair: _Pair, days: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-    """Return what was known at the end of each day: successes of both (D, T), the variant's (D, 1), log-odds (T,)."""
-    until = int(days[-1]) + 1
-    both = pair.both[:until] * (np.arange(until) <= days[:, None])
-    return both, np.cumsum(pair.own)[days][:, None], pair.log_odds[:until]
-
-
-def _estimate(pair: _Pair, days: NDArray[np.intp]) -> Floats:
+def _estimate(pair: Pair, days: NDArray[np.intp]) -> Floats:
     """ln M(1) as if l were a parabola around its mode."""
-    both, own, log_odds = _known_on(pair, days)
+    both, own, log_odds = known_on(pair, days)
     mode, precision = _modes(both, own, log_odds, _CLOSE_ENOUGH)
-    passed = (both * np.log1p(_logistic(log_odds) * np.expm1(mode))).sum(axis=1, keepdims=True)
-    highest = own * mode - passed - _PRECISION * mode * mode / 2
-    return np.asarray(highest + np.log(_PRECISION / precision) / 2)[:, 0]
+    passed = (both * np.log1p(logistic(log_odds) * np.expm1(mode))).sum(axis=1, keepdims=True)
+    highest = own * mode - passed - PRECISION * mode * mode / 2
+    return np.asarray(highest + np.log(PRECISION / precision) / 2)[:, 0]
 
 
-def _log_bets_on(pair: _Pair, at: float, days: NDArray[np.intp]) -> Floats:
+def _log_bets_on(pair: Pair, at: float, days: NDArray[np.intp]) -> Floats:
     """The integral over x = ln f' around its mode, by Gauss-Hermite."""
-    both, own, log_odds = _known_on(pair, days)
+    both, own, log_odds = known_on(pair, days)
     mode, precision = _modes(both, own, log_odds)
     x = mode + _NODES / np.sqrt(precision)
-    chance = _logistic(at + log_odds)[:, None]
+    chance = logistic(at + log_odds)[:, None]
     passed = both[:, None, :] @ np.log1p(chance * np.expm1(x - at)[:, None, :])
-    log_ratio = own * (x - at) - passed[:, 0] - _PRECISION * x * x / 2
+    log_ratio = own * (x - at) - passed[:, 0] - PRECISION * x * x / 2
     log_ratio += _NODES**2 / 2
     top = log_ratio.max(axis=1, keepdims=True)
     inside = np.log(np.exp(log_ratio - top) @ _WEIGHTS) + top[:, 0]
-    return np.asarray(inside + np.log(_PRECISION / (2 * np.pi * precision[:, 0])) / 2)
+    return np.asarray(inside + np.log(PRECISION / (2 * np.pi * precision[:, 0])) / 2)
 
 
 def _modes(both: Floats, own: Floats, log_odds: Floats, close: float = _CLOSE) -> tuple[Floats, Floats]:
     """Where l(x) - x^2 / (2 * 0.2^2) is highest, and how curved it is there; (D, 1) each. It is concave."""
     x = np.zeros_like(own)
     for _ in range(_MAX_STEPS):
-        chance = _logistic(x + log_odds)
-        slope = own - (both * chance).sum(axis=1, keepdims=True) - _PRECISION * x
-        precision = (both * chance * (1 - chance)).sum(axis=1, keepdims=True) + _PRECISION
+        chance = logistic(x + log_odds)
+        slope = own - (both * chance).sum(axis=1, keepdims=True) - PRECISION * x
+        precision = (both * chance * (1 - chance)).sum(axis=1, keepdims=True) + PRECISION
         step = np.clip(slope / precision, -_LARGEST_STEP, _LARGEST_STEP)
         x = x + step
         if (np.abs(step) * np.sqrt(precision) <= close).all():
@@ -165,15 +131,15 @@ def _modes(both: Floats, own: Floats, log_odds: Floats, close: float = _CLOSE) -
     return x, precision
 
 
-def _interval(pair: _Pair, bet: float) -> Floats:
+def _interval(pair: Pair, bet: float) -> Floats:
     """Both ends of ln f: where l has fallen to l(1) + ln M(1) - ln 20.
 
     Newton's steps on a concave curve from outside never pass the root.
     """
     x = np.array([-_LARGEST_LOG, _LARGEST_LOG])
-    level, own = bet - _LEVEL, pair.own.sum()
+    level, own = bet - LEVEL, pair.own.sum()
     for _ in range(_MAX_STEPS):
-        chance = _logistic(x[:, None] + pair.log_odds)
+        chance = logistic(x[:, None] + pair.log_odds)
         slope = own - chance @ pair.both
         missing = level - (own * x - _softplus_rise(x, pair.log_odds) @ pair.both)
         outside = (missing > 0) & (slope != 0)
@@ -187,7 +153,3 @@ def _interval(pair: _Pair, bet: float) -> Floats:
 def _softplus_rise(x: Floats, log_odds: Floats) -> Floats:
     """ln(e^x n_w + n_c) - ln(n_w + n_c), (X, T)."""
     return np.logaddexp(0, x[:, None] + log_odds) - np.logaddexp(0, log_odds)
-
-
-def _logistic(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-x)))

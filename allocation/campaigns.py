@@ -1,0 +1,191 @@
+"""Experiments that start, end and complete by themselves: each at its own time, once, and by nobody else meanwhile.
+
+The scheduler follows the schedules every minute, the daily sweep too; ``manage.py follow_schedules`` does it by hand.
+Each experiment has a transaction of its own and is looked at again under its lock: of two schedulers one acts.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from allocation.exceptions import NoActiveVariantError
+from allocation.models import Allocation, Kind, State, leading_share
+from allocation.selectors import current_allocations, last_computed_allocations
+from allocation.services import complete_experiment, compute_allocation
+from experiments.campaign import End
+from experiments.events import log_event_on_commit
+from experiments.exceptions import InvalidError
+from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
+from experiments.services import change_status, lock_experiments
+from notifications.events import EventKind
+from notifications.models import Alarm
+from notifications.outbox import NewEvent, queue
+
+logger = logging.getLogger(__name__)
+
+Act = Callable[[Experiment, dt.datetime], NewEvent | None]
+
+ENDED_REASON = "Ended on schedule."
+DECIDED_REASON = "Completed by itself once decided."
+_PAUSED = "it is paused, and the last split stays."
+_NO_TRAFFIC = "it has no variant that could get traffic."
+
+
+def follow_schedules(*, now: dt.datetime) -> int:
+    """Start and end every experiment whose time has come; return how many. Again at once it finds nothing to do."""
+    return _act_on_each(_to_start(now), _start, now) + _act_on_each(_to_end(now), _end, now)
+
+
+def complete_decided(*, target_date: dt.date, now: dt.datetime) -> int:
+    """Complete, with its leader, each experiment that is to be once it is decided; return how many.
+
+    Not while an alarm of a sample-ratio mismatch is open; while a guard warns it is not decided.
+    """
+    return _act_on_each(_that_may_complete(target_date), partial(_complete, target_date), now)
+
+
+def expires_at(allocation: Allocation, experiment: Experiment, date: dt.date) -> dt.datetime | None:
+    """When the split in force on ``date`` is to be asked for again: the next midnight, or its end if that is earlier.
+
+    None for an experiment that is over: its split stays.
+    """
+    if experiment.status == Status.COMPLETED:
+        return None
+    last = max(allocation.target_date, date)
+    midnight = timezone.make_aware(dt.datetime.combine(last + dt.timedelta(days=1), dt.time.min))
+    ends_at = experiment.ends_at
+    return midnight if ends_at is None or experiment.has_ended else min(midnight, ends_at)
+
+
+def _to_start(now: dt.datetime) -> ExperimentQuerySet:
+    """Drafts whose start has come and whose end has not."""
+    drafts = Experiment.objects.filter(status=Status.DRAFT, archived_at=None, starts_at__lte=now)
+    return drafts.filter(Q(ends_at=None) | Q(ends_at__gt=now))
+
+
+def _to_end(now: dt.datetime) -> ExperimentQuerySet:
+    """Running and paused experiments whose end has come and was not acted on; the last split of a paused one stays."""
+    running = Experiment.objects.filter(status__in=(Status.ACTIVE, Status.PAUSED), archived_at=None)
+    due = running.filter(Q(ended_at=None) | Q(ended_at__lt=F("ends_at")), ends_at__lte=now)
+    return due.exclude(status=Status.PAUSED, on_end=End.PAUSE)
+
+
+def _that_may_complete(target_date: dt.date) -> ExperimentQuerySet:
+    chosen = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None, complete_when_decided=True)
+    decided = Allocation.objects.filter(target_date=target_date, state=State.DECIDED, kind=Kind.OPTIMIZED)
+    return chosen.filter(pk__in=decided.last_revisions().values("experiment"))
+
+
+def _act_on_each(due: ExperimentQuerySet, act: Act, now: dt.datetime) -> int:
+    """A fault in one experiment is logged and stops no other, unless the database is away."""
+    acted = 0
+    for pk in list(due.order_by("pk").values_list("pk", flat=True)):
+        try:
+            acted += _act_on_one(pk, due, act, now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("the schedule of experiment %s could not be followed", pk)
+    return acted
+
+
+def _act_on_one(pk: int, due: ExperimentQuerySet, act: Act, now: dt.datetime) -> bool:
+    """Another scheduler may have acted since: an experiment that under its lock is no longer due is left alone."""
+    with transaction.atomic():
+        lock_experiments([pk])
+        experiment = due.filter(pk=pk).first()
+        event = act(experiment, now) if experiment else None
+        if event is not None:
+            queue([event], now)
+            log_event_on_commit(str(event.kind), experiment=pk)
+    return event is not None
+
+
+def _start(experiment: Experiment, now: dt.datetime) -> NewEvent:
+    started = change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=now, from_status=Status.DRAFT)
+    return NewEvent(EventKind.EXPERIMENT_STARTED, started, {"starts_at": _moment(experiment.starts_at)})
+
+
+def _end(experiment: Experiment, now: dt.datetime) -> NewEvent:
+    """Do what on_end says. The mark comes first: the decision that follows tells by it that this is the end."""
+    Experiment.objects.filter(pk=experiment.pk).update(ended_at=now)
+    outcome = _pause(experiment, now) if experiment.on_end == End.PAUSE else _hand_over(experiment, now)
+    data = {"ends_at": _moment(experiment.ends_at), "on_end": str(experiment.on_end), "outcome": outcome}
+    return NewEvent(EventKind.EXPERIMENT_ENDED, experiment, data)
+
+
+def _pause(experiment: Experiment, now: dt.datetime) -> str:
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=now, from_status=Status.ACTIVE)
+    return _PAUSED
+
+
+def _hand_over(experiment: Experiment, now: dt.datetime) -> str:
+    """Complete with the variant that on_end names. Where there is none, or it is retired, the control gets all."""
+    date = timezone.localdate(now)
+    winner = _at_end(experiment, date, now)
+    try:
+        with transaction.atomic():
+            row = complete_experiment(
+                experiment_id=experiment.pk,
+                target_date=date,
+                now=now,
+                winner_id=None if winner is None else winner.pk,
+                decision_reason=ENDED_REASON,
+            )
+    except NoActiveVariantError:
+        change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=now, decision_reason=ENDED_REASON)
+        row = None
+    return _NO_TRAFFIC if row is None else row.reason
+
+
+def _at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
+    chosen = experiment.on_end_variant if experiment.on_end == End.VARIANT else None
+    if experiment.on_end == End.LEADER:
+        chosen = _leader_at_end(experiment, date, now)
+    if chosen is not None and chosen.is_active:
+        return chosen
+    return experiment.variants.filter(is_control=True).first()
+
+
+def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
+    """The leader as the latest data see it; None where a guard warns of harm: it may be the leader's."""
+    if experiment.status == Status.ACTIVE:
+        try:
+            compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
+        except (NoActiveVariantError, InvalidError):
+            logger.warning("experiment %s ends with its last decision's leader", experiment.pk)
+    found = last_computed_allocations([experiment], date).get(experiment.pk)
+    if found is None or found.kind == Kind.GUARD or found.harms:
+        return None
+    leader = leading_share(list(found.shares.all()))
+    return None if leader is None else leader.variant
+
+
+def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) -> NewEvent | None:
+    found = current_allocations([experiment], target_date).get(experiment.pk)
+    leader = leading_share(list(found.shares.all())) if found else None
+    if found is None or leader is None or _has_mismatch(experiment):
+        return None
+    complete_experiment(
+        experiment_id=experiment.pk,
+        target_date=target_date,
+        now=now,
+        winner_id=leader.variant_id,
+        decision_reason=DECIDED_REASON,
+    )
+    data = {"winner": leader.variant.key, "value_remaining": found.value_remaining}
+    return NewEvent(EventKind.EXPERIMENT_COMPLETED, experiment, data)
+
+
+def _has_mismatch(experiment: Experiment) -> bool:
+    kind = EventKind.SAMPLE_RATIO_MISMATCH
+    return Alarm.objects.filter(experiment=experiment, kind=kind, cleared_at=None).exists()
+
+
+def _moment(at: dt.datetime | None) -> str:
+    return "" if at is None else timezone.localtime(at).isoformat()
