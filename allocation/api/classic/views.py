@@ -15,6 +15,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from allocation.api.schemas import AsOfSerializer
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import (
     AllocationInputs,
@@ -50,11 +51,6 @@ class AllocationQuerySerializer(serializers.Serializer[Any]):
 class HistoryQuerySerializer(serializers.Serializer[Any]):
     start_date = DayField(required=False)
     end_date = DayField(required=False)
-
-
-class AsOfSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
-    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class HistoryEntrySerializer(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from allocation.api.schemas import AsOfSerializer
 from allocation.campaigns import expires_at
 from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
@@ -84,11 +85,6 @@ class ShareSerializer(serializers.ModelSerializer[AllocationShare]):
                 "help_text": "Effective trials that it lacks to be judged, 0 with enough; null for engine 1."
             },
         }
-
-
-class AsOfSerializer(serializers.Serializer[Any]):
-    date = serializers.DateField()
-    data_through = serializers.DateField(allow_null=True, help_text="The last day that counts.")
 
 
 class HarmSerializer(serializers.Serializer[Any]):
