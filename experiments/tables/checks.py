@@ -43,6 +43,8 @@ class Check:
         # Places with a row that is not taken: the sum of the others would be less than the day's total.
         self._broken: set[int] = set()
         self._totals: list[CsvRow] = []
+        # By experiment as the file names it, what is wrong with the file for its goal.
+        self._lacking: dict[str, str] = {}
 
     def read(self, rows: Rows) -> None:
         for row in rows():
@@ -121,7 +123,23 @@ class Check:
         ]
         if (problem := self.references.problem(row.experiment)) is not None:
             found.append(RowIssue(row.line, self.names.get("experiment_id", "experiment_id"), problem))
+        if row.experiment not in self._lacking:
+            self._lacking[row.experiment] = self._lacking_column(row.experiment)
+        if lacking := self._lacking[row.experiment]:
+            found.append(RowIssue(row.line, "file", lacking))
         return found
+
+    def _lacking_column(self, reference: str) -> str:
+        """Say which column the goal needs and the file lacks: its numbers would be stored as 0."""
+        experiment = self.references.find(reference)
+        if experiment is None:
+            return ""
+        needed = (experiment.goal.trials_count.name, experiment.goal.successes_count.name)
+        column = next((name for name in needed if name not in self.names), None)
+        message = _(
+            "has no column %(column)s, which the goal of %(experiment)s needs; add it, with 0 where there was none"
+        )
+        return message % {"column": column, "experiment": experiment.key} if column else ""
 
     def _claim(self, row: CsvRow) -> None:
         """Let a good row claim its place."""

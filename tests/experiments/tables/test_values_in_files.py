@@ -62,3 +62,24 @@ def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -
     assert [issue.line for issue in report.issues] == [2]
     assert "value_squares is needed beside value_sum (42)" in report.issues[0].message
     assert not DailyMetric.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("reward", "columns", "lacking"),
+    [
+        (Reward.VALUE_PER_IMPRESSION, "impressions,clicks,conversions", "value_sum"),
+        (Reward.CONVERSION_RATE, "impressions,clicks", "conversions"),
+    ],
+)
+def test_import__file_without_what_the_goal_needs__is_refused_and_nothing_becomes_0(
+    reward: Reward, columns: str, lacking: str
+) -> None:
+    experiment = make_experiment(reward=reward)
+    _load(f"{_HEADER}2025-08-31,control,1000,40,2,42.50,1056.25\n", experiment)
+    numbers = ",".join(["1000", "50", "2"][: columns.count(",") + 1])
+
+    report = _load(f"date,variant_name,{columns}\n2025-08-31,control,{numbers}\n", experiment)
+
+    assert f"has no column {lacking}, which the goal of {experiment.key} needs" in report.issues[0].message
+    row = DailyMetric.objects.get()
+    assert (row.conversions, row.value_sum) == (2, Decimal("42.5"))
