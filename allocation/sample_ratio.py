@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from allocation.engine.analysis.sample_ratio import sample_ratio
-from allocation.ledger.inputs import (
-    DailyTable,
-    InputVariant,
-    MetricRow,
-)
+from allocation.ledger.inputs import InputVariant
+from allocation.ledger.table import DailyTable, MetricRow
 from allocation.selectors import Split, splits_until
 from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Variant

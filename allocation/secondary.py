@@ -12,7 +12,8 @@ from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.analysis.uplift import compare_to_control
 from allocation.ledger.entries import successes_in_window
-from allocation.ledger.inputs import AllocationInputs, DailyTable
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.table import DailyTable
 from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
 from experiments.metrics import Reward
 

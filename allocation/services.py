@@ -17,11 +17,8 @@ from allocation.ledger.entries import (
     Entry,
     compute_entries,
 )
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    effective_settings,
-    load_inputs,
-)
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.models import Allocation, AllocationShare
 from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit

@@ -15,12 +15,9 @@ from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
 from allocation.ledger.entries import successes_in_window, value_facts
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    DailyTable,
-    RecordedGains,
-    recorded_gains,
-)
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.loading import RecordedGains, recorded_gains
+from allocation.ledger.table import DailyTable
 from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
 from allocation.secondary import SecondaryMetric, secondary_metrics

@@ -14,10 +14,7 @@ from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
 from allocation.explanations import guard_sentence, reason_sentence
 from allocation.ledger.guards import Harm
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    InputVariant,
-)
+from allocation.ledger.inputs import AllocationInputs, InputVariant
 from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
 

@@ -15,10 +15,7 @@ from allocation.ledger.entries import (
     Entry,
     compute_entries,
 )
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    digest,
-)
+from allocation.ledger.inputs import AllocationInputs, digest
 from allocation.models import Allocation
 
 # Whole inputs in memory at once: with 100 variants and a year of days each takes about 10 MB.

@@ -10,11 +10,8 @@ from pytest_django import Settings
 
 from allocation.engine import allocate_many
 from allocation.exceptions import NoActiveVariantError, NoAllocationError
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    digest,
-    load_inputs,
-)
+from allocation.ledger.inputs import AllocationInputs, digest
+from allocation.ledger.loading import load_inputs
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import (
     allocation_history,

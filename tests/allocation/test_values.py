@@ -10,7 +10,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from allocation.engine.lab.orders import OrderValues, draw_values
-from allocation.ledger.inputs import AllocationInputs, effective_settings, load_inputs
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.ledger.verification import verify_ledger
 from allocation.models import AllocationShare
 from allocation.selectors import experiments_for_allocation

@@ -17,10 +17,8 @@ from rest_framework.response import Response
 
 from allocation.api.schemas import AsOfSerializer
 from allocation.ledger.entries import Entry
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    effective_settings,
-)
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.loading import effective_settings
 from allocation.models import Allocation
 from allocation.selectors import (
     ExperimentState,

@@ -8,11 +8,8 @@ import pytest
 from django.core.management import call_command
 
 from allocation.engine import Settings
-from allocation.ledger.inputs import (
-    AllocationInputs,
-    DailyTable,
-    digest,
-)
+from allocation.ledger.inputs import AllocationInputs, digest
+from allocation.ledger.table import DailyTable
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation
 from experiments.metrics import Reward

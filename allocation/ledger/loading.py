@@ -1,0 +1,232 @@
+"""The inputs of allocations, read for many experiments at once."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
+
+from allocation.engine import Settings
+from allocation.engine.analysis.gains import Rewards
+from allocation.ledger.guards import Guarding, GuardRule
+from allocation.ledger.inputs import AllocationInputs, GainsSoFar, InputVariant
+from allocation.ledger.table import DailyTable, MetricRow
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
+from experiments.campaign import End, Guard
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, Reward
+from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.settings_schema import SettingValue
+
+# Completed before completing priced anything: a gain of 0 is none.
+NOT_PRICED = Q(kind=Kind.COMPLETED, gained_over_even=0, given_up=0, gain_error=0)
+
+
+def effective_settings(
+    experiment: Experiment, overrides: Mapping[str, SettingValue] | None = None
+) -> Settings:
+    """The settings in force as the engine takes them; raises InvalidError where they clash."""
+    values: dict[str, Any] = {**experiment.settings_in_force(), **(overrides or {})}
+    return Settings(**values)
+
+
+def load_inputs(
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    target_date: dt.date,
+    *,
+    with_values: bool = False,
+) -> list[AllocationInputs]:
+    """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
+
+    ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from
+    ``selectors.experiments_for_allocation(target_date)``.
+    """
+    guards = _guard_rules(experiments)
+    by_value = {
+        e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
+    }
+    rows = _counts(experiments, settings, guards, with_values=any(by_value.values()))
+    before = _decisions_before(experiments, target_date)
+    return [
+        _inputs(
+            experiment,
+            rows[experiment.pk],
+            before.get(experiment.pk),
+            settings[experiment.pk],
+            target_date,
+            guards.get(experiment.pk, ()),
+            with_values=by_value[experiment.pk],
+        )
+        for experiment in experiments
+    ]
+
+
+def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule, ...]]:
+    """The guards of each running experiment that has any; one query, if one has."""
+    guarded = [e.pk for e in experiments if getattr(e, "has_guards", True) and e.status != Status.COMPLETED]
+    rules: defaultdict[int, list[GuardRule]] = defaultdict(list)
+    for guard in Guard.objects.filter(experiment__in=guarded).order_by("id") if guarded else ():
+        rules[guard.experiment_id].append(GuardRule.of(guard))
+    return {pk: tuple(found) for pk, found in rules.items()}
+
+
+class _Before(NamedTuple):
+    """The decision in force the day before: its shares by variant id, the gains it recorded, if any, and its inputs."""
+
+    shares: dict[int, float]
+    rewards: Rewards | None
+    kind: str
+    target_date: dt.date
+    recorded_inputs: Mapping[str, Any]
+
+
+def _inputs(
+    experiment: Experiment,
+    rows: list[MetricRow],
+    before: _Before | None,
+    settings: Settings,
+    target_date: dt.date,
+    guards: tuple[GuardRule, ...],
+    *,
+    with_values: bool,
+) -> AllocationInputs:
+    completed = experiment.status == Status.COMPLETED
+    variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
+    reward, place = Reward(experiment.reward), {variant.id: n for n, variant in enumerate(variants)}
+    table = DailyTable.of_rows(rows, place, with_values=with_values)
+    summary = experiment.data_summary
+    inputs = AllocationInputs(
+        experiment_id=experiment.pk,
+        target_date=target_date,
+        reward=reward,
+        completed=completed,
+        winner=experiment.winner_id if completed else None,
+        variants=variants,
+        table=table,
+        earlier_impressions=summary.total_impressions - int(table.counts.impressions.sum()),
+        days_with_data=summary.days_with_data,
+        previous=None if before is None else before.shares,
+        settings=settings,
+        mismatch=bool(getattr(experiment, "has_mismatch", False)),
+        guarding=None if completed else _guarding(experiment, guards, before),
+        fallback=completed and experiment.has_ended and experiment.on_end != End.PAUSE,
+    )
+    return replace(inputs, gains=_gains_so_far(inputs, before))
+
+
+def _takes_values(reward: Reward, guards: Iterable[GuardRule]) -> bool:
+    return reward.is_value or any(guard.metric.is_value for guard in guards)
+
+
+def _guarding(
+    experiment: Experiment, guards: tuple[GuardRule, ...], before: _Before | None
+) -> Guarding | None:
+    """None where nothing is guarded and nothing was stopped: it then leaves no trace in the inputs."""
+    since = experiment.guards_since
+    stopped = (
+        before is not None and before.kind == Kind.GUARD and before.target_date >= (since or dt.date.min)
+    )
+    return Guarding(guards, since, stopped) if guards or stopped else None
+
+
+def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
+    """Return what the decision before recorded, and which days it did not know as they are now."""
+    if before is None or before.rewards is None:
+        return None
+    if before.kind in CLOSING:
+        return GainsSoFar(before.rewards, {})
+    earlier = AllocationInputs.from_json(before.recorded_inputs, inputs.experiment_id)
+    known = replace(earlier, reward=inputs.reward).to_request().window()
+    window = inputs.to_request().window()
+    place = {variant.id: n for n, variant in enumerate(earlier.variants)}
+    columns = [place.get(variant.id, -1) for variant in inputs.variants]
+    # one more column of zeros, for variants that are new
+    trials = np.pad(known.trials, ((0, 0), (0, 1)))[:, columns].astype(np.int64)
+    priced = dict(zip(known.days.tolist(), map(tuple, trials.tolist()), strict=True))
+    nothing = (0,) * len(columns)
+    return GainsSoFar(
+        before.rewards,
+        {
+            dt.date.fromordinal(day): priced.get(day, nothing)
+            for day, now in zip(window.days.tolist(), window.trials.astype(np.int64).tolist(), strict=True)
+            if (known.start is None or day >= known.start) and priced.get(day, nothing) != tuple(now)
+        },
+    )
+
+
+def _input_variant(variant: Variant) -> InputVariant:
+    days = int(getattr(variant, "days_with_data", 0))
+    return InputVariant(variant.pk, variant.key, variant.name, variant.is_control, variant.is_active, days)
+
+
+def _counts(
+    experiments: Sequence[Experiment],
+    settings: Mapping[int, Settings],
+    guards: Mapping[int, tuple[GuardRule, ...]],
+    *,
+    with_values: bool,
+) -> dict[int, list[MetricRow]]:
+    """Rows from the first day of each experiment's window, or for its guards, to its latest day, by experiment id."""
+    spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
+    for experiment in experiments:
+        latest = experiment.data_summary.latest_date
+        if latest is not None:
+            chosen = settings[experiment.pk]
+            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
+            if experiment.pk in guards:
+                first = min(first, experiment.guards_since or dt.date.min)
+            spans[first, latest].append(experiment.pk)
+    rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
+    if spans:
+        metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
+        fields = (
+            "variant__experiment_id",
+            "date",
+            "variant_id",
+            *(MEASURE_NAMES if with_values else COUNT_NAMES),
+        )
+        for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
+            rows[experiment_id].append(tuple(row))
+    return rows
+
+
+class RecordedGains(NamedTuple):
+    """The gains up to a day, as a decision recorded them, and the change of rates that it told of."""
+
+    through: dt.date
+    rewards: Rewards
+    rates_changed_on: dt.date | None
+
+
+def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
+    """The gains as the last decision for each target date up to ``date`` recorded them, oldest first; one query."""
+    rows = Allocation.objects.filter(
+        experiment=experiment_id, target_date__lte=date, data_through__isnull=False,
+        gained_over_even__isnull=False,
+    ).exclude(NOT_PRICED).last_revisions()  # fmt: skip
+    in_order = rows.order_by("target_date").values_list("data_through", "rates_changed_on", *Rewards._fields)
+    last_of_day = {through: (Rewards(*sums), changed) for through, changed, *sums in in_order}
+    return [RecordedGains(through, *found) for through, found in sorted(last_of_day.items())]
+
+
+def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
+    """The last decision for an earlier target date of each experiment; one query."""
+    ids = [experiment.pk for experiment in experiments]
+    last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
+    before: dict[int, _Before] = {}
+    # the inputs are large: they come with the first share alone
+    first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")
+    inputs = Case(When(pk=Subquery(first.values("pk")[:1]), then=F("allocation__packed_inputs")))
+    rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
+        "allocation__experiment_id", "variant_id", "share", "allocation__kind",
+        "allocation__target_date", inputs, *(f"allocation__{name}" for name in Rewards._fields),
+    )  # fmt: skip
+    for experiment_id, variant_id, share, kind, date, recorded, *sums in rows:
+        if experiment_id not in before:
+            rewards = None if recorded is None or None in sums else Rewards(*sums)
+            before[experiment_id] = _Before({}, rewards, kind, date, recorded or {})
+        before[experiment_id].shares[variant_id] = float(share)
+    return before

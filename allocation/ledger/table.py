@@ -1,0 +1,102 @@
+"""Daily counts in columns: the dates once, and for each number an array for each variant."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.metrics import COUNT_NAMES, VALUE_NAMES, Counts, Measures
+
+# A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
+MetricRow = tuple[Any, ...]
+
+
+class Values(NamedTuple):
+    """Sums of values and of their squares, (D, K); the names are those of VALUE_NAMES."""
+
+    value_sum: NDArray[np.float64]
+    value_squares: NDArray[np.float64]
+
+
+class DailyTable(NamedTuple):
+    """Daily counts in columns: ``days`` (D,) day numbers, rising; each count (D, K), 0 where a variant has no row.
+
+    ``values``: where they were read, for a goal of value.
+    """
+
+    days: NDArray[np.int64]
+    counts: Counts[NDArray[np.int64]]
+    values: Values | None = None
+
+    @property
+    def measures(self) -> Measures[NDArray[np.float64]]:
+        """Every column as numbers that the engine takes; values of 0 where none were read."""
+        counts = [column.astype(np.float64) for column in self.counts]
+        return Measures(*counts, *(self.values or [np.zeros_like(counts[0])] * len(VALUE_NAMES)))
+
+    @property
+    def dates(self) -> list[dt.date]:
+        return [dt.date.fromordinal(day) for day in self.days.tolist()]
+
+    def between(self, start: dt.date, end: dt.date) -> "DailyTable":
+        """The days from ``start`` to ``end``, both inside."""
+        inside = (self.days >= start.toordinal()) & (self.days <= end.toordinal())
+        values = None if self.values is None else Values(*(column[inside] for column in self.values))
+        return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)), values)
+
+    def to_json(self) -> dict[str, Any]:
+        first = int(self.days[0]) if self.days.size else None
+        return {
+            "first_date": None if first is None else dt.date.fromordinal(first).isoformat(),
+            "days": [] if first is None else (self.days - first).tolist(),
+            **{name: column.T.tolist() for name, column in zip(COUNT_NAMES, self.counts, strict=True)},
+            **(
+                {name: column.T.tolist() for name, column in self.values._asdict().items()}
+                if self.values
+                else {}
+            ),
+        }
+
+    @classmethod
+    def from_json(cls, recorded: Mapping[str, Any], variants: int) -> "DailyTable":
+        first = recorded["first_date"]
+        start = 0 if first is None else dt.date.fromisoformat(first).toordinal()
+        days = np.array(recorded["days"], dtype=np.int64) + start
+        shape = (variants, len(days))
+        columns = (np.array(recorded[name], dtype=np.int64).reshape(shape).T for name in COUNT_NAMES)
+        values = (np.array(recorded.get(name, []), dtype=np.float64) for name in VALUE_NAMES)
+        has_values = VALUE_NAMES[0] in recorded
+        return cls(
+            days, Counts(*columns), Values(*(v.reshape(shape).T for v in values)) if has_values else None
+        )
+
+    @classmethod
+    def of_rows(
+        cls, rows: Iterable[MetricRow], place: Mapping[int, int], *, with_values: bool = False
+    ) -> "DailyTable":
+        """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
+        known, width = [row for row in rows if row[1] in place], len(COUNT_NAMES)
+        plain = [(row[0].toordinal(), place[row[1]], *row[2 : 2 + width]) for row in known]
+        table = np.array(plain, dtype=np.int64).reshape(len(known), 2 + width)
+        days, index = np.unique(table[:, 0], return_inverse=True)
+        at, shape = (index, table[:, 1]), (len(days), len(place))
+        counts = Counts(*(_column(shape, at, table[:, 2 + n]) for n in range(width)))
+        if not with_values:
+            return cls(days, counts)
+        # the nearest float to each exact sum: the engine takes no other
+        amounts = np.array([[float(v) for v in row[2 + width :]] for row in known], dtype=np.float64)
+        amounts = amounts.reshape(len(known), len(VALUE_NAMES))
+        return cls(
+            days, counts, Values(*(_column(shape, at, amounts[:, n]) for n in range(len(VALUE_NAMES))))
+        )
+
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+def _column(shape: tuple[int, int], at: tuple[Any, Any], numbers: NDArray[Number]) -> NDArray[Number]:
+    column = np.zeros(shape, dtype=numbers.dtype)
+    column[at] = numbers
+    return column
