@@ -1,12 +1,12 @@
 """Counting: exactly once, all or none, and what a refusal says to a client."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import connections
-from django.http import HttpResponse
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -33,8 +33,8 @@ def increment(experiment: str = "button-colour", variant: str = "control", **mor
     return {"experiment": experiment, "variant": variant, "day": DAY, **more}
 
 
-def post(client: APIClient, *rows: dict[str, Any], key: str = "k") -> HttpResponse:
-    response: HttpResponse = client.post(PATH, {"increments": rows}, headers={"Idempotency-Key": key})
+def post(client: APIClient, *rows: dict[str, Any], key: str = "k") -> Any:
+    response = client.post(PATH, {"increments": rows}, headers={"Idempotency-Key": key})
     return response
 
 
@@ -238,8 +238,8 @@ def test_beacon__key_and_idempotency_key_in_a_body_of_text__counts_once(
 ) -> None:
     make_running()
     key = client_with("serve")._credentials["HTTP_X_API_KEY"]  # type: ignore[attr-defined]  # the stubs leave it out
-    members = f'"api_key": "{key}", "idempotency_key": "b1"'
-    body = f'{{{members}, "increments": [{{"experiment": "button-colour", "variant": "control", "day": "{DAY}", "impressions": 3}}]}}'
+    row = increment(impressions=3)
+    body = json.dumps({"api_key": key, "idempotency_key": "b1", "increments": [row]})
 
     answers = [api.generic("POST", PATH, body, content_type="text/plain;charset=UTF-8") for _ in range(2)]
 

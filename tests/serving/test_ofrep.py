@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -29,13 +28,13 @@ def keys_required(settings: Settings) -> None:
     settings.API_KEY_REQUIRED = True
 
 
-def evaluate(client: APIClient, key: str, unit: Any = "visitor-42") -> HttpResponse:
-    response: HttpResponse = client.post(f"{BULK}/{key}", {"context": {"targetingKey": unit}})
+def evaluate(client: APIClient, key: str, unit: Any = "visitor-42") -> Any:
+    response = client.post(f"{BULK}/{key}", {"context": {"targetingKey": unit}})
     return response
 
 
-def bulk(client: APIClient, unit: Any = "visitor-42", **headers: Any) -> HttpResponse:
-    response: HttpResponse = client.post(BULK, {"context": {"targetingKey": unit}}, headers=headers)
+def bulk(client: APIClient, unit: Any = "visitor-42", **headers: Any) -> Any:
+    response = client.post(BULK, {"context": {"targetingKey": unit}}, headers=headers)
     return response
 
 
@@ -187,7 +186,7 @@ def test_evaluation__targeting_key_missing_or_wrong__is_400_with_the_code(
 
 @pytest.mark.parametrize("raw", [b"{", b'{"context": {"targetingKey": "\\ud800"}}', b"[" * 5000, b"\xff\xfe"])
 def test_evaluation__body_that_is_no_json__is_a_parse_error(shop: APIClient, raw: bytes) -> None:
-    response = shop.generic("POST", BULK, raw, content_type="application/json")
+    response: Any = shop.generic("POST", BULK, raw, content_type="application/json")  # type: ignore[arg-type]  # bytes are taken
 
     assert (response.status_code, response.json()["errorCode"]) == (400, "PARSE_ERROR")
 
