@@ -16,7 +16,14 @@ from rest_framework.exceptions import (
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from bandit_project.api.auth import HasScope, ScopeThrottle, given_key, note_use, wrong_key
+from bandit_project.api.auth import (
+    LAST_USED_PRECISION,
+    HasScope,
+    ScopeThrottle,
+    given_key,
+    note_use,
+    wrong_key,
+)
 from bandit_project.api.errors import as_ofrep, handle_api_exception
 from bandit_project.models import ApiKey
 from serving.snapshot import VERSION_SQL, Version, read_version, snapshot_of
@@ -24,7 +31,8 @@ from serving.snapshot import VERSION_SQL, Version, read_version, snapshot_of
 # Every request comes here. Dates are compared in SQL, as each database hands them out in another form.
 _KEY_AND_VERSION_SQL = (
     "SELECT version.*, k.id, k.hashed_key, k.scope, k.name, "  # noqa: S608 (constants only)
-    "k.last_used_at, k.revoked, k.expiry_date IS NOT NULL AND k.expiry_date < %s "
+    "k.revoked, k.expiry_date IS NOT NULL AND k.expiry_date < %s, "
+    "k.last_used_at IS NULL OR k.last_used_at < %s "
     f"FROM ({VERSION_SQL}) version LEFT JOIN bandit_project_apikey k ON k.prefix = %s"
 )
 _OF_KEY = 7
@@ -87,26 +95,16 @@ def _key_and_version(given: str) -> tuple[ApiKey | None, Version]:
     if not given.isascii() or "\x00" in given:
         raise wrong_key()
     now, prefix = timezone.now(), given.partition(".")[0]
+    moments = map(connection.ops.adapt_datetimefield_value, (now, now - LAST_USED_PRECISION))
     with connection.cursor() as cursor:
-        cursor.execute(_KEY_AND_VERSION_SQL, [connection.ops.adapt_datetimefield_value(now), prefix])
+        cursor.execute(_KEY_AND_VERSION_SQL, [*moments, prefix])
         row = cursor.fetchone()
-    pk, hashed, scope, name, last_used, revoked, has_expired = row[-_OF_KEY:]
+    pk, hashed, scope, name, revoked, has_expired, is_use_unknown = row[-_OF_KEY:]
     if pk is None or revoked or has_expired:
         raise wrong_key()
     key = ApiKey(id=pk, prefix=prefix, hashed_key=hashed, scope=scope, name=name)
     if not key.is_valid(given):
         raise wrong_key()
-    key.last_used_at = _moment(last_used)
-    note_use(key)
+    if is_use_unknown:
+        note_use(key)
     return key, tuple(row[:-_OF_KEY])
-
-
-def _moment(stored: Any) -> Any:
-    """Read a moment as SQLite stores it; PostgreSQL's driver has done so."""
-    converters = connection.ops.get_db_converters(_LAST_USED)
-    for convert in converters:
-        stored = convert(stored, _LAST_USED, connection)
-    return stored
-
-
-_LAST_USED = ApiKey._meta.get_field("last_used_at").get_col("bandit_project_apikey")
