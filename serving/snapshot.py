@@ -1,4 +1,4 @@
-"""All that serving needs of every experiment, in the memory of a worker.
+"""The part of every experiment that serving needs, in the memory of a worker.
 
 Each request asks the database one cheap question, the version: has an experiment or a decision changed? Only then is
 the snapshot read again. Two transactions may commit in another order than their numbers say, and the version cannot

@@ -1,6 +1,6 @@
 """The door of what visitors' software calls: key, throttle and snapshot, with a single query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 from django.db import InterfaceError, OperationalError, connection
@@ -96,9 +96,7 @@ def _key_and_version(given: str) -> tuple[ApiKey | None, Version]:
         raise wrong_key()
     now, prefix = timezone.now(), given.partition(".")[0]
     moments = map(connection.ops.adapt_datetimefield_value, (now, now - LAST_USED_PRECISION))
-    with connection.cursor() as cursor:
-        cursor.execute(_KEY_AND_VERSION_SQL, [*moments, prefix])
-        row = cursor.fetchone()
+    row = _asked([*moments, prefix])
     pk, hashed, scope, name, revoked, has_expired, is_use_unknown = row[-_OF_KEY:]
     if pk is None or revoked or has_expired:
         raise wrong_key()
@@ -108,3 +106,21 @@ def _key_and_version(given: str) -> tuple[ApiKey | None, Version]:
     if is_use_unknown:
         note_use(key)
     return key, tuple(row[:-_OF_KEY])
+
+
+def _asked(parameters: Sequence[Any]) -> tuple[Any, ...]:
+    """Ask once, without the query by which Django tests each connection first; a dead one is opened again."""
+    if not connection.in_atomic_block:
+        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs leave it out
+        try:
+            return _row(parameters)
+        except (OperationalError, InterfaceError):
+            connection.close()
+    return _row(parameters)
+
+
+def _row(parameters: Sequence[Any]) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(_KEY_AND_VERSION_SQL, parameters)
+        row: tuple[Any, ...] = cursor.fetchone()
+    return row
