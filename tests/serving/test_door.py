@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from bandit_project.api.served import _Holders
 from bandit_project.models import ApiKey
 from tests.factory import NOW, make_running
 
@@ -72,6 +73,22 @@ def test_request__connection_that_died_meanwhile__is_answered_by_another(shop: A
     connection.connection.close()  # as a server that restarts does
 
     assert _ask(shop, PATHS[1]) == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_request__server_that_forgot_the_prepared_statement__is_answered_all_the_same(
+    shop: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pooler may give each statement another server."""
+    if connection.vendor != "postgresql":
+        pytest.skip("nothing is prepared on SQLite")
+    monkeypatch.setattr("bandit_project.api.served._held_by", _Holders())
+    make_running()
+    assert _ask(shop, PATHS[1]) == 200
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+
+    assert [_ask(shop, PATHS[1]) for _ in range(3)] == [200, 200, 200]
 
 
 def test_host__that_is_not_ours__is_refused(shop: APIClient) -> None:
