@@ -2,6 +2,7 @@
 
 The project under gunicorn (2 workers) on a PostgreSQL of its own, as ./dev bench http has it. Beside requests a second
 and latencies: the CPU time of each request, of gunicorn and PostgreSQL together, which says more on a busy machine.
+/health is a view with one query that goes the usual way.
 
     ./dev bench serving
     ./dev bench serving --seconds 10 --rounds 5 --only single
@@ -86,6 +87,7 @@ def _calls(target: Target) -> list[Call]:
         Call("OFREP, bulk, 304", "POST", _BULK, visitors[:1], conditional=True),
         Call(f"rule set of {EXPERIMENTS}", "GET", _RULES),
         Call("rule set, 304", "GET", _RULES, conditional=True),
+        Call("GET /health, to compare", "GET", "/health"),
         Call("counts, 40 increments", "POST", "/api/v1/counts/", _batches(rows), media_type="text/plain"),
     ]
 
