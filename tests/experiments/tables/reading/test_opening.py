@@ -159,14 +159,81 @@ def test_workbook__another_archive__is_refused() -> None:
         make_table(file.getvalue())
 
 
+_NAMELESS = "<row>" + "<c><v>1</v></c>" * 4000 + "</row>"
+_SHARED = '<row><c t="s"><v>0</v></c></row>'
+
+
 @pytest.mark.parametrize(
     "rows",
     [
         '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+        _NAMELESS + '<row r="20000"><c><v>1</v></c></row>',
+        _NAMELESS.replace("<row>", '<row r="20000">'),
+        '<row r="1"><c r="AAA00000000020000"><v>1</v></c></row>',
+        '<row r="00000000020000"><c r="AAA20000"/></row>',
+        '<row r="20000"><c r="ZZ1"/><c r="A20000"/></row>' + "<row/>" * 20 + '<row><c r="AAA1"/></row>',
+        '<row note=">" r="20000"><c note=">" r="AAA20000"/></row>',
         " " * 300_000_000,
     ],
-    ids=["two cells far apart", "much of nothing"],
+    ids=[
+        "two cells far apart",
+        "cells without a place, then a row far below",
+        "cells without a place far below",
+        "a place with zeros",
+        "a row with zeros",
+        "cells that contradict their row",
+        "a sign in an attribute",
+        "much of nothing",
+    ],
 )
 def test_workbook__that_would_fill_the_memory__is_refused_before_it_is_opened(rows: str) -> None:
     with pytest.raises(InvalidError, match="too large"):
+        make_table(workbook({"A": []}, sheet1=rows))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['<row r="99999999"/>', '<row><c r="AAAA1"/></row>', '<row><c r="1"/></row>', '<row><c r="A"/></row>'],
+)
+def test_workbook__place_that_is_none__is_refused(rows: str) -> None:
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
+        make_table(workbook({"A": []}, sheet1=rows))
+
+
+def test_workbook__cells_without_a_place__are_read_where_they_follow() -> None:
+    cells = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in NAMES)
+
+    table = make_table(workbook({"A": []}, sheet1=f"<row>{cells}</row>" + "<row><c><v>7</v></c></row>"))
+
+    assert _rows(table) == [["7", "", "", "", "", ""]]
+
+
+def test_workbook__text_longer_than_excel_writes__is_refused() -> None:
+    with pytest.raises(InvalidError, match="more than 32767 characters"):
+        make_table(workbook({"A": [["x" * 32_768]]}))
+    with pytest.raises(InvalidError, match="more than 32767 characters"):
+        make_table(workbook({"A": []}, shared=["x" * 1_000_000], sheet1=_SHARED))
+
+
+def test_workbook__one_long_text_in_many_cells__is_refused_before_it_is_opened() -> None:
+    content = workbook({"A": []}, shared=["x" * 32_767], sheet1=_SHARED * 20_000)
+
+    with pytest.raises(InvalidError, match="too large"):
+        make_table(content)
+
+
+def test_workbook__shared_texts__are_read() -> None:
+    assert [
+        cells
+        for _line, cells in make_table(workbook({"A": []}, shared=["x" * 32_767], sheet1=_SHARED * 2))
+        .readings[0]
+        .lines_after(0)
+    ] == [["x" * 32_767]] * 2
+
+
+@pytest.mark.parametrize(
+    "rows", ["<!-- ", '<row r="1"><c r="A1"></row>', "&rows;"], ids=["comment", "tags", "entity"]
+)
+def test_workbook__that_is_not_well_formed__is_refused(rows: str) -> None:
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
         make_table(workbook({"A": []}, sheet1=rows))
