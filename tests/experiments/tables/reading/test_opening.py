@@ -66,6 +66,32 @@ def test_open__cell_with_line_breaks__keeps_the_lines_of_the_file() -> None:
     assert [line for line, _cells in find_header(table, DAILY).lines()] == [3, 4]
 
 
+@pytest.mark.parametrize(
+    "rows",
+    ['a,D,"19 inch,1,2,3\nb,D,x,1,2,3\n', 'a,D,"19 inch,1,2,3\nb,D,"20 inch,1,2,3\n', 'a,D,"19" TV,1,2,3\n'],
+    ids=["to the end of the file", "to another quote", "text behind a quote"],
+)
+def test_open__quote_that_swallows_rows__is_refused_where_it_begins(rows: str) -> None:
+    first = "c,D,x,1,2,3\n"
+
+    with pytest.raises(InvalidError, match=r"line 3: a quoted cell .* write it twice"):
+        _rows(make_table(f"{HEADER}\n{first}{rows}"))
+
+
+def test_open__quote_within_a_cell__is_text() -> None:
+    assert _rows(make_table(f'{HEADER}\na,D,19" TV,1,2,3\n'))[0][2] == '19" TV'
+
+
+@pytest.mark.parametrize("length", [131_070, 131_071, 131_072, 140_000, 300_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_open__title_longer_than_a_cell__moves_no_line(length: int, end: str) -> None:
+    lines = ["x" * length, HEADER, "a,D,control,1,2,3", "a,D,blue,1,2,3", ""]
+
+    header = find_header(make_table(end.join(lines)), DAILY)
+
+    assert [(line, cells[2]) for line, cells in header.lines()] == [(3, "control"), (4, "blue")]
+
+
 def test_header__titles_and_an_odd_quote_above__is_found_by_its_names() -> None:
     table = make_table(f'"Report of "x\n\n{HEADER}\na,2026-11-01,b,1,2,3\n')
 
