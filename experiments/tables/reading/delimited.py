@@ -12,7 +12,7 @@ from typing import TextIO
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError
-from experiments.tables.reading.encoding import WINDOWS, find_encoding
+from experiments.tables.reading.encoding import GUESSED, find_encoding
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Reading, Table, unreadable
 
 OpenText = Callable[[], TextIO]
@@ -31,7 +31,7 @@ def text_table(open_bytes: OpenBytes) -> Table:
     def open_text() -> TextIO:
         return io.TextIOWrapper(open_bytes(), encoding=encoding, newline="")
 
-    return lines_table(open_text, encoding=encoding if encoding == WINDOWS else "")
+    return lines_table(open_text, encoding=encoding if encoding in GUESSED else "")
 
 
 def lines_table(open_text: OpenText, *, encoding: str = "") -> Table:

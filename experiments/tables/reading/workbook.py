@@ -14,6 +14,8 @@ from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Table, unreadable
 from experiments.tables.reading.workbook_limits import no_workbook, refuse_large
 
+# A decimal number of as many digits comes back from a float as it was; a sum such as 0.1 + 0.2 has more.
+_FLOAT_DIGITS = 15
 _ZIP = b"PK\x03\x04"
 # The beginning of Excel's older .xls, and of a workbook with a password.
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -68,7 +70,9 @@ def as_text(value: Any) -> str:
             return str(value)
         case int():
             return Exact(value)
-        case float() | Decimal():
+        case float():
+            return _number_text(Decimal(f"{value:.{_FLOAT_DIGITS}g}"))
+        case Decimal():
             return _number_text(value)
         case dt.datetime() if value.time() == dt.time():
             return value.date().isoformat()
@@ -77,10 +81,9 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def _number_text(value: float | Decimal) -> str:
-    exact = Decimal(str(value))
+def _number_text(exact: Decimal) -> str:
     if not exact.is_finite():
-        return str(value)
+        return str(exact)
     return Exact(f"{exact.to_integral_value() if exact == exact.to_integral_value() else exact:f}")
 
 

@@ -1,6 +1,7 @@
 """Files of any encoding and format: bytes to lines of cells, or a refusal that says what to do."""
 
 import zipfile
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.header import HeaderNotFoundError, find_header
+from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
+from experiments.tables.reading.workbook import as_text
 from experiments.tables.rows import DAILY
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import make_table
@@ -36,6 +39,13 @@ def test_open__text__has_the_same_cells_however_it_is_written(
 
     assert _rows(table) == [["a", "2026-11-01", "Botão vermelho", "1", "2", "3"]]
     assert table.encoding == ("cp1252" if encoding == "cp1252" else "")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_open__utf16_without_its_mark__is_known_by_its_zeros_and_named(encoding: str) -> None:
+    table = make_table(f"{HEADER}\na,D,Botão Ж,1,2,3\n".encode(encoding))
+
+    assert (_rows(table), table.encoding) == ([["a", "D", "Botão Ж", "1", "2", "3"]], encoding)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +162,22 @@ def test_workbook__numbers_dates_and_titles__are_read_as_a_csv_would_have_them()
 
     assert _rows(table) == [["a", "2026-11-01", "b", "1000", "12.345", "5"]]
     assert table.sheets == ("First", "Second")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (42.620000000000005, "42.62"), (1000.0000000000001, "1000"), (0.1 + 0.2, "0.3"), (12.5, "12.5"),
+        (1e22, "10000000000000000000000"), (Decimal("42.620000000000005"), "42.620000000000005"),
+    ],
+)  # fmt: skip
+def test_workbook__float__has_the_digits_that_it_keeps(value: float | Decimal, text: str) -> None:
+    assert (as_text(value), type(as_text(value))) == (text, Exact)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN")])
+def test_workbook__no_number__is_no_exact_one(value: float | Decimal) -> None:
+    assert not isinstance(as_text(value), Exact)
 
 
 def test_workbook__sheet__is_chosen_by_name() -> None:
