@@ -187,6 +187,16 @@ def test_new_variant__that_looks_like_a_known_one__is_refused_with_it_named(name
     assert (report.processed_rows == 0) is bool(said)
 
 
+@pytest.mark.parametrize("name", ["VARIANT_B", "AZUL ", "con\u00adtrol"])
+def test_new_variant__that_looks_like_a_key_or_hides_a_hyphen__is_refused(name: str) -> None:
+    experiment = make_running()
+    Variant.objects.filter(key="variant_b").update(name="Azul")
+
+    report = _import(_rows(experiment, f"2025-08-14,{name},5,1,0"))
+
+    assert (len(report.issues), Variant.objects.count()) == (1, 2)
+
+
 def test_new_variants__are_named_and_can_be_refused() -> None:
     text = _rows(make_running(), "2025-08-14,green,5,1,0", "2025-08-14,control,5,1,0")
 
