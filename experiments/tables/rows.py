@@ -290,9 +290,12 @@ def name_problem(text: str) -> str | None:
     """Say what is wrong with a name, if anything is."""
     if not text:
         return _("is empty; give a name")
-    if not is_name(text):
-        message = _("must be at most %(length)s characters, none of them a control character")
-        return message % {"length": NAME_LENGTH}
+    if len(text) > NAME_LENGTH:
+        message = _("%(value)s has %(length)s characters, the most are %(most)s; shorten it")
+        return message % {"value": shown(text), "length": len(text), "most": NAME_LENGTH}
+    if hidden := next((sign for sign in text if not is_name(f"x{sign}")), None):
+        message = _("%(value)s has the invisible character %(code)s; remove it")
+        return message % {"value": shown(text), "code": f"U+{ord(hidden):04X}"}
     return None
 
 

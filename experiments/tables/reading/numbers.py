@@ -95,6 +95,9 @@ class Numbers:
                 "number in quotes"
             )
             raise NumberError(message % {"value": shown(cell)})
+        if text.isascii() and text.isdigit():
+            # one value under every style, also where the file's other numbers clash
+            return Decimal(text)
         values = {v for style in self._styles(cell) if (v := _value(text, style)) is not None}
         possible = {v for v in values if v == v.to_integral_value()} if kind == "whole" else values
         return self._only(cell, sorted(possible or values, reverse=True))

@@ -197,6 +197,20 @@ def test_new_variant__that_looks_like_a_key_or_hides_a_hyphen__is_refused(name: 
     assert (len(report.issues), Variant.objects.count()) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("con\u00adtrol", "'control' has the invisible character U+00AD; remove it"),
+        ("a\tb", "'a b' has the invisible character U+0009; remove it"),
+        ("x" * 201, f"'{'x' * 40}…' has 201 characters, the most are 200; shorten it"),
+    ],
+)
+def test_name__that_cannot_be__is_shown_with_the_sign_and_the_fix(name: str, said: str) -> None:
+    [issue] = _import(_rows(make_experiment(), f"2025-08-14,{name},5,1,0")).issues
+
+    assert issue.message == said
+
+
 def test_new_variants__are_named_and_can_be_refused() -> None:
     text = _rows(make_running(), "2025-08-14,green,5,1,0", "2025-08-14,control,5,1,0")
 

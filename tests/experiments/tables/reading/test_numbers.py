@@ -81,6 +81,11 @@ def test_learn_styles__two_ways_in_one_file__are_refused_with_both_lines() -> No
         numbers.whole("12.345")
 
 
+@pytest.mark.parametrize("cell", ["700", "7", "1000"])
+def test_learn_styles__two_ways_in_one_file__plain_digits_are_read_all_the_same(cell: str) -> None:
+    assert _learnt("1000.0", "12.345").whole(cell) == int(cell)
+
+
 def test_decimal__amount__is_read_by_the_style_of_the_file() -> None:
     assert _learnt("1.234,50", kind="decimal").decimal("0,99") == Decimal("0.99")
 

@@ -188,6 +188,11 @@ def test_workbook__sheet__is_chosen_by_name() -> None:
         open_table(lambda: BytesIO(content), sheet="Third")
 
 
+def test_open__sheet_of_a_text__is_refused() -> None:
+    with pytest.raises(InvalidError, match="is text and has no sheets"):
+        open_table(lambda: BytesIO(HEADER.encode()), sheet="Second")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
