@@ -63,7 +63,7 @@ class _AmountMixin:
 class AmountField(_AmountMixin, forms.DecimalField):
     """An amount of money: 12,50 or 1.234,50 as the page's language writes it."""
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         if value in self.empty_values or not isinstance(value, str):
             return super().to_python(value)
         return _typed(value, "decimal")
@@ -72,7 +72,7 @@ class AmountField(_AmountMixin, forms.DecimalField):
 class SquaresField(_AmountMixin, forms.FloatField):
     """A sum of squares, which may be as large as 1e+30."""
 
-    def to_python(self, value: Any) -> float | None:
+    def to_python(self, value: Any) -> Any:
         if value in self.empty_values or not isinstance(value, str):
             return super().to_python(value)
         return float(_typed(value, "decimal"))

@@ -243,7 +243,7 @@ def test_admin__amounts__are_read_in_the_pages_language(
     )
 
     experiment.refresh_from_db()
-    assert (totals.get().value_sum, experiment.value_cap) == (stored, stored)
+    assert [totals.get().value_sum, experiment.value_cap] == [Decimal(stored)] * 2
 
 
 def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal(operator: Client) -> None:
