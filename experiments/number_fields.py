@@ -1,8 +1,9 @@
-"""Whole numbers that people type, in the language of the page.
+"""Numbers that people type, in the language of the page.
 
-Django's IntegerField reads 10.000, ten thousand in Portuguese, as ten.
+Django's fields read 10.000, ten thousand in Portuguese, as ten.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -11,9 +12,16 @@ from django.utils.formats import get_format
 
 from experiments.tables.reading.numbers import Kind, NumberError, in_language
 
+# Characters of a number, beyond which it is written with an exponent.
+_LONGEST_PLAIN = 20
+
 
 def typed_whole_number(text: str, kind: Kind = "whole") -> int:
     """Read a whole number in the page's language; raise ValidationError."""
+    return int(_typed(text, kind))
+
+
+def _typed(text: str, kind: Kind) -> Decimal:
     thousands, decimal = get_format("THOUSAND_SEPARATOR"), get_format("DECIMAL_SEPARATOR")
     try:
         return in_language(text, thousands, decimal, kind)
@@ -38,3 +46,41 @@ class CountField(WholeNumberField):
     def __init__(self, *, kind: Kind = "whole", **options: Any) -> None:
         super().__init__(**options)
         self.kind = kind
+
+
+class _AmountMixin:
+    """An amount, shown and read in the page's language.
+
+    It is a field of text: a browser's own field of numbers sends a decimal point in any language.
+    """
+
+    widget = forms.TextInput
+
+    def prepare_value(self, value: Any) -> Any:
+        return _written(value) if isinstance(value, Decimal | float) else value
+
+
+class AmountField(_AmountMixin, forms.DecimalField):
+    """An amount of money: 12,50 or 1.234,50 as the page's language writes it."""
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values or not isinstance(value, str):
+            return super().to_python(value)
+        return _typed(value, "decimal")
+
+
+class SquaresField(_AmountMixin, forms.FloatField):
+    """A sum of squares, which may be as large as 1e+30."""
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values or not isinstance(value, str):
+            return super().to_python(value)
+        return float(_typed(value, "decimal"))
+
+
+def _written(value: Decimal | float) -> str:
+    """Write an amount as it is read back: with all its digits, and no separators of thousands."""
+    plain = f"{Decimal(str(value)).normalize():f}"
+    if len(plain) > _LONGEST_PLAIN and isinstance(value, float):
+        return str(value)
+    return plain.replace(".", get_format("DECIMAL_SEPARATOR"))

@@ -16,7 +16,7 @@ Text: TypeAlias = "str | _StrPromise"
 NAME_LENGTH = 200
 
 # Control characters and characters that hide text or reverse its direction.
-_INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
 NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
 _NAME = re.compile(NAME_PATTERN)
 ISO_DATE_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -117,8 +117,9 @@ def open_for_change(experiment_id: int, now: dt.datetime, refusal: str) -> Exper
 
 
 def _refuse_taken(name: str, others: Sequence[Variant]) -> None:
-    """Refuse a name that is a name or key of another variant: events find a variant by either."""
-    if any(name in {variant.name, variant.key} for variant in others):
+    """Refuse a name that is, or looks like, a name or key of another variant: events find a variant by either."""
+    form = plain_name(name)
+    if any(form in {plain_name(variant.name), plain_name(variant.key)} for variant in others):
         message = _("%(name)r is or was the name of another variant") % {"name": name}
         raise InvalidError([Issue("name", "taken", message)])
 

@@ -218,6 +218,34 @@ def test_admin__correction_with_a_point__is_read_in_the_pages_language(
     assert DailyMetric.objects.get(pk=metric.pk).impressions == stored
 
 
+@pytest.mark.parametrize(
+    ("language", "typed", "stored"),
+    [("pt-br", "10.000", 10_000), ("pt-br", "12,50", 12.5), ("en", "10,000", 10_000), ("en", "10.000", 2000)],
+)
+def test_admin__amounts__are_read_in_the_pages_language(
+    operator: Client, language: str, typed: str, stored: float
+) -> None:
+    experiment = make_running(value_cap=Decimal(2000), reward="value_per_impression")
+    totals = DailyMetric.objects.filter(variant__name="control")
+    totals.update(conversions=10, value_sum=2000, value_squares=1_000_000)
+    metric = totals.get()
+    values = {"value_sum": typed, "value_squares": "100.000.000" if language == "pt-br" else "100,000,000"}
+
+    operator.post(
+        f"/admin/experiments/dailymetric/{metric.pk}/change/",
+        _correction(metric, **values),
+        headers={"accept-language": language},
+    )
+    operator.post(
+        f"/admin/experiments/experiment/{experiment.pk}/change/",
+        _change_form(experiment, reward=experiment.reward, value_cap=typed),
+        headers={"accept-language": language},
+    )
+
+    experiment.refresh_from_db()
+    assert [totals.get().value_sum, experiment.value_cap] == [Decimal(stored)] * 2
+
+
 def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal(operator: Client) -> None:
     experiment = make_running()
     Experiment.objects.filter(pk=experiment.pk).update(status=Status.COMPLETED)

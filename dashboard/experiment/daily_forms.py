@@ -15,13 +15,13 @@ from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
-from experiments.number_fields import CountField
+from experiments.number_fields import AmountField, CountField, SquaresField
 from experiments.tables.rows import KINDS
 
 _FIELDS: dict[Kind, Callable[..., forms.Field]] = {
     Kind.WHOLE: CountField,
-    Kind.AMOUNT: partial(forms.DecimalField, decimal_places=VALUE_PLACES),
-    Kind.SQUARES: forms.FloatField,
+    Kind.AMOUNT: partial(AmountField, decimal_places=VALUE_PLACES),
+    Kind.SQUARES: SquaresField,
 }
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
@@ -74,10 +74,9 @@ class DayForm(StaleCheckMixin):
             "data-count": measure.name,
         }
         widget = forms.TextInput(attrs=attributes)
-        initial = before.normalize() if isinstance(before, Decimal) else before
         field = _FIELDS[measure.kind]
         options = {"kind": KINDS[measure.name]} if measure.kind is Kind.WHOLE else {}
-        return field(required=False, label=label, initial=initial, widget=widget, **options)
+        return field(required=False, label=label, initial=before, widget=widget, **options)
 
     def rows(self) -> list[tuple[Variant, list[tuple[str, forms.BoundField]]]]:
         """List each variant with its fields, each with the label of its column."""

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.file_types import FILE_TYPES
+from experiments.tables.reading.synonyms import plain
 from experiments.tables.report import ImportOptions, Repeated
 from experiments.tables.rows import DAILY, NUMBERS, Blank
 from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
@@ -133,7 +134,8 @@ class ColumnsForm(forms.Form):
         return " · ".join(cell for cell in cells if cell)
 
     def clean(self) -> dict[str, Any]:
-        chosen = [column for column in self.answers().values() if column]
+        answers = self._by_place()
+        chosen = [column for _name, column in answers if column]
         labels = dict(_column_labels())
         missing = [labels[column] for column in DAILY.without("experiment_id").needed if column not in chosen]
         twice = {labels[column] for column in chosen if chosen.count(column) > 1}
@@ -143,15 +145,32 @@ class ColumnsForm(forms.Form):
             self.add_error(
                 None, _("Only one column can be: %(names)s.") % {"names": ", ".join(sorted(twice))}
             )
+        self._refuse_indistinct(answers)
         return self.cleaned_data
+
+    def _refuse_indistinct(self, answers: list[tuple[str, str]]) -> None:
+        """Refuse a header that is needed and could not be known again in the file: by its letters and digits."""
+        forms = [plain(name) for name, _column in answers]
+        needed = {name: plain(name) for name, column in answers if column}
+        if nameless := [name for name, form in needed.items() if not form]:
+            message = _(
+                "A name without a letter or digit cannot be remembered; rename in the file: %(names)s."
+            )
+            self.add_error(None, message % {"names": ", ".join(nameless)})
+        if doubled := [name for name, form in needed.items() if form and forms.count(form) > 1]:
+            message = _("Several columns have the same name; rename in the file: %(names)s.")
+            self.add_error(None, message % {"names": ", ".join(doubled)})
 
     def answers(self) -> dict[str, str]:
         """Return the column that each header is; "" is one that is not needed."""
-        return {
-            name: self.cleaned_data.get(f"column-{place}", "")
+        return dict(self._by_place())
+
+    def _by_place(self) -> list[tuple[str, str]]:
+        return [
+            (name, self.cleaned_data.get(f"column-{place}", ""))
             for place, name in enumerate(self.found.header.cells)
             if name
-        }
+        ]
 
 
 def _column_labels() -> list[tuple[str, str]]:

@@ -10,8 +10,14 @@ from experiments.campaign import tags_text
 from experiments.ingestion.validation import count_issues
 from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals, Kind
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.number_fields import WholeNumberField
+from experiments.number_fields import AmountField, SquaresField, WholeNumberField
 from experiments.selectors import today
+
+_FIELDS: dict[Kind, type[forms.Field]] = {
+    Kind.WHOLE: WholeNumberField,
+    Kind.AMOUNT: AmountField,
+    Kind.SQUARES: SquaresField,
+}
 
 
 class CorrectionForm(forms.ModelForm[DailyMetric]):
@@ -23,7 +29,7 @@ class CorrectionForm(forms.ModelForm[DailyMetric]):
         model = DailyMetric
         fields = MEASURE_NAMES
         field_classes: ClassVar[dict[str, type[forms.Field]]] = {
-            measure.name: WholeNumberField for measure in MEASURES if measure.kind is Kind.WHOLE
+            measure.name: _FIELDS[measure.kind] for measure in MEASURES
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,6 +59,7 @@ class ExperimentForm(forms.ModelForm[Experiment]):
     class Meta:
         model = Experiment
         fields = "__all__"
+        field_classes: ClassVar[dict[str, type[forms.Field]]] = {"value_cap": AmountField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -27,13 +27,15 @@ def refuse_new_names(
     ``missing`` are the new names by experiment id, in the order of the rows. Raises InvalidRowsError.
     """
     names: defaultdict[int, list[str]] = defaultdict(list)
-    for experiment_id, _pk, _key, name, _is_control in known:
+    keys: defaultdict[int, list[str]] = defaultdict(list)
+    for experiment_id, _pk, key, name, _is_control in known:
         names[experiment_id].append(name)
+        keys[experiment_id].append(key)
     closed = missing.keys() if policy == "refuse" else _with_fixed_variants(missing.keys())
     refused = {
         (experiment_id, name): issue
         for experiment_id, new in missing.items()
-        for name, issue in _issues(new, names[experiment_id], experiment_id in closed)
+        for name, issue in _issues(new, names[experiment_id], keys[experiment_id], experiment_id in closed)
     }
     found = [
         (index, refused[experiment_id, row.variant_name])
@@ -50,8 +52,11 @@ def _with_fixed_variants(experiment_ids: Collection[int]) -> Collection[int]:
     return frozenset(fixed.values_list("pk", flat=True))
 
 
-def _issues(new: Collection[str], known: Sequence[str], is_closed: bool) -> Iterable[tuple[str, Issue]]:
-    by_form = {plain_name(name): name for name in known}
+def _issues(
+    new: Collection[str], known: Sequence[str], keys: Sequence[str], is_closed: bool
+) -> Iterable[tuple[str, Issue]]:
+    """Yield the names that are refused; data find a variant by its name or its key, so both are known."""
+    by_form = {plain_name(name): name for name in (*keys, *known)}
     for name in new:
         like = by_form.setdefault(plain_name(name), name)
         if like != name:

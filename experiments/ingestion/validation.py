@@ -90,8 +90,8 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
             said = message % {"field": measure.unit, "highest": measure.highest, "value": value}
             yield Issue(measure.name, "out_of_range", said)
         elif measure.kind is Kind.AMOUNT and has_more_places(row.value_sum):
-            message = _("%(field)s must have at most %(places)s decimal places; round it")
-            said = message % {"field": measure.unit, "places": VALUE_PLACES}
+            message = _("%(field)s (%(value)s) must have at most %(places)s decimal places; round it")
+            said = message % {"field": measure.unit, "value": value, "places": VALUE_PLACES}
             yield Issue(measure.name, "too_precise", said)
 
 

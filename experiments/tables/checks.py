@@ -1,7 +1,7 @@
 """The first reading of a file: problems of each row by itself and beside the others."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.utils.translation import gettext as _
 
@@ -14,7 +14,8 @@ from experiments.tables.report import ImportOptions, ImportReport
 from experiments.tables.rows import BadRow, CsvRow, RowReader, is_total
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
-_Day = tuple[object, dt.date]
+# An experiment's day, all its days, or the file.
+_Span = tuple[object, dt.date | None]
 
 
 class Check:
@@ -40,8 +41,10 @@ class Check:
         self.named: dict[str, None] = {}
         self._first_lines: dict[int, int] = {}
         self._repeated: set[int] = set()
-        # Places with a row that is not taken: the sum of the others would be less than the day's total.
+        # Places with a row that is not taken: the others, alone or added up, would be less than the day's total.
         self._broken: set[int] = set()
+        # Days with a row that cannot be read: the sum of the others is not that of the day.
+        self._doubtful: set[_Span] = set()
         self._totals: list[CsvRow] = []
         # By experiment as the file names it, what is wrong with the file for its goal.
         self._lacking: dict[str, str] = {}
@@ -51,8 +54,8 @@ class Check:
             self._look_at(row)
         if self._totals:
             self._refuse_totals(rows)
-        if self.options.repeated == "sum":
-            self._refuse_broken_sums(rows)
+        if not self._broken.isdisjoint(self._first_lines):
+            self._refuse_parts(rows)
         self.report.issues.sort(key=lambda issue: issue.line)
 
     def _look_at(self, row: CsvRow | BadRow) -> None:
@@ -68,8 +71,9 @@ class Check:
             self._claim(row)
 
     def _look_at_bad(self, row: BadRow) -> None:
+        self._doubtful.add((self._identity(row.experiment), row.place and row.place[0]))
         if row.place:
-            self._broken.add(hash((self._identity(row.experiment), *row.place)))
+            self._broken.add(self._place_of(row.experiment, *row.place))
         if row.has_blank:
             self.report.kinds["blank"] += 1
         if row.issues:
@@ -166,40 +170,54 @@ class Check:
             self._refuse(first, [RowIssue(first, column, message % {"line": row.line})])
         self._refuse(row.line, [RowIssue(row.line, column, message % {"line": first})])
 
-    def _refuse_broken_sums(self, rows: Rows) -> None:
-        """Refuse rows to be added up beside one that is not taken."""
-        broken = self._broken & self._repeated
-        if not broken:
-            return
-        message = _("cannot be added up: another row of this experiment, date and variant is refused")
+    def _refuse_parts(self, rows: Rows) -> None:
+        """Refuse good rows beside one of their place that is not taken: they are a part of the day's total."""
+        message = _(
+            "is only a part of the day: another row of this experiment, date and variant is not taken; correct that one"
+        )
         for row in self.good_rows(rows()):
-            if self._place(row) in broken:
+            if self._place(row) in self._broken:
                 self._refuse(row.line, [RowIssue(row.line, self.names["variant_name"], message)])
 
     def _refuse_totals(self, rows: Rows) -> None:
-        """Refuse a row called Total, or the like, that holds the sum of its day's other rows."""
-        sums: dict[_Day, DayTotals] = {self._day(row): NO_TOTALS for row in self._totals}
+        """Refuse a row called Total, or the like, that holds the sum of other rows, or may hold it."""
+        sums: dict[_Span, DayTotals] = {span: NO_TOTALS for row in self._totals for span in self._spans(row)}
         for row in rows():
             if isinstance(row, CsvRow) and not is_total(row.counts.variant_name):
-                day = self._day(row)
-                if day in sums:
-                    sums[day] = row.counts.plus(sums[day]).totals
+                for span in self._spans(row):
+                    if span in sums:
+                        sums[span] = row.counts.plus(sums[span]).totals
         for row in self._totals:
-            total = sums[self._day(row)].counts
-            if row.counts.counts == total != NO_TOTALS.counts and row.line not in self.bad_lines:
-                message = _(
-                    "%(name)s is a row of totals: it holds the sum of the day's other rows; remove it"
-                )
-                said = message % {"name": shown(row.counts.variant_name)}
-                self._refuse(row.line, [RowIssue(row.line, self.names["variant_name"], said)])
+            if row.line not in self.bad_lines and (said := self._total_problem(row, sums)):
+                message = said % {"name": shown(row.counts.variant_name)}
+                self._refuse(row.line, [RowIssue(row.line, self.names["variant_name"], message)])
 
-    def _day(self, row: CsvRow) -> _Day:
-        return self._identity(row.experiment), row.counts.date
+    def _total_problem(self, row: CsvRow, sums: Mapping[_Span, DayTotals]) -> str:
+        if row.counts.counts != NO_TOTALS.counts:
+            day, *longer = [sums[span].counts == row.counts.counts for span in self._spans(row)]
+            if day:
+                return _("%(name)s is a row of totals: it holds the sum of the day's other rows; remove it")
+            if any(longer):
+                return _("%(name)s is a row of totals: it holds the sum of the file's other rows; remove it")
+        identity = self._identity(row.experiment)
+        if not self._doubtful.isdisjoint([(identity, row.counts.date), (identity, None)]):
+            return _(
+                "%(name)s may be a row of totals: other rows of the day are not taken, so that it cannot be compared "
+                "with their sum; remove it, or complete those"
+            )
+        return ""
+
+    def _spans(self, row: CsvRow) -> tuple[_Span, ...]:
+        """List what a row of totals may be the sum of: its day, its experiment's days, the file."""
+        identity = self._identity(row.experiment)
+        return (identity, row.counts.date), (identity, None), (None, None)
 
     def _place(self, row: CsvRow) -> int:
-        return hash((self._identity(row.experiment), row.counts.date, row.counts.variant_name))
+        return self._place_of(row.experiment, row.counts.date, row.counts.variant_name)
+
+    def _place_of(self, reference: str, date: dt.date, variant: str) -> int:
+        experiment, keys = self.references.identity(reference)
+        return hash((experiment, date, keys.get(variant, variant)))
 
     def _identity(self, reference: str) -> object:
-        """Return what an experiment is known by, whichever of its names a row has."""
-        found = self.references.find(reference)
-        return found.pk if found else reference
+        return self.references.identity(reference).experiment

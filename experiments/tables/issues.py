@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 _LONGEST = 40
 _SPACES = re.compile(r"\s+")
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 class RowIssue(NamedTuple):

@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 
-from django.db import transaction
-
 from experiments.models import ColumnMapping, Experiment
 from experiments.tables.reading.synonyms import plain
-from experiments.text import NAME_LENGTH
 
 
 def remembered_columns(experiment: Experiment) -> dict[str, str]:
@@ -17,10 +14,13 @@ def remembered_columns(experiment: Experiment) -> dict[str, str]:
 
 def remember_columns(experiment: Experiment, columns: Mapping[str, str]) -> None:
     """Keep the column that each header is; "" is a column that is not needed. Other headers stay as they were."""
-    answers = {plain(header)[:NAME_LENGTH]: column for header, column in columns.items() if plain(header)}
-    with transaction.atomic():
-        ColumnMapping.objects.filter(experiment=experiment, header__in=answers).delete()
-        ColumnMapping.objects.bulk_create(
-            ColumnMapping(experiment=experiment, header=header, column=column)
-            for header, column in answers.items()
-        )
+    answers = {plain(header): column for header, column in columns.items() if plain(header)}
+    ColumnMapping.objects.bulk_create(
+        [
+            ColumnMapping(experiment=experiment, header=form, column=column)
+            for form, column in answers.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["experiment", "header"],
+        update_fields=["column"],
+    )

@@ -1,12 +1,15 @@
 """Experiments as files name them: by id, key or name."""
 
 import datetime as dt
+from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cached_property
+from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import ExperimentNotFoundError
-from experiments.models import Experiment
+from experiments.models import Experiment, Variant
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name
 from experiments.tables.issues import shown
@@ -16,6 +19,15 @@ from experiments.variants import plain_name
 _LARGEST_NEW_ID = 10**9
 # Suggestions come from the newest experiments.
 _MOST_COMPARED = 1000
+# A comparison with all of them takes long; as many unknown names get suggestions.
+_MOST_SUGGESTED = 20
+
+
+class Identity(NamedTuple):
+    """An experiment under whichever of its names a file has it, with the keys of its variants by name and key."""
+
+    experiment: int | str
+    variants: Mapping[str, str]
 
 
 class References:
@@ -25,16 +37,33 @@ class References:
         self._create = create
         self._found: dict[str, Experiment | None] = {"": default}
         self._problems: dict[str, str | None] = {"": None}
+        # Experiments of one name, where that name is no help.
+        self._several: dict[str, list[Experiment]] = {}
+        self._identities: dict[str, Identity] = {}
+        self._suggested = 0
 
     def find(self, reference: str) -> Experiment | None:
         """Return the experiment of this id, key or name; None where there is none, or the name is that of several."""
-        self._look_up(reference)
+        if reference not in self._found:
+            named = list(_by_reference(reference))
+            self._found[reference] = named[0] if len(named) == 1 else None
+            self._several[reference] = named
         return self._found[reference]
 
     def problem(self, reference: str) -> str | None:
         """Say why rows of this experiment cannot be recorded, and what to do; None where they can."""
-        self._look_up(reference)
+        if reference not in self._problems:
+            found = self.find(reference)
+            self._problems[reference] = None if found else self._problem(reference, self._several[reference])
         return self._problems[reference]
+
+    def identity(self, reference: str) -> Identity:
+        """Return what an experiment and its variants are known by, whichever of their names a row has."""
+        if (known := self._identities.get(reference)) is None:
+            found = self.find(reference)
+            known = Identity(found.pk, _variant_keys(found)) if found else Identity(reference, {})
+            self._identities[reference] = known
+        return known
 
     def find_or_create(self, reference: str, now: dt.datetime) -> Experiment:
         """Return the experiment, made now if need be; call it for references without a problem."""
@@ -45,26 +74,41 @@ class References:
             found = self._found[reference] = _create(reference, now)
         return found
 
-    def _look_up(self, reference: str) -> None:
-        if reference in self._found:
-            return
-        named = list(_by_reference(reference))
-        self._found[reference] = named[0] if len(named) == 1 else None
-        self._problems[reference] = None if len(named) == 1 else self._problem(reference, named)
-
     def _problem(self, reference: str, named: list[Experiment]) -> str | None:
         if named:
             message = _("%(count)s experiments are called %(name)s; name one by its key: %(keys)s")
             keys = ", ".join(experiment.key for experiment in named[:3])
             return message % {"count": len(named), "name": shown(reference), "keys": keys}
-        likest = _likest(reference)
-        if self._create and not any(plain_name(reference) == plain_name(name) for _key, name in likest):
+        if self._create and not self._is_nearly_known(reference):
             return _creation_problem(reference)
+        likest = self._likest(reference)
         said = _("There is no experiment %(name)s.") % {"name": shown(reference)}
         if likest:
-            keys = ", ".join(key for key, _name in likest)
-            said += " " + _("The nearest keys: %(keys)s.") % {"keys": keys}
+            said += " " + _("The nearest keys: %(keys)s.") % {"keys": ", ".join(likest)}
         return said
+
+    @cached_property
+    def _by_form(self) -> dict[str, Experiment]:
+        """Experiments by the plain forms of their names and keys."""
+        known = Experiment.objects.only("key", "name")[:_MOST_COMPARED]
+        return {
+            plain_name(text): experiment for experiment in known for text in (experiment.name, experiment.key)
+        }
+
+    def _is_nearly_known(self, reference: str) -> bool:
+        """Say whether a name differs from a known one only by case, spaces or width."""
+        form = plain_name(reference)
+        return form in self._by_form and plain_name(self._by_form[form].name) == form
+
+    def _likest(self, reference: str) -> list[str]:
+        """Return the keys of the experiments whose key or name is most like this."""
+        forms = [plain_name(reference), key_from_name(reference)]
+        near = forms[:1]
+        if self._suggested < _MOST_SUGGESTED:
+            self._suggested += 1
+            near += [like for form in forms for like in get_close_matches(form, self._by_form, n=3)]
+        found = (self._by_form[form].key for form in near if form in self._by_form)
+        return list(dict.fromkeys(found))[:3]
 
 
 def _by_reference(reference: str) -> list[Experiment]:
@@ -75,13 +119,10 @@ def _by_reference(reference: str) -> list[Experiment]:
         return list(Experiment.objects.filter(name=reference.replace("\x00", "")).order_by("pk")[:4])
 
 
-def _likest(reference: str) -> list[tuple[str, str]]:
-    """Return key and name of the experiments whose key or name is most like this."""
-    known = list(Experiment.objects.values_list("key", "name")[:_MOST_COMPARED])
-    by_form = {plain_name(text): (key, name) for key, name in known for text in (name, key)}
-    near = [plain_name(reference), *get_close_matches(plain_name(reference), by_form, n=3)]
-    near += get_close_matches(key_from_name(reference), by_form, n=3)
-    return list(dict.fromkeys(by_form[form] for form in near if form in by_form))[:3]
+def _variant_keys(experiment: Experiment) -> dict[str, str]:
+    """Return the key of each variant by its key and by its name, as events find it: a name goes before a key."""
+    rows = list(Variant.objects.filter(experiment=experiment).values_list("key", "name"))
+    return {key: key for key, _name in rows} | {name: key for key, name in rows}
 
 
 def _create(reference: str, now: dt.datetime) -> Experiment:

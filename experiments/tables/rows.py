@@ -49,8 +49,9 @@ _ZEROS = [number.zero for number in NUMBERS]
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
 _TOTAL = re.compile(
-    r"(?:(?:grand|overall|account|campaign|sub)[ -]?)?totals?(?: geral| general)?(?:\s*[:\-–].*)?|totais|totales"
-    r"|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
+    r"(?:(?:grand|overall|account|campaign|sub|sum)[ -]?)?totals?"
+    r"(?: (?:geral|general|overall|sum|campaigns?|accounts?|ad ?groups?|ads?|rows?|days?))?(?:\s*(?:[:\-–].*|\(.*\)))?"
+    r"|totais|totales|overall|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -222,13 +223,14 @@ class RowReader(LineReader):
     def _closely(self, line: int, cells: list[str]) -> CsvRow | BadRow | None:
         if not any(cell.strip() for cell in cells):
             return None
-        if problem := self.cell_problem(line, cells):
-            return self._bad(line, cells, [problem])
-        texts = self._texts(cells)
-        issues = list(self._text_issues(line, texts))
-        numbers, has_blank, found = self._read_counts(line, cells)
+        problem = self.cell_problem(line, cells)
+        texts = self._texts([*cells, *[""] * self.width] if problem else cells)
         day = parse_date(texts.date)
         place = (day, texts.variant) if day and texts.variant else None
+        if problem:
+            return self._bad(line, cells, [problem])._replace(experiment=texts.experiment, place=place)
+        issues = list(self._text_issues(line, texts))
+        numbers, has_blank, found = self._read_counts(line, cells)
         if issues or found or day is None:
             return self._bad(line, cells, [*issues, *found])._replace(
                 experiment=texts.experiment, place=place, has_blank=has_blank
@@ -288,9 +290,12 @@ def name_problem(text: str) -> str | None:
     """Say what is wrong with a name, if anything is."""
     if not text:
         return _("is empty; give a name")
-    if not is_name(text):
-        message = _("must be at most %(length)s characters, none of them a control character")
-        return message % {"length": NAME_LENGTH}
+    if len(text) > NAME_LENGTH:
+        message = _("%(value)s has %(length)s characters, the most are %(most)s; shorten it")
+        return message % {"value": shown(text), "length": len(text), "most": NAME_LENGTH}
+    if hidden := next((sign for sign in text if not is_name(f"x{sign}")), None):
+        message = _("%(value)s has the invisible character %(code)s; remove it")
+        return message % {"value": shown(text), "code": f"U+{ord(hidden):04X}"}
     return None
 
 

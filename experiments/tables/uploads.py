@@ -29,6 +29,8 @@ from experiments.tables.rows import DAILY
 # About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
+# Each column that is not known is a question on the page.
+_MOST_COLUMNS = 200
 # Lines shown to whoever names the columns.
 _SHOWN_LINES = 5
 
@@ -42,7 +44,9 @@ def keep_upload(
     """
     try:
         header = target_of(experiment).header_of(open_table(lambda: io.BytesIO(content)))
+        _refuse_many_columns(header)
     except HeaderNotFoundError as error:
+        _refuse_many_columns(error.guess)
         if len(error.guess.cells) < len(DAILY.without("experiment_id").needed):
             raise
     else:
@@ -57,6 +61,13 @@ def keep_upload(
         content=content,
         created_at=now,
     )
+
+
+def _refuse_many_columns(header: Header) -> None:
+    if (named := sum(map(bool, header.cells))) > _MOST_COLUMNS:
+        message = _("line %(line)s names %(columns)s columns, the most are %(most)s; remove those not needed")
+        values = {"line": header.line, "columns": named, "most": _MOST_COLUMNS}
+        raise InvalidError([Issue("file", "too_many_columns", message % values)])
 
 
 def target_of(experiment: Experiment, *, only: bool = False) -> Target:
@@ -84,6 +95,7 @@ def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
         header = target_of(upload.experiment).header_of(table_of(upload, sheet))
     except HeaderNotFoundError as error:
         header, problem = error.guess, error.issues[0].message
+    _refuse_many_columns(header)
     filled = ([*cells, *[""] * len(header.cells)] for _line, cells in header.lines() if any(cells))
     return FirstLines(header, [cells[: len(header.cells)] for cells in islice(filled, _SHOWN_LINES)], problem)
 

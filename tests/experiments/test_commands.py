@@ -124,6 +124,23 @@ def test_import_events__sql__loads_the_rows_of_a_query(warehouse: str) -> None:
     assert DailyMetric.objects.get(date="2025-08-10").clicks == 59
 
 
+def test_import_events__sql_without_an_order__is_executed_once(warehouse: str) -> None:
+    own, said = make_running(), io.StringIO()
+    sql = """
+        SELECT date '2025-08-01' + n AS day, 'control' AS variant, floor(random() * 1e6)::float8 + 10 AS impressions,
+            1 AS clicks
+        FROM generate_series(0, 9) n ORDER BY random()
+    """
+
+    call_command("import_events", sql=sql, url=warehouse, experiment=own.key, stdout=said)
+
+    assert "Loaded 10 of 10 rows" in said.getvalue()
+    days = DailyMetric.objects.filter(variant__experiment=own, date__month=8).values_list(
+        "date__day", flat=True
+    )
+    assert sorted(days) == list(range(1, 11))
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [

@@ -141,12 +141,15 @@ def upload_data(request: Request) -> Response:
 
 def _upload_answer(report: ImportReport) -> dict[str, object]:
     done = "partial_success" if report.total_issues else "success"
+    problems = [str(issue) for issue in report.issues]
+    if not (problems or report.has_loaded):
+        problems = [issue.message for issue in report.refusals()]
     return {
         "status": done if report.has_loaded else "error",
         "processed_rows": report.processed_rows,
         "total_rows": report.total_rows,
-        "errors": [str(issue) for issue in report.issues],
-        "total_errors": report.total_issues,
+        "errors": problems,
+        "total_errors": max(report.total_issues, len(problems)),
         "experiment_ids": report.experiment_ids,
         "new_variants": list(report.new_variants),
         "ignored_columns": report.ignored_columns,

@@ -12,7 +12,7 @@ from typing import TextIO
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError
-from experiments.tables.reading.encoding import WINDOWS, find_encoding
+from experiments.tables.reading.encoding import GUESSED, find_encoding
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Reading, Table, unreadable
 
 OpenText = Callable[[], TextIO]
@@ -31,7 +31,7 @@ def text_table(open_bytes: OpenBytes) -> Table:
     def open_text() -> TextIO:
         return io.TextIOWrapper(open_bytes(), encoding=encoding, newline="")
 
-    return lines_table(open_text, encoding=encoding if encoding == WINDOWS else "")
+    return lines_table(open_text, encoding=encoding if encoding in GUESSED else "")
 
 
 def lines_table(open_text: OpenText, *, encoding: str = "") -> Table:
@@ -61,12 +61,14 @@ class Delimited:
 
     def lines_after(self, line: int) -> Iterator[Line]:
         with closing(self.open_text()) as text:
-            reader = csv.reader(islice(text, line, None), delimiter=self.delimiter)
+            reader = csv.reader(islice(text, line, None), delimiter=self.delimiter, strict=True)
+            before = line
             try:
                 for cells in reader:
-                    yield line + reader.line_num, cells
+                    before = line + reader.line_num
+                    yield before, cells
             except csv.Error as error:
-                raise _broken(line + reader.line_num, error) from error
+                raise _broken(before + 1, error) from error
             except UnicodeError as error:
                 raise _no_text(line + reader.line_num + 1, text) from error
 
@@ -74,9 +76,23 @@ class Delimited:
 def _physical_lines(open_text: OpenText) -> list[str]:
     with closing(open_text()) as text:
         try:
-            return [line for _n in range(FIRST_LINES) if (line := text.readline(_LONGEST_LINE))]
+            return list(islice(_lines(text), FIRST_LINES))
         except UnicodeError as error:
             raise _no_text(1, text) from error
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """Yield each line, of a line longer than a cell may be its beginning."""
+    piece = text.readline(_LONGEST_LINE)
+    while piece:
+        line, following = piece, ""
+        while len(piece) == _LONGEST_LINE and not piece.endswith("\n"):
+            following = text.readline(_LONGEST_LINE)
+            if piece.endswith("\r") and following != "\n":
+                break
+            piece, following = following, ""
+        yield line
+        piece = following or text.readline(_LONGEST_LINE)
 
 
 def _no_text(line: int, text: TextIO) -> InvalidError:
@@ -85,4 +101,8 @@ def _no_text(line: int, text: TextIO) -> InvalidError:
 
 
 def _broken(line: int, error: Exception) -> InvalidError:
-    return unreadable("unreadable", _("line %(line)s: %(error)s") % {"line": line, "error": error})
+    message = _(
+        "line %(line)s: a quoted cell that begins here does not end as it must (%(error)s); remove the quote sign, or "
+        "write it twice within a quoted cell"
+    )
+    return unreadable("unreadable", message % {"line": line, "error": error})

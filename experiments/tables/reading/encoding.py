@@ -1,4 +1,4 @@
-"""The encoding of a file: UTF-8, UTF-16 or UTF-32 with a mark, or Windows-1252."""
+"""The encoding of a file: UTF-8, UTF-16 or UTF-32, or Windows-1252."""
 
 import codecs
 import re
@@ -11,6 +11,8 @@ from experiments.exceptions import InvalidError
 from experiments.tables.reading.source import OpenBytes, unreadable
 
 WINDOWS = "cp1252"
+# Encodings that nothing in a file says it has.
+GUESSED = frozenset({WINDOWS, "utf-16-le", "utf-16-be"})
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     # before UTF-16, whose mark is the beginning of this one
@@ -19,6 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BEGINNING = 4096
 _BLOCK = 1 << 20
 _SAMPLE = 1 << 16
 # Other alphabets, which statistics tell from Windows-1252; they cannot tell one Latin encoding from another.
@@ -34,8 +37,20 @@ def find_encoding(open_bytes: OpenBytes) -> str:
         if marked := next((name for mark, name in _MARKS if first.startswith(mark)), None):
             return marked
         file.seek(0)
+        if unmarked := _unmarked_utf16(file.read(_BEGINNING)):
+            return unmarked
+        file.seek(0)
         bad = _first_bytes_beyond_utf8(file)
     return "utf-8" if bad is None else _not_utf8(bad)
+
+
+def _unmarked_utf16(beginning: bytes) -> str:
+    """Return the encoding of UTF-16 without its mark: every second byte of English, of digits and of signs is 0."""
+    even, odd = beginning[::2], beginning[1::2]
+    for name, zeros, others in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if zeros and zeros.count(0) > len(zeros) / 2 and not others.count(0):
+            return name
+    return ""
 
 
 def _first_bytes_beyond_utf8(file: BinaryIO) -> bytes | None:

@@ -95,6 +95,9 @@ class Numbers:
                 "number in quotes"
             )
             raise NumberError(message % {"value": shown(cell)})
+        if text.isascii() and text.isdigit():
+            # one value under every style, also where the file's other numbers clash
+            return Decimal(text)
         values = {v for style in self._styles(cell) if (v := _value(text, style)) is not None}
         possible = {v for v in values if v == v.to_integral_value()} if kind == "whole" else values
         return self._only(cell, sorted(possible or values, reverse=True))
@@ -144,17 +147,21 @@ def learn_styles(cells: Iterable[Cell]) -> Numbers:
     return Numbers(tuple(style for style in STYLES if style in styles))
 
 
-def in_language(cell: str, thousands: str, decimal: str, kind: Kind = "whole") -> int:
-    """Read a whole number that a person typed, in the language of the page; raise NumberError.
+def in_language(cell: str, thousands: str, decimal: str, kind: Kind = "whole") -> Decimal:
+    """Read a number that a person typed, in the language of the page; raise NumberError.
 
-    10.000 is ten thousand where a point separates thousands, and is refused where it separates decimals.
+    10.000 is ten thousand where a point separates thousands, and is refused where it separates decimals. An amount
+    such as 12.345 is read in the page's language if that writes it so.
     """
     text, own = _normal(cell), Style(" " if _SPACE.fullmatch(thousands) else thousands, decimal)
-    is_grouped = own.thousands in text and _is_number(text) and _value(text, own) is not None
+    value = _value(text, own) if _is_number(text) else None
+    if kind == "decimal" and value is not None and text == _as_written(value).replace(".", decimal):
+        return value
+    is_grouped = own.thousands in text and value is not None
     value = Numbers((own,) if is_grouped else STYLES).decimal(cell)
-    if value != value.to_integral_value():
+    if kind != "decimal" and value != value.to_integral_value():
         raise NumberError(_fraction_advice(cell, kind))
-    return int(value)
+    return value
 
 
 def _normal(cell: str) -> str:

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 
+from experiments.text import NAME_LENGTH
+
 # Columns with two possible names, such as Ad and Ad group for the variant, are asked about rather than guessed.
 _SYNONYMS = {
     "experiment_id": """
@@ -37,9 +39,12 @@ _SYNONYMS = {
 
 @lru_cache(maxsize=1024)
 def plain(header: str) -> str:
-    """Reduce a header to its letters and digits: "Conv. Value" is "convvalue", "impressões" is "impressoes"."""
+    """Reduce a header to its letters and digits: "Conv. Value" is "convvalue", "impressões" is "impressoes".
+
+    No more of it is looked at than can be remembered.
+    """
     text = unicodedata.normalize("NFKD", header).casefold()
-    return re.sub(r"[^\w]|_", "", "".join(c for c in text if not unicodedata.combining(c)))
+    return re.sub(r"[^\w]|_", "", "".join(c for c in text if not unicodedata.combining(c)))[:NAME_LENGTH]
 
 
 SYNONYMS: Mapping[str, str] = {

@@ -1,34 +1,24 @@
-"""Workbooks of Excel (.xlsx): the first sheet, or the one that is named.
-
-calamine keeps a sheet as a full rectangle of cells in memory, and unpacks whatever a file holds. So a workbook is
-unpacked here first, within a limit, and its cells are counted.
-"""
+"""Workbooks of Excel (.xlsx): the first sheet, or the one that is named."""
 
 import datetime as dt
-import re
-import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any, BinaryIO
 
 from django.utils.translation import gettext as _
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
-from experiments.exceptions import InvalidError
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Table, unreadable
+from experiments.tables.reading.workbook_limits import no_workbook, refuse_large
 
+# A decimal number of as many digits comes back from a float as it was; a sum such as 0.1 + 0.2 has more.
+_FLOAT_DIGITS = 15
 _ZIP = b"PK\x03\x04"
 # The beginning of Excel's older .xls, and of a workbook with a password.
 _OLE = b"\xd0\xcf\x11\xe0"
-_MOST_BYTES = 256 * 1024 * 1024
-_MOST_CELLS = 10_000_000
-_CHUNK = 1 << 20
-_OVERLAP = 64
-_PLACE = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]{0,4})([0-9]{1,9})""")
 
 
 def is_workbook(open_bytes: OpenBytes) -> bool:
@@ -40,13 +30,12 @@ def is_workbook(open_bytes: OpenBytes) -> bool:
 def workbook_table(open_bytes: OpenBytes, sheet: str = "") -> Table:
     """Open a sheet; raise InvalidError for what is no workbook, has no such sheet, or is too large."""
     with open_bytes() as file:
-        _refuse_other_or_large(file)
+        _refuse_old(file)
+        refuse_large(file)
         file.seek(0)
-        try:
+        with _refusing():
             workbook = CalamineWorkbook.from_filelike(file)
             return Table((Sheet(_chosen(workbook, sheet)),), sheets=tuple(workbook.sheet_names))
-        except (CalamineError, OSError, ValueError) as error:
-            raise _no_workbook() from error
 
 
 @dataclass(frozen=True)
@@ -64,9 +53,10 @@ class Sheet:
         return lines
 
     def lines_after(self, line: int) -> Iterator[Line]:
-        for number, cells in enumerate(self.sheet.iter_rows(), 1):
-            if number > line:
-                yield number, [as_text(cell) for cell in cells]
+        with _refusing():
+            for number, cells in enumerate(self.sheet.iter_rows(), 1):
+                if number > line:
+                    yield number, [as_text(cell) for cell in cells]
 
 
 def as_text(value: Any) -> str:
@@ -80,7 +70,9 @@ def as_text(value: Any) -> str:
             return str(value)
         case int():
             return Exact(value)
-        case float() | Decimal():
+        case float():
+            return _number_text(Decimal(f"{value:.{_FLOAT_DIGITS}g}"))
+        case Decimal():
             return _number_text(value)
         case dt.datetime() if value.time() == dt.time():
             return value.date().isoformat()
@@ -89,10 +81,9 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def _number_text(value: float | Decimal) -> str:
-    exact = Decimal(str(value))
+def _number_text(exact: Decimal) -> str:
     if not exact.is_finite():
-        return str(value)
+        return str(exact)
     return Exact(f"{exact.to_integral_value() if exact == exact.to_integral_value() else exact:f}")
 
 
@@ -102,55 +93,28 @@ def _chosen(workbook: CalamineWorkbook, name: str) -> CalamineSheet:
         message = _("the workbook has no sheet %(name)s; its sheets are %(names)s")
         raise unreadable("no_sheet", message % {"name": f"'{name[:40]}'", "names": ", ".join(names)[:200]})
     if not names:
-        raise _no_workbook()
+        raise no_workbook()
     return workbook.get_sheet_by_name(name or names[0])
 
 
-def _refuse_other_or_large(file: BinaryIO) -> None:
+def _refuse_old(file: BinaryIO) -> None:
     if file.read(4) == _OLE:
         raise unreadable(
             "old_workbook", _("an older or protected Excel file; save it as .xlsx without a password")
         )
+    file.seek(0)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Refuse what calamine cannot read; it panics, with an exception that is no Exception, where it runs out of memory
+    or finds a fault of its own.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            if "xl/workbook.xml" not in archive.namelist():
-                raise _no_workbook()
-            left = _MOST_BYTES
-            for part in archive.infolist():
-                if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                    raise _no_workbook()
-                left = _unpacked(archive, part, left)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise _no_workbook() from error
-
-
-def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) -> int:
-    """Unpack a part, and return how many bytes of the limit are left."""
-    rows = columns = cells = 0
-    tail = b""
-    with archive.open(part) as unpacked:
-        for chunk in iter(partial(unpacked.read, _CHUNK), b""):
-            left -= len(chunk)
-            cells += chunk.count(b"<c") + chunk.count(b":c")
-            for letters, digits in _PLACE.findall(tail + chunk):
-                rows, columns = max(rows, int(digits)), max(columns, _column(letters))
-            tail = chunk[-_OVERLAP:]
-            # any part may be the sheet: the workbook says which
-            if left < 0 or max(rows * columns, cells) > _MOST_CELLS:
-                raise _too_large()
-    return left
-
-
-def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
-        number = 26 * number + letter - ord("A") + 1
-    return number
-
-
-def _no_workbook() -> InvalidError:
-    return unreadable("unreadable", _("not a workbook that can be read; save it as .xlsx or as CSV UTF-8"))
-
-
-def _too_large() -> InvalidError:
-    return unreadable("too_large", _("the workbook is too large; save its sheet as CSV UTF-8"))
+        yield
+    except (CalamineError, OSError, ValueError) as error:
+        raise no_workbook() from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise no_workbook() from error

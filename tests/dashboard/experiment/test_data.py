@@ -15,6 +15,7 @@ from experiments.metrics import DailyCounts
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
 from experiments.services import archive_experiment, change_status
 from experiments.settings_schema import ALGORITHM_SETTINGS
+from experiments.tables.mapping import remember_columns, remembered_columns
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
@@ -475,6 +476,56 @@ def test_columns__answer_that_is_not_enough__is_asked_again(
 
     assert said in page.content.decode()
     assert page.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        (
+            "When,Placement,Views,Views",
+            "Several columns have the same name; rename in the file: Views.",
+        ),
+        (
+            "When,Placement,€,Taps",
+            "A name without a letter or digit cannot be remembered; rename in the file: €.",
+        ),
+    ],
+)
+def test_columns__header_that_cannot_be_known_again__is_refused_with_the_fix(
+    analyst: Client, header: str, said: str
+) -> None:
+    make_running()
+    text = EXPORT.replace("When,Placement,Shown,Clicks", header)
+    url = analyst.post(UPLOAD, _file(text), follow=True).redirect_chain[-1][0]
+
+    assert said in analyst.post(url, ANSWER).content.decode()
+
+
+def test_columns__a_long_header__is_remembered(analyst: Client) -> None:
+    make_running()
+    text = EXPORT.replace("Shown", "Shown" + "x" * 250)
+    url = analyst.post(UPLOAD, _file(text), follow=True).redirect_chain[-1][0]
+
+    assert analyst.post(url, ANSWER, follow=True).context["preview"].rows == 2
+
+
+def test_columns__answered_twice__the_later_answer_is_remembered() -> None:
+    experiment = make_running()
+
+    remember_columns(experiment, {"Ad": "variant_name", "Cost": ""})
+    remember_columns(experiment, {"Ad": ""})
+
+    assert remembered_columns(experiment) == {"ad": "", "cost": ""}
+
+
+@pytest.mark.parametrize("header", ["a,", "When,Placement,Shown,Clicks,", "Day,Variant,Impr.,Clicks,"])
+def test_upload__very_many_columns__are_refused_before_anybody_is_asked(analyst: Client, header: str) -> None:
+    make_running()
+    text = header + ",".join(f"c{n}" for n in range(300)) + "\n2025-08-31,control,5,1\n"
+
+    page = analyst.post(UPLOAD, _file(text)).content.decode()
+
+    assert "columns, the most are 200; remove those not needed" in page
 
 
 def test_preview__blanks_and_repetitions__are_recorded_as_chosen(analyst: Client) -> None:

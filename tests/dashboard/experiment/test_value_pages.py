@@ -4,10 +4,13 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from experiments.metrics import Reward
-from experiments.models import Experiment
+from experiments.models import DailyMetric, Experiment
+from experiments.number_fields import SquaresField
 from tests.allocation.test_values import make_shop
+from tests.dashboard.clients import client_of
 from tests.factory import TODAY, allocate, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor", "today")]
@@ -84,3 +87,42 @@ def test_list__values_beside_counts__are_shown(client: Client, shop: Experiment)
 
     assert "Gained (EUR)" in text
     assert "Gained (clicks)" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "shown", "typed", "stored"),
+    [
+        ("pt-br", "10000", "10.000", 10_000),
+        ("pt-br", "12,5", "12,50", 12.5),
+        ("pt-br", "12,345", "12,345", 12.345),
+        ("en", "10000", "10,000", 10_000),
+        ("en", "12.345", "12.345", 12.345),
+    ],
+)
+def test_day__amounts__are_shown_and_read_in_the_pages_language(
+    shop: Experiment, language: str, shown: str, typed: str, stored: float
+) -> None:
+    client = client_of("analyst")
+    day = DailyMetric.objects.filter(variant__experiment=shop).latest("date")
+    DailyMetric.objects.filter(pk=day.pk).update(conversions=10, value_sum=str(stored), value_squares=1e8)
+    url = f"/dashboard/experiments/{shop.key}/data/day/?date={day.date}"
+    form = client.get(url, headers={"accept-language": language}).context["form"]
+    with translation.override(language):
+        sent = {name: form[name].value() for name in form.fields}
+    assert sent[f"value_sum-{day.variant_id}"] == shown
+
+    same = {name: "" if value is None else str(value) for name, value in sent.items()}
+    for value in (shown, typed):
+        changed = {**same, f"value_sum-{day.variant_id}": value}
+        response = client.post(url, changed, headers={"accept-language": language})
+        assert response.status_code == 302, response.context["form"].errors
+        assert float(DailyMetric.objects.get(pk=day.pk).value_sum) == stored
+
+
+@pytest.mark.parametrize("value", [0.0, 1056.25, 12.125, 1e22, 1.2345678901234e30, 1e-7, 1.23456789012345e-9])
+@pytest.mark.parametrize("language", ["pt-br", "en"])
+def test_squares__as_shown__are_read_back(value: float, language: str) -> None:
+    field = SquaresField()
+
+    with translation.override(language):
+        assert field.clean(field.prepare_value(value)) == value

@@ -358,6 +358,13 @@ def test_upload_data__bad_rows__are_skipped_and_the_first_ten_reported(api: APIC
     assert body["errors"][0] == "line 2, clicks: clicks (2) must not exceed impressions (1)"
 
 
+def test_upload_data__only_a_header__says_why_nothing_was_loaded(api: APIClient) -> None:
+    body = _upload(api, "experiment_id,date,variant_name,impressions,clicks\n").json()
+
+    assert (body["status"], body["total_errors"]) == ("error", 1)
+    assert body["errors"] == ["the file holds no row under its header"]
+
+
 def test_upload_data__nothing_loaded__is_200_with_status_error(api: APIClient) -> None:
     response = _upload(
         api, f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().pk},11/01/2026,a,5,1\n"

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from experiments.api.idempotency import KEPT_FOR, prune_idempotent_answers
 from experiments.models import DailyMetric, Experiment, IdempotentAnswer, Status, Variant
+from experiments.variants import add_variant
 from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -230,6 +231,30 @@ def test_variants__renamed__keep_the_key_and_free_no_name(api: APIClient) -> Non
 
     assert (answer["name"], answer["key"]) == ("Blue", "variant_b")
     assert _fields(api.post(url, {"name": "variant_b"})) == ["name"]
+
+
+@pytest.mark.parametrize("name", ["Control", "control ", "ＶＡＲＩＡＮＴ_B", "VARIANT_B"])
+def test_variants__name_that_looks_like_anothers__is_taken(api: APIClient, name: str) -> None:
+    experiment = make_running()
+    third = add_variant(experiment_id=experiment.pk, name="third", now=NOW)
+    Variant.objects.filter(key="variant_b").update(name="Azul")
+    url = f"{V1}/experiments/{experiment.key}/variants/"
+
+    answers = [
+        api.post(url, {"name": name}),
+        api.patch(f"{url}{third.pk}/", {"name": name}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert Variant.objects.count() == 3
+
+
+def test_variants__name_that_differs_in_case_alone__is_its_own_to_take(api: APIClient) -> None:
+    variant = make_running().variants.get(name="control")
+
+    answer = api.patch(f"{V1}/experiments/button-colour/variants/{variant.pk}/", {"name": "Control"})
+
+    assert answer.json()["name"] == "Control"
 
 
 def test_variants__control__moves_in_a_draft_only_and_cannot_be_retired(api: APIClient) -> None:

@@ -147,7 +147,12 @@ def test_record_events__set_without_values__leaves_none_as_with_conversions() ->
         (_valued("1", -1.0), "value_squares", "out_of_range", "must be from 0 to"),
         (_valued("1", float("nan")), "value_squares", "out_of_range", "not nan"),
         (_valued("1000000000000000.01", 1e30), "value_sum", "out_of_range", "must be from 0 to"),
-        (_valued("0.12345", 1), "value_sum", "too_precise", "at most 4 decimal places; round it"),
+        (
+            _valued("0.12345", 1),
+            "value_sum",
+            "too_precise",
+            "(0.12345) must have at most 4 decimal places; round it",
+        ),
     ],
 )
 def test_record_events__impossible_value__names_the_field_and_the_fix(

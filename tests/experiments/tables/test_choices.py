@@ -79,14 +79,49 @@ def test_repeated__sum__adds_them_up() -> None:
     assert _stored() == [("a", 1501, 30, 3), ("b", 7, 0, 0)]
 
 
-@pytest.mark.parametrize("bad", ["2025-08-14,a,5,9,0", "2025-08-14,a,x,0,0", "2025-08-14,a,5,,0"])
-def test_repeated__sum_with_a_row_that_is_not_taken__no_part_of_the_day_is_kept(bad: str) -> None:
-    report = _import(
-        _rows(make_experiment(), *PLACEMENTS, bad), repeated="sum", on_error="skip", blank="skip"
-    )
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "2025-08-14,a,5,9,0",
+        "2025-08-14,a,x,0,0",
+        "2025-08-14,a,5,,0",
+        "2025-08-14,a,12,000,50,3",
+        "2025-08-14,a,5",
+    ],
+)
+@pytest.mark.parametrize("repeated", ["refuse", "sum"])
+@pytest.mark.parametrize("parts", [PLACEMENTS, PLACEMENTS[:2]], ids=["several", "one"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_repeated__with_a_row_that_is_not_taken__no_part_of_the_day_is_kept(
+    bad: str, repeated: str, parts: tuple[str, ...], is_first: bool
+) -> None:
+    rows = (bad, *parts) if is_first else (*parts, bad)
+
+    report = _import(_rows(make_experiment(), *rows), repeated=repeated, on_error="skip", blank="skip")
 
     assert _stored() == [("b", 7, 0, 0)]
-    assert report.processed_rows == 1
+    assert (report.processed_rows, report.total_rows) == (1, len(rows))
+    assert {issue.line for issue in report.issues} >= {
+        line for line, row in enumerate(rows, 2) if row in PLACEMENTS and ",a," in row
+    }
+
+
+def test_repeated__a_blank_row_beside_a_good_one__rejects_the_file() -> None:
+    report = _import(_rows(make_experiment(), "2025-08-14,a,500,20,2", "2025-08-14,a,500,20,"), blank="skip")
+
+    [issue] = report.issues
+    assert (issue.line, issue.message[:26], _stored()) == (2, "is only a part of the day:", [])
+
+
+def test_repeated__under_the_name_and_the_key_of_one_variant__are_one_place() -> None:
+    experiment = make_running()
+    Variant.objects.filter(key="variant_b").update(name="Azul")
+    rows = _rows(experiment, "2025-08-14,variant_b,6,1,0", "2025-08-14,Azul,700,3,1")
+
+    refused, summed = _import(rows), _import(rows, repeated="sum")
+
+    assert [issue.line for issue in refused.issues] == [2, 3]
+    assert (summed.processed_rows, ("Azul", 706, 4, 1) in _stored()) == (2, True)
 
 
 def test_repeated__under_id_and_key__are_the_same_experiment() -> None:
@@ -97,8 +132,12 @@ def test_repeated__under_id_and_key__are_the_same_experiment() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales"]
-)
+    "name",
+    [
+        "Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales",
+        "Total Campaign", "Total (2 rows)", "Sum total", "Overall",
+    ],
+)  # fmt: skip
 def test_totals__with_the_sum_of_the_others__are_refused_by_name(name: str) -> None:
     rows = ("2025-08-14,a,1000,50,5", f"2025-08-14,{name},3000,110,10", "2025-08-14,b,2000,60,5")
 
@@ -115,6 +154,26 @@ def test_totals__a_variant_called_so_with_numbers_of_its_own__is_a_variant() -> 
     assert _import(_rows(make_experiment(), *rows)).processed_rows == 2
 
 
+@pytest.mark.parametrize("untaken", ["a,1000,50,", "a,x,50,5", "a,1000,50,5,6,7", ",1000,50,5"])
+def test_totals__beside_a_row_that_is_not_taken__make_no_variant(untaken: str) -> None:
+    rows = (f"2025-08-14,{untaken}", "2025-08-14,b,2000,60,5", "2025-08-14,Total,3000,110,5")
+
+    report = _import(_rows(make_experiment(), *rows), blank="skip", on_error="skip")
+
+    assert report.issues[-1].message.startswith("'Total' may be a row of totals")
+    assert _stored() == [("b", 2000, 60, 5)]
+
+
+@pytest.mark.parametrize("other", ["2025-08-13,b", "2025-08-12,a"])
+def test_totals__of_the_whole_file_with_one_day_s_date__are_refused(other: str) -> None:
+    rows = ("2025-08-14,a,1000,50,5", f"{other},2000,60,5", "2025-08-14,Total,3000,110,10")
+
+    report = _import(_rows(make_experiment(), *rows), on_error="skip")
+
+    assert [issue.line for issue in report.issues] == [4]
+    assert "the sum of the file's other rows" in report.issues[0].message
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("Control", "write 'control'"), ("control ", ""), ("ｃontrol", "write 'control'"), ("con trol", "")],
@@ -126,6 +185,30 @@ def test_new_variant__that_looks_like_a_known_one__is_refused_with_it_named(name
 
     assert [issue.message.endswith(said) for issue in report.issues] == [True] * bool(said)
     assert (report.processed_rows == 0) is bool(said)
+
+
+@pytest.mark.parametrize("name", ["VARIANT_B", "AZUL ", "con\u00adtrol"])
+def test_new_variant__that_looks_like_a_key_or_hides_a_hyphen__is_refused(name: str) -> None:
+    experiment = make_running()
+    Variant.objects.filter(key="variant_b").update(name="Azul")
+
+    report = _import(_rows(experiment, f"2025-08-14,{name},5,1,0"))
+
+    assert (len(report.issues), Variant.objects.count()) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("con\u00adtrol", "'control' has the invisible character U+00AD; remove it"),
+        ("a\tb", "'a b' has the invisible character U+0009; remove it"),
+        ("x" * 201, f"'{'x' * 40}…' has 201 characters, the most are 200; shorten it"),
+    ],
+)
+def test_name__that_cannot_be__is_shown_with_the_sign_and_the_fix(name: str, said: str) -> None:
+    [issue] = _import(_rows(make_experiment(), f"2025-08-14,{name},5,1,0")).issues
+
+    assert issue.message == said
 
 
 def test_new_variants__are_named_and_can_be_refused() -> None:
@@ -155,6 +238,16 @@ def test_experiment__unknown__is_answered_with_the_nearest_keys() -> None:
     [issue] = _import(HEADER + "ads-tset,2025-08-14,a,5,1,0\n").issues
 
     assert issue.message == "There is no experiment 'ads-tset'. The nearest keys: ads-test."
+
+
+def test_experiment__many_unknown_ones__the_first_20_get_suggestions() -> None:
+    make_experiment("Ads test")
+    rows = "".join(f"ads-tes{n},2025-08-14,a,5,1,0\n" for n in range(25))
+
+    report = _import(HEADER + rows)
+
+    suggested = ["ads-test" in issue.message for issue in report.issues]
+    assert suggested == [True] * 20 + [False] * 5
 
 
 def test_experiment__created_by_a_name_that_is_nearly_known__is_refused() -> None:

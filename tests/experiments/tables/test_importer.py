@@ -171,14 +171,14 @@ def test_import__unreadable_file__is_refused_whole(text: str) -> None:
     assert caught.value.issues[0].field == "file"
 
 
-def test_import__bad_row_and_its_correction__the_correction_is_loaded() -> None:
+def test_import__good_row_beside_a_bad_one_of_its_place__may_be_a_part_and_is_refused() -> None:
     experiment = make_experiment()
     text = HEADER + f"{experiment.pk},2025-08-14,a,5,6,0\n{experiment.pk},2025-08-14,a,6,5,0\n"
 
     report = _import(text, on_error="skip")
 
-    assert (report.processed_rows, report.total_issues) == (1, 1)
-    assert DailyMetric.objects.get().impressions == 6
+    assert (report.processed_rows, report.total_issues) == (0, 2)
+    assert not DailyMetric.objects.exists()
 
 
 def test_import__several_problems__are_all_reported_at_once() -> None:

@@ -14,14 +14,16 @@ _FORMATS = '<cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
 _STYLES = f'{_HEAD}<styleSheet xmlns="{_MAIN}">{_FORMATS}</styleSheet>'
 
 
-def workbook(sheets: Mapping[str, Sequence[Sequence[Any]]], **raw: str) -> bytes:
+def workbook(
+    sheets: Mapping[str, Sequence[Sequence[Any]]], *, shared: Sequence[str] = (), **raw: str
+) -> bytes:
     """Write sheets of texts, numbers and dates (``("date", 46327)``: days since 1899-12-30).
 
-    ``raw`` replaces the XML of a sheet's rows, sheet1 being the first.
+    ``raw`` replaces the XML of a sheet's rows, sheet1 being the first; ``shared`` are texts that cells refer to.
     """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _fixed_parts(list(sheets)).items():
+        for name, content in _fixed_parts(list(sheets), shared).items():
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
         for number, rows in enumerate(sheets.values(), 1):
             data = raw.get(f"sheet{number}") or "".join(_row(n, cells) for n, cells in enumerate(rows, 1))
@@ -47,7 +49,7 @@ def _cell(place: str, value: Any) -> str:
     return f'<c r="{place}"><v>{value}</v></c>'
 
 
-def _fixed_parts(names: Sequence[str]) -> dict[str, str]:
+def _fixed_parts(names: Sequence[str], shared: Sequence[str]) -> dict[str, str]:
     types = f"{_NS}/package/2006/content-types"
     links = f"{_NS}/package/2006/relationships"
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
@@ -73,6 +75,10 @@ def _fixed_parts(names: Sequence[str]) -> dict[str, str]:
             f'<Relationship Id="s{n}" Type="{_REL}/worksheet" Target="worksheets/sheet{n}.xml"/>'
             for n in numbers
         )
-        + f'<Relationship Id="st" Type="{_REL}/styles" Target="styles.xml"/></Relationships>',
+        + f'<Relationship Id="st" Type="{_REL}/styles" Target="styles.xml"/>'
+        + f'<Relationship Id="sh" Type="{_REL}/sharedStrings" Target="sharedStrings.xml"/></Relationships>',
         "xl/styles.xml": _STYLES,
+        "xl/sharedStrings.xml": f'{_HEAD}<sst xmlns="{_MAIN}">'
+        + "".join(f"<si><t>{escape(text)}</t></si>" for text in shared)
+        + "</sst>",
     }

@@ -81,6 +81,11 @@ def test_learn_styles__two_ways_in_one_file__are_refused_with_both_lines() -> No
         numbers.whole("12.345")
 
 
+@pytest.mark.parametrize("cell", ["700", "7", "1000"])
+def test_learn_styles__two_ways_in_one_file__plain_digits_are_read_all_the_same(cell: str) -> None:
+    assert _learnt("1000.0", "12.345").whole(cell) == int(cell)
+
+
 def test_decimal__amount__is_read_by_the_style_of_the_file() -> None:
     assert _learnt("1.234,50", kind="decimal").decimal("0,99") == Decimal("0.99")
 
@@ -129,3 +134,26 @@ def test_in_language__as_the_page_writes_it__is_read(
 def test_in_language__another_languages_way__is_refused(cell: str, language: tuple[str, str]) -> None:
     with pytest.raises(NumberError):
         in_language(cell, *language)
+
+
+@pytest.mark.parametrize(
+    ("cell", "language", "value"),
+    [
+        ("12,50", PORTUGUESE, "12.5"), ("10.000", PORTUGUESE, "10000"), ("1.234,50", PORTUGUESE, "1234.5"),
+        ("12,345", PORTUGUESE, "12.345"), ("12.50", PORTUGUESE, "12.5"), ("1e+30", PORTUGUESE, "1e30"),
+        ("12.50", ENGLISH, "12.5"), ("12.345", ENGLISH, "12.345"), ("10,000", ENGLISH, "10000"),
+        ("12,50", ENGLISH, "12.5"),
+    ],
+)  # fmt: skip
+def test_in_language__amount__is_read_as_the_page_writes_it(
+    cell: str, language: tuple[str, str], value: str
+) -> None:
+    assert in_language(cell, *language, kind="decimal") == Decimal(value)
+
+
+@pytest.mark.parametrize(("cell", "language"), [("10.000", ENGLISH), ("10,000", PORTUGUESE)])
+def test_in_language__amount_that_the_page_writes_otherwise__is_refused_with_both_readings(
+    cell: str, language: tuple[str, str]
+) -> None:
+    with pytest.raises(NumberError, match="can be read as 10000 or as 10"):
+        in_language(cell, *language, kind="decimal")

@@ -1,6 +1,7 @@
 """Files of any encoding and format: bytes to lines of cells, or a refusal that says what to do."""
 
 import zipfile
+from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.header import HeaderNotFoundError, find_header
+from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
+from experiments.tables.reading.workbook import as_text
 from experiments.tables.rows import DAILY
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import make_table
@@ -38,6 +41,13 @@ def test_open__text__has_the_same_cells_however_it_is_written(
     assert table.encoding == ("cp1252" if encoding == "cp1252" else "")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_open__utf16_without_its_mark__is_known_by_its_zeros_and_named(encoding: str) -> None:
+    table = make_table(f"{HEADER}\na,D,Botão Ж,1,2,3\n".encode(encoding))
+
+    assert (_rows(table), table.encoding) == ([["a", "D", "Botão Ж", "1", "2", "3"]], encoding)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -64,6 +74,32 @@ def test_open__cell_with_line_breaks__keeps_the_lines_of_the_file() -> None:
     table = make_table(HEADER + '\na,2026-11-01,"two\nlines",1,2,3\nb,2026-11-01,x,1,2,3\n')
 
     assert [line for line, _cells in find_header(table, DAILY).lines()] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['a,D,"19 inch,1,2,3\nb,D,x,1,2,3\n', 'a,D,"19 inch,1,2,3\nb,D,"20 inch,1,2,3\n', 'a,D,"19" TV,1,2,3\n'],
+    ids=["to the end of the file", "to another quote", "text behind a quote"],
+)
+def test_open__quote_that_swallows_rows__is_refused_where_it_begins(rows: str) -> None:
+    first = "c,D,x,1,2,3\n"
+
+    with pytest.raises(InvalidError, match=r"line 3: a quoted cell .* write it twice"):
+        _rows(make_table(f"{HEADER}\n{first}{rows}"))
+
+
+def test_open__quote_within_a_cell__is_text() -> None:
+    assert _rows(make_table(f'{HEADER}\na,D,19" TV,1,2,3\n'))[0][2] == '19" TV'
+
+
+@pytest.mark.parametrize("length", [131_070, 131_071, 131_072, 140_000, 300_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_open__title_longer_than_a_cell__moves_no_line(length: int, end: str) -> None:
+    lines = ["x" * length, HEADER, "a,D,control,1,2,3", "a,D,blue,1,2,3", ""]
+
+    header = find_header(make_table(end.join(lines)), DAILY)
+
+    assert [(line, cells[2]) for line, cells in header.lines()] == [(3, "control"), (4, "blue")]
 
 
 def test_header__titles_and_an_odd_quote_above__is_found_by_its_names() -> None:
@@ -128,12 +164,33 @@ def test_workbook__numbers_dates_and_titles__are_read_as_a_csv_would_have_them()
     assert table.sheets == ("First", "Second")
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (42.620000000000005, "42.62"), (1000.0000000000001, "1000"), (0.1 + 0.2, "0.3"), (12.5, "12.5"),
+        (1e22, "10000000000000000000000"), (Decimal("42.620000000000005"), "42.620000000000005"),
+    ],
+)  # fmt: skip
+def test_workbook__float__has_the_digits_that_it_keeps(value: float | Decimal, text: str) -> None:
+    assert (as_text(value), type(as_text(value))) == (text, Exact)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN")])
+def test_workbook__no_number__is_no_exact_one(value: float | Decimal) -> None:
+    assert not isinstance(as_text(value), Exact)
+
+
 def test_workbook__sheet__is_chosen_by_name() -> None:
     content = workbook({"First": [["x"]], "Second": [NAMES, ["a", "2026-11-01", "b", 1, 2, 3]]})
 
     assert len(_rows(open_table(lambda: BytesIO(content), sheet="Second"))) == 1
     with pytest.raises(InvalidError, match="no sheet 'Third'; its sheets are First, Second"):
         open_table(lambda: BytesIO(content), sheet="Third")
+
+
+def test_open__sheet_of_a_text__is_refused() -> None:
+    with pytest.raises(InvalidError, match="is text and has no sheets"):
+        open_table(lambda: BytesIO(HEADER.encode()), sheet="Second")
 
 
 @pytest.mark.parametrize(
@@ -159,14 +216,81 @@ def test_workbook__another_archive__is_refused() -> None:
         make_table(file.getvalue())
 
 
+_NAMELESS = "<row>" + "<c><v>1</v></c>" * 4000 + "</row>"
+_SHARED = '<row><c t="s"><v>0</v></c></row>'
+
+
 @pytest.mark.parametrize(
     "rows",
     [
         '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+        _NAMELESS + '<row r="20000"><c><v>1</v></c></row>',
+        _NAMELESS.replace("<row>", '<row r="20000">'),
+        '<row r="1"><c r="AAA00000000020000"><v>1</v></c></row>',
+        '<row r="00000000020000"><c r="AAA20000"/></row>',
+        '<row r="20000"><c r="ZZ1"/><c r="A20000"/></row>' + "<row/>" * 20 + '<row><c r="AAA1"/></row>',
+        '<row note=">" r="20000"><c note=">" r="AAA20000"/></row>',
         " " * 300_000_000,
     ],
-    ids=["two cells far apart", "much of nothing"],
+    ids=[
+        "two cells far apart",
+        "cells without a place, then a row far below",
+        "cells without a place far below",
+        "a place with zeros",
+        "a row with zeros",
+        "cells that contradict their row",
+        "a sign in an attribute",
+        "much of nothing",
+    ],
 )
 def test_workbook__that_would_fill_the_memory__is_refused_before_it_is_opened(rows: str) -> None:
     with pytest.raises(InvalidError, match="too large"):
+        make_table(workbook({"A": []}, sheet1=rows))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ['<row r="99999999"/>', '<row><c r="AAAA1"/></row>', '<row><c r="1"/></row>', '<row><c r="A"/></row>'],
+)
+def test_workbook__place_that_is_none__is_refused(rows: str) -> None:
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
+        make_table(workbook({"A": []}, sheet1=rows))
+
+
+def test_workbook__cells_without_a_place__are_read_where_they_follow() -> None:
+    cells = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in NAMES)
+
+    table = make_table(workbook({"A": []}, sheet1=f"<row>{cells}</row>" + "<row><c><v>7</v></c></row>"))
+
+    assert _rows(table) == [["7", "", "", "", "", ""]]
+
+
+def test_workbook__text_longer_than_excel_writes__is_refused() -> None:
+    with pytest.raises(InvalidError, match="more than 32767 characters"):
+        make_table(workbook({"A": [["x" * 32_768]]}))
+    with pytest.raises(InvalidError, match="more than 32767 characters"):
+        make_table(workbook({"A": []}, shared=["x" * 1_000_000], sheet1=_SHARED))
+
+
+def test_workbook__one_long_text_in_many_cells__is_refused_before_it_is_opened() -> None:
+    content = workbook({"A": []}, shared=["x" * 32_767], sheet1=_SHARED * 20_000)
+
+    with pytest.raises(InvalidError, match="too large"):
+        make_table(content)
+
+
+def test_workbook__shared_texts__are_read() -> None:
+    assert [
+        cells
+        for _line, cells in make_table(workbook({"A": []}, shared=["x" * 32_767], sheet1=_SHARED * 2))
+        .readings[0]
+        .lines_after(0)
+    ] == [["x" * 32_767]] * 2
+
+
+@pytest.mark.parametrize(
+    "rows", ["<!-- ", '<row r="1"><c r="A1"></row>', "&rows;"], ids=["comment", "tags", "entity"]
+)
+def test_workbook__that_is_not_well_formed__is_refused(rows: str) -> None:
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
         make_table(workbook({"A": []}, sheet1=rows))
