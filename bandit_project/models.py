@@ -7,13 +7,19 @@ from rest_framework_api_key.models import AbstractAPIKey
 
 
 class Scope(models.TextChoices):
-    """Permissions of a key. Each includes the ones before it."""
+    """Permissions of a key. Each of read, write and admin includes the ones before it.
 
+    ``serve`` stands apart, as it may be in any browser: it opens only what visitors' software calls.
+    """
+
+    SERVE = "serve", "Serve: evaluate and count, for visitors' browsers"
     READ = "read", "Read"
     WRITE = "write", "Read and write"
     ADMIN = "admin", "Everything, deleting and resetting too"
 
     def includes(self, other: "Scope") -> bool:
+        if Scope.SERVE in (self, other):
+            return self is other
         order = list(Scope)
         return order.index(self) >= order.index(other)
 

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "experiments",
     "allocation",
     "notifications.apps.NotificationsConfig",
+    "serving",
     "dashboard",
 ]
 MIDDLEWARE = [
@@ -65,6 +66,7 @@ MIDDLEWARE = [
     "bandit_project.middleware.resource_policy",
     "corsheaders.middleware.CorsMiddleware",
     "bandit_project.middleware.body_limit",
+    "bandit_project.lane.visitors_lane",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
@@ -181,13 +183,19 @@ DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 # Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
+# For how long clients keep the rule set, in seconds, and the most that a serve key adds to the counts of a day.
+RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
+SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)
 # The number of proxies in front whose X-Forwarded-For is trusted.
 PROXY_COUNT = env.integer("PROXY_COUNT", 0, 0, 10)
 # Browsers of other sites may call the APIs from these origins; none by default.
 CORS_ALLOWED_ORIGINS = env.csv_list("CORS_ALLOWED_ORIGINS")
-CORS_URLS_REGEX = r"^/(api/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
+CORS_URLS_REGEX = (
+    r"^/(api/|ofrep/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
+)
 CORS_ALLOW_HEADERS = [
     "authorization",
+    "x-api-key",
     "content-type",
     "idempotency-key",
     "if-none-match",

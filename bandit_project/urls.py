@@ -9,9 +9,12 @@ from allocation.api.v1.urls import urlpatterns as allocation_api
 from bandit_project.api import errors
 from bandit_project.api.favicon import favicon
 from bandit_project.api.openapi.views import SchemaView, docs_view
+from bandit_project.api.served import ServedView
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
 from experiments.api.v1.urls import urlpatterns as experiments_api
+from serving.api.urls import urlpatterns as serving_api
+from serving.api.visits import flag, flags
 
 handler400 = "bandit_project.api.errors.bad_request"
 handler403 = "bandit_project.api.errors.permission_denied"
@@ -38,7 +41,9 @@ urlpatterns = [
     path("schema/", SchemaView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
-    path("api/v1/", include(([*allocation_api, *experiments_api], "v1"))),
+    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST"), name="ofrep-flags"),
+    path("ofrep/v1/evaluate/flags/<path:key>", ServedView(flag, "POST"), name="ofrep-flag"),
+    path("api/v1/", include(([*serving_api, *allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.api.classic.urls")),
     path("", include("experiments.api.classic.urls")),
     # Last, so that an unknown path answers alike with and without DEBUG.

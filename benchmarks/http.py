@@ -62,24 +62,24 @@ class Call:
     bodies: Sequence[dict[str, Any]] = ()
     classic: bool = True
     conditional: bool = False
+    media_type: str = "application/json"
 
 
 def main() -> None:
     options = _options()
-    if shutil.which("wrk") is None:
-        _install_wrk()
+    install_wrk_if_absent()
     with (
         postgresql() as database,
-        _served(database, key=False) as plain,
-        _served(database, key=True) as keyed,
+        served(database, key=False) as plain,
+        served(database, key=True) as keyed,
     ):
         targets = [plain, keyed]
         if options.against:
             targets.append(Target("against", options.against.rstrip("/")))
-        _fill(plain)
+        fill(plain)
         keyed.experiment = plain.experiment
         if options.against:
-            _fill(targets[-1])
+            fill(targets[-1])
         print(machine())
         print(f"{EXPERIMENTS} experiments, {DAYS} days, {len(VARIANTS)} variants; {options.clients} clients,")
         print(f"{options.rounds} rounds of {options.seconds} s in turn, medians; latencies in milliseconds")
@@ -99,7 +99,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _install_wrk() -> None:
+def install_wrk_if_absent() -> None:
+    if shutil.which("wrk") is not None:
+        return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         sys.exit("wrk is needed and was not found: install the package 'wrk'.")
     for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "wrk"]):
@@ -137,7 +139,7 @@ def _calls(target: Target) -> list[Call]:
     ]
 
 
-def _fill(target: Target) -> None:
+def fill(target: Target) -> None:
     """Fill each target with equal data, through the classic API."""
     session = target.session()
     ids = [
@@ -158,7 +160,7 @@ def _fill(target: Target) -> None:
 
 
 @contextmanager
-def _served(database: str, *, key: bool) -> Iterator[Target]:
+def served(database: str, *, key: bool, scope: str = "write") -> Iterator[Target]:
     """Start gunicorn with two workers, in production's settings except for the hosts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -178,7 +180,7 @@ def _served(database: str, *, key: bool) -> Iterator[Target]:
     headers = []
     if key:
         made = subprocess.run(
-            [*manage, "create_api_key", "bench", "--scope", "write"],
+            [*manage, "create_api_key", "bench", "--scope", scope],
             env=environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         headers = [f"Authorization: Api-Key {made.stdout.strip()}"]
@@ -220,7 +222,7 @@ def _table(targets: Sequence[Target], options: argparse.Namespace) -> None:
         results: dict[str, list[dict[str, float]]] = {target.name: [] for target in taking_part}
         for _ in range(options.rounds):
             for target in taking_part:
-                results[target.name].append(_wrk(target, _calls(target)[index], options))
+                results[target.name].append(wrk(target, _calls(target)[index], options))
         for name, rounds in results.items():
             rate = statistics.median(r["requests"] / r["seconds"] for r in rounds)
             times = "".join(f"{statistics.median(r[p] for r in rounds):9.1f}" for p in ("p50", "p95", "p99"))
@@ -228,10 +230,15 @@ def _table(targets: Sequence[Target], options: argparse.Namespace) -> None:
             print(f"{call.name if name == 'this' else '':34}{name:12}{rate:8,.0f}{times}{errors:8}")
 
 
-def _wrk(target: Target, call: Call, options: argparse.Namespace) -> dict[str, float]:
+def wrk(target: Target, call: Call, options: argparse.Namespace) -> dict[str, float]:
     headers = list(target.headers)
+    if call.media_type != "application/json":
+        headers.append(f"Content-Type: {call.media_type}")
     if call.conditional:
-        headers.append(f"If-None-Match: {target.session().get(target.url + call.path).headers['ETag']}")
+        first = target.session().request(
+            call.method, target.url + call.path, json=next(iter(call.bodies), None)
+        )
+        headers.append(f"If-None-Match: {first.headers['ETag']}")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
         body.writelines(f"{json.dumps(one)}\n" for one in call.bodies)
         body.flush()

@@ -40,10 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def empty_cache() -> None:
-    """Empty the cache: the next test gets the ids of one that was rolled back."""
+    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back."""
     from django.core.cache import cache
 
+    from serving import snapshot
+
     cache.clear()
+    snapshot.forget()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Authentication, permission and rate limits of the APIs: API keys for programs, sessions for people."""
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -20,23 +21,27 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 _KEYWORD = "Api-Key"
+# OpenFeature's providers send one of the last two.
+_KEYWORDS = frozenset({"api-key", "bearer"})
 _SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
 # Precise enough to find unused keys. A write for each request would cost more than the request itself.
 _LAST_USED_PRECISION = dt.timedelta(minutes=10)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Accepts ``Authorization: Api-Key <key>``. A wrong key is refused even where none is required; a blank one is
-    no key."""
+    """Accepts ``Authorization: Api-Key <key>``, ``Authorization: Bearer <key>`` and ``X-API-Key: <key>``.
+
+    A wrong key is refused even where none is required; a blank one is no key.
+    """
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
-        word, _, given = request.headers.get("Authorization", "").partition(" ")
-        if word.lower() != _KEYWORD.lower() or not given.strip():
+        given = given_key(request.META)
+        if not given:
             return None
-        key = _usable_key(given.strip())
+        key = _usable_key(given)
         if key is None:
-            raise AuthenticationFailed("The API key is wrong, revoked or expired.", code="invalid_api_key")
-        _note_use(key)
+            raise wrong_key()
+        note_use(key)
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
@@ -47,6 +52,7 @@ class HasScope(BasePermission):
     """Requires a read key to read and a write key for everything else, unless the view has ``required_scopes``.
 
     A key that is sent is held to its scope even where no key is required, so that what works there works everywhere.
+    A serve key opens the views that say ``open_to_serve_keys``, and those alone.
     """
 
     message = "This API key's scope does not allow that."
@@ -59,17 +65,23 @@ class HasScope(BasePermission):
             _refuse_forged(request)
             return True
         held = _scope_of(request)
+        if held is Scope.SERVE:
+            return getattr(view, "open_to_serve_keys", False)
         return held is not None and held.includes(required_scope(view, method))
 
 
 class ScopeThrottle(SimpleRateThrottle):
-    """Applies THROTTLE_READ and THROTTLE_WRITE to each key; without a key, to each user or address."""
+    """Applies THROTTLE_READ and THROTTLE_WRITE to each key; without a key, to each user or address.
+
+    What visitors' software calls counts as reading, whatever its method.
+    """
 
     def __init__(self) -> None:
         self.rate = None  # It depends on the request's method.
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        self.scope = "read" if request.method in SAFE_METHODS else "write"
+        is_read = request.method in SAFE_METHODS or getattr(view, "open_to_serve_keys", False)
+        self.scope = "read" if is_read else "write"
         self.rate = settings.THROTTLE_RATES[self.scope]
         if self.rate is None:
             return True
@@ -101,6 +113,18 @@ def required_scope(view: "APIView", method: str) -> Scope:
     return Scope(own.get(method, Scope.READ if method in SAFE_METHODS else Scope.WRITE))
 
 
+def given_key(headers: Mapping[str, Any]) -> str:
+    """Return the key in a request's headers (its META), blank for none; Authorization wins over X-API-Key."""
+    word, _, given = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
+    in_authorization = given.strip() if word.lower() in _KEYWORDS else ""
+    return in_authorization or str(headers.get("HTTP_X_API_KEY", "")).strip()
+
+
+def wrong_key() -> AuthenticationFailed:
+    """Build the refusal of a key that does not exist or no longer opens anything."""
+    return AuthenticationFailed("The API key is wrong, revoked or expired.", code="invalid_api_key")
+
+
 def _usable_key(given: str) -> ApiKey | None:
     if not given.isascii() or "\x00" in given:
         return None
@@ -111,7 +135,7 @@ def _usable_key(given: str) -> ApiKey | None:
     return None if key.has_expired or not isinstance(key, ApiKey) else key
 
 
-def _note_use(key: ApiKey) -> None:
+def note_use(key: ApiKey) -> None:
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at > _LAST_USED_PRECISION:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

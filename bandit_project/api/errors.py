@@ -1,8 +1,9 @@
 """Errors as answers, in this one place: RFC 9457 problem details, application/problem+json."""
 
+import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -20,6 +21,7 @@ from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
+from experiments.api.problems import flat_issues
 from experiments.events import request_id
 from experiments.exceptions import (
     MAX_ISSUES,
@@ -56,6 +58,10 @@ _FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
     "body_too_large": (413, "The body is larger than MAX_BODY_BYTES."),
     "unsupported_media_type": (415, "The body's media type is not taken."),
     "throttled": (429, "Too many requests; Retry-After says when to come back."),
+    "counts_capped": (
+        429,
+        "The key has added all that it may today; Retry-After says when the next day begins.",
+    ),
     "server_error": (500, "A fault of the service; it has been logged."),
 }
 
@@ -151,7 +157,7 @@ def _problem_of_drf(error: Exception) -> dict[str, object]:
     if isinstance(error, exceptions.ValidationError):
         issues = [
             {"field": _printable(field), "code": code, "message": _printable(message)}
-            for field, code, message in islice(_flatten(error.detail, error.get_codes()), MAX_ISSUES)
+            for field, code, message in islice(flat_issues(error), MAX_ISSUES)
         ]
         detail = "; ".join(
             f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]
@@ -167,26 +173,6 @@ def _problem_of_drf(error: Exception) -> dict[str, object]:
 def _code(error: exceptions.APIException) -> str:
     codes = error.get_codes()
     return codes if isinstance(codes, str) else "error"
-
-
-def _flatten(detail: object, codes: object, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """DRF's nested errors as rows of field, code and message; a field reads like variants[1].clicks."""
-    if isinstance(detail, Mapping) and isinstance(codes, Mapping):
-        for key, value in detail.items():
-            name = "" if key == "non_field_errors" else str(key)
-            yield from _flatten(
-                value, codes[key], f"{path}[{key}]" if isinstance(key, int) else _join(path, name)
-            )
-    elif isinstance(detail, list) and isinstance(codes, Sequence):
-        for index, (value, code) in enumerate(zip(detail, codes, strict=True)):
-            leaf = not isinstance(value, Mapping | list)
-            yield from _flatten(value, code, path if leaf else f"{path}[{index}]")
-    else:
-        yield path, str(codes), str(detail)
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path and name else path or name
 
 
 def page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
@@ -225,9 +211,25 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
-    return page_or_problem(
+    response = page_or_problem(
         request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
     )
+    return as_ofrep(request, response)
+
+
+_OFREP = "/ofrep/v1/evaluate/flags"
+
+
+def as_ofrep(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Add to a problem what OpenFeature's providers read, where one of them has asked."""
+    if not request.path.startswith(_OFREP) or response["Content-Type"] != PROBLEM_JSON:
+        return response
+    body = json.loads(response.content)
+    asked = request.path.removeprefix(_OFREP).strip("/")
+    more = {"errorCode": "GENERAL", "errorDetails": body["detail"]} | ({"key": asked[:255]} if asked else {})
+    response.content = json.dumps(body | more).encode()
+    response["Content-Type"] = "application/json"
+    return response
 
 
 def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:

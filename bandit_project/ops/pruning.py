@@ -5,12 +5,14 @@ from importlib import import_module
 
 from axes.models import AccessAttempt, AccessLog
 from django.conf import settings
+from django.utils import timezone
 
 from allocation.ledger.entries import prune_superseded
 from bandit_project.models import ApiKey, JobRun
 from experiments.api.idempotency import prune_idempotent_answers
 from experiments.tables.uploads import prune_uploads
 from notifications.retention import prune_notifications
+from serving.counting import prune_counted_days
 
 _LOGINS_KEPT = dt.timedelta(days=90)
 _RUNS_KEPT = dt.timedelta(days=30)
@@ -23,6 +25,7 @@ def prune(*, now: dt.datetime) -> dict[str, int]:
         "idempotent answers": prune_idempotent_answers(now=now),
         "uploads never recorded": prune_uploads(now=now),
         "expired API keys": ApiKey.objects.filter(expiry_date__lt=now).delete()[0],
+        "caps of past days": prune_counted_days(today=timezone.localdate(now)),
         "superseded decisions": _prune_ledger(now),
         "notifications": prune_notifications(before=logs_until),
         "failed logins": AccessAttempt.objects.filter(

@@ -83,7 +83,7 @@ class IdempotentWrites(APIView):
             raise InvalidError([Issue(HEADER, "invalid", "must be 1 to 255 visible ASCII characters")])
         if not self._is_free:
             raise IdempotencyKeyInUseError("The first request with this Idempotency-Key is still running.")
-        principal, digest = _principal(request), _digest(request)
+        principal, digest = principal_of(request), _digest(request)
         answer = IdempotentAnswer.objects.filter(principal=principal, key=key).first()
         if answer is None or answer.created_at < timezone.now() - KEPT_FOR:
             return principal, key, digest
@@ -113,7 +113,7 @@ def _roll_back() -> None:
         transaction.set_rollback(True)
 
 
-def _principal(request: Request) -> str:
+def principal_of(request: Request) -> str:
     """Name the caller, so that the keys of different callers never meet."""
     if request.auth is not None:
         return f"key:{request.auth.pk}"
@@ -125,7 +125,8 @@ def _credential(request: HttpRequest) -> str:
 
     Sessions and anonymous callers share one value and may wait for each other.
     """
-    return request.headers.get("Authorization", "").partition(" ")[2].strip()
+    in_authorization = request.headers.get("Authorization", "").partition(" ")[2].strip()
+    return in_authorization or request.headers.get("X-API-Key", "").strip()
 
 
 def _digest(request: Request) -> str:

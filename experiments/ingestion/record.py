@@ -39,7 +39,7 @@ from experiments.variants import new_variants
 # set: the rows are the day's totals. add: they are added to what is stored.
 Mode = Literal["set", "add"]
 # Origin of rows; a label of the metrics.
-Source = Literal["api", "csv", "dashboard", "admin", "command"]
+Source = Literal["api", "csv", "dashboard", "admin", "command", "counts"]
 
 
 class Recorded(NamedTuple):

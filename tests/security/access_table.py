@@ -1,7 +1,8 @@
 """The table of permissions: one row for each path and method of the service.
 
 A row names the least caller who may: everyone above may too. People come with a session, programs with a key, and a
-key's scope counts as the role beside it. On pages keys count for nothing.
+key's scope counts as the role beside it. On pages keys count for nothing. A serve key may what SERVED names, and what
+anyone may.
 """
 
 from dataclasses import dataclass
@@ -56,16 +57,20 @@ _API = {
             f"{_ONE}allocations/{{allocation_id}}/", f"{_ONE}assignment/", f"{_ONE}statistics/",
             f"{_ONE}variants/", f"{_ONE}variants/{{variant_id}}/", f"{_ONE}metrics/", "events/template.csv",
             f"{_ONE}notes/", f"{_ONE}notes/{{note_id}}/", f"{_ONE}guards/", f"{_ONE}guards/{{guard_id}}/",
+            "ruleset/",
         )
     ),
     # They compute, and write nothing.
-    ("POST", LOOK): (f"api/v1/{_ONE}assignments/", "api/v1/simulations/", "api/v1/backtests/"),
+    ("POST", LOOK): (
+        f"api/v1/{_ONE}assignments/", "api/v1/simulations/", "api/v1/backtests/",
+        "ofrep/v1/evaluate/flags", "ofrep/v1/evaluate/flags/{key}",
+    ),
     ("POST", EDIT): tuple(
         f"api/v1/{path}"
         for path in (
             "experiments/", f"{_ONE}complete/", f"{_ONE}allocation/", f"{_ONE}archive/", f"{_ONE}duplicate/",
             f"{_ONE}pause/", f"{_ONE}resume/", f"{_ONE}start/", f"{_ONE}unarchive/", f"{_ONE}variants/",
-            "events/", "events/csv/", f"{_ONE}notes/", f"{_ONE}guards/",
+            "events/", "events/csv/", f"{_ONE}notes/", f"{_ONE}guards/", "counts/",
         )
     ),
     ("PUT", EDIT): (f"api/v1/{_ONE}",),
@@ -75,6 +80,16 @@ _API = {
     ("DELETE", EDIT): (f"api/v1/{_ONE}notes/{{note_id}}/", f"api/v1/{_ONE}guards/{{guard_id}}/"),
     ("DELETE", OWN): (f"api/v1/{_ONE}",),
 }  # fmt: skip
+
+# What a key that is in visitors' browsers may do besides what anyone may.
+SERVED = frozenset(
+    {
+        ("GET", "api/v1/ruleset/"),
+        ("POST", "api/v1/counts/"),
+        ("POST", "ofrep/v1/evaluate/flags"),
+        ("POST", "ofrep/v1/evaluate/flags/{key}"),
+    }
+)
 
 # Each with and without a trailing slash. GET /allocation records what it computes, as its clients expect.
 _CLASSIC = {

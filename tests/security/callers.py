@@ -1,4 +1,4 @@
-"""Seven callers: one without an account, three people with a session, three programs with a key."""
+"""Eight callers: one without an account, three people with a session, four programs with a key."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,13 @@ from bandit_project.models import ApiKey, Scope
 from tests.security.access_table import Least
 
 PEOPLE = {"viewer": Least.LOOK, "analyst": Least.EDIT, "admin": Least.OWN}
-PROGRAMS = {"read key": Least.LOOK, "write key": Least.EDIT, "admin key": Least.OWN}
+# A serve key is no step of the ladder: access_table.SERVED says what it may.
+PROGRAMS = {
+    "serve key": Least.ANYONE,
+    "read key": Least.LOOK,
+    "write key": Least.EDIT,
+    "admin key": Least.OWN,
+}
 NAMES = ("anonymous", *PEOPLE, *PROGRAMS)
 
 
@@ -20,13 +26,15 @@ class Caller:
     client: Client
     held: Least
     is_person: bool = False
+    is_serve_key: bool = False
 
 
 def caller(name: str) -> Caller:
     if name in PEOPLE:
         return Caller(person(name), PEOPLE[name], is_person=True)
     if name in PROGRAMS:
-        return Caller(program(name.split()[0]), PROGRAMS[name])
+        scope = name.split()[0]
+        return Caller(program(scope), PROGRAMS[name], is_serve_key=scope == "serve")
     return Caller(Client(), Least.ANYONE)
 
 

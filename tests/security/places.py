@@ -64,6 +64,7 @@ class World:
         """The path of a place, with existing ids filled in."""
         return "/" + place.format(
             reference=self.experiment.key,
+            key=self.experiment.key,
             note_id=self.experiment.notes.get().pk,
             guard_id=self.experiment.guards.get().pk,
             variant_id=self.experiment.variants.order_by("id")[1].pk,

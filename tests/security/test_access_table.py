@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from experiments.models import Experiment
-from tests.security.access_table import ACCESS, Least, Row
+from tests.security.access_table import ACCESS, SERVED, Least, Row
 from tests.security.callers import NAMES, Caller, caller, person
 from tests.security.places import World, all_places
 
@@ -55,7 +55,9 @@ def test_access__each_path_and_method__is_as_in_the_table(name: str) -> None:
 
 def test_access__method_that_no_row_names__is_refused_even_to_an_admin() -> None:
     who, world = caller("admin"), World.make()
-    places = {row.place for row in ACCESS if row.place.startswith(("api/", "dashboard/", "experiments"))}
+    places = {
+        row.place for row in ACCESS if row.place.startswith(("api/", "dashboard/", "experiments", "ofrep/"))
+    }
     named = {(row.place, row.method) for row in ACCESS}
 
     taken = [
@@ -91,7 +93,7 @@ def _call(client: Client, method: str, path: str) -> HttpResponse:
     cookies = deepcopy(client.cookies)
     with transaction.atomic():
         body: dict[str, Any] = {} if method == "GET" else {"data": {}}
-        if "api/" in path and method != "GET":
+        if ("api/" in path or "ofrep/" in path) and method != "GET":
             body = {"data": "{}", "content_type": "application/json"}
         if path == "/dashboard/backtest/" and method == "POST":
             body = {"data": _small_backtest()}
@@ -119,6 +121,10 @@ def _expected(row: Row, who: Caller) -> str:
         return "let in"
     if row.sign_in and not who.is_person:
         return "log in"
-    if row.place == "metrics" or who.held is Least.ANYONE:
+    if row.place == "metrics":
+        return "401"
+    if who.is_serve_key:
+        return "let in" if (row.method, row.place) in SERVED else "403"
+    if who.held is Least.ANYONE:
         return "401"
     return "let in" if who.held >= row.least else "403"

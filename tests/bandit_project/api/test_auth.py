@@ -79,7 +79,12 @@ def test_expired_and_revoked_keys__are_401() -> None:
 
 @pytest.mark.parametrize(
     ("scope", "read", "write", "delete", "reset"),
-    [("read", 200, 403, 403, 403), ("write", 200, 201, 403, 403), ("admin", 200, 201, 204, 200)],
+    [
+        ("serve", 403, 403, 403, 403),
+        ("read", 200, 403, 403, 403),
+        ("write", 200, 201, 403, 403),
+        ("admin", 200, 201, 204, 200),
+    ],
 )
 def test_scopes__each_allows_what_it_says(
     settings: Settings, scope: str, read: int, write: int, delete: int, reset: int
@@ -91,6 +96,36 @@ def test_scopes__each_allows_what_it_says(
     assert client.post("/api/v1/experiments/", {"name": "x"}).status_code == write
     assert client.delete(f"/api/v1/experiments/{experiment.key}/").status_code == delete
     assert client.post("/reset_data").status_code == reset
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        ("HTTP_AUTHORIZATION", "Api-Key {}"),
+        ("HTTP_AUTHORIZATION", "bearer {}"),
+        ("HTTP_X_API_KEY", "{}"),
+        ("HTTP_X_API_KEY", " {} "),
+    ],
+)
+def test_key__each_way_to_send_it__opens(header: str, form: str) -> None:
+    _, key = ApiKey.objects.create_key(name="test", scope="read")
+    client = APIClient()
+
+    client.credentials(**{header: form.format(key)})
+
+    assert client.get("/api/v1/experiments/").status_code == 200
+    assert client.get("/api/v1/ruleset/").status_code == 200
+
+
+def test_key__two_different_ones__authorization_wins() -> None:
+    _, key = ApiKey.objects.create_key(name="test", scope="read")
+    client = APIClient()
+
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}", HTTP_X_API_KEY="wrong.wrong")
+    assert client.get("/experiments").status_code == 200
+
+    client.credentials(HTTP_AUTHORIZATION="Basic abc", HTTP_X_API_KEY=key)
+    assert client.get("/experiments").status_code == 200
 
 
 def test_reset__admin_key_without_the_setting__is_403(settings: Settings) -> None:

@@ -1,0 +1,52 @@
+"""The short way of what visitors' software calls with a key: past sessions, cookies and pages, which take most of the
+time of a request.
+
+Without a key, such as with a person's session, a request goes the usual way to the same answer.
+"""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
+from django.utils import translation
+
+from bandit_project.api.auth import given_key
+from bandit_project.api.served import ServedView
+from bandit_project.ops.metrics.requests import CountViews
+from serving.api.visits import rule_set
+
+_PATHS = ("/ofrep/", "/api/v1/ruleset/")
+# REST framework's view of it, which the OpenAPI document describes, gives the same answer.
+_RULE_SET = ServedView(rule_set, "GET", "HEAD")
+
+
+def visitors_lane(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware, behind those that every request needs."""
+    counted = CountViews(_call)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(_PATHS) or not given_key(request.META):
+            return get_response(request)
+        request.get_host()  # refuses a host that is not ours
+        translation.activate(settings.LANGUAGE_CODE)
+        request.resolver_match = resolve(request.path_info)
+        return get_response(request) if _served(request) is None else counted(request)
+
+    return middleware
+
+
+def _served(request: HttpRequest) -> ServedView | None:
+    match = request.resolver_match
+    if match is not None and match.view_name == "v1:ruleset":
+        return _RULE_SET
+    return match.func if match is not None and isinstance(match.func, ServedView) else None
+
+
+def _call(request: HttpRequest) -> HttpResponse:
+    view, match = _served(request), request.resolver_match
+    if view is None or match is None:
+        raise TypeError("only what is served comes here")
+    return view(request, **match.kwargs)
