@@ -99,7 +99,7 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
   const today = () => dayAt(Date.now() + skew);
 
   async function refresh() {
-    const response = await fetch(base + "/api/v1/ruleset/", { headers: { "X-API-Key": apiKey } });
+    const response = await fetch(base + "/api/v1/ruleset/", apiKey ? { headers: { "X-API-Key": apiKey } } : {});
     const found = response.ok && (await response.json());
     if (found?.version !== 1) return;
     rules = found;

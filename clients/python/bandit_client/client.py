@@ -85,6 +85,14 @@ class Client:
             self._start()
         return self._rules.current.experiments.get(experiment)
 
+    def experiments(self) -> list[str]:
+        """The keys of all live experiments."""
+        return list(self._rules.current.experiments)
+
+    def is_today(self, day: str) -> bool:
+        """Whether events of now count on ``day``."""
+        return day == self._today()
+
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait for the first rule set; False if it did not come in time."""
         self._start()
