@@ -183,13 +183,14 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
     for (const name of pack()) await send(name);
   }
 
-  function leave() {
-    if (document.visibilityState !== "hidden") return;
+  function leave({ type }) {
+    if (type !== "pagehide" && document.visibilityState !== "hidden") return;
     for (const name of pack()) {
       if (navigator.sendBeacon?.(base + "/api/v1/counts/", JSON.stringify(store.get(name)))) store.remove(name);
     }
   }
   document.addEventListener("visibilitychange", leave);
+  addEventListener("pagehide", leave); // some browsers do not tell a page that is left that it is hidden
 
   const fresh = refresh().catch(() => {});
   const late = new Promise((resolve) => setTimeout(resolve, timeout));

@@ -42,7 +42,9 @@ class BanditProvider(AbstractProvider):
         if rules is None:
             return _problem(default_value, ErrorCode.FLAG_NOT_FOUND, f"experiment {flag_key!r} is not live")
         if not (unit := _unit(evaluation_context)):
-            return _problem(default_value, ErrorCode.TARGETING_KEY_MISSING, "the context has no targeting key")
+            return _problem(
+                default_value, ErrorCode.TARGETING_KEY_MISSING, "the context has no targeting key"
+            )
         exposure = self._client.exposure(flag_key, unit)
         return _details(rules, exposure.variant if exposure else default_value)
 

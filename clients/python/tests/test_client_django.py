@@ -1,6 +1,6 @@
 """The Django integration: cookies carry the exposure from worker to worker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ ENGINE = Engine(libraries={"bandit": "bandit_client.django.templatetags.bandit"}
 
 
 @pytest.fixture
-def browse(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browse]:
+def browse(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> Browse:
     """A browser: each request goes to another worker, and only cookies are kept between them."""
     cookies: dict[str, str] = {}
 
@@ -40,7 +40,7 @@ def browse(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator
         return answer.content.decode()
 
     visit.cookies = cookies  # type: ignore[attr-defined]
-    yield visit
+    return visit
 
 
 def _shown(request: HttpRequest) -> str:

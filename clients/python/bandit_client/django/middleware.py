@@ -24,7 +24,8 @@ _MOST_SEEN = 40
 @functools.cache
 def get_client() -> Client:
     """The process's client, made of the setting BANDIT at its first use."""
-    return Client(**settings.BANDIT)
+    arguments: dict[str, Any] = getattr(settings, "BANDIT", {})
+    return Client(**arguments)
 
 
 class BanditMiddleware:
@@ -38,7 +39,7 @@ class BanditMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         known = request.COOKIES.get(UNIT_COOKIE)
         unit = self._own_unit(request) if self._own_unit else known or uuid.uuid4().hex
-        visitor = Visitor(get_client(), unit, _seen(request))
+        visitor = Visitor(get_client(), unit, _seen(request, unit))
         request.bandit = visitor  # type: ignore[attr-defined]  # as Django's own middleware adds request.user
         response = self._get_response(request)
         if visitor.has_changed:
@@ -61,10 +62,10 @@ def _signed(visitor: Visitor) -> str:
     return text
 
 
-def _seen(request: HttpRequest) -> dict[str, Any]:
-    """What the cookie says; nothing where somebody wrote it by hand."""
+def _seen(request: HttpRequest, unit: str | None) -> dict[str, Any]:
+    """The exposures in the cookie; none where somebody wrote it by hand, or it is another unit's."""
     try:
-        unit, seen = signing.loads(request.COOKIES.get(SEEN_COOKIE, ""), salt=_SALT)
+        owner, seen = signing.loads(request.COOKIES.get(SEEN_COOKIE, ""), salt=_SALT)
     except (signing.BadSignature, ValueError):
         return {}
-    return dict(seen)
+    return dict(seen) if owner == unit else {}
