@@ -1,6 +1,7 @@
 """An application server that counts with clients/python; run as a program, and killed by the test."""
 
 import sys
+import time
 from pathlib import Path
 
 from bandit_client import Client
@@ -20,6 +21,8 @@ def main() -> None:
             # A kill between these two lines leaves one event that is journaled and not noted: it comes twice, as
             # another unit would.
             noted.write(b".")
+            if n % 10 == 0:
+                time.sleep(0.01)  # as visitors come, so that kills find it at work
 
 
 if __name__ == "__main__":

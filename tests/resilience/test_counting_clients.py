@@ -35,7 +35,7 @@ def _kill_service(service: Service) -> None:
 
 
 def _make_experiment(service: Service) -> int:
-    body = {"name": "Experiment 0", "status": "active", "variants": ["control", "blue"]}
+    body = {"name": "Experiment 0", "status": "active", "variants": [{"name": "control"}, {"name": "blue"}]}
     response = service.post("/api/v1/experiments/", body)
     assert response.status_code == 201, response.text
     found: int = response.json()["id"]
@@ -60,7 +60,7 @@ def test_counting_clients__they_and_the_service_are_killed__each_journaled_event
         started = time.monotonic()
         for kill in range(KILLS):
             time.sleep(random.uniform(0.5, 1.5))
-            victim = random.randrange(SERVERS)
+            victim = random.choice([n for n, process in running.items() if process.poll() is None])
             running[victim].kill()
             running[victim].wait()
             running[victim] = _start(service, tmp_path, victim)
