@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _rate(work: Callable[[str], object], rounds: int = 1) -> str:
 def _assignments() -> None:
     for variants in (2, 4, 10):
         client = _client(variants)
-        rate = _rate(lambda unit, asked=client: asked.get_variant("hero", unit), _ROUNDS)
+        rate = _rate(partial(client.get_variant, "hero"), _ROUNDS)
         print(f"assignments, {variants:>2} variants        {rate}", flush=True)
         client.close()
 

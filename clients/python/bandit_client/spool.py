@@ -45,7 +45,7 @@ class Spool:
         return Place(self.root / name, lock)
 
     def orphans(self) -> Iterator[tuple[Place, Stream]]:
-        """What dead processes left, one at a time; the caller releases each place."""
+        """The streams of dead processes, one at a time; the caller releases each place."""
         for folder in sorted(self.root.iterdir()):
             if folder.is_dir() and not folder.name.startswith(_UNBORN):
                 with suppress(FileNotFoundError):

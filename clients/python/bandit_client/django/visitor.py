@@ -1,4 +1,4 @@
-"""What one visitor sees and does; ``request.bandit``."""
+"""One visitor, as views and templates know it: ``request.bandit``."""
 
 from collections.abc import Mapping
 from decimal import Decimal
