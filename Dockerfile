@@ -16,6 +16,7 @@ COPY bandit_project bandit_project
 COPY dashboard dashboard
 COPY experiments experiments
 COPY notifications notifications
+COPY serving serving
 COPY benchmarks/data benchmarks/data
 COPY docs docs
 COPY locale locale

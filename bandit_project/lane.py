@@ -5,6 +5,7 @@ Without a key, such as with a person's session, a request goes the usual way to 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,8 @@ from bandit_project.api.served import ServedView
 from bandit_project.ops.metrics.requests import CountViews
 from serving.api.visits import rule_set
 
+# Visitors ask for a few experiments; matching every pattern of the project takes longer than finding a key.
+_match = lru_cache(maxsize=1024)(resolve)
 _PATHS = ("/ofrep/", "/api/v1/ruleset/")
 # REST framework's view of it, which the OpenAPI document describes, gives the same answer.
 _RULE_SET = ServedView(rule_set, "GET", "HEAD")
@@ -32,7 +35,7 @@ def visitors_lane(
             return get_response(request)
         request.get_host()  # refuses a host that is not ours
         translation.activate(settings.LANGUAGE_CODE)
-        request.resolver_match = resolve(request.path_info)
+        request.resolver_match = _match(request.path_info)
         return get_response(request) if _served(request) is None else counted(request)
 
     return middleware

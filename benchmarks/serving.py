@@ -2,6 +2,7 @@
 
 The project under gunicorn (2 workers) on a PostgreSQL of its own, as ./dev bench http has it. Beside requests a second
 and latencies: the CPU time of each request, of gunicorn and PostgreSQL together, which says more on a busy machine.
+/health is a view with one query that goes the usual way.
 
     ./dev bench serving
     ./dev bench serving --seconds 10 --rounds 5 --only single
@@ -51,7 +52,9 @@ def main() -> None:
             print(
                 f"{options.clients} clients, {options.rounds} rounds of {options.seconds} s, medians; milliseconds"
             )
-            _table(target, options)
+            # gunicorn's processes have its address, PostgreSQL's first one has its folder
+            service = [target.url.removeprefix("http://").encode(), database.partition("host=")[2].encode()]
+            _table(target, service, options)
     print(f"load {os.getloadavg()[0]:.1f} after")
 
 
@@ -84,6 +87,7 @@ def _calls(target: Target) -> list[Call]:
         Call("OFREP, bulk, 304", "POST", _BULK, visitors[:1], conditional=True),
         Call(f"rule set of {EXPERIMENTS}", "GET", _RULES),
         Call("rule set, 304", "GET", _RULES, conditional=True),
+        Call("GET /health, to compare", "GET", "/health"),
         Call("counts, 40 increments", "POST", "/api/v1/counts/", _batches(rows), media_type="text/plain"),
     ]
 
@@ -93,12 +97,12 @@ def _batches(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"increments": rows, "idempotency_key": str(uuid.uuid4())} for _ in range(3000)]
 
 
-def _table(target: Target, options: argparse.Namespace) -> None:
+def _table(target: Target, service: Sequence[bytes], options: argparse.Namespace) -> None:
     print(f"\n{'':28}{'req/s':>8}{'p50':>9}{'p99':>9}{'CPU':>9}{'errors':>8}")
     for index, call in enumerate(tqdm(_calls(target), leave=False, disable=None)):
         if options.only not in call.name:
             continue
-        rounds = [_round(target, index, options) for _ in range(options.rounds)]
+        rounds = [_round(target, index, service, options) for _ in range(options.rounds)]
         rate = statistics.median(one["requests"] / one["seconds"] for one in rounds)
         p50, p99 = (statistics.median(one[name] for one in rounds) for name in ("p50", "p99"))
         cpu = 1000 * statistics.median(one["cpu"] for one in rounds)
@@ -106,35 +110,39 @@ def _table(target: Target, options: argparse.Namespace) -> None:
         print(f"{call.name:28}{rate:8,.0f}{p50:9.1f}{p99:9.1f}{cpu:9.2f}{errors:8}")
 
 
-def _round(target: Target, index: int, options: argparse.Namespace) -> dict[str, float]:
+def _round(
+    target: Target, index: int, service: Sequence[bytes], options: argparse.Namespace
+) -> dict[str, float]:
     call = _calls(target)[index]  # made again, so that no batch is sent in two rounds
-    with _cpu_seconds() as used:
+    with _cpu_seconds(service) as used:
         found = wrk(target, call, options)
     return {**found, "cpu": used[0] / max(found["requests"], 1)}
 
 
 @contextmanager
-def _cpu_seconds() -> Iterator[list[float]]:
-    """Give the CPU time that gunicorn and PostgreSQL used meanwhile."""
+def _cpu_seconds(service: Sequence[bytes]) -> Iterator[list[float]]:
+    """Give the CPU time that the service used meanwhile."""
     used: list[float] = []
-    before = _cpu_of_service()
+    before = _cpu_of(service)
     yield used
-    used.append(_cpu_of_service() - before)
+    used.append(_cpu_of(service) - before)
 
 
-def _cpu_of_service() -> float:
-    """Add up the CPU time of this process's descendants and of PostgreSQL's server; wrk and this process apart."""
-    return sum(_cpu_of(stat) for stat in Path("/proc").glob("[0-9]*/stat"))
+def _cpu_of(service: Sequence[bytes]) -> float:
+    """Add up the CPU time of the processes whose command line holds one of these, and of their children."""
+    read = [found for stat in Path("/proc").glob("[0-9]*/stat") if (found := _process(stat)) is not None]
+    ours = {pid for pid, _parent, command, _used in read if any(part in command for part in service)}
+    return sum(used for pid, parent, _command, used in read if pid in ours or parent in ours)
 
 
-def _cpu_of(stat: Path) -> float:
+def _process(stat: Path) -> tuple[int, int, bytes, float] | None:
+    """Read the id of a process, its parent's, its command line and the seconds it has used."""
     try:
-        name, fields = stat.read_text().rsplit(")", 1)
+        fields = stat.read_text().rsplit(")", 1)[1].split()
         command = (stat.parent / "cmdline").read_bytes()
     except OSError:
-        return 0.0  # it has ended
-    is_ours = b"bandit_project.wsgi" in command or name.partition("(")[2] == "postgres"
-    return sum(map(int, fields.split()[11:13])) / _TICKS if is_ours else 0.0
+        return None  # it has ended
+    return int(stat.parent.name), int(fields[1]), command, sum(map(int, fields[11:13])) / _TICKS
 
 
 if __name__ == "__main__":

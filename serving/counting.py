@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, InvalidRowsError, Issue, StatusConflictError
 from experiments.ingestion.record import record_batch
@@ -96,7 +95,7 @@ def _refused(error: InvalidRowsError) -> Exception:
     if wrong:
         return InvalidError(_issues(wrong), rows=_positions(wrong))
     early = [(index, issue._replace(code=CountsOutOfOrderError.code)) for index, issue in error.row_issues]
-    message = _("Clicks or conversions came before their impressions; send these increments again later.")
+    message = "Clicks or conversions came before their impressions; send these increments again later."
     return CountsOutOfOrderError(message, **_named(early))
 
 
@@ -107,11 +106,11 @@ def _not_taken(rows: Sequence[tuple[str, DailyCounts]]) -> CountsNotTakenError:
         pk__in=set(ids.values()), status__in=TAKES_EVENTS, archived_at=None
     ).values_list("pk", flat=True)
     taken = frozenset(open_ids)
-    issue = Issue("experiment_id", CountsNotTakenError.code, _("is not active or paused and takes no counts"))
+    issue = Issue("experiment_id", CountsNotTakenError.code, "is not active or paused and takes no counts")
     found = [
         (index, issue) for index, (reference, _row) in enumerate(rows) if ids.get(reference) not in taken
     ]
-    return CountsNotTakenError(_("Some experiments take no counts; drop these increments."), **_named(found))
+    return CountsNotTakenError("Some experiments take no counts; drop these increments.", **_named(found))
 
 
 def _named(found: Sequence[tuple[int, Issue]]) -> dict[str, object]:

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class CountedDay(models.Model):
-    """What one key has added on one day of the installation's time zone, over all experiments."""
+    """The sum that one key has added on one day of the installation's time zone, over all experiments."""
 
     principal = models.CharField(max_length=160, help_text="The key, as idempotent answers name it.")
     date = models.DateField()

@@ -1,4 +1,4 @@
-"""All that serving needs of every experiment, in the memory of a worker.
+"""The part of every experiment that serving needs, in the memory of a worker.
 
 Each request asks the database one cheap question, the version: has an experiment or a decision changed? Only then is
 the snapshot read again. Two transactions may commit in another order than their numbers say, and the version cannot
@@ -31,7 +31,8 @@ _SPLIT_KINDS = frozenset({Kind.WARM_UP.value, Kind.OPTIMIZED.value})
 # New decisions raise the first. Statuses, archiving, settings and variants change the others; counts change none.
 VERSION_SQL = (
     "SELECT (SELECT max(id) FROM allocation_allocation) AS decision, count(*) AS experiments, "
-    "max(updated_at) AS updated, count(archived_at) AS archived, "
+    # as text: a driver takes long to read a moment, and it is only compared
+    "CAST(max(updated_at) AS text) AS updated, count(archived_at) AS archived, "
     "sum(CASE status WHEN 'active' THEN 1 WHEN 'paused' THEN 1000000 WHEN 'completed' THEN 1000000000000 ELSE 0 END) "
     "AS statuses FROM experiments_experiment"
 )

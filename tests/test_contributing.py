@@ -16,6 +16,7 @@ _ADDITIONS = (
     "A page",
     "A page of the lab",
     "An endpoint",
+    "A field of the rule set",
     "An operator's setting",
     "An algorithm's setting",
     "A notification",

@@ -25,7 +25,7 @@ _KEYWORD = "Api-Key"
 _KEYWORDS = frozenset({"api-key", "bearer"})
 _SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
 # Precise enough to find unused keys. A write for each request would cost more than the request itself.
-_LAST_USED_PRECISION = dt.timedelta(minutes=10)
+LAST_USED_PRECISION = dt.timedelta(minutes=10)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -137,7 +137,7 @@ def _usable_key(given: str) -> ApiKey | None:
 
 def note_use(key: ApiKey) -> None:
     now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > _LAST_USED_PRECISION:
+    if key.last_used_at is None or now - key.last_used_at > LAST_USED_PRECISION:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
 
 

@@ -1,9 +1,11 @@
 """The door of what visitors' software calls: key, throttle and snapshot, with a single query."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
+from weakref import WeakSet
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from rest_framework.exceptions import (
@@ -16,7 +18,14 @@ from rest_framework.exceptions import (
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from bandit_project.api.auth import HasScope, ScopeThrottle, given_key, note_use, wrong_key
+from bandit_project.api.auth import (
+    LAST_USED_PRECISION,
+    HasScope,
+    ScopeThrottle,
+    given_key,
+    note_use,
+    wrong_key,
+)
 from bandit_project.api.errors import as_ofrep, handle_api_exception
 from bandit_project.models import ApiKey
 from serving.snapshot import VERSION_SQL, Version, read_version, snapshot_of
@@ -24,10 +33,19 @@ from serving.snapshot import VERSION_SQL, Version, read_version, snapshot_of
 # Every request comes here. Dates are compared in SQL, as each database hands them out in another form.
 _KEY_AND_VERSION_SQL = (
     "SELECT version.*, k.id, k.hashed_key, k.scope, k.name, "  # noqa: S608 (constants only)
-    "k.last_used_at, k.revoked, k.expiry_date IS NOT NULL AND k.expiry_date < %s "
+    "k.revoked, k.expiry_date IS NOT NULL AND k.expiry_date < %s, "
+    "k.last_used_at IS NULL OR k.last_used_at < %s "
     f"FROM ({VERSION_SQL}) version LEFT JOIN bandit_project_apikey k ON k.prefix = %s"
 )
 _OF_KEY = 7
+# Another version of the service behind the same pooler has another statement under another name.
+_NAME = f"bandit_visit_{hashlib.sha256(_KEY_AND_VERSION_SQL.encode()).hexdigest()[:8]}"
+_PREPARE_SQL = f"PREPARE {_NAME} (timestamptz, timestamptz, text) AS " + _KEY_AND_VERSION_SQL.replace(
+    "%s", "$1", 1
+).replace("%s", "$2", 1).replace("%s", "$3", 1)
+_EXECUTE_SQL = f"EXECUTE {_NAME} (%s, %s, %s)"
+# The statement does not exist, or exists already.
+_OF_A_POOLER = ("26000", "42P05")
 
 
 # A plain view that answers from a snapshot, with what the path names.
@@ -87,26 +105,65 @@ def _key_and_version(given: str) -> tuple[ApiKey | None, Version]:
     if not given.isascii() or "\x00" in given:
         raise wrong_key()
     now, prefix = timezone.now(), given.partition(".")[0]
-    with connection.cursor() as cursor:
-        cursor.execute(_KEY_AND_VERSION_SQL, [connection.ops.adapt_datetimefield_value(now), prefix])
-        row = cursor.fetchone()
-    pk, hashed, scope, name, last_used, revoked, has_expired = row[-_OF_KEY:]
+    moments = map(connection.ops.adapt_datetimefield_value, (now, now - LAST_USED_PRECISION))
+    row = _asked([*moments, prefix])
+    pk, hashed, scope, name, revoked, has_expired, is_use_unknown = row[-_OF_KEY:]
     if pk is None or revoked or has_expired:
         raise wrong_key()
     key = ApiKey(id=pk, prefix=prefix, hashed_key=hashed, scope=scope, name=name)
     if not key.is_valid(given):
         raise wrong_key()
-    key.last_used_at = _moment(last_used)
-    note_use(key)
+    if is_use_unknown:
+        note_use(key)
     return key, tuple(row[:-_OF_KEY])
 
 
-def _moment(stored: Any) -> Any:
-    """Read a moment as SQLite stores it; PostgreSQL's driver has done so."""
-    converters = connection.ops.get_db_converters(_LAST_USED)
-    for convert in converters:
-        stored = convert(stored, _LAST_USED, connection)
-    return stored
+def _asked(parameters: Sequence[Any]) -> tuple[Any, ...]:
+    """Ask once, without the query by which Django tests each connection first; a dead one is opened again."""
+    if not connection.in_atomic_block:
+        connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs leave it out
+        try:
+            return _row(_prepared_sql(), parameters)
+        except (DatabaseError, InterfaceError) as error:
+            if getattr(error.__cause__, "sqlstate", None) in _OF_A_POOLER:
+                _held_by.no_more()
+            connection.close()
+    return _row(_KEY_AND_VERSION_SQL, parameters)
 
 
-_LAST_USED = ApiKey._meta.get_field("last_used_at").get_col("bandit_project_apikey")
+def _row(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        row: tuple[Any, ...] = cursor.fetchone()
+    return row
+
+
+class _Holders:
+    """The connections of PostgreSQL that hold the statement prepared: planning it takes twice as long as running it.
+
+    A pooler between may give each statement another server, and then none is prepared any more.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakSet[Any] | None = WeakSet()
+
+    def no_more(self) -> None:
+        self._known = None
+
+    def hold(self) -> bool:
+        """Prepare the statement where this connection has not; False where that is of no use."""
+        if self._known is None or connection.vendor != "postgresql":
+            return False
+        connection.ensure_connection()
+        if connection.connection not in self._known:
+            with connection.cursor() as cursor:
+                cursor.execute(_PREPARE_SQL)
+            self._known.add(connection.connection)
+        return True
+
+
+_held_by = _Holders()
+
+
+def _prepared_sql() -> str:
+    return _EXECUTE_SQL if _held_by.hold() else _KEY_AND_VERSION_SQL

@@ -4,9 +4,9 @@ The file is gzipped JSON lines. The first line names the format and the newest m
 row with its table. The last line has the number of rows and the SHA-256 of all lines before it. A file that is cut
 short, changed or of another schema is refused. An import writes everything or nothing, into an empty installation.
 
-The file does not hold sessions, answers kept for an Idempotency-Key, unconfirmed uploads, the scheduler's finished jobs
-and failed logins. It holds keys and passwords as digests, and the secrets that sign webhooks in plain text: keep it as
-safe as the database.
+The file does not hold sessions, answers kept for an Idempotency-Key, unconfirmed uploads, the scheduler's finished
+jobs, counts against the caps of serve keys, and failed logins. It holds keys and passwords as digests, and the secrets
+that sign webhooks in plain text: keep it as safe as the database.
 """
 
 import datetime as dt

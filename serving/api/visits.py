@@ -1,4 +1,4 @@
-"""What visitors' software calls for a variant: OFREP and the rule set, as plain views.
+"""OFREP and the rule set, which visitors' software calls for a variant, as plain views.
 
 They are called for each visit, so they are no views of REST framework. The caller is checked, and the snapshot found,
 before (bandit_project.api.served).

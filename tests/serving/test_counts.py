@@ -261,7 +261,7 @@ def test_counts__one_batch_sent_by_eight_at_once__is_added_once(client_with: Cli
         client = APIClient()
         client.credentials(HTTP_X_API_KEY=key)
         try:
-            return post(client, increment(impressions=5)).status_code
+            return int(post(client, increment(impressions=5)).status_code)
         finally:
             connections.close_all()
 
@@ -283,7 +283,7 @@ def test_counts__many_batches_at_once__are_all_added(client_with: Client) -> Non
         client = APIClient()
         client.credentials(HTTP_X_API_KEY=key)
         try:
-            return post(client, increment(impressions=number), key=f"k{number}").status_code
+            return int(post(client, increment(impressions=number), key=f"k{number}").status_code)
         finally:
             connections.close_all()
 
