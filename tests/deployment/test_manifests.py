@@ -22,7 +22,7 @@ COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml")
 KUBERNETES = ROOT / "deploy/kubernetes"
 KUBERNETES_VERSIONS = ("1.33", "1.37")
 # Of the repository's folders, those that nothing needs once it is installed.
-_NOT_IN_THE_IMAGE = {".ci", ".github", "scripts", "tests"}
+_NOT_IN_THE_IMAGE = {".ci", ".github", "scripts", "tests", "clients", "examples"}
 
 
 def load(name: str) -> dict[str, Any]:

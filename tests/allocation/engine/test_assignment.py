@@ -1,11 +1,13 @@
 """Which variant a unit sees."""
 
 import hashlib
+import json
 import math
 
 import pytest
 
 from allocation.engine.assignment import assign, assign_many
+from tests.conftest import ROOT
 
 UNITS = [f"visitor-{n}" for n in range(20_000)]
 
@@ -87,3 +89,15 @@ def test_assign__variant_without_a_share__is_never_served() -> None:
 def test_assign__no_share_at_all__is_refused() -> None:
     with pytest.raises(ValueError, match="no variant has a share"):
         assign("exp", {"a": 0.0}, "u")
+
+
+def test_assign__vectors_shared_with_the_clients__are_met() -> None:
+    vectors = json.loads((ROOT / "clients/vectors/assignment.json").read_text(encoding="utf-8"))
+    prefixes = vectors["prefixes"]
+    units = [f"{prefixes[n % len(prefixes)]}{n}" for n in range(vectors["units"])]
+
+    assert (len(units), len(vectors["experiments"])) == (10_000, 20)
+    for experiment in vectors["experiments"]:
+        shares = {key: share / 10_000 for key, share in experiment["shares"].items()}
+        served = "\n".join(assign_many(experiment["key"], shares, units))
+        assert hashlib.sha256(served.encode()).hexdigest() == experiment["sha256"], experiment["key"]

@@ -1,0 +1,71 @@
+"""Makes ``request.bandit``, and keeps the visitor's name and exposures in cookies."""
+
+import functools
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
+
+from bandit_client.client import Client
+from bandit_client.django.visitor import Visitor
+
+UNIT_COOKIE = "bandit_unit"
+SEEN_COOKIE = "bandit_seen"
+_YEAR = 365 * 24 * 3600
+_SALT = "bandit_client"
+# Browsers drop a cookie above 4,096 bytes: the exposures that are oldest go first.
+_MOST_SEEN = 40
+
+
+@functools.cache
+def get_client() -> Client:
+    """The process's client, made of the setting BANDIT at its first use."""
+    arguments: dict[str, Any] = getattr(settings, "BANDIT", {})
+    return Client(**arguments)
+
+
+class BanditMiddleware:
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        own: str | None = getattr(settings, "BANDIT_UNIT", None)
+        self._own_unit: Callable[[HttpRequest], str | None] | None = import_string(own) if own else None
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        known = request.COOKIES.get(UNIT_COOKIE)
+        unit = self._own_unit(request) if self._own_unit else known or uuid.uuid4().hex
+        visitor = Visitor(get_client(), unit, _seen(request, unit))
+        request.bandit = visitor  # type: ignore[attr-defined]  # as Django's own middleware adds request.user
+        response = self._get_response(request)
+        if visitor.has_changed:
+            _keep(response, SEEN_COOKIE, _signed(visitor), request)
+            if unit != known and self._own_unit is None and unit:
+                _keep(response, UNIT_COOKIE, unit, request)
+            # A page that depends on the visitor must not be served to another one.
+            response.headers.setdefault("Cache-Control", "private")
+        return response
+
+
+def _keep(response: HttpResponse, name: str, value: str, request: HttpRequest) -> None:
+    response.set_cookie(name, value, _YEAR, httponly=True, samesite="Lax", secure=request.is_secure())
+
+
+def _signed(visitor: Visitor) -> str:
+    latest = sorted(visitor.seen.items(), key=lambda entry: entry[1][1])[-_MOST_SEEN:]
+    while len(text := signing.dumps([visitor.unit, dict(latest)], salt=_SALT, compress=True)) > 3800:
+        latest = latest[1:]
+    return text
+
+
+def _seen(request: HttpRequest, unit: str | None) -> dict[str, Any]:
+    """The exposures in the cookie; none where somebody wrote it by hand, or it is another unit's."""
+    try:
+        owner, seen = signing.loads(request.COOKIES.get(SEEN_COOKIE, ""), salt=_SALT)
+    except (signing.BadSignature, ValueError):
+        return {}
+    return dict(seen) if owner == unit else {}

@@ -1,0 +1,79 @@
+"""The two calls to the service: fetch the rule set, send counts."""
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the service; status 0: there was none."""
+
+    status: int
+    document: Mapping[str, Any] = field(default_factory=dict)
+    etag: str | None = None
+    retry_after: float | None = None
+    problem: str = ""
+
+    @property
+    def code(self) -> str:
+        return str(self.document.get("code", ""))
+
+
+class Service:
+    def __init__(self, url: str, api_key: str, timeout: float) -> None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError(f"url must begin with http:// or https://, not {url!r}")
+        self._url = url.rstrip("/")
+        self._headers = {"User-Agent": "bandit-client/0.1"}
+        if api_key:  # an installation for development asks for none
+            self._headers["Authorization"] = f"Api-Key {api_key}"
+        self._timeout = timeout
+
+    def fetch_rule_set(self, etag: str | None) -> Answer:
+        return self._call("/api/v1/ruleset/", {"If-None-Match": etag} if etag else {}, None)
+
+    def send_counts(self, body: str, key: str) -> Answer:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        return self._call("/api/v1/counts/", headers, body.encode())
+
+    def _call(self, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        # The scheme is checked above.
+        request = urllib.request.Request(self._url + path, body, {**self._headers, **headers})  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return _answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _answer(error.code, error.headers, _read(error))
+        # A proxy or a dying server may answer what is no HTTP at all: HTTPException is no OSError.
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, problem=str(error))
+
+
+def _read(error: urllib.error.HTTPError) -> bytes:
+    try:
+        return error.read()
+    except (OSError, http.client.HTTPException):
+        return b""
+
+
+def _answer(status: int, headers: Message, body: bytes) -> Answer:
+    try:
+        document = json.loads(body) if body else {}
+    except ValueError:
+        document = {}
+    after = headers.get("Retry-After", "")
+    return Answer(
+        status,
+        document if isinstance(document, dict) else {},
+        headers.get("ETag"),
+        float(after) if after.isdigit() else None,
+        problem=body[:200].decode(errors="replace"),
+    )

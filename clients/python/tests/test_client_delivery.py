@@ -1,0 +1,173 @@
+"""Counts arrive exactly once, whatever the service answers."""
+
+import json
+from typing import Any
+
+import pytest
+from bandit_client.rows import Exposure, Row, Rows, add_rows, peel, take
+from fake_service import FakeService, MakeClient
+
+_Kinds = ("impressions", "clicks", "conversions")
+
+
+def _count_some(client: Any, units: range) -> None:
+    for n in units:
+        client.exposure("hero", f"u{n}")
+        client.click("hero", f"u{n}")
+
+
+def test_flush__answer_is_lost__sends_the_same_bytes_under_the_same_key(
+    service: FakeService, make_client: MakeClient
+) -> None:
+    client = make_client()
+    service.faults = ["after", "before", "after"]
+
+    for start in range(0, 50, 10):
+        _count_some(client, range(start, start + 10))
+        client.flush()
+    client.flush()
+
+    assert (service.total("impressions"), service.total("clicks"), client.pending) == (50, 50, 0)
+    sent = [(headers["Idempotency-Key"], body) for path, headers, body in service.requests if body]
+    assert sent[0] == sent[1] == sent[2]
+    assert len(set(sent)) == len({key for key, _ in sent})
+
+
+def test_flush__service_is_away__keeps_one_row_for_each_variant_and_day(
+    service: FakeService, make_client: MakeClient
+) -> None:
+    client = make_client()
+    service.away = True
+
+    for start in range(0, 1000, 10):
+        _count_some(client, range(start, start + 10))
+        client.flush()
+    assert client.pending == 2000
+    service.away = False
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (1000, 0)
+    # the batch that was tried, and all that came after it
+    assert len(service.bodies) == 2
+
+
+def test_flush__clicks_before_their_impressions__wait_for_them(
+    service: FakeService, make_client: MakeClient
+) -> None:
+    shows, clicks = make_client(), make_client()
+    exposures = {unit: shows.exposure("hero", unit) for unit in "abcdefgh"}
+    for unit, exposure in exposures.items():
+        clicks.click("hero", unit, exposure)
+        clicks.conversion("hero", unit, 2, exposure)
+    clicks.exposure("hero", "another")
+
+    clicks.flush()
+    assert (service.total("impressions"), service.total("clicks")) == (1, 0)
+    assert clicks.pending == 16
+    shows.flush()
+    clicks.flush()
+
+    assert [service.total(kind) for kind in _Kinds] == [9, 8, 8]
+    assert service.values == ["2.0000"] * 8
+
+
+def test_flush__rows_that_are_refused_for_good__are_dropped_and_the_others_sent(
+    service: FakeService, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    client.exposure("hero", "u")
+    client.click("hero", "u", Exposure("hero", "green", "2026-11-26"))
+    service.refusals = [(422, {"code": "invalid", "rows": [1]})]
+
+    client.flush()
+
+    assert ([service.total(kind) for kind in _Kinds], client.pending) == ([1, 0, 0], 0)
+    assert "green" in caplog.text
+
+
+def test_flush__refusal_that_names_no_row__drops_only_the_bad_one(
+    service: FakeService, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client()
+    service.keeps_order = False
+    taken = service.take
+
+    def refuse_green(key: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        return (400, {"code": "parse_error"}) if b"green" in body else taken(key, body)
+
+    monkeypatch.setattr(service, "take", refuse_green)
+    for n in range(20):
+        client.click("hero", "u", Exposure("hero", "green" if n == 7 else f"v{n}", "2026-11-26"))
+
+    client.flush()
+
+    assert (service.total("clicks"), client.pending) == (19, 0)
+
+
+@pytest.mark.parametrize(
+    "answer", [(400, {}), (404, {}), (401, {"code": "invalid_api_key"}), (429, {"code": "throttled"})]
+)
+def test_flush__answer_that_is_no_refusal_of_the_counts__keeps_everything(
+    service: FakeService, make_client: MakeClient, answer: tuple[int, dict[str, Any]]
+) -> None:
+    client = make_client()
+    client.exposure("hero", "u")
+    service.refusals = [answer]
+
+    client.flush()
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (1, 0)
+
+
+def test_flush__key_in_use__sends_it_again_unchanged(service: FakeService, make_client: MakeClient) -> None:
+    client = make_client()
+    client.exposure("hero", "u")
+    service.refusals = [(409, {"code": "idempotency_key_in_use"})]
+
+    client.flush()
+    client.flush()
+
+    sent = [headers["Idempotency-Key"] for path, headers, body in service.requests if body]
+    assert (service.total("impressions"), len(sent), len(set(sent))) == (1, 2, 1)
+
+
+def test_flush__more_rows_than_a_request_takes__sends_several(
+    service: FakeService, make_client: MakeClient
+) -> None:
+    client = make_client()
+    service.keeps_order = False
+    for n in range(2500):
+        client.click("hero", "u", Exposure("hero", f"v{n}", "2026-11-26"))
+
+    client.flush()
+
+    sizes = [len(json.loads(body)["increments"]) for _, _, body in service.requests if body]
+    assert (sizes, service.total("clicks")) == ([1000, 1000, 500], 2500)
+
+
+def test_take__row_of_too_many_values__is_cut() -> None:
+    rows: Rows = {Exposure("e", "v", "d"): Row(30_000, 5, 25_000, ["1.0000"] * 23_000)}
+
+    parts: list[Row] = []
+    while rows:
+        parts += take(rows, 1000).values()
+
+    assert [(len(row.values), row.conversions, row.impressions, row.clicks) for row in parts] == [
+        (10_000, 12_000, 30_000, 5), (10_000, 10_000, 0, 0), (3_000, 3_000, 0, 0),
+    ]  # fmt: skip
+
+
+def test_peel__row_out_of_order__gives_what_can_go_first() -> None:
+    assert peel(Row(5, 6, 1, ["1"])) == (Row(5), Row(0, 6, 1, ["1"]))
+    assert peel(Row(0, 6, 1, ["1"])) == (Row(0, 6), Row(0, 0, 1, ["1"]))
+    assert peel(Row(0, 6)) == (Row(), Row(0, 6))
+
+
+def test_add_rows__merged__are_owned_by_the_target() -> None:
+    place = Exposure("e", "v", "d")
+    into: Rows = {place: Row(1, 1, 1, ["1"])}
+
+    add_rows(into, {place: Row(2, 0, 1, ["3"])})
+
+    assert into == {place: Row(3, 1, 2, ["1", "3"])}

@@ -1,0 +1,201 @@
+// Serves variants in the browser and counts what comes of them. Documented in docs/serving-js.md.
+// The split is computed here from the rule set, by the steps of clients/vectors: no request for each visitor.
+
+// SHA-256's constants: the first 32 bits of the fractions of the roots of the first primes.
+const bits = (x) => ((x % 1) * 2 ** 32) | 0;
+const primes = [];
+for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
+const START = primes.slice(0, 8).map((p) => bits(Math.sqrt(p)));
+const ROUND = primes.map((p) => bits(Math.cbrt(p)));
+
+// The first two words of the SHA-256 of some bytes.
+function sha256(bytes) {
+  const size = ((bytes.length + 72) >> 6) << 6;
+  const view = new DataView(new ArrayBuffer(size));
+  bytes.forEach((byte, n) => view.setUint8(n, byte));
+  view.setUint8(bytes.length, 128);
+  view.setUint32(size - 4, bytes.length * 8);
+  const w = new Int32Array(64);
+  const state = Int32Array.from(START);
+  const turn = (x, n) => (x >>> n) | (x << (32 - n));
+  for (let block = 0; block < size; block += 64) {
+    let [a, b, c, d, e, f, g, h] = state;
+    for (let n = 0; n < 64; n++) {
+      const x = w[n - 15], y = w[n - 2];
+      w[n] = n < 16 ? view.getInt32(block + n * 4)
+        : w[n - 16] + w[n - 7] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
+      const one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + ROUND[n] + w[n];
+      const two = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+      h = g; g = f; f = e; e = (d + one) | 0; d = c; c = b; b = a; a = (one + two) | 0;
+    }
+    [a, b, c, d, e, f, g, h].forEach((x, n) => (state[n] += x));
+  }
+  return [state[0] >>> 0, state[1] >>> 0];
+}
+
+// -ln(u) of the variant for the unit, u from the first 53 bits of the hash.
+function time(...parts) {
+  const bytes = [];
+  for (const part of parts) {
+    const text = new TextEncoder().encode(part);
+    bytes.push(0, 0, 0, 0, 0, 0, text.length >> 8, text.length & 255, ...text);
+  }
+  const [high, low] = sha256(bytes);
+  return -Math.log((high * 2 ** 21 + (low >>> 11) + 0.5) / 2 ** 53);
+}
+
+// The key of the variant that the unit sees; shares are integers of 1/10,000.
+export function assign(experiment, shares, unit) {
+  let best, least = Infinity;
+  for (const key of Object.keys(shares).sort()) {
+    const t = shares[key] > 0 ? time(experiment, key, unit) / (shares[key] / 1e4) : Infinity;
+    if (t < least) [best, least] = [key, t];
+  }
+  return best;
+}
+
+// localStorage, or memory where the browser refuses it.
+const memory = {};
+const store = {
+  get(name) {
+    try { return JSON.parse(localStorage.getItem("bandit:" + name)); } catch { return memory[name] ?? null; }
+  },
+  set(name, value) {
+    memory[name] = value;
+    try { localStorage.setItem("bandit:" + name, JSON.stringify(value)); } catch { /* full or refused */ }
+  },
+  remove(name) {
+    delete memory[name];
+    try { localStorage.removeItem("bandit:" + name); } catch { /* refused */ }
+  },
+  names(start) {
+    let names = Object.keys(memory);
+    try { names = Object.keys(localStorage).map((key) => key.replace(/^bandit:/, "")); } catch { /* refused */ }
+    return names.filter((name) => name.startsWith(start));
+  },
+};
+
+const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (x) => (x + 256).toString(16).slice(1)).join("");
+const MOST_BATCHES = 50;
+
+// Answers that may be another one later: nothing, or the batch waits for its impressions, its turn or the service.
+const waits = (status, code) => status >= 500 || [0, 401, 403, 408, 429].includes(status)
+  || /out_of_order|in_use/.test(code);
+
+export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 2000 }) {
+  const base = url.replace(/\/$/, "");
+  let rules = store.get("rules");
+  let skew = 0;
+  let timer;
+  let rows = {};
+  const shown = {};
+  if (!unit) {
+    unit = store.get("unit") ?? random();
+    store.set("unit", unit);
+  }
+
+  const find = (experiment) => rules?.experiments.find(({ key }) => key === experiment);
+  const dayAt = (moment) => new Date(moment).toLocaleDateString("sv", { timeZone: rules.time_zone });
+  const today = () => dayAt(Date.now() + skew);
+
+  async function refresh() {
+    const response = await fetch(base + "/api/v1/ruleset/", apiKey ? { headers: { "X-API-Key": apiKey } } : {});
+    const found = response.ok && (await response.json());
+    if (found?.version !== 1) return;
+    rules = found;
+    // A device whose clock is days off counts on the service's day.
+    skew = Date.parse(rules.date) - Date.parse(dayAt(Date.now()));
+    store.set("rules", rules);
+  }
+
+  function variant(experiment, fallback = "control") {
+    const rule = find(experiment);
+    if (!(experiment in shown)) {
+      const seen = store.get("seen:" + experiment);
+      const stays = rule && seen?.day === today() && rule.shares[seen.variant];
+      shown[experiment] = { counts: rule?.counts, key: stays ? seen.variant : rule ? assign(experiment, rule.shares, unit) : fallback };
+    }
+    return shown[experiment].key;
+  }
+
+  function count(experiment, { variant, day }, change) {
+    const row = (rows[[experiment, variant, day]] ??= { experiment, variant, day });
+    for (const [name, value] of Object.entries(change)) {
+      row[name] = name === "values" ? [...(row[name] ?? []), ...value] : (row[name] ?? 0) + value;
+    }
+    timer ??= setTimeout(flush, flushAfter);
+  }
+
+  function exposure(experiment) {
+    const key = variant(experiment);
+    // A page that showed the fallback before any rules were there is no exposure.
+    if (!shown[experiment].counts) return null;
+    let seen = store.get("seen:" + experiment);
+    if (seen?.day !== today()) {
+      seen = { variant: key, day: today() };
+      store.set("seen:" + experiment, seen);
+      count(experiment, seen, { impressions: 1 });
+    }
+    return seen;
+  }
+
+  // The first of each kind that follows an exposure counts, on its day.
+  function act(experiment, name, change) {
+    const seen = store.get("seen:" + experiment);
+    if (!seen || seen[name] || find(experiment)?.counts === false) return false;
+    store.set("seen:" + experiment, { ...seen, [name]: 1 });
+    count(experiment, seen, change);
+    return true;
+  }
+  const click = (experiment) => act(experiment, "clicked", { clicks: 1 });
+  const conversion = (experiment, value) =>
+    act(experiment, "converted", { conversions: 1, ...(value == null ? {} : { values: [Number(value).toFixed(4)] }) });
+
+  // Each batch keeps its key until it is answered: sent twice, it counts once. One experiment in each, so that a
+  // refusal touches no other.
+  function pack() {
+    clearTimeout(timer);
+    timer = undefined;
+    const groups = {};
+    for (const row of Object.values(rows)) (groups[row.experiment] ??= []).push(row);
+    rows = {};
+    for (const increments of Object.values(groups)) {
+      const key = random();
+      store.set(`out:${Date.now()}-${key}`, { api_key: apiKey, idempotency_key: key, increments });
+    }
+    const names = store.names("out:").sort();
+    names.splice(0, names.length - MOST_BATCHES).forEach(store.remove);
+    return names;
+  }
+
+  // Text, with the key in the body: a browser asks no permission for such a request to another host.
+  async function send(name) {
+    let status = 0, code = "";
+    try {
+      const response = await fetch(base + "/api/v1/counts/", { method: "POST", keepalive: true, body: JSON.stringify(store.get(name)) });
+      status = response.status;
+      if (!response.ok) ({ code = "" } = await response.json());
+    } catch { /* no answer, or none of the service */ }
+    if (!waits(status, code)) store.remove(name);
+  }
+
+  async function flush() {
+    for (const name of pack()) await send(name);
+  }
+
+  function leave({ type }) {
+    if (type !== "pagehide" && document.visibilityState !== "hidden") return;
+    for (const name of pack()) {
+      if (navigator.sendBeacon?.(base + "/api/v1/counts/", JSON.stringify(store.get(name)))) store.remove(name);
+    }
+  }
+  document.addEventListener("visibilitychange", leave);
+  addEventListener("pagehide", leave); // some browsers do not tell a page that is left that it is hidden
+
+  const fresh = refresh().catch(() => {});
+  const late = new Promise((resolve) => setTimeout(resolve, timeout));
+  const ready = rules ? Promise.resolve() : Promise.race([fresh, late]);
+  if (store.names("out:").length) timer = setTimeout(flush, flushAfter);
+
+  return { unit, ready, fresh, variant, exposure, click, conversion, flush };
+}
