@@ -294,3 +294,14 @@ def test_workbook__shared_texts__are_read() -> None:
 def test_workbook__that_is_not_well_formed__is_refused(rows: str) -> None:
     with pytest.raises(InvalidError, match="not a workbook that can be read"):
         make_table(workbook({"A": []}, sheet1=rows))
+
+
+def test_workbook__sheet_in_a_part_that_is_no_xml_by_its_name__is_refused() -> None:
+    whole, renamed = zipfile.ZipFile(BytesIO(workbook({"A": [NAMES]}))), BytesIO()
+    with zipfile.ZipFile(renamed, "w") as archive:
+        for part in whole.namelist():
+            content = whole.read(part).replace(b"sheet1.xml", b"sheet1.bin")
+            archive.writestr(part.replace("sheet1.xml", "sheet1.bin"), content)
+
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
+        make_table(renamed.getvalue())
