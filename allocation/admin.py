@@ -14,13 +14,13 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from allocation.guards import resume_after_guard
+from allocation.campaigns.guards import resume_after_guard
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.lists import ExperimentFilter, ReadOnly, act_on_each
 from experiments.admin.model_admins import ExperimentAdmin
-from experiments.campaign import REASON_LENGTH
+from experiments.campaign.models import REASON_LENGTH
 from experiments.models import Experiment
 from experiments.selectors import today
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
 from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
-from experiments.campaign import Guard
+from experiments.campaign.models import Guard
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from allocation.alerts import alert_on_decisions
+from allocation.campaigns.guard_alerts import alert_on_guards
 from allocation.engine import Settings
 from allocation.exceptions import NoActiveVariantError
-from allocation.guard_alerts import alert_on_guards
 from allocation.ledger.entries import (
     Entry,
     compute_entries,

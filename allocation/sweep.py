@@ -15,10 +15,10 @@ from django.db.models import Count
 from django.utils import timezone
 
 from allocation.alerts import is_alarming
-from allocation.campaigns import complete_decided, follow_schedules
+from allocation.campaigns.guard_alerts import clear_where_over
+from allocation.campaigns.schedule import complete_decided, follow_schedules
 from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
-from allocation.guard_alerts import clear_where_over
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event

@@ -2,8 +2,10 @@ from django.urls import path
 
 from dashboard import algorithm_page
 from dashboard import experiment_list as experiments
-from dashboard.experiment import actions, data, settings, tabs, uploads
+from dashboard.experiment import actions, settings, tabs
 from dashboard.experiment import create as new
+from dashboard.experiment.data import uploads
+from dashboard.experiment.data import views as data
 from dashboard.lab import views as lab
 
 app_name = "dashboard"

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import audit_history
-from experiments.campaign import (
+from experiments.campaign.models import (
     CURRENCY_LENGTH,
     OWNER_LENGTH,
     REASON_LENGTH,

@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
-from experiments.campaign import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
+from experiments.campaign.models import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
 from experiments.exceptions import (
     ChangedMeanwhileError,
     ConflictError,

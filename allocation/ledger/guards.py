@@ -17,7 +17,7 @@ from allocation.engine import Settings
 from allocation.engine.analysis.harm import DAYS_RUNNING, harms, log_harm, log_harm_of_values
 from allocation.engine.evidence.dispersion import dispersion
 from allocation.engine.evidence.values import ENOUGH_ORDERS, units_of
-from experiments.campaign import Guard, GuardAction
+from experiments.campaign.models import Guard, GuardAction
 from experiments.metrics import Measures, Reward
 
 

@@ -15,7 +15,7 @@ from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, GainsSoFar, InputVariant
 from allocation.ledger.table import DailyTable, MetricRow
 from allocation.models import CLOSING, Allocation, AllocationShare, Kind
-from experiments.campaign import End, Guard
+from experiments.campaign.models import End, Guard
 from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import SettingValue

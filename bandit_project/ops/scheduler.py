@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.utils import timezone
 
-from allocation.campaigns import follow_schedules
+from allocation.campaigns.schedule import follow_schedules
 from allocation.sweep import run_daily_sweep
 from bandit_project.models import JobRun
 from bandit_project.ops.pruning import prune

@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from allocation.campaigns.guards import resume_after_guard
 from allocation.demo import seed_demo
-from allocation.guards import resume_after_guard
 from allocation.services import complete_experiment, compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
-from experiments.campaign import REASON_LENGTH
+from experiments.campaign.models import REASON_LENGTH
 from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role

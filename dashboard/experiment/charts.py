@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from allocation.engine.posterior.beta import Floats
 from allocation.models import Allocation, AllocationShare
-from allocation.statistics import Convergence, DailyRewards, VariantStatistics
+from allocation.statistics.experiment import Convergence, DailyRewards, VariantStatistics
 from dashboard.charts import Chart, Interval, Mark, Series, Unit, single_bars, variant_colours
 from dashboard.experiment.rates import DailyCountsTable, density, density_range, posterior_unit, rates_of
 from experiments.metrics import COUNTS, VALUES, Kind, Reward

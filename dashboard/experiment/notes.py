@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.utils.text import Truncator
 
 from dashboard.charts import Chart, Mark
-from experiments.campaign import Note
+from experiments.campaign.models import Note
 from experiments.models import Experiment
 
 # What fits beside a mark; the whole text is in the list of notes.

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from allocation.secondary import SecondaryVariant
-from allocation.statistics import Statistics
+from allocation.statistics.experiment import Statistics
+from allocation.statistics.secondary import SecondaryVariant
 from dashboard.charts import variant_colours
-from experiments.campaign import Guard, GuardAction
+from experiments.campaign.models import Guard, GuardAction
 from experiments.metrics import Reward
 from experiments.models import Experiment, Variant
 from experiments.text import format_exact

@@ -16,8 +16,8 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.models import CLOSING, Allocation
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from allocation.selectors import allocation_history, last_computed_allocations
-from allocation.statistics import Statistics, VariantStatistics, statistics_of
-from allocation.statistics_csv import statistics_download
+from allocation.statistics.csv_file import statistics_download
+from allocation.statistics.experiment import Statistics, VariantStatistics, statistics_of
 from dashboard.access import View, requires
 from dashboard.charts import split_bar, variant_colours
 from dashboard.experiment import charts
@@ -27,7 +27,7 @@ from dashboard.experiment.notes import notes_of, with_notes
 from dashboard.experiment.other_metrics import other_metrics
 from dashboard.experiment.rates import DailyCountsTable, daily_table
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
-from experiments.campaign import REASON_LENGTH
+from experiments.campaign.models import REASON_LENGTH
 from experiments.exceptions import InvalidError
 from experiments.metrics import COUNTS, MEASURE_NAMES, VALUES, Measure, Measures, Reward
 from experiments.models import DailyMetric, Experiment, Status, Variant

@@ -28,9 +28,9 @@ from dashboard.lab.tool import Tool
 from dashboard.settings.labels import format_value, in_environment
 from dashboard.templatetags.formats import count, percent
 from experiments.exceptions import InvalidError
-from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.tables.issues import RowIssue
+from experiments.tables.number_fields import WholeNumberField
 from experiments.tables.reading.opening import open_table
 
 Results = dict[str, PolicyResult]

@@ -17,7 +17,6 @@ from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from dashboard.lab.columns import OTHER_RULES
 from dashboard.settings.fields import no_room, setting_field
 from dashboard.settings.labels import format_range
-from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SETTINGS_ON_PAGES,
@@ -26,6 +25,7 @@ from experiments.settings_schema import (
     setting_problems,
     with_defaults,
 )
+from experiments.tables.number_fields import WholeNumberField
 from experiments.text import Text, format_number
 
 _MOST_RATES = 12

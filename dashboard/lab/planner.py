@@ -22,8 +22,8 @@ from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
 from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
-from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import SettingValue
+from experiments.tables.number_fields import WholeNumberField
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.

@@ -29,8 +29,8 @@ from dashboard.lab.fields import (
 )
 from dashboard.lab.simulator_words import Results, sentences
 from dashboard.lab.tool import Preset, Tool
-from experiments.number_fields import WholeNumberField
 from experiments.settings_schema import ALGORITHM_SETTINGS, with_defaults
+from experiments.tables.number_fields import WholeNumberField
 from experiments.text import Text, format_number
 
 # What a page begins with, and what is one click away; each shows something worth knowing.

@@ -15,8 +15,8 @@ from dashboard.settings.labels import (
     range_problem,
     shown_number,
 )
-from experiments.number_fields import typed_whole_number
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
+from experiments.tables.number_fields import typed_whole_number
 from experiments.text import format_exact
 
 

@@ -6,12 +6,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from experiments.campaign import tags_text
+from experiments.campaign.models import tags_text
 from experiments.ingestion.validation import count_issues
 from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals, Kind
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.number_fields import AmountField, SquaresField, WholeNumberField
 from experiments.selectors import today
+from experiments.tables.number_fields import AmountField, SquaresField, WholeNumberField
 
 _FIELDS: dict[Kind, type[forms.Field]] = {
     Kind.WHOLE: WholeNumberField,

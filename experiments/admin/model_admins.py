@@ -24,7 +24,8 @@ from simple_history.admin import SimpleHistoryAdmin
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm, ExperimentForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
-from experiments.campaign import CAMPAIGN_FIELDS, Guard, Note
+from experiments.campaign.models import CAMPAIGN_FIELDS, Guard, Note
+from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals
@@ -33,7 +34,6 @@ from experiments.selectors import find_experiment, today
 from experiments.services import change_status, update_experiment
 from experiments.tables.export import many_download
 from experiments.variants import add_variant, change_variant
-from experiments.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 
 # The library's history pages have an inline style; the policy allows it there alone.
 _styled = method_decorator(csp_update({"style-src": [SELF, UNSAFE_INLINE]}))

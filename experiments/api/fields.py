@@ -18,7 +18,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
-from experiments.campaign import MAX_TAGS, TAG_LENGTH, TAG_PATTERN
+from experiments.campaign.models import MAX_TAGS, TAG_LENGTH, TAG_PATTERN
 from experiments.exceptions import MAX_ISSUES
 from experiments.metrics import HIGHEST_COUNT, HIGHEST_SQUARES, HIGHEST_VALUE, VALUE_PLACES
 from experiments.text import ISO_DATE_PATTERN, NAME_LENGTH, NAME_PATTERN, is_name, parse_date

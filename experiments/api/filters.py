@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema_field
 
-from experiments.campaign import Guard, Note
+from experiments.campaign.models import Guard, Note
 from experiments.models import DailyMetric, Experiment, Variant
 from experiments.text import parse_date
 

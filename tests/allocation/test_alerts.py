@@ -12,7 +12,7 @@ from pytest_django import Settings
 from allocation.demo import seed_demo
 from allocation.models import Allocation
 from allocation.services import complete_experiment, compute_allocations
-from allocation.statistics import experiment_statistics
+from allocation.statistics.experiment import experiment_statistics
 from allocation.sweep import alert_on_traffic, run_daily_sweep
 from experiments.models import Experiment, Status
 from experiments.services import change_status

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from allocation.campaigns import complete_decided, expires_at, follow_schedules
+from allocation.campaigns.schedule import complete_decided, expires_at, follow_schedules
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, Kind, State
 from allocation.sweep import run_daily_sweep
 from bandit_project.ops.scheduler import run_due
-from experiments.campaign import End, GuardAction
+from experiments.campaign.models import End, GuardAction
+from experiments.campaign.watch import add_guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.services import change_status, update_experiment
-from experiments.watch import add_guard
 from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
+from allocation.campaigns.guards import is_stopped, resume_after_guard
 from allocation.exceptions import NotStoppedError
-from allocation.guards import is_stopped, resume_after_guard
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, Kind, State
 from allocation.services import compute_allocation
 from allocation.sweep import run_daily_sweep
-from experiments.campaign import Guard, GuardAction
+from experiments.campaign.models import Guard, GuardAction
+from experiments.campaign.watch import add_guard, delete_guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.services import change_status
-from experiments.watch import add_guard, delete_guard
 from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record, shares_of

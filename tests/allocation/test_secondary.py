@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from allocation.secondary import SecondaryMetric
-from allocation.statistics import Statistics, experiment_statistics
+from allocation.statistics.experiment import Statistics, experiment_statistics
+from allocation.statistics.secondary import SecondaryMetric
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from tests.factory import TODAY, counts, make_experiment, record

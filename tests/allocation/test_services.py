@@ -20,7 +20,7 @@ from allocation.selectors import (
     history_dates,
 )
 from allocation.services import complete_experiment, compute_allocations, preview_allocation
-from allocation.statistics import experiment_statistics
+from allocation.statistics.experiment import experiment_statistics
 from allocation.sweep import _chunks, compute_all
 from dashboard.experiment.summary import summarise
 from experiments.exceptions import InvalidError, StatusConflictError

@@ -15,7 +15,7 @@ from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.ledger.verification import verify_ledger
 from allocation.models import AllocationShare
 from allocation.selectors import experiments_for_allocation
-from allocation.statistics import experiment_statistics
+from allocation.statistics.experiment import experiment_statistics
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import DailyMetric, Experiment
 from tests.factory import TODAY, allocate, make_experiment, make_running, record

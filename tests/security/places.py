@@ -13,10 +13,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from bandit_project.api.errors import not_found
 from bandit_project.models import ApiKey, Scope
-from experiments.campaign import GuardAction
+from experiments.campaign.models import GuardAction
+from experiments.campaign.watch import add_guard, add_note
 from experiments.metrics import Reward
 from experiments.models import Experiment
-from experiments.watch import add_guard, add_note
 from notifications.events import EventKind
 from notifications.models import Alarm, Endpoint
 from notifications.outbox import queue_test

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from allocation.api.schemas import AsOfSerializer
-from allocation.campaigns import expires_at
+from allocation.campaigns.schedule import expires_at
 from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.simulation import SCENARIOS
@@ -21,7 +21,7 @@ from experiments.api.fields import (
     WholeNumberField,
 )
 from experiments.api.v1.schemas import SettingsSerializer
-from experiments.campaign import GuardAction
+from experiments.campaign.models import GuardAction
 from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS
 from experiments.selectors import today

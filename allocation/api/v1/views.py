@@ -23,15 +23,15 @@ from rest_framework.views import APIView
 from allocation.api.v1 import examples as api_examples
 from allocation.api.v1 import schemas as serializers
 from allocation.api.v1.filters import AllocationFilter
+from allocation.campaigns.guards import resume_after_guard
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
-from allocation.guards import resume_after_guard
 from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
 from allocation.services import complete_experiment, compute_allocation
-from allocation.statistics import experiment_statistics
-from allocation.statistics_csv import statistics_download
+from allocation.statistics.csv_file import statistics_download
+from allocation.statistics.experiment import experiment_statistics
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from allocation.campaigns import complete_decided, follow_schedules
+from allocation.campaigns.schedule import complete_decided, follow_schedules
 from experiments.selectors import today
 
 

@@ -22,7 +22,7 @@ from experiments.api.fields import (
     TextField,
     TrueOrFalseField,
 )
-from experiments.campaign import (
+from experiments.campaign.models import (
     CAMPAIGN_FIELDS,
     CURRENCY_LENGTH,
     NOTE_LENGTH,

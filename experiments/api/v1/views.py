@@ -25,7 +25,7 @@ from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilte
 from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
-from experiments.campaign import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
+from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import DailyMetric, Experiment, Status, Variant

@@ -15,9 +15,8 @@ from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.views import IDEMPOTENCY_KEY
-from experiments.campaign import Guard, Note
-from experiments.selectors import find_experiment
-from experiments.watch import (
+from experiments.campaign.models import Guard, Note
+from experiments.campaign.watch import (
     add_guard,
     add_note,
     change_guard,
@@ -26,6 +25,7 @@ from experiments.watch import (
     find_guard,
     find_note,
 )
+from experiments.selectors import find_experiment
 
 
 @extend_schema(tags=["notes"])

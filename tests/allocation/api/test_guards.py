@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from rest_framework.test import APIClient
 
-from experiments.campaign import GuardAction
+from experiments.campaign.models import GuardAction
 from experiments.models import Experiment
 from tests.allocation.test_guards import DAY, make_guarded
 from tests.factory import NOW, TODAY, allocate, make_running

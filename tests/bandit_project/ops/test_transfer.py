@@ -19,11 +19,11 @@ from allocation.demo import DemoExperiment, seed_demo
 from allocation.models import Allocation, AllocationShare
 from bandit_project.models import ApiKey, Scope
 from bandit_project.ops.transfer import export_installation, import_installation
-from experiments.campaign import Guard
+from experiments.campaign.models import Guard
+from experiments.campaign.watch import add_guard, add_note
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
-from experiments.watch import add_guard, add_note
 from tests.conftest import ROOT
 from tests.factory import NOW, TODAY, make_experiment, record
 

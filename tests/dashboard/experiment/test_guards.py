@@ -8,9 +8,9 @@ from django.test import Client
 from allocation.models import Kind
 from dashboard.charts import Chart, Mark, Series
 from dashboard.experiment.notes import with_notes
-from experiments.campaign import GuardAction, Note
+from experiments.campaign.models import GuardAction, Note
+from experiments.campaign.watch import add_note
 from experiments.models import Experiment, Status
-from experiments.watch import add_note
 from tests.allocation.test_guards import DAY, make_guarded
 from tests.factory import NOW, TODAY, allocate, make_running
 

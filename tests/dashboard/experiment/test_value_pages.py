@@ -8,7 +8,7 @@ from django.utils import translation
 
 from experiments.metrics import Reward
 from experiments.models import DailyMetric, Experiment
-from experiments.number_fields import SquaresField
+from experiments.tables.number_fields import SquaresField
 from tests.allocation.test_values import make_shop
 from tests.dashboard.clients import client_of
 from tests.factory import TODAY, allocate, make_running

@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from bandit_project.models import ApiKey
-from experiments.campaign import BLANK_CAMPAIGN, Guard
+from experiments.campaign.models import BLANK_CAMPAIGN, Guard
 from experiments.models import Experiment, Status
 from tests.factory import NOW, make_experiment, make_running
 

@@ -20,10 +20,10 @@ from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
 from allocation.models import AsOf
 from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
-from allocation.secondary import SecondaryMetric, secondary_metrics
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
-from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
+from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
+from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
 

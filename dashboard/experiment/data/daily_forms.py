@@ -15,7 +15,7 @@ from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
-from experiments.number_fields import AmountField, CountField, SquaresField
+from experiments.tables.number_fields import AmountField, CountField, SquaresField
 from experiments.tables.rows import KINDS
 
 _FIELDS: dict[Kind, Callable[..., forms.Field]] = {

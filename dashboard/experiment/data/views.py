@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
 from dashboard.experiment.actions import closed_reason
-from dashboard.experiment.daily_forms import DayForm, version_token
-from dashboard.experiment.daily_table import days_of, days_page, next_day, totals_of
+from dashboard.experiment.data.daily_forms import DayForm, version_token
+from dashboard.experiment.data.daily_table import days_of, days_page, next_day, totals_of
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.formatting import format_date

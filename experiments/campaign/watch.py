@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import current_actor
-from experiments.campaign import Guard, Note
+from experiments.campaign.models import Guard, Note
 from experiments.exceptions import GuardNotFoundError, InvalidError, Issue, NoteNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.models import Experiment

@@ -14,7 +14,7 @@ from allocation.engine.analysis.uplift import compare_to_control
 from allocation.ledger.entries import successes_in_window
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.table import DailyTable
-from allocation.uplifts import AlwaysValidUplift, always_valid_uplifts
+from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
 from experiments.metrics import Reward
 
 

@@ -6,8 +6,8 @@ from dataclasses import astuple, fields
 
 from django.http import HttpResponse
 
-from allocation.statistics import Statistics, VariantStatistics
-from allocation.uplifts import AlwaysValidUplift
+from allocation.statistics.experiment import Statistics, VariantStatistics
+from allocation.statistics.uplifts import AlwaysValidUplift
 from experiments.tables.rows import as_cell
 
 _NESTED = "uplift_always_valid"

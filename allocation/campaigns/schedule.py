@@ -17,7 +17,7 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation, Kind, State, leading_share
 from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import complete_experiment, compute_allocation
-from experiments.campaign import End
+from experiments.campaign.models import End
 from experiments.events import log_event_on_commit
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
