@@ -155,7 +155,7 @@ def test_day__edit_left_with_escape__is_as_it_was(page: Page, live_server: Any, 
 def test_upload__previewed__is_recorded_once_confirmed(
     page: Page, live_server: Any, running: Experiment
 ) -> None:
-    text = HEADER + f"{running.key},{today()},control,10000,710,0\n{running.key},{today()},control,1,2,0\n"
+    text = HEADER + f"{running.key},{today()},control,10000,710,0\n{running.key},{today()},variant_b,1,2,0\n"
     page.goto(_url(live_server, f"{running.key}/data/"))
     page.get_by_role("link", name="Upload CSV").click()
 
