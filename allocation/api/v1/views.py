@@ -164,7 +164,9 @@ class LedgerView(GenericAPIView[Allocation]):
         return ledger.order_by("-target_date", "-revision")
 
     @extend_schema(
-        operation_id="ledger_list", summary="Every decision, newest first, with what explains each share"
+        operation_id="ledger_list",
+        responses=serializers.AllocationSerializer(many=True),
+        summary="Every decision, newest first, with what explains each share",
     )
     def get(self, request: Request, reference: str) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
