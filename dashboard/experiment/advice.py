@@ -84,28 +84,36 @@ def advice(summary: Summary, *, is_mismatched: bool) -> list[Advice]:
 
 
 def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
+    return [
+        *([_mismatch()] if is_mismatched else []),
+        *_harms(summary),
+        *_about_counts(summary),
+        *_about_days(summary),
+    ]
+
+
+def _mismatch() -> Advice:
+    return Advice(
+        "danger",
+        _("Impressions do not match the split"),
+        _("Some variant loses or gains visitors on the way. Until the cause is found, trust no result here."),
+    )
+
+
+def _about_counts(summary: Summary) -> list[Advice]:
+    """Say where the decision in force found that counts changed or vary too much."""
     found: list[Advice] = []
-    if is_mismatched:
-        found.append(
-            Advice(
-                "danger",
-                _("Impressions do not match the split"),
-                _(
-                    "Some variant loses or gains visitors on the way. Until the cause is found, trust no result here."
-                ),
-            )
-        )
-    found += _harms(summary)
-    changed = summary.allocation.rates_changed_on if summary.allocation else None
-    if changed:
+    decided = summary.allocation
+    if decided and decided.rates_changed_on:
         found.append(
             Advice(
                 "info",
-                _("The variants compare differently since %(date)s") % {"date": format_date(changed)},
+                _("The variants compare differently since %(date)s")
+                % {"date": format_date(decided.rates_changed_on)},
                 _("Their order or their distance has changed. Days from before count less from then on."),
             )
         )
-    if summary.allocation and is_dispersed(summary.allocation):
+    if decided and is_dispersed(decided):
         found.append(
             Advice(
                 "warning",
@@ -114,9 +122,15 @@ def _warnings(summary: Summary, is_mismatched: bool) -> list[Advice]:
                     "From day to day they vary %(times)s times as much as independent visits would: visits may be "
                     "counted more than once. They are trusted that much less."
                 )
-                % {"times": format_number(summary.allocation.dispersion or 1.0, 1)},
+                % {"times": format_number(decided.dispersion or 1.0, 1)},
             )
         )
+    return found
+
+
+def _about_days(summary: Summary) -> list[Advice]:
+    """Say where data are missing, or newer than the split."""
+    found: list[Advice] = []
     if summary.is_stale and summary.latest:
         found.append(
             Advice(

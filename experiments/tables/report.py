@@ -18,7 +18,7 @@ Repeated = Literal["refuse", "sum"]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """Choices of whoever loads a file; each default refuses what could be a mistake.
+    """Choices for loading a file; each default refuses what could be a mistake.
 
     ``create`` makes experiments that are missing.
     """

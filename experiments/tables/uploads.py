@@ -31,7 +31,7 @@ MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
 # Each column that is not known is a question on the page.
 _MOST_COLUMNS = 200
-# Lines shown to whoever names the columns.
+# Lines shown where the columns are named.
 _SHOWN_LINES = 5
 
 
