@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DAYS = 120
 REPEATS = 7
-TABS = ("", "performance/", "allocation/", "regret/", "confidence/", "data/", "settings/", "activity/")
+TABS = ("", "explore/", "traffic/", "data/", "settings/", "history/")
 
 
 def main() -> None:

@@ -180,7 +180,7 @@ def test_overview__running__explains_each_share(client: Client) -> None:
     assert b"growth limited by the daily cap" in response.content
 
 
-@pytest.mark.parametrize("tab", ["", "performance/", "allocation/", "regret/", "confidence/", "activity/"])
+@pytest.mark.parametrize("tab", ["", "explore/", "traffic/", "history/"])
 def test_tabs__draft_without_variants__say_that_there_is_nothing_yet(client: Client, tab: str) -> None:
     make_experiment(status=Status.DRAFT)
 
@@ -190,8 +190,8 @@ def test_tabs__draft_without_variants__say_that_there_is_nothing_yet(client: Cli
     assert b"Not started yet." in response.content
 
 
-@pytest.mark.parametrize("tab", ["", "performance/", "allocation/", "regret/", "confidence/", "activity/"])
-def test_tabs__any_history__at_most_13_queries(
+@pytest.mark.parametrize("tab", ["", "explore/", "traffic/", "history/"])
+def test_tabs__any_history__at_most_15_queries(
     client: Client, tab: str, django_assert_max_num_queries: Any
 ) -> None:
     experiment = make_running()
@@ -199,18 +199,25 @@ def test_tabs__any_history__at_most_13_queries(
         allocate(experiment, TODAY - dt.timedelta(days=day))
 
     # three more go to session, user and role
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         assert client.get(f"/dashboard/experiments/button-colour/{tab}").status_code == 200
 
 
-def test_overview__running__reads_no_more_than_it_shows(
-    client: Client, django_assert_num_queries: Any
-) -> None:
-    allocate(make_running())
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("performance/", "explore/"),
+        ("performance/statistics.csv", "statistics.csv"),
+        ("allocation/", "traffic/"),
+        ("regret/", ""),
+        ("confidence/", "explore/"),
+        ("activity/", "history/"),
+    ],
+)
+def test_tab__address_of_earlier_versions__leads_on_for_good(client: Client, old: str, new: str) -> None:
+    response = client.get(f"/dashboard/experiments/hero/{old}?a=1")
 
-    # the experiment and its variants, the split and its shares, the ledger's shares and the daily counts
-    with django_assert_num_queries(6):
-        client.get("/dashboard/experiments/button-colour/")
+    assert (response.status_code, response["Location"]) == (301, f"/dashboard/experiments/hero/{new}?a=1")
 
 
 def test_tab__unknown_experiment__is_404(client: Client) -> None:
@@ -254,7 +261,7 @@ def test_activity__changes__are_told_with_their_author(client: Client) -> None:
     client.force_login(get_user_model().objects.create_superuser("ann"))
     client.post("/dashboard/experiments/button-colour/pause/")
 
-    changes = client.get("/dashboard/experiments/button-colour/activity/").context["changes"]
+    changes = client.get("/dashboard/experiments/button-colour/history/").context["changes"]
 
     told = [(c.what, c.actor, [(f.field, f.before, f.after) for f in c.fields]) for c in changes]
     assert ("Experiment changed", "ann", [("Status", "Active", "Paused")]) in told
@@ -306,7 +313,7 @@ def test_overview__traffic_that_misses_the_split__is_never_said_to_have_a_chance
 def test_statistics_csv__running__holds_a_line_for_each_variant(client: Client) -> None:
     key = make_running("Hero").key
 
-    response = client.get(f"/dashboard/experiments/{key}/performance/statistics.csv")
+    response = client.get(f"/dashboard/experiments/{key}/statistics.csv")
 
     lines = response.content.decode().splitlines()
     assert response["Content-Disposition"] == f'attachment; filename="{key}-statistics.csv"'
@@ -316,5 +323,5 @@ def test_statistics_csv__running__holds_a_line_for_each_variant(client: Client) 
 def test_statistics_csv__no_variant__is_not_there_and_not_linked(client: Client) -> None:
     key = make_experiment("Empty").key
 
-    assert client.get(f"/dashboard/experiments/{key}/performance/statistics.csv").status_code == 404
-    assert b"statistics.csv" not in client.get(f"/dashboard/experiments/{key}/performance/").content
+    assert client.get(f"/dashboard/experiments/{key}/statistics.csv").status_code == 404
+    assert b"statistics.csv" not in client.get(f"/dashboard/experiments/{key}/explore/").content

@@ -1,4 +1,4 @@
-"""Audit history of an experiment and its variants, as rows to read."""
+"""The history tab: who changed what about an experiment and its variants."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,8 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext as _
 
+from dashboard.experiment.summary import Summary
+from dashboard.experiment.tabs import tab
 from dashboard.formatting import format_moment
 from dashboard.settings.labels import format_value
 from experiments.models import Experiment, Variant
@@ -34,6 +36,11 @@ class Change:
     what: str
     reason: str
     fields: list[FieldChange]
+
+
+@tab
+def history(experiment: Experiment, date: dt.date, summary: Summary) -> dict[str, Any]:
+    return {"changes": changes_of(experiment)}
 
 
 def changes_of(experiment: Experiment) -> list[Change]:
