@@ -3,12 +3,12 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
-from dashboard import experiment_list as experiments
 from dashboard.access import View, requires
 from dashboard.experiment import actions, explore, history, results, settings, traffic
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
+from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
 from experiments.roles import Role
 
@@ -34,7 +34,8 @@ def _moved(to: str) -> View:
 
 
 urlpatterns = [
-    path("", experiments.experiments, name="experiments"),
+    path("", experiment_list.experiments, name="experiments"),
+    path("archive/", experiment_list.archive_selected, name="archive-selected"),
     path("load-demo/", actions.load_demo, name="load-demo"),
     path("limits/", new.limits, name="limits"),
     path("experiments/new/", new.new, name="new"),

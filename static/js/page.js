@@ -1,6 +1,7 @@
 // What every page does: charts, menus, questions before what cannot be undone, and a quiet refresh.
 import { drawCharts } from "./charts.js";
 import { keepFresh } from "./live.js";
+import { searchAsOneTypes } from "./search.js";
 
 function toggle(button) {
   const target = document.getElementById(button.dataset.toggle);
@@ -33,3 +34,4 @@ if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.c
 
 drawCharts();
 keepFresh();
+searchAsOneTypes();
