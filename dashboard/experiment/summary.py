@@ -129,9 +129,13 @@ def totals(today: dt.date) -> Totals:
     return Totals(impressions, [(count, gained[count.name]) for count in COUNTS if count.name in goals])
 
 
-def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
-    """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries."""
-    allocation = current_allocations([experiment], today).get(experiment.pk)
+def summarise_head(experiment: Experiment, today: dt.date, allocation: Allocation | None = None) -> Summary:
+    """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries.
+
+    ``allocation``: the one in force, where it was read already.
+    """
+    if allocation is None:
+        allocation = current_allocations([experiment], today).get(experiment.pk)
     return _summary(experiment, allocation, experiment.data_summary.latest_date, today)
 
 
