@@ -39,11 +39,9 @@ def decimals_of(percent: float, least: int = _RATE_DECIMALS) -> int:
     return min(max(least, 1 - math.floor(math.log10(abs(percent)))), _MOST_DECIMALS)
 
 
-def decimals_of_range(low: float, high: float, least: int = _RATE_DECIMALS) -> int:
-    """Count the decimals that show both percentages, and that they differ."""
-    width = abs(high - low)
-    apart = decimals_of(width, 0) - 1 if width else 0
-    return min(max(decimals_of(low, least), decimals_of(high, least), apart), _MOST_DECIMALS)
+def decimals_apart(low: float, high: float) -> int:
+    """Count the decimals that tell two percentages apart."""
+    return max(decimals_of(high - low, 0) - 1, 0) if high != low else 0
 
 
 def format_rate(fraction: float) -> str:
@@ -52,17 +50,26 @@ def format_rate(fraction: float) -> str:
 
 
 def format_rates(low: float, high: float) -> tuple[str, str]:
-    """Write the ends of an interval with as many decimals as tell them apart."""
-    decimals = decimals_of_range(100 * float(low), 100 * float(high))
-    return format_percent(low, decimals), format_percent(high, decimals)
+    """Write the ends of an interval, each as a rate, with as many decimals as tell them apart."""
+    apart = decimals_apart(100 * float(low), 100 * float(high))
+    ends = [(float(end), max(decimals_of(100 * float(end)), apart)) for end in (low, high)]
+    return format_percent(*ends[0]), format_percent(*ends[1])
 
 
-def format_lift(fraction: float) -> str:
+def format_lift(fraction: float, decimals: int = 1) -> str:
     """Write a lift with its sign; far beyond a doubling decimals are noise."""
-    text = format_percent(abs(fraction), 1 if abs(fraction) < 10 else 0)
+    text = format_percent(abs(fraction), decimals if abs(fraction) < 10 else 0)
     if not any(digit in "123456789" for digit in text):
         return text
     return f"+{text}" if fraction > 0 else f"−{text}"
+
+
+def format_lifts(low: float, high: float) -> tuple[str, str]:
+    """Write the ends of an interval of a lift with as many decimals as tell them apart."""
+    if max(abs(low), abs(high)) >= 10:
+        return format_lift(low), format_lift(high)
+    decimals = max(1, decimals_apart(100 * low, 100 * high))
+    return format_lift(low, decimals), format_lift(high, decimals)
 
 
 def format_shares(shares: Sequence[Decimal | float]) -> list[str]:

@@ -18,6 +18,7 @@ from dashboard.formatting import (
     decimals_of,
     format_date,
     format_lift,
+    format_lifts,
     format_moment,
     format_rate,
     format_rates,
@@ -102,7 +103,10 @@ def lift(value: Any) -> str:
 @register.simple_tag
 def lift_range(low: Any, high: Any) -> str:
     """Write the interval of a lift; an end that the data leave open has none."""
-    ends = "−∞" if low in _NOTHING else format_lift(low), "∞" if high in _NOTHING else format_lift(high)
+    if low in _NOTHING or high in _NOTHING:
+        ends = "−∞" if low in _NOTHING else format_lift(low), "∞" if high in _NOTHING else format_lift(high)
+    else:
+        ends = format_lifts(low, high)
     return _("%(low)s to %(high)s") % {"low": ends[0], "high": ends[1]}
 
 

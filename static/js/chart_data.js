@@ -29,10 +29,11 @@ export function ticks(unit) {
   return (value, index, all) => {
     const shown = Math.abs(value) < 1e-12 ? 0 : value;
     const step = all.length > 1 ? all[1].value - all[0].value : shown;
-    if (unit === "percent") return fixed(decimalsOfStep(100 * step), "percent").format(shown);
+    const signed = (text) => text.replace("-", "−");
+    if (unit === "percent") return signed(fixed(decimalsOfStep(100 * step), "percent").format(shown));
     const large = Math.max(...all.map((tick) => Math.abs(tick.value))) >= 100_000;
-    if (large) return new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 2 }).format(shown);
-    return fixed(decimalsOfStep(step), "decimal").format(shown);
+    if (large) return signed(new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 2 }).format(shown));
+    return signed(fixed(decimalsOfStep(step), "decimal").format(shown));
   };
 }
 

@@ -59,16 +59,23 @@ function lineDatasets(chart) {
   });
 }
 
+// One date alone is drawn as wide as a day.
+function bandPoints(chart, values) {
+  if (chart.x.length > 1) return points(chart, values);
+  const at = place(chart, chart.x[0]);
+  return [at - 0.5, at + 0.5].map((x) => ({ x, y: values[0] }));
+}
+
 function areaDatasets(chart) {
   return chart.series.map((series, order) => {
     const colour = css(series.colour);
     return {
       label: series.name,
-      data: points(chart, series.values),
+      data: bandPoints(chart, series.values),
       borderColor: colour,
       backgroundColor: translucent(colour, 0.75),
       borderWidth: 1,
-      pointRadius: chart.x.length < 2 ? 4 : 0,
+      pointRadius: 0,
       pointHitRadius: 12,
       fill: order ? "-1" : "origin",
       stepped: "before",

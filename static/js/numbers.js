@@ -7,13 +7,6 @@ export function decimalsOf(percent, least = 2) {
   return Math.min(Math.max(least, 1 - Math.floor(Math.log10(Math.abs(percent)))), MOST_DECIMALS);
 }
 
-// Both ends of a range, and that they differ.
-export function decimalsOfRange(low, high, least = 2) {
-  const width = Math.abs(high - low);
-  const apart = width ? decimalsOf(width, 0) - 1 : 0;
-  return Math.min(Math.max(decimalsOf(low, least), decimalsOf(high, least), apart), MOST_DECIMALS);
-}
-
 // As many decimals as tell an axis' ticks apart; all its ticks have the same.
 export function decimalsOfStep(step) {
   if (!step || !Number.isFinite(step)) return 0;

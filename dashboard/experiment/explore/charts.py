@@ -1,6 +1,6 @@
 """Charts of the explore tab, by pure functions of what was read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -29,7 +29,8 @@ def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
         ),
         y_title=_("Lift vs control"),
         x=[lift.date for lift in lifts],
-        y_min=None,
+        y_min=_settled(lifts, min, -1.0),
+        y_max=_settled(lifts, max, 10.0),
         tall=True,
         series=[
             Series(
@@ -43,6 +44,24 @@ def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
             Series(_("Always valid, low"), colour, [a.low if a else None for a in always], dashed=True),
         ],
     )
+
+
+def _settled(lifts: Sequence[LiftOn], end: Callable[..., float], most: float) -> float | None:
+    """Find where the axis ends: the first days' intervals, which are wide, may leave the picture."""
+    later = lifts[len(lifts) // 3 :]
+    ends = [edge for lift in later for edge in _edges(lift)]
+    if not ends:
+        return None
+    found = 1.1 * end(0.0, *ends)
+    step = 10.0 ** np.floor(np.log10(max(abs(found), 1e-6))) / 2
+    rounded = float((np.ceil if found > 0 else np.floor)(found / step) * step)
+    return min(rounded, most) if most > 0 else max(rounded, most)
+
+
+def _edges(lift: LiftOn) -> list[float]:
+    always = lift.always_valid
+    known = [lift.low, lift.high, *([always.low, always.high] if always else [])]
+    return [edge for edge in known if edge is not None]
 
 
 def daily_rates(

@@ -61,4 +61,4 @@ def _least(by_day: Sequence[DailyRewards]) -> float | None:
         min((d.gained_low for d in by_day), default=0.0),
         max((d.gained_high for d in by_day), default=0.0),
     )
-    return None if low < -_HAIR * high or high <= 0 else 0.0
+    return None if low < -_HAIR * max(high, 0.0) else 0.0

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.models import CLOSING, AllocationShare
+from allocation.engine.state import LEADER_PROBABILITY
+from allocation.limits import NO_LIMIT
+from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
@@ -28,7 +30,7 @@ _LEAST_REACH = 0.02
 
 
 class Forest(NamedTuple):
-    """An interval on the axis, in percent of its width; ``tone``: better, worse or open."""
+    """An interval on the axis, in percent of its width; ``tone``: better, worse or open. The control's is a point."""
 
     low: str
     width: str
@@ -71,8 +73,9 @@ class Row:
     cells: list[MetricCell | None]
 
     @property
-    def is_leader(self) -> bool:
-        return self.rank == 1
+    def is_certain(self) -> bool:
+        """True for the one that is the best with 95% probability."""
+        return self.rank == 1 and self.found.probability_best >= LEADER_PROBABILITY
 
     @property
     def observed(self) -> float:
@@ -131,8 +134,11 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
 
 
 def _limit(share: AllocationShare | None, results: Results) -> str:
+    """Name what holds a share itself; which shares make room for others is under Traffic."""
     kind = results.allocation.kind if results.allocation else ""
-    return limit_text(share, kind) if share is not None and kind not in CLOSING else ""
+    if share is None or kind in CLOSING or (kind == Kind.OPTIMIZED and share.bound == NO_LIMIT):
+        return ""
+    return limit_text(share, kind)
 
 
 def _shares(results: Results) -> dict[str, str]:
@@ -196,7 +202,8 @@ def _at(axis: Axis, lift: float) -> str:
 def _forest(row: RankedVariant, axis: Axis) -> Forest | None:
     interval = _interval(row)
     if interval is None:
-        return None
+        is_baseline = row.rank is not None and row.statistics.is_control
+        return Forest("", "", _at(axis, 0.0), _at(axis, 0.0), "open", False, False) if is_baseline else None
     low, high = axis.at(interval.low), axis.at(interval.high)
     tone = "better" if interval.low > 0 else "worse" if interval.high < 0 else "open"
     return Forest(

@@ -14,7 +14,7 @@ from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
 from dashboard.experiment.summary import Summary
-from dashboard.formatting import format_date, format_lift
+from dashboard.formatting import format_date, format_lift, format_lifts
 from dashboard.templatetags.formats import chance
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
@@ -128,6 +128,9 @@ def _of_data(results: Results) -> Verdict:
     leader = results.leader
     if leader is None:
         return Verdict("info", _("No variant has enough data to be judged yet."), _low_lines(results))
+    if not any(variant.successes for variant in statistics.variants):
+        title = _("No %(unit)s yet: there is nothing to compare.")
+        return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
     if statistics.state == "decided":
         return _decided(results, leader)
     return _leading(results, leader) if statistics.state == "leader" else _open(results, leader)
@@ -203,9 +206,14 @@ def _decided(results: Results, leader: RankedVariant) -> Verdict:
     title = _headline(results, leader)
     lines = [_certainty(results, leader), *_metric_lines(results, leader), *_low_lines(results)]
     if worse:
-        against = _("%(metrics)s: clearly worse than the control. Weigh that before you end the experiment.")
-        lines.insert(0, against % {"metrics": ", ".join(worse)})
-        return Verdict("warning", title, lines, Action(_("Check the metrics"), open="explore"))
+        values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
+        said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
+        return Verdict(
+            "warning",
+            said % values,
+            [title, *lines[1:], _("Weigh both before you end the experiment.")],
+            Action(_("Check the metrics"), open="explore"),
+        )
     label = _("End and keep %(variant)s…") if leader.statistics.is_control else _("End and ship %(variant)s…")
     pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
     action = Action(label % {"variant": leader.statistics.variant_name}, ends_with=pk)
@@ -269,9 +277,12 @@ def _lift_words(row: RankedVariant | None, results: Results) -> dict[str, str] |
     return {
         "metric": label[:1].lower() + label[1:],
         "lift": format_lift(found.uplift),
-        "low": format_lift(found.uplift_low),
-        "high": format_lift(found.uplift_high),
+        **_ends(found.uplift_low, found.uplift_high),
     }
+
+
+def _ends(low: float, high: float) -> dict[str, str]:
+    return dict(zip(("low", "high"), format_lifts(low, high), strict=True))
 
 
 def _certainty(results: Results, leader: RankedVariant) -> str:
@@ -314,8 +325,7 @@ def _metric_lines(results: Results, leader: RankedVariant) -> list[str]:
         values = {
             "metric": metric.metric.label,
             "lift": format_lift(row.uplift),
-            "low": format_lift(row.uplift_low),
-            "high": format_lift(row.uplift_high),
+            **_ends(row.uplift_low, row.uplift_high),
             "word": effect_word(row),
         }
         lines.append(_("%(metric)s: %(lift)s (%(low)s to %(high)s), %(word)s.") % values)
