@@ -11,7 +11,14 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
+from allocation.models import (
+    CLOSING,
+    Allocation,
+    AllocationQuerySet,
+    AllocationShare,
+    Kind,
+    shares_with_variants,
+)
 from experiments.campaign.models import Guard
 from experiments.models import Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found
@@ -72,6 +79,7 @@ def history_dates(
 
 class Split(NamedTuple):
     """The shares of a decision, by variant id. ``chances``: probability_best, of optimized decisions only.
+    ``targets``: the shares before the limits, where they were computed.
 
     ``served_from``: the first day whose traffic it can have split.
     """
@@ -80,6 +88,7 @@ class Split(NamedTuple):
     served_from: dt.date
     shares: dict[int, float]
     chances: dict[int, float]
+    targets: dict[int, float]
 
 
 def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list[Split]]:
@@ -88,7 +97,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
         allocation__experiment__in=experiment_ids, allocation__target_date__lte=date
     ).values_list(
         "allocation__experiment_id", "allocation__target_date", "allocation__revision",
-        "allocation__data_through", "allocation__kind", "variant_id", "share", "probability_best",
+        "allocation__data_through", "allocation__kind", "variant_id", "share", "probability_best", "target",
     )  # fmt: skip
     in_order = rows.order_by(
         "allocation__experiment_id", "allocation__target_date", "allocation__revision", "variant_id"
@@ -106,9 +115,16 @@ def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: 
     return Split(
         target_date,
         target_date + dt.timedelta(days=1) if is_late else target_date,
-        {variant_id: float(share) for *_, variant_id, share, _chance in rows},
-        {variant_id: chance for *_, variant_id, _share, chance in known if chance is not None},
+        {variant_id: float(share) for *_, variant_id, share, _chance, _target in rows},
+        {variant_id: chance for *_, variant_id, _share, chance, _target in known if chance is not None},
+        {variant_id: target for *_, variant_id, _share, _chance, target in rows if target is not None},
     )
+
+
+def allocation_with_inputs(experiment: Experiment, date: dt.date) -> Allocation | None:
+    """The allocation in force with its shares and all that it was computed from; two queries."""
+    in_force = Allocation.objects.filter(experiment=experiment).in_force_on(date)
+    return in_force.prefetch_related(shares_with_variants()).first()
 
 
 def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:

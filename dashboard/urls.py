@@ -4,10 +4,13 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, explore, history, results, settings, traffic
+from dashboard.experiment import actions, history, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
+from dashboard.experiment.explore import page as explore
+from dashboard.experiment.results import page as results
+from dashboard.experiment.traffic import page as traffic
 from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
 from experiments.roles import Role
@@ -43,6 +46,7 @@ urlpatterns = [
     path(f"{_ONE}statistics.csv", results.statistics_csv, name="statistics-csv"),
     path(f"{_ONE}explore/", explore.explore, name="explore"),
     path(f"{_ONE}traffic/", traffic.traffic, name="traffic"),
+    path(f"{_ONE}traffic/decision-log.csv", traffic.decision_log_csv, name="decision-log-csv"),
     path(f"{_ONE}history/", history.history, name="history"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),

@@ -81,9 +81,13 @@ def experiment_or_404(reference: str, date: dt.date) -> Experiment:
         raise Http404(str(error)) from error
 
 
-def summarise_head(experiment: Experiment, today: dt.date) -> Summary:
-    """Summarise an experiment from experiment_or_404 without what only lists show; two queries."""
-    allocation = current_allocations([experiment], today).get(experiment.pk)
+def summarise_head(experiment: Experiment, today: dt.date, allocation: Allocation | None = None) -> Summary:
+    """Summarise an experiment from experiment_or_404 without what only lists show; two queries.
+
+    ``allocation``: the one in force, where it was read already.
+    """
+    if allocation is None:
+        allocation = current_allocations([experiment], today).get(experiment.pk)
     return summary_of(experiment, allocation, experiment.data_summary.latest_date, today)
 
 

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from allocation.models import Allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.campaign.models import REASON_LENGTH
@@ -47,10 +48,12 @@ def tab(build: Build) -> View:
     return view
 
 
-def tab_context(experiment: Experiment, current: str, date: dt.date) -> dict[str, Any]:
-    """Collect what the head of every tab shows."""
+def tab_context(
+    experiment: Experiment, current: str, date: dt.date, allocation: Allocation | None = None
+) -> dict[str, Any]:
+    """Collect what the head of every tab shows. ``allocation``: the one in force, where it was read already."""
     active = [variant for variant in experiment.variants.all() if variant.is_active]
-    summary = summarise_head(experiment, date)
+    summary = summarise_head(experiment, date, allocation)
     return {
         "section": "experiments",
         "experiment": experiment,

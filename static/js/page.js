@@ -13,7 +13,11 @@ document.addEventListener("click", (event) => {
   const toggler = event.target.closest("[data-toggle]");
   if (toggler) toggle(toggler);
   const opener = event.target.closest("[data-dialog]");
-  if (opener) document.getElementById(opener.dataset.dialog).showModal();
+  if (opener) {
+    const chosen = document.getElementById(opener.dataset.check);
+    if (chosen) chosen.checked = true;
+    document.getElementById(opener.dataset.dialog).showModal();
+  }
   const closer = event.target.closest("[data-close]");
   if (closer) closer.closest("dialog").close();
   // one open menu at a time, and none once the visitor has gone elsewhere
