@@ -18,7 +18,7 @@ _ROLE = "visitor_role"
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
-    """Find the role on the pages, once in a request; None for someone who has to log in first."""
+    """Find the role on the pages, once in a request; None for someone who has to log in first, or has no role."""
     if not hasattr(request, _ROLE):
         role = role_of(request.user)
         if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
@@ -38,16 +38,24 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
         @wraps(view)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             held = visitor_role(request)
+            if held is None and request.user.is_authenticated:
+                raise PermissionDenied(_("Your account has no role yet. Ask an administrator for one."))
             if held is None:
                 back = quote(request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
                 return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
-            if held < (to_post or needed if request.method == "POST" else needed):
-                raise PermissionDenied(_("Your role does not allow this. Ask an administrator."))
+            least = to_post or needed if request.method == "POST" else needed
+            if held < least:
+                raise PermissionDenied(_refusal(least))
             return view(request, *args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def _refusal(needed: Role) -> str:
+    message = _("You do not have permission. Ask an administrator for the role %(role)s.")
+    return message % {"role": needed.label}
 
 
 def role(request: HttpRequest) -> dict[str, Any]:
