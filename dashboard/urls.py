@@ -7,6 +7,7 @@ from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
 from dashboard.lab import views as lab
+from dashboard.people import urls as people
 
 app_name = "dashboard"
 
@@ -45,6 +46,7 @@ urlpatterns = [
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),
+    *people.urlpatterns,
     path("algorithm/", algorithm_page.algorithm, name="algorithm"),
     path(f"{_ONE}duplicate/", actions.duplicate, name="duplicate"),
     path(f"{_ONE}archive/", actions.archive, name="archive"),
