@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -41,8 +41,7 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
             if held is None and request.user.is_authenticated:
                 raise PermissionDenied(_("Your account has no role yet. Ask an administrator for one."))
             if held is None:
-                back = quote(request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
-                return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
+                return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={quote(page_of(request))}")
             least = to_post or needed if request.method == "POST" else needed
             if held < least:
                 raise PermissionDenied(_refusal(least))
@@ -51,6 +50,16 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
         return checked
 
     return decorate
+
+
+def page_of(request: HttpRequest) -> str:
+    """Name the page that a visitor is on: this one, or the one whose form was sent; blank where that is unknown."""
+    if request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    before = urlsplit(request.headers.get("Referer", ""))
+    if before.netloc != request.get_host():
+        return ""
+    return f"{before.path}?{before.query}" if before.query else before.path
 
 
 def _refusal(needed: Role) -> str:

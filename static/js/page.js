@@ -1,5 +1,6 @@
 // What every page does: charts, menus, questions before what cannot be undone, and a quiet refresh.
 import { drawCharts } from "./charts.js";
+import { keepInput } from "./kept.js";
 import { keepFresh } from "./live.js";
 
 function toggle(button) {
@@ -33,3 +34,4 @@ if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.c
 
 drawCharts();
 keepFresh();
+keepInput();
