@@ -24,7 +24,7 @@ _SENTENCES: Mapping[str, Text] = {
     "deactivated": gettext_lazy("Deactivated"),
     "reactivated": gettext_lazy("Reactivated"),
     "created": gettext_lazy("Created"),
-    "key_created": gettext_lazy("Created with the scope %(scope)s"),
+    "created_with_scope": gettext_lazy("Created with the scope %(scope)s"),
     "revoked": gettext_lazy("Revoked"),
     "changed": gettext_lazy("Changed: %(fields)s"),
     "deleted": gettext_lazy("Deleted"),

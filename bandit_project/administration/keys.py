@@ -35,7 +35,7 @@ def create_key(*, name: str, scope: Scope, days: int | None, now: dt.datetime) -
     key = ApiKey(name=name, scope=scope, expiry_date=expiry, created_by=current_actor() or "")
     secret = ApiKey.objects.assign_key(key)
     key.save()
-    record_change(Subject.KEY, f"{name} ({key.prefix})", "key_created", now, scope=scope.value)
+    record_change(Subject.KEY, f"{name} ({key.prefix})", "created_with_scope", now, scope=scope.value)
     return key, secret
 
 
