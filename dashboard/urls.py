@@ -13,6 +13,7 @@ from dashboard.experiment.results import page as results
 from dashboard.experiment.traffic import page as traffic
 from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
+from dashboard.people import urls as people
 from experiments.roles import Role
 
 app_name = "dashboard"
@@ -68,6 +69,7 @@ urlpatterns = [
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),
+    *people.urlpatterns,
     path("algorithm/", algorithm_page.algorithm, name="algorithm"),
     path(f"{_ONE}duplicate/", actions.duplicate, name="duplicate"),
     path(f"{_ONE}archive/", actions.archive, name="archive"),
