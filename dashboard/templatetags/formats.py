@@ -104,6 +104,19 @@ def _money(value: Any) -> str:
 
 
 @register.filter
+def gained(value: Any, by_value: bool) -> str:
+    """Write clicks whole, or an amount with the decimals that it needs."""
+    return _money(value) if by_value else count(value)
+
+
+@register.filter
+def signed_gain(value: Any, by_value: bool) -> str:
+    if not by_value or value in _NOTHING:
+        return signed(value)
+    return f"{'+' if value > 0 else ''}{_money(value)}"
+
+
+@register.filter
 def signed(value: Any) -> str:
     return _MISSING if value in _NOTHING else f"{'+' if round(value) > 0 else ''}{count(value)}"
 
