@@ -76,7 +76,7 @@ def loss(value: Any, experiment: Experiment) -> str:
 @register.filter
 def counted(share: AllocationShare, experiment: Experiment) -> str:
     """Write what a variant's trials brought: a count, or the value."""
-    return _money(share.value_sum) if experiment.goal.is_value else count(share.successes)
+    return rate(share.value_sum, experiment) if experiment.goal.is_value else count(share.successes)
 
 
 @register.filter
