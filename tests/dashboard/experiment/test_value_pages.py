@@ -47,7 +47,7 @@ def test_overview__values__are_money_with_the_currency(client: Client, shop: Exp
     assert re.search(r"2\.\d\d EUR<small>\d\.\d\d – \d\.\d\d</small>", text)
     assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", text)
     assert "Beta(" not in text
-    assert re.search(r"8\d,\d{3}\.\d\d<small>of 40,000</small>", text)
+    assert re.search(r"8\d,\d{3}\.\d\d EUR<small>of 40,000</small>", text)
 
 
 def test_performance__values__have_a_column_and_charts_in_money(client: Client, shop: Experiment) -> None:
