@@ -110,6 +110,17 @@ def test_header__titles_and_an_odd_quote_above__is_found_by_its_names() -> None:
     assert (header.line, len(list(header.lines()))) == (3, 1)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_header__line_breaks_inside_its_cells__are_spaces(end: str) -> None:
+    names = ["Campaign", "Day", "Ad", '"Impr.\n"', "Clicks", '"Cost /\nconv."', "Conversions"]
+    text = "\n".join(['Report of "x', ",".join(names), "a,2026-11-01,b,1,2,9.5,3", ""])
+
+    header = find_header(make_table(text.replace("\n", end)), DAILY)
+
+    assert (header.line, header.ignored) == (4, ["Cost / conv."])
+    assert list(header.lines()) == [(5, ["a", "2026-11-01", "b", "1", "2", "9.5", "3"])]
+
+
 @pytest.mark.parametrize(
     "names",
     [
