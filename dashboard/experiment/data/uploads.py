@@ -15,13 +15,13 @@ from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
-from experiments.tables.mapping import remember_columns
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
 from experiments.tables.uploads import (
     find_upload,
     first_lines,
     keep_upload,
+    name_columns,
     preview_upload,
     record_upload,
     table_of,
@@ -100,7 +100,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
 
 @edits
 def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
-    """Ask what each column is, beside the first lines; the answer is remembered for the experiment."""
+    """Ask what each column is, beside the first lines; recording the file makes the experiment remember it."""
     try:
         kept = _kept(request, experiment, token)
         found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
@@ -108,7 +108,7 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
         return _try_again(request, experiment, error)
     form = ColumnsForm(request.POST if request.method == "POST" else None, found)
     if form.is_bound and form.is_valid():
-        remember_columns(experiment, form.answers())
+        name_columns(kept, form.answers())
         return redirect(_address("dashboard:preview", experiment, kept.token, request.GET))
     context = tab_context(experiment, "data", today())
     context |= {"upload": kept, "form": form, "found": found}

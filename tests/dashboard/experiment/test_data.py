@@ -455,8 +455,19 @@ def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) 
     assert [field.initial for field, _cells in asked.context["form"].rows()] == ["", "", "", "clicks"]
 
     shown = analyst.post(url, ANSWER, follow=True)
+    analyst.post(shown.redirect_chain[-1][0])
     again = analyst.post(UPLOAD, _file(EXPORT), follow=True)
-    assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}] * 2
+    assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}, {"same": 2}]
+
+
+def test_upload__columns_answered_but_not_recorded__are_asked_for_again(analyst: Client) -> None:
+    experiment = make_running()
+    url = analyst.post(UPLOAD, _file(EXPORT), follow=True).redirect_chain[-1][0]
+
+    assert analyst.post(url, ANSWER, follow=True).context["preview"].rows == 2
+
+    assert remembered_columns(experiment) == {}
+    assert "/columns/" in analyst.post(UPLOAD, _file(EXPORT), follow=True).redirect_chain[-1][0]
 
 
 @pytest.mark.parametrize(
