@@ -23,7 +23,7 @@ def _refused(experiment: Experiment, *rows: DailyCounts) -> list[str]:
     with pytest.raises(InvalidRowsError) as caught:
         record(experiment, *rows)
     assert not DailyMetric.objects.exists()
-    assert not Variant.objects.exists()
+    assert not Variant.objects.exclude(name="control").exists()
     return [issue.field for issue in caught.value.issues]
 
 
@@ -106,6 +106,17 @@ def test_record_events__impossible_row__names_the_field_and_writes_nothing(
 
 def test_record_events__variant_twice_on_a_day__is_refused() -> None:
     assert _refused(make_experiment(), counts("a", 1, 0), counts("a", 2, 0)) == ["rows[1].variant_name"]
+
+
+def test_record_events__look_alikes_and_bad_counts__are_refused_in_one_answer() -> None:
+    experiment = make_experiment()
+    Variant.objects.create(experiment=experiment, key="control", name="control")
+
+    refused = _refused(
+        experiment, counts("Control", 10, 1), counts("b", 1, 2), counts("a", 1, 0), counts("A", 2, 0)
+    )
+
+    assert refused == ["rows[0].variant_name", "rows[1].clicks", "rows[3].variant_name"]
 
 
 def test_record_events__tomorrow__passes() -> None:
