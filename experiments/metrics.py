@@ -88,7 +88,10 @@ COUNTS = (
         _("clicks"),
         _("Clicks per day"),
         within="impressions",
-        too_many=_("clicks (%(clicks)s) must not exceed impressions (%(impressions)s)"),
+        too_many=_(
+            "clicks (%(clicks)s) must not exceed impressions (%(impressions)s): count at most one for each impression, "
+            "on the impression's day"
+        ),
     ),
     Measure(
         "conversions",
@@ -97,7 +100,10 @@ COUNTS = (
         _("Conversions per day"),
         # not within clicks: a view may convert without one, and a click several times
         within="impressions",
-        too_many=_("conversions (%(conversions)s) must not exceed impressions (%(impressions)s)"),
+        too_many=_(
+            "conversions (%(conversions)s) must not exceed impressions (%(impressions)s): count at most one for each "
+            "impression, on the impression's day"
+        ),
         optional=True,
     ),
 )

@@ -201,9 +201,7 @@ class Check:
         self.report.kinds["repeated"] += 1 + is_second
         if self.options.repeated == "sum":
             return
-        message = _(
-            "the same experiment, date and variant are on line %(line)s; remove one, or add them up (repeated=sum)"
-        )
+        message = str(self.options.advice.repeated)
         column = self.names["variant_name"]
         if is_second:
             self._refuse(first, [RowIssue(first, column, message % {"line": row.line})])

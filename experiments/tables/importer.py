@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
@@ -25,6 +24,7 @@ from experiments.tables.reading.source import Table
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
 from experiments.tables.rows import DAILY, RowReader
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.tables.writer import Observer, Writer, added_up
 
 
@@ -40,9 +40,9 @@ class Target:
     only: bool = False
     known: Mapping[str, str] | None = None
 
-    def header_of(self, table: Table) -> Header:
+    def header_of(self, table: Table, advice: Advice = ADVICE["page"]) -> Header:
         """Find the header, without values that no goal needs, as exports have; raise InvalidError without one."""
-        header = self._find_header(table)
+        header = self._find_header(table, advice)
         is_bare = "value_sum" in header.places and "value_squares" not in header.places
         return header.without("value_sum") if is_bare and not self._needs_values() else header
 
@@ -52,21 +52,16 @@ class Target:
         goals = [goal for goal in Reward if goal.is_value]
         return Experiment.objects.filter(reward__in=goals).exists()
 
-    def _find_header(self, table: Table) -> Header:
+    def _find_header(self, table: Table, advice: Advice) -> Header:
         if self.experiment:
             return find_header(table, DAILY.without("experiment_id"), self.known)
         try:
             return find_header(table, DAILY)
         except HeaderNotFoundError as error:
             if error.guess.missing == ("experiment_id",):
-                raise HeaderNotFoundError(
-                    f"{error.issues[0].message}; {_elsewhere()}", error.guess
-                ) from error
+                said = f"{error.issues[0].message}; {advice.no_experiment}"
+                raise HeaderNotFoundError(said, error.guess) from error
             raise
-
-
-def _elsewhere() -> str:
-    return _("or load it on the experiment's own page, or by import_events with --experiment")
 
 
 def import_table(
@@ -87,9 +82,9 @@ def import_table(
     whole cannot be read: no header, columns missing, no text.
     """
     options, target = options or ImportOptions(), target or Target()
-    header = target.header_of(table)
+    header = target.header_of(table, options.advice)
     report = ImportReport(kept_issues, ignored_columns=header.ignored, encoding=table.encoding)
-    reader = RowReader(header, options.blank)
+    reader = RowReader(header, options.blank, options.advice)
     check = Check(
         today=today,
         options=options,

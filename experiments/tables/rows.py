@@ -21,6 +21,7 @@ from experiments.tables.reading.numbers import (
     is_blank,
     learn_styles,
 )
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
 # What a blank cell means in a column that the file has.
@@ -176,9 +177,9 @@ class _Texts:
 class RowReader(LineReader):
     """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely."""
 
-    def __init__(self, header: Header, blank: Blank = "refuse") -> None:
+    def __init__(self, header: Header, blank: Blank = "refuse", advice: Advice = ADVICE["v1"]) -> None:
         super().__init__(header)
-        self.blank = blank
+        self.blank, self._advice = blank, advice
         places = header.places
         self._given = [
             (n, places[name], _TYPES[name]) for n, name in enumerate(NUMBER_NAMES) if name in places
@@ -273,7 +274,7 @@ class RowReader(LineReader):
                 except NumberError as problem:
                     issues.append(RowIssue(line, self.names[column], str(problem)))
             elif self.blank == "refuse":
-                issues.append(RowIssue(line, self.names[column], _blank_problem()))
+                issues.append(RowIssue(line, self.names[column], str(self._advice.blank)))
             has_blank |= is_blank(cell)
         return numbers, has_blank, issues
 
@@ -303,9 +304,3 @@ def _date_problem(text: str) -> str:
     if not text:
         return _("is empty; write the day as 2025-08-14")
     return _("%(value)s is not a date such as 2025-08-14; write it so") % {"value": shown(text)}
-
-
-def _blank_problem() -> str:
-    return _(
-        "is blank: outcome not known yet. Fill it in, leave such rows out (blank=skip), or take it as 0 (blank=zero)"
-    )

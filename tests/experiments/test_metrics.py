@@ -27,6 +27,8 @@ from experiments.metrics import (
 )
 from experiments.models import DailyMetric, Experiment
 
+ONCE = ": count at most one for each impression, on the impression's day"
+
 pytestmark = pytest.mark.database_free
 
 ROW = Measures(1000, 100, 10, 250, 10_000)
@@ -132,9 +134,25 @@ def test_reward__arrays_and_columns__are_read_as_rows_are() -> None:
     ("counts", "problems"),
     [
         (Counts(10, 10, 10), []),
-        (Counts(10, 11, 3), [("clicks", "clicks (11) must not exceed impressions (10)")]),
+        (
+            Counts(10, 11, 3),
+            [
+                (
+                    "clicks",
+                    "clicks (11) must not exceed impressions (10)" + ONCE,
+                )
+            ],
+        ),
         (Counts(10, 3, 4), []),
-        (Counts(10, 3, 11), [("conversions", "conversions (11) must not exceed impressions (10)")]),
+        (
+            Counts(10, 3, 11),
+            [
+                (
+                    "conversions",
+                    "conversions (11) must not exceed impressions (10)" + ONCE,
+                )
+            ],
+        ),
     ],
 )
 def test_nesting_problems__each_rule__names_the_count_and_both_numbers(

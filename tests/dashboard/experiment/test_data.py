@@ -21,6 +21,10 @@ from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
+ONCE = ": count at most one for each impression, on the impression's day"
+LEFT = ": give what is left of the day's total"
+DIGITS = ": check its digits and separators"
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
 ONE = "/dashboard/experiments/button-colour/"
@@ -130,12 +134,43 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
 @pytest.mark.parametrize(
     ("control", "errors"),
     [
-        ((100, 200, 0), [("clicks", ["clicks (200) must not exceed impressions (100)"])]),
-        ((100, 20, 101), [("conversions", ["conversions (101) must not exceed impressions (100)"])]),
-        ((-1, 0, 0), [("impressions", ["impressions must be from 0 to 1000000000000, not -1"])]),
+        (
+            (100, 200, 0),
+            [
+                (
+                    "clicks",
+                    ["clicks (200) must not exceed impressions (100)" + ONCE],
+                )
+            ],
+        ),
+        (
+            (100, 20, 101),
+            [
+                (
+                    "conversions",
+                    ["conversions (101) must not exceed impressions (100)" + ONCE],
+                )
+            ],
+        ),
+        (
+            (-1, 0, 0),
+            [
+                (
+                    "impressions",
+                    [
+                        "impressions must be from 0 to 1000000000000, not -1: give what is left of the day's total"
+                    ],
+                )
+            ],
+        ),
         (
             (10**12 + 1, 0, 0),
-            [("impressions", [f"impressions must be from 0 to {10**12}, not {10**12 + 1}"])],
+            [
+                (
+                    "impressions",
+                    [f"impressions must be from 0 to {10**12}, not {10**12 + 1}" + DIGITS],
+                )
+            ],
         ),
         (("1.5", 0, 0), [("impressions", ["'1.5' is not a whole number"])]),
         (
@@ -174,7 +209,7 @@ def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> N
     page = analyst.post(EDIT, {**numbers, **values}, follow=True).content.decode()
 
     ((field, (message,)),) = _errors(refused)
-    assert (field, message[:30]) == ("value_squares", "value_squares is needed beside")
+    assert (field, message[:45]) == ("value_squares", "the sum of squared values is needed beside th")
     row = DailyMetric.objects.get(variant=control)
     assert (row.value_sum, row.value_squares) == (Decimal("1042.5"), 1000900.0)
     assert "value 0.00 → 1,042.50" in page
@@ -212,8 +247,11 @@ def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:
     [
         ("", "This field is required."),
         ("31.08.2025", "Enter a valid date."),
-        ("2025-09-03", "2025-09-03 lies in the future; today is 2025-09-01"),
-        ("1999-12-31", "1999-12-31 is before 2000-01-01"),
+        (
+            "2025-09-03",
+            "2025-09-03 lies in the future; today is 2025-09-01: check the date, or wait for the day",
+        ),
+        ("1999-12-31", "1999-12-31 is before 2000-01-01; check its year"),
         ("2025-09-01", "There are data of 2025-09-01 already; edit that day instead."),
     ],
 )
@@ -285,7 +323,7 @@ def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Clien
 
     shown = analyst.post(UPLOAD, _file(text), follow=True)
     url, page = shown.redirect_chain[0][0], shown.content.decode()
-    assert "Clicks (9) must not exceed impressions (5)" in page
+    assert "Clicks (9) must not exceed impressions (5): count at most one for each impression" in page
     assert "New variants would be created" in page
 
     refused = analyst.post(url, follow=True).content.decode()

@@ -58,10 +58,10 @@ def test_events__value_sum__is_read_exactly_as_number_or_text(api: APIClient, gi
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (-1, "Must be from 0 to 1000000000000000."),
-        ("-1", "Must be from 0 to 1000000000000000."),
-        (10**15 + 1, "Must be from 0 to 1000000000000000."),
-        (10**4000, "Must be from 0 to 1000000000000000."),
+        (-1, "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        ("-1", "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        (10**15 + 1, "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        (10**4000, "Must be from 0 to 1000000000000000: check its sign and its digits."),
         (0.12345, "Must have at most 4 decimal places; round it."),
         ("0.12345", "Must have at most 4 decimal places; round it."),
         (123456789012.5, 'A number this large is exact only as text, such as "123456789012.3456".'),
@@ -95,7 +95,7 @@ def test_events__value_sum_without_squares__names_the_field_and_the_fix(api: API
     field, message = _problem(_send(api, _row(conversions=2, value_sum=42.5)))
 
     assert field == "rows[0].value_squares"
-    assert "send the sum of the squares of the single values (for 12.5 and 30 it is 1056.25)" in message
+    assert "then add the squares up (for 12.5 and 30 it is 1056.25)" in message
 
 
 def test_events__single_values__count_as_conversions_and_are_cut_at_the_cap(api: APIClient) -> None:

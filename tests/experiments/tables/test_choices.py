@@ -337,3 +337,24 @@ def test_new_variants__two_of_one_file_that_look_alike__the_second_is_refused() 
     # a row that is refused makes no name known
     assert [(issue.line, issue.column) for issue in report.issues] == [(2, "clicks"), (4, "variant_name")]
     assert report.issues[-1].message.endswith("write 'blue'")
+
+
+@pytest.mark.parametrize(
+    ("way_in", "said"),
+    [
+        ("v1", ["(blank=skip)", "(repeated=sum)"]),
+        ("command", ["(--blank skip)", "(--repeated sum)"]),
+        ("page", ["choose above", "choose above"]),
+        ("classic", ["remove the row", "in one row"]),
+    ],
+)
+def test_advice__names_the_choice_as_the_way_in_calls_it(way_in: Any, said: list[str]) -> None:
+    rows = ("2025-08-14,control,,1,0", "2025-08-15,control,5,1,0", "2025-08-15,control,5,1,0")
+
+    report = _import(_rows(make_running(), *rows), way_in=way_in)
+
+    messages = [report.issues[0].message, report.issues[1].message]
+    assert [words in message for words, message in zip(said, messages, strict=True)] == [True, True]
+    own = "".join(said)
+    for foreign in ("blank=", "repeated=", "--", "above"):
+        assert (foreign in "".join(messages)) is (foreign in own)

@@ -60,7 +60,7 @@ def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -
     report = _load(text, _valued())
 
     assert [issue.line for issue in report.issues] == [2]
-    assert "value_squares is needed beside value_sum (42)" in report.issues[0].message
+    assert "the sum of squared values is needed beside the value (42)" in report.issues[0].message
     assert not DailyMetric.objects.exists()
 
 
