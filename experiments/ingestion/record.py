@@ -7,7 +7,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
@@ -168,8 +168,36 @@ def _record_in_steps(
         _refuse_what_goals_cannot_take([experiment_id for experiment_id, _ in rows], totals)
         if connection.vendor == "sqlite":
             _refuse_what_sqlite_would_round(totals)
-        upsert_daily_metrics(totals, now)
+        _upsert(totals, now, mode)
     return created
+
+
+def _upsert(totals: Sequence[PlacedCounts], now: dt.datetime, mode: Mode) -> None:
+    """Write the totals; refuse counts that do not fit the values which are stored and stay."""
+    if mode == "add":
+        upsert_daily_metrics(totals, now)
+        return
+    try:
+        with transaction.atomic():
+            upsert_daily_metrics(totals, now)
+    except IntegrityError:
+        _refuse_what_kept_values_forbid(totals)
+        raise
+
+
+def _refuse_what_kept_values_forbid(totals: Sequence[PlacedCounts]) -> None:
+    stored = _stored_totals(totals)
+    message = _(
+        "%(problem)s. The value is the stored one, as none is given: give the value, too, or 0 for none"
+    )
+    found = [
+        (index, issue._replace(message=message % {"problem": issue.message}))
+        for index, (variant_id, row) in enumerate(totals)
+        if not row.has_values and (before := stored.get((variant_id, row.date)))
+        for issue in total_issues(row.with_values(before))
+    ]
+    if found:
+        raise InvalidRowsError(found)
 
 
 def _refuse_bad_rows(
@@ -309,13 +337,7 @@ def _refuse_what_sqlite_would_round(totals: Sequence[PlacedCounts]) -> None:
 
 def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     """Add the rows to what is stored; the experiments' locks keep that from changing meanwhile."""
-    stored = DailyMetric.objects.filter(
-        variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
-    )
-    before = {
-        (variant_id, date): DayTotals(*totals)
-        for variant_id, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES)
-    }
+    before = _stored_totals(rows)
     sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_TOTALS))) for variant_id, row in rows]
     found = [
         (index, issue._replace(message=_("the day's total: %(problem)s") % {"problem": issue.message}))
@@ -325,3 +347,14 @@ def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     if found:
         raise InvalidRowsError(found)
     return sums
+
+
+def _stored_totals(rows: Sequence[PlacedCounts]) -> dict[tuple[int, dt.date], DayTotals]:
+    """Read what is stored for the rows' variants and days."""
+    stored = DailyMetric.objects.filter(
+        variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
+    )
+    return {
+        (variant_id, date): DayTotals(*totals)
+        for variant_id, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES)
+    }

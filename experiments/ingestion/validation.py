@@ -15,6 +15,7 @@ from experiments.metrics import (
     VALUE_NAMES,
     VALUE_PLACES,
     DailyCounts,
+    DayTotals,
     Kind,
     fewest_squares,
     nesting_problems,
@@ -49,13 +50,11 @@ def total_issues(row: DailyCounts) -> list[Issue]:
         return list(_range_issues(row))
     issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
     if row.value_squares or row.value_sum:
-        issues += _value_issues(row)
+        issues += list(_range_issues(row)) or _value_issues(row.totals)
     return issues
 
 
-def _value_issues(row: DailyCounts) -> list[Issue]:
-    if found := list(_range_issues(row)):
-        return found
+def _value_issues(row: DayTotals) -> list[Issue]:
     if row.value_squares >= fewest_squares(row.value_sum, row.conversions):
         return []
     values = {"squares": row.value_squares, "sum": row.value_sum, "conversions": row.conversions}
@@ -88,8 +87,9 @@ def _date_issue(date: dt.date, today: dt.date) -> Issue:
 
 
 def _range_issues(row: DailyCounts) -> Iterator[Issue]:
+    totals = row.totals
     for measure in MEASURES:
-        value = getattr(row, measure.name)
+        value = getattr(totals, measure.name)
         # false for NaN too
         if not 0 <= value <= measure.highest:
             message = (
@@ -103,7 +103,7 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
             )
             said = message % {"field": measure.unit, "highest": measure.highest, "value": value}
             yield Issue(measure.name, "out_of_range", said)
-        elif measure.kind is Kind.AMOUNT and has_more_places(row.value_sum):
+        elif measure.kind is Kind.AMOUNT and has_more_places(totals.value_sum):
             message = _("%(field)s (%(value)s) must have at most %(places)s decimal places; round it")
             said = message % {"field": measure.unit, "value": value, "places": VALUE_PLACES}
             yield Issue(measure.name, "too_precise", said)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import NO_TOTALS, NO_VALUE, DayTotals
+from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.references import References
@@ -116,8 +116,8 @@ class Check:
             yield from reader.rows()
             return
         for row in reader.rows():
-            if isinstance(row, CsvRow) and row.counts.value_sum and not self._needs_values(row.experiment):
-                yield row._replace(counts=row.counts._replace(value_sum=NO_VALUE))
+            if isinstance(row, CsvRow) and not self._needs_values(row.experiment):
+                yield row._replace(counts=row.counts._replace(value_sum=None))
             else:
                 yield row
 

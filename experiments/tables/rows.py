@@ -45,7 +45,8 @@ def _kind(number: Measure) -> Kind:
 
 KINDS: Mapping[str, Kind] = {number.name: _kind(number) for number in NUMBERS}
 _TYPES = {number.name: type(number.zero) for number in NUMBERS}
-_ZEROS = [number.zero for number in NUMBERS]
+# Counts that a file has no column for are 0; values are not given.
+_ABSENT = [number.zero if number.kind is KindOfMeasure.WHOLE else None for number in NUMBERS]
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
@@ -203,7 +204,7 @@ class RowReader(LineReader):
         """Read a line of plain digits whose day and names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        numbers = list(_ZEROS)
+        numbers: list[Any] = list(_ABSENT)
         for n, place, type_ in self._given:
             cell = cells[place]
             if (
@@ -265,7 +266,7 @@ class RowReader(LineReader):
 
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
         """Read the numbers; say whether one is blank, and what is wrong."""
-        numbers, issues, has_blank = list(_ZEROS), [], False
+        numbers, issues, has_blank = list(_ABSENT), [], False
         for n, place, _type in self._given:
             column, cell = NUMBER_NAMES[n], cells[place]
             if not is_blank(cell):
@@ -275,6 +276,8 @@ class RowReader(LineReader):
                     issues.append(RowIssue(line, self.names[column], str(problem)))
             elif self.blank == "refuse":
                 issues.append(RowIssue(line, self.names[column], str(self._advice.blank)))
+            else:
+                numbers[n] = NUMBERS[n].zero
             has_blank |= is_blank(cell)
         return numbers, has_blank, issues
 

@@ -80,7 +80,8 @@ def name_columns(upload: CsvUpload, columns: Mapping[str, str]) -> None:
 
 def _known_columns(upload: CsvUpload) -> dict[str, str]:
     """Return what the headers of an upload mean: what was answered for it goes before what is remembered."""
-    return remembered_columns(upload.experiment) | upload.columns
+    answers: dict[str, str] = upload.columns
+    return remembered_columns(upload.experiment) | answers
 
 
 def _target_of(upload: CsvUpload, *, only: bool = False) -> Target:

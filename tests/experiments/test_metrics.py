@@ -44,8 +44,8 @@ def test_measures__table__names_the_fields_of_every_row() -> None:
     assert tuple(NO_TOTALS) == (0, 0, 0, 0, 0)
 
 
-def test_measures__optional__has_a_default_in_the_row() -> None:
-    assert DailyCounts._field_defaults == {measure.name: 0 for measure in MEASURES if measure.optional}
+def test_measures__optional__counts_are_0_in_the_row_and_values_not_given() -> None:
+    assert DailyCounts._field_defaults == {"conversions": 0, "value_sum": None, "value_squares": None}
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def _recorded(done: CsvPreview) -> str:
     said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
     if done.rows:
         counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
-        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
+        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s unchanged.") % counted)
     if done.report.refused_rows:
         refused = done.report.refused_rows
         text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)

@@ -204,6 +204,10 @@ def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> N
 
     numbers = _day(control=(10000, 700, 2), variant_b=(10000, 950, 0))
     control = Variant.objects.get(name="control").pk
+    blank = analyst.post(EDIT, numbers)
+    assert {message for _field, (message,) in _errors(blank)} == {"Enter an amount (0 if none)."}
+    variant_b = Variant.objects.get(name="variant_b").pk
+    numbers |= {f"value_sum-{variant_b}": "0"}
     refused = analyst.post(EDIT, {**numbers, f"value_sum-{control}": "1042.50"})
     values = {f"value_sum-{control}": "1042.50", f"value_squares-{control}": "1000900.0"}
     page = analyst.post(EDIT, {**numbers, **values}, follow=True).content.decode()
@@ -225,7 +229,10 @@ def test_day__values_changed_meanwhile__are_not_overwritten(analyst: Client) -> 
     valued = DailyCounts(TODAY, "control", 10000, 700, 1, Decimal("5"), 25.0)
     record(experiment, valued)
 
-    response = analyst.post(EDIT, {**_day(control=(10000, 700, 0), variant_b=(10000, 950, 0)), "seen": seen})
+    values = {f"value_sum-{variant.pk}": "0" for variant in experiment.variants.all()}
+    sent = {**_day(control=(10000, 700, 0), variant_b=(10000, 950, 0)), **values, "seen": seen}
+
+    response = analyst.post(EDIT, sent)
 
     assert "Somebody changed this day" in str(response.context["form"].errors)
     assert DailyMetric.objects.get(variant__name="control").value_sum == 5
@@ -310,7 +317,7 @@ def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -
     assert (_stored(), dict(shown.context["preview"].tally)) == (before, {"changed": 1, "added": 1})
 
     page = analyst.post(token_url, follow=True).content.decode()
-    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 as before." in page
+    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 unchanged." in page
     assert "Recompute the split now" in page
     assert [row[2:4] for row in _stored()] == [(5, 1), (10000, 710), (10000, 950)]
     assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
@@ -474,8 +481,8 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     text = HEADER + "".join(f"{experiment.key},{day},control,5,1,0\n" for day in days)
     url = analyst.post(UPLOAD, _file(text))["Location"]
 
-    # the import itself, done and taken back, comes to eleven
-    with django_assert_max_num_queries(12 + 11):
+    # the import itself, done and taken back, comes to thirteen
+    with django_assert_max_num_queries(12 + 13):
         assert analyst.get(url).context["preview"].rows == 200
 
 

@@ -216,3 +216,34 @@ def test_metrics_csv__values__have_columns_only_where_there_are_some(api: APICli
         "experiment_id,date,variant_name,impressions,clicks,conversions,value_sum,value_squares",
         f"{valued.pk},{DAY},control,100,10,2,42.5,1056.25",
     ]
+
+
+def test_events__mode_add__what_is_left_out_adds_nothing(api: APIClient) -> None:
+    make_experiment()
+    _send(api, _row(conversions=3, value_sum=8, value_squares=64))
+    place = {"date": DAY, "experiment_id": "button-colour"}
+
+    batch = _send(api, {**place, "variant_name": "control", "clicks": 2}, mode="add", key="a")
+    day = {"mode": "add", **place, "variants": [{"variant_name": "control", "conversions": 1}]}
+    one_day = api.post(EVENTS, day, headers={"Idempotency-Key": "b"}, format="json")
+
+    assert (batch.status_code, one_day.status_code) == (200, 200), one_day.content
+    row = DailyMetric.objects.get()
+    assert (row.impressions, row.clicks, *_stored()) == (100, 12, 4, Decimal(8), 64.0)
+
+
+def test_events__mode_set__counts_must_be_given_and_values_stay(api: APIClient) -> None:
+    make_experiment()
+    _send(api, _row(conversions=2, value_sum="42.50", value_squares=1056.25))
+
+    refused = _send(api, {k: v for k, v in _row().items() if k != "impressions"}, key="x")
+    classic = {"experiment_id": "button-colour", "date": DAY, "variant_name": "control"}
+    answers = [
+        _send(api, _row(conversions=2), key="y"),
+        api.post("/events", {**classic, "impressions": 90, "clicks": 9}),
+    ]
+
+    assert _problem(refused)[0] == "rows[0].impressions"
+    assert [answer.status_code for answer in answers] == [200, 422]
+    # the stored value cannot be that of no conversion with these squares
+    assert _stored() == (2, Decimal("42.5"), 1056.25)
