@@ -135,7 +135,11 @@ def _record(
     created: tuple[str, ...] = ()
     is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
     if not (is_simple and recorded_at_once(rows, ids, now)):
-        created = _record_in_steps(rows, ids, now, mode, policy)
+        try:
+            created = _record_in_steps(rows, ids, now, mode, policy)
+        except IntegrityError:
+            _refuse_what_kept_values_forbid(rows, ids)
+            raise
     counted = {
         "rows": len(rows),
         "new_variants": len(created),
@@ -168,24 +172,14 @@ def _record_in_steps(
         _refuse_what_goals_cannot_take([experiment_id for experiment_id, _ in rows], totals)
         if connection.vendor == "sqlite":
             _refuse_what_sqlite_would_round(totals)
-        _upsert(totals, now, mode)
+        upsert_daily_metrics(totals, now)
     return created
 
 
-def _upsert(totals: Sequence[PlacedCounts], now: dt.datetime, mode: Mode) -> None:
-    """Write the totals; refuse counts that do not fit the values which are stored and stay."""
-    if mode == "add":
-        upsert_daily_metrics(totals, now)
-        return
-    try:
-        with transaction.atomic():
-            upsert_daily_metrics(totals, now)
-    except IntegrityError:
-        _refuse_what_kept_values_forbid(totals)
-        raise
-
-
-def _refuse_what_kept_values_forbid(totals: Sequence[PlacedCounts]) -> None:
+def _refuse_what_kept_values_forbid(rows: Sequence[PlacedCounts], experiment_ids: Sequence[int]) -> None:
+    """Refuse counts that do not fit the values which are stored and stay."""
+    ids = _ids_by_name(variants_of(experiment_ids))
+    totals = [(ids.get((experiment_id, row.variant_name), 0), row) for experiment_id, row in rows]
     stored = _stored_totals(totals)
     message = _(
         "%(problem)s. The value is the stored one, as none is given: give the value, too, or 0 for none"

@@ -481,8 +481,8 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     text = HEADER + "".join(f"{experiment.key},{day},control,5,1,0\n" for day in days)
     url = analyst.post(UPLOAD, _file(text))["Location"]
 
-    # the import itself, done and taken back, comes to thirteen
-    with django_assert_max_num_queries(12 + 13):
+    # the import itself, done and taken back, comes to eleven
+    with django_assert_max_num_queries(12 + 11):
         assert analyst.get(url).context["preview"].rows == 200
 
 
