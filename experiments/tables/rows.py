@@ -31,7 +31,7 @@ Blank = Literal["refuse", "skip", "zero"]
 NUMBERS = MEASURES
 NUMBER_NAMES = tuple(number.name for number in NUMBERS)
 COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
-_TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
+TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
 DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
 
@@ -83,7 +83,7 @@ class BadRow(NamedTuple):
 def template(day: dt.date) -> str:
     """Return the header and two example rows."""
     rows = [
-        _TEMPLATE_COLUMNS,
+        TEMPLATE_COLUMNS,
         ("1", day, "control", 10000, 700, 630),
         ("1", day, "variant_a", 10000, 950, 855),
     ]
