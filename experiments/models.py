@@ -363,6 +363,11 @@ class CsvUpload(models.Model):
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=NAME_LENGTH)
     content = models.BinaryField()
+    columns = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="What its headers mean, as ColumnMapping will keep it once the file is recorded.",
+    )
     created_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -407,7 +407,7 @@ def test_admin__values_corrected__are_checked_and_told(operator: Client) -> None
     refused = operator.post(url, _correction(metric, conversions=2, value_sum="42.5"))
     operator.post(url, _correction(metric, conversions=2, value_sum="42.5", value_squares="1056.25"))
 
-    assert "value_squares is needed beside value_sum (42.5)" in refused.content.decode()
+    assert "the sum of squared values is needed beside the value (42.5)" in refused.content.decode()
     assert (_metric().value_sum, _metric().value_squares) == (Decimal("42.5"), 1056.25)
     record = Experiment.history.filter(id=experiment.pk).latest("history_id")
     assert record.history_change_reason == (

@@ -13,6 +13,8 @@ from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.browser.accessibility import violations
 from tests.factory import counts, make_experiment, record
 
+ONCE = ": count at most one for each impression, on the impression's day"
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
@@ -131,7 +133,7 @@ def test_day__edited_in_place__is_refused_then_saved(
 
     clicks = page.get_by_label("Clicks, control")
     expect(clicks).to_be_focused()
-    expect(clicks).to_have_accessible_description("Clicks (20000) must not exceed impressions (10000)")
+    expect(clicks).to_have_accessible_description("Clicks (20000) must not exceed impressions (10000)" + ONCE)
     clicks.fill("710")
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -162,7 +164,7 @@ def test_upload__previewed__is_recorded_once_confirmed(
     page.get_by_label("File", exact=True).set_input_files(_csv(text))
     page.get_by_role("button", name="Show what it would change").click()
     expect(page.get_by_role("heading", name="What totals.csv would change")).to_be_visible()
-    expect(page.get_by_text("Clicks (2) must not exceed impressions (1)")).to_be_visible()
+    expect(page.get_by_text("Clicks (2) must not exceed impressions (1)" + ONCE)).to_be_visible()
     assert DailyMetric.objects.get(variant__name="control").clicks == 700
 
     page.get_by_role("button", name="Record the good rows, leave out the refused").click()

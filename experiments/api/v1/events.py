@@ -40,7 +40,12 @@ class EventsView(IdempotentWrites):
     @extend_schema(
         request=PolymorphicProxySerializer(
             component_name="DayOrBatch",
-            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
+            serializers=[
+                serializers.EventBatchSerializer,
+                serializers.EventDaySerializer,
+                serializers.IncrementsBatchSerializer,
+                serializers.IncrementsDaySerializer,
+            ],
             resource_type_field_name=None,
         ),
         examples=[api_examples.BATCH, api_examples.DAY],
@@ -49,7 +54,7 @@ class EventsView(IdempotentWrites):
         summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
     )
     def post(self, request: Request) -> Response:
-        """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
+        """`set` (the default) overwrites the day's totals; values left out stay. `add` needs an Idempotency-Key."""
         one_day = is_day(request.data)
         given = parse_day(request.data) if one_day else parse_batch(request.data)
         if given.mode == "add" and not has_idempotency_key(request):

@@ -33,7 +33,7 @@ from experiments.campaign.models import (
     GuardAction,
     Note,
 )
-from experiments.metrics import MEASURE_NAMES, MEASURES, Kind, Measure, Reward
+from experiments.metrics import COUNTS, MEASURE_NAMES, MEASURES, Kind, Measure, Reward
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
 
@@ -282,14 +282,19 @@ _FIELDS: dict[Kind, Callable[..., serializers.Field[Any, Any, Any, Any]]] = {
     Kind.SQUARES: SquaresField,
 }
 _HELP = {
-    "value_sum": "What the conversions were worth, added up; needs `value_squares`.",
+    "value_sum": "What the conversions were worth, added up; needs `value_squares`. Left out, what is stored stays.",
     "value_squares": "The sum of the squares of the single values: for 12.5 and 30 it is 1056.25.",
 }
 
 
-def _measure_field(measure: Measure) -> serializers.Field[Any, Any, Any, Any]:
-    optional = {"required": False, "default": measure.zero} if measure.optional else {}
-    return _FIELDS[measure.kind](help_text=_HELP.get(measure.name), **optional)
+def _measure_field(
+    measure: Measure, *, is_optional: bool | None = None
+) -> serializers.Field[Any, Any, Any, Any]:
+    """Build a number's field. Counts that are left out are 0; values that are left out stay as they are stored."""
+    given: dict[str, Any] = {"help_text": _HELP.get(measure.name)}
+    if measure.optional if is_optional is None else is_optional:
+        given |= {"required": False, "default": 0 if measure.kind is Kind.WHOLE else None}
+    return _FIELDS[measure.kind](**given)
 
 
 class VariantCountsSerializer(StrictSerializer):
@@ -306,6 +311,17 @@ class VariantDaySerializer(VariantCountsSerializer):
 
 
 class EventRowSerializer(VariantDaySerializer):
+    experiment_id = ExperimentReferenceField()
+    date = DayField()
+
+
+class VariantIncrementsSerializer(VariantDaySerializer):
+    """What is added to a variant's day; what is left out adds nothing."""
+
+    vars().update({count.name: _measure_field(count, is_optional=True) for count in COUNTS})
+
+
+class IncrementsRowSerializer(VariantIncrementsSerializer):
     experiment_id = ExperimentReferenceField()
     date = DayField()
 
@@ -338,6 +354,20 @@ class EventDaySerializer(StrictSerializer):
     experiment_id = ExperimentReferenceField()
     date = DayField()
     variants = BoundedListField(child=VariantDaySerializer(), max_length=MAX_VARIANTS)
+
+
+class IncrementsBatchSerializer(EventBatchSerializer):
+    """Increments of any experiments and days."""
+
+    mode = serializers.ChoiceField(["add"])
+    rows = BoundedListField(child=IncrementsRowSerializer(), max_length=MAX_BATCH_ROWS)
+
+
+class IncrementsDaySerializer(EventDaySerializer):
+    """Increments of one day of one experiment."""
+
+    mode = serializers.ChoiceField(["add"])
+    variants = BoundedListField(child=VariantIncrementsSerializer(), max_length=MAX_VARIANTS)
 
 
 class RecordedSerializer(serializers.Serializer[Any]):

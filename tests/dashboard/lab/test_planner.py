@@ -37,7 +37,7 @@ def test_planner__five_to_six_percent__takes_8158_visits_each(client: Client) ->
     context = client.get(f"{PAGE}?base_rate=5&uplift=20&daily_traffic=1000&variants=2&whole=1").context
 
     assert context["classical"] == (8158, 16316, 17, 0.05)
-    assert [answer.column.name for answer in context["answers"]] == ["As installed", "14 days, as before"]
+    assert [answer.column.name for answer in context["answers"]] == ["As installed", "Last 14 days only"]
     assert context["chart"].marks[0].at == 17
 
 
