@@ -1,12 +1,9 @@
 """static/sdk/bandit.js in a real browser: on another origin than the service, as in shops."""
 
 import datetime as dt
-import functools
 import gzip
 import hashlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +15,7 @@ from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import today
 from experiments.services import create_experiment
+from tests.browser.conftest import other_origin
 from tests.conftest import ROOT
 from tests.factory import allocate
 
@@ -26,24 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SDK = ROOT / "static/sdk/bandit.js"
 
 
-class _Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def site(settings: Any) -> Iterator[str]:
-    """The origin of examples/page, which the service lets in."""
-    handler = functools.partial(_Files, directory=str(ROOT / "examples/page"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    origin = f"http://127.0.0.1:{server.server_port}"
-    settings.CORS_ALLOWED_ORIGINS = [origin]
-    yield origin
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The origin of examples/page."""
+    with other_origin(ROOT / "examples/page", settings) as origin:
+        yield origin
 
 
 @pytest.fixture
