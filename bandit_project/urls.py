@@ -13,6 +13,7 @@ from bandit_project.api.served import ServedView
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
 from experiments.api.v1.urls import urlpatterns as experiments_api
+from serving.api.described import OfrepFlag, OfrepFlags
 from serving.api.urls import urlpatterns as serving_api
 from serving.api.visits import flag, flags
 
@@ -41,8 +42,12 @@ urlpatterns = [
     path("schema/", SchemaView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
-    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST"), name="ofrep-flags"),
-    path("ofrep/v1/evaluate/flags/<path:key>", ServedView(flag, "POST"), name="ofrep-flag"),
+    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST", described=OfrepFlags), name="ofrep-flags"),
+    path(
+        "ofrep/v1/evaluate/flags/<path:key>",
+        ServedView(flag, "POST", described=OfrepFlag),
+        name="ofrep-flag",
+    ),
     path("api/v1/", include(([*serving_api, *allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.api.classic.urls")),
     path("", include("experiments.api.classic.urls")),

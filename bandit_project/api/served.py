@@ -64,15 +64,16 @@ Answers = Callable[..., HttpResponse]
 class ServedView:
     """A view that visitors' software calls for each visit. It has the rules of every call, and no cost of a framework.
 
-    ``answer`` computes the answer. A key costs no query of its own.
+    ``answer`` computes the answer. A key costs no query of its own. ``described`` is what the OpenAPI document shows.
     """
 
     csrf_exempt = True  # it changes nothing
     open_to_serve_keys = True
     required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
 
-    def __init__(self, answer: Answers, *methods: str) -> None:
+    def __init__(self, answer: Answers, *methods: str, described: type[APIView] | None = None) -> None:
         self._answer, self._methods = answer, methods
+        self.cls, self.initkwargs = described, dict[str, Any]()  # where drf-spectacular looks
 
     def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
