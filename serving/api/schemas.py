@@ -98,7 +98,8 @@ class ContextSerializer(serializers.Serializer[Any]):
 
 
 class EvaluationRequestSerializer(serializers.Serializer[Any]):
-    context = ContextSerializer(help_text="Who is to be served.")
+    # a class body's fields are its variables; serializers have a context of their own
+    vars().update({"context": ContextSerializer(help_text="Who is to be served.")})
 
 
 class EvaluationMetadataSerializer(serializers.Serializer[Any]):

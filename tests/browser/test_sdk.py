@@ -164,6 +164,26 @@ def test_page__answer_is_lost__is_sent_again_and_counts_once(page: Page, shop: s
     assert [row[2] for row in _counted()] == [1]
 
 
+def test_page__batch_without_an_answer_for_a_day__is_dropped_and_a_younger_one_sent(
+    page: Page, shop: str, live_server: Any
+) -> None:
+    sent: list[str] = []
+    page.on("request", lambda asked: asked.method == "POST" and sent.append(str(asked.post_data)))
+    page.goto(shop.partition("?")[0] + "nothing")  # a page of this origin without the module
+    page.evaluate(
+        """() => [23.1, 22.9].forEach((hours, n) => {
+          const batch = { idempotency_key: "b" + hours, increments: [] };
+          localStorage["bandit:out:" + Math.round(Date.now() - hours * 36e5) + "-" + n] = JSON.stringify(batch);
+        })"""
+    )
+
+    page.goto(shop)
+
+    assert _wait_for(lambda: any("b22.9" in body for body in sent), page)
+    assert not [body for body in sent if "b23.1" in body]
+    assert "b23.1" not in page.evaluate("JSON.stringify(localStorage)")
+
+
 def test_page__service_is_gone__shows_the_control_and_counts_nothing(browser: Browser, site: str) -> None:
     page = browser.new_page()
 
