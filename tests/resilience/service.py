@@ -46,12 +46,11 @@ class Service:
         return [int(pid) for pid in children.split()]
 
     def start(self) -> None:
-        """Start gunicorn, on the port that it had before."""
+        """Start gunicorn, on the port that it had before; it answers a little later."""
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
                 self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
-        wait_until_well(f"{self.url}/health", self.log)
 
     def kill(self) -> None:
         """Kill the master and its workers at once, as a machine that loses its power does."""

@@ -17,6 +17,7 @@ from bandit_client import Client
 from bandit_client.journal import read_journal
 
 from tests.conftest import ROOT
+from tests.deployment.installation import wait_until_well
 from tests.resilience.databases import sqlite
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
@@ -85,6 +86,7 @@ def test_counting_clients__they_and_the_service_are_killed__each_journaled_event
                 service.kill()
                 service.start()
         assert {process.wait(900) for process in running.values()} == {0}
+        wait_until_well(f"{service.url}/health", service.log)
         _deliver_what_is_left(service, tmp_path / "spool")
         seconds = time.monotonic() - started
         counted, rates = _counted(service, experiment), _requests_a_second(access)
