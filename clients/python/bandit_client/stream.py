@@ -285,9 +285,12 @@ def _number(segment: Path) -> int:
     return int(segment.stem.removeprefix("journal-"))
 
 
-def write_file(path: Path, text: str) -> None:
-    """Replace a file as a whole: a crash leaves the old one or the new one."""
-    beside = path.with_suffix(".new")
+def write_file(path: Path, text: str, beside: Path | None = None) -> None:
+    """Replace a file as a whole: a crash leaves the old one or the new one.
+
+    It is written ``beside`` first, under a name that no other process writes to.
+    """
+    beside = beside or path.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -216,6 +216,19 @@ def test_journal__disk_is_full__says_so_once_and_stops_no_caller(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+def test_rule_set__another_process_is_amid_writing_its_copy__is_kept_whole(
+    make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ruleset.new").mkdir()  # where another process writes
+
+    client = make_client(spool_dir=tmp_path)
+    client._rules._etag = None
+    client._rules.refresh()
+
+    assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
+    assert caplog.records == []
+
+
 def test_durable__folder_is_gone__counts_in_memory_and_loses_nothing(
     service: FakeService, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
