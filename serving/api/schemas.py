@@ -103,7 +103,7 @@ class EvaluationRequestSerializer(serializers.Serializer[Any]):
 
 
 class EvaluationMetadataSerializer(serializers.Serializer[Any]):
-    """What is not known is left out: before the first decision only `experiment` and `share` are there."""
+    """Facts that are not known are left out: before the first decision only `experiment` and `share` are there."""
 
     experiment = serializers.CharField(help_text="The experiment's key.")
     allocation = serializers.IntegerField(required=False, help_text="The decision's id.")

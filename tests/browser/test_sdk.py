@@ -168,7 +168,7 @@ def test_page__batch_without_an_answer_for_a_day__is_dropped_and_a_younger_one_s
     page: Page, shop: str, live_server: Any
 ) -> None:
     sent: list[str] = []
-    page.on("request", lambda asked: asked.method == "POST" and sent.append(str(asked.post_data)))
+    page.on("request", lambda asked: sent.append(f"{asked.post_data}"))
     page.goto(shop.partition("?")[0] + "nothing")  # a page of this origin without the module
     page.evaluate(
         """() => [23.1, 22.9].forEach((hours, n) => {
