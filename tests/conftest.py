@@ -5,6 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tests.factory import NOW
@@ -39,14 +40,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back."""
+def empty_cache(settings: Settings) -> None:
+    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
+
+    Workers ask the database at each call, so that a test sees what it has just changed.
+    """
     from django.core.cache import cache
 
+    from bandit_project.api import served
     from serving import snapshot
 
     cache.clear()
     snapshot.forget()
+    served.forget()
+    settings.SERVE_REMEMBER_SECONDS = 0
 
 
 @pytest.fixture
