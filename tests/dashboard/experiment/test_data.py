@@ -218,7 +218,7 @@ def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> N
     assert (row.value_sum, row.value_squares) == (Decimal("1042.5"), 1000900.0)
     assert "value 0.00 → 1,042.50" in page
     assert re.search(r'<td class="num"\s+data-label="Value">1,042.50</td>', page)
-    assert re.search(r'<td class="num"\s+data-label="Rate">0.1043</td>', page)
+    assert re.search(r'<td class="num"\s+data-label="Rate">0.10</td>', page)
     shown = analyst.get(EDIT).content.decode()
     assert 'value="1042.5"' in shown
 
