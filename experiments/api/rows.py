@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
-from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
+from experiments.api.v1.event_schemas import EventBatchSerializer, EventDaySerializer
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Mode

@@ -25,6 +25,7 @@ from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilte
 from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
+from experiments.api.v1.event_schemas import MetricSerializer
 from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURE_NAMES
@@ -264,7 +265,7 @@ class CsvRenderer(BaseRenderer):
 class MetricsView(GenericAPIView[DailyMetric]):
     queryset = DailyMetric.objects.none()  # for the schema; get_queryset narrows it
     renderer_classes = (JSONRenderer, CsvRenderer)
-    serializer_class = serializers.MetricSerializer
+    serializer_class = MetricSerializer
     filterset_class = MetricFilter
     search_fields = ("variant__name",)
     ordering_fields = ("date", *MEASURE_NAMES)
@@ -277,7 +278,7 @@ class MetricsView(GenericAPIView[DailyMetric]):
     @extend_schema(
         summary="Daily rows: JSON in pages, or all as CSV",
         responses={
-            (200, "application/json"): serializers.MetricSerializer(many=True),
+            (200, "application/json"): MetricSerializer(many=True),
             (200, "text/csv"): OpenApiTypes.STR,
         },
     )
