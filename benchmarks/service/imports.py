@@ -23,7 +23,7 @@ from benchmarks.machine import machine
 from experiments.tables.rows import COLUMNS
 from tests.postgresql import postgresql
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS, VARIANTS = 200, ("control", "b", "c", "d")
 TODAY = dt.datetime.now(tz=dt.UTC).date()
 
