@@ -6,14 +6,14 @@ from decimal import Decimal
 from django.utils.translation import gettext as _
 
 from allocation.statistics.experiment import Statistics
-from allocation.statistics.secondary import SecondaryVariant
+from allocation.statistics.variants import VariantRate
 from dashboard.charts import variant_colours
 from experiments.campaign.models import Guard, GuardAction
 from experiments.metrics import Reward
 from experiments.models import Experiment, Variant
 from experiments.text import format_exact
 
-Row = tuple[Variant, str, SecondaryVariant]
+Row = tuple[Variant, str, VariantRate]
 
 
 @dataclass(frozen=True)
