@@ -169,16 +169,6 @@ def test_run__file__streams_the_result_that_the_page_shows(client: Client) -> No
     assert "".join(last["html"].split()) in "".join(page.split())
 
 
-def test_run__sample__plays_all_of_it_and_matches_what_is_documented(client: Client) -> None:
-    *_progress, last = messages_of(client.get(f"{PAGE}run/"))
-
-    assert "Played: 1,000 tests with 4,636 variants" in last["html"]
-    assert "Upworthy Research Archive" in last["html"]
-    # benchmarks/README.md, five runs: 0.517 and 0.407
-    for share in ("51%", "41%"):
-        assert share in last["html"]
-
-
 def test_run__without_its_token__is_refused() -> None:
     client = Client(enforce_csrf_checks=True)
 
