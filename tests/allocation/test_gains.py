@@ -1,4 +1,4 @@
-"""What a split has gained over an even one: each day is priced once."""
+"""Gains over an even split: each day is priced once."""
 
 import datetime as dt
 
