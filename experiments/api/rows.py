@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
-from experiments.api.v1.schemas import (
+from experiments.api.v1.event_schemas import (
     EventBatchSerializer,
     EventDaySerializer,
     IncrementsBatchSerializer,

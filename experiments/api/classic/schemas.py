@@ -16,7 +16,7 @@ from experiments.api.fields import (
     TextField,
     amount_as_json,
 )
-from experiments.api.v1.schemas import VariantCountsSerializer
+from experiments.api.v1.event_schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
 

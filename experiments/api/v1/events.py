@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 from experiments.api.idempotency import HEADER, IdempotentWrites, has_idempotency_key
 from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
 from experiments.api.uploads import uploaded_table
+from experiments.api.v1 import event_schemas as serializers
 from experiments.api.v1 import examples as api_examples
-from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_batch

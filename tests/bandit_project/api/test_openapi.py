@@ -9,13 +9,17 @@ from django.test import Client
 
 from bandit_project.api.openapi.glossary import SPECIAL, WORDS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database_free]
+
+_read: list[dict[str, Any]] = []
 
 
 @pytest.fixture
 def document(client: Client) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(client.get("/schema").content)
-    return found
+    """The document, read once: to read half a megabyte of YAML takes most of a second."""
+    if not _read:
+        _read.append(yaml.safe_load(client.get("/schema").content))
+    return _read[0]
 
 
 def _calls(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,7 +13,7 @@ from experiments.api.classic.schemas import EventsSerializer, FlatEventSerialize
 from experiments.api.fast_validation import validated
 from experiments.api.fields import StrictSerializer
 from experiments.api.rows import parse_batch, parse_classic, parse_day
-from experiments.api.v1.schemas import (
+from experiments.api.v1.event_schemas import (
     EventBatchSerializer,
     EventDaySerializer,
     IncrementsBatchSerializer,

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.machine import machine
 from tests.postgresql import postgresql
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS, VARIANTS = 200, ("control", "b", "c", "d")
 COLUMNS = ("experiment", "date", "variant", "impressions", "clicks", "conversions")
 TODAY = dt.datetime.now(tz=dt.UTC).date()
