@@ -70,9 +70,11 @@ class ExperimentForm(forms.ModelForm[Experiment]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, setting in ALGORITHM_SETTINGS.items():
-            if setting.is_switch and name in self.fields:
-                self.fields[name].widget.choices = _SWITCH
+        for name in ALGORITHM_SETTINGS.keys() & self.fields.keys():
+            setting, field = ALGORITHM_SETTINGS[name], self.fields[name]
+            field.help_text = setting.help
+            if setting.is_switch:
+                field.widget.choices = _SWITCH
         chosen = self.fields.get("on_end_variant")
         if isinstance(chosen, forms.ModelChoiceField):
             chosen.queryset = Variant.objects.filter(experiment=self.instance.pk)

@@ -115,6 +115,12 @@ class ProblemSchema(AutoSchema):
                 operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         return operation
 
+    def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
+        """Describe a field without a title: labels are words of pages (experiments/admin/labels.py)."""
+        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        meta.pop("title", None)
+        return meta
+
     def _refusals(self, operation: dict[str, Any]) -> Iterator[int]:
         """Statuses that follow from the method, the scope it needs, its parameters and its body."""
         given = {parameter["in"] for parameter in operation.get("parameters", ())}
