@@ -1,7 +1,7 @@
 """What the admin leaves to the dashboard, and the words of what it shows of failed logins, in our languages."""
 
 from axes.admin import AccessAttemptAdmin
-from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
 from django.apps import apps
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
@@ -31,11 +31,11 @@ name_in_admin(
         "failures_since_start": _("failures"),
     },
 )
+name_in_admin(AccessAttemptExpiration, _("expiry of a lock-out"), _("expiries of lock-outs"), {})
 name_in_admin(AccessLog, _("login"), _("logins"), {**_LOGIN, "logout_time": _("logged out")})
 name_in_admin(AccessFailureLog, _("lock-out"), _("lock-outs"), {**_LOGIN, "locked_out": _("locked out")})
 apps.get_app_config("axes").verbose_name = _("Logins")
 
-AccessAttemptAdmin.status.short_description = _("state")  # type: ignore[attr-defined]
-AccessAttemptAdmin.expiration.short_description = _("expires")  # type: ignore[attr-defined]
+AccessAttemptAdmin.status.short_description = _("state")
 # Axes has no Portuguese: its messages are translated in our catalogue, which collects them from here.
 OF_AXES = (_("Form Data"), _("Meta Data"), _("Clean up expired attempts"), _("Locked Out"), _("Yes"), _("No"))
