@@ -1,4 +1,4 @@
-"""What the admin leaves to the dashboard, and the words of what it shows of failed logins, in our languages."""
+"""API keys are left to the dashboard; failed logins get words in our languages."""
 
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
