@@ -141,7 +141,7 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
         return format_html("<pre>{}</pre>", lines)
 
     def view_on_site(self, allocation: Allocation) -> str:
-        return reverse("dashboard:allocation", args=[allocation.experiment.key])
+        return reverse("dashboard:traffic", args=[allocation.experiment.key])
 
 
 admin.site.unregister(Experiment)

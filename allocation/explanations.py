@@ -12,7 +12,6 @@ from allocation.engine.state import DECIDED_BELOW
 from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
 from allocation.limits import LIMITS
-from allocation.models import Allocation
 from experiments.metrics import Reward
 from experiments.text import format_number, format_percent
 
@@ -96,12 +95,11 @@ def _likelihood(chance: float) -> str:
     return f"{chance:.1%}"
 
 
-def is_dispersed(allocation: Allocation) -> bool:
+def is_dispersed(decision: Decision) -> bool:
     """True where counts vary so much more than chance, on comparisons enough, that it deserves a sentence."""
-    if (allocation.dispersion or 1.0) <= _MUCH_DISPERSION:
+    window = decision.window
+    if decision.dispersion <= _MUCH_DISPERSION or not window.days.size:
         return False
-    inputs = AllocationInputs.from_json(allocation.recorded_inputs, allocation.experiment_id)
-    window = inputs.to_request().window()
     return float(comparisons(window.trials[None], window.successes[None])[0]) >= _ENOUGH_COMPARISONS
 
 

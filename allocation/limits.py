@@ -39,7 +39,7 @@ LIMITS: Mapping[str, Limit] = {
         Limit(
             "control_floor",
             _("Control floor"),
-            _("held up by the control floor"),
+            _("Minimum control share"),
             f"{_LEADS} The control floor holds its share.",
             _("The control never gets less than <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.control_floor)},
@@ -47,7 +47,7 @@ LIMITS: Mapping[str, Limit] = {
         Limit(
             "exploration_floor",
             _("Exploration floor"),
-            _("held up by the exploration floor"),
+            _("Minimum exploration share"),
             f"{_LEADS} The exploration floor holds its share.",
             _("Every other variant gets at least <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.variant_floor, 2)},
@@ -55,7 +55,7 @@ LIMITS: Mapping[str, Limit] = {
         Limit(
             "cap_up",
             _("Daily cap, upward"),
-            _("growth limited by the daily cap"),
+            _("Maximum daily increase"),
             f"{_LEADS} The daily cap limits how fast its share grows.",
             _("No share moves by more than <strong>%(points)s points</strong> a day."),
             lambda reach: {"points": format_exact(100 * Decimal(str(reach.daily_cap)))},
@@ -63,13 +63,13 @@ LIMITS: Mapping[str, Limit] = {
         Limit(
             "cap_down",
             _("Daily cap, downward"),
-            _("decline limited by the daily cap"),
+            _("Maximum daily decrease"),
             f"{_LEADS} The daily cap limits how fast its share moves.",
         ),
         Limit(
             "low_evidence",
             _("Too little evidence"),
-            _("too little data: an even share at most"),
+            _("Too little data (capped at an even share)"),
             "{name} has too little data to be judged; until it has more it gets an even share at most.",
         ),
     )

@@ -17,7 +17,10 @@ from experiments.models import DailyMetric, Experiment, Variant
 
 @dataclass(frozen=True)
 class SampleRatioResult:
-    """The test of an experiment; observed and expected impressions by variant key, over ``days`` days with data."""
+    """The test of an experiment; observed and expected impressions by variant key.
+
+    It holds for the ``compared_days`` on which a split was in force, of all ``days`` with data.
+    """
 
     mismatch: bool
     p_value: float
@@ -26,6 +29,7 @@ class SampleRatioResult:
     observed: dict[str, float]
     expected: dict[str, float]
     days: int
+    compared_days: int
 
 
 def sample_ratio_of(experiment: Experiment, date: dt.date) -> SampleRatioResult | None:
@@ -90,6 +94,7 @@ def compare(
         observed=dict(zip(keys, found.observed.tolist(), strict=True)),
         expected=dict(zip(keys, found.expected.tolist(), strict=True)),
         days=len(table.days),
+        compared_days=len(known),
     )
 
 

@@ -6,14 +6,21 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.models import CLOSING, Allocation, AllocationQuerySet, AllocationShare, Kind
+from allocation.models import (
+    CLOSING,
+    Allocation,
+    AllocationQuerySet,
+    AllocationShare,
+    Kind,
+    shares_with_variants,
+)
 from experiments.campaign.models import Guard
-from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
+from experiments.models import Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -72,6 +79,7 @@ def history_dates(
 
 class Split(NamedTuple):
     """The shares of a decision, by variant id. ``chances``: probability_best, of optimized decisions only.
+    ``targets``: the shares before the limits, where they were computed.
 
     ``served_from``: the first day whose traffic it can have split.
     """
@@ -80,6 +88,7 @@ class Split(NamedTuple):
     served_from: dt.date
     shares: dict[int, float]
     chances: dict[int, float]
+    targets: dict[int, float]
 
 
 def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list[Split]]:
@@ -88,7 +97,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
         allocation__experiment__in=experiment_ids, allocation__target_date__lte=date
     ).values_list(
         "allocation__experiment_id", "allocation__target_date", "allocation__revision",
-        "allocation__data_through", "allocation__kind", "variant_id", "share", "probability_best",
+        "allocation__data_through", "allocation__kind", "variant_id", "share", "probability_best", "target",
     )  # fmt: skip
     in_order = rows.order_by(
         "allocation__experiment_id", "allocation__target_date", "allocation__revision", "variant_id"
@@ -106,9 +115,16 @@ def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: 
     return Split(
         target_date,
         target_date + dt.timedelta(days=1) if is_late else target_date,
-        {variant_id: float(share) for *_, variant_id, share, _chance in rows},
-        {variant_id: chance for *_, variant_id, _share, chance in known if chance is not None},
+        {variant_id: float(share) for *_, variant_id, share, _chance, _target in rows},
+        {variant_id: chance for *_, variant_id, _share, chance, _target in known if chance is not None},
+        {variant_id: target for *_, variant_id, _share, _chance, target in rows if target is not None},
     )
+
+
+def allocation_with_inputs(experiment: Experiment, date: dt.date) -> Allocation | None:
+    """The allocation in force with its shares and all that it was computed from; two queries."""
+    in_force = Allocation.objects.filter(experiment=experiment).in_force_on(date)
+    return in_force.prefetch_related(shares_with_variants()).first()
 
 
 def current_allocations(experiments: Iterable[Experiment], date: dt.date) -> dict[int, Allocation]:
@@ -150,21 +166,6 @@ def without_decision(date: dt.date) -> ExperimentQuerySet:
     some = Variant.objects.filter(experiment=OuterRef("pk"), is_active=True)
     midnight = dt.datetime.combine(date, dt.time(), timezone.get_current_timezone())
     return Experiment.objects.active_since(midnight).filter(Exists(some), ~Exists(decided))
-
-
-def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:
-    """Running experiments whose allocation in force on ``date`` is in this state."""
-    return experiments.filter(status=Status.ACTIVE).alias(now=_in_force("state", date)).filter(now=state)
-
-
-def nearest_to_a_decision(experiments: ExperimentQuerySet, date: dt.date) -> ExperimentQuerySet:
-    """Least value remaining first, what has none yet last."""
-    remaining = F("remaining").asc(nulls_last=True)
-    return experiments.alias(remaining=_in_force("value_remaining", date)).order_by(remaining, "-pk")
-
-
-def _in_force(field: str, date: dt.date) -> Subquery:
-    return Subquery(Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(date).values(field)[:1])
 
 
 class ExperimentState(NamedTuple):

@@ -1,4 +1,4 @@
-"""Charts, split bars and sparklines as plain data, in pure functions; static/js/charts.js draws the charts."""
+"""Charts and split bars as plain data, in pure functions; static/js/charts.js draws the charts."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,13 @@ from typing import Any, Literal, NamedTuple
 from django.utils.translation import gettext as _
 
 from allocation.models import AllocationShare
+from dashboard.formatting import format_shares
 from experiments.models import Variant
 from experiments.text import format_percent
 
-_COLOURS = 7
+# Six hues, and as many again in a second tone, drawn dashed.
+_COLOURS = 12
+OTHERS = "variant-others"
 
 Kind = Literal["lines", "steps", "area", "bars"]
 Unit = Literal["percent", "count", "number"]
@@ -76,6 +79,12 @@ class Chart:
     tall: bool = False
     # What the bounds of a series are, for the table behind the chart.
     bounds: tuple[str, str] | None = None
+    # Lines are drawn across so many days without data and no more; None: across any.
+    max_gap: int | None = None
+    # Of its picture and its table.
+    file: str = ""
+    # Where lines bear their names.
+    names_at: Literal["end", "peak"] = "end"
 
     def data(self) -> dict[str, Any]:
         """Collect what static/js/charts.js reads, for json_script."""
@@ -94,6 +103,9 @@ class Chart:
             "bounds": list(self.bounds or (format_percent(0.025), format_percent(0.975))),
             "yMin": self.y_min,
             "yMax": self.y_max,
+            "maxGap": self.max_gap,
+            "file": self.file or self.id,
+            "namesAt": self.names_at,
         }
 
     @property
@@ -112,12 +124,16 @@ class Interval(NamedTuple):
 
 
 class SplitPart(NamedTuple):
-    """One variant's piece of the bar: where it starts and how long it is, as fractions of the bar."""
+    """One variant's piece of the bar: where it starts and how long it is, as fractions of the bar.
+
+    ``shown``: its share as it is printed; those of all parts add up to 100%.
+    """
 
     name: str
     start: Decimal
     share: Decimal
     colour: str
+    shown: str = ""
 
 
 def variant_colours(variants: Iterable[Variant]) -> dict[int, str]:
@@ -138,11 +154,33 @@ def nth_colour(place: int) -> str:
 def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> list[SplitPart]:
     """Put the shares side by side."""
     parts: list[SplitPart] = []
-    start = Decimal(0)
-    for share in shares:
-        parts.append(SplitPart(share.variant.name, start, share.share, colours[share.variant_id]))
+    start, known = Decimal(0), list(shares)
+    for share, shown in zip(known, format_shares([share.share for share in known]), strict=True):
+        parts.append(SplitPart(share.variant.name, start, share.share, colours[share.variant_id], shown))
         start += share.share
     return parts
+
+
+class SplitLegend(NamedTuple):
+    """The largest parts, and how many others there are with what they have together."""
+
+    parts: list[SplitPart]
+    others: int
+    others_share: str
+
+
+_MOST_NAMED = 4
+
+
+def split_legend(parts: Sequence[SplitPart]) -> SplitLegend:
+    """Name the parts of a split; of more than five the four largest."""
+    if len(parts) <= _MOST_NAMED + 1:
+        return SplitLegend(list(parts), 0, "")
+    largest = sorted(parts, key=lambda part: -part.share)[:_MOST_NAMED]
+    rest = Decimal(1) - sum((part.share for part in largest), Decimal(0))
+    shown = format_shares([part.share for part in largest] + [max(rest, Decimal(0))])
+    named = [part._replace(shown=text) for part, text in zip(largest, shown, strict=False)]
+    return SplitLegend(named, len(parts) - _MOST_NAMED, shown[-1])
 
 
 def single_bars(bars: Sequence[tuple[str, str, Interval]]) -> list[Series]:
@@ -155,19 +193,6 @@ def single_bars(bars: Sequence[tuple[str, str, Interval]]) -> list[Series]:
         Series(name, colour, only(place, bar.value), only(place, bar.low), only(place, bar.high))
         for place, (name, colour, bar) in enumerate(bars)
     ]
-
-
-def sparkline(values: Sequence[float | None]) -> str:
-    """List the points of an SVG polyline in a box of 100 by 24; gaps are bridged."""
-    known = [(index, value) for index, value in enumerate(values) if value is not None]
-    if len(known) < 2:
-        return ""
-    low, high = min(v for _, v in known), max(v for _, v in known)
-    width, height = 100 / (len(values) - 1), high - low
-    return " ".join(
-        f"{index * width:.1f},{22 - 20 * ((value - low) / height if height else 0.5):.1f}"
-        for index, value in known
-    )
 
 
 def _rounded(values: Values) -> list[float | None]:

@@ -1,31 +1,54 @@
 from django.urls import path
+from django.views.decorators.http import require_safe
+from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
-from dashboard import experiment_list as experiments
-from dashboard.experiment import actions, settings, tabs
+from dashboard.access import View, requires
+from dashboard.experiment import actions, history, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
+from dashboard.experiment.explore import page as explore
+from dashboard.experiment.results import page as results
+from dashboard.experiment.traffic import page as traffic
+from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
 from dashboard.people import urls as people
+from experiments.roles import Role
 
 app_name = "dashboard"
 
 _ONE = "experiments/<str:reference>/"
 _VARIANT = f"{_ONE}settings/variants/<int:variant_id>/"
 
+# Where the pages of earlier versions are now.
+_MOVED = {
+    "performance/": "explore",
+    "performance/statistics.csv": "statistics-csv",
+    "allocation/": "traffic",
+    "regret/": "results",
+    "confidence/": "explore",
+    "activity/": "history",
+}
+
+
+def _moved(to: str) -> View:
+    view = RedirectView.as_view(pattern_name=f"dashboard:{to}", permanent=True, query_string=True)
+    return require_safe(requires(Role.VIEWER)(view))
+
+
 urlpatterns = [
-    path("", experiments.experiments, name="experiments"),
+    path("", experiment_list.experiments, name="experiments"),
+    path("archive/", experiment_list.archive_selected, name="archive-selected"),
     path("load-demo/", actions.load_demo, name="load-demo"),
     path("limits/", new.limits, name="limits"),
     path("experiments/new/", new.new, name="new"),
-    path(_ONE, tabs.overview, name="overview"),
-    path(f"{_ONE}performance/", tabs.performance, name="performance"),
-    path(f"{_ONE}performance/statistics.csv", tabs.statistics_csv, name="statistics-csv"),
-    path(f"{_ONE}allocation/", tabs.allocation, name="allocation"),
-    path(f"{_ONE}regret/", tabs.regret, name="regret"),
-    path(f"{_ONE}confidence/", tabs.confidence, name="confidence"),
-    path(f"{_ONE}activity/", tabs.activity, name="activity"),
+    path(_ONE, results.results, name="results"),
+    path(f"{_ONE}statistics.csv", results.statistics_csv, name="statistics-csv"),
+    path(f"{_ONE}explore/", explore.explore, name="explore"),
+    path(f"{_ONE}traffic/", traffic.traffic, name="traffic"),
+    path(f"{_ONE}traffic/decision-log.csv", traffic.decision_log_csv, name="decision-log-csv"),
+    path(f"{_ONE}history/", history.history, name="history"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),
     path(f"{_ONE}data/upload/", uploads.upload, name="upload"),
@@ -52,4 +75,5 @@ urlpatterns = [
     path(f"{_ONE}archive/", actions.archive, name="archive"),
     path(f"{_ONE}unarchive/", actions.unarchive, name="unarchive"),
     path(f"{_ONE}delete/", actions.delete, name="delete"),
+    *(path(f"{_ONE}{old}", _moved(new)) for old, new in _MOVED.items()),
 ]

@@ -1,6 +1,6 @@
 """Take the pictures of docs/screenshots/: every page of a demo installation made for this.
 
-./dev screenshots [--only overview] [--folder docs/screenshots]
+./dev screenshots [--only results] [--folder docs/screenshots]
 """
 
 import argparse
@@ -25,14 +25,12 @@ _RESULT = "#lab-result canvas"
 PAGES = {
     "experiments": ("/dashboard/", "main"),
     "new": ("/dashboard/experiments/new/", "main"),
-    "overview": (_ONE, "main"),
-    "performance": (f"{_ONE}performance/", "canvas"),
-    "allocation": (f"{_ONE}allocation/", "canvas"),
-    "regret": (f"{_ONE}regret/", "canvas"),
-    "confidence": (f"{_ONE}confidence/", "canvas"),
+    "results": (_ONE, "canvas"),
+    "explore": (f"{_ONE}explore/", "canvas"),
+    "traffic": (f"{_ONE}traffic/", "canvas"),
     "data": (f"{_ONE}data/", "main"),
     "settings": (f"{_ONE}settings/", "main"),
-    "activity": (f"{_ONE}activity/", "main"),
+    "history": (f"{_ONE}history/", "main"),
     "simulator": ("/dashboard/simulator/?rates=4+6+4.5&b_max_daily_shift=5", _RESULT),
     "backtest": ("/dashboard/backtest/?days=14&runs=1&seed=1", _RESULT),
     "planner": ("/dashboard/planner/", _RESULT),

@@ -147,7 +147,7 @@ def test_admin__wrong_day_corrected__names_who_and_why_and_counts(operator: Clie
     assert record.history_change_reason == (
         "control, 2025-09-01: 10000/700/0 became 10000/650/0. wrong export"
     )
-    assert "wrong export" in operator.get("/dashboard/experiments/button-colour/activity/").content.decode()
+    assert "wrong export" in operator.get("/dashboard/experiments/button-colour/history/").content.decode()
 
 
 def test_admin__day_of_a_renamed_variant_corrected__is_told_under_its_name(operator: Client) -> None:
@@ -497,7 +497,7 @@ def test_admin__ledger_entry__shows_shares_and_inputs_legibly(operator: Client) 
     assert "70.00%" in page
     assert "control_floor 0.1" in page
     assert "&quot;days_with_data&quot;: 1" in page
-    assert "/dashboard/experiments/button-colour/allocation/" in page
+    assert "/dashboard/experiments/button-colour/traffic/" in page
 
 
 def test_admin_calendar__empty_and_filled__offers_what_lies_between(operator: Client) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
 from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
+from experiments.settings_schema import SettingValue
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Statistics:
         """The API's answer."""
         answer = asdict(self)
         if answer["sample_ratio"]:
-            del answer["sample_ratio"]["days"]
+            del answer["sample_ratio"]["days"], answer["sample_ratio"]["compared_days"]
         del answer["changes_of_rates"]
         return answer
 
@@ -155,9 +156,33 @@ def experiment_statistics(experiment_id: int, date: dt.date) -> Statistics:
     return statistics_of(find_for_allocation(experiment_id, date), date)
 
 
+class Analysis(NamedTuple):
+    """The statistics, and what pages draw beside them: the inputs, the decision, every day since the start, the log.
+
+    ``splits``: every decision for every target date, in order.
+    """
+
+    statistics: Statistics
+    inputs: AllocationInputs
+    decision: engine.Decision
+    history: DailyTable
+    splits: list[Split]
+
+
 def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     """The statistics of an experiment read by ``experiments_for_allocation(date)``."""
-    inputs = current_inputs(experiment, date)
+    return analyse(experiment, date).statistics
+
+
+def analyse(
+    experiment: Experiment,
+    date: dt.date,
+    overrides: Mapping[str, SettingValue] | None = None,
+    *,
+    with_secondary: bool = True,
+) -> Analysis:
+    """The statistics with what they rest on. ``overrides``: settings other than the experiment's own."""
+    inputs = current_inputs(experiment, date, overrides)
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
     history = _history(inputs, date)
@@ -171,7 +196,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
     )
     end = decision.window.end if decision.window.days.size else None
     recorded = recorded_gains(inputs.experiment_id, date)
-    return Statistics(
+    statistics = Statistics(
         experiment_id=experiment.pk,
         date=date,
         as_of=AsOf(date, None if end is None else dt.date.fromordinal(end)),
@@ -183,8 +208,8 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
         comparable=not apart_in(decision, inputs),
-        variants=_variants(inputs, decision, history),
-        secondary=secondary_metrics(inputs, history),
+        variants=variants_of(inputs, decision, history),
+        secondary=secondary_metrics(inputs, history) if with_secondary else [],
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision, recorded),
@@ -192,6 +217,7 @@ def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
             gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None
         ],
     )
+    return Analysis(statistics, inputs, decision, history, splits)
 
 
 def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
@@ -203,9 +229,10 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
     return DailyTable.of_rows(rows, place, with_values=True)
 
 
-def _variants(
+def variants_of(
     inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
 ) -> list[VariantStatistics]:
+    """The statistics of each variant by a decision; ``history``: the days that always-valid intervals rest on."""
     compared = _compared(inputs, decision)
     always_valid, successes = _always_valid(inputs, decision, history), successes_in_window(inputs, decision)
     return [

@@ -52,8 +52,8 @@ class SecondaryMetric:
 
 def secondary_metrics(inputs: AllocationInputs, history: DailyTable) -> list[SecondaryMetric]:
     """Every other metric that the data have. ``history``: all days since the start; both with their values."""
-    metrics = [metric for metric in Reward if metric != inputs.reward and _is_in(metric, history)]
-    judged = [_judged_by(inputs, metric) for metric in metrics]
+    metrics = [metric for metric in Reward if metric != inputs.reward and is_in(metric, history)]
+    judged = [judged_by(inputs, metric) for metric in metrics]
     decisions = engine.allocate_many([one.to_request() for one in judged])
     return [
         SecondaryMetric(one.reward, list(_variants(one, decision, history)))
@@ -61,11 +61,14 @@ def secondary_metrics(inputs: AllocationInputs, history: DailyTable) -> list[Sec
     ]
 
 
-def _judged_by(inputs: AllocationInputs, metric: Reward) -> AllocationInputs:
+def judged_by(inputs: AllocationInputs, metric: Reward) -> AllocationInputs:
+    """Take the same days with another metric as the goal; a prior of the experiment's own belongs to its own goal."""
+    if metric == inputs.reward:
+        return inputs
     return replace(inputs, reward=metric, settings=replace(inputs.settings, alpha_prior=1.0, beta_prior=None))
 
 
-def _is_in(metric: Reward, history: DailyTable) -> bool:
+def is_in(metric: Reward, history: DailyTable) -> bool:
     """True where there are any successes, and none beyond the trials: conversions may exceed clicks."""
     trials, successes = metric.trials(history.measures), metric.successes(history.measures)
     if metric.is_value:

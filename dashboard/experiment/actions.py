@@ -29,7 +29,7 @@ _DEMO_SEED = 7
 Act = Callable[..., str | HttpResponse]
 
 
-def on_experiment(*, back: str = "dashboard:overview", needed: Role = Role.ANALYST) -> Callable[[Act], View]:
+def on_experiment(*, back: str = "dashboard:results", needed: Role = Role.ANALYST) -> Callable[[Act], View]:
     """Turn an act into a view of a POST on one experiment; what the service refuses is shown on the page.
 
     The act answers what to say, then the visitor goes ``back``; or it answers where to go instead.

@@ -3,27 +3,34 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from allocation.engine.evidence.learned import own_rate
 from allocation.engine.evidence.values import units_of
 from allocation.engine.posterior.beta import Floats, quantiles
-from allocation.models import AllocationShare
-from experiments.metrics import MEASURES, Measures, Reward
-from experiments.models import Variant
+from experiments.metrics import Measures, Reward
 
 _BAND = (0.025, 0.975)
 _DENSITY_POINTS = 121
 _DENSITY_ENDS = (0.0005, 0.9995)
 
 
+class Named(Protocol):
+    """A line of a chart: a name and a colour."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class DailyCountsTable:
-    """Every day with data and each variant's numbers, (D, K) each, in the order of ``variants``."""
+    """Every day with data and the numbers of each line, (D, K) each, in the order of ``lines``."""
 
-    variants: Sequence[Variant]
+    lines: Sequence[Named]
     days: Sequence[dt.date]
     measures: Measures[Floats]
 
@@ -33,18 +40,23 @@ class DailyCountsTable:
     def successes(self, reward: Reward) -> Floats:
         return reward.successes(self.measures)
 
+    def week_lengths(self) -> Floats:
+        """Count the days with data of each week of ``by_weeks``, (W, 1)."""
+        weeks = [day - dt.timedelta(days=day.weekday()) for day in self.days]
+        return np.array([[float(weeks.count(week))] for week in sorted(set(weeks))])
 
-def daily_table(
-    variants: Sequence[Variant], rows: Sequence[tuple[dt.date, int, Measures[Any]]]
-) -> DailyCountsTable:
-    """Lay out rows of date, variant id and numbers as a table."""
-    place = {variant.pk: index for index, variant in enumerate(variants)}
-    days = sorted({row[0] for row in rows})
-    at = {day: index for index, day in enumerate(days)}
-    numbers = np.zeros((len(MEASURES), len(days), len(place)))
-    for day, variant, values in rows:
-        numbers[:, at[day], place[variant]] = [float(value) for value in values]
-    return DailyCountsTable(variants, days, Measures(*numbers))
+    def by_weeks(self) -> "DailyCountsTable":
+        """Add the days of each week, which begins on Monday."""
+        weeks = sorted({day - dt.timedelta(days=day.weekday()) for day in self.days})
+        at = {week: n for n, week in enumerate(weeks)}
+        places = [at[day - dt.timedelta(days=day.weekday())] for day in self.days]
+
+        def folded(numbers: Floats) -> Floats:
+            sums = np.zeros((len(weeks), numbers.shape[1]))
+            np.add.at(sums, places, numbers)
+            return sums
+
+        return DailyCountsTable(self.lines, weeks, Measures(*map(folded, self.measures)))
 
 
 class Rates(NamedTuple):
@@ -89,14 +101,6 @@ def density_range(alpha: Floats, beta: Floats) -> Floats:
         return np.zeros(0)
     ends = quantiles(alpha, beta, _DENSITY_ENDS)
     return np.linspace(max(float(ends.min()), 1e-9), min(float(ends.max()), 1 - 1e-9), _DENSITY_POINTS)
-
-
-def posterior_unit(shares: Sequence[AllocationShare]) -> float:
-    """Return what a rate of 1 is worth, from any variant's rate and posterior."""
-    for share in shares:
-        if share.rate and share.posterior_alpha and share.posterior_beta:
-            return share.rate * (share.posterior_alpha + share.posterior_beta) / share.posterior_alpha
-    return 1.0
 
 
 def density(x: Floats, alpha: float, beta: float, unit: float) -> Floats:

@@ -11,9 +11,19 @@ from django.templatetags.static import static
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from allocation.models import AllocationShare
-from dashboard.formatting import format_date, format_moment, format_weekday
+from dashboard.formatting import (
+    decimals_of,
+    format_date,
+    format_lift,
+    format_lifts,
+    format_moment,
+    format_rate,
+    format_rates,
+    format_weekday,
+)
 from experiments.metrics import EXACT_DIGITS, Kind, Measure
 from experiments.models import Experiment
 from experiments.text import Text, format_exact, format_number, format_percent
@@ -65,18 +75,54 @@ def rate(value: Any, experiment: Experiment) -> str:
 @register.filter
 def bare_rate(value: Any, experiment: Experiment) -> str:
     """Write a rate beside another one that names the currency."""
-    return _money(value) if experiment.goal.is_value else percent(value, 2)
+    if value in _NOTHING:
+        return _MISSING
+    return _money(value) if experiment.goal.is_value else format_rate(value)
+
+
+@register.simple_tag
+def rate_range(low: Any, high: Any, experiment: Experiment) -> str:
+    """Write the interval of a rate, with as many digits as tell its ends apart."""
+    if low in _NOTHING or high in _NOTHING:
+        return _MISSING
+    ends = (_money(low), _money(high)) if experiment.goal.is_value else format_rates(low, high)
+    return " – ".join(ends)
+
+
+@register.filter
+def share_of(value: Any) -> str:
+    """Write a ratio of counts."""
+    return _MISSING if value in _NOTHING else format_rate(value)
+
+
+@register.filter
+def lift(value: Any) -> str:
+    return _MISSING if value in _NOTHING else format_lift(value)
+
+
+@register.simple_tag
+def lift_range(low: Any, high: Any) -> str:
+    """Write the interval of a lift; an end that the data leave open has none."""
+    if low in _NOTHING or high in _NOTHING:
+        ends = "−∞" if low in _NOTHING else format_lift(low), "∞" if high in _NOTHING else format_lift(high)
+    else:
+        ends = format_lifts(low, high)
+    return _("%(low)s to %(high)s") % {"low": ends[0], "high": ends[1]}
 
 
 @register.filter
 def loss(value: Any, experiment: Experiment) -> str:
-    return rate(value, experiment) if experiment.goal.is_value else percent(value, 3)
+    return (
+        rate(value, experiment)
+        if experiment.goal.is_value
+        else percent(value, max(3, decimals_of(100 * (value or 0))))
+    )
 
 
 @register.filter
 def counted(share: AllocationShare, experiment: Experiment) -> str:
     """Write what a variant's trials brought: a count, or the value."""
-    return _money(share.value_sum) if experiment.goal.is_value else count(share.successes)
+    return rate(share.value_sum, experiment) if experiment.goal.is_value else count(share.successes)
 
 
 @register.filter
@@ -101,6 +147,19 @@ def _money(value: Any) -> str:
         return _MISSING
     small = 0 < abs(value) < 1
     return format_number(value, max(2, 1 - math.floor(math.log10(abs(value)))) if small else 2)
+
+
+@register.filter
+def gained(value: Any, by_value: bool) -> str:
+    """Write clicks whole, or an amount with the decimals that it needs."""
+    return _money(value) if by_value else count(value)
+
+
+@register.filter
+def signed_gain(value: Any, by_value: bool) -> str:
+    if not by_value or value in _NOTHING:
+        return signed(value)
+    return f"{'+' if value > 0 else ''}{_money(value)}"
 
 
 @register.filter

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard.charts import split_legend
 from dashboard.navigation import ADMINISTRATION, PAGES
 from experiments.text import Text
 
@@ -25,6 +26,9 @@ def main_pages() -> list[tuple[str, str, Text]]:
 def administration_pages() -> list[tuple[str, str, Text]]:
     """List the pages of the administration's menu: name, address and label."""
     return [(name, reverse(f"dashboard:{name}"), label) for name, label in ADMINISTRATION]
+
+
+register.simple_tag(split_legend)
 
 
 @register.simple_block_tag

@@ -118,7 +118,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
         return format_html('<a href="{}?experiment={}">{}</a>', url, experiment.key, _("Look and correct"))
 
     def view_on_site(self, experiment: Experiment) -> str:
-        return reverse("dashboard:overview", args=[experiment.key])
+        return reverse("dashboard:results", args=[experiment.key])
 
     def save_model(self, request: HttpRequest, obj: Experiment, form: Any, change: bool) -> None:
         """Save through the API's own service, which also raises the data version."""

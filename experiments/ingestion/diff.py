@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.metrics import COUNTS, MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
+from experiments.metrics import MEASURE_NAMES, MEASURES, VALUE_NAMES, DailyCounts, DayTotals, Measure, Number
 from experiments.models import DailyMetric
 
 
@@ -24,9 +24,16 @@ class RowChange(NamedTuple):
         return self.row.totals
 
     @property
-    def pairs(self) -> list[tuple[Number | None, Number]]:
-        """Each count as stored and as it comes in."""
-        return self.pairs_of(COUNTS)
+    def pairs(self) -> list[tuple[Measure, Number | None, Number]]:
+        """Each measure as stored and as it comes in."""
+        both = zip(MEASURES, self.pairs_of(MEASURES), strict=True)
+        return [(measure, before, after) for measure, (before, after) in both]
+
+    @property
+    def has_values(self) -> bool:
+        """True where an amount is stored or comes in."""
+        totals = [self.after] if self.before is None else [self.before, self.after]
+        return any(getattr(total, name) for total in totals for name in VALUE_NAMES)
 
     def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Number | None, Number]]:
         """Each of these measures as stored and as it comes in."""

@@ -9,9 +9,10 @@ from experiments.ingestion.validation import count_issues
 from experiments.metrics import NO_TOTALS, NO_VALUE, DayTotals
 from experiments.models import Experiment
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.orders import without_impressions
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import BadRow, CsvRow, RowReader, is_total
+from experiments.tables.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
 # An experiment's day, all its days, or the file.
@@ -59,9 +60,10 @@ class Check:
         self.report.issues.sort(key=lambda issue: issue.line)
 
     def _look_at(self, row: CsvRow | BadRow) -> None:
-        self.report.total_rows += 1
+        lines = row.rows if isinstance(row, CsvRow) else 1
+        self.report.total_rows += lines
         if not self.is_wanted(row.experiment):
-            self.report.left_out += 1
+            self.report.left_out += lines
         elif isinstance(row, BadRow):
             self._look_at_bad(row)
         elif issues := list(self._issues(row)):
@@ -121,17 +123,36 @@ class Check:
         return found is not None and found.goal.is_value
 
     def _issues(self, row: CsvRow) -> list[RowIssue]:
-        found = [
-            RowIssue(row.line, self.names.get(issue.field, issue.field), issue.message)
-            for issue in count_issues(row.counts, self.today)
-        ]
-        if (problem := self.references.problem(row.experiment)) is not None:
-            found.append(RowIssue(row.line, self.names.get("experiment_id", "experiment_id"), problem))
+        if ORDER_VALUE in self.names:
+            return self._order_issues(row)
+        found = [*self._row_issues(row), *self._reference_issues(row)]
         if row.experiment not in self._lacking:
             self._lacking[row.experiment] = self._lacking_column(row.experiment)
         if lacking := self._lacking[row.experiment]:
             found.append(RowIssue(row.line, "file", lacking))
         return found
+
+    def _order_issues(self, row: CsvRow) -> list[RowIssue]:
+        """Name what is wrong with orders of a day, beside which there must be impressions."""
+        if found := self._reference_issues(row):
+            return found
+        if row.counts.impressions:
+            return self._row_issues(row)
+        name = row.counts.variant_name
+        message = _("%(name)s is a row of totals; remove it") % {"name": shown(name)}
+        problem = message if is_total(name) else without_impressions(row)
+        return [RowIssue(row.line, self.names["variant_name"], problem)]
+
+    def _row_issues(self, row: CsvRow) -> list[RowIssue]:
+        return [
+            RowIssue(row.line, self.names.get(issue.field, issue.field), issue.message)
+            for issue in count_issues(row.counts, self.today)
+        ]
+
+    def _reference_issues(self, row: CsvRow) -> list[RowIssue]:
+        problem = self.references.problem(row.experiment)
+        column = self.names.get("experiment_id", "experiment_id")
+        return [] if problem is None else [RowIssue(row.line, column, problem)]
 
     def _lacking_column(self, reference: str) -> str:
         """Say which column the goal needs and the file lacks: its numbers would be stored as 0."""

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from experiments.ingestion.diff import RowChange
+from experiments.metrics import COUNTS, MEASURES, Measure
 from experiments.models import Experiment
 from experiments.tables.importer import Target, import_table
 from experiments.tables.reading.source import Table
@@ -48,6 +49,12 @@ class CsvPreview:
     def of(cls, experiment: Experiment) -> "CsvPreview":
         names = experiment.variants.values_list("key", "name")
         return cls(experiment, frozenset(chain.from_iterable(names)))
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """List the numbers that its lines show: values only where there are some."""
+        kept = chain.from_iterable(self.lines.values())
+        return MEASURES if any(line.effect.has_values for line in kept) else COUNTS
 
     @property
     def rows(self) -> int:

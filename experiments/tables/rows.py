@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -42,7 +42,9 @@ def _kind(number: Measure) -> Kind:
     return "attributed" if number.optional else "whole"
 
 
-KINDS: Mapping[str, Kind] = {number.name: _kind(number) for number in NUMBERS}
+# The value of a single order, in a file that has a line for each.
+ORDER_VALUE = "value"
+KINDS: Mapping[str, Kind] = {**{number.name: _kind(number) for number in NUMBERS}, ORDER_VALUE: "decimal"}
 _TYPES = {number.name: type(number.zero) for number in NUMBERS}
 _ZEROS = [number.zero for number in NUMBERS]
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
@@ -59,13 +61,15 @@ _TOTAL = re.compile(
 class CsvRow(NamedTuple):
     """A row that can be read, or the sum of several ``rows``, on the line of the first.
 
-    ``experiment`` is as the file names it, "" where the file has no such column.
+    ``experiment`` is as the file names it, "" where the file has no such column. ``capped``: single values that were
+    cut.
     """
 
     line: int
     experiment: str
     counts: DailyCounts
     rows: int = 1
+    capped: int = 0
 
 
 class BadRow(NamedTuple):
@@ -174,14 +178,23 @@ class _Texts:
 
 
 class RowReader(LineReader):
-    """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely."""
+    """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely.
+
+    ``number_columns``: the columns of a row's numbers, in the order of DailyCounts; ``absent``: what a row has of those
+    that the file lacks.
+    """
+
+    number_columns: Sequence[str] = NUMBER_NAMES
+    absent: Sequence[Any] = _ZEROS
 
     def __init__(self, header: Header, blank: Blank = "refuse") -> None:
         super().__init__(header)
         self.blank = blank
         places = header.places
         self._given = [
-            (n, places[name], _TYPES[name]) for n, name in enumerate(NUMBER_NAMES) if name in places
+            (n, places[name], _TYPES[NUMBER_NAMES[n]])
+            for n, name in enumerate(self.number_columns)
+            if name in places
         ]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
@@ -202,7 +215,7 @@ class RowReader(LineReader):
         """Read a line of plain digits whose day and names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        numbers = list(_ZEROS)
+        numbers = list(self.absent)
         for n, place, type_ in self._given:
             cell = cells[place]
             if (
@@ -225,7 +238,7 @@ class RowReader(LineReader):
             return None
         problem = self.cell_problem(line, cells)
         texts = self._texts([*cells, *[""] * self.width] if problem else cells)
-        day = parse_date(texts.date)
+        day = self.day_of(texts.date)
         place = (day, texts.variant) if day and texts.variant else None
         if problem:
             return self._bad(line, cells, [problem])._replace(experiment=texts.experiment, place=place)
@@ -239,6 +252,10 @@ class RowReader(LineReader):
             return BadRow(line, (), texts.experiment, place, has_blank=True)
         self._remember(cells, day, texts)
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
+
+    def day_of(self, text: str) -> dt.date | None:
+        """Read the day of a row; None for what is no day."""
+        return parse_date(text)
 
     def _texts(self, cells: list[str]) -> _Texts:
         experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""
@@ -259,14 +276,14 @@ class RowReader(LineReader):
         for column, text in given.items():
             if problem := name_problem(text):
                 yield RowIssue(line, self.names[column], problem)
-        if parse_date(texts.date) is None:
+        if self.day_of(texts.date) is None:
             yield RowIssue(line, self.names["date"], _date_problem(texts.date))
 
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
         """Read the numbers; say whether one is blank, and what is wrong."""
-        numbers, issues, has_blank = list(_ZEROS), [], False
+        numbers, issues, has_blank = list(self.absent), [], False
         for n, place, _type in self._given:
-            column, cell = NUMBER_NAMES[n], cells[place]
+            column, cell = self.number_columns[n], cells[place]
             if not is_blank(cell):
                 try:
                     numbers[n] = self.number(column, cell)

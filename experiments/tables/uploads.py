@@ -13,18 +13,19 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from experiments.audit import record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import Target, import_table
 from experiments.tables.mapping import remembered_columns
+from experiments.tables.orders import ORDERS
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
 from experiments.tables.reading.header import Header, HeaderNotFoundError
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
-from experiments.tables.report import ImportOptions
-from experiments.tables.rows import DAILY
+from experiments.tables.report import ImportOptions, ImportReport
 
 # About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
@@ -47,7 +48,7 @@ def keep_upload(
         _refuse_many_columns(header)
     except HeaderNotFoundError as error:
         _refuse_many_columns(error.guess)
-        if len(error.guess.cells) < len(DAILY.without("experiment_id").needed):
+        if len(error.guess.cells) < len(ORDERS.without("experiment_id").needed):
             raise
     else:
         # read to the end: what cannot be read may be anywhere
@@ -165,12 +166,21 @@ def record_upload(
         )
         if report.processed_rows:
             upload.delete()
-            said = _("Data from %(file)s: %(rows)s rows") % {
-                "file": upload.name,
-                "rows": report.processed_rows,
-            }
-            record_history(list(Experiment.objects.filter(pk__in=report.experiment_ids)), reason=said)
+            recorded = list(Experiment.objects.filter(pk__in=report.experiment_ids))
+            record_history(recorded, reason=_for_history(upload.name, report))
     return done
+
+
+def _for_history(name: str, report: ImportReport) -> str:
+    rows = report.processed_rows
+    said = ngettext("Data from %(file)s: %(rows)s row", "Data from %(file)s: %(rows)s rows", rows)
+    if report.has_orders:
+        said = ngettext("Data from %(file)s: %(rows)s order", "Data from %(file)s: %(rows)s orders", rows)
+    said = said % {"file": name, "rows": rows}
+    if report.values_capped:
+        cut = _("%(cut)s of them above the value cap, counted as the cap") % {"cut": report.values_capped}
+        said = f"{said}, {cut}"
+    return said
 
 
 def prune_uploads(*, now: dt.datetime) -> int:

@@ -1,6 +1,7 @@
 // Draws what dashboard/charts.py prepared: the JSON beside each canvas, in the page's language and theme.
-const language = document.documentElement.lang;
-const DAY = 86_400_000;
+import { exact, longDate, place, placeName, read, ticks } from "./chart_data.js";
+import { labelling, padding } from "./chart_marks.js";
+import "./chart_files.js";
 
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -11,45 +12,28 @@ function translucent(colour, opacity) {
   return `rgba(${r}, ${g}, ${b}, ${opacity})`;
 }
 
-// --- Numbers and dates, as a reader of the page's language writes them ---
-
-function formatter(unit, precise) {
-  const options =
-    unit === "percent"
-      ? { style: "percent", minimumFractionDigits: precise ? 2 : 0, maximumFractionDigits: 2 }
-      : { maximumFractionDigits: unit === "count" ? (precise ? 1 : 0) : 2 };
-  const format = new Intl.NumberFormat(language, options);
-  return (value) => (value === null || value === undefined ? "–" : format.format(value));
-}
-
-const months = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
-
-// 4 Sep 2026, in the one spelling of the pages (dashboard/formatting.py)
-function shortDate(date) {
-  return `${date.getUTCDate()} ${months.format(date)}`;
-}
-
-function longDate(date) {
-  return `${shortDate(date)} ${date.getUTCFullYear()}`;
-}
-
-function place(chart, value) {
-  return chart.xKind === "date" ? Date.parse(value) / DAY : value;
-}
-
-function placeName(chart, value, format = shortDate) {
-  if (chart.xKind === "date") return format(new Date(Math.round(value) * DAY));
-  return chart.xKind === "number" ? new Intl.NumberFormat(language).format(value) : value;
-}
-
 // --- From our series to Chart.js datasets ---
 
 function points(chart, values) {
   return chart.x.map((x, index) => ({ x: place(chart, x), y: values[index] }));
 }
 
+// A point with no line to either side would not be seen.
+function alone(values) {
+  return (context) => {
+    const at = context.dataIndex;
+    const known = (index) => values[index] !== null && values[index] !== undefined;
+    return known(at) && !known(at - 1) && !known(at + 1) ? 4 : 0;
+  };
+}
+
+// Beyond six hues a second round is dashed; a series of its own accord, too.
+function dashes(series) {
+  if (series.dashed) return [6, 4];
+  return Number(series.colour.match(/\d+$/)?.[0]) > 6 ? [2, 3] : [];
+}
+
 function lineDatasets(chart) {
-  const few = chart.x.length < 2;
   return chart.series.flatMap((series, order) => {
     const colour = css(series.colour);
     const line = {
@@ -57,16 +41,16 @@ function lineDatasets(chart) {
       data: points(chart, series.values),
       borderColor: colour,
       backgroundColor: colour,
-      borderDash: series.dashed ? [6, 4] : [],
+      borderDash: dashes(series),
       borderWidth: 2,
-      pointRadius: few ? 4 : 0,
+      pointRadius: alone(series.values),
       pointHitRadius: 12,
       stepped: chart.kind === "steps" ? "before" : false,
-      spanGaps: true,
+      spanGaps: chart.maxGap ?? true,
       order,
     };
     if (!series.low) return [line];
-    const edge = { borderWidth: 0, pointRadius: 0, pointHitRadius: 0, isBand: true, spanGaps: true, order: order + 100 };
+    const edge = { borderWidth: 0, pointRadius: 0, pointHitRadius: 0, isBand: true, spanGaps: chart.maxGap ?? true, order: order + 100 };
     return [
       line,
       { ...edge, label: "", data: points(chart, series.low), fill: false },
@@ -75,16 +59,23 @@ function lineDatasets(chart) {
   });
 }
 
+// One date alone is drawn as wide as a day.
+function bandPoints(chart, values) {
+  if (chart.x.length > 1) return points(chart, values);
+  const at = place(chart, chart.x[0]);
+  return [at - 0.5, at + 0.5].map((x) => ({ x, y: values[0] }));
+}
+
 function areaDatasets(chart) {
   return chart.series.map((series, order) => {
     const colour = css(series.colour);
     return {
       label: series.name,
-      data: points(chart, series.values),
+      data: bandPoints(chart, series.values),
       borderColor: colour,
       backgroundColor: translucent(colour, 0.75),
       borderWidth: 1,
-      pointRadius: chart.x.length < 2 ? 4 : 0,
+      pointRadius: 0,
       pointHitRadius: 12,
       fill: order ? "-1" : "origin",
       stepped: "before",
@@ -120,70 +111,47 @@ function barDatasets(chart) {
 
 const DATASETS = { lines: lineDatasets, steps: lineDatasets, area: areaDatasets, bars: barDatasets };
 
-function drawsLines(chart) {
-  return chart.kind === "lines" || chart.kind === "steps";
+// One date alone has a day of room on either side, so that its points are seen.
+function ends(chart) {
+  const [first, last] = [place(chart, chart.x[0]), place(chart, chart.x.at(-1))];
+  return first === last ? { min: first - 1, max: last + 1 } : { min: first, max: last };
 }
 
-// Chart.js would show every line solid: with point styles it asks the points, which have no dashes.
-function lineLabels(drawn) {
-  const labels = Chart.defaults.plugins.legend.labels.generateLabels(drawn);
-  return labels.map((label) => ({ ...label, lineWidth: 2, lineDash: drawn.data.datasets[label.datasetIndex].borderDash }));
-}
-
-function annotations(chart) {
-  const colour = css("tblr-secondary");
-  return chart.marks.map((mark) => ({
-    type: "line",
-    scaleID: mark.axis,
-    value: mark.axis === "x" ? place(chart, mark.at) : mark.at,
-    borderColor: colour,
-    borderWidth: 1.5,
-    borderDash: [4, 4],
-    label: {
-      display: true,
-      content: mark.label,
-      // where lines seldom are: under a horizontal mark at its beginning, at the foot of a vertical one
-      position: mark.axis === "x" ? "end" : "start",
-      yAdjust: mark.axis === "x" ? 0 : 12,
-      backgroundColor: translucent(css("chart-ground"), 0.75),
-      color: css("chart-text"),
-      font: { size: 11, weight: "500" },
-      padding: 4,
-    },
-  }));
+function inside(chart, value) {
+  return value >= place(chart, chart.x[0]) && value <= place(chart, chart.x.at(-1));
 }
 
 function xScale(chart) {
-  const title = { display: Boolean(chart.xTitle), text: chart.xTitle };
+  // dates need no name
+  const title = { display: Boolean(chart.xTitle) && chart.xKind !== "date", text: chart.xTitle };
   const grid = { display: false };
   if (chart.xKind === "name") return { type: "category", title, grid };
   return {
     type: "linear",
     title,
     grid,
-    min: place(chart, chart.x[0]),
-    max: place(chart, chart.x.at(-1)),
+    ...ends(chart),
     ticks: {
       maxRotation: 0,
       autoSkipPadding: 18,
       includeBounds: chart.xKind === "date",
       precision: chart.xKind === "date" ? 0 : undefined,
-      callback: (value) => placeName(chart, value),
+      callback: (value) => (chart.xKind === "date" && !inside(chart, value) ? "" : placeName(chart, value)),
     },
   };
 }
 
-function configuration(chart) {
-  const inexact = formatter(chart.unit, false);
-  const exact = formatter(chart.unit, true);
-  const single = chart.series.length < 2 && chart.kind !== "area";
+function configuration(chart, canvas) {
+  const write = exact(chart.unit);
   return {
     type: chart.kind === "bars" ? (chart.series[0].low ? "barWithErrorBars" : "bar") : "line",
     data: { ...(chart.xKind === "name" && { labels: chart.x }), datasets: DATASETS[chart.kind](chart) },
+    plugins: [labelling(chart)],
     options: {
       animation: false,
       responsive: true,
       maintainAspectRatio: false,
+      layout: { padding: padding(chart, canvas) },
       interaction: { mode: chart.kind === "bars" ? "nearest" : "index", axis: "x", intersect: false },
       scales: {
         x: xScale(chart),
@@ -192,131 +160,29 @@ function configuration(chart) {
           title: { display: Boolean(chart.yTitle), text: chart.yTitle },
           min: chart.yMin ?? undefined,
           max: chart.yMax ?? undefined,
-          ticks: { callback: inexact, maxTicksLimit: 7 },
+          grace: chart.yMin === null ? "5%" : 0,
+          ticks: { callback: ticks(chart.unit), maxTicksLimit: 7, includeBounds: false },
         },
       },
       plugins: {
-        legend: {
-          display: !single && chart.kind !== "bars",
-          labels: {
-            boxWidth: 12,
-            boxHeight: 12,
-            ...(drawsLines(chart) && { usePointStyle: true, pointStyle: "line", pointStyleWidth: 24, generateLabels: lineLabels }),
-            filter: (item, data) => !data.datasets[item.datasetIndex].isBand,
-          },
-          // a band goes with its line
-          onClick: (event, item, legend) => {
-            const visible = legend.chart.isDatasetVisible(item.datasetIndex);
-            legend.chart.data.datasets.forEach((dataset, index) => {
-              const own = index === item.datasetIndex || (dataset.isBand && bandOwner(legend.chart, index) === item.datasetIndex);
-              if (own) legend.chart.setDatasetVisibility(index, !visible);
-            });
-            legend.chart.update();
-          },
-        },
+        legend: { display: false },
         tooltip: {
           filter: (item) => !item.dataset.isBand,
           callbacks: {
             title: (items) => (items.length ? chart.xKind === "name" ? items[0].label : placeName(chart, items[0].parsed.x, longDate) : ""),
-            label: (item) => tooltipLine(chart, item, exact),
+            label: (item) => tooltipLine(chart, item, write),
           },
         },
-        annotation: { annotations: annotations(chart) },
       },
     },
   };
 }
 
-function bandOwner(drawn, index) {
-  let owner = index;
-  while (drawn.data.datasets[owner].isBand) owner -= 1;
-  return owner;
-}
-
-function tooltipLine(chart, item, exact) {
+function tooltipLine(chart, item, write) {
   const series = chart.series.find((one) => one.name === item.dataset.label);
   const index = item.dataIndex;
-  const bounds = series?.low ? ` (${exact(series.low[index])} – ${exact(series.high[index])})` : "";
-  return ` ${item.dataset.label}: ${exact(item.parsed.y)}${bounds}`;
-}
-
-// --- The table behind a chart, its picture and its file ---
-
-function read(id) {
-  return JSON.parse(document.getElementById(`${id}-data`).textContent);
-}
-
-function rows(chart) {
-  const header = [chart.xTitle || ""];
-  for (const series of chart.series) {
-    header.push(series.name);
-    if (series.low) header.push(...chart.bounds.map((bound) => `${series.name} ${bound}`));
-  }
-  const lines = chart.x.map((x, index) => [
-    x,
-    ...chart.series.flatMap((s) => (s.low ? [s.values[index], s.low[index], s.high[index]] : [s.values[index]])),
-  ]);
-  return [header, ...lines];
-}
-
-function fillTable(id) {
-  const chart = read(id);
-  const exact = formatter(chart.unit, true);
-  const table = document.createElement("table");
-  table.className = "table table-sm table-vcenter numeric";
-  rows(chart).forEach((cells, number) => {
-    const row = table.insertRow();
-    cells.forEach((value, column) => {
-      const cell = document.createElement(number && column ? "td" : "th");
-      if (!number) cell.scope = "col";
-      else if (!column) cell.scope = "row";
-      const text = !number ? value : column ? exact(value) : placeName(chart, place(chart, value), longDate);
-      cell.textContent = text;
-      row.append(cell);
-    });
-  });
-  document.getElementById(`${id}-table`).replaceChildren(table);
-}
-
-function toggleTable(button) {
-  const id = button.dataset.chartTable;
-  const box = document.getElementById(`${id}-table`);
-  if (box.hidden) fillTable(id);
-  box.hidden = !box.hidden;
-  button.setAttribute("aria-expanded", String(!box.hidden));
-}
-
-// What a spreadsheet would take for a formula begins with an apostrophe; some end a cell at a semicolon too.
-// As experiments/tables/rows.py.
-function csvCell(value) {
-  const text = value === null || value === undefined ? "" : String(value);
-  const safe = typeof value === "string" ? text.replace(/(^|;)(?=['"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : text;
-  return /[",;\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-function save(name, href) {
-  const link = document.createElement("a");
-  link.download = name;
-  link.href = href;
-  link.click();
-}
-
-function saveCsv(id) {
-  const text = rows(read(id)).map((cells) => cells.map(csvCell).join(",")).join("\r\n");
-  const url = URL.createObjectURL(new Blob([`\ufeff${text}\r\n`], { type: "text/csv" }));
-  save(`${id}.csv`, url);
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
-function saveImage(id) {
-  const canvas = document.getElementById(id);
-  const copy = document.createElement("canvas");
-  [copy.width, copy.height] = [canvas.width, canvas.height];
-  const context = copy.getContext("2d");
-  context.fillStyle = css("chart-ground");
-  context.fillRect(0, 0, copy.width, copy.height);
-  context.drawImage(canvas, 0, 0);
-  save(`${id}.png`, copy.toDataURL("image/png"));
+  const bounds = series?.low ? ` (${write(series.low[index])} – ${write(series.high[index])})` : "";
+  return ` ${item.dataset.label}: ${write(item.parsed.y)}${bounds}`;
 }
 
 // --- Drawing ---
@@ -334,14 +200,8 @@ export function drawCharts(root = document) {
   applyDefaults();
   for (const canvas of canvases) {
     Chart.getChart(canvas)?.destroy();
-    new Chart(canvas, configuration(read(canvas.id)));
+    new Chart(canvas, configuration(read(canvas.id), canvas));
   }
 }
 
 document.addEventListener("themechange", () => drawCharts());
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-chart-table], [data-chart-image], [data-chart-csv]");
-  if (button?.dataset.chartTable) toggleTable(button);
-  else if (button?.dataset.chartImage) saveImage(button.dataset.chartImage);
-  else if (button?.dataset.chartCsv) saveCsv(button.dataset.chartCsv);
-});

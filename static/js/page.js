@@ -2,6 +2,7 @@
 import { drawCharts } from "./charts.js";
 import { keepInput } from "./kept.js";
 import { keepFresh } from "./live.js";
+import { searchAsOneTypes } from "./search.js";
 
 function toggle(button) {
   const target = document.getElementById(button.dataset.toggle);
@@ -13,7 +14,11 @@ document.addEventListener("click", (event) => {
   const toggler = event.target.closest("[data-toggle]");
   if (toggler) toggle(toggler);
   const opener = event.target.closest("[data-dialog]");
-  if (opener) document.getElementById(opener.dataset.dialog).showModal();
+  if (opener) {
+    const chosen = document.getElementById(opener.dataset.check);
+    if (chosen) chosen.checked = true;
+    document.getElementById(opener.dataset.dialog).showModal();
+  }
   const closer = event.target.closest("[data-close]");
   if (closer) closer.closest("dialog").close();
   // one open menu at a time, and none once the visitor has gone elsewhere
@@ -35,3 +40,4 @@ if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.c
 drawCharts();
 keepFresh();
 keepInput();
+searchAsOneTypes();

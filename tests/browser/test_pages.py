@@ -13,15 +13,13 @@ from tests.factory import NOW, TODAY, allocate, make_experiment, make_running
 _ONE = "/dashboard/experiments/headline/"
 PAGES = {
     "experiments": "/dashboard/",
-    "overview": _ONE,
-    "performance": f"{_ONE}performance/",
-    "allocation": f"{_ONE}allocation/",
-    "regret": f"{_ONE}regret/",
-    "confidence": f"{_ONE}confidence/",
+    "results": _ONE,
+    "explore": f"{_ONE}explore/",
+    "traffic": f"{_ONE}traffic/",
     "data": f"{_ONE}data/",
     "a day": f"{_ONE}data/day/?date=2025-08-30",
     "settings": f"{_ONE}settings/",
-    "activity": f"{_ONE}activity/",
+    "history": f"{_ONE}history/",
     "new": "/dashboard/experiments/new/",
     "draft": "/dashboard/experiments/planned/",
     "completed": "/dashboard/experiments/done/",
@@ -93,16 +91,16 @@ def test_docs_page__offline__lists_the_calls(clean_page: Page, live_server: Any)
 
 @pytest.mark.usefixtures("stories")
 def test_tabs__on_a_telephone__the_open_one_is_in_sight(clean_page: Page, live_server: Any) -> None:
-    show(clean_page, f"{live_server.url}{_ONE}activity/", 390, "light")
+    show(clean_page, f"{live_server.url}{_ONE}history/", 390, "light")
 
-    expect(clean_page.get_by_role("link", name="Activity")).to_be_in_viewport(ratio=0.9)
+    expect(clean_page.get_by_role("link", name="History")).to_be_in_viewport(ratio=0.9)
 
 
 @pytest.mark.usefixtures("stories")
 def test_chart__its_table__writes_dates_as_the_page_does(clean_page: Page, live_server: Any) -> None:
-    show(clean_page, f"{live_server.url}{_ONE}confidence/", 1440, "light")
+    show(clean_page, f"{live_server.url}{_ONE}traffic/", 1440, "light")
 
-    clean_page.get_by_role("button", name="Table").nth(1).click()
+    clean_page.get_by_role("button", name="Table").first.click()
 
     expect(clean_page.get_by_role("rowheader", name="1 Sep 2025", exact=True)).to_be_visible()
 

@@ -14,7 +14,7 @@ from tests.security.names import FORMULAS, MARKUP
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
 TABS = (
-    "", "performance/", "allocation/", "regret/", "confidence/", "activity/", "data/",
+    "", "explore/", "traffic/", "history/", "data/",
     "data/day/?date=2025-09-01", "settings/",
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ def test_chart__its_file__holds_names_like_formulas_as_text(
     experiment = make_experiment("Formulas")
     record(experiment, *(counts(name, 10000, 700 + n) for n, name in enumerate(FORMULAS)))
     allocate(experiment)
-    clean_page.goto(f"{live_server.url}/dashboard/experiments/formulas/performance/")
+    clean_page.goto(f"{live_server.url}/dashboard/experiments/formulas/explore/")
 
     with clean_page.expect_download() as download:
         clean_page.locator("[data-chart-csv]").first.click()

@@ -14,7 +14,7 @@ from tests.factory import allocate, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
-PAGES = ("", "performance/", "allocation/", "regret/", "confidence/", "activity/")
+PAGES = ("", "explore/", "traffic/", "history/")
 
 
 def _client(group: str | None) -> Client:

@@ -10,7 +10,7 @@ from django.test import Client
 
 from dashboard.experiment import charts
 from dashboard.experiment.rates import DailyCountsTable
-from dashboard.experiment.summary import summarise
+from dashboard.experiment.summary import experiment_or_404, summarise_head
 from experiments.metrics import Measures, Reward
 from experiments.models import Experiment, Variant
 from experiments.roles import Role
@@ -44,7 +44,7 @@ def _with_newcomer(control: str) -> Experiment:
 def test_confidence__variant_with_little_data__has_neither_rate_nor_rank_nor_curve(client: Client) -> None:
     experiment = _with_newcomer("a")
 
-    page = _page(client, experiment, "confidence/")
+    page = _page(client, experiment, "explore/")
 
     assert "Not enough data" in page
     shares = list(experiment.allocations.get().shares.all())
@@ -58,12 +58,12 @@ def test_performance__control_with_little_data__nothing_is_compared_with_it(
 ) -> None:
     experiment = _with_newcomer(control)
 
-    page = _page(client, experiment, "performance/")
+    page = _page(client, experiment, "explore/")
 
     assert ("+20.0%" in page) == is_compared
     assert "95%, on any day" in page
     assert ("The control does not have enough data" in page) != is_compared
-    (summary,) = summarise(list(Experiment.objects.with_variants()), TODAY)
+    summary = summarise_head(experiment_or_404(experiment.key, TODAY), TODAY)
     assert (summary.uplift is not None) == is_compared
     assert summary.gain is not None
     assert summary.gain.through == TODAY - dt.timedelta(days=1)
@@ -88,12 +88,9 @@ def test_charts__rates_changed__are_marked_on_each_page(client: Client) -> None:
         record(experiment, counts("a", 4000, rates[0], date=day), counts("b", 4000, rates[1], date=day))
     assert allocate(experiment).rates_changed_on == TODAY - dt.timedelta(days=20)
 
-    marked = [
-        _page(client, experiment, tab).count(json.dumps("rates changed"))
-        for tab in ("performance/", "regret/")
-    ]
+    marked = [_page(client, experiment, tab).count(json.dumps("rates changed")) for tab in ("explore/",)]
 
-    assert marked == [2, 2]
+    assert marked == [4]
 
 
 @pytest.mark.parametrize(("days", "is_said"), [(5, False), (40, True)])
@@ -107,4 +104,4 @@ def test_overview__counts_that_vary__are_explained_once_that_is_sure(
     assert (allocate(experiment).dispersion or 1) > 1.5
 
     assert ("Counts vary more than chance" in _page(client, experiment, "")) == is_said
-    assert "(dispersion)" in _page(client, experiment, "performance/")
+    assert "(dispersion)" in _page(client, experiment, "explore/")

@@ -40,15 +40,13 @@ def page(reader: Client, path: str) -> str:
     ("path", "words"),
     [
         ("/dashboard/", ["Experimentos", "variant_b lidera com 99,9% de chance de ser a melhor", "30,0%"]),
-        (_ONE, ["Visão geral", "Por que esta divisão", "Decidida para 1 set. 2025", "10.000"]),
-        (f"{_ONE}performance/", ["Todos os dados até agora", "Supera o controle", "9,50%"]),
-        (f"{_ONE}allocation/", ["Registro de decisões", "1 set. 2025, 12:00", "Otimizado"]),
-        (f"{_ONE}regret/", ["Ganho sobre a divisão igual", "Dias com dados"]),
-        (f"{_ONE}confidence/", ["Valor restante", "Perda esperada", "intervalo de 95%"]),
+        (_ONE, ["Por que esta divisão", "Decidida para 1 set. 2025", "10.000"]),
+        (f"{_ONE}explore/", ["Todos os dados até agora", "Supera o controle", "9,50%"]),
+        (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Otimizado"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
         (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
         (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
-        (f"{_ONE}activity/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
+        (f"{_ONE}history/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
         ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
         ("/dashboard/simulator/", ["Taxas verdadeiras, em porcentagem", "Executar"]),
         ("/dashboard/backtest/", ["Testes passados, CSV ou Excel", "Simular com a amostra"]),
@@ -94,7 +92,7 @@ def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Clien
     fields = {"name": experiment.name, "reward": "conversion_rate", "max_daily_shift": "2.5"}
 
     reader.post(f"{_ONE}settings/", fields)
-    text = page(reader, f"{_ONE}activity/")
+    text = page(reader, f"{_ONE}history/")
 
     assert "Recompensa: <del>Cliques por impressão</del> → <ins>Conversões por impressão</ins>" in text
     assert "Limite diário: <del>padrão</del> → <ins>2,5%</ins>" in text

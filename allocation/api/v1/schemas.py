@@ -10,12 +10,15 @@ from allocation.campaigns.schedule import expires_at
 from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.simulation import SCENARIOS
+from allocation.lab.past_tests import GOALS
 from allocation.models import Allocation, AllocationShare, State
 from experiments.api.fields import (
+    AmountField,
     BoundedListField,
     CountField,
     NameField,
     NumberField,
+    SquaresField,
     StrictSerializer,
     TextField,
     WholeNumberField,
@@ -377,14 +380,10 @@ class SimulationSerializer(_RunSerializer):
 class PastVariantSerializer(StrictSerializer):
     variant = NameField()
     impressions = CountField()
-    clicks = CountField()
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["clicks"] > attrs["impressions"]:
-            raise serializers.ValidationError(
-                {"clicks": "clicks must not exceed impressions"}, code="too_many"
-            )
-        return attrs
+    clicks = CountField(required=False, help_text="For the goal ctr.")
+    conversions = CountField(required=False, help_text="For a value: the orders that brought it.")
+    value_sum = AmountField(required=False, help_text="What the conversions were worth together.")
+    value_squares = SquaresField(required=False, help_text="The squares of the single values, added up.")
 
 
 class PastTestSerializer(StrictSerializer):
@@ -394,6 +393,18 @@ class PastTestSerializer(StrictSerializer):
 
 class BacktestSerializer(_RunSerializer):
     tests = BoundedListField(child=PastTestSerializer(), max_length=10_000)
+    goal = serializers.ChoiceField(
+        [goal.value for goal in GOALS],
+        required=False,
+        default=Reward.CTR.value,
+        help_text="value_per_impression: regret is in value; send conversions, value_sum and value_squares.",
+    )
+    repeated = serializers.ChoiceField(
+        ["refuse", "sum"],
+        required=False,
+        default="refuse",
+        help_text="A variant that a test lists several times: a problem, or parts to be added up.",
+    )
     days = WholeNumberField(min_value=1, max_value=365, required=False, default=14)
     runs = WholeNumberField(min_value=1, max_value=1000, required=False, default=1)
 

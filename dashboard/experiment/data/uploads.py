@@ -92,6 +92,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
         "upload": kept,
         "preview": shown,
         "choices": choices,
+        "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
         "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
@@ -134,13 +135,27 @@ def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> Ht
     return redirect("dashboard:data", reference=experiment.key)
 
 
+def _capped(cut: int) -> str:
+    text = ngettext(
+        "%(cut)s order is above the experiment's value cap and counts as the cap.",
+        "%(cut)s orders are above the experiment's value cap and count as the cap.",
+        cut,
+    )
+    return text % {"cut": cut}
+
+
 def _recorded(done: CsvPreview) -> str:
     """Say in a sentence what a file did."""
     rows = done.report.processed_rows
-    said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
+    text = ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows)
+    if done.report.has_orders:
+        text = ngettext("Recorded %(rows)s order.", "Recorded %(rows)s orders.", rows)
+    said = [text % {"rows": rows}]
     if done.rows:
         counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
         said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
+    if cut := done.report.values_capped:
+        said.append(_capped(cut))
     if done.report.refused_rows:
         refused = done.report.refused_rows
         text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)

@@ -95,6 +95,9 @@ UploadAnswerSerializer = inline_serializer(
         "new_variants": serializers.ListField(
             child=serializers.CharField(), help_text="Names of the variants that were made."
         ),
+        "values_capped": serializers.IntegerField(
+            help_text="Single orders above the experiment's value_cap, which count as the cap."
+        ),
         "ignored_columns": serializers.ListField(
             child=serializers.CharField(), help_text="Columns of the file that are not needed."
         ),

@@ -153,6 +153,7 @@ def _upload_answer(report: ImportReport) -> dict[str, object]:
         "experiment_ids": report.experiment_ids,
         "new_variants": list(report.new_variants),
         "ignored_columns": report.ignored_columns,
+        "values_capped": report.values_capped,
     }
 
 

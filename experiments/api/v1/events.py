@@ -78,7 +78,7 @@ class EventsCsvView(IdempotentWrites):
         examples=[api_examples.CSV],
         parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
         responses={200: serializers.CsvReportSerializer},
-        summary="Upload daily totals: CSV or another text table, or an Excel workbook",
+        summary="Upload daily totals or single orders: CSV or another text table, or an Excel workbook",
     )
     def post(self, request: Request) -> Response:
         """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422."""
@@ -100,6 +100,8 @@ class EventsCsvView(IdempotentWrites):
                 "ignored_columns": report.ignored_columns,
                 "blank_rows_skipped": report.blank_skipped,
                 "encoding": report.encoding,
+                "has_orders": report.has_orders,
+                "values_capped": report.values_capped,
             }
         )
 

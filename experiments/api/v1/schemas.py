@@ -368,6 +368,12 @@ class CsvReportSerializer(serializers.Serializer[Any]):
     )
     blank_rows_skipped = serializers.IntegerField(help_text="Rows left out by blank=skip.")
     encoding = serializers.CharField(help_text="The encoding, where it had to be guessed; else empty.")
+    has_orders = serializers.BooleanField(
+        help_text="True for a file of single orders, which were added up by variant and day."
+    )
+    values_capped = serializers.IntegerField(
+        help_text="Single orders above the experiment's value_cap, which count as the cap."
+    )
 
 
 class CsvOptionsSerializer(serializers.Serializer[Any]):

@@ -437,6 +437,41 @@ def test_backtests__past_tests__answer_regret_beside_an_even_split(api: APIClien
     assert answer["policies"]["thompson"]["regret_ratio"] < 0.8
 
 
+def _valued(variant: str, total: int, **fields: Any) -> dict[str, Any]:
+    totals = {"impressions": 4000, "conversions": 80, "value_sum": total, "value_squares": total * total / 40}
+    return {"variant": variant, **totals, **fields}
+
+
+def test_backtests__values__answer_regret_in_value(api: APIClient) -> None:
+    variants = [_valued("control", 4000), _valued("b", 2000), _valued("b", 3500)]
+    body = {"tests": [{"experiment": "one", "variants": variants}], "goal": "value_per_impression"}
+
+    refused = api.post(f"{V1}/backtests/", body).json()
+    answer = api.post(f"{V1}/backtests/", {**body, "repeated": "sum"}).json()
+
+    assert [issue["field"] for issue in refused["errors"]] == ["tests[0].variants[2].variant"]
+    assert answer["policies"]["thompson"]["regret"] > 0
+
+
+def test_backtests__numbers_that_the_goal_needs__are_asked_for_by_name(api: APIClient) -> None:
+    variants = [{"variant": "control", "impressions": 10}, _valued("b", 5, value_squares=1)]
+    body = {"tests": [{"experiment": "one", "variants": variants}]}
+
+    by_clicks = api.post(f"{V1}/backtests/", body)
+    by_value = api.post(f"{V1}/backtests/", {**body, "goal": "value_per_impression"}).json()
+
+    assert by_clicks.status_code == 422
+    assert [issue["field"] for issue in by_clicks.json()["errors"]] == [
+        "tests[0].variants[0].clicks",
+        "tests[0].variants[1].clicks",
+    ]
+    assert [issue["field"] for issue in by_value["errors"]] == [
+        "tests[0].variants[0].conversions",
+        "tests[0].variants[0].value_sum",
+        "tests[0].variants[0].value_squares",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

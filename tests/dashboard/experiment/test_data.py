@@ -576,3 +576,33 @@ def test_settings__thousands_with_a_point__are_read_in_the_pages_language() -> N
         assert field.clean("10.000") == 10000
     with translation.override("en"), pytest.raises(ValidationError):
         field.clean("10.000")
+
+
+def test_upload__single_orders__columns_named_by_a_person__show_what_changes(analyst: Client) -> None:
+    make_running(value_cap=Decimal(100), currency="EUR")
+    orders = "When,Variant,Revenue\n2025-09-01 14:03,control,12.50\n2025-09-01,control,300\n"
+    url = analyst.post(UPLOAD, _file(orders), follow=True).redirect_chain[-1][0]
+    answer = {"column-0": "date", "column-1": "variant_name", "column-2": "value"}
+
+    shown = analyst.post(url, answer, follow=True)
+
+    page = shown.content.decode()
+    assert "Each line is read as a single order." in page
+    assert "1 order is above the experiment&#x27;s value cap and counts as the cap." in page
+    assert "<del>0.00</del> <ins>112.50</ins>" in page
+    done = analyst.post(shown.redirect_chain[-1][0], follow=True).content.decode()
+    assert "Recorded 2 orders. Here 0 added, 1 changed, 0 as before. 1 order is above" in done
+    row = DailyMetric.objects.get(variant__name="control")
+    assert (row.impressions, row.conversions, row.value_sum) == (10000, 2, Decimal("112.5"))
+    assert "2 orders, 1 of them above the value cap" in Experiment.history.latest().history_change_reason
+
+
+def test_columns__value_of_orders_beside_counts__is_refused(analyst: Client) -> None:
+    make_running()
+    orders = "When,Variant,Revenue,Shown\n2025-09-01,control,12.50,100\n"
+    url = analyst.post(UPLOAD, _file(orders), follow=True).redirect_chain[-1][0]
+    answer = {"column-0": "date", "column-1": "variant_name", "column-2": "value", "column-3": "impressions"}
+
+    page = analyst.post(url, answer).content.decode()
+
+    assert "Beside the value of single orders these are not needed: Impressions." in page

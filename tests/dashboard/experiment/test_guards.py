@@ -60,11 +60,11 @@ def test_resume_after_guard__button__splits_again(client: Client) -> None:
 
     assert "Resumed: traffic is split again" in response.content.decode()
     assert experiment.allocations.in_force_on(TODAY)[0].kind == Kind.OPTIMIZED
-    assert "Resumed after a guard had stopped it" in page(client, experiment, "activity/")
+    assert "Resumed after a guard had stopped it" in page(client, experiment, "history/")
 
 
 def test_performance__other_metrics__have_a_table_each_with_their_guard(client: Client) -> None:
-    html = page(client, make_guarded(), "performance/")
+    html = page(client, make_guarded(), "explore/")
 
     assert "Guard: at most 5% below the control, else the control gets all traffic" in html
     assert "Conversions per click" in html
@@ -103,7 +103,7 @@ def test_performance__notes__are_listed_and_marked(client: Client) -> None:
     experiment = make_running()
     add_note(experiment_id=experiment.pk, date=TODAY, text="Sale <begins>", now=NOW)
 
-    html = page(client, experiment, "performance/")
+    html = page(client, experiment, "explore/")
 
     assert "Sale &lt;begins&gt;" in html
     assert '"label": "Sale \\u003Cbegins\\u003E"' in html

@@ -15,11 +15,11 @@ from tests.factory import TODAY, allocate, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor", "today")]
 
-TABS = ("overview", "performance", "allocation", "regret", "confidence", "data")
+TABS = ("results", "explore", "traffic", "data")
 
 
 def page(client: Client, experiment: Experiment, tab: str) -> str:
-    path = "" if tab == "overview" else f"{tab}/"
+    path = "" if tab == "results" else f"{tab}/"
     response = client.get(f"/dashboard/experiments/{experiment.key}/{path}")
     assert response.status_code == 200
     return re.sub(r"\s+", " ", response.content.decode())
@@ -42,16 +42,16 @@ def test_tabs__values__are_shown(client: Client, reward: Reward, tab: str) -> No
 
 
 def test_overview__values__are_money_with_the_currency(client: Client, shop: Experiment) -> None:
-    text = page(client, shop, "overview")
+    text = page(client, shop, "results")
 
     assert re.search(r"2\.\d\d EUR<small>\d\.\d\d – \d\.\d\d</small>", text)
     assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", text)
     assert "Beta(" not in text
-    assert re.search(r"8\d,\d{3}\.\d\d<small>of 40,000</small>", text)
+    assert re.search(r"8\d,\d{3}\.\d\d EUR<small>of 40,000</small>", text)
 
 
 def test_performance__values__have_a_column_and_charts_in_money(client: Client, shop: Experiment) -> None:
-    response = client.get(f"/dashboard/experiments/{shop.key}/performance/")
+    response = client.get(f"/dashboard/experiments/{shop.key}/explore/")
 
     context = response.context
     assert [measure.name for measure in context["counts"]] == [
@@ -60,7 +60,7 @@ def test_performance__values__have_a_column_and_charts_in_money(client: Client, 
         "conversions",
         "value_sum",
     ]
-    charts = [context["comparison"], *context["charts"]]
+    charts = [context["comparison"], *context["charts"][:2]]
     assert {(chart.unit, chart.y_title) for chart in charts} == {("number", "Value per impression, EUR")}
     so_far = charts[1].series[1]
     assert so_far.low[-1] < so_far.values[-1] < so_far.high[-1]
@@ -69,7 +69,7 @@ def test_performance__values__have_a_column_and_charts_in_money(client: Client, 
 
 
 def test_confidence__values__draws_densities_over_money(client: Client, shop: Experiment) -> None:
-    chart = client.get(f"/dashboard/experiments/{shop.key}/confidence/").context["charts"][0]
+    chart = client.get(f"/dashboard/experiments/{shop.key}/explore/").context["charts"][2]
 
     assert 1 < chart.x[0] < 2 < chart.x[-1] < 3
     area = sum(chart.series[1].values) * (chart.x[1] - chart.x[0])
@@ -77,7 +77,7 @@ def test_confidence__values__draws_densities_over_money(client: Client, shop: Ex
 
 
 def test_regret__values__are_in_the_currency(client: Client, shop: Experiment) -> None:
-    assert "Gained over an even split (EUR)" in page(client, shop, "regret")
+    assert "Gained over an even split (EUR)" in page(client, shop, "results")
 
 
 def test_list__values_beside_counts__are_shown(client: Client, shop: Experiment) -> None:

@@ -81,6 +81,36 @@ def test_backtest__a_single_test__has_no_interval(client: Client) -> None:
     assert page.context["chart"].series[0].low == [page.context["rows"][0].gain.value, None, None, None]
 
 
+def test_backtest__a_single_test__recommends_nothing(client: Client) -> None:
+    shown = posted(client, HEADER + "a,one,5000,200\na,two,5000,300\n")
+
+    page = shown.content.decode()
+    assert "No recommendation from one test" in page
+    assert "Recommended:" not in page
+    assert shown.context["sentences"][-1].startswith("One test says little")
+    assert (shown.context["variables"], any(row.is_best for row in shown.context["rows"])) == ("", False)
+
+
+def test_backtest__values__are_spoken_of_as_value(client: Client) -> None:
+    header = "experiment,variant,impressions,conversions,value_sum,value_squares\n"
+    rows = "".join(f"t{n},one,5000,100,1000,20000\nt{n},two,5000,100,3000,180000\n" for n in range(3))
+
+    shown = posted(client, header + rows, goal="value_per_impression")
+
+    page = shown.content.decode()
+    assert "of the value that an even split lost" in page
+    assert "value lost" in page
+    assert "clicks" not in shown.context["chart"].title.lower()
+    # 2% buy, for 10 and for 30 on average: 0.2 and 0.6 of a visit
+    assert 0.2 < shown.context["best_tests"][0].mean_rate < 0.6
+
+
+def test_backtest__value_without_a_file__asks_for_one(client: Client) -> None:
+    page = client.get(f"{PAGE}?days=14&runs=1&seed=1&goal=value_per_impression").content.decode()
+
+    assert "The sample has clicks and no values: choose a file of your own." in page
+
+
 def test_backtest__no_clicks_at_all__has_nothing_to_save(client: Client) -> None:
     context = posted(client, HEADER + "a,x,50,0\na,y,50,0\n").context
 

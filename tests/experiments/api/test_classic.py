@@ -341,6 +341,7 @@ def test_upload_data__good_rows__are_stored(api: APIClient, slash: str) -> None:
         "experiment_ids": [experiment.pk],
         "new_variants": ["control", "b"],
         "ignored_columns": [],
+        "values_capped": 0,
     }
 
 

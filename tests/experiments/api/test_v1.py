@@ -539,6 +539,18 @@ def test_csv__choices__in_the_query_or_the_form_mean_the_same(api: APIClient) ->
     assert answers[0]["ignored_columns"] == ["Cost"]
 
 
+def test_csv__single_orders__are_added_up_beside_the_days_totals(api: APIClient) -> None:
+    experiment = make_running(value_cap=20)
+    place = f"{experiment.key},{TODAY},control"
+    text = f"experiment_id,date,variant_name,value\n{place},12.5\n{place},30\n"
+
+    report = _csv(api, text).json()
+
+    assert (report["processed_rows"], report["has_orders"], report["values_capped"]) == (2, True, 1)
+    rows = api.get(f"{V1}/experiments/{experiment.key}/metrics/", {"variant": "control"}).json()["results"]
+    assert [(row["impressions"], row["conversions"], row["value_sum"]) for row in rows] == [(10000, 2, 32.5)]
+
+
 @pytest.mark.parametrize("rows", ["", "{key},{day},a,5,9\n"], ids=["no row", "a bad row"])
 def test_csv__nothing_to_load__is_422_whatever_is_skipped(api: APIClient, rows: str) -> None:
     text = "experiment_id,date,variant_name,impressions,clicks\n" + rows.format(

@@ -1,0 +1,201 @@
+"""What came of an experiment, as its page of results needs it: ranks, what waiting costs, which days there are."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from allocation.engine.settings import recorded_settings
+from allocation.ledger.guards import Harm
+from allocation.models import Allocation, AllocationShare
+from allocation.statistics.experiment import Analysis, VariantStatistics, analyse
+from experiments.metrics import Reward
+from experiments.models import Experiment, Status
+from experiments.settings_schema import SettingValue
+
+# What a week of traffic is told from, and a forecast: the latest days with data.
+_RECENT_DAYS = 14
+_WEEK = 7
+# Days that count less than this make "all data" another span than the evidence.
+_COUNTS_FULLY = 0.9
+# Every day since the start, each as much as any other.
+ALL_DAYS: dict[str, SettingValue] = {"window_days": 365, "memory": False}
+
+
+@dataclass(frozen=True)
+class RankedVariant:
+    """A variant with its place by probability to be best; ``rank`` is None where it is not judged or not active.
+
+    ``share`` is its part of traffic now.
+    """
+
+    rank: int | None
+    statistics: VariantStatistics
+    share: AllocationShare | None
+
+
+@dataclass(frozen=True)
+class DataDays:
+    """Days with data. ``missing``: days without, between the first and the last."""
+
+    first: dt.date | None
+    last: dt.date | None
+    count: int
+    impressions: int
+    missing: list[dt.date]
+    per_day: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the page of results shows, of one span and one moment.
+
+    ``waiting_cost``: successes or value that a week more of this traffic costs against the leader; None without one.
+    ``settings_changed``: settings or variants are others than the allocation in force knew. ``newer_data``: days are
+    reported that it does not know. ``spans_differ``: some days count less than others, or not at all.
+    """
+
+    analysis: Analysis
+    allocation: Allocation | None
+    ranked: list[RankedVariant]
+    waiting_cost: float | None
+    days: DataDays
+    harms: Sequence[Harm]
+    settings_changed: bool
+    newer_data: bool
+    spans_differ: bool
+
+    @property
+    def leader(self) -> RankedVariant | None:
+        """The variant of the first rank."""
+        return next((row for row in self.ranked if row.rank == 1), None)
+
+    @property
+    def control(self) -> VariantStatistics | None:
+        return next((row.statistics for row in self.ranked if row.statistics.is_control), None)
+
+    @property
+    def missing_impressions(self) -> int:
+        """Impressions that the warm-up still waits for."""
+        needed = self.analysis.inputs.settings.min_impressions
+        return max(needed - self.days.impressions, 0)
+
+    @property
+    def warm_up_days(self) -> int | None:
+        """Days that the warm-up still takes at the pace so far; None before there is one."""
+        return int(np.ceil(self.missing_impressions / self.days.per_day)) if self.days.per_day else None
+
+    @property
+    def low_variants(self) -> list[VariantStatistics]:
+        """Active variants that do not have enough data."""
+        return [s for row in self.ranked if (s := row.statistics).is_active and not s.enough_data]
+
+
+def results_of(
+    experiment: Experiment, date: dt.date, allocation: Allocation | None, *, all_days_alike: bool = False
+) -> Results:
+    """Collect the results of an experiment read by ``experiments_for_allocation(date)``.
+
+    ``allocation``: the one in force, by ``allocation_with_inputs``. Raises NoActiveVariantError and InvalidError.
+    """
+    analysis = analyse(experiment, date, ALL_DAYS if all_days_alike else None)
+    days = _days(analysis)
+    shares = {share.variant_id: share for share in allocation.shares.all()} if allocation else {}
+    ranked = _ranked(analysis, shares)
+    return Results(
+        analysis=analysis,
+        allocation=allocation,
+        ranked=ranked,
+        waiting_cost=_waiting_cost(analysis, ranked),
+        days=days,
+        harms=analysis.inputs.harms(analysis.decision.window.end),
+        settings_changed=_settings_changed(experiment, analysis, allocation, all_days_alike),
+        newer_data=_has_newer_data(experiment, analysis, allocation),
+        spans_differ=all_days_alike or _spans_differ(analysis),
+    )
+
+
+def _ranked(analysis: Analysis, shares: dict[int, AllocationShare]) -> list[RankedVariant]:
+    """The judged first, by probability to be best and then by rate; then those without enough data, then inactive."""
+    variants = zip(analysis.inputs.variants, analysis.statistics.variants, strict=True)
+    pairs = [(s, shares.get(v.id)) for v, s in variants]
+    judged = [pair for pair in pairs if pair[0].is_active and pair[0].enough_data]
+    judged.sort(key=lambda pair: (-pair[0].probability_best, -pair[0].rate))
+    low = [pair for pair in pairs if pair[0].is_active and not pair[0].enough_data]
+    inactive = [pair for pair in pairs if not pair[0].is_active]
+    places = [*range(1, len(judged) + 1), *[None] * (len(low) + len(inactive))]
+    return [RankedVariant(n, *pair) for n, pair in zip(places, [*judged, *low, *inactive], strict=True)]
+
+
+def _days(analysis: Analysis) -> DataDays:
+    impressions = analysis.history.counts.impressions.sum(axis=1)
+    seen = analysis.history.days[impressions > 0]
+    if not seen.size:
+        return DataDays(None, None, 0, 0, [], 0.0)
+    present = set(seen.tolist())
+    missing = [day for day in range(int(seen[0]), int(seen[-1])) if day not in present]
+    recent = impressions[impressions > 0][-_RECENT_DAYS:]
+    return DataDays(
+        first=dt.date.fromordinal(int(seen[0])),
+        last=dt.date.fromordinal(int(seen[-1])),
+        count=len(seen),
+        impressions=int(impressions.sum()),
+        missing=[dt.date.fromordinal(day) for day in missing],
+        per_day=float(recent.mean()),
+    )
+
+
+def _waiting_cost(analysis: Analysis, ranked: Sequence[RankedVariant]) -> float | None:
+    """Price the traffic that a week at this split takes from the leader, by the rates of this span."""
+    leader = next((row for row in ranked if row.rank == 1), None)
+    if leader is None:
+        return None
+    judged = [row for row in ranked if row.rank is not None and row.share is not None]
+    behind = sum(
+        float(row.share.share) * max(leader.statistics.rate - row.statistics.rate, 0.0)
+        for row in judged
+        if row.share is not None
+    )
+    trials = Reward(analysis.inputs.reward).trials(analysis.history.measures).sum(axis=1)
+    recent = trials[trials > 0][-_RECENT_DAYS:]
+    return _WEEK * float(recent.mean()) * behind if recent.size else None
+
+
+def _settings_changed(
+    experiment: Experiment, analysis: Analysis, allocation: Allocation | None, overridden: bool
+) -> bool:
+    """Compare the settings and the active variants with those that the allocation in force recorded."""
+    if experiment.status != Status.ACTIVE or allocation is None or overridden:
+        return False
+    recorded = allocation.recorded_inputs
+    known = {(v["id"], v["is_control"], v["is_active"]) for v in recorded["variants"]}
+    now = {(v.id, v.is_control, v.is_active) for v in analysis.inputs.variants}
+    settings = recorded_settings(recorded["settings"], recorded["engine_version"])
+    return known != now or settings != analysis.inputs.settings
+
+
+def _has_newer_data(experiment: Experiment, analysis: Analysis, allocation: Allocation | None) -> bool:
+    through = analysis.statistics.as_of.data_through
+    if experiment.status != Status.ACTIVE or allocation is None or through is None:
+        return False
+    return allocation.data_through is None or through > allocation.data_through
+
+
+def _spans_differ(analysis: Analysis) -> bool:
+    weights = analysis.decision.day_weights
+    return bool(analysis.inputs.earlier_impressions or (weights < _COUNTS_FULLY).any())
+
+
+class RunningDay(NamedTuple):
+    """The shares that were in force on a day, by variant id."""
+
+    date: dt.date
+    shares: dict[int, float]
+
+
+def daily_shares(analysis: Analysis) -> list[RunningDay]:
+    """The last decision for each target date, oldest first."""
+    last = {split.target_date: split.shares for split in analysis.splits}
+    return [RunningDay(date, shares) for date, shares in sorted(last.items())]

@@ -1,0 +1,247 @@
+"""The leaderboard: variants by rank, each with the interval of its lift drawn on one axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from django.utils.translation import gettext as _
+
+from allocation.engine.state import LEADER_PROBABILITY
+from allocation.limits import NO_LIMIT
+from allocation.models import CLOSING, AllocationShare, Kind
+from allocation.statistics.experiment import VariantStatistics
+from allocation.statistics.results import RankedVariant, Results
+from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
+from dashboard.charts import variant_colours
+from dashboard.experiment.results.verdict import effect_word
+from dashboard.experiment.traffic.explain import limit_text
+from dashboard.formatting import format_shares
+from experiments.campaign.models import Guard, GuardAction
+from experiments.metrics import Reward
+from experiments.models import Experiment, Variant
+from experiments.text import format_exact, format_percent
+
+# Rows beyond these are folded away, and above that many all rows are low.
+SHOWN, _CONDENSED_ABOVE = 12, 8
+# A lift of more than so many times the largest of a judged variant is drawn to the edge.
+_FARTHEST = 3.0
+_LEAST_REACH = 0.02
+
+
+class Forest(NamedTuple):
+    """An interval on the axis, in percent of its width; ``tone``: better, worse or open. The control's is a point."""
+
+    low: str
+    width: str
+    point: str
+    zero: str
+    tone: str
+    cut_low: bool
+    cut_high: bool
+
+
+class Axis(NamedTuple):
+    """The ends of the axis of lifts, and its ticks: place in percent, and what is written there."""
+
+    low: float
+    high: float
+    ticks: list[tuple[str, str, str]]
+
+    def at(self, lift: float) -> float:
+        return 100 * min(max((lift - self.low) / (self.high - self.low), 0.0), 1.0)
+
+
+class MetricCell(NamedTuple):
+    """A variant's lift in another metric, and a word on it."""
+
+    row: SecondaryVariant
+    word: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant. ``forest`` is None for the control and where there is no lift; ``cells``: other metrics."""
+
+    variant: Variant
+    colour: str
+    rank: int | None
+    found: VariantStatistics
+    forest: Forest | None
+    share: str
+    limit: str
+    cells: list[MetricCell | None]
+
+    @property
+    def is_certain(self) -> bool:
+        """True for the one that is the best with 95% probability."""
+        return self.rank == 1 and self.found.probability_best >= LEADER_PROBABILITY
+
+    @property
+    def observed(self) -> float:
+        """Successes, or the value that came of the trials."""
+        return self.found.successes if self.found.value_sum is None else self.found.value_sum
+
+
+@dataclass(frozen=True)
+class Column:
+    """Another metric; ``guard`` says what is guarded, if anything."""
+
+    goal: Reward
+    currency: str
+    guard: str
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The rows, the axis of their lifts, and the columns of other metrics."""
+
+    rows: list[Row]
+    folded: list[Row]
+    axis: Axis | None
+    columns: list[Column]
+    condensed: bool
+
+
+def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
+    """Lay out the ranked variants."""
+    variants = {variant.key: variant for variant in experiment.variants.all()}
+    colours = variant_colours(variants.values())
+    statistics, shares = results.analysis.statistics, _shares(results)
+    axis = _axis([_interval(row) for row in results.ranked] if statistics.control_is_judged else [])
+    secondary = statistics.secondary
+    rows = [
+        Row(
+            variant=(variant := variants[row.statistics.variant_key]),
+            colour=colours[variant.pk],
+            rank=row.rank,
+            found=row.statistics,
+            forest=_forest(row, axis) if axis else None,
+            share=shares.get(row.statistics.variant_key, ""),
+            limit=_limit(row.share, results),
+            cells=[_cell(metric, row.statistics.variant_key) for metric in secondary],
+        )
+        for row in results.ranked
+    ]
+    fold = len(rows) > SHOWN
+    return Leaderboard(
+        rows=rows[: SHOWN - 2] if fold else rows,
+        folded=rows[SHOWN - 2 :] if fold else [],
+        axis=axis,
+        columns=_columns(experiment, secondary),
+        condensed=len(rows) > _CONDENSED_ABOVE,
+    )
+
+
+def _limit(share: AllocationShare | None, results: Results) -> str:
+    """Name what holds a share itself; which shares make room for others is under Traffic."""
+    kind = results.allocation.kind if results.allocation else ""
+    if share is None or kind in CLOSING or (kind == Kind.OPTIMIZED and share.bound == NO_LIMIT):
+        return ""
+    return limit_text(share, kind)
+
+
+def _shares(results: Results) -> dict[str, str]:
+    known = [row for row in results.ranked if row.share is not None]
+    texts = format_shares([row.share.share for row in known if row.share is not None])
+    return {row.statistics.variant_key: text for row, text in zip(known, texts, strict=True)}
+
+
+class _Interval(NamedTuple):
+    lift: float
+    low: float
+    high: float
+
+
+def _interval(row: RankedVariant) -> _Interval | None:
+    found = row.statistics
+    if row.rank is None or found.uplift is None or found.uplift_low is None or found.uplift_high is None:
+        return None
+    return _Interval(found.uplift, found.uplift_low, found.uplift_high)
+
+
+def _axis(intervals: Sequence[_Interval | None]) -> Axis | None:
+    """Reach over all intervals, but not much farther than the lifts themselves."""
+    known = [interval for interval in intervals if interval]
+    if not known:
+        return None
+    reach = max(_LEAST_REACH, _FARTHEST * max(abs(interval.lift) for interval in known))
+    low = min(0.0, *(max(interval.low, -reach) for interval in known))
+    high = max(0.0, *(min(interval.high, reach) for interval in known))
+    room = max(0.08 * (high - low), 0.001)
+    low, high = low - room, high + room
+    bare = Axis(low, high, [])
+    step = _step(high - low)
+    first = int(np.ceil(low / step))
+    places = [n * step for n in range(first, int(np.floor(high / step)) + 1)]
+    ticks = [(_at(bare, place), _tick(place, step), _anchor(bare.at(place))) for place in places]
+    return bare._replace(ticks=ticks)
+
+
+def _tick(lift: float, step: float) -> str:
+    """Write a tick with the decimals of its step."""
+    decimals = 0 if (100 * step) % 1 < 1e-9 else 1
+    sign = "+" if lift > step / 2 else "−" if lift < -step / 2 else ""
+    return f"{sign}{format_percent(abs(lift), decimals)}"
+
+
+def _step(width: float) -> float:
+    """Choose a round step that gives at most four ticks."""
+    power = 10.0 ** np.floor(np.log10(width / 3))
+    return float(next(n * power for n in (1, 2, 2.5, 5, 10) if width / (n * power) <= 3.5))
+
+
+def _anchor(at: float) -> str:
+    return "start" if at < 12 else "end" if at > 88 else "middle"
+
+
+def _at(axis: Axis, lift: float) -> str:
+    return f"{axis.at(lift):.2f}%"
+
+
+def _forest(row: RankedVariant, axis: Axis) -> Forest | None:
+    interval = _interval(row)
+    if interval is None:
+        is_baseline = row.rank is not None and row.statistics.is_control
+        return Forest("", "", _at(axis, 0.0), _at(axis, 0.0), "open", False, False) if is_baseline else None
+    low, high = axis.at(interval.low), axis.at(interval.high)
+    tone = "better" if interval.low > 0 else "worse" if interval.high < 0 else "open"
+    return Forest(
+        low=f"{low:.2f}%",
+        width=f"{max(high - low, 0.4):.2f}%",
+        point=_at(axis, interval.lift),
+        zero=_at(axis, 0.0),
+        tone=tone,
+        cut_low=interval.low < axis.low,
+        cut_high=interval.high > axis.high,
+    )
+
+
+def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
+    """Give the lift where both the variant and the control have enough data."""
+    row = next((row for row in metric.variants if row.variant_key == key), None)
+    control = next((row for row in metric.variants if row.is_control), None)
+    if row is None or not row.enough_data or control is None or not control.enough_data:
+        return None
+    return MetricCell(row, "" if row.uplift is None else effect_word(row))
+
+
+def _columns(experiment: Experiment, secondary: Sequence[SecondaryMetric]) -> list[Column]:
+    """List the other metrics; at most one query, for the guards."""
+    guarded = getattr(experiment, "has_guards", True)
+    guards = {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+    return [
+        Column(metric.metric, experiment.currency, _guard_text(guards.get(metric.metric.value)))
+        for metric in secondary
+    ]
+
+
+def _guard_text(guard: Guard | None) -> str:
+    if guard is None:
+        return ""
+    fall = f"{format_exact(guard.max_fall)}%"
+    if guard.action == GuardAction.ACT:
+        return _("Guard: at most %(fall)s below the control, else the control gets all traffic") % {
+            "fall": fall
+        }
+    return _("Guard: at most %(fall)s below the control, else a notification") % {"fall": fall}

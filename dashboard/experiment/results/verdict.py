@@ -1,0 +1,362 @@
+"""The verdict: what the data say in one sentence, and the one thing to do next."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from allocation.engine.state import DECIDED_BELOW
+from allocation.explanations import apart_in
+from allocation.models import CLOSING
+from allocation.statistics.results import RankedVariant, Results
+from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
+from dashboard.experiment.summary import Summary
+from dashboard.formatting import format_date, format_lift, format_lifts
+from dashboard.templatetags.formats import chance
+from experiments.metrics import Reward
+from experiments.models import Experiment, Status
+from experiments.text import format_exact, format_number, format_percent
+
+Tone = Literal["success", "info", "warning", "danger"]
+# A fall of conversions per click follows by itself from more clicks: only metrics of visitors speak against a winner.
+_OF_VISITORS = {Reward.CTR, Reward.CONVERSION_RATE, Reward.VALUE_PER_IMPRESSION}
+
+
+@dataclass(frozen=True)
+class Action:
+    """The next step: a page to ``open``, an address to ``post`` to, or the dialog that ends the experiment."""
+
+    label: str
+    open: str = ""
+    post: str = ""
+    ends_with: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence, what there is to say beside it, and what to do."""
+
+    tone: Tone
+    title: str
+    lines: list[str] = field(default_factory=list)
+    action: Action | None = None
+
+
+def verdict_of(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
+    """Say where the experiment stands. A winner is offered only where nothing speaks against it."""
+    if experiment.status == Status.DRAFT:
+        return _draft(experiment)
+    if results is None or not results.days.count:
+        return _without_data(experiment)
+    if experiment.status == Status.COMPLETED:
+        return _ended(experiment, summary, results)
+    if summary.is_stopped:
+        return _stopped(results)
+    found = _of_data(results)
+    if experiment.status == Status.PAUSED:
+        return _paused(found)
+    return found
+
+
+def _draft(experiment: Experiment) -> Verdict:
+    enough = len(experiment.variants.all()) > 1
+    action = Action(_("Start"), post="start") if enough else Action(_("Add variants"), open="settings")
+    return Verdict(
+        "info",
+        _("Draft: not started."),
+        [_("Add variants, check the settings, then start.")],
+        None if experiment.archived_at else action,
+    )
+
+
+def _without_data(experiment: Experiment) -> Verdict:
+    return Verdict(
+        "info",
+        _("No data yet. Traffic is split evenly until the first results arrive."),
+        [_("Add a day, upload a CSV or send events through the API.")],
+        Action(_("Add your first data"), open="data") if experiment.takes_events else None,
+    )
+
+
+def _ended(experiment: Experiment, summary: Summary, results: Results) -> Verdict:
+    split = summary.allocation.shares.all() if summary.allocation else []
+    winner = next((share.variant for share in split if share.share == 1), experiment.winner)
+    closed = summary.allocation and summary.allocation.kind in CLOSING
+    on = (
+        format_date(timezone.localdate(summary.allocation.created_at))
+        if summary.allocation and closed
+        else "–"
+    )
+    row = next((r for r in results.ranked if winner and r.statistics.variant_key == winner.key), None)
+    values = {"date": on, "winner": winner.name if winner else "–"} | (_lift_words(row, results) or {})
+    title = (
+        _("Ended on %(date)s: %(winner)s won with %(lift)s vs control (95%% interval %(low)s to %(high)s).")
+        if "lift" in values
+        else _("Ended on %(date)s: %(winner)s gets all traffic.")
+    )
+    lines = [_("Make the winner permanent on your site, then archive the experiment.")]
+    if experiment.decision_reason:
+        lines.insert(0, _("Reason: %(reason)s") % {"reason": experiment.decision_reason})
+    return Verdict("info", title % values, lines)
+
+
+def _stopped(results: Results) -> Verdict:
+    title = _("Stopped by a guard: the control gets all traffic until someone resumes.")
+    lines = [*_harm_lines(results), _("Find out why; then resume, and guards count from that day on.")]
+    return Verdict("danger", title, lines, Action(_("Resume after the guard"), post="resume-after-guard"))
+
+
+def _paused(found: Verdict) -> Verdict:
+    lines = [found.title, *found.lines, _("Resume to keep optimizing, or end the experiment.")]
+    title = _("Paused. Traffic stays at the last allocation.")
+    return Verdict(
+        found.tone if found.tone == "danger" else "warning", title, lines, Action(_("Resume"), post="resume")
+    )
+
+
+def _of_data(results: Results) -> Verdict:
+    """Doubts come first, then too little data, then what the data say."""
+    statistics = results.analysis.statistics
+    doubt = _doubt(results)
+    if doubt is not None:
+        return doubt
+    if statistics.state == "collecting":
+        return _warming_up(results)
+    leader = results.leader
+    if leader is None:
+        return Verdict("info", _("No variant has enough data to be judged yet."), _low_lines(results))
+    if not any(variant.successes for variant in statistics.variants):
+        title = _("No %(unit)s yet: there is nothing to compare.")
+        return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
+    if statistics.state == "decided":
+        return _decided(results, leader)
+    return _leading(results, leader) if statistics.state == "leader" else _open(results, leader)
+
+
+def _doubt(results: Results) -> Verdict | None:
+    statistics = results.analysis.statistics
+    active = [variant for variant in statistics.variants if variant.is_active]
+    if len(active) < 2:
+        title = _("Only one active variant (%(leader)s). Add a second one to run a test.")
+        action = Action(_("Add a variant"), open="settings")
+        return Verdict("info", title % {"leader": active[0].variant_name}, action=action)
+    if statistics.sample_ratio and statistics.sample_ratio.mismatch:
+        return Verdict(
+            "danger",
+            _("Traffic does not match the allocation (SRM)."),
+            [
+                _(
+                    "Check whether your site applies the allocation, and for redirects, bots or missing tracking. "
+                    "Do not act on the results until this is fixed."
+                )
+            ],
+            Action(_("Compare observed and expected"), open="traffic"),
+        )
+    if results.harms:
+        title = _("A guard warns. Nothing counts as decided while this holds.")
+        return Verdict("danger", title, _harm_lines(results), Action(_("Check the metrics"), open="explore"))
+    apart = apart_in(results.analysis.decision, results.analysis.inputs)
+    if apart and len(apart) >= len(active) - 1:
+        return Verdict(
+            "warning",
+            _(
+                "These variants were never shown on the same day: they cannot be compared with day adjustment on."
+            ),
+            action=Action(_("See the days"), open="data"),
+        )
+    return None
+
+
+def _harm_lines(results: Results) -> list[str]:
+    names = {v.variant_key: v.variant_name for v in results.analysis.statistics.variants}
+    said = _("%(metric)s: %(variant)s is more than %(fall)s below the control.")
+    return [
+        said
+        % {
+            "metric": Reward(harm.metric).label,
+            "variant": names.get(harm.variant, harm.variant),
+            "fall": f"{format_exact(Decimal(str(harm.max_fall)))}%",
+        }
+        for harm in results.harms
+    ]
+
+
+def _warming_up(results: Results) -> Verdict:
+    missing = results.missing_impressions
+    if not missing:
+        title = _("Waiting for data from at least two variants. Until then traffic is split evenly.")
+        return Verdict("info", title, action=Action(_("Add data"), open="data"))
+    needed = results.analysis.inputs.settings.min_impressions
+    values = {"have": format_number(results.days.impressions, 0), "need": format_number(needed, 0)}
+    title = _("Warming up: %(have)s of %(need)s impressions collected. Traffic is split evenly until then.")
+    days = results.warm_up_days or 0
+    line = ngettext(
+        "%(missing)s more impressions until traffic starts to move (about %(days)s day).",
+        "%(missing)s more impressions until traffic starts to move (about %(days)s days).",
+        days,
+    ) % {"missing": format_number(missing, 0), "days": format_number(days, 0)}
+    return Verdict("info", title % values, [line])
+
+
+def _decided(results: Results, leader: RankedVariant) -> Verdict:
+    worse = _worse_metrics(results, leader)
+    title = _headline(results, leader)
+    lines = [_certainty(results, leader), *_metric_lines(results, leader), *_low_lines(results)]
+    if worse:
+        values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
+        said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
+        return Verdict(
+            "warning",
+            said % values,
+            [title, *lines[1:], _("Weigh both before you end the experiment.")],
+            Action(_("Check the metrics"), open="explore"),
+        )
+    label = _("End and keep %(variant)s…") if leader.statistics.is_control else _("End and ship %(variant)s…")
+    pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
+    action = Action(label % {"variant": leader.statistics.variant_name}, ends_with=pk)
+    return Verdict("success", title, lines, action)
+
+
+def _headline(results: Results, leader: RankedVariant) -> str:
+    values = {"leader": leader.statistics.variant_name}
+    lift = _lift_words(leader, results)
+    if lift is None:
+        if leader.statistics.is_control:
+            return _("%(leader)s is the best choice: no variant beats the control.") % values
+        return _("%(leader)s is the best choice.") % values
+    said = _(
+        "%(leader)s is the best choice: %(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s)."
+    )
+    return said % (values | lift)
+
+
+def _leading(results: Results, leader: RankedVariant) -> Verdict:
+    values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
+    lift = _lift_words(leader, results)
+    if lift is None:
+        title = _("%(leader)s leads: %(chance)s probability to be best.") % values
+    else:
+        said = _("%(leader)s leads: %(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).")
+        title = said % (values | lift)
+    lines = [
+        _certainty(results, leader),
+        *_metric_lines(results, leader),
+        *_low_lines(results),
+        _("Keep running to measure the lift more precisely."),
+    ]
+    return Verdict("success", title, lines)
+
+
+def _open(results: Results, leader: RankedVariant) -> Verdict:
+    values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
+    title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
+    lift = _lift_words(leader, results)
+    lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []
+    lines = [line[:1].upper() + line[1:] for line in lines]
+    lines += [
+        _potential(results) + ".",
+        *_metric_lines(results, leader),
+        *_low_lines(results),
+        _("Traffic shifts to better variants automatically every day."),
+    ]
+    return Verdict("info", title, lines)
+
+
+def _lift_words(row: RankedVariant | None, results: Results) -> dict[str, str] | None:
+    """Name the goal and write the lift; None for the control, and where either lacks data."""
+    statistics = results.analysis.statistics
+    if row is None or not statistics.control_is_judged or not row.statistics.enough_data:
+        return None
+    found = row.statistics
+    if found.uplift is None or found.uplift_low is None or found.uplift_high is None:
+        return None
+    label = str(results.analysis.inputs.reward.label)
+    return {
+        "metric": label[:1].lower() + label[1:],
+        "lift": format_lift(found.uplift),
+        **_ends(found.uplift_low, found.uplift_high),
+    }
+
+
+def _ends(low: float, high: float) -> dict[str, str]:
+    return dict(zip(("low", "high"), format_lifts(low, high), strict=True))
+
+
+def _certainty(results: Results, leader: RankedVariant) -> str:
+    active = sum(v.is_active for v in results.analysis.statistics.variants)
+    said = _("%(chance)s probability to be best of %(count)s. %(potential)s.")
+    return said % {
+        "chance": chance(leader.statistics.probability_best),
+        "count": active,
+        "potential": _potential(results),
+    }
+
+
+def _potential(results: Results) -> str:
+    """Say how much another variant could still be better."""
+    remaining = results.analysis.statistics.value_remaining
+    if remaining < DECIDED_BELOW:
+        percent = "< 0.1%" if remaining < 0.001 else format_percent(remaining)
+        return _("Another variant would gain at most %(remaining)s") % {"remaining": percent}
+    if remaining > 1:
+        return _("Too early to tell: another variant could still be several times better")
+    return _("Another variant could still be up to %(gain)s better") % {"gain": format_percent(remaining)}
+
+
+def _low_lines(results: Results) -> list[str]:
+    low = results.low_variants
+    if not low:
+        return []
+    if len(low) == 1:
+        return [_("%(variant)s does not have enough data yet.") % {"variant": low[0].variant_name}]
+    return [_("%(count)s variants do not have enough data yet.") % {"count": len(low)}]
+
+
+def _metric_lines(results: Results, leader: RankedVariant) -> list[str]:
+    """Say of the guarded metrics, else of the first of visitors, how the leader does."""
+    lines = []
+    for metric in _metrics_to_name(results):
+        row = _row_of(metric, leader)
+        if row is None or row.uplift is None or row.uplift_low is None or row.uplift_high is None:
+            continue
+        values = {
+            "metric": metric.metric.label,
+            "lift": format_lift(row.uplift),
+            **_ends(row.uplift_low, row.uplift_high),
+            "word": effect_word(row),
+        }
+        lines.append(_("%(metric)s: %(lift)s (%(low)s to %(high)s), %(word)s.") % values)
+    return lines
+
+
+def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
+    guarding = results.analysis.inputs.guarding
+    guarded = {rule.metric for rule in guarding.rules} if guarding else set()
+    secondary = results.analysis.statistics.secondary
+    chosen = [m for m in secondary if m.metric in guarded]
+    return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
+
+
+def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> SecondaryVariant | None:
+    rows = {row.variant_key: row for row in metric.variants}
+    row = rows.get(leader.statistics.variant_key)
+    control = next((row for row in metric.variants if row.is_control), None)
+    return row if row and row.enough_data and control and control.enough_data else None
+
+
+def _worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
+    """Name the metrics of visitors on which the leader is below the control beyond doubt."""
+    found = [
+        (m, _row_of(m, leader)) for m in results.analysis.statistics.secondary if m.metric in _OF_VISITORS
+    ]
+    return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
+
+
+def effect_word(row: SecondaryVariant) -> str:
+    """Say in a word what the interval of a lift means."""
+    if (row.uplift_high or 0) < 0:
+        return _("worse")
+    return _("better") if (row.uplift_low or 0) > 0 else _("no clear difference")
