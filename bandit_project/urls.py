@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 from allocation.api.v1.urls import urlpatterns as allocation_api
@@ -23,7 +24,7 @@ handler403 = "bandit_project.api.errors.permission_denied"
 handler404 = "bandit_project.api.errors.not_found"
 handler500 = "bandit_project.api.errors.server_error"
 
-admin.site.site_header = admin.site.site_title = "Bandit administration"
+admin.site.site_header = admin.site.site_title = _("Bandit administration")
 
 urlpatterns = [
     path("favicon.ico", favicon),

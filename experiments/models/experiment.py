@@ -120,7 +120,7 @@ class Experiment(models.Model):
     """A comparison of variants, and the rules that split its traffic."""
 
     key = models.SlugField(
-        max_length=80, unique=True, help_text="Names the experiment in URLs; never changes."
+        max_length=80, unique=True, help_text=_("Names the experiment in URLs; never changes.")
     )
     name = models.CharField(max_length=NAME_LENGTH)
     description = models.TextField(blank=True, max_length=5000)
@@ -134,7 +134,7 @@ class Experiment(models.Model):
         default="",
         db_default="",
         max_length=REASON_LENGTH,
-        help_text="Why it was completed as it was.",
+        help_text=_("Why it was completed as it was."),
     )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Everything that may change an allocation (ingestion, settings, variants, status) raises it in its own transaction.
@@ -143,14 +143,16 @@ class Experiment(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    owner = _text_field(max_length=OWNER_LENGTH, help_text="The person or team to ask.")
-    tags = _text_field(max_length=TAGS_LENGTH, help_text="Words, with a space between them.")
-    currency = _text_field(max_length=CURRENCY_LENGTH, help_text="What values are counted in, such as EUR.")
+    owner = _text_field(max_length=OWNER_LENGTH, help_text=_("The person or team to ask."))
+    tags = _text_field(max_length=TAGS_LENGTH, help_text=_("Words, with a space between them."))
+    currency = _text_field(
+        max_length=CURRENCY_LENGTH, help_text=_("What values are counted in, such as EUR.")
+    )
     value_cap = _amount_field(
-        null=True, blank=True, help_text="Single values above it count as this much, for every variant."
+        null=True, blank=True, help_text=_("Single values above it count as this much, for every variant.")
     )
     fixed_variants = models.BooleanField(
-        default=False, db_default=False, help_text="Data of a variant that is not known yet are refused."
+        default=False, db_default=False, help_text=_("Data of a variant that is not known yet are refused.")
     )
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
@@ -159,7 +161,7 @@ class Experiment(models.Model):
         choices=End.choices,
         default=End.PAUSE,
         db_default=End.PAUSE,
-        help_text="What happens at ends_at.",
+        help_text=_("What happens at ends_at."),
     )
     on_end_variant = models.ForeignKey(
         "Variant",
@@ -167,10 +169,10 @@ class Experiment(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Gets all traffic at ends_at, where on_end names a variant.",
+        help_text=_("Gets all traffic at ends_at, where on_end names a variant."),
     )
     complete_when_decided = models.BooleanField(
-        default=False, db_default=False, help_text="Completes by itself, with the leader, once decided."
+        default=False, db_default=False, help_text=_("Completes by itself, with the leader, once decided.")
     )
     # When what on_end says was done, and the first day that counts for guards since a person resumed.
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -281,7 +283,7 @@ class Variant(models.Model):
     """One of the variants compared. Retired (not active) it keeps its data and has no share."""
 
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="variants")
-    key = models.CharField(max_length=NAME_LENGTH, help_text="The first name; never changes.")
+    key = models.CharField(max_length=NAME_LENGTH, help_text=_("The first name; never changes."))
     name = models.CharField(max_length=NAME_LENGTH)
     is_control = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)

@@ -133,6 +133,12 @@ class ProblemSchema(AutoSchema):
                 operation["responses"][str(status)] = {"$ref": f"#/components/responses/{kind}{status}"}
         return operation
 
+    def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
+        """Describe a field without a title: labels are words of pages (experiments/admin/labels.py)."""
+        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        meta.pop("title", None)
+        return meta
+
     def _refusals_by_kind(self, operation: dict[str, Any]) -> tuple[str, set[int]]:
         if not self.path.startswith(_OFREP):
             return "Problem", set(self._refusals(operation))
