@@ -43,12 +43,10 @@ def test_why__warm_up__says_warm_up(client: Client) -> None:
 def test_sample_ratio__in_order__is_a_word_not_a_table(client: Client) -> None:
     experiment = make_experiment()
     for age in (2, 1):
-        record(
-            experiment,
-            counts("a", 1000, 50, date=TODAY - age * DAY),
-            counts("b", 1000, 60, date=TODAY - age * DAY),
-        )
-        allocate(experiment, TODAY - age * DAY)
+        # warm-up: even shares
+        date = TODAY - age * DAY
+        record(experiment, counts("a", 200, 10, date=date), counts("b", 200, 12, date=date))
+        allocate(experiment, date)
 
     text = page(client, experiment).content.decode()
 
