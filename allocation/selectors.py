@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
@@ -20,7 +20,7 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
-from experiments.models import Experiment, ExperimentQuerySet, Status, Variant
+from experiments.models import Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -166,21 +166,6 @@ def without_decision(date: dt.date) -> ExperimentQuerySet:
     some = Variant.objects.filter(experiment=OuterRef("pk"), is_active=True)
     midnight = dt.datetime.combine(date, dt.time(), timezone.get_current_timezone())
     return Experiment.objects.active_since(midnight).filter(Exists(some), ~Exists(decided))
-
-
-def in_state(experiments: ExperimentQuerySet, state: str, date: dt.date) -> ExperimentQuerySet:
-    """Running experiments whose allocation in force on ``date`` is in this state."""
-    return experiments.filter(status=Status.ACTIVE).alias(now=_in_force("state", date)).filter(now=state)
-
-
-def nearest_to_a_decision(experiments: ExperimentQuerySet, date: dt.date) -> ExperimentQuerySet:
-    """Least value remaining first, what has none yet last."""
-    remaining = F("remaining").asc(nulls_last=True)
-    return experiments.alias(remaining=_in_force("value_remaining", date)).order_by(remaining, "-pk")
-
-
-def _in_force(field: str, date: dt.date) -> Subquery:
-    return Subquery(Allocation.objects.filter(experiment=OuterRef("pk")).in_force_on(date).values(field)[:1])
 
 
 class ExperimentState(NamedTuple):

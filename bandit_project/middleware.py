@@ -1,4 +1,4 @@
-"""Middleware for every request: language, security headers, host, body size."""
+"""Middleware for every request: language, the reader's own settings, security headers, host, body size."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 
+from bandit_project.administration.profile import preferences_of
 from bandit_project.api.errors import problem_response
+from dashboard.formatting import shown_in
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -26,6 +28,23 @@ class PageLanguage(LocaleMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         return super().process_response(request, response) if request.path.startswith(_PAGES) else response
+
+
+def own_settings(get_response: GetResponse) -> GetResponse:
+    """Show pages as the person who is logged in has chosen: language, theme and time zone."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(_PAGES) or not request.user.is_authenticated:
+            return get_response(request)
+        chosen = preferences_of(request.user)
+        vars(request)["preferences"] = chosen  # base.html reads the theme
+        if chosen.language:
+            translation.activate(chosen.language)
+            request.LANGUAGE_CODE = translation.get_language()
+        with shown_in(chosen.time_zone):
+            return get_response(request)
+
+    return middleware
 
 
 class PagePolicy(CSPMiddleware):

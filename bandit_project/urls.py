@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 
 from allocation.api.v1.urls import urlpatterns as allocation_api
 from bandit_project.api import errors
@@ -12,6 +11,8 @@ from bandit_project.api.openapi.views import SchemaView, docs_view
 from bandit_project.api.served import ServedView
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
+from dashboard.people.invitation import invitation
+from dashboard.people.profile import choose_language
 from experiments.api.v1.urls import urlpatterns as experiments_api
 from serving.api.urls import urlpatterns as serving_api
 from serving.api.visits import flag, flags
@@ -30,7 +31,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
     path("dashboard/", include("dashboard.urls")),
-    path("accounts/language/", set_language, name="set_language"),
+    path("accounts/language/", choose_language, name="set_language"),
+    path("accounts/invitation/<str:token>/", invitation, name="invitation"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),
     path("health/", health),

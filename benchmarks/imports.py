@@ -20,11 +20,11 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import machine
-from experiments.tables.rows import COLUMNS
 from tests.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS, VARIANTS = 200, ("control", "b", "c", "d")
+COLUMNS = ("experiment", "date", "variant", "impressions", "clicks", "conversions")
 TODAY = dt.datetime.now(tz=dt.UTC).date()
 
 

@@ -50,7 +50,7 @@ def _measure() -> None:
     client = Client()
     client.force_login(get_user_model().objects.create_superuser("bench"))
     key = Experiment.objects.latest("pk").key
-    pages = ["/dashboard/", "/dashboard/?state=optimizing&order=decision", "/dashboard/?order=traffic"]
+    pages = ["/dashboard/", "/dashboard/?stage=learning&order=decision", "/dashboard/?order=traffic"]
     pages += [f"/dashboard/experiments/{key}/{tab}" for tab in TABS]
     print(f"\n{'page':54}{'queries':>9}{'CPU, ms':>9}{'KB':>7}")
     for page in pages:

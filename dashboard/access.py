@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
@@ -18,7 +18,7 @@ _ROLE = "visitor_role"
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
-    """Find the role on the pages, once in a request; None for someone who has to log in first."""
+    """Find the role on the pages, once in a request; None for someone who has to log in first, or has no role."""
     if not hasattr(request, _ROLE):
         role = role_of(request.user)
         if role is None and not settings.DASHBOARD_LOGIN_REQUIRED:
@@ -38,16 +38,33 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
         @wraps(view)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             held = visitor_role(request)
+            if held is None and request.user.is_authenticated:
+                raise PermissionDenied(_("Your account has no role yet. Ask an administrator for one."))
             if held is None:
-                back = quote(request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
-                return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={back}")
-            if held < (to_post or needed if request.method == "POST" else needed):
-                raise PermissionDenied(_("Your role does not allow this. Ask an administrator."))
+                return redirect(f"{resolve_url(settings.LOGIN_URL)}?next={quote(page_of(request))}")
+            least = to_post or needed if request.method == "POST" else needed
+            if held < least:
+                raise PermissionDenied(_refusal(least))
             return view(request, *args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def page_of(request: HttpRequest) -> str:
+    """Name the page that a visitor is on: this one, or the one whose form was sent; blank where that is unknown."""
+    if request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    before = urlsplit(request.headers.get("Referer", ""))
+    if before.netloc != request.get_host():
+        return ""
+    return f"{before.path}?{before.query}" if before.query else before.path
+
+
+def _refusal(needed: Role) -> str:
+    message = _("You do not have permission. Ask an administrator for the role %(role)s.")
+    return message % {"role": needed.label}
 
 
 def role(request: HttpRequest) -> dict[str, Any]:

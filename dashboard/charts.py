@@ -1,4 +1,4 @@
-"""Charts, split bars and sparklines as plain data, in pure functions; static/js/charts.js draws the charts."""
+"""Charts and split bars as plain data, in pure functions; static/js/charts.js draws the charts."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -193,19 +193,6 @@ def single_bars(bars: Sequence[tuple[str, str, Interval]]) -> list[Series]:
         Series(name, colour, only(place, bar.value), only(place, bar.low), only(place, bar.high))
         for place, (name, colour, bar) in enumerate(bars)
     ]
-
-
-def sparkline(values: Sequence[float | None]) -> str:
-    """List the points of an SVG polyline in a box of 100 by 24; gaps are bridged."""
-    known = [(index, value) for index, value in enumerate(values) if value is not None]
-    if len(known) < 2:
-        return ""
-    low, high = min(v for _, v in known), max(v for _, v in known)
-    width, height = 100 / (len(values) - 1), high - low
-    return " ".join(
-        f"{index * width:.1f},{22 - 20 * ((value - low) / height if height else 0.5):.1f}"
-        for index, value in known
-    )
 
 
 def _rounded(values: Values) -> list[float | None]:

@@ -1,4 +1,4 @@
-"""The pages of the main menu: the name of the page's address, which is also its section, and its label."""
+"""The pages of the menus: the name of the page's address, which is also its section, and its label."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -8,4 +8,12 @@ PAGES = (
     ("backtest", _("Backtest")),
     ("planner", _("Planner")),
     ("algorithm", _("Algorithm")),
+)
+
+# For administrators.
+ADMINISTRATION = (
+    ("users", _("Users")),
+    ("keys", _("API keys")),
+    ("channels", _("Notifications")),
+    ("administration-changes", _("Changes")),
 )

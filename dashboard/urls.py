@@ -3,7 +3,6 @@ from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
-from dashboard import experiment_list as experiments
 from dashboard.access import View, requires
 from dashboard.experiment import actions, history, settings
 from dashboard.experiment import create as new
@@ -12,7 +11,9 @@ from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
 from dashboard.experiment.results import page as results
 from dashboard.experiment.traffic import page as traffic
+from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
+from dashboard.people import urls as people
 from experiments.roles import Role
 
 app_name = "dashboard"
@@ -37,7 +38,8 @@ def _moved(to: str) -> View:
 
 
 urlpatterns = [
-    path("", experiments.experiments, name="experiments"),
+    path("", experiment_list.experiments, name="experiments"),
+    path("archive/", experiment_list.archive_selected, name="archive-selected"),
     path("load-demo/", actions.load_demo, name="load-demo"),
     path("limits/", new.limits, name="limits"),
     path("experiments/new/", new.new, name="new"),
@@ -67,6 +69,7 @@ urlpatterns = [
     path(f"{_ONE}complete/", actions.complete, name="complete"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),
+    *people.urlpatterns,
     path("algorithm/", algorithm_page.algorithm, name="algorithm"),
     path(f"{_ONE}duplicate/", actions.duplicate, name="duplicate"),
     path(f"{_ONE}archive/", actions.archive, name="archive"),

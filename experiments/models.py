@@ -89,6 +89,10 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
             ),
         )
 
+    def running(self) -> Self:
+        """Keep those that are active and not archived."""
+        return self.filter(status=Status.ACTIVE, archived_at=None)
+
     def with_variants(self) -> Self:
         """Fetch the variants too, in the order of their ids, which is Variant's own."""
         return self.prefetch_related("variants")
@@ -110,14 +114,6 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         then = Coalesce(last, Value(Status.ACTIVE.value), output_field=models.CharField())
         old = self.filter(status=Status.ACTIVE, archived_at=None, created_at__lt=moment)
         return old.alias(status_then=then).filter(status_then=Status.ACTIVE)
-
-    def busiest_first(self, since: dt.date, until: dt.date) -> Self:
-        """Order by impressions on the days from ``since`` to ``until``, both included."""
-        recent = DailyMetric.objects.filter(
-            variant__experiment=OuterRef("pk"), date__range=(since, until)
-        ).values("variant__experiment")
-        total = Subquery(recent.annotate(total=Sum("impressions")).values("total"))
-        return self.alias(recent=total).order_by(F("recent").desc(nulls_last=True), "-pk")
 
 
 class Experiment(models.Model):

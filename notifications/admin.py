@@ -1,8 +1,7 @@
-"""Endpoints of notifications, and how each delivery went."""
+"""Alarms, and how each delivery went. Channels are set up in the dashboard."""
 
 import json
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,36 +10,7 @@ from django.utils.html import format_html
 
 from experiments.admin.lists import ReadOnly
 from notifications.delivery import retry
-from notifications.events import CHOSEN_KINDS
-from notifications.models import Alarm, Attempt, Delivery, Endpoint
-from notifications.outbox import queue_test
-
-
-class EndpointForm(forms.ModelForm[Endpoint]):
-    events = forms.MultipleChoiceField(
-        choices=[(kind.value, kind.label) for kind in CHOSEN_KINDS],
-        widget=forms.CheckboxSelectMultiple,
-        required=False,
-        help_text="None chosen: all.",
-    )
-
-    class Meta:
-        model = Endpoint
-        fields = ("name", "channel", "address", "events", "secret", "is_active")
-
-
-@admin.register(Endpoint)
-class EndpointAdmin(admin.ModelAdmin[Endpoint]):
-    form = EndpointForm
-    list_display = ("name", "channel", "address", "is_active", "created_at")
-    list_filter = ("channel", "is_active")
-    actions = ("send_test",)
-
-    @admin.action(permissions=["change"], description="Send a test with the next delivery")
-    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        for endpoint in queryset:
-            queue_test(endpoint, timezone.now())
-        self.message_user(request, "Queued: deliver_webhooks or the scheduler sends it.")
+from notifications.models import Alarm, Attempt, Delivery
 
 
 class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Delivery]):

@@ -5,13 +5,16 @@ import logging
 import time
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from experiments.events import log_event, log_problem_event
 from experiments.locks import only_one
-from notifications.channels import Channel, Message, Result, send
+from notifications.channels.kinds import Channel, Message, Result
+from notifications.channels.table import send
 from notifications.models import Attempt, Delivery, Endpoint
+from notifications.outbox import queue_test
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,16 @@ def retry(delivery: Delivery, now: dt.datetime) -> None:
     Delivery.objects.filter(pk=delivery.pk).update(
         state=Delivery.State.WAITING, attempts_made=0, next_attempt_at=now
     )
+
+
+def deliver_test(endpoint: Endpoint, now: dt.datetime) -> Delivery:
+    """Send a test at once, and only once: a test that fails holds up nothing."""
+    # Not due for the scheduler while it is sent here.
+    delivery = queue_test(endpoint, now, due=now + _LONGEST_PAUSE)
+    if not _attempt(delivery, endpoint):
+        Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.GIVEN_UP)
+        delivery.state = Delivery.State.GIVEN_UP
+    return delivery
 
 
 def _deliver_alone(endpoint: Endpoint) -> Delivered:
@@ -101,4 +114,5 @@ def _state_after(delivery: Delivery, result: Result) -> str:
 
 def _message(delivery: Delivery, endpoint: Endpoint, now: dt.datetime) -> Message:
     event = delivery.event
-    return Message(event.kind, event.payload, str(delivery.public_id), endpoint.secret, now)
+    language = endpoint.language or settings.LANGUAGE_CODE
+    return Message(event.kind, event.payload, str(delivery.public_id), endpoint.secret, now, language)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from experiments.text import Text
+
 
 class EventKind(models.TextChoices):
     ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
@@ -33,35 +35,41 @@ class EventType:
     ``is_alarm``: a condition that holds for a while; it is notified once, when it begins.
     """
 
-    sentence: str
+    sentence: Text
     is_alarm: bool = False
 
 
 EVENT_TYPES = {
-    EventKind.ALLOCATION_CHANGED: EventType("Traffic is split differently from {target_date}: {reason}"),
+    EventKind.ALLOCATION_CHANGED: EventType(_("Traffic is split differently from {target_date}: {reason}")),
     EventKind.LEADER_FOUND: EventType(
-        "{leader} leads: it is the best with a probability of {probability_best:.1%}.", is_alarm=True
+        _("{leader} leads: its probability to be best is {probability_best}."), is_alarm=True
     ),
     EventKind.EXPERIMENT_DECIDED: EventType(
-        "{leader} can be chosen: little is left to gain from more data.", is_alarm=True
+        _("{leader} can be chosen: more data would change little."), is_alarm=True
     ),
     EventKind.SAMPLE_RATIO_MISMATCH: EventType(
-        "Traffic does not arrive as it was split (p = {p_value:.2g}). "
-        "Look at how units are assigned and counted before trusting the results.",
+        _(
+            "Traffic does not match the allocation (p = {p_value}). "
+            "Look at how units are assigned and counted before trusting the results."
+        ),
         is_alarm=True,
     ),
-    EventKind.NO_DATA: EventType("No data have arrived for {days} days.", is_alarm=True),
+    EventKind.NO_DATA: EventType(_("No data have arrived for {days} days."), is_alarm=True),
     EventKind.RATES_CHANGED: EventType(
-        "The variants compare differently since {since}. Days from before the change count less from now on.",
+        _(
+            "The variants compare differently since {since}. Days from before the change count less from now on."
+        ),
         is_alarm=True,
     ),
     EventKind.GUARD_WARNED: EventType(
-        "{variant} is more than {max_fall:g}% below the control in {ratio}: a guard warns.", is_alarm=True
+        _("{variant} is more than {max_fall}% below the control in {ratio}: a guard warns."), is_alarm=True
     ),
     EventKind.GUARD_ACTED: EventType("{reason}", is_alarm=True),
-    EventKind.EXPERIMENT_STARTED: EventType("The experiment has started, as scheduled for {starts_at}."),
-    EventKind.EXPERIMENT_ENDED: EventType("The experiment has ended, as scheduled for {ends_at}: {outcome}"),
-    EventKind.EXPERIMENT_COMPLETED: EventType("Decided, and completed: {winner} gets all traffic."),
+    EventKind.EXPERIMENT_STARTED: EventType(_("The experiment has started, as scheduled for {starts_at}.")),
+    EventKind.EXPERIMENT_ENDED: EventType(
+        _("The experiment has ended, as scheduled for {ends_at}: {outcome}")
+    ),
+    EventKind.EXPERIMENT_COMPLETED: EventType(_("Decided, and completed: {winner} gets all traffic.")),
     EventKind.TEST: EventType("{message}"),
 }
 ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]

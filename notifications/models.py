@@ -3,6 +3,7 @@
 import secrets
 import uuid
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -11,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from experiments.models import Experiment
-from notifications.channels import CHANNELS, Channel
+from notifications.channels.kinds import Channel
+from notifications.channels.table import CHANNELS
 from notifications.events import ALARM_KINDS, EventKind
 
 
@@ -20,24 +22,53 @@ def new_secret() -> str:
 
 
 class Endpoint(models.Model):
-    """A destination of notifications. The secret signs webhooks; users who may change endpoints may read it."""
+    """A channel of notifications: where they go, which, about which experiments, in which language.
 
-    name = models.CharField(max_length=100)
-    channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
-    address = models.CharField(max_length=500, help_text="A URL, or an e-mail address.")
-    events = models.JSONField(default=list, blank=True, help_text="None chosen: all.")
-    secret = models.CharField(max_length=100, default=new_secret, help_text="Signs each webhook.")
-    is_active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    The address of a chat is a secret, as is what signs webhooks: pages show neither again.
+    """
+
+    name = models.CharField(_("name"), max_length=100)
+    channel = models.CharField(_("kind"), max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
+    address = models.CharField(_("address"), max_length=500, help_text=_("A URL, or an e-mail address."))
+    events = models.JSONField(_("events"), default=list, blank=True, help_text=_("None chosen: all."))
+    tags = models.CharField(
+        _("tags"),
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Of experiments, separated by spaces. Blank: all."),
+    )
+    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")
+    secret = models.CharField(
+        _("secret"), max_length=100, default=new_secret, help_text=_("Signs each webhook.")
+    )
+    is_active = models.BooleanField(_("is active"), default=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
         ordering = ("name", "id")
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
 
     def __str__(self) -> str:
         return self.name
 
-    def wants(self, kind: str) -> bool:
-        return self.is_active and (not self.events or kind in self.events)
+    @property
+    def masked_address(self) -> str:
+        """Enough of the address to tell one from another; a mail address is no secret."""
+        if self.channel == Channel.EMAIL:
+            return self.address
+        parts = urlsplit(self.address)
+        host = "" if self.channel == Channel.SERVICE else f"{parts.netloc.rpartition('@')[2]}/"
+        return f"{parts.scheme}://{host}…"
+
+    def wants(self, kind: str, about: Experiment | None = None) -> bool:
+        """True where it takes events of this kind about this experiment; no experiment stands for any."""
+        if not self.is_active or (self.events and kind not in self.events):
+            return False
+        own = set(self.tags.split())
+        return not own or about is None or not own.isdisjoint(about.tags.lower().split())
 
     def clean(self) -> None:
         """Refuse an address that can never be right; where its name leads is checked at every delivery."""

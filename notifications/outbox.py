@@ -28,16 +28,18 @@ def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:
             (event, endpoint)
             for event in (_event(item, now) for item in happened)
             for endpoint in endpoints
-            if endpoint.wants(event.kind)
+            if endpoint.wants(event.kind, event.experiment)
         ],
         now,
     )
 
 
-def queue_test(endpoint: Endpoint, now: dt.datetime) -> int:
+def queue_test(endpoint: Endpoint, now: dt.datetime, due: dt.datetime | None = None) -> Delivery:
     """Queue a test, which shows whether the endpoint can be reached, whatever events it wants."""
     data = {"message": "This endpoint receives notifications."}
-    return _write([(_event(NewEvent(EventKind.TEST, None, data), now), endpoint)], now)
+    event = _event(NewEvent(EventKind.TEST, None, data), now)
+    event.save(force_insert=True)
+    return Delivery.objects.create(event=event, endpoint=endpoint, next_attempt_at=due or now, created_at=now)
 
 
 def _write(pairs: Sequence[tuple[Event, Endpoint]], now: dt.datetime) -> int:

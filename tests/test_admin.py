@@ -9,9 +9,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from allocation.models import Allocation
-from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment, Status
-from notifications.models import Endpoint
 from tests.factory import allocate, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -44,8 +42,6 @@ def _change_form(experiment: Experiment, **changes: Any) -> dict[str, Any]:
         "experiments/dailymetric/?experiment=nobody",
         "allocation/allocation/",
         "allocation/allocation/?experiment=button-colour&kind__exact=optimized",
-        "bandit_project/apikey/",
-        "notifications/endpoint/",
         "notifications/delivery/",
         "notifications/alarm/",
         "axes/accessattempt/",
@@ -124,22 +120,6 @@ def test_admin__ledger_and_counts__cannot_be_changed_or_deleted(operator: Client
     )
     assert operator.post("/admin/allocation/allocation/add/").status_code == 403
     assert Allocation.objects.get().reason == allocation.reason
-
-
-def test_admin__api_key__is_made_shown_once_and_revoked(operator: Client) -> None:
-    response = operator.post(
-        "/admin/bandit_project/apikey/add/",
-        {"name": "shop", "scope": "write", "expiry_date_0": "", "expiry_date_1": ""},
-        follow=True,
-    )
-
-    assert "The API key for shop is: " in response.content.decode()
-    key = ApiKey.objects.get()
-    assert key.scope == "write"
-    operator.post(
-        f"/admin/bandit_project/apikey/{key.pk}/change/", {"name": "shop", "scope": "write", "revoked": "on"}
-    )
-    assert ApiKey.objects.get().revoked is True
 
 
 def _metric(name: str = "control") -> DailyMetric:
@@ -494,8 +474,7 @@ def test_admin_roles__who_may_do_what__is_the_table(role: str) -> None:
     assert client.post(day, _correction(metric, clicks=1)).status_code == _EDIT[role]
     assert client.get(f"/admin/experiments/experiment/{experiment.pk}/delete/").status_code == 403
     for path in (
-        "bandit_project/apikey/add/", "notifications/endpoint/", "notifications/delivery/", "auth/user/",
-        "axes/accessattempt/",
+        "notifications/delivery/", "auth/user/", "axes/accessattempt/",
     ):  # fmt: skip
         assert client.get(f"/admin/{path}").status_code == _OWN[role], path
     experiments = client.get("/admin/experiments/experiment/").content.decode()
@@ -508,36 +487,6 @@ def test_admin__action_of_a_viewer__does_nothing() -> None:
     _act(_staff("viewer"), "pause", experiment)
 
     assert Experiment.objects.get().status == Status.ACTIVE
-
-
-def test_admin__endpoint__is_made_with_a_secret_and_tested(operator: Client) -> None:
-    fields = {
-        "name": "ops",
-        "channel": "webhook",
-        "address": "https://hooks.example.com/x",
-        "secret": "s" * 30,
-    }
-
-    operator.post("/admin/notifications/endpoint/add/", {**fields, "is_active": "on"})
-    endpoint = Endpoint.objects.get()
-    operator.post(
-        "/admin/notifications/endpoint/", {"action": "send_test", "_selected_action": [endpoint.pk]}
-    )
-
-    delivery = endpoint.deliveries.get()
-    assert delivery.event.kind == "test"
-    page = operator.get(f"/admin/notifications/delivery/{delivery.pk}/change/").content.decode()
-    assert "This endpoint receives notifications." in page
-
-
-@pytest.mark.parametrize(
-    "address", ["http://example.com/", "https://u:p@example.com/", "ftp://x", "https://", "x"]
-)
-def test_admin__endpoint_with_an_unsound_url__is_refused(operator: Client, address: str) -> None:
-    fields = {"name": "ops", "channel": "webhook", "address": address, "secret": "s" * 30, "is_active": "on"}
-
-    assert operator.post("/admin/notifications/endpoint/add/", fields).status_code == 200
-    assert not Endpoint.objects.exists()
 
 
 def test_admin__ledger_entry__shows_shares_and_inputs_legibly(operator: Client) -> None:

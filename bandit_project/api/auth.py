@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
@@ -25,7 +26,7 @@ _KEYWORD = "Api-Key"
 _KEYWORDS = frozenset({"api-key", "bearer"})
 _SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
 # Precise enough to find unused keys. A write for each request would cost more than the request itself.
-LAST_USED_PRECISION = dt.timedelta(minutes=10)
+LAST_USED_PRECISION = dt.timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -138,7 +139,8 @@ def _usable_key(given: str) -> ApiKey | None:
 def note_use(key: ApiKey) -> None:
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at > LAST_USED_PRECISION:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_PRECISION)
+        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
 
 
 def _scope_of(request: Request) -> Scope | None:

@@ -21,6 +21,7 @@ from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
+from dashboard.access import page_of
 from experiments.api.problems import flat_issues
 from experiments.events import request_id
 from experiments.exceptions import (
@@ -175,9 +176,13 @@ def _code(error: exceptions.APIException) -> str:
     return codes if isinstance(codes, str) else "error"
 
 
-def page_or_problem(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+def page_or_problem(
+    request: HttpRequest, status: int, code: str, detail: str, back: str = ""
+) -> HttpResponse:
+    """Answer a browser with a page, which leads ``back`` where there is a form, and all others with a problem."""
     if _is_browser(request):
-        shown = {"status": status, "detail": _printable(detail), "request_id": status >= 500 and request_id()}
+        number = status >= 500 and request_id()
+        shown = {"status": status, "detail": _printable(detail), "request_id": number, "back": back}
         return render(request, "error.html", shown, status=status)
     return problem_response(status, code, detail)
 
@@ -197,23 +202,23 @@ def permission_denied(request: HttpRequest, exception: PermissionDenied) -> Http
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
     return page_or_problem(
-        request, 404, "not_found", _("There is nothing at %(path)s.") % {"path": request.path}
+        request,
+        404,
+        "not_found",
+        _("Page not found: %(path)s. It may have been deleted or renamed.") % {"path": request.path},
     )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return page_or_problem(
-        request, 403, "csrf_failed", _("The form has expired. Reload the page and try again.")
-    )
+    said = _("Your session expired. Go back to the form: your input is kept.")
+    return page_or_problem(request, 403, "csrf_failed", said, back=page_of(request))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
-    response = page_or_problem(
-        request, 500, "server_error", _("Something went wrong on our side. It has been logged.")
-    )
+    response = page_or_problem(request, 500, "server_error", _("Something went wrong. It has been logged."))
     return as_ofrep(request, response)
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from allocation.ledger.entries import prune_superseded
-from bandit_project.models import ApiKey, JobRun
+from bandit_project.models import ApiKey, JobRun, SentSummary
 from experiments.api.idempotency import prune_idempotent_answers
 from experiments.tables.uploads import prune_uploads
 from notifications.retention import prune_notifications
@@ -33,6 +33,7 @@ def prune(*, now: dt.datetime) -> dict[str, int]:
         ).delete()[0],
         "logins": AccessLog.objects.filter(attempt_time__lt=now - _LOGINS_KEPT).delete()[0],
     }
+    SentSummary.objects.filter(claimed_at__lt=now - _RUNS_KEPT).delete()
     JobRun.objects.filter(finished_at__lt=now - _RUNS_KEPT).delete()
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     return deleted

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from allocation.campaigns.schedule import follow_schedules
 from allocation.sweep import run_daily_sweep
+from bandit_project.administration.weekly import send_weekly_summaries
 from bandit_project.models import JobRun
 from bandit_project.ops.pruning import prune
 from experiments.locks import only_one
@@ -35,6 +36,8 @@ def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
                 _once_a_day("prune", timezone.localdate(now), now, lambda: bool(prune(now=now)))
             with _log_failure("deliver"):
                 deliver_waiting()
+            with _log_failure("weekly summaries"):
+                send_weekly_summaries(now)
 
 
 def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:

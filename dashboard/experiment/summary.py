@@ -1,14 +1,9 @@
 """Summaries of experiments: their state, the split, and what it has brought. Reads only."""
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
-from django.db import models
-from django.db.models import Q, QuerySet, Sum, Window
-from django.db.models.functions import DenseRank
 from django.http import Http404
 from django.utils.translation import gettext as _
 
@@ -19,21 +14,14 @@ from allocation.models import CLOSING, Allocation, AllocationShare, Kind, leadin
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
-    last_computed_allocations,
 )
-from dashboard.charts import SplitPart, sparkline, split_bar, variant_colours
+from dashboard.charts import SplitPart, split_bar, variant_colours
 from experiments.exceptions import NotFoundError
-from experiments.metrics import COUNTS, MEASURE_NAMES, Measure, Measures, Reward
-from experiments.models import DailyMetric, Experiment, Status
+from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment
 
-SPARKLINE_DAYS = 14
-TOTALS_DAYS = 7
 # A running experiment that has reported nothing for so long is worth a look.
 STALE_AFTER_DAYS = 2
-
-# Day, variant id, trials, successes or value.
-Observed = tuple[dt.date, int, int, float]
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,6 @@ class Summary:
     leader_colour: str = ""
     uplift: float | None = None
     gain: Gain | None = None
-    trend: str = ""
     latest: dt.date | None = None
     is_stale: bool = False
 
@@ -86,16 +73,6 @@ class Summary:
         return self.leader.variant_id if self.leader else None
 
 
-class Totals(NamedTuple):
-    """Sums over the running experiments in the last 7 days; the gain in each count that is a goal's success.
-
-    Values are left out: one experiment's may be in another currency.
-    """
-
-    impressions: int
-    gains: list[tuple[Measure, float]]
-
-
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
     """Find the experiment of this id or key for a page, with all that its statistics need."""
     try:
@@ -104,98 +81,29 @@ def experiment_or_404(reference: str, date: dt.date) -> Experiment:
         raise Http404(str(error)) from error
 
 
-def summarise(experiments: Sequence[Experiment], today: dt.date) -> list[Summary]:
-    """Summarise experiments that have their variants prefetched; five queries, however many there are."""
-    allocations = current_allocations(experiments, today)
-    computed = last_computed_allocations([e for e in experiments if e.status == Status.COMPLETED], today)
-    observed = _observed(experiments)
-    return [
-        _summary_of_rows(e, allocations.get(e.pk), observed[e.pk], today, computed.get(e.pk))
-        for e in experiments
-    ]
-
-
-def totals(today: dt.date) -> Totals:
-    """Add up the impressions and the recorded gains of the running experiments; three queries."""
-    running = Experiment.objects.filter(status=Status.ACTIVE, archived_at=None)
-    recent = DailyMetric.objects.filter(
-        variant__experiment__in=running, date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today
-    )
-    impressions = recent.aggregate(total=Sum("impressions"))["total"] or 0
-    gained: dict[str, float] = defaultdict(float)
-    for goal, gain in _recent_gains(running, today):
-        gained[Reward(goal).successes_count.name] += gain
-    goals = {goal.successes_count.name for goal in Reward}
-    return Totals(impressions, [(count, gained[count.name]) for count in COUNTS if count.name in goals])
-
-
 def summarise_head(experiment: Experiment, today: dt.date, allocation: Allocation | None = None) -> Summary:
-    """Summarise an experiment from experiment_or_404 without what only lists show (gains, trend); two queries.
+    """Summarise an experiment from experiment_or_404 without what only lists show; two queries.
 
     ``allocation``: the one in force, where it was read already.
     """
     if allocation is None:
         allocation = current_allocations([experiment], today).get(experiment.pk)
-    return _summary(experiment, allocation, experiment.data_summary.latest_date, today)
+    return summary_of(experiment, allocation, experiment.data_summary.latest_date, today)
 
 
-def _is_stale(experiment: Experiment, latest: dt.date | None, today: dt.date) -> bool:
-    if experiment.status != Status.ACTIVE or latest is None:
-        return False
-    return (today - latest).days > STALE_AFTER_DAYS
+def is_late(latest: dt.date | None, today: dt.date) -> bool:
+    """True where a running experiment has reported nothing for some days."""
+    return latest is not None and (today - latest).days > STALE_AFTER_DAYS
 
 
-def _recent_gains(running: QuerySet[Experiment], today: dt.date) -> list[tuple[str, float]]:
-    """Measure how each experiment's recorded gain has grown in the last days; those without both sums are left out."""
-    ids, then = running.values_list("pk", flat=True), today - dt.timedelta(days=TOTALS_DAYS)
-    fields = ("experiment", "experiment__reward", "gained_over_even")
-    now = Allocation.objects.newest_of(ids, today).values_list(*fields)
-    before = {pk: gained for pk, _, gained in Allocation.objects.newest_of(ids, then).values_list(*fields)}
-    return [
-        (reward, gained - (before.get(pk) or 0.0))
-        for pk, reward, gained in now
-        if gained is not None and before.get(pk, 0.0) is not None
-    ]
-
-
-def _observed(experiments: Sequence[Experiment]) -> dict[int, list[Observed]]:
-    """Read the trend's days of every variant, oldest first, as the experiment's reward counts it; one query."""
-    rewards = {experiment.pk: Reward(experiment.reward) for experiment in experiments}
-    rows: dict[int, list[Observed]] = {pk: [] for pk in rewards}
-    newest_first = Window(DenseRank(), partition_by="variant__experiment_id", order_by="-date")
-    found = (
-        DailyMetric.objects.filter(variant__experiment_id__in=list(rows))
-        .annotate(age=newest_first)
-        .filter(age__lte=SPARKLINE_DAYS)
-        .order_by("date")
-    )
-    fields = ("variant__experiment_id", "date", "variant_id", *MEASURE_NAMES)
-    for pk, date, variant, *values in found.values_list(*fields):
-        reward, row = rewards[pk], Measures(*values)
-        rows[pk].append((date, variant, reward.trials(row), float(reward.successes(row))))
-    return rows
-
-
-def _summary_of_rows(
-    experiment: Experiment,
-    allocation: Allocation | None,
-    rows: Sequence[Observed],
-    today: dt.date,
-    computed: Allocation | None,
-) -> Summary:
-    """Add the trend of the daily ``rows``, which lists show."""
-    summary = _summary(experiment, allocation, rows[-1][0] if rows else None, today, computed)
-    return replace(summary, trend=_trend(rows))
-
-
-def _summary(
+def summary_of(
     experiment: Experiment,
     allocation: Allocation | None,
     latest: dt.date | None,
     today: dt.date,
     computed: Allocation | None = None,
 ) -> Summary:
-    """Summarise one experiment without its daily rows.
+    """Summarise one experiment.
 
     ``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data.
     """
@@ -213,7 +121,7 @@ def _summary(
         uplift=_uplift(shares, leader),
         gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
-        is_stale=_is_stale(experiment, latest, today),
+        is_stale=experiment.status == Status.ACTIVE and is_late(latest, today),
     )
 
 
@@ -274,29 +182,3 @@ def gain_of(allocation: Allocation | None) -> Gain | None:
     around = NORMAL_95 * (allocation.gain_error or 0.0)
     gained = allocation.gained_over_even
     return Gain(gained, gained - around, gained + around, allocation.data_through)
-
-
-def _trend(rows: Sequence[Observed]) -> str:
-    """Draw the rate of all variants together over the last days with data."""
-    by_day: defaultdict[dt.date, list[float]] = defaultdict(lambda: [0, 0])
-    if not rows:
-        return ""
-    first = rows[-1][0] - dt.timedelta(days=SPARKLINE_DAYS - 1)
-    for date, _variant, trials, successes in rows:
-        if date >= first:
-            by_day[date][0] += trials
-            by_day[date][1] += successes
-    days = [first + dt.timedelta(days=n) for n in range(SPARKLINE_DAYS)]
-    return sparkline([by_day[d][1] / by_day[d][0] if by_day[d][0] else None for d in days])
-
-
-def status_counts() -> dict[str, int]:
-    """Count the experiments of each status, archived ones apart; one query."""
-    counted = Experiment.objects.aggregate(
-        archived=models.Count("pk", filter=Q(archived_at__isnull=False)),
-        **{
-            status.value: models.Count("pk", filter=Q(status=status, archived_at__isnull=True))
-            for status in Status
-        },
-    )
-    return {name: int(number) for name, number in counted.items()}

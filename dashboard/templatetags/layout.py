@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.charts import split_legend
-from dashboard.navigation import PAGES
+from dashboard.navigation import ADMINISTRATION, PAGES
 from experiments.text import Text
 
 register = template.Library()
@@ -20,6 +20,12 @@ register = template.Library()
 def main_pages() -> list[tuple[str, str, Text]]:
     """List the pages of the main menu: name, address and label."""
     return [(name, reverse(f"dashboard:{name}"), label) for name, label in PAGES]
+
+
+@register.simple_tag
+def administration_pages() -> list[tuple[str, str, Text]]:
+    """List the pages of the administration's menu: name, address and label."""
+    return [(name, reverse(f"dashboard:{name}"), label) for name, label in ADMINISTRATION]
 
 
 register.simple_tag(split_legend)

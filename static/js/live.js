@@ -9,7 +9,7 @@ function liveParts(root) {
 }
 
 // Drawing changes canvases and tables, so what arrived is compared, not what it has become.
-function remember(root = document) {
+export function remember(root = document) {
   for (const part of liveParts(root)) arrived.set(part.id, part.innerHTML);
 }
 
@@ -17,7 +17,7 @@ function inUse(part) {
   const selection = document.getSelection();
   return (
     part.contains(document.activeElement) ||
-    part.querySelector("dialog[open], details[open]:not(.menu), .chart-table:not([hidden])") !== null ||
+    part.querySelector("dialog[open], details[open]:not(.menu), .chart-table:not([hidden]), input:checked") !== null ||
     (!selection.isCollapsed && part.contains(selection.anchorNode))
   );
 }

@@ -1,6 +1,8 @@
 // What every page does: charts, menus, questions before what cannot be undone, and a quiet refresh.
 import { drawCharts } from "./charts.js";
+import { keepInput } from "./kept.js";
 import { keepFresh } from "./live.js";
+import { searchAsOneTypes } from "./search.js";
 
 function toggle(button) {
   const target = document.getElementById(button.dataset.toggle);
@@ -37,3 +39,5 @@ if (current) strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.c
 
 drawCharts();
 keepFresh();
+keepInput();
+searchAsOneTypes();

@@ -100,6 +100,63 @@ def test_password__forgotten__a_link_lets_one_choose_a_new_one() -> None:
     new = {"new_password1": "another long one 2", "new_password2": "another long one 2"}
     done = client.post(form.redirect_chain[-1][0], new, follow=True)
 
-    assert b"The password is set" in done.content
+    assert b"Password changed" in done.content
     login = client.post("/accounts/login/", {"username": "viewer", "password": "another long one 2"})
     assert login["Location"] == "/dashboard/"
+
+
+def test_reset_link__expired__offers_a_new_link_and_no_form() -> None:
+    response = Client().get("/accounts/reset/MQ/set-password/")
+
+    page = response.content.decode()
+    assert "This link is no longer valid" in page
+    assert "/accounts/password_reset/" in page
+    assert "new_password1" not in page
+
+
+@pytest.mark.usefixtures("login_required")
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        ("http://testserver/dashboard/experiments/button-colour/data/?page=2",
+         "/dashboard/experiments/button-colour/data/%3Fpage%3D2"),
+        ("http://evil.example/dashboard/", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_post__session_gone__leads_to_the_login_and_back_to_the_page_of_the_form(
+    referer: str, back: str
+) -> None:
+    make_running()
+
+    response = Client(headers={"Referer": referer}).post("/dashboard/experiments/button-colour/pause/")
+
+    assert response["Location"] == f"/accounts/login/?next={back}"
+
+
+@pytest.mark.usefixtures("login_required")
+def test_account__without_a_role__is_told_so_on_every_page() -> None:
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("ann"))
+
+    for path in ("/dashboard/", "/dashboard/experiments/new/"):
+        response = client.get(path, headers={"Accept": "text/html"})
+        assert response.status_code == 403
+        assert "Your account has no role yet" in response.content.decode()
+    assert client.get("/dashboard/account/").status_code == 200
+
+
+@pytest.mark.usefixtures("login_required")
+def test_api__account_without_a_role__is_refused(settings: Any) -> None:
+    settings.API_KEY_REQUIRED = True
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("ann"))
+
+    assert client.get("/api/v1/experiments/").status_code == 403
+
+
+@pytest.mark.usefixtures("login_required")
+def test_refusal__below_the_needed_role__names_it() -> None:
+    response = _client("viewer").get("/dashboard/experiments/new/", headers={"Accept": "text/html"})
+
+    assert "Ask an administrator for the role Analyst." in response.content.decode()

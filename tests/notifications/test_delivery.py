@@ -16,7 +16,7 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from experiments.locks import only_one
 from notifications.addresses import is_public
-from notifications.channels import Channel
+from notifications.channels.kinds import Channel
 from notifications.delivery import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry
 from notifications.models import Attempt, Delivery, Endpoint, Event
 from notifications.outbox import NewEvent, queue

@@ -32,6 +32,8 @@ class Row:
 ANYONE, LOOK, EDIT, OWN, NOBODY = Least
 
 _ONE = "experiments/{reference}/"
+_USER = "users/{user_id}/"
+_CHANNEL = "notifications/{channel_id}/"
 _VARIANT = f"{_ONE}settings/variants/{{variant_id}}/"
 
 _OPEN = {
@@ -40,10 +42,11 @@ _OPEN = {
         "schema", "schema/", "docs", "docs/",
         "accounts/login/", "accounts/password_reset/", "accounts/password_reset/done/",
         "accounts/reset/{uidb64}/{token}/", "accounts/reset/done/", "admin/login/",
+        "accounts/invitation/{token}/",
     ),
     ("POST", ANYONE): (
         "accounts/language/", "accounts/login/", "accounts/logout/", "accounts/password_reset/",
-        "accounts/reset/{uidb64}/{token}/", "admin/login/",
+        "accounts/reset/{uidb64}/{token}/", "admin/login/", "accounts/invitation/{token}/",
     ),
 }  # fmt: skip
 
@@ -115,10 +118,12 @@ _PAGES = {
                 "simulator/", "simulator/run/", "backtest/", "backtest/run/", "planner/", "planner/run/", "algorithm/",
             )
         ),
-        "accounts/password_change/", "accounts/password_change/done/",
+        "accounts/password_change/", "accounts/password_change/done/", "dashboard/account/",
     ),
     # The form sends a file by POST; nothing of it is stored.
-    ("POST", LOOK): ("dashboard/backtest/", "dashboard/backtest/run/", "accounts/password_change/"),
+    ("POST", LOOK): (
+        "dashboard/backtest/", "dashboard/backtest/run/", "accounts/password_change/", "dashboard/account/",
+    ),
     ("GET", EDIT): tuple(
         f"dashboard/{path}"
         for path in (
@@ -137,7 +142,21 @@ _PAGES = {
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",
         )
     ),
-    ("POST", OWN): ("dashboard/load-demo/", f"dashboard/{_ONE}delete/"),
+    ("GET", OWN): tuple(
+        f"dashboard/administration/{path}"
+        for path in ("users/", "changes/", "keys/", "notifications/", "notifications/new/", _CHANNEL)
+    ),
+    ("POST", OWN): (
+        "dashboard/load-demo/", f"dashboard/{_ONE}delete/",
+        *(
+            f"dashboard/administration/{path}"
+            for path in (
+                "users/", f"{_USER}role/", f"{_USER}deactivate/", f"{_USER}reactivate/", f"{_USER}resend/",
+                "keys/", "keys/{prefix}/revoke/", "notifications/new/", _CHANNEL, f"{_CHANNEL}test/",
+                f"{_CHANNEL}secret/", f"{_CHANNEL}delete/", f"{_CHANNEL}deliveries/{{delivery_id}}/retry/",
+            )
+        ),
+    ),
 }  # fmt: skip
 
 # The admin's people have "staff status" besides their role.
@@ -161,8 +180,6 @@ _MODELS = {
     "allocation/allocation": (LOOK, NOBODY, NOBODY, NOBODY),
     "notifications/alarm": (LOOK, NOBODY, NOBODY, NOBODY),
     "notifications/delivery": (OWN, NOBODY, NOBODY, NOBODY),
-    "notifications/endpoint": (OWN, OWN, OWN, OWN),
-    "bandit_project/apikey": (OWN, OWN, OWN, OWN),
     "auth/group": (OWN, OWN, OWN, OWN),
     "auth/user": (OWN, OWN, OWN, OWN),
     "axes/accessattempt": (OWN, NOBODY, OWN, OWN),

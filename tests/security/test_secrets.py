@@ -74,7 +74,7 @@ def test_database_copied__keys_and_passwords__are_digests_alone() -> None:
 def test_session_of_a_copied_database__new_secret_key__is_over(settings: Any) -> None:
     settings.DASHBOARD_LOGIN_REQUIRED = True
     client = Client()
-    client.force_login(get_user_model().objects.create_user("ann"))
+    client.force_login(get_user_model().objects.create_superuser("ann"))
     assert client.get("/dashboard/").status_code == 200
 
     settings.SECRET_KEY = secrets.token_urlsafe(50)

@@ -48,7 +48,7 @@ def test_key__used__notes_when_once_in_a_while(shop: APIClient) -> None:
     _ask(shop, PATHS[0])
     assert ApiKey.objects.get().last_used_at == NOW
 
-    recent, old = NOW - dt.timedelta(minutes=5), NOW - dt.timedelta(minutes=11)
+    recent, old = NOW - dt.timedelta(seconds=50), NOW - dt.timedelta(seconds=61)
     for noted, expected in ((recent, recent), (old, NOW)):
         ApiKey.objects.update(last_used_at=noted)
         _ask(shop, PATHS[0])

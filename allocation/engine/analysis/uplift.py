@@ -26,31 +26,28 @@ class Comparison(NamedTuple):
 
 
 def compare_to_control(alpha: Floats, beta: Floats, control: int) -> Comparison:
-    """Every variant against the control, from the (K,) posteriors. The uplift is that of the posterior means."""
-    mean = alpha / (alpha + beta)
-    beats = _beats_control(alpha, beta, control)
-    low, high = (_uplift_at(alpha, beta, control, level, beats) for level in _LEVELS)
+    """Compare every variant with the control, from the (K,) posteriors."""
     own = np.arange(len(alpha)) == control
-    uplift = mean / mean[control] - 1
-    return Comparison(
-        uplift=np.where(own, 0.0, uplift),
-        uplift_low=np.where(own, 0.0, low),
-        uplift_high=np.where(own, 0.0, high),
-        beats_control=np.where(own, np.nan, beats),
-    )
+    found = compare_pairs(alpha, beta, np.full_like(alpha, alpha[control]), np.full_like(beta, beta[control]))
+    uplift, low, high = (np.where(own, 0.0, values) for values in found[:3])
+    return Comparison(uplift, low, high, np.where(own, np.nan, found.beats_control))
 
 
-def _beats_control(alpha: Floats, beta: Floats, control: int) -> Floats:
-    pairs = np.stack([alpha, np.full_like(alpha, alpha[control])], axis=1)
-    others = np.stack([beta, np.full_like(beta, beta[control])], axis=1)
-    return probability_best(pairs, others)[:, 0]
+def compare_pairs(alpha: Floats, beta: Floats, control_alpha: Floats, control_beta: Floats) -> Comparison:
+    """Compare each of n variants with a control of its own, all four of shape (n,).
+
+    The uplift is that of the posterior means.
+    """
+    a, b = np.stack([alpha, control_alpha], axis=1), np.stack([beta, control_beta], axis=1)
+    mean = a / (a + b)
+    beats = probability_best(a, b)[:, 0]
+    low, high = (_uplift_at(a, b, level, beats) for level in _LEVELS)
+    return Comparison(mean[:, 0] / mean[:, 1] - 1, low, high, beats)
 
 
-def _uplift_at(alpha: Floats, beta: Floats, control: int, level: float, beats: Floats) -> Floats:
-    """The ``level`` quantile of theta_i / theta_c - 1 for every i."""
+def _uplift_at(a: Floats, b: Floats, level: float, beats: Floats) -> Floats:
+    """Find the ``level`` quantile of theta_i / theta_c - 1 for each of n pairs, (n, 2), the control second."""
     above = 1 - beats < level  # P(ratio <= 1) is below the level: the quantile is a ratio above 1
-    a = np.stack([alpha, np.full_like(alpha, alpha[control])], axis=1)
-    b = np.stack([beta, np.full_like(beta, beta[control])], axis=1)
     # the leader's column first: the control where the ratio is above 1, else the variant
     a, b = np.where(above[:, None], a[:, ::-1], a), np.where(above[:, None], b[:, ::-1], b)
     wanted = np.where(above, level, 1 - level)

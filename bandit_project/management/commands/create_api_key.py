@@ -1,19 +1,16 @@
-import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from bandit_project.models import ApiKey, Scope
-
-# Fifty years. Far later dates are beyond the calendar.
-_MOST_DAYS = 18_262
+from bandit_project.administration.keys import KEY_NAME_LENGTH, MOST_DAYS, create_key
+from bandit_project.models import Scope
 
 
 def _days(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= _MOST_DAYS:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {_MOST_DAYS}")
+    if not text.isdecimal() or not 0 < int(text) <= MOST_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_DAYS}")
     return int(text)
 
 
@@ -26,10 +23,11 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=_days, help="Days until it expires (default: never).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        days = options["days"]
-        expiry = None if days is None else timezone.now() + dt.timedelta(days=days)
-        _, key = ApiKey.objects.create_key(
-            name=options["name"][:50], scope=options["scope"], expiry_date=expiry
+        _, key = create_key(
+            name=options["name"][:KEY_NAME_LENGTH],
+            scope=Scope(options["scope"]),
+            days=options["days"],
+            now=timezone.now(),
         )
         self.stderr.write(f"A key with scope {options['scope']}. Keep it; it is not stored.")
         self.stdout.write(key)

@@ -183,6 +183,7 @@ def test_session__writes_from_the_role_of_an_analyst_on(group: str, code: int, s
 
 def test_session__write_needs_the_csrf_token() -> None:
     user = get_user_model().objects.create_user("ann", password="pw", is_staff=True)
+    user.groups.add(Group.objects.get(name="analyst"))
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
 

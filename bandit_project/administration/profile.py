@@ -1,0 +1,70 @@
+"""What people set for themselves: language, theme, time zone, the weekly summary."""
+
+from typing import NamedTuple
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from bandit_project.models import Theme, UserSettings
+from experiments.exceptions import InvalidError, Issue
+
+__all__ = ["Preferences", "Theme", "change_profile", "preferences_of", "time_zones"]
+
+
+class Preferences(NamedTuple):
+    """A person's settings; blank for the browser's language and the installation's time zone."""
+
+    language: str = ""
+    theme: str = Theme.SYSTEM
+    time_zone: str = ""
+    weekly_summary: bool = False
+
+
+def time_zones() -> list[str]:
+    """List the names that people know, such as America/Sao_Paulo, and UTC."""
+    known = (name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+    return [*sorted(known), "UTC"]
+
+
+def preferences_of(user: User) -> Preferences:
+    """Read the settings; what is no longer offered counts as blank."""
+    row = UserSettings.objects.filter(user=user).first()
+    if row is None:
+        return Preferences()
+    language = row.language if row.language in dict(settings.LANGUAGES) else ""
+    zone = row.time_zone if row.time_zone in available_timezones() else ""
+    return Preferences(language, row.theme, zone, row.weekly_summary)
+
+
+@transaction.atomic
+def change_profile(*, user: User, name: str, email: str, preferences: Preferences) -> None:
+    """Save the settings with the name and the address, which mails go to."""
+    issues = list(_issues(preferences))
+    if preferences.weekly_summary and not email:
+        issues.append(Issue("email", "required", _("The weekly summary needs an e-mail address.")))
+    if email and User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
+        issues.append(Issue("email", "taken", _("There is an account with this address already.")))
+    if issues:
+        raise InvalidError(issues)
+    User.objects.filter(pk=user.pk).update(first_name=name, last_name="", email=email)
+    UserSettings.objects.update_or_create(user=user, defaults=preferences._asdict())
+
+
+def _issues(preferences: Preferences) -> list[Issue]:
+    found = []
+    if preferences.language and preferences.language not in dict(settings.LANGUAGES):
+        found.append(Issue("language", "unknown", _("Choose one of the languages.")))
+    if preferences.theme not in Theme.values:
+        found.append(Issue("theme", "unknown", _("Choose one of the themes.")))
+    if preferences.time_zone and preferences.time_zone not in available_timezones():
+        found.append(Issue("time_zone", "unknown", _("Choose one of the time zones.")))
+    return found
+
+
+def change_language(*, user: User, language: str) -> None:
+    """Keep a language that was chosen by the switch; one that is not offered changes nothing."""
+    if language in dict(settings.LANGUAGES):
+        UserSettings.objects.update_or_create(user=user, defaults={"language": language})

@@ -1,0 +1,166 @@
+"""The weekly summary by e-mail: on Monday morning in each person's time zone, once for a user and week.
+
+That it is going out is written before it is sent: a crash between the two loses a mail, and never sends one twice. A
+mail server that refuses takes the note back, and the next round tries again, until Tuesday ends.
+"""
+
+import datetime as dt
+import smtplib
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import send_mail
+from django.db import IntegrityError, transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from allocation.exceptions import NoActiveVariantError
+from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
+from bandit_project.administration.invitations import has_mail_server
+from bandit_project.administration.profile import preferences_of
+from bandit_project.models import SentSummary
+from experiments.events import log_event, log_problem_event
+from experiments.exceptions import InvalidError
+from experiments.locks import only_one
+from experiments.models import Experiment
+from experiments.text import format_number, format_percent
+from notifications.models import Alarm
+from notifications.selectors import active_experiments
+
+_FROM, _MONDAY, _TUESDAY = dt.time(8), 0, 1
+# A mail is to be read: the experiments that changed last.
+_MOST_RESULTS = 30
+
+Numbers = tuple[Experiment, Statistics | None]
+
+
+def send_weekly_summaries(now: dt.datetime) -> int:
+    """Send what is due; return how many mails went out. Nothing is sent while another process is at it."""
+    if not has_mail_server():
+        return 0
+    with only_one("weekly summaries") as free:
+        return sum(_send_once(user, week, now) for user, week in _due(now)) if free else 0
+
+
+def week_due(zone: str, now: dt.datetime) -> dt.date | None:
+    """The Monday of the week whose summary is due in this time zone, or None at another time."""
+    local = now.astimezone(ZoneInfo(zone or settings.TIME_ZONE))
+    monday = local.date() - dt.timedelta(days=local.weekday())
+    is_due = local.weekday() == _TUESDAY or (local.weekday() == _MONDAY and local.time() >= _FROM)
+    return monday if is_due else None
+
+
+def _due(now: dt.datetime) -> Iterator[tuple[User, dt.date]]:
+    wanting = User.objects.filter(is_active=True, preferences__weekly_summary=True).exclude(email="")
+    recent = SentSummary.objects.filter(week__gt=now.date() - dt.timedelta(days=9))
+    sent = set(recent.values_list("user_id", "week"))
+    for user in wanting.select_related("preferences").order_by("pk"):
+        week = week_due(user.preferences.time_zone, now)
+        if week is not None and (user.pk, week) not in sent:
+            yield user, week
+
+
+def _send_once(user: User, week: dt.date, now: dt.datetime) -> bool:
+    """Claim the week, then send; False where another process has claimed it, or the mail server refuses."""
+    try:
+        with transaction.atomic():
+            claim = SentSummary.objects.create(user=user, week=week, claimed_at=now)
+    except IntegrityError:
+        return False
+    try:
+        with override(preferences_of(user).language or settings.LANGUAGE_CODE):
+            send_mail(*_mail(user, week, now), None, [user.email])
+    except (OSError, smtplib.SMTPException) as error:
+        claim.delete()
+        log_problem_event("summary.not_sent", user=user.pk, problem=type(error).__name__)
+        return False
+    log_event("summary.sent", user=user.pk, week=week.isoformat())
+    return True
+
+
+def _mail(user: User, week: dt.date, now: dt.datetime) -> tuple[str, str]:
+    """Write subject and body in the current language."""
+    subject = _("Weekly summary, %(date)s") % {"date": date_format(week, _("j M Y"))}
+    numbers = list(_numbers(timezone.localdate(now)))
+    context = {
+        "name": user.get_full_name() or user.get_username(),
+        "attention": list(_attention()),
+        "results": [_result(experiment, statistics) for experiment, statistics in numbers],
+        "left_out": max(0, active_experiments().count() - len(numbers)),
+        "link": _home(),
+        "zone": settings.TIME_ZONE,
+    }
+    return f"[bandit] {subject}", render_to_string("mail/weekly.txt", context)
+
+
+def _numbers(date: dt.date) -> Iterator[Numbers]:
+    for experiment in active_experiments().order_by("-updated_at", "-pk")[:_MOST_RESULTS]:
+        try:
+            yield experiment, experiment_statistics(experiment.pk, date)
+        except (NoActiveVariantError, InvalidError):
+            yield experiment, None
+
+
+def _attention() -> Iterator[str]:
+    """Say what is wrong or waits for a person: the alarms that are open."""
+    active = active_experiments()
+    for alarm in Alarm.objects.filter(cleared_at=None, experiment__in=active).select_related("experiment"):
+        since = date_format(timezone.localdate(alarm.raised_at), _("j M Y"))
+        facts = {"name": alarm.experiment.name, "what": alarm.get_kind_display(), "date": since}
+        yield _("%(name)s: %(what)s, since %(date)s") % facts
+
+
+def _result(experiment: Experiment, statistics: Statistics | None) -> str:
+    """Write one line: who leads, the lift with its interval, the extra successes with theirs."""
+    leader = _judged_leader(statistics)
+    if statistics is None or leader is None:
+        return _("%(name)s: not enough data yet") % {"name": experiment.name}
+    parts = [
+        _("%(variant)s leads (probability to be best %(chance)s)")
+        % {"variant": leader.variant_name, "chance": format_percent(leader.probability_best)}
+    ]
+    if leader.uplift is not None and leader.uplift_low is not None and leader.uplift_high is not None:
+        interval = {
+            "lift": _signed(leader.uplift), "low": _signed(leader.uplift_low), "high": _signed(leader.uplift_high),
+        }  # fmt: skip
+        parts.append(_("lift vs control %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
+    parts.append(_gain(experiment, statistics))
+    return f"{experiment.name}: {'; '.join(parts)}"
+
+
+def _judged_leader(statistics: Statistics | None) -> VariantStatistics | None:
+    found = statistics.variants if statistics else []
+    return next(
+        (v for v in found if statistics and v.variant_key == statistics.leader and v.enough_data), None
+    )
+
+
+def _gain(experiment: Experiment, statistics: Statistics) -> str:
+    rewards, goal = statistics.rewards, experiment.goal
+    unit = experiment.currency if goal.is_value and experiment.currency else goal.successes_count.unit
+    facts = {
+        "gain": _counted(rewards.gained_over_even), "low": _counted(rewards.gained_low),
+        "high": _counted(rewards.gained_high), "unit": unit,
+    }  # fmt: skip
+    return _("extra %(unit)s vs even split %(gain)s (%(low)s to %(high)s)") % facts
+
+
+def _signed(fraction: float) -> str:
+    return f"{'+' if fraction > 0 else ''}{format_percent(fraction)}"
+
+
+def _counted(number: float) -> str:
+    text = format_number(number, 0)
+    return "0" if text == "-0" else f"{'+' if number >= 0.5 else ''}{text}"
+
+
+def _home() -> str:
+    """The address of the dashboard, from the first host that is served; blank where none is named."""
+    host = next((host for host in settings.ALLOWED_HOSTS if host[0] not in "*."), "")
+    scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
+    return f"{scheme}://{host}/dashboard/" if host else ""

@@ -1,0 +1,175 @@
+"""The list of experiments: what needs attention, the result of each, and the traffic that it sends."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from dashboard.access import requires
+from dashboard.experiment_list.rows import rows_of
+from dashboard.experiment_list.stages import Listed, Stage, listed
+from dashboard.experiment_list.totals import TOTALS_DAYS, totals
+from experiments.exceptions import DomainError
+from experiments.models import DailyMetric, Experiment
+from experiments.roles import Role
+from experiments.selectors import today
+from experiments.services import archive_experiment
+from experiments.text import Text
+
+PAGE_SIZE = 50
+_LONGEST_SEARCH = 200
+_ATTENTION = "attention"
+
+# How the entries are sorted, each order with its label.
+_Sort = Callable[[list[Listed], dt.date], list[Listed]]
+
+
+def _by(key: Callable[[Listed], Any], *, reverse: bool = False) -> _Sort:
+    return lambda entries, _today: sorted(entries, key=key, reverse=reverse)
+
+
+def _busiest_first(entries: list[Listed], today: dt.date) -> list[Listed]:
+    recent = DailyMetric.objects.filter(date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today)
+    sums = recent.order_by().values_list("variant__experiment_id").annotate(total=Sum("impressions"))
+    traffic = dict(sums)
+    return sorted(entries, key=lambda one: -(traffic.get(one.pk) or 0))
+
+
+def _closest(one: Listed) -> tuple[bool, float]:
+    runs = one.stage in {Stage.LEARNING, Stage.LEADER, Stage.READY} and one.value_remaining is not None
+    return not runs, one.value_remaining or 0.0
+
+
+ORDERS: dict[str, tuple[Text, _Sort]] = {
+    "attention": (gettext_lazy("Needs attention first"), _by(lambda one: one.urgency)),
+    "newest": (gettext_lazy("Newest first"), lambda entries, _today: entries),
+    "changed": (gettext_lazy("Recently changed"), _by(lambda one: one.updated_at, reverse=True)),
+    "name": (gettext_lazy("By name"), _by(lambda one: (one.name.casefold(), one.pk))),
+    "traffic": (gettext_lazy("Most traffic (7 days)"), _busiest_first),
+    "decision": (gettext_lazy("Closest to a decision"), _by(_closest)),
+}
+
+
+class Chip(NamedTuple):
+    """A filter by stage: its value in the address, its label, how many it would show, and whether it is chosen."""
+
+    value: str
+    label: Text
+    number: int
+    is_chosen: bool
+
+
+@require_safe
+@requires(Role.VIEWER)
+def experiments(request: HttpRequest) -> HttpResponse:
+    """Searched, filtered and sorted by the query; unknown values count as none."""
+    date = today()
+    search = request.GET.get("q", "").strip()[:_LONGEST_SEARCH].replace("\x00", "")
+    tag, stage = (
+        request.GET.get("tag", "")[:_LONGEST_SEARCH].replace("\x00", ""),
+        request.GET.get("stage", ""),
+    )
+    order = request.GET.get("order", "")
+    order = order if order in ORDERS else "attention"
+    entries = listed(date)
+    found = _searched(entries, search, tag)
+    shown = ORDERS[order][1]([one for one in found if _is_shown(one, stage)], date)
+    page = Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "section": "experiments",
+        "page": page,
+        "rows": rows_of(list(page), date),
+        "totals": totals(entries, date),
+        "chips": _chips(found, stage),
+        "orders": [(name, label, name == order) for name, (label, _sort) in ORDERS.items()],
+        "search": search,
+        "tag": tag,
+        "stage": stage,
+        "archived": stage == Stage.ARCHIVED,
+        "any": bool(entries),
+    }
+    return render(request, "dashboard/experiment_list/page.html", context)
+
+
+@require_POST
+@requires(Role.ANALYST)
+def archive_selected(request: HttpRequest) -> HttpResponse:
+    """Archive the experiments that are ticked, or restore them; those that cannot be are named, with the reason."""
+    restore = request.POST.get("do") == "restore"
+    done, refused = _archive(request.POST.getlist("experiment"), archived=not restore)
+    if done:
+        told = (
+            ngettext("%(count)s experiment restored.", "%(count)s experiments restored.", done)
+            if restore
+            else ngettext("%(count)s experiment archived.", "%(count)s experiments archived.", done)
+        )
+        messages.success(request, told % {"count": done})
+    elif not refused:
+        messages.error(request, _("Select at least one experiment."))
+    for problem in refused:
+        messages.error(request, problem)
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    return redirect(back if is_ours else "dashboard:experiments")
+
+
+def _archive(references: Sequence[str], *, archived: bool) -> tuple[int, list[str]]:
+    """Each by itself, in one transaction of its own: what is refused does not hold up the others."""
+    done, refused = 0, []
+    ids = [int(one) for one in references[:PAGE_SIZE] if one.isascii() and one.isdigit() and len(one) < 19]
+    for pk in ids:
+        try:
+            archive_experiment(experiment_id=pk, now=timezone.now(), archived=archived)
+        except DomainError as error:
+            refused.append(str(error))
+        else:
+            done += 1
+    return done, refused
+
+
+def _searched(entries: list[Listed], search: str, tag: str) -> list[Listed]:
+    """Keep those that have the tag and every word, in whatever field; at most one query."""
+    if not (search or tag):
+        return entries
+    chosen = Experiment.objects.tagged(tag) if tag else Experiment.objects.all()
+    for word in search.split():
+        chosen = chosen.filter(
+            Q(name__icontains=word)
+            | Q(key__icontains=word)
+            | Q(description__icontains=word)
+            | Q(owner__icontains=word)
+            | Q(tags__icontains=word)
+        )
+    found = set(chosen.order_by().values_list("pk", flat=True))
+    return [one for one in entries if one.pk in found]
+
+
+def _is_shown(one: Listed, stage: str) -> bool:
+    if stage == _ATTENTION:
+        return one.needs_attention
+    return one.stage == stage if stage in Stage.values else one.stage != Stage.ARCHIVED
+
+
+def _chips(found: Sequence[Listed], chosen: str) -> list[Chip]:
+    """One chip for each stage that has experiments; those for all and for what needs attention come first."""
+    numbers = Counter(one.stage for one in found)
+    everything = len(found) - numbers[Stage.ARCHIVED]
+    attention = sum(one.needs_attention for one in found)
+    known = chosen in Stage.values or chosen == _ATTENTION
+    chips = [
+        Chip("", gettext_lazy("All"), everything, not known),
+        Chip(_ATTENTION, gettext_lazy("Needs attention"), attention, chosen == _ATTENTION),
+        *(Chip(stage.value, stage.label, numbers[stage], chosen == stage) for stage in Stage),
+    ]
+    return [chip for chip in chips if chip.number or chip.is_chosen or not chip.value]

@@ -1,0 +1,166 @@
+"""Rows of the list: each experiment's result, allocation and gain, as its decisions stored them."""
+
+import datetime as dt
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db.models import Min, OuterRef, Q, Subquery, Sum
+
+from allocation.models import CLOSING, Allocation, AllocationShare
+from allocation.statistics.stored import Lift, control_beside, stored_lifts
+from dashboard.charts import SplitPart
+from dashboard.experiment.summary import Summary, summary_of
+from dashboard.experiment_list.stages import Flag, Listed, Stage
+from experiments.models import DailyMetric, Experiment, Status, Variant
+
+# What a forecast is told from: the latest days with data.
+_RECENT_DAYS = 14
+# Shares have four places: what differs by less than their rounding is even.
+_EVEN = Decimal("0.0002")
+_JUDGED = frozenset({Stage.LEARNING, Stage.LEADER, Stage.READY, Stage.PAUSED, Stage.ENDED, Stage.ARCHIVED})
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Impressions so far, those that traffic waits for, and in how many days they come at the latest pace."""
+
+    impressions: int
+    needed: int
+    days: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment of the list. ``ahead``: the variant whose lift is told; None before there is a result."""
+
+    listed: Listed
+    summary: Summary
+    first: dt.date | None
+    lift: Lift | None
+    warm_up: WarmUp | None
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.summary.experiment
+
+    @property
+    def stage(self) -> Stage:
+        return self.listed.stage
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        return self.listed.flags
+
+    @property
+    def ahead(self) -> AllocationShare | None:
+        """No variant is named before one is judged, nor while traffic does not arrive as split."""
+        distrusted = Flag.MISMATCH in self.flags
+        return self.summary.leader if self.stage in _JUDGED and not distrusted else None
+
+    @property
+    def days(self) -> int | None:
+        """Days from the first with data to the last."""
+        latest = self.listed.latest
+        return None if self.first is None or latest is None else (latest - self.first).days + 1
+
+    @property
+    def top_part(self) -> SplitPart | None:
+        """The largest share; None where the split is even."""
+        shares = sorted(part.share for part in self.summary.split)
+        if not shares or shares[-1] - shares[0] <= _EVEN:
+            return None
+        return max(self.summary.split, key=lambda part: part.share)
+
+    @property
+    def may_be_archived(self) -> bool:
+        return self.experiment.status != Status.ACTIVE or self.experiment.archived_at is not None
+
+
+def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
+    """Complete these entries, in their order; at most six queries, however many there are."""
+    found = Experiment.objects.with_variants().in_bulk([one.pk for one in chosen])
+    # what was deleted meanwhile is left out
+    chosen = [one for one in chosen if one.pk in found]
+    decisions = _decisions(chosen, today)
+    summaries = [
+        summary_of(found[one.pk], decisions[one.pk].current, one.latest, today, decisions[one.pk].computed)
+        for one in chosen
+    ]
+    lifts = _lifts(summaries, decisions)
+    first = _first_days(list(found.values()))
+    warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
+    return [
+        Row(one, summary, first.get(one.pk), lifts.get(one.pk), warm_ups.get(one.pk))
+        for one, summary in zip(chosen, summaries, strict=True)
+    ]
+
+
+class _Decisions(NamedTuple):
+    """The allocation in force, and of a completed experiment the last one that rested on its data."""
+
+    current: Allocation | None
+    computed: Allocation | None
+
+    @property
+    def shares(self) -> list[AllocationShare]:
+        told = self.computed or self.current
+        return list(told.shares.all()) if told else []
+
+
+def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions]:
+    current = {one.pk: one.decision.pk for one in chosen if one.decision}
+    ended = [one.pk for one in chosen if one.status == Status.COMPLETED]
+    computed = Allocation.objects.exclude(kind__in=CLOSING).newest_of(ended, today).values("pk")
+    found = Allocation.objects.filter(Q(pk__in=current.values()) | Q(pk__in=computed)).with_shares()
+    by_experiment: defaultdict[int, list[Allocation]] = defaultdict(list)
+    for allocation in found:
+        by_experiment[allocation.experiment_id].append(allocation)
+    return {
+        one.pk: _Decisions(
+            next((row for row in by_experiment[one.pk] if row.pk == current.get(one.pk)), None),
+            next((row for row in by_experiment[one.pk] if one.pk in ended and row.kind not in CLOSING), None),
+        )
+        for one in chosen
+    }
+
+
+def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> dict[int, Lift]:
+    """The lift of each leader over the control, by experiment id."""
+    pairs = {
+        pk: (summary.leader, control)
+        for summary in summaries
+        if summary.leader
+        and (control := control_beside(summary.leader, decisions[pk := summary.experiment.pk].shares))
+    }
+    return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
+
+
+def _first_days(experiments: Sequence[Experiment]) -> dict[int, dt.date]:
+    """The first day with data of each experiment; each variant's is the beginning of an index."""
+    days = DailyMetric.objects.filter(variant=OuterRef("pk")).order_by("date").values("date")[:1]
+    variants = Variant.objects.filter(experiment__in=experiments).alias(begins=Subquery(days))
+    rows = variants.order_by().values_list("experiment_id").annotate(first=Min("begins"))
+    return {pk: first for pk, first in rows if first is not None}
+
+
+def _warm_ups(experiments: Sequence[Experiment]) -> dict[int, WarmUp]:
+    """How far each experiment is on its way to its first result."""
+    if not experiments:
+        return {}
+    rows = DailyMetric.objects.filter(variant__experiment__in=experiments, impressions__gt=0)
+    by_day: defaultdict[int, list[int]] = defaultdict(list)
+    sums = rows.values_list("variant__experiment_id", "date").annotate(total=Sum("impressions"))
+    for pk, _date, total in sums.order_by("date"):
+        by_day[pk].append(total)
+    return {e.pk: _warm_up(by_day[e.pk], int(e.merged_settings()["min_impressions"])) for e in experiments}
+
+
+def _warm_up(by_day: Sequence[int], needed: int) -> WarmUp:
+    recent, total = by_day[-_RECENT_DAYS:], sum(by_day)
+    pace = sum(recent) / len(recent) if recent else 0
+    missing = max(needed - total, 0)
+    return WarmUp(total, needed, math.ceil(missing / pace) if pace and missing else None)

@@ -1,0 +1,150 @@
+"""The weekly summary: on Monday morning where its reader is, exactly once for a user and week."""
+
+import datetime as dt
+import threading
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connection
+from pytest_django import Settings
+
+from bandit_project.administration.weekly import send_weekly_summaries, week_due
+from bandit_project.models import SentSummary, UserSettings
+from bandit_project.ops.scheduler import run_due
+from notifications.events import EventKind
+from notifications.models import Alarm
+from tests.factory import NOW, make_experiment, make_running
+
+pytestmark = pytest.mark.django_db
+
+MONDAY = dt.date(2025, 9, 1)
+
+
+def _at(day: int, hour: int, minute: int = 0) -> dt.datetime:
+    """A moment of September 2025 in UTC; the 1st is a Monday."""
+    return dt.datetime(2025, 9, day, hour, minute, tzinfo=dt.UTC)
+
+
+def _reader(name: str = "ann", **settings: Any) -> User:
+    user = User.objects.create_user(name, f"{name}@example.com")
+    UserSettings.objects.create(user=user, **{"weekly_summary": True, **settings})
+    return user
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "due"),
+    [
+        ("", _at(1, 7, 59), None),
+        ("", _at(1, 8), MONDAY),
+        ("", _at(2, 23, 59), MONDAY),
+        ("", _at(3, 0), None),
+        ("", _at(7, 23), None),
+        ("America/Sao_Paulo", _at(1, 10, 59), None),  # three hours behind
+        ("America/Sao_Paulo", _at(1, 11), MONDAY),
+        ("Pacific/Auckland", _at(20, 20), None),  # a Sunday there
+        ("Pacific/Auckland", _at(7, 20), dt.date(2025, 9, 8)),  # Monday there, Sunday in Greenwich
+    ],
+)
+def test_week_due__in_a_time_zone__is_from_monday_morning_to_tuesday(
+    zone: str, moment: dt.datetime, due: dt.date | None
+) -> None:
+    assert week_due(zone, moment) == due
+
+
+def test_summary__week_after_week__comes_once_each() -> None:
+    _reader()
+
+    sent = [send_weekly_summaries(_at(day, 8, minute)) for day in (1, 8) for minute in (0, 1, 30)]
+
+    assert sent == [1, 0, 0, 1, 0, 0]
+    assert SentSummary.objects.count() == 2
+
+
+def test_summary__not_asked_for_or_without_an_address__is_not_sent() -> None:
+    _reader("no", weekly_summary=False)
+    User.objects.filter(pk=_reader("gone").pk).update(is_active=False)
+    User.objects.filter(pk=_reader("blank").pk).update(email="")
+    User.objects.create_user("plain", "plain@example.com")
+
+    assert send_weekly_summaries(_at(1, 9)) == 0
+
+
+def test_summary__mail_server_away__is_tried_again_and_sent_once(settings: Settings) -> None:
+    _reader()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    assert send_weekly_summaries(_at(1, 9)) == 0
+    assert not SentSummary.objects.exists()
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+    assert [send_weekly_summaries(_at(1, 10)), send_weekly_summaries(_at(1, 11))] == [1, 0]
+
+
+def test_summary__without_a_mail_server__is_not_written_to_the_log(settings: Settings) -> None:
+    _reader()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+    assert send_weekly_summaries(_at(1, 9)) == 0
+
+
+def test_summary__active_experiment_and_alarm__has_lift_interval_and_gain(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["bandit.example.com"]
+    _reader()
+    experiment = make_running("Headline")
+    Alarm.objects.create(experiment=experiment, kind=EventKind.NO_DATA, raised_at=NOW)
+    make_experiment("Nothing yet")
+    make_experiment("Draft", status="draft")
+
+    send_weekly_summaries(_at(1, 12))
+
+    (sent,) = mail.outbox
+    body = str(sent.body)
+    assert (sent.subject, sent.to) == ("[bandit] Weekly summary, 1 Sep 2025", ["ann@example.com"])
+    assert "- Headline: No data for some days, since 1 Sep 2025" in body
+    # 950 / 10,000 against 700 / 10,000
+    assert "variant_b leads (probability to be best 100.0%); lift vs control +35." in body
+    assert "95% interval +2" in body
+    assert "extra clicks vs even split" in body
+    assert "- Nothing yet: not enough data yet" in body
+    assert "Draft" not in body
+    assert "://bandit.example.com/dashboard/" in body
+
+
+def test_summary__reader_in_portuguese__has_numbers_as_written_there() -> None:
+    _reader(language="pt-br")
+    make_running("Headline")
+
+    send_weekly_summaries(_at(1, 12))
+
+    assert "+35,7%" in str(mail.outbox[0].body)
+
+
+def test_scheduler__on_a_monday__sends_it() -> None:
+    _reader()
+
+    run_due(_at(1, 9))
+    run_due(_at(1, 9, 1))
+
+    assert [message.to for message in mail.outbox] == [["ann@example.com"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_summary__two_processes_at_once__is_sent_once() -> None:
+    _reader()
+    sent: list[int] = []
+
+    def run() -> None:
+        sent.append(send_weekly_summaries(_at(1, 9)))
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(sent) == 1
+    assert (len(mail.outbox), SentSummary.objects.count()) == (1, 1)
