@@ -19,14 +19,16 @@ pytestmark = pytest.mark.usefixtures("transactional_db", "today")
 _LONG = "Supercalifragilisticexpialidocious" * 3 + " and some words"
 
 
-def _make(rates: dict[str, float], days: int, daily: int, name: str = "Strain") -> Experiment:
-    """Record days up to yesterday, with decisions for the last three dates."""
+def _make(
+    rates: dict[str, float], days: int, daily: int, name: str = "Strain", decisions: int = 3
+) -> Experiment:
+    """Record days up to yesterday, with decisions for the last dates."""
     experiment = create_experiment(name=name, now=NOW)
     for age in range(days, 0, -1):
         date = TODAY - dt.timedelta(days=age)
         rows = [counts(key, daily, round(daily * r), round(daily * r / 5), date) for key, r in rates.items()]
         record(experiment, *rows)
-        if age <= 3:
+        if age <= decisions:
             allocate(experiment, date + dt.timedelta(days=1))
     return experiment
 
@@ -71,7 +73,7 @@ def test_tab__in_portuguese__fits_and_is_accessible(clean_page: Page, live_serve
 def test_verdict__end_and_ship__opens_the_dialog_with_the_leader_chosen(
     clean_page: Page, live_server: Any
 ) -> None:
-    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000)
+    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000, decisions=1)
     show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 1440, "light")
 
     clean_page.get_by_role("button", name="End and ship b…").click()
@@ -81,7 +83,7 @@ def test_verdict__end_and_ship__opens_the_dialog_with_the_leader_chosen(
 
 
 def test_verdict__on_a_telephone__its_action_stays_within_reach(clean_page: Page, live_server: Any) -> None:
-    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000)
+    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000, decisions=1)
     show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 390, "light")
 
     button = clean_page.get_by_role("button", name="End and ship b…")
