@@ -72,7 +72,7 @@ class EventRowSerializer(VariantDaySerializer):
 
 
 class VariantIncrementsSerializer(VariantDaySerializer):
-    """What is added to a variant's day; what is left out adds nothing."""
+    """Increments of a variant's day; a number that is left out adds nothing."""
 
     vars().update({count.name: _measure_field(count, is_optional=True) for count in COUNTS})
 
