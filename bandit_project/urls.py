@@ -15,6 +15,7 @@ from bandit_project.ops.metrics.views import metrics
 from dashboard.people.invitation import invitation
 from dashboard.people.profile import choose_language
 from experiments.api.v1.urls import urlpatterns as experiments_api
+from serving.api.described import OfrepFlag, OfrepFlags
 from serving.api.urls import urlpatterns as serving_api
 from serving.api.visits import flag, flags
 
@@ -44,8 +45,12 @@ urlpatterns = [
     path("schema/", SchemaView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
-    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST"), name="ofrep-flags"),
-    path("ofrep/v1/evaluate/flags/<path:key>", ServedView(flag, "POST"), name="ofrep-flag"),
+    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST", described=OfrepFlags), name="ofrep-flags"),
+    path(
+        "ofrep/v1/evaluate/flags/<path:key>",
+        ServedView(flag, "POST", described=OfrepFlag),
+        name="ofrep-flag",
+    ),
     path("api/v1/", include(([*serving_api, *allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.api.classic.urls")),
     path("", include("experiments.api.classic.urls")),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.metrics import MEASURE_NAMES, MEASURES, VALUE_NAMES, DailyCounts, DayTotals, Measure, Number
+from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
 from experiments.models import DailyMetric
 
 
@@ -21,24 +21,15 @@ class RowChange(NamedTuple):
 
     @property
     def after(self) -> DayTotals:
-        return self.row.totals
+        """Totals once the row is recorded; values that it does not give stay."""
+        if self.before is None or self.row.has_values:
+            return self.row.totals
+        return self.row.with_values(self.before).totals
 
-    @property
-    def pairs(self) -> list[tuple[Measure, Number | None, Number]]:
-        """Each measure as stored and as it comes in."""
-        both = zip(MEASURES, self.pairs_of(MEASURES), strict=True)
-        return [(measure, before, after) for measure, (before, after) in both]
-
-    @property
-    def has_values(self) -> bool:
-        """True where an amount is stored or comes in."""
-        totals = [self.after] if self.before is None else [self.before, self.after]
-        return any(getattr(total, name) for total in totals for name in VALUE_NAMES)
-
-    def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Number | None, Number]]:
-        """Each of these measures as stored and as it comes in."""
+    def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Measure, Number | None, Number]]:
+        """Each of these measures as stored and as it is once the row is recorded."""
         return [
-            (None if self.before is None else getattr(self.before, m.name), getattr(self.after, m.name))
+            (m, None if self.before is None else getattr(self.before, m.name), getattr(self.after, m.name))
             for m in measures
         ]
 

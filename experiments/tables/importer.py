@@ -26,6 +26,7 @@ from experiments.tables.reading.source import Table
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
 from experiments.tables.rows import DAILY, ORDER_VALUE, RowReader
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.tables.writer import Observer, Writer, added_up
 
 
@@ -41,15 +42,15 @@ class Target:
     only: bool = False
     known: Mapping[str, str] | None = None
 
-    def header_of(self, table: Table) -> Header:
+    def header_of(self, table: Table, advice: Advice = ADVICE["page"]) -> Header:
         """Find the header, of a day's totals or of single orders; raise InvalidError without one.
 
         Values without their squares, as exports have them, are left out where no goal needs them.
         """
         try:
-            header = self._find(table, DAILY)
+            header = self._find(table, DAILY, advice)
         except HeaderNotFoundError as error:
-            return self._orders_header(table, error)
+            return self._orders_header(table, advice, error)
         is_bare = "value_sum" in header.places and "value_squares" not in header.places
         return header.without("value_sum") if is_bare and not self._needs_values() else header
 
@@ -59,17 +60,17 @@ class Target:
         goals = [goal for goal in Reward if goal.is_value]
         return Experiment.objects.filter(reward__in=goals).exists()
 
-    def _orders_header(self, table: Table, daily: HeaderNotFoundError) -> Header:
+    def _orders_header(self, table: Table, advice: Advice, daily: HeaderNotFoundError) -> Header:
         """Find the header of single orders; else raise the error of the kind of file that it is more like."""
         try:
-            header = self._find(table, ORDERS)
+            header = self._find(table, ORDERS, advice)
         except HeaderNotFoundError as error:
             raise _likelier(daily, error) from error
         if any(name in header.places for name in TOTALS):
             raise daily
         return header
 
-    def _find(self, table: Table, columns: Columns) -> Header:
+    def _find(self, table: Table, columns: Columns, advice: Advice) -> Header:
         if self.experiment:
             known = {h: c for h, c in (self.known or {}).items() if not c or c in columns.names}
             return find_header(table, columns.without("experiment_id"), known)
@@ -77,9 +78,8 @@ class Target:
             return find_header(table, columns)
         except HeaderNotFoundError as error:
             if error.guess.missing == ("experiment_id",):
-                raise HeaderNotFoundError(
-                    f"{error.issues[0].message}; {_elsewhere()}", error.guess
-                ) from error
+                said = f"{error.issues[0].message}; {advice.no_experiment}"
+                raise HeaderNotFoundError(said, error.guess) from error
             raise
 
 
@@ -98,12 +98,8 @@ def _likelier(daily: HeaderNotFoundError, orders: HeaderNotFoundError) -> Header
 
 def _reader(header: Header, options: ImportOptions, references: References) -> RowReader:
     if ORDER_VALUE in header.places:
-        return OrderReader(header, options.blank, references)
-    return RowReader(header, options.blank)
-
-
-def _elsewhere() -> str:
-    return _("or load it on the experiment's own page, or by import_events with --experiment")
+        return OrderReader(header, options.blank, references, options.advice)
+    return RowReader(header, options.blank, options.advice)
 
 
 def import_table(
@@ -124,7 +120,7 @@ def import_table(
     whole cannot be read: no header, columns missing, no text.
     """
     options, target = options or ImportOptions(), target or Target()
-    header = target.header_of(table)
+    header = target.header_of(table, options.advice)
     report = ImportReport(
         kept_issues,
         ignored_columns=header.ignored,

@@ -12,13 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.ingestion.single_values import Orders, order_problem
-from experiments.metrics import COUNT_NAMES, VALUE_NAMES, DailyCounts
+from experiments.metrics import COUNT_NAMES, NO_VALUE, VALUE_NAMES, DailyCounts
 from experiments.models import DailyMetric
 from experiments.tables.issues import RowIssue
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
 from experiments.tables.references import References
 from experiments.tables.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
+from experiments.tables.ways_in import Advice
 from experiments.text import parse_date
 
 # Columns of a day's totals: a file that has one is no file of orders.
@@ -56,8 +57,8 @@ class OrderReader(RowReader):
     # each order is a conversion
     absent: Sequence[Any] = tuple(1 if name == "conversions" else 0 for name in NUMBER_NAMES)
 
-    def __init__(self, header: Header, blank: Blank, references: References) -> None:
-        super().__init__(header, blank)
+    def __init__(self, header: Header, blank: Blank, references: References, advice: Advice) -> None:
+        super().__init__(header, blank, advice)
         self._references = references
 
     def day_of(self, text: str) -> dt.date | None:
@@ -69,7 +70,7 @@ class OrderReader(RowReader):
         for row in super().rows():
             if isinstance(row, BadRow):
                 yield row
-            elif problem := order_problem(row.counts.value_sum):
+            elif problem := order_problem(row.counts.value_sum or NO_VALUE):
                 issue = RowIssue(row.line, self.names[ORDER_VALUE], problem)
                 place = (row.counts.date, row.counts.variant_name)
                 yield BadRow(row.line, (issue,), row.experiment, place)
@@ -84,7 +85,7 @@ class OrderReader(RowReader):
         if (day := days.get(place)) is None:
             found = self._references.find(row.experiment)
             day = days[place] = _Day(row, Orders(found.value_cap if found else None))
-        day.orders.add(row.counts.value_sum)
+        day.orders.add(row.counts.value_sum or NO_VALUE)
 
     def _beside_stored(self, days: dict[_Place, _Day]) -> Iterator[CsvRow]:
         stored = _stored(days)

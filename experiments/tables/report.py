@@ -10,6 +10,7 @@ from experiments.exceptions import MAX_ISSUES, Issue
 from experiments.ingestion.new_names import NewVariants
 from experiments.tables.issues import RowIssue
 from experiments.tables.rows import Blank
+from experiments.tables.ways_in import ADVICE, Advice, WayIn
 
 OnError = Literal["reject", "skip"]
 # What happens to rows of one experiment, day and variant.
@@ -20,7 +21,7 @@ Repeated = Literal["refuse", "sum"]
 class ImportOptions:
     """Choices for loading a file; each default refuses what could be a mistake.
 
-    ``create`` makes experiments that are missing.
+    ``create`` makes experiments that are missing. ``way_in`` names the choices as who sent the file knows them.
     """
 
     on_error: OnError = "reject"
@@ -28,6 +29,11 @@ class ImportOptions:
     repeated: Repeated = "refuse"
     new_variants: NewVariants = "create"
     create: bool = False
+    way_in: WayIn = "v1"
+
+    @property
+    def advice(self) -> Advice:
+        return ADVICE[self.way_in]
 
 
 @dataclass

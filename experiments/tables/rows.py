@@ -21,6 +21,7 @@ from experiments.tables.reading.numbers import (
     is_blank,
     learn_styles,
 )
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
 # What a blank cell means in a column that the file has.
@@ -30,7 +31,7 @@ Blank = Literal["refuse", "skip", "zero"]
 NUMBERS = MEASURES
 NUMBER_NAMES = tuple(number.name for number in NUMBERS)
 COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
-_TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
+TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
 DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
 
@@ -46,7 +47,8 @@ def _kind(number: Measure) -> Kind:
 ORDER_VALUE = "value"
 KINDS: Mapping[str, Kind] = {**{number.name: _kind(number) for number in NUMBERS}, ORDER_VALUE: "decimal"}
 _TYPES = {number.name: type(number.zero) for number in NUMBERS}
-_ZEROS = [number.zero for number in NUMBERS]
+# Counts that a file has no column for are 0; values are not given.
+_ABSENT = [number.zero if number.kind is KindOfMeasure.WHOLE else None for number in NUMBERS]
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
@@ -85,7 +87,7 @@ class BadRow(NamedTuple):
 def template(day: dt.date) -> str:
     """Return the header and two example rows."""
     rows = [
-        _TEMPLATE_COLUMNS,
+        TEMPLATE_COLUMNS,
         ("1", day, "control", 10000, 700, 630),
         ("1", day, "variant_a", 10000, 950, 855),
     ]
@@ -185,11 +187,11 @@ class RowReader(LineReader):
     """
 
     number_columns: Sequence[str] = NUMBER_NAMES
-    absent: Sequence[Any] = _ZEROS
+    absent: Sequence[Any] = _ABSENT
 
-    def __init__(self, header: Header, blank: Blank = "refuse") -> None:
+    def __init__(self, header: Header, blank: Blank = "refuse", advice: Advice = ADVICE["v1"]) -> None:
         super().__init__(header)
-        self.blank = blank
+        self.blank, self._advice = blank, advice
         places = header.places
         self._given = [
             (n, places[name], _TYPES[NUMBER_NAMES[n]])
@@ -215,7 +217,7 @@ class RowReader(LineReader):
         """Read a line of plain digits whose day and names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        numbers = list(self.absent)
+        numbers: list[Any] = list(self.absent)
         for n, place, type_ in self._given:
             cell = cells[place]
             if (
@@ -281,7 +283,9 @@ class RowReader(LineReader):
 
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
         """Read the numbers; say whether one is blank, and what is wrong."""
-        numbers, issues, has_blank = list(self.absent), [], False
+        numbers: list[Any] = list(self.absent)
+        issues: list[RowIssue] = []
+        has_blank = False
         for n, place, _type in self._given:
             column, cell = self.number_columns[n], cells[place]
             if not is_blank(cell):
@@ -290,7 +294,9 @@ class RowReader(LineReader):
                 except NumberError as problem:
                     issues.append(RowIssue(line, self.names[column], str(problem)))
             elif self.blank == "refuse":
-                issues.append(RowIssue(line, self.names[column], _blank_problem()))
+                issues.append(RowIssue(line, self.names[column], str(self._advice.blank)))
+            else:
+                numbers[n] = NUMBERS[n].zero
             has_blank |= is_blank(cell)
         return numbers, has_blank, issues
 
@@ -320,9 +326,3 @@ def _date_problem(text: str) -> str:
     if not text:
         return _("is empty; write the day as 2025-08-14")
     return _("%(value)s is not a date such as 2025-08-14; write it so") % {"value": shown(text)}
-
-
-def _blank_problem() -> str:
-    return _(
-        "is blank: outcome not known yet. Fill it in, leave such rows out (blank=skip), or take it as 0 (blank=zero)"
-    )

@@ -7,6 +7,7 @@ recorded are the rows previewed, whatever a browser sends.
 import datetime as dt
 import io
 import secrets
+from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from experiments.audit import record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import Target, import_table
-from experiments.tables.mapping import remembered_columns
+from experiments.tables.mapping import by_plain_form, remember_columns, remembered_columns
 from experiments.tables.orders import ORDERS
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
 from experiments.tables.reading.header import Header, HeaderNotFoundError
@@ -44,7 +45,8 @@ def keep_upload(
     A file is kept, too, whose columns a person can name.
     """
     try:
-        header = target_of(experiment).header_of(open_table(lambda: io.BytesIO(content)))
+        target = Target(experiment, known=remembered_columns(experiment))
+        header = target.header_of(open_table(lambda: io.BytesIO(content)))
         _refuse_many_columns(header)
     except HeaderNotFoundError as error:
         _refuse_many_columns(error.guess)
@@ -71,9 +73,21 @@ def _refuse_many_columns(header: Header) -> None:
         raise InvalidError([Issue("file", "too_many_columns", message % values)])
 
 
-def target_of(experiment: Experiment, *, only: bool = False) -> Target:
+def name_columns(upload: CsvUpload, columns: Mapping[str, str]) -> None:
+    """Keep what each header of an upload means; recording the file makes its experiment remember it."""
+    upload.columns |= by_plain_form(columns)
+    upload.save(update_fields=["columns"])
+
+
+def _known_columns(upload: CsvUpload) -> dict[str, str]:
+    """Return what the headers of an upload mean: what was answered for it goes before what is remembered."""
+    answers: dict[str, str] = upload.columns
+    return remembered_columns(upload.experiment) | answers
+
+
+def _target_of(upload: CsvUpload, *, only: bool = False) -> Target:
     """Build the target of a file on an experiment's own page, which knows what its headers mean."""
-    return Target(experiment, only=only, known=remembered_columns(experiment))
+    return Target(upload.experiment, only=only, known=_known_columns(upload))
 
 
 def table_of(upload: CsvUpload, sheet: str = "") -> Table:
@@ -93,7 +107,7 @@ def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
     """Show the columns of an upload; ``problem`` says why they are not known, where they are not."""
     problem = ""
     try:
-        header = target_of(upload.experiment).header_of(table_of(upload, sheet))
+        header = _target_of(upload).header_of(table_of(upload, sheet))
     except HeaderNotFoundError as error:
         header, problem = error.guess, error.issues[0].message
     _refuse_many_columns(header)
@@ -128,7 +142,7 @@ def preview_upload(
     return preview_table(
         table_of(upload, sheet),
         experiment=upload.experiment,
-        known=remembered_columns(upload.experiment),
+        known=_known_columns(upload),
         options=options,
         today=today,
         now=now,
@@ -159,12 +173,13 @@ def record_upload(
             today=today,
             now=now,
             options=options,
-            target=target_of(experiment, only=not with_others),
+            target=_target_of(upload, only=not with_others),
             kept_issues=KEPT_LINES,
             observer=done.observe,
             source="dashboard",
         )
         if report.processed_rows:
+            remember_columns(experiment, upload.columns)
             upload.delete()
             recorded = list(Experiment.objects.filter(pk__in=report.experiment_ids))
             record_history(recorded, reason=_for_history(upload.name, report))

@@ -92,6 +92,7 @@ class ChoicesForm(forms.Form):
             on_error="skip" if skip_bad_rows else "reject",
             blank=cast(Blank, self.initial["blank"]),
             repeated=cast(Repeated, self.initial["repeated"]),
+            way_in="page",
         )
 
     def shown(self, *, has_blank: bool, has_repeated: bool) -> list[forms.BoundField]:

@@ -15,13 +15,13 @@ from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
-from experiments.tables.mapping import remember_columns
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
 from experiments.tables.uploads import (
     find_upload,
     first_lines,
     keep_upload,
+    name_columns,
     preview_upload,
     record_upload,
     table_of,
@@ -101,7 +101,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
 
 @edits
 def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
-    """Ask what each column is, beside the first lines; the answer is remembered for the experiment."""
+    """Ask what each column is, beside the first lines; recording the file makes the experiment remember it."""
     try:
         kept = _kept(request, experiment, token)
         found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
@@ -109,7 +109,7 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
         return _try_again(request, experiment, error)
     form = ColumnsForm(request.POST if request.method == "POST" else None, found)
     if form.is_bound and form.is_valid():
-        remember_columns(experiment, form.answers())
+        name_columns(kept, form.answers())
         return redirect(_address("dashboard:preview", experiment, kept.token, request.GET))
     context = tab_context(experiment, "data", today())
     context |= {"upload": kept, "form": form, "found": found}
@@ -153,7 +153,7 @@ def _recorded(done: CsvPreview) -> str:
     said = [text % {"rows": rows}]
     if done.rows:
         counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
-        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
+        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s unchanged.") % counted)
     if cut := done.report.values_capped:
         said.append(_capped(cut))
     if done.report.refused_rows:

@@ -16,7 +16,7 @@ from experiments.api.fields import (
     TextField,
     amount_as_json,
 )
-from experiments.api.v1.schemas import VariantCountsSerializer
+from experiments.api.v1.event_schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
 
@@ -127,8 +127,8 @@ def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict
 
 
 def _metric(row: DailyCounts, has_values: bool) -> dict[str, object]:
-    values = {"value_sum": amount_as_json(row.value_sum), "value_squares": row.value_squares}
-    plain = dict(zip(_PLAIN_FIELDS, row, strict=False))
+    values = {"value_sum": amount_as_json(row.totals.value_sum), "value_squares": row.totals.value_squares}
+    plain: dict[str, object] = dict(zip(_PLAIN_FIELDS, row, strict=False))
     return plain | (values if has_values else {}) | {"ctr": _ctr(row)}
 
 

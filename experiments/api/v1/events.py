@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 from experiments.api.idempotency import HEADER, IdempotentWrites, has_idempotency_key
 from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
 from experiments.api.uploads import uploaded_table
+from experiments.api.v1 import event_schemas as serializers
 from experiments.api.v1 import examples as api_examples
-from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_batch
@@ -40,7 +40,12 @@ class EventsView(IdempotentWrites):
     @extend_schema(
         request=PolymorphicProxySerializer(
             component_name="DayOrBatch",
-            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
+            serializers=[
+                serializers.EventBatchSerializer,
+                serializers.EventDaySerializer,
+                serializers.IncrementsBatchSerializer,
+                serializers.IncrementsDaySerializer,
+            ],
             resource_type_field_name=None,
         ),
         examples=[api_examples.BATCH, api_examples.DAY],
@@ -49,7 +54,7 @@ class EventsView(IdempotentWrites):
         summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
     )
     def post(self, request: Request) -> Response:
-        """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
+        """`set` (the default) overwrites the day's totals; values left out stay. `add` needs an Idempotency-Key."""
         one_day = is_day(request.data)
         given = parse_day(request.data) if one_day else parse_batch(request.data)
         if given.mode == "add" and not has_idempotency_key(request):

@@ -115,6 +115,7 @@ def _options(given: dict[str, Any]) -> ImportOptions:
         repeated=given["repeated"],
         new_variants=given["new_variants"],
         create=given["create"],
+        way_in="command",
     )
 
 

@@ -38,7 +38,7 @@ from benchmarks.machine import machine
 
 _DRAWS = 10_000
 _DAYS = 120
-_VECTORS = Path(__file__).parent / "data" / "probability_best_vectors.json"
+_VECTORS = Path(__file__).resolve().parents[1] / "data" / "probability_best_vectors.json"
 
 
 def monte_carlo(rng: np.random.Generator, alpha: Floats, beta: Floats) -> Floats:

@@ -12,8 +12,8 @@ import argparse
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.filling import VARIANTS, cost, database, fill, prepare
 from benchmarks.machine import machine
+from benchmarks.service.filling import VARIANTS, cost, database, fill, prepare
 
 if TYPE_CHECKING:
     from django.test import Client

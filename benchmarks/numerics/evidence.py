@@ -31,7 +31,7 @@ from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.groups import contest_of_groups
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
-from benchmarks.recorded import Part, Recorded, part_of, part_of_runs
+from benchmarks.numerics.recorded import Part, Recorded, part_of, part_of_runs
 
 SEED = 1
 RUNS = 200
@@ -43,7 +43,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 }
 # Cases that are counted and not played, or whose parts are small, take so many times the runs asked for.
 _MANY = 10
-_PAST_TESTS = Path(__file__).parent / "data" / "upworthy_tests.csv"
+_PAST_TESTS = Path(__file__).resolve().parents[1] / "data" / "upworthy_tests.csv"
 _CHANCE = 2.0
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.db import models
     from django.test import Client
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = ("control", "b", "c", "d", "e")
 # Copies keep their distance: no original's id reaches the next copy's.
 STRIDE = {"variant": 10, "metric": 1000, "allocation": 1000, "share": 1000}

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.machine import machine
 
-_CLIENT = Path(__file__).resolve().parent.parent / "clients/python"
+_CLIENT = Path(__file__).resolve().parents[2] / "clients/python"
 _UNITS = [f"visitor-{n}" for n in range(200_000)]
 _ROUNDS = 3
 

@@ -1,6 +1,6 @@
 -- One request, over and over: wrk -s request.lua URL -- METHOD BODIES_FILE HEADER: VALUE ...
 -- Each line of the file is a body; they are sent in turn. No body: -
--- Prints one line of JSON that benchmarks/http.py reads.
+-- Prints one line of JSON that benchmarks/service/http.py reads.
 
 function init(args)
    wrk.method = args[1]

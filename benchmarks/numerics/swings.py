@@ -21,7 +21,7 @@ from allocation.engine.limits import TICKS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
-from benchmarks.priors import failures_assumed
+from benchmarks.numerics.priors import failures_assumed
 
 _DAYS = 21
 _TRAFFIC = 2000

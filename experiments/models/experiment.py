@@ -1,4 +1,4 @@
-"""Experiments, their variants and what was observed of them. The database holds the invariants."""
+"""Experiments, their variants and what was observed of them."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -353,58 +353,3 @@ class DailyMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant} on {self.date}"
-
-
-class CsvUpload(models.Model):
-    """A file between its preview and its confirmation; experiments.tables.uploads defines how long it is kept."""
-
-    NAME_LENGTH = 100
-
-    token = models.CharField(max_length=64, unique=True)
-    owner = models.CharField(max_length=160, help_text="Who uploaded it: a user, or a visitor.")
-    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(max_length=NAME_LENGTH)
-    content = models.BinaryField()
-    created_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ColumnMapping(models.Model):
-    """The meaning of a header in an experiment's files, as a person gave it; experiments.tables.mapping reads it."""
-
-    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="+")
-    header = models.CharField(max_length=NAME_LENGTH, help_text="The header's letters and digits.")
-    column = models.CharField(max_length=32, blank=True, help_text="Blank: the column is not needed.")
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("experiment", "header"), name="columnmapping_header_unique"),
-        )
-
-    def __str__(self) -> str:
-        return self.header
-
-
-class IdempotentAnswer(models.Model):
-    """The first answer to a write with an Idempotency-Key, stored in the write's own transaction.
-
-    Either both happened or neither: a repetition can never find the write without its answer.
-    """
-
-    principal = models.CharField(max_length=160, help_text="Who asked: a key's id, a user, or anyone.")
-    key = models.CharField(max_length=255)
-    request_digest = models.CharField(max_length=64)
-    status_code = models.PositiveSmallIntegerField()
-    headers = models.JSONField(default=dict)
-    body = models.TextField()
-    created_at = models.DateTimeField(db_index=True)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("principal", "key"), name="idempotentanswer_key_unique"),
-        )
-
-    def __str__(self) -> str:
-        return self.key

@@ -31,8 +31,8 @@ from tqdm import tqdm
 from benchmarks.machine import machine
 from tests.postgresql import postgresql
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "benchmarks/wrk/request.lua"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "benchmarks/service/wrk/request.lua"
 EXPERIMENTS, DAYS, VARIANTS = 50, 30, ("control", "b", "c", "d")
 TODAY = dt.datetime.now(tz=dt.UTC).date()
 

@@ -28,8 +28,8 @@ from allocation.engine.posterior.beta import Floats, quantiles
 from allocation.engine.posterior.probability_best import Bools, contest, leader
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
-from benchmarks.priors import failures_assumed
-from benchmarks.recorded import part_of_runs
+from benchmarks.numerics.priors import failures_assumed
+from benchmarks.numerics.recorded import part_of_runs
 
 _SAID = (0.95, 0.99)
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.http import (
+from benchmarks.machine import machine
+from benchmarks.service.http import (
     EXPERIMENTS,
     TODAY,
     VARIANTS,
@@ -30,7 +31,6 @@ from benchmarks.http import (
     served,
     wrk,
 )
-from benchmarks.machine import machine
 from tests.postgresql import postgresql
 
 _BULK, _RULES = "/ofrep/v1/evaluate/flags", "/api/v1/ruleset/"
