@@ -130,7 +130,7 @@ def update_experiment(
         if unchanged_since not in (None, experiment.updated_at):
             raise ChangedMeanwhileError(
                 _(
-                    "Somebody changed this experiment while you were editing: see Activity. Save again to overwrite it."
+                    "Somebody changed this experiment while you were editing: see History. Save again to overwrite it."
                 )
             )
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:

@@ -174,14 +174,6 @@ def percent(value: Any, decimals: int = 1) -> str:
 
 
 @register.filter
-def signed_percent(value: Any, decimals: int = 1) -> str:
-    if value in _NOTHING:
-        return _MISSING
-    # far beyond a doubling decimals are noise
-    return f"{'+' if value > 0 else ''}{percent(value, decimals if abs(value) < 10 else 0)}"
-
-
-@register.filter
 def chance(value: Any) -> str:
     """Write a probability, never as certain or impossible."""
     if value in _NOTHING:

@@ -40,9 +40,9 @@ def page(reader: Client, path: str) -> str:
     ("path", "words"),
     [
         ("/dashboard/", ["Experimentos", "variant_b lidera com 99,9% de chance de ser a melhor", "30,0%"]),
-        (_ONE, ["Por que esta divisão", "Decidida para 1 set. 2025", "10.000"]),
-        (f"{_ONE}explore/", ["Todos os dados até agora", "Supera o controle", "9,50%"]),
-        (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Otimizado"]),
+        (_ONE, ["variant_b lidera: ", "Classificação", "% do tráfego", "Aumento diário máximo"]),
+        (f"{_ONE}explore/", ["Todos os dados", "Prob. de superar o controle", "9,50%"]),
+        (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Limitada por", "Otimizado"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
         (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
         (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
