@@ -186,8 +186,10 @@ DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 # Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
-# For how long clients keep the rule set, in seconds, and the most that a serve key adds to the counts of a day.
+# For how long clients keep the rule set and a worker what it knows of keys and decisions, in seconds, and the most that
+# a serve key adds to the counts of a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
+SERVE_REMEMBER_SECONDS = env.integer("SERVE_REMEMBER_SECONDS", 1, 0, 60)
 SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)
 # The number of proxies in front whose X-Forwarded-For is trusted.
 PROXY_COUNT = env.integer("PROXY_COUNT", 0, 0, 10)

@@ -11,7 +11,7 @@ from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.analysis.uplift import compare_pairs
 from allocation.ledger.inputs import AllocationInputs
-from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
+from allocation.statistics.variants import AlwaysValidUplift, always_valid_uplifts
 
 # Enough to see an interval narrow; each point is a decision of its own.
 POINTS = 9

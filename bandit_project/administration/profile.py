@@ -1,4 +1,4 @@
-"""What people set for themselves: language, theme, time zone, the weekly summary."""
+"""Settings that people make for themselves: language, theme, time zone, the weekly summary."""
 
 from typing import NamedTuple
 from zoneinfo import available_timezones

@@ -122,7 +122,7 @@ def loss(value: Any, experiment: Experiment) -> str:
 @register.filter
 def counted(share: AllocationShare, experiment: Experiment) -> str:
     """Write what a variant's trials brought: a count, or the value."""
-    return _money(share.value_sum) if experiment.goal.is_value else count(share.successes)
+    return rate(share.value_sum, experiment) if experiment.goal.is_value else count(share.successes)
 
 
 @register.filter
@@ -147,6 +147,19 @@ def _money(value: Any) -> str:
         return _MISSING
     small = 0 < abs(value) < 1
     return format_number(value, max(2, 1 - math.floor(math.log10(abs(value)))) if small else 2)
+
+
+@register.filter
+def gained(value: Any, by_value: bool) -> str:
+    """Write clicks whole, or an amount with the decimals that it needs."""
+    return _money(value) if by_value else count(value)
+
+
+@register.filter
+def signed_gain(value: Any, by_value: bool) -> str:
+    if not by_value or value in _NOTHING:
+        return signed(value)
+    return f"{'+' if value > 0 else ''}{_money(value)}"
 
 
 @register.filter

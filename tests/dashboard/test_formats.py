@@ -20,6 +20,7 @@ from dashboard.formatting import (
 )
 from dashboard.templatetags.formats import measured
 from experiments.metrics import MEASURES
+from experiments.text import format_number, format_percent
 
 _BY_NAME = {measure.name: measure for measure in MEASURES}
 
@@ -39,6 +40,13 @@ pytestmark = pytest.mark.database_free
 def test_measured__number_of_a_day__has_no_digits_of_rounding(name: str, value: float, written: str) -> None:
     with translation.override("en"):
         assert measured(value, _BY_NAME[name]) == written
+
+
+@pytest.mark.parametrize("value", [-0.004, -0.0, 0.0, Decimal("-0.001")])
+def test_format_number__rounded_to_0__has_no_sign(value: float | Decimal) -> None:
+    with translation.override("en"):
+        assert format_number(value, 2) == "0.00"
+        assert format_percent(float(value) / 100, 1) == "0.0%"
 
 
 VECTORS = json.loads((Path(__file__).parent / "vectors/decimals.json").read_text())

@@ -13,7 +13,8 @@ from allocation.engine.state import DECIDED_BELOW
 from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
-from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
+from allocation.statistics.secondary import SecondaryMetric
+from allocation.statistics.variants import VariantRate
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date, format_lift, format_lifts
 from dashboard.templatetags.formats import chance
@@ -352,7 +353,7 @@ def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
     return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
 
 
-def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> SecondaryVariant | None:
+def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> VariantRate | None:
     rows = {row.variant_key: row for row in metric.variants}
     row = rows.get(leader.statistics.variant_key)
     control = next((row for row in metric.variants if row.is_control), None)
@@ -367,7 +368,7 @@ def _worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
     return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
 
 
-def effect_word(row: SecondaryVariant) -> str:
+def effect_word(row: VariantRate) -> str:
     """Say in a word what the interval of a lift means."""
     if (row.uplift_high or 0) < 0:
         return _("worse")
