@@ -247,7 +247,11 @@ SPECTACULAR_SETTINGS = {
     ],
     "OAS_VERSION": "3.1.1",
     # Goals are chosen under two names, reward and metric.
-    "ENUM_NAME_OVERRIDES": {"RewardEnum": "experiments.metrics.Reward"},
+    "ENUM_NAME_OVERRIDES": {
+        "RewardEnum": "experiments.metrics.Reward",
+        "ModeEnum": [("set", "set"), ("add", "add")],
+        "IncrementModeEnum": [("add", "add")],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -101,7 +101,8 @@ def test_chart__its_table__writes_dates_as_the_page_does(clean_page: Page, live_
 
     clean_page.get_by_role("button", name="Table").first.click()
 
-    expect(clean_page.get_by_role("rowheader", name="1 Sep 2025", exact=True)).to_be_visible()
+    table = clean_page.locator(".chart-table").first
+    expect(table.get_by_role("rowheader", name="1 Sep 2025", exact=True)).to_be_visible()
 
 
 @pytest.mark.usefixtures("stories")
