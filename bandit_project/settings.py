@@ -247,7 +247,11 @@ SPECTACULAR_SETTINGS = {
     ],
     "OAS_VERSION": "3.1.1",
     # Goals are chosen under two names, reward and metric.
-    "ENUM_NAME_OVERRIDES": {"RewardEnum": "experiments.metrics.Reward"},
+    "ENUM_NAME_OVERRIDES": {
+        "RewardEnum": "experiments.metrics.Reward",
+        "ModeEnum": [("set", "set"), ("add", "add")],
+        "IncrementModeEnum": [("add", "add")],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -307,7 +311,10 @@ LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
 DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 
 # Failed logins lock out a user from an address: a stranger cannot lock out others, and cannot go on guessing.
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "bandit_project.administration.login.AccountBackend",
+]
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

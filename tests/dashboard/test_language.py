@@ -83,7 +83,7 @@ def test_error_page__portuguese_reader__is_in_portuguese(reader: Client) -> None
     answer = reader.get("/dashboard/experiments/nothing/", HTTP_ACCEPT="text/html")
 
     assert (answer.status_code, '<html lang="pt-br">' in answer.content.decode()) == (404, True)
-    assert "Não há nada em" in answer.content.decode()
+    assert "Página não encontrada" in answer.content.decode()
 
 
 def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Client) -> None:

@@ -20,6 +20,8 @@ from experiments.metrics import COUNTS, MEASURE_NAMES, MEASURES, Kind, Measure
 from experiments.models import MAX_VARIANTS, DailyMetric
 
 MAX_BATCH_ROWS = 10_000
+MODES = ("set", "add")
+INCREMENT_MODES = ("add",)
 
 
 class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
@@ -72,7 +74,7 @@ class EventRowSerializer(VariantDaySerializer):
 
 
 class VariantIncrementsSerializer(VariantDaySerializer):
-    """What is added to a variant's day; what is left out adds nothing."""
+    """Increments of a variant's day; a number that is left out adds nothing."""
 
     vars().update({count.name: _measure_field(count, is_optional=True) for count in COUNTS})
 
@@ -97,7 +99,7 @@ class NewVariantsField(serializers.ChoiceField):
 class EventBatchSerializer(StrictSerializer):
     """Rows of any experiments and days. ``add`` needs an Idempotency-Key."""
 
-    mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
+    mode = serializers.ChoiceField(MODES, required=False, default="set")
     new_variants = NewVariantsField()
     rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
 
@@ -105,7 +107,7 @@ class EventBatchSerializer(StrictSerializer):
 class EventDaySerializer(StrictSerializer):
     """One day of one experiment. ``add`` needs an Idempotency-Key."""
 
-    mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
+    mode = serializers.ChoiceField(MODES, required=False, default="set")
     new_variants = NewVariantsField()
     experiment_id = ExperimentReferenceField()
     date = DayField()
@@ -115,14 +117,14 @@ class EventDaySerializer(StrictSerializer):
 class IncrementsBatchSerializer(EventBatchSerializer):
     """Increments of any experiments and days."""
 
-    mode = serializers.ChoiceField(["add"])
+    mode = serializers.ChoiceField(INCREMENT_MODES)
     rows = BoundedListField(child=IncrementsRowSerializer(), max_length=MAX_BATCH_ROWS)
 
 
 class IncrementsDaySerializer(EventDaySerializer):
     """Increments of one day of one experiment."""
 
-    mode = serializers.ChoiceField(["add"])
+    mode = serializers.ChoiceField(INCREMENT_MODES)
     variants = BoundedListField(child=VariantIncrementsSerializer(), max_length=MAX_VARIANTS)
 
 
