@@ -80,14 +80,15 @@ def test_experiments_page__root__leads_there_and_shows_the_split(clean_page: Pag
     expect(clean_page.get_by_role("cell", name="variant_b 70.0%")).to_be_visible()
 
 
+@pytest.mark.usefixtures("stories")
 def test_experiments_page__search__answers_as_one_types(clean_page: Page, live_server: Any) -> None:
     clean_page.goto(f"{live_server.url}/dashboard/")
 
-    clean_page.get_by_role("searchbox").press_sequentially("colour")
+    clean_page.get_by_role("searchbox").press_sequentially("headline")
 
-    expect(clean_page.get_by_role("link", name="A long name")).to_have_count(0)
-    expect(clean_page.get_by_role("link", name="Button colour")).to_be_visible()
-    expect(clean_page).to_have_url(f"{live_server.url}/dashboard/?q=colour&order=attention")
+    expect(clean_page.get_by_role("link", name="Planned")).to_have_count(0)
+    expect(clean_page.get_by_role("link", name="Headline", exact=True)).to_be_visible()
+    expect(clean_page).to_have_url(f"{live_server.url}/dashboard/?q=headline&order=attention")
 
 
 def test_docs_page__offline__lists_the_calls(clean_page: Page, live_server: Any) -> None:

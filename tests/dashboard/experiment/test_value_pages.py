@@ -48,7 +48,8 @@ def test_results_and_traffic__values__are_money_with_the_currency(client: Client
     assert "Extra EUR vs even split" in results
     assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", traffic)
     assert "Beta(" not in traffic
-    assert re.search(r"8\d,\d{3}\.\d\d<small>of 40,000</small>", traffic)
+    observed = r"8\d,\d{3}\.\d\d EUR<small>of 40,000</small>"
+    assert all(re.search(observed, text) for text in (results, traffic))
 
 
 def test_explore__values__have_charts_in_money(client: Client, shop: Experiment) -> None:
