@@ -151,7 +151,7 @@ class _ReasonForm(ActionForm):
     """Asks, beside the action, why experiments are completed."""
 
     decision_reason = forms.CharField(
-        required=False, max_length=REASON_LENGTH, label=gettext_lazy("Reason, if you complete")
+        required=False, max_length=REASON_LENGTH, label=gettext_lazy("Reason, if you end them")
     )
 
 
@@ -167,8 +167,8 @@ class DecidedExperimentAdmin(ExperimentAdmin):
         def act(experiment: Experiment) -> str:
             entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
             if entry.is_new:
-                return _("Decided again from the data of this moment.")
-            return _("Nothing has changed since the last decision; it stands.")
+                return _("Allocation updated with the latest data.")
+            return _("Already up to date.")
 
         self._act(request, queryset, act)
 
@@ -178,7 +178,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
     def resume(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
             resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-            return _("Resumed: traffic is split again, and guards count from today on.")
+            return _("Resumed. Traffic follows the results again; guards count from today on.")
 
         self._act(request, queryset, act)
 
@@ -196,7 +196,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
                 now=timezone.now(),
                 decision_reason=reason,
             )
-            return _("Completed.")
+            return _("Ended.")
 
         self._act(request, queryset, act)
 

@@ -187,8 +187,8 @@ def weighty_orders(large: Sequence[str]) -> str:
 
 def _lacking(low: Sequence[str]) -> str:
     if len(low) == 1:
-        return _("%(variant)s does not have enough data to be judged yet.") % {"variant": low[0]}
-    return _("%(count)s variants do not have enough data to be judged yet.") % {"count": len(low)}
+        return _("%(variant)s does not have enough data yet.") % {"variant": low[0]}
+    return _("%(count)s variants do not have enough data yet.") % {"count": len(low)}
 
 
 def _of_state(
@@ -203,39 +203,41 @@ def _of_state(
 ) -> str:
     values = {"leader": leader, "chance": _percent(chance)}
     if active < 2:
-        return _("%(leader)s is the only active variant and gets all traffic.") % values
+        return _("Only one active variant (%(leader)s). Add a second one to run a test.") % values
     if state == "collecting" and reporting < 2:
-        return _(
-            "Waiting for data from at least two variants; until then traffic moves toward an even split."
-        )
+        return _("Waiting for data from at least two variants. Until then traffic is split evenly.")
     if state == "collecting":
-        return _("Not enough data to optimize yet: traffic is split evenly, as far as the limits allow.")
+        return _("Warming up: not enough data yet. Traffic is split evenly until then.")
     if all_low:
-        return _("No variant has enough data to be judged yet.")
+        return _("No variant has enough data yet.")
     if state == "decided":
         values["remaining"] = _percent(value_remaining)
         return (
-            _("%(leader)s can be chosen: with 95%% probability no variant is more than %(remaining)s better.")
+            _(
+                "%(leader)s is the best choice: with 95%% probability no other variant is more than "
+                "%(remaining)s better."
+            )
             % values
         )
     values["gain"] = _gain(value_remaining)
     if state == "leader":
-        return _("%(leader)s leads with a %(chance)s chance of being the best; %(gain)s.") % values
+        return _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
     return (
-        _("No clear winner yet: %(leader)s is in front with a %(chance)s chance of being the best; %(gain)s.")
-        % values
+        _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best). %(gain)s.") % values
     )
 
 
 def _gain(remaining: float) -> str:
     if remaining < DECIDED_BELOW:
-        return _("little is left to gain from more data")
+        return _("More data would change little")
     if remaining > 10:
-        return _("another variant may still be many times as good")
+        return _("Too early to tell: another variant could still be several times better")
     if remaining > 1:
         times = format_number(1 + remaining, 1)
-        return _("another variant may still be up to %(times)s times as good") % {"times": times}
-    return _("another variant may still be up to %(gain)s better") % {"gain": _percent(remaining)}
+        return _("Too early to tell: another variant could still be up to %(times)s times as good") % {
+            "times": times
+        }
+    return _("Another variant could still be up to %(gain)s better") % {"gain": _percent(remaining)}
 
 
 def _percent(fraction: float) -> str:

@@ -38,7 +38,7 @@ LIMITS: Mapping[str, Limit] = {
         Limit(NO_LIMIT, _("None"), "", _LEADS),
         Limit(
             "control_floor",
-            _("Control floor"),
+            _("Minimum control share"),
             _("Minimum control share"),
             f"{_LEADS} The control floor holds its share.",
             _("The control never gets less than <strong>%(share)s</strong>."),
@@ -46,7 +46,7 @@ LIMITS: Mapping[str, Limit] = {
         ),
         Limit(
             "exploration_floor",
-            _("Exploration floor"),
+            _("Minimum exploration share"),
             _("Minimum exploration share"),
             f"{_LEADS} The exploration floor holds its share.",
             _("Every other variant gets at least <strong>%(share)s</strong>."),
@@ -54,21 +54,21 @@ LIMITS: Mapping[str, Limit] = {
         ),
         Limit(
             "cap_up",
-            _("Daily cap, upward"),
+            _("Maximum daily increase"),
             _("Maximum daily increase"),
             f"{_LEADS} The daily cap limits how fast its share grows.",
-            _("No share moves by more than <strong>%(points)s points</strong> a day."),
+            _("Shares change by at most <strong>%(points)s percentage points</strong> per day."),
             lambda reach: {"points": format_exact(100 * Decimal(str(reach.daily_cap)))},
         ),
         Limit(
             "cap_down",
-            _("Daily cap, downward"),
+            _("Maximum daily decrease"),
             _("Maximum daily decrease"),
             f"{_LEADS} The daily cap limits how fast its share moves.",
         ),
         Limit(
             "low_evidence",
-            _("Too little evidence"),
+            _("Too little data"),
             _("Too little data (capped at an even share)"),
             "{name} has too little data to be judged; until it has more it gets an even share at most.",
         ),

@@ -46,7 +46,7 @@ class PackedJSONField(models.BinaryField[Any, Any]):
 class Kind(models.TextChoices):
     WARM_UP = "warm_up", _("Warm-up")
     OPTIMIZED = "optimized", _("Optimized")
-    COMPLETED = "completed", _("Completed")
+    COMPLETED = "completed", _("Ended")
     GUARD = "guard", _("Stopped by a guard")
     FALLBACK = "fallback", _("Ended on schedule")
 
@@ -58,10 +58,10 @@ CLOSING = (Kind.COMPLETED, Kind.FALLBACK)
 class State(models.TextChoices):
     """The state of the experiment when the decision was made."""
 
-    COLLECTING = "collecting", _("Collecting")
-    OPTIMIZING = "optimizing", _("Optimizing")
-    LEADER = "leader", _("Leader found")
-    DECIDED = "decided", _("Decided")
+    COLLECTING = "collecting", _("Warming up")
+    OPTIMIZING = "optimizing", _("Learning")
+    LEADER = "leader", _("Leader (95%)")
+    DECIDED = "decided", _("Ready to decide")
 
 
 @dataclass(frozen=True)

@@ -158,9 +158,9 @@ def _refuse_without_variants(experiment: Experiment) -> None:
     variants = experiment.variants.all()
     if not any(variant.is_active for variant in variants):
         message = (
-            _("Experiment %(key)r has no active variant; bring one back.")
+            _("Experiment %(key)r has no active variant; reactivate one.")
             if variants
-            else _("Experiment %(key)r has no active variant; post its first events.")
+            else _("Experiment %(key)r has no active variant. Add at least two variants first.")
         )
         raise NoActiveVariantError(message % {"key": experiment.key})
 
@@ -168,7 +168,7 @@ def _refuse_without_variants(experiment: Experiment) -> None:
 def _refuse_retired(winner: Variant | None) -> None:
     """A retired variant has no share, and cannot be activated once the experiment is completed."""
     if winner is not None and not winner.is_active:
-        message = _("%(name)r is retired; bring it back first, or name another variant") % {
+        message = _("%(name)r is inactive; reactivate it first, or name another variant") % {
             "name": winner.name
         }
         raise InvalidError([Issue("winner", "retired", message)])

@@ -175,7 +175,8 @@ _MOST_NAMED = 4
 def split_legend(parts: Sequence[SplitPart]) -> SplitLegend:
     """Name the parts of a split; of more than five the four largest."""
     if len(parts) <= _MOST_NAMED + 1:
-        return SplitLegend(list(parts), 0, "")
+        texts = format_shares([part.share for part in parts])
+        return SplitLegend([p._replace(shown=text) for p, text in zip(parts, texts, strict=True)], 0, "")
     largest = sorted(parts, key=lambda part: -part.share)[:_MOST_NAMED]
     rest = Decimal(1) - sum((part.share for part in largest), Decimal(0))
     shown = format_shares([part.share for part in largest] + [max(rest, Decimal(0))])

@@ -232,9 +232,9 @@ class DailyCounts(NamedTuple):
 class Reward(models.TextChoices):
     """The goal of an experiment: a ratio of two numbers, the successes (or the value) and the trials."""
 
-    CTR = "ctr", _("Clicks per impression")
-    CONVERSION_RATE = "conversion_rate", _("Conversions per impression")
-    CLICK_CONVERSION_RATE = "click_conversion_rate", _("Conversions per click")
+    CTR = "ctr", _("Click-through rate (CTR)")
+    CONVERSION_RATE = "conversion_rate", _("Conversion rate")
+    CLICK_CONVERSION_RATE = "click_conversion_rate", _("Post-click conversion rate")
     VALUE_PER_IMPRESSION = "value_per_impression", _("Value per impression")
     VALUE_PER_CLICK = "value_per_click", _("Value per click")
 

@@ -96,12 +96,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             high=1e6,
             low_open=True,
             meaning="Successes assumed before any data",
-            label=_("Prior successes"),
+            label=_("Prior alpha"),
             help=_("Successes assumed before any data."),
             details=_(
-                "What is believed of a rate before any data, as if so many successes had been "
-                "seen. With prior failures it makes the rate one starts from; small numbers "
-                "give way to data at once."
+                "Alpha of the Beta prior: the successes assumed before any data. Together with beta "
+                "it sets the starting rate; small numbers are quickly outweighed by data."
             ),
         ),
         AlgorithmSetting(
@@ -113,12 +112,12 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             high=1e6,
             low_open=True,
             meaning="Failures assumed before any data; blank: those that centre the prior on the experiment's rate",
-            label=_("Prior failures"),
-            help=_("Failures assumed before any data; blank: centred on the experiment's own rate."),
+            label=_("Prior beta"),
+            help=_("Failures assumed before any data. Blank: centred on the experiment's own rate."),
             details=_(
-                "As if so many failures had been seen. Successes 5 and failures 95 say: about "
-                "5%, give or take. Left blank, they follow the experiment's own rate, so that a variant "
-                "without data is neither better nor worse than the others."
+                "Beta of the Beta prior: the failures assumed before any data. Alpha 5 and beta 95 "
+                "mean about 5%. Blank: it follows the experiment's own rate, so that a variant "
+                "without data counts as neither better nor worse than the others."
             ),
             blank=_("the experiment's own rate"),
         ),
@@ -130,11 +129,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=0.5,
             meaning="Traffic always spread evenly over all variants",
-            label=_("Exploration"),
-            help=_("Traffic always spread evenly over all variants, so that none is given up for good."),
+            label=_("Exploration share"),
+            help=_("Share always spread evenly over all variants."),
             details=_(
-                "The part of the traffic that is always spread evenly over all variants. More "
-                "of it keeps learning about losers; it costs what they lose."
+                "Share of the traffic that is always spread evenly over all variants. More of it "
+                "keeps learning about weak variants, at the cost of what they lose."
             ),
             unit="%",
         ),
@@ -146,10 +145,10 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=0.5,
             meaning="The least share the control ever gets",
-            label=_("Control floor"),
-            help=_("The least share the control ever gets."),
+            label=_("Minimum control share"),
+            help=_("The control always gets at least this share."),
             details=_(
-                "The least share the control ever gets, so that there is always something to "
+                "The control always gets at least this share, so that there is always something to "
                 "compare with. It costs as much as the control falls behind."
             ),
             unit="%",
@@ -163,11 +162,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             high=1,
             step=SHARE_STEP,
             meaning="The most a share moves from one day to the next",
-            label=_("Daily cap"),
-            help=_("The most a share moves from one day to the next."),
+            label=_("Maximum daily change"),
+            help=_("Largest change of a variant's share per day (percentage points)."),
             details=_(
-                "The most a share moves from one day to the next. A small cap protects from "
-                "surprises and is slow to leave a bad variant."
+                "Largest change of a variant's share per day, in percentage points. A small maximum "
+                "protects from surprises but is slow to leave a bad variant."
             ),
             unit="%",
         ),
@@ -179,11 +178,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=1,
             high=365,
             meaning="Days of data a decision looks at, at most; blank: all of the last 365",
-            label=_("Window"),
+            label=_("Lookback window"),
             help=_("Older days never count. Blank: all data; how much the past counts is learned."),
             details=_(
-                "A hard limit on the days of data that a decision looks at. Left blank, all of the last "
-                "365 days can count, and how much they do is learned (see Memory)."
+                "A hard limit on the days of data used. Blank: the last 365 days can count, and their"
+                " weight is learned (see Detect changes)."
             ),
             unit=_("days"),
             blank=_("all data"),
@@ -196,11 +195,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=90,
             meaning="Latest days left out, as their outcomes still arrive",
-            label=_("Latest days left out"),
-            help=_("For outcomes that arrive late: these days count once they are complete."),
+            label=_("Conversion delay (ignore latest days)"),
+            help=_("Ignore the latest days until late conversions have arrived."),
             details=_(
-                "The latest days that are left out because their outcomes still arrive, such as "
-                "orders after a click. Set it where conversions come late."
+                "The latest days are ignored until their conversions have arrived, such as orders "
+                "days after a click. Set it where conversions come late."
             ),
             unit=_("days"),
         ),
@@ -213,10 +212,10 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             high=10**9,
             meaning="Impressions before traffic is optimized",
             label=_("Warm-up"),
-            help=_("Impressions before traffic is moved; until then the split stays even."),
+            help=_("Impressions needed before traffic starts to move."),
             details=_(
-                "How many impressions an experiment needs before traffic moves at all. Until "
-                "then the split is even."
+                "Impressions an experiment needs before traffic starts to move. Until then it is "
+                "split evenly."
             ),
             unit=_("impressions"),
         ),
@@ -228,11 +227,11 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=1,
             meaning="Whether day-to-day swings of all rates are taken out",
-            label=_("Day adjustment"),
-            help=_("Take out what moves all rates together, such as weekends, before variants are compared."),
+            label=_("Adjust for day effects"),
+            help=_("Removes effects shared by all variants, such as weekends."),
             details=_(
-                "Takes out swings that all variants share, such as weekends, so that a variant "
-                "does not look better for having been shown on better days."
+                "Removes effects shared by all variants, such as weekends, so that a variant does not"
+                " look better because it was shown on better days."
             ),
         ),
         AlgorithmSetting(
@@ -243,9 +242,10 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=1,
             meaning="Whether days from before a change of rates count less",
-            label=_("Memory"),
+            label=_("Detect changes"),
             help=_(
-                "Learn from the data how far back they still hold; off: every day of the window counts fully."
+                "Give older days less weight once the variants compare differently. Off: every day "
+                "counts fully."
             ),
             details=_(
                 "Looks for days since when the variants compare differently, and lets days from before such a "
@@ -260,8 +260,8 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             low=0,
             high=1,
             meaning="Whether counts that vary more than chance allows count for less",
-            label=_("Dispersion"),
-            help=_("Trust counts less where they vary from day to day more than chance allows."),
+            label=_("Adjust for overdispersion"),
+            help=_("Widen intervals where daily counts vary more than chance explains."),
             details=_(
                 "Measures how much more the counts vary from day to day than independent visits would, as they do "
                 "where one visitor is counted several times, and trusts them that much less."
@@ -276,8 +276,8 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
             high=20,
             low_open=True,
             meaning="Power of probability_best: 1 is Thompson Sampling, more is greedier",
-            label=_("Exploitation"),
-            help=_("1 is Thompson Sampling; more is greedier and sends traffic to the leader sooner."),
+            label=_("Aggressiveness"),
+            help=_("1 = Thompson Sampling. Higher values favour the leader sooner."),
             details=_(
                 "1 gives each variant as much traffic as it is likely to be the best. More is "
                 "greedier: faster to the leader, slower to notice a mistake."

@@ -15,11 +15,11 @@ from experiments.text import Text
 
 class EventKind(models.TextChoices):
     ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
-    LEADER_FOUND = "leader.found", _("Leader found")
+    LEADER_FOUND = "leader.found", _("Leader (95%)")
     EXPERIMENT_DECIDED = "experiment.decided", _("Ready to decide")
     SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not match the allocation (SRM)")
-    NO_DATA = "data.missing", _("No data for some days")
-    RATES_CHANGED = "rates.changed", _("The variants compare differently")
+    NO_DATA = "data.missing", _("Data is late")
+    RATES_CHANGED = "rates.changed", _("The variants' rates have changed")
     GUARD_WARNED = "guard.warned", _("A guard warns")
     GUARD_ACTED = "guard.acted", _("A guard gave the control all traffic")
     EXPERIMENT_STARTED = "experiment.started", _("Started on schedule")

@@ -5,6 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_database_free(item.path):
             item.add_marker(pytest.mark.database_free)
+
+
+@pytest.fixture(autouse=True)
+def english() -> None:
+    """Begin in English: a page that a test has asked for in another language leaves that one active."""
+    translation.activate("en")
 
 
 @pytest.fixture(autouse=True)

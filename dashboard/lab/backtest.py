@@ -50,7 +50,7 @@ class BacktestForm(SettingsColumns):
     template_fields = ("days", "runs", "seed")
 
     file = forms.FileField(
-        label=gettext_lazy("Past tests, CSV or Excel"),
+        label=gettext_lazy("Past tests (CSV or Excel)"),
         help_text=gettext_lazy(
             "Columns experiment, variant, impressions, clicks. For a value: conversions, value_sum and value_squares "
             "in place of clicks. Empty: the sample is played."
@@ -73,13 +73,15 @@ class BacktestForm(SettingsColumns):
     )
     days = WholeNumberField(
         label=gettext_lazy("Days of each test"),
-        help_text=gettext_lazy("Its traffic comes again in equal parts."),
+        help_text=gettext_lazy("Each test's traffic is spread evenly over these days."),
         min_value=2,
         max_value=90,
         initial=14,
     )
     policies = rules_field()
-    runs = WholeNumberField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
+    runs = WholeNumberField(
+        label=gettext_lazy("Simulations of each test"), min_value=1, max_value=200, initial=1
+    )
     seed = seed_field()
 
     field_order = ("goal", "repeated", "file")
@@ -170,11 +172,11 @@ def backtest_of(form: BacktestForm) -> Backtest:
 def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
     columns = [
         service_column(0, "cautious", _("Cautious"), _CAUTIOUS),
-        service_column(1, "installed", _("As installed"), {}),
-        service_column(2, "bolder", _("Bolder"), _BOLDER),
-        service_column(3, "boldest", _("Boldest"), _BOLDEST),
+        service_column(1, "installed", _("Current"), {}),
+        service_column(2, "bolder", _("Aggressive"), _BOLDER),
+        service_column(3, "boldest", _("Most aggressive"), _BOLDEST),
     ]
-    return columns + ([service_column(4, "own", _("Your settings"), own)] if own else [])
+    return columns + ([service_column(4, "own", _("Custom settings"), own)] if own else [])
 
 
 def _that_fit(
@@ -251,15 +253,14 @@ def _sentences(
     if share is None and backtest.by_value:
         return [_("An even split lost no value in these tests, so there was nothing to save.")]
     if share is None:
-        return [_("An even split lost no clicks in these tests, so there was nothing to save.")]
-    message = _(
-        "%(name)s lost the least, %(ratio)s of the clicks that an even split lost, and gained %(gained)s over it."
-    )
+        return [_("An even split lost no clicks in these tests: there was nothing to gain.")]
+    message = _("%(name)s performs best: %(ratio)s of the regret of an even split, %(gained)s clicks.")
     if backtest.by_value:
         message = _(
-            "%(name)s lost the least, %(ratio)s of the value that an even split lost, and gained %(gained)s over it."
+            "%(name)s performs best: %(ratio)s of the regret of an even split, a value of %(gained)s."
         )
-    gain = gained(results[best.key].gain_over_even, backtest.by_value)
+    over_even = results[best.key].gain_over_even
+    gain = f"{'+' if over_even > 0 else ''}{gained(over_even, backtest.by_value)}"
     sentences = [message % {"name": best.name, "ratio": _percent_with_error(share), "gained": gain}]
     if backtest.is_single:
         return [*sentences, _("One test says little: which settings lose least differs from test to test.")]
@@ -270,7 +271,7 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
     """Compare with the installation's settings, which a reader would change."""
     installed = next(place for place, column in enumerate(service) if column.key == "installed")
     if found.best == installed:
-        return _("These are the settings of this installation: there is nothing to change.")
+        return _("These are the current default settings: there is nothing to change.")
     gap = found.lead[installed]
     by_value = backtest.by_value
     values = {
@@ -284,15 +285,15 @@ def _gap_message(*, by_value: bool, is_clear: bool) -> str:
     if is_clear and by_value:
         return _("The installation's settings lost %(gap)s of value more (give or take %(noise)s).")
     if is_clear:
-        return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).")
+        return _("The current settings lost %(gap)s clicks more (± %(noise)s).")
     if by_value:
         return _(
             "No clear difference from the installation's settings: they lost %(gap)s of value more, give or take "
             "%(noise)s. Keep them unless there are other reasons."
         )
     return _(
-        "No clear difference from the installation's settings: they lost %(gap)s clicks more, give or take "
-        "%(noise)s. Keep them unless there are other reasons."
+        "No clear difference from the current settings: they lost %(gap)s clicks more (± %(noise)s). "
+        "Keep them unless there are other reasons."
     )
 
 
@@ -302,7 +303,7 @@ def _price(results: Results, best: Column) -> list[str]:
     if mine >= installed:
         return []
     message = _(
-        "The price: it ends with the best variant in front in %(mine)s of the tests, not in %(installed)s."
+        "Trade-off: it identifies the best variant in %(mine)s of the tests instead of %(installed)s."
     )
     return [message % {"mine": percent(mine, 0), "installed": percent(installed, 0)}]
 
@@ -387,10 +388,8 @@ def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate], *, by_va
     """Draw one bar a column, with the 95% interval over the tests."""
     return Chart(
         id="gains",
-        title=_("Value gained over an even split") if by_value else _("Clicks gained over an even split"),
-        note=_(
-            "Over all tests, with 95% intervals: how far it might have come out otherwise with other tests."
-        ),
+        title=_("Extra value vs even split") if by_value else _("Extra clicks vs even split"),
+        note=_("All tests together, with 95% intervals."),
         kind="bars",
         unit="number" if by_value else "count",
         y_title=_("Value") if by_value else _("Clicks"),
@@ -411,7 +410,7 @@ def _interval(estimate: Estimate) -> Interval:
 
 def every_test(backtest: Backtest, results: Results) -> Chart:
     """Collect what each column gained in all tests, for a table and a file; it is not drawn."""
-    title = _("Clicks gained over an even split, test by test")
+    title = _("Extra clicks vs even split, by test")
     if by_value := backtest.by_value:
         title = _("Value gained over an even split, test by test")
     return Chart(
@@ -429,7 +428,7 @@ def every_test(backtest: Backtest, results: Results) -> Chart:
                 "variant-control",
                 [float(test.counts.impressions.sum()) for test in backtest.tests],
             ),
-            Series(_("Lost by an even split"), "variant-control", results["even"].regret_by_test.tolist()),
+            Series(_("Regret of an even split"), "variant-control", results["even"].regret_by_test.tolist()),
             *(
                 Series(column.name, column.colour, results[column.key].gain_by_test.tolist())
                 for column in backtest.columns

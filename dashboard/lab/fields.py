@@ -56,8 +56,8 @@ def _rate(word: str) -> float:
 
 def seed_field() -> WholeNumberField:
     return WholeNumberField(
-        label=gettext_lazy("Seed"),
-        help_text=gettext_lazy("The same seed gives the same visitors, and so the same numbers."),
+        label=gettext_lazy("Random seed"),
+        help_text=gettext_lazy("The same seed gives the same numbers."),
         min_value=0,
         max_value=2**63 - 1,
         initial=1,
@@ -65,17 +65,17 @@ def seed_field() -> WholeNumberField:
 
 
 def daily_traffic_field() -> WholeNumberField:
-    label = gettext_lazy("Visits a day, all variants")
+    label = gettext_lazy("Visitors per day (total)")
     return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
 def value_cv_field() -> forms.DecimalField:
     """Ask for what makes value the goal; blank where conversions are counted."""
     return forms.DecimalField(
-        label=gettext_lazy("Spread of order values, percent"),
+        label=gettext_lazy("Spread of order values (%)"),
         help_text=gettext_lazy(
-            "For value per visit: the standard deviation of single values, in percent of their mean; 100 in many "
-            "shops. Blank: successes are counted."
+            "For value per visitor: the standard deviation of single orders in percent of their mean;"
+            " 100 in many shops. Blank: successes are counted."
         ),
         min_value=Decimal(0),
         max_value=Decimal(100 * LARGEST_CV),
@@ -104,7 +104,7 @@ def _amount(word: str) -> float:
 
 def rules_field(help_text: Text = "") -> forms.MultipleChoiceField:
     return forms.MultipleChoiceField(
-        label=gettext_lazy("Other rules beside it"),
+        label=gettext_lazy("Compare with"),
         help_text=help_text,
         choices=[(rule.key, rule.label) for rule in OTHER_RULES],
         widget=forms.CheckboxSelectMultiple,

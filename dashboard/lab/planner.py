@@ -48,8 +48,8 @@ class PlannerForm(LabForm):
     template_fields = ("base_rate", "uplift", "daily_traffic", "variants", "seed")
 
     base_rate = forms.DecimalField(
-        label=gettext_lazy("Rate today, percent"),
-        help_text=gettext_lazy("Of the control: of 100 visits, how many succeed."),
+        label=gettext_lazy("Baseline rate (%)"),
+        help_text=gettext_lazy("Current rate of the control."),
         min_value=Decimal("0.01"),
         max_value=Decimal("90"),
         max_digits=8,
@@ -57,8 +57,8 @@ class PlannerForm(LabForm):
         initial=Decimal("5"),
     )
     uplift = forms.DecimalField(
-        label=gettext_lazy("Smallest uplift worth having, percent"),
-        help_text=gettext_lazy("Relative: 20 makes 6 out of 5. What is smaller you would not miss."),
+        label=gettext_lazy("Minimum detectable effect (relative %)"),
+        help_text=gettext_lazy("20 means 5% to 6%."),
         min_value=Decimal("1"),
         max_value=Decimal("500"),
         max_digits=7,
@@ -67,7 +67,7 @@ class PlannerForm(LabForm):
     )
     daily_traffic = daily_traffic_field()
     variants = WholeNumberField(
-        label=gettext_lazy("Variants, with the control"), min_value=2, max_value=10, initial=2
+        label=gettext_lazy("Variants incl. control"), min_value=2, max_value=10, initial=2
     )
     value_cv = value_cv_field()
     seed = seed_field()
@@ -75,7 +75,7 @@ class PlannerForm(LabForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if {"base_rate", "uplift"} <= cleaned.keys() and better_rate(cleaned) >= 1:
-            self.add_error("uplift", _("With this uplift the better rate would reach 100%."))
+            self.add_error("uplift", _("With this lift the better rate would reach 100%. Lower one of them."))
         return cleaned
 
 
@@ -148,7 +148,7 @@ def _runs(columns: Sequence[Column], variants: int, days: int, values: bool) -> 
 
 def _columns() -> list[Column]:
     """Plan as installed, and as before engine 2, where that is something else."""
-    installed = service_column(0, "installed", _("As installed"), {})
+    installed = service_column(0, "installed", _("Current"), {})
     before = service_column(1, "before", _("Last 14 days only"), _TWO_WEEKS)
     return [installed] if installed.settings == before.settings else [installed, before]
 
@@ -202,13 +202,13 @@ def _answer(plan: Plan, column: Column, result: WatchedResult) -> Answer:
 
 def decided(columns: Sequence[Column], results: Results, days: int, classical_days: int) -> Chart:
     """Draw how many runs have come to an end by each day, beside the one day of the classical test."""
-    mark = Mark("x", classical_days, _("classical test ends"))
+    mark = Mark("x", classical_days, _("fixed-horizon test ends"))
     return Chart(
         id="decided",
-        title=_("Decided by day"),
-        note=_("The part of the runs in which less than 1% is left to gain, so that the test can stop."),
+        title=_("Probability of being ready to decide, by day"),
+        note=_("Share of simulations in which less than 1% is left to gain, so that the test can stop."),
         x_title=_("Day"),
-        y_title=_("Part of the runs"),
+        y_title=_("Share of simulations"),
         x=charts.day_numbers(days),
         y_max=1,
         marks=[mark] if classical_days <= days else [],

@@ -39,7 +39,7 @@ PRESETS: tuple[Preset, ...] = (
     (gettext_lazy("Close race"), {
         "rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "100", "b_window_days": "14",
     }),
-    (gettext_lazy("Weekend swings"), {
+    (gettext_lazy("Weekend effect"), {
         "rates": "5 5.2 5.5", "daily_traffic": "2000", "days": "28", "runs": "200", "scenario": "weekend",
         "b_day_adjustment": "off",
     }),
@@ -47,15 +47,15 @@ PRESETS: tuple[Preset, ...] = (
 
 
 SCENARIO_NAMES: dict[str, Text] = {
-    "constant": gettext_lazy("Nothing: rates stay"),
-    "weekend": gettext_lazy("Rates double at weekends"),
-    "trend": gettext_lazy("Rates rise threefold"),
-    "shock": gettext_lazy("Rates triple on one day"),
-    "new-variant": gettext_lazy("The last variant comes late"),
-    "delayed": gettext_lazy("Outcomes come late"),
-    "swap": gettext_lazy("The best becomes the worst"),
-    "drift": gettext_lazy("Each rate drifts, day by day"),
-    "noisy": gettext_lazy("Each rate is unsteady"),
+    "constant": gettext_lazy("Stable rates"),
+    "weekend": gettext_lazy("Weekend effect (rates double)"),
+    "trend": gettext_lazy("Trend (rates triple)"),
+    "shock": gettext_lazy("One-day spike (x3)"),
+    "new-variant": gettext_lazy("Last variant added halfway"),
+    "delayed": gettext_lazy("Delayed conversions (3 days)"),
+    "swap": gettext_lazy("Order of the rates reverses halfway"),
+    "drift": gettext_lazy("Each rate drifts from day to day"),
+    "noisy": gettext_lazy("Each rate varies from day to day"),
     "weekday": gettext_lazy("Weekends favour the second variant"),
 }
 
@@ -67,42 +67,39 @@ class SimulatorForm(SettingsColumns):
     template_fields = ("rates", "daily_traffic", "days", "runs", "scenario", "seed")
 
     rates = RatesField(
-        label=gettext_lazy("True rates, percent"),
-        help_text=gettext_lazy("One for each variant, the control first, separated by spaces."),
+        label=gettext_lazy("True rates (%)"),
+        help_text=gettext_lazy("Control first, for example 4 6 4.5."),
         initial="4 5",
         max_length=200,
     )
     daily_traffic = daily_traffic_field()
     days = WholeNumberField(label=gettext_lazy("Days"), min_value=1, max_value=365, initial=30)
     scenario = forms.ChoiceField(
-        label=gettext_lazy("What happens"),
-        help_text=gettext_lazy(
-            "Halfway through: the late variant, the best that becomes the worst. Late outcomes: over three days. "
-            "The last four change how the variants compare."
-        ),
+        label=gettext_lazy("Scenario"),
+        help_text=gettext_lazy("The last four change how the variants compare."),
         choices=[(name, SCENARIO_NAMES[name]) for name in SCENARIOS],
         initial="constant",
     )
     order_values = OrderValuesField(
-        label=gettext_lazy("Worth of a success, one for each variant"),
-        help_text=gettext_lazy(
-            "For value per visit: the mean order value, 50 60. Blank: successes are counted."
-        ),
+        label=gettext_lazy("Mean order value of each variant"),
+        help_text=gettext_lazy("For value per visitor, for example 50 60. Blank: successes are counted."),
         max_length=200,
         required=False,
     )
     value_cv = value_cv_field()
     policies = rules_field(
-        gettext_lazy("The even split is always there. Other rules have no floors and no daily cap.")
+        gettext_lazy(
+            "The even split is always included. Other policies have no minimum shares and no daily maximum."
+        )
     )
     stop = forms.BooleanField(
-        label=gettext_lazy("Stop once it is decided"),
+        label=gettext_lazy("Stop when ready to decide"),
         help_text=gettext_lazy("From then on the leader gets all traffic."),
         required=False,
     )
     runs = WholeNumberField(
-        label=gettext_lazy("Runs"),
-        help_text=gettext_lazy("Each plays all days again. More runs, steadier numbers."),
+        label=gettext_lazy("Simulations"),
+        help_text=gettext_lazy("More simulations, more precise results."),
         min_value=1,
         max_value=5000,
         initial=200,
@@ -113,14 +110,14 @@ class SimulatorForm(SettingsColumns):
         cleaned = super().clean()
         worths, rates = cleaned.get("order_values"), cleaned.get("rates")
         if worths and rates and len(worths) != len(rates):
-            message = _("%(worths)s for %(rates)s rates; give one for each.")
+            message = _("%(worths)s values for %(rates)s rates; give one for each.")
             self.add_error("order_values", message % {"worths": len(worths), "rates": len(rates)})
         if {"rates", "days", "runs"} <= cleaned.keys():
             most = max(int(MOST_MICROSECONDS / self._work_of_a_run(cleaned)), 1)
             if cleaned["runs"] > most:
                 message = _(
-                    "A page computes at most %(most)s runs of so many days, rates and columns. "
-                    "The command has no such bound."
+                    "A page computes at most %(most)s simulations of so many days, rates and columns."
+                    " The command simulate has no such limit."
                 )
                 self.add_error("runs", message % {"most": format_number(most, 0)})
         return cleaned
@@ -178,7 +175,7 @@ class Simulation:
 def simulation_of(form: SimulatorForm) -> Simulation:
     """Read a valid form. Settings B are a column of their own once any of them is filled in."""
     first, second = form.own_settings("a"), form.own_settings("b")
-    columns = [service_column(0, "a", _("Settings A") if second else _("The service"), first)]
+    columns = [service_column(0, "a", _("Settings A") if second else _("Bandit"), first)]
     if second:
         columns.append(service_column(1, "b", _("Settings B"), second))
     columns += rule_columns(form.cleaned_data["policies"])
@@ -231,10 +228,10 @@ def _charts(simulation: Simulation, results: Results) -> list[Chart]:
 def best_in_front(columns: Sequence[Column], results: Results, days: int) -> Chart:
     return Chart(
         id="best-in-front",
-        title=_("Chance that the best is in front"),
-        note=_("After each day: the part of the runs in which the variant in front is truly the best."),
+        title=_("Probability that the best variant leads"),
+        note=_("Share of simulations in which the leading variant is truly the best, by day."),
         x_title=_("Day"),
-        y_title=_("Part of the runs"),
+        y_title=_("Share of simulations"),
         x=charts.day_numbers(days),
         y_max=1,
         series=charts.lines(columns, results, lambda result: result.best_in_front_by_day),
@@ -244,12 +241,13 @@ def best_in_front(columns: Sequence[Column], results: Results, days: int) -> Cha
 def regret(columns: Sequence[Column], results: Results, days: int, *, by_value: bool = False) -> Chart:
     """Draw means with the middle 80% of the runs."""
     note = _(
-        "Clicks lost so far against always serving the best: the mean of the runs, and the band that holds 80% of them."
+        "Cumulative clicks lost vs always showing the best: mean of the simulations, and the band "
+        "that holds 80% of them."
     )
     if by_value:
         note = _(
-            "Value lost so far against always serving the best: the mean of the runs, and the band that holds 80% of "
-            "them."
+            "Cumulative value lost vs always showing the best: mean of the simulations, and the band "
+            "that holds 80% of them."
         )
     return Chart(
         id="regret",
@@ -277,11 +275,11 @@ def shares(column: Column, result: SimulationResult, rates: Sequence[float]) -> 
     by_day = result.mean_shares_by_day
     return Chart(
         id=f"shares-{column.key}",
-        title=_("Traffic split: %(column)s") % {"column": column.name},
-        note=_("Each variant's share of the traffic, day by day, on average over the runs."),
+        title=_("Traffic allocation: %(column)s") % {"column": column.name},
+        note=_("Traffic share of each variant by day, mean of the simulations."),
         kind="area",
         x_title=_("Day"),
-        y_title=_("Share of traffic"),
+        y_title=_("Traffic share"),
         x=charts.day_numbers(len(by_day)),
         y_max=1,
         series=[

@@ -26,13 +26,15 @@ def sentences(values: Mapping[str, Any], name: str, results: Results, *, by_valu
 def _first_sentence(values: Mapping[str, Any], name: str, result: SimulationResult, *, by_value: bool) -> str:
     runs = values["runs"]
     sentence = _(
-        "%(name)s: after %(days)s days the best variant is in front in %(right)s of %(runs)s runs. "
-        "On average a run gains %(gained)s clicks over an even split, and finding out costs %(lost)s."
+        "%(name)s: after %(days)s days the best variant leads in %(right)s of %(runs)s simulations. "
+        "On average it gains %(gained)s clicks vs an even split and loses %(lost)s vs always showing "
+        "the best."
     )
     if by_value:
         sentence = _(
-            "%(name)s: after %(days)s days the best variant is in front in %(right)s of %(runs)s runs. "
-            "On average a run gains a value of %(gained)s over an even split, and finding out costs %(lost)s."
+            "%(name)s: after %(days)s days the best variant leads in %(right)s of %(runs)s "
+            "simulations. On average it gains a value of %(gained)s vs an even split and loses "
+            "%(lost)s vs always showing the best."
         )
     return sentence % {
         "name": name,
@@ -48,28 +50,23 @@ def _comparison(first: WatchedResult, second: WatchedResult) -> str:
     difference, values = _difference(first, second)
     if difference is None:
         return (
-            _(
-                "No clear difference in clicks lost: %(a)s with A, %(b)s with B. More runs would tell them apart."
-            )
+            _("No clear difference in clicks lost: %(a)s with A, %(b)s with B. Try more simulations.")
             % values
         )
     if difference < 0:
-        return _("B loses %(less)s clicks less than A (give or take %(noise)s).") % values
-    return _("B loses %(less)s clicks more than A (give or take %(noise)s).") % values
+        return _("B loses %(less)s clicks less than A (± %(noise)s).") % values
+    return _("B loses %(less)s clicks more than A (± %(noise)s).") % values
 
 
 def _comparison_by_value(first: WatchedResult, second: WatchedResult) -> str:
     difference, values = _difference(first, second)
     if difference is None:
         return (
-            _(
-                "No clear difference in value lost: %(a)s with A, %(b)s with B. More runs would tell them apart."
-            )
-            % values
+            _("No clear difference in value lost: %(a)s with A, %(b)s with B. Try more simulations.") % values
         )
     if difference < 0:
-        return _("B loses a value of %(less)s less than A (give or take %(noise)s).") % values
-    return _("B loses a value of %(less)s more than A (give or take %(noise)s).") % values
+        return _("B loses a value of %(less)s less than A (± %(noise)s).") % values
+    return _("B loses a value of %(less)s more than A (± %(noise)s).") % values
 
 
 def _difference(first: WatchedResult, second: WatchedResult) -> tuple[float | None, dict[str, str]]:
@@ -99,5 +96,6 @@ def _sureness(first: SimulationResult, second: SimulationResult, runs: int) -> s
     rate = (right * runs + 1) / (runs + 2)
     noise = CLEAR * float(np.sqrt((rate * (1 - rate)).sum() / (runs + 2)))
     return _(
-        "The best is in front in %(a)s of the runs with A, in %(b)s with B; up to %(noise)s points may be chance."
+        "The best variant leads in %(a)s of the simulations with A and in %(b)s with B; up to "
+        "%(noise)s points may be chance."
     ) % {"a": percent(right[0], 0), "b": percent(right[1], 0), "noise": count(np.ceil(100 * noise))}

@@ -146,7 +146,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def pause(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
             change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=timezone.now())
-            return _("Paused: the last split stays in force; events are still taken.")
+            return _("Paused. Traffic stays as it is; data is still accepted.")
 
         act_on_each(request, queryset, act)
 

@@ -51,7 +51,7 @@ class Status(models.TextChoices):
     DRAFT = "draft", _("Draft")
     ACTIVE = "active", _("Active")
     PAUSED = "paused", _("Paused")
-    COMPLETED = "completed", _("Completed")
+    COMPLETED = "completed", _("Ended")
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {

@@ -72,7 +72,7 @@ def test_admin_actions__recompute_and_complete__go_through_the_services(operator
 
     assert "Decided again" in act(operator, "recompute", running)
     assert "Nothing has changed" in act(operator, "recompute", running)
-    assert "Completed." in act(operator, "complete", running)
+    assert "Ended." in act(operator, "complete", running)
     assert Experiment.objects.get().status == Status.COMPLETED
     assert "stays so" in act(operator, "pause", running)
 
@@ -146,7 +146,7 @@ def test_admin__notes_and_guards__are_added_changed_and_deleted(operator: Client
     assert operator.post(url, change_form(experiment, **note, **guard)).status_code == 302
     kept = experiment.guards.get()
     known = {"guards-INITIAL_FORMS": 1, "guards-0-id": kept.pk}
-    assert (experiment.notes.get().author, str(kept)) == ("op", "Clicks per impression: 5%")
+    assert (experiment.notes.get().author, str(kept)) == ("op", "Click-through rate (CTR): 5%")
 
     changed = {**guard, **known, "guards-0-max_fall": 7.5}
     assert operator.post(url, change_form(experiment, **changed)).status_code == 302
@@ -183,7 +183,7 @@ def test_admin_history__changes__are_shown_with_before_and_after_under_the_polic
     response = operator.get(f"/admin/experiments/experiment/{experiment.pk}/history/")
 
     page = response.content.decode()
-    assert "Control floor:" in page
+    assert "Minimum control share:" in page
     assert ">op<" in page or "op\n" in page
     assert "'unsafe-inline'" in response["Content-Security-Policy"]
     record = Experiment.history.latest("history_id")

@@ -166,7 +166,7 @@ def test_statistics__fewer_than_twenty_orders__is_not_enough_data() -> None:
 
     assert [row.enough_data for row in found.variants] == [False, False]
     assert all(row.missing_trials > 0 for row in found.variants)
-    assert found.sentence == "No variant has enough data to be judged yet."
+    assert found.sentence == "No variant has enough data yet."
 
 
 def test_sentences__one_order_makes_much_of_the_value__say_so() -> None:

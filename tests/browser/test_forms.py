@@ -56,7 +56,7 @@ def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
     page.get_by_role("radio", name="Control").nth(1).check()
     expect(page.get_by_text("For 3 variants:")).to_be_visible()
 
-    floor = page.get_by_label("Control floor")
+    floor = page.get_by_label("Minimum control share")
     floor.fill("70")
     expect(page.locator(".field-error:visible")).to_have_text(["Out of range. From 0% to 50%."])
     expect(floor).to_have_attribute("aria-invalid", "true")
@@ -79,14 +79,14 @@ def test_new_experiment__refused__leads_to_the_first_field_and_loses_nothing(
     page.goto(_url(live_server, "new/"))
 
     page.get_by_label("Name of the variant").nth(1).fill("control")
-    page.get_by_label("Daily cap").fill("5")
+    page.get_by_label("Maximum daily change").fill("5")
     page.get_by_role("button", name="Save as a draft").click()
 
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
     expect(page.get_by_label("Name", exact=True)).to_have_accessible_description(
         re.compile("This field is required.")
     )
-    expect(page.get_by_label("Daily cap")).to_have_value("5")
+    expect(page.get_by_label("Maximum daily change")).to_have_value("5")
 
 
 def test_new_experiment__enter_in_a_field__saves_a_draft(page: Page, live_server: Any) -> None:
@@ -140,7 +140,7 @@ def test_day__edited_in_place__is_refused_then_saved(
     expect(page.get_by_text("control clicks 700 → 710")).to_be_visible()
     assert DailyMetric.objects.get(variant__name="control").clicks == 710
     page.get_by_role("button", name="Recompute the split now").click()
-    expect(page.get_by_text("Decided again from the data of this moment.")).to_be_visible()
+    expect(page.get_by_text("Allocation updated with the latest data.")).to_be_visible()
 
 
 def test_day__edit_left_with_escape__is_as_it_was(page: Page, live_server: Any, running: Experiment) -> None:
@@ -213,7 +213,7 @@ def test_day__refused_then_saved__breaks_no_rule_of_wcag(
     clean_page.get_by_role("link", name="Edit").click()
     clean_page.get_by_label("Clicks, control").fill("20000")
     clean_page.get_by_role("button", name="Save", exact=True).click()
-    expect(clean_page.get_by_text("Nothing has been saved yet")).to_be_visible()
+    expect(clean_page.get_by_text("Not saved")).to_be_visible()
     assert violations_in_each_layout(clean_page) == []
 
     clean_page.get_by_label("Clicks, control").fill("710")
@@ -241,10 +241,10 @@ def test_settings__open_and_refused__break_no_rule_of_wcag(
     clean_page.goto(_url(live_server, f"{running.key}/settings/"))
     clean_page.get_by_text("Priors and exploitation").click()
     clean_page.get_by_text("Rename").first.click()
-    clean_page.get_by_label("Control floor").fill("70")
+    clean_page.get_by_label("Minimum control share").fill("70")
     expect(clean_page.get_by_text("Some settings are refused:")).to_be_visible()
 
     clean_page.get_by_role("button", name="Save settings").click()
-    expect(clean_page.get_by_text("Nothing has been saved yet")).to_be_visible()
+    expect(clean_page.get_by_text("Not saved")).to_be_visible()
 
     assert violations_in_each_layout(clean_page) == []

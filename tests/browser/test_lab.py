@@ -46,7 +46,7 @@ def test_simulator__analyst__compares_two_settings_and_shares_the_address(
 ) -> None:
     clean_page.goto(f"{live_server.url}/dashboard/simulator/")
     _finished(clean_page)
-    clean_page.get_by_label("True rates, percent").fill("4 8")
+    clean_page.get_by_label("True rates (%)").fill("4 8")
     clean_page.get_by_label("Days", exact=True).fill("16")
     clean_page.get_by_text("Settings A and B").click()
     clean_page.get_by_label("Daily cap, settings B").fill("1")
@@ -80,7 +80,7 @@ def test_simulator__wrong_field__is_marked_and_explained(page_with_refusals: Pag
     page = page_with_refusals
     page.goto(f"{live_server.url}/dashboard/simulator/?{SMALL}")
     _finished(page)
-    rates = page.get_by_label("True rates, percent")
+    rates = page.get_by_label("True rates (%)")
     rates.fill("4")
 
     page.get_by_role("button", name="Run").click()
@@ -103,7 +103,7 @@ def test_backtest__analyst__reads_the_documented_recommendation_of_the_whole_sam
     clean_page: Page, live_server: Any
 ) -> None:
     clean_page.goto(f"{live_server.url}/dashboard/backtest/")
-    clean_page.get_by_role("link", name="Play the sample").click()
+    clean_page.get_by_role("link", name="Run on sample data").click()
 
     expect(clean_page.get_by_role("heading", name="Recommended: Boldest")).to_be_visible(timeout=2 * WAIT)
     expect(clean_page.get_by_text("Played: 1,000 tests with 4,636 variants")).to_be_visible()
@@ -127,7 +127,7 @@ def test_backtest__own_file__by_its_tests_as_a_file(
         clean_page.locator('[data-chart-csv="every-test"]').click()
 
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0].startswith("Experiment,Variants,Impressions,Lost by an even split,Cautious")
+    assert lines[0].startswith("Experiment,Variants,Impressions,Regret of an even split,Cautious")
     assert len(lines) == 31
     clean_page.get_by_role("button", name="All tests").click()
     expect(clean_page.locator("#every-test-table tbody tr, #every-test-table tr")).to_have_count(31)
@@ -152,7 +152,7 @@ def test_planner__analyst__reads_both_answers(clean_page: Page, live_server: Any
     classical = clean_page.get_by_role("region", name="Classical test")
     expect(classical).to_contain_text("17 days")
     expect(classical).to_contain_text("8,158")
-    expect(clean_page.get_by_role("region", name="The service: As installed")).to_contain_text("14 days")
+    expect(clean_page.get_by_role("region", name="The service: Current")).to_contain_text("14 days")
 
 
 @pytest.mark.parametrize("path", [f"simulator/?{SMALL}", "planner/?base_rate=10&uplift=50"])

@@ -56,7 +56,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     expect(page.get_by_role("heading", name="How this allocation was computed")).to_be_visible()
     expect(page.get_by_text("Maximum daily increase")).to_be_visible()
     expect(
-        page.get_by_role("img", name=re.compile("Traffic split: control .*, blue 53.3%")).first
+        page.get_by_role("img", name=re.compile("Traffic allocation: control .*, blue 53.3%")).first
     ).to_be_visible()
     assert violations(page) == []
 

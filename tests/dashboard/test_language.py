@@ -45,13 +45,13 @@ def page(reader: Client, path: str) -> str:
         (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Limitada por", "Otimizado"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
         (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
-        (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
+        (f"{_ONE}settings/", ["Mínimo do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
         (f"{_ONE}history/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
         ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
-        ("/dashboard/simulator/", ["Taxas verdadeiras, em porcentagem", "Executar"]),
-        ("/dashboard/backtest/", ["Testes passados, CSV ou Excel", "Simular com a amostra"]),
-        ("/dashboard/planner/", ["Taxa atual, em porcentagem", "Variantes, incluindo o controle"]),
-        ("/dashboard/algorithm/", ["Em resumo", "Dados insuficientes", "Configurações desta instalação"]),
+        ("/dashboard/simulator/", ["Taxas verdadeiras (%)", "Executar"]),
+        ("/dashboard/backtest/", ["Testes passados (CSV ou Excel)", "Executar com a amostra"]),
+        ("/dashboard/planner/", ["Taxa de base (%)", "Variantes, incluindo o controle"]),
+        ("/dashboard/algorithm/", ["Em resumo", "Dados insuficientes", "Configurações padrão"]),
         ("/accounts/login/", ["Entrar", "Senha"]),
         ("/accounts/password_reset/", ["Redefinir a senha"]),
     ],
@@ -94,7 +94,7 @@ def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Clien
     reader.post(f"{_ONE}settings/", fields)
     text = page(reader, f"{_ONE}history/")
 
-    assert "Recompensa: <del>Cliques por impressão</del> → <ins>Conversões por impressão</ins>" in text
+    assert "Métrica principal: <del>Taxa de cliques (CTR)</del> → <ins>Taxa de conversão</ins>" in text
     assert "Limite diário: <del>padrão</del> → <ins>2,5%</ins>" in text
 
 
@@ -122,5 +122,5 @@ def test_apis__portuguese_reader__stay_english(api: APIClient, running: Experime
     )
 
     assert classic["detail"] == "There is no experiment '99'."
-    assert "leads with a 99.9% chance" in statistics["sentence"]
+    assert "leads: 99.9% probability to be best" in statistics["sentence"]
     assert "is draft and takes no events" in str(conflict.json())

@@ -81,9 +81,9 @@ def test_reward__table__drives_choices_and_constraint_of_the_model() -> None:
 @pytest.mark.parametrize(
     ("reward", "label", "unit", "trials", "successes"),
     [
-        (Reward.CTR, "Clicks per impression", "Clicks", 1000, 100),
-        (Reward.CONVERSION_RATE, "Conversions per impression", "Conversions", 1000, 10),
-        (Reward.CLICK_CONVERSION_RATE, "Conversions per click", "Conversions", 100, 10),
+        (Reward.CTR, "Click-through rate (CTR)", "Clicks", 1000, 100),
+        (Reward.CONVERSION_RATE, "Conversion rate", "Conversions", 1000, 10),
+        (Reward.CLICK_CONVERSION_RATE, "Post-click conversion rate", "Conversions", 100, 10),
         (Reward.VALUE_PER_IMPRESSION, "Value per impression", "Value", 1000, 250),
         (Reward.VALUE_PER_CLICK, "Value per click", "Value", 100, 250),
     ],

@@ -64,7 +64,7 @@ def test_slack__event_about_a_name_with_markup__is_plain_text(receiver: Receiver
     _leads(make_experiment("<!channel> & co"))
 
     assert _sent(receiver) == {
-        "text": "*&lt;!channel&gt; &amp; co: Leader found*\nbenefit leads: its probability to be best is 97.1%."
+        "text": "*&lt;!channel&gt; &amp; co: Leader (95%)*\nbenefit leads: its probability to be best is 97.1%."
     }
 
 
@@ -73,7 +73,7 @@ def test_discord__event__mentions_nobody(receiver: Receiver) -> None:
     _leads(make_experiment("@everyone"))
 
     sent = _sent(receiver)
-    assert sent["content"].startswith("**@everyone: Leader found**\nbenefit leads")
+    assert sent["content"].startswith("**@everyone: Leader (95%)**\nbenefit leads")
     assert sent["allowed_mentions"] == {"parse": []}
 
 
@@ -84,7 +84,7 @@ def test_teams__event__is_an_adaptive_card(receiver: Receiver) -> None:
     (attachment,) = _sent(receiver)["attachments"]
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert [block["text"] for block in attachment["content"]["body"]] == [
-        "Headline: Leader found",
+        "Headline: Leader (95%)",
         "benefit leads: its probability to be best is 97.1%.",
     ]
 

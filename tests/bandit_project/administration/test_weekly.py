@@ -103,7 +103,7 @@ def test_summary__active_experiment_and_alarm__has_lift_interval_and_gain(settin
     (sent,) = mail.outbox
     body = str(sent.body)
     assert (sent.subject, sent.to) == ("[bandit] Weekly summary, 1 Sep 2025", ["ann@example.com"])
-    assert "- Headline: No data for some days, since 1 Sep 2025" in body
+    assert "- Headline: Data is late, since 1 Sep 2025" in body
     # 950 / 10,000 against 700 / 10,000
     assert "variant_b leads (probability to be best 100.0%); lift vs control +35." in body
     assert "95% interval +2" in body

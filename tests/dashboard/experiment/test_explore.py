@@ -57,7 +57,7 @@ def test_metric__another__has_its_own_rates_and_lift(client: Client) -> None:
         "conversion_rate",
         "click_conversion_rate",
     ]
-    assert found["charts"][1].y_title == "Conversions per impression"
+    assert found["charts"][1].y_title == "Conversion rate"
 
 
 def test_lift_over_time__last_point__is_the_lift_of_the_table(client: Client) -> None:

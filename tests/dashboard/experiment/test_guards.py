@@ -51,7 +51,7 @@ def test_results__other_metrics__are_columns_with_their_guard(client: Client) ->
     html = page(client, make_guarded())
 
     assert "Guard: at most 5% below the control, else the control gets all traffic" in html
-    assert "Conversions per click" in html
+    assert "Post-click conversion rate" in html
     assert "-50.0%" in html or "−50.0%" in html
 
 
@@ -112,7 +112,7 @@ def test_overview__stopped_by_a_guard__names_no_leader_and_suggests_the_control(
 
     html = page(client, experiment)
 
-    assert "Leader found" not in html
+    assert "Leader (95%)" not in html
     control = experiment.variants.get(name="control")
     chosen = html.split('name="winner"')[1].split(">")[0]
     assert f'value="{control.pk}"' in chosen

@@ -54,7 +54,7 @@ def test_verdict__decided__offers_to_ship_the_leader(client: Client) -> None:
     # 130 clicks a day beside 100
     assert found.tone == "success"
     assert found.title.startswith(
-        "b is the best choice: clicks per impression +30.0% vs control (95% interval +"
+        "b is the best choice: click-through rate (CTR) +30.0% vs control (95% interval +"
     )
     assert found.action is not None
     assert found.action.label == "End and ship b…"
@@ -81,7 +81,7 @@ def test_verdict__fewer_orders_from_more_clicks__offers_no_winner(client: Client
     found = verdict(client, experiment)
 
     assert found.tone == "warning"
-    assert "clearly worse than the control on: Conversions per impression" in found.title
+    assert "clearly worse than the control on: Conversion rate" in found.title
     assert found.action is not None
     assert (found.action.open, found.action.ends_with) == ("explore", None)
 
@@ -109,7 +109,7 @@ def test_verdict__a_guard_warns__offers_no_winner(client: Client) -> None:
     found = verdict(client, experiment)
 
     assert found.tone == "danger"
-    assert found.lines == ["Conversions per impression: b is more than 5% below the control."]
+    assert found.lines == ["Conversion rate: b is more than 5% below the control."]
     assert found.action is not None
     assert found.action.ends_with is None
 

@@ -27,7 +27,7 @@ def posted(client: Client, text: str, path: str = PAGE, **fields: str) -> Any:
 def test_backtest__nothing_asked__invites_to_the_sample_and_names_its_source(client: Client) -> None:
     page = client.get(PAGE).content.decode()
 
-    assert "Play the sample" in page
+    assert "Run on sample data" in page
     assert "data-lab-starts" not in page
     for word in ("Upworthy Research Archive", "Matias", "Munger", "Le Quere", "Ebersole", "CC BY 4.0"):
         assert word in page
@@ -58,7 +58,7 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
 
     regrets = {row.column.key: row.result.regret for row in context["rows"]}
     assert context["best"].key == min(regrets, key=lambda key: regrets[key]) == "boldest"
-    assert context["sentences"][0].startswith("Boldest lost the least, ")
+    assert context["sentences"][0].startswith("Most aggressive performs best: ")
     assert "clicks more (give or take" in context["sentences"][1]
     assert context["variables"] == "CONTROL_FLOOR=0\nMIN_EXPLORE_RATE=0.01\nEXPLOITATION=4"
 
@@ -72,7 +72,7 @@ def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Clien
     context = posted(client, same, seed="3").context
 
     assert {row.is_best or row.is_level for row in context["rows"] if row.column.is_service} == {True}
-    assert context["sentences"][1].startswith(("No clear difference", "These are the settings"))
+    assert context["sentences"][1].startswith(("No clear difference", "These are the current"))
 
 
 def test_backtest__a_single_test__has_no_interval(client: Client) -> None:
@@ -115,16 +115,14 @@ def test_backtest__value_without_a_file__asks_for_one(client: Client) -> None:
 def test_backtest__no_clicks_at_all__has_nothing_to_save(client: Client) -> None:
     context = posted(client, HEADER + "a,x,50,0\na,y,50,0\n").context
 
-    assert context["sentences"] == [
-        "An even split lost no clicks in these tests, so there was nothing to save."
-    ]
+    assert context["sentences"] == ["An even split lost no clicks in these tests: there was nothing to gain."]
 
 
 def test_backtest__own_settings__play_beside_the_others(client: Client) -> None:
     rows = posted(client, MANY_TESTS, a_window_days="3").context["rows"]
 
     own = next(row.column for row in rows if row.column.key == "own")
-    assert (own.name, own.settings.window_days) == ("Your settings", 3)
+    assert (own.name, own.settings.window_days) == ("Custom settings", 3)
 
 
 def test_backtest__every_test__is_in_the_file_in_the_order_given(client: Client) -> None:
@@ -132,7 +130,7 @@ def test_backtest__every_test__is_in_the_file_in_the_order_given(client: Client)
 
     assert list(chart.x) == [f"t{n}" for n in range(30)]
     assert [series.name for series in chart.series] == [
-        "Variants", "Impressions", "Lost by an even split", "Cautious", "As installed", "Bolder", "Boldest",
+        "Variants", "Impressions", "Regret of an even split", "Cautious", "Current", "Aggressive", "Most aggressive",
     ]  # fmt: skip
     assert chart.series[1].values[1] == 18_020
 

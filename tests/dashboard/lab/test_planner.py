@@ -37,7 +37,7 @@ def test_planner__five_to_six_percent__takes_8158_visits_each(client: Client) ->
     context = client.get(f"{PAGE}?base_rate=5&uplift=20&daily_traffic=1000&variants=2&whole=1").context
 
     assert context["classical"] == (8158, 16316, 17, 0.05)
-    assert [answer.column.name for answer in context["answers"]] == ["As installed", "Last 14 days only"]
+    assert [answer.column.name for answer in context["answers"]] == ["Current", "Last 14 days only"]
     assert context["chart"].marks[0].at == 17
 
 
@@ -128,7 +128,7 @@ def test_plan__installed_as_before__is_one_column(settings: Any) -> None:
     before = {"window_days": 14, "memory": False, "dispersion": False, "beta_prior": 1.0}
     settings.ALGORITHM_DEFAULTS = {**settings.ALGORITHM_DEFAULTS, **before}
 
-    assert [column.name for column in plan(QUICK).columns] == ["As installed"]
+    assert [column.name for column in plan(QUICK).columns] == ["Current"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_simulator__nothing_asked__begins_with_an_example_that_runs_at_once(clie
     assert [name for name, _query in page.context["presets"]] == [
         "Clear winner",
         "Close race",
-        "Weekend swings",
+        "Weekend effect",
     ]
 
 
@@ -138,7 +138,7 @@ def test_simulator__two_settings__are_compared_in_words(client: Client) -> None:
     better = client.get(f"{PAGE}?{SMALL}&a_max_daily_shift=0.1&whole=1&b_max_daily_shift=100").context
     level = client.get(f"{PAGE}?{SMALL}&b_maturity_days=0&whole=1").context
 
-    assert "clicks less than A (give or take" in better["sentences"][1]
+    assert "clicks less than A (±" in better["sentences"][1]
     assert level["sentences"][1].startswith("No clear difference in clicks lost")
     assert level["sentences"][2] == (
         # two times sqrt(2 * 21/22 * 1/22 / 22)
@@ -190,8 +190,8 @@ def test_rates__several_spellings__are_read(text: str) -> None:
         ("scenario=flood", "scenario", "flood is not one of the available choices"),
         ("policies=best", "policies", "best is not one of the available choices"),
         ("seed=-1", "seed", "greater than or equal to 0"),
-        ("runs=5000", "runs", "A page computes at most 1,432 runs"),
-        ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 8 runs"),
+        ("runs=5000", "runs", "A page computes at most 1,432 simulations"),
+        ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 8 simulations"),
         ("a_window_days=0", "a_window_days", "A whole number from 1 to 365 days."),
         ("b_window_days=2.5", "b_window_days", "A whole number from 1 to 365 days."),
         ("b_exploitation=0", "b_exploitation", "Above 0, at most 20."),
@@ -280,14 +280,14 @@ def test_simulator__values__are_those_of_the_command_and_spoken_of(client: Clien
     assert row.result.regret_mean == printed["regret_mean"]
     assert row.result.best_in_front > 0.8
     assert "a value of" in page.context["sentences"][0]
-    assert b"value over an even split" in page.content
+    assert b"value vs even split" in page.content
     assert b"clicks" not in page.content
 
 
 @pytest.mark.parametrize(
     ("query", "field", "words"),
     [
-        ("order_values=50", "order_values", "1 for 2 rates"),
+        ("order_values=50", "order_values", "1 values for 2 rates"),
         ("order_values=50+much", "order_values", "'much' is not an amount"),
         ("order_values=50+0", "order_values", "'0' is not an amount"),
         ("value_cv=-1", "value_cv", "greater than or equal to 0"),

@@ -102,7 +102,7 @@ def test_setting_words__every_number__comes_back_as_it_went() -> None:
 def test_new__floors_without_room__are_refused_together(analyst: Client) -> None:
     response = analyst.post(NEW, _filled(control_floor="50", min_explore_rate="50"))
 
-    said = "Control floor and exploration must leave room: at most 99% together, not 100%."
+    said = "Minimum control share and exploration must leave room: at most 99% together, not 100%."
     assert _errors(response) == {"control_floor": [said]}
 
 
@@ -157,12 +157,12 @@ def test_new__page__shows_defaults_and_what_they_mean(analyst: Client) -> None:
     [
         ("variants=4", "can reach <strong>87.5%</strong>, at the earliest in 4 days."),
         ("variants=4&max_daily_shift=100", "can reach <strong>87.5%</strong> within 1 day."),
-        ("variants=4&max_daily_shift=12.34", "more than <strong>12.34 points</strong>"),
+        ("variants=4&max_daily_shift=12.34", "at most <strong>12.34 percentage points</strong>"),
         ("variants=1", "A single variant gets all traffic."),
         ("variants=0", "As an example, for two variants:"),
         ("variants=x", "As an example, for two variants:"),
         ("variants=2&control_floor=50", "floors leave no room beyond an even split of 50.0%"),
-        ("variants=2&control_floor=70", "Control floor: Out of range. From 0% to 50%."),
+        ("variants=2&control_floor=70", "Minimum control share: Out of range. From 0% to 50%."),
         ("variants=2&min_impressions=0&window_days=14", "14 days of data at most."),
         ("variants=2", "All data count, until the variants compare differently"),
         ("variants=999", "For 100 variants:"),
