@@ -4,7 +4,7 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, history, settings
+from dashboard.experiment import actions, handover, history, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
@@ -49,6 +49,9 @@ urlpatterns = [
     path(f"{_ONE}traffic/", traffic.traffic, name="traffic"),
     path(f"{_ONE}traffic/decision-log.csv", traffic.decision_log_csv, name="decision-log-csv"),
     path(f"{_ONE}history/", history.history, name="history"),
+    path(f"{_ONE}simulate/", handover.simulate, name="simulate"),
+    path(f"{_ONE}plan/", handover.plan, name="plan"),
+    path("use-settings/", handover.use_settings, name="use-settings"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),
     path(f"{_ONE}data/upload/", uploads.upload, name="upload"),

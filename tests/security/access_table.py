@@ -112,6 +112,7 @@ _PAGES = {
             for path in (
                 "limits/", _ONE, f"{_ONE}statistics.csv", f"{_ONE}explore/", f"{_ONE}traffic/",
                 f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/",
+                f"{_ONE}simulate/", f"{_ONE}plan/",
                 f"{_ONE}performance/", f"{_ONE}performance/statistics.csv", f"{_ONE}allocation/", f"{_ONE}regret/",
                 f"{_ONE}confidence/", f"{_ONE}activity/",
                 f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv", f"{_ONE}data/template.csv", f"{_ONE}settings/",
@@ -128,13 +129,13 @@ _PAGES = {
         f"dashboard/{path}"
         for path in (
             "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
-            f"{_ONE}data/upload/{{token}}/columns/",
+            f"{_ONE}data/upload/{{token}}/columns/", "use-settings/",
         )
     ),
     ("POST", EDIT): tuple(
         f"dashboard/{path}"
         for path in (
-            "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
+            "archive/", "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
             f"{_ONE}data/upload/{{token}}/columns/",
             f"{_ONE}settings/", f"{_ONE}settings/variants/", f"{_VARIANT}rename/", f"{_VARIANT}retire/",
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",

@@ -59,7 +59,7 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
     assert context["best"].key == min(regrets, key=lambda key: regrets[key]) == "boldest"
     assert context["sentences"][0].startswith("Boldest lost the least, ")
     assert "clicks more (give or take" in context["sentences"][1]
-    assert context["variables"] == "CONTROL_FLOOR=0\nMIN_EXPLORE_RATE=0.01\nEXPLOITATION=4"
+    assert context["best"].variables == "CONTROL_FLOOR=0\nMIN_EXPLORE_RATE=0.01\nEXPLOITATION=4"
 
 
 def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Client) -> None:
