@@ -11,6 +11,7 @@ from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
 from dashboard.experiment.results import page as results
 from dashboard.experiment.traffic import page as traffic
+from dashboard.experiment_list import file as list_file
 from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
 from dashboard.people import urls as people
@@ -52,6 +53,7 @@ urlpatterns = [
     path(f"{_ONE}simulate/", handover.simulate, name="simulate"),
     path(f"{_ONE}plan/", handover.plan, name="plan"),
     path("use-settings/", handover.use_settings, name="use-settings"),
+    path("experiments.csv", list_file.experiments_csv, name="experiments-csv"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),
     path(f"{_ONE}data/upload/", uploads.upload, name="upload"),

@@ -112,7 +112,7 @@ _PAGES = {
             for path in (
                 "limits/", _ONE, f"{_ONE}statistics.csv", f"{_ONE}explore/", f"{_ONE}traffic/",
                 f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/",
-                f"{_ONE}simulate/", f"{_ONE}plan/",
+                f"{_ONE}simulate/", f"{_ONE}plan/", "experiments.csv",
                 f"{_ONE}performance/", f"{_ONE}performance/statistics.csv", f"{_ONE}allocation/", f"{_ONE}regret/",
                 f"{_ONE}confidence/", f"{_ONE}activity/",
                 f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv", f"{_ONE}data/template.csv", f"{_ONE}settings/",
