@@ -111,7 +111,7 @@ _PAGES = {
             f"dashboard/{path}"
             for path in (
                 "limits/", _ONE, f"{_ONE}statistics.csv", f"{_ONE}explore/", f"{_ONE}traffic/",
-                f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/",
+                f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/", f"{_ONE}integrate/",
                 f"{_ONE}simulate/", f"{_ONE}plan/", "experiments.csv",
                 f"{_ONE}performance/", f"{_ONE}performance/statistics.csv", f"{_ONE}allocation/", f"{_ONE}regret/",
                 f"{_ONE}confidence/", f"{_ONE}activity/",
@@ -148,7 +148,7 @@ _PAGES = {
         for path in ("users/", "changes/", "keys/", "notifications/", "notifications/new/", _CHANNEL)
     ),
     ("POST", OWN): (
-        "dashboard/load-demo/", f"dashboard/{_ONE}delete/",
+        "dashboard/load-demo/", f"dashboard/{_ONE}delete/", f"dashboard/{_ONE}integrate/",
         *(
             f"dashboard/administration/{path}"
             for path in (
