@@ -27,7 +27,10 @@ _TABS = (
     ("history", _("History")),
 )
 # Pages of an experiment that are no tabs: links beside them.
-_BESIDE = (("integrate", _("Integrate")),)
+_BESIDE = (
+    ("integrate", _("Integrate")),
+    ("report", _("Report")),
+)
 
 
 # What a tab shows below the head that all have in common.
