@@ -18,6 +18,7 @@ from allocation.campaigns.guards import resume_after_guard
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
+from experiments.admin.labels import name_in_admin
 from experiments.admin.lists import ExperimentFilter, ReadOnly, act_on_each
 from experiments.admin.model_admins import ExperimentAdmin
 from experiments.campaign.models import REASON_LENGTH
@@ -26,6 +27,43 @@ from experiments.selectors import today
 
 # One request decides so many; the rest is the command's.
 _MOST_AT_ONCE = 100
+
+
+name_in_admin(
+    Allocation,
+    gettext_lazy("decision"),
+    gettext_lazy("decision log"),
+    {
+        "experiment": gettext_lazy("experiment"),
+        "target_date": gettext_lazy("date"),
+        "revision": gettext_lazy("version"),
+        "kind": gettext_lazy("type"),
+        "state": gettext_lazy("state"),
+        "reason": gettext_lazy("reason"),
+        "window_start": gettext_lazy("lookback window from"),
+        "window_end": gettext_lazy("lookback window to"),
+        "data_through": gettext_lazy("data up to"),
+        "window_impressions": gettext_lazy("impressions in the window"),
+        "window_clicks": gettext_lazy("clicks in the window"),
+        "value_remaining": gettext_lazy("potential improvement left"),
+        "harms": gettext_lazy("metrics that a guard found harmed"),
+        "engine_version": gettext_lazy("version of the engine"),
+        "inputs_digest": gettext_lazy("input hash"),
+        "created_at": gettext_lazy("computed at"),
+    },
+)
+name_in_admin(
+    AllocationShare,
+    gettext_lazy("traffic share"),
+    gettext_lazy("traffic shares"),
+    {
+        "variant": gettext_lazy("variant"),
+        "trials": gettext_lazy("trials"),
+        "successes": gettext_lazy("successes"),
+        "value_sum": gettext_lazy("sum of values"),
+        "bound": gettext_lazy("limited by"),
+    },
+)
 
 
 class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
@@ -39,30 +77,30 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AllocationShare]:
         return super().get_queryset(request).select_related("variant")
 
-    @admin.display(description="Share")
+    @admin.display(description=gettext_lazy("Share"))
     def percent(self, share: AllocationShare) -> str:
         return _percent(share.share)
 
-    @admin.display(description="The day before")
+    @admin.display(description=gettext_lazy("Share the day before"))
     def before(self, share: AllocationShare) -> str:
         return _percent(share.previous_share)
 
-    @admin.display(description="Rate (95% between)")
+    @admin.display(description=gettext_lazy("Estimated rate (95% interval)"))
     def rate_between(self, share: AllocationShare) -> str:
         if share.rate is None or share.missing_trials:
-            return "Not enough data" if share.missing_trials else "-"
+            return _("Not enough data") if share.missing_trials else "-"
         rate, low, high = (_rate(share, number) for number in (share.rate, share.rate_low, share.rate_high))
         return f"{rate} ({low} - {high})"
 
-    @admin.display(description="Chance of being best")
+    @admin.display(description=gettext_lazy("Probability to be best"))
     def chance(self, share: AllocationShare) -> str:
         return _percent(None if share.missing_trials else share.probability_best)
 
-    @admin.display(description="Expected loss")
+    @admin.display(description=gettext_lazy("Expected loss"))
     def loss(self, share: AllocationShare) -> str:
         return _rate(share, None if share.missing_trials else share.expected_loss)
 
-    @admin.display(description="Target before limits")
+    @admin.display(description=gettext_lazy("Target share before limits"))
     def aim(self, share: AllocationShare) -> str:
         return _percent(share.target)
 
@@ -91,12 +129,12 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
             else found.defer("inputs", "packed_inputs")
         )
 
-    @admin.display(description="Settings used")
+    @admin.display(description=gettext_lazy("Settings used"))
     def settings_used(self, allocation: Allocation) -> str:
         settings = allocation.recorded_inputs.get("settings", {})
         return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
 
-    @admin.display(description="All that the decision was given")
+    @admin.display(description=gettext_lazy("All that the decision was given"))
     def everything_given(self, allocation: Allocation) -> str:
         """A line for each day and variant, not for each number."""
         lines = json.dumps(allocation.recorded_inputs, sort_keys=True).replace("], [", "],\n  [")
@@ -124,7 +162,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
     action_form = _ReasonForm
     actions = ("recompute", *ExperimentAdmin.actions, "resume", "complete")
 
-    @admin.action(permissions=["change"], description="Recompute the allocation")
+    @admin.action(permissions=["change"], description=gettext_lazy("Update allocation"))
     def recompute(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
             entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
@@ -134,7 +172,9 @@ class DecidedExperimentAdmin(ExperimentAdmin):
 
         self._act(request, queryset, act)
 
-    @admin.action(permissions=["change"], description="Resume after a guard gave the control all traffic")
+    @admin.action(
+        permissions=["change"], description=gettext_lazy("Resume after a guard gave the control all traffic")
+    )
     def resume(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
             resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
@@ -144,7 +184,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
 
     @admin.action(
         permissions=["change"],
-        description="Complete: the control gets all traffic (choose a winner on the dashboard)",
+        description=gettext_lazy("End: the control gets all traffic (choose a winner on the dashboard)"),
     )
     def complete(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         reason = request.POST.get("decision_reason", "").strip()[:REASON_LENGTH]

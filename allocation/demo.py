@@ -15,6 +15,8 @@ from django.db import transaction
 
 from allocation.ledger.entries import Entry
 from allocation.services import complete_experiment, compute_allocations
+from experiments.campaign.models import GuardAction
+from experiments.campaign.watch import add_guard
 from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import Experiment, Status, Variant
@@ -29,7 +31,8 @@ _ORDER_SPREAD = 0.8
 class DemoExperiment:
     """``rates``: each variant's success rate on a weekday. ``joins``: the day a variant first gets traffic.
 
-    ``order_value``: the median of what a conversion is worth; 0 without values.
+    ``order_value``: the median of what a conversion is worth; 0 without values. ``worth``: how many times as much those
+    of a variant are. ``guards``: metrics that must not fall, each by so many percent at most.
     """
 
     name: str
@@ -42,6 +45,8 @@ class DemoExperiment:
     quiet_days: int = 0
     joins: dict[str, int] | None = None
     order_value: float = 0
+    worth: dict[str, float] | None = None
+    guards: dict[Reward, float] | None = None
     campaign: dict[str, Any] | None = None
 
 
@@ -52,6 +57,7 @@ DEMO = (
         118,
         5200,
         {"control": 0.046, "benefit": 0.0535, "question": 0.0475, "urgency": 0.044},
+        guards={Reward.CONVERSION_RATE: 15},
     ),
     DemoExperiment(
         "Checkout button",
@@ -69,6 +75,18 @@ DEMO = (
         74,
         2400,
         {"control": 0.082, "lifestyle": 0.084, "video_loop": 0.0835},
+    ),
+    DemoExperiment(
+        "Free delivery from",
+        "Free delivery from 50 or from 80: fewer orders, but larger ones? What counts is the revenue per visitor.",
+        58,
+        2800,
+        {"control": 0.03, "from_50": 0.0315, "from_80": 0.0285},
+        Reward.VALUE_PER_IMPRESSION,
+        order_value=42,
+        worth={"from_80": 1.32, "from_50": 1.04},
+        guards={Reward.CONVERSION_RATE: 20},
+        campaign={"owner": "Shop team", "tags": ["shop", "delivery"], "currency": "EUR"},
     ),
     DemoExperiment(
         "Pricing page layout",
@@ -140,7 +158,7 @@ def seed_demo(
 def _create(demo: DemoExperiment, today: dt.date, now: dt.datetime) -> Experiment:
     started = now - dt.timedelta(days=demo.days)
     status = Status.DRAFT if demo.ends_as is Status.DRAFT else Status.ACTIVE
-    return create_experiment(
+    created = create_experiment(
         name=demo.name,
         description=demo.description,
         status=status,
@@ -148,6 +166,11 @@ def _create(demo: DemoExperiment, today: dt.date, now: dt.datetime) -> Experimen
         campaign=demo.campaign,
         now=started,
     )
+    for metric, most in (demo.guards or {}).items():
+        add_guard(
+            experiment_id=created.pk, metric=metric, max_fall=most, action=GuardAction.TELL, now=started
+        )
+    return created
 
 
 def _live_through(
@@ -207,7 +230,8 @@ def _with_values(demo: DemoExperiment, row: DailyCounts) -> DailyCounts:
     if not demo.order_value:
         return row
     own = np.random.default_rng([row.date.toordinal(), *row.variant_name.encode()])
-    orders = np.round(demo.order_value * own.lognormal(0, _ORDER_SPREAD, row.conversions), 2)
+    median = demo.order_value * (demo.worth or {}).get(row.variant_name, 1.0)
+    orders = np.round(median * own.lognormal(0, _ORDER_SPREAD, row.conversions), 2)
     total = Decimal(round(100 * float(orders.sum()))) / 100
     return row._replace(value_sum=total, value_squares=float((orders**2).sum()))
 

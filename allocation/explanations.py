@@ -161,22 +161,23 @@ def status_sentence(
     sentence = _of_state(
         state, leader, chance, value_remaining, active=active, reporting=reporting, all_low=len(low) >= active
     )
-    parts = [sentence, *([_never_beside(apart)] if apart else [])]
+    parts = [sentence, *([never_beside(apart)] if apart else [])]
     if state == "collecting" or active < 2:
         return " ".join(parts)
     lacking = [name for name in low if name not in apart]
     if lacking and len(low) < active:
         parts.append(_lacking(lacking))
-    return " ".join([*parts, *([_large_orders(large)] if large else [])])
+    return " ".join([*parts, *([weighty_orders(large)] if large else [])])
 
 
-def _never_beside(apart: Sequence[str]) -> str:
+def never_beside(apart: Sequence[str]) -> str:
+    """Say which variants cannot be compared with the others."""
     return _("Never shown on the same day as the others, and not to be compared with them: %(variants)s.") % {
         "variants": ", ".join(apart)
     }
 
 
-def _large_orders(large: Sequence[str]) -> str:
+def weighty_orders(large: Sequence[str]) -> str:
     """Say that one order may decide; single ones are not stored, so that it cannot be said which."""
     values = {"variant": large[0], "count": len(large), "part": format_percent(LARGEST_PART, 0)}
     if len(large) == 1:

@@ -17,7 +17,10 @@ from experiments.models import Experiment, Variant
 
 
 class PackedJSONField(models.BinaryField[Any, Any]):
-    """JSON, compressed: a year of daily counts of four variants in less than 8 KB. The database cannot look into it."""
+    """JSON, compressed: a year of daily counts of four variants in less than 8 KB, with values in 13 to 19.
+
+    The database cannot look into it.
+    """
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         packed = None if value is None else pack(value)

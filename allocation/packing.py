@@ -2,25 +2,50 @@
 
 Digits of counts hardly compress. Each count is written as its distance from what the one before lets expect (so many
 clicks of the impressions), in integers of as few bytes as the largest needs, all lowest bytes together, then the next
-ones: a year of four variants takes less than 8 KB, whatever the traffic. What earlier versions packed, JSON alone,
-begins with zlib's own first byte and stays readable.
+ones: a year of four variants takes less than 8 KB, whatever the traffic. Values follow in the same way, as whole
+numbers of their last decimal place (see ``_Decimals``). 8 KB cannot hold their digits, which are noise: a year of four
+variants takes 13 KB with 2 orders of each a day, 15 KB with 15, 17 KB with 150 and 19 KB with 1,500. What earlier
+versions packed, JSON alone or beside columns of counts, begins with another byte and stays readable.
 """
 
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-# The first byte of this format; that of zlib is 0x78.
-_COLUMNS = b"\x01"
+# The first byte of each format; that of zlib is 0x78.
+_COLUMNS, _WITH_VALUES = b"\x01", b"\x02"
 _LENGTH = 4
 # The columns in this order, each count a part of the one before.
 _NAMES = ("impressions", "clicks", "conversions")
+_VALUES = ("value_sum", "value_squares")
+# Whole numbers below it are exact as floats.
+_EXACT = 2.0**53
+_MOST_PLACES = 8
+# Of the squares of amounts with cents.
+_USUAL_PLACES = 4
+# Distances from the nearest decimal that two bytes hold, in units of a float's last digit.
+_MOST_ULPS = 2**15
+
+
+class _Decimals(NamedTuple):
+    """Floats as whole numbers of a decimal place, ``whole / 10**places``, and how far each float is from that.
+
+    ``ulps`` are 0 where the floats are the nearest to decimals; sums of such floats are a few units away.
+    """
+
+    places: int
+    whole: Numbers
+    ulps: Numbers
+
+    def floats(self) -> Floats:
+        return np.asarray(((self.whole / 10.0**self.places).view(np.int64) + self.ulps).view(np.float64))
 
 
 def pack(value: Any) -> bytes:
@@ -36,13 +61,23 @@ def pack(value: Any) -> bytes:
         heads.append({"part": part, "width": width})
         body += _planes(folded, width)
         before = column
-    rest = {**value, "counts": {name: v for name, v in value["counts"].items() if name not in columns}}
-    text = _json({"shape": before.shape, "columns": heads, "rest": rest})
-    return _COLUMNS + zlib.compress(len(text).to_bytes(_LENGTH, "little") + text + body, 9)
+    values, value_heads = _values(value["counts"], before), []
+    for decimals in values.values():
+        head, packed = _pack_decimals(decimals, before)
+        value_heads.append(head)
+        body += packed
+        before = decimals.whole
+    taken = {*columns, *values}
+    rest = {**value, "counts": {name: v for name, v in value["counts"].items() if name not in taken}}
+    head_of_all = {"shape": before.shape, "columns": heads, "rest": rest}
+    text = _json({**head_of_all, "values": value_heads} if values else head_of_all)
+    return (_WITH_VALUES if values else _COLUMNS) + zlib.compress(
+        len(text).to_bytes(_LENGTH, "little") + text + body, 9
+    )
 
 
 def unpack(packed: bytes) -> Any:
-    if packed[:1] != _COLUMNS:
+    if packed[:1] not in (_COLUMNS, _WITH_VALUES):
         return json.loads(zlib.decompress(packed))
     plain = zlib.decompress(packed[1:])
     start = _LENGTH + int.from_bytes(plain[:_LENGTH], "little")
@@ -54,7 +89,76 @@ def unpack(packed: bytes) -> Any:
         before = _expected(before, column["part"]) + _unfold(planes).reshape(before.shape)
         value["counts"][name] = before.tolist()
         start = end
+    for name, column in zip(_VALUES, head.get("values", ()), strict=False):
+        decimals, start = _unpack_decimals(column, before, plain, start)
+        value["counts"][name] = decimals.floats().tolist()
+        before = decimals.whole
     return value
+
+
+def _values(counts: Mapping[str, Any], like: Numbers) -> dict[str, _Decimals]:
+    """The values as decimals; empty where there are none, or one is no such number."""
+    lists = [counts[name] for name in _VALUES if name in counts]
+    if len(lists) != len(_VALUES) or not all(_is_floats(rows, like.shape) for rows in lists):
+        return {}
+    found = [_decimals(np.array(rows)) for rows in lists]
+    return {name: one for name, one in zip(_VALUES, found, strict=True) if one} if all(found) else {}
+
+
+def _is_floats(rows: Any, shape: tuple[int, ...]) -> bool:
+    return (
+        isinstance(rows, list)
+        and len(rows) == shape[0]
+        and all(isinstance(row, list) and len(row) == shape[1] for row in rows)
+        and all(type(number) is float for row in rows for number in row)
+    )
+
+
+def _decimals(column: Floats) -> _Decimals | None:
+    """The fewest decimal places that give the floats back; None where they are no near decimals."""
+    if not np.isfinite(column).all() or np.signbit(column).any():
+        return None
+    for places in range(_MOST_PLACES + 1):
+        found = _of_places(column, places)
+        if found is None:
+            break
+        if not found.ulps.any():
+            return found
+    near = _of_places(column, _USUAL_PLACES)
+    return near if near and np.abs(near.ulps).max() < _MOST_ULPS else None
+
+
+def _of_places(column: Floats, places: int) -> _Decimals | None:
+    """The nearest decimals of so many places; None where they are too large."""
+    if column.max() >= _EXACT / 10.0**places:
+        return None
+    scaled = np.rint(column * 10.0**places)
+    ulps = column.view(np.int64) - (scaled / 10.0**places).view(np.int64)
+    return _Decimals(places, scaled.astype(np.int64), ulps)
+
+
+def _pack_decimals(decimals: _Decimals, before: Numbers) -> tuple[dict[str, float], bytes]:
+    part = float(decimals.whole.sum() / max(before.sum(), 1))
+    head: dict[str, float] = {"places": decimals.places, "part": part}
+    body = b""
+    for name, numbers in (("width", decimals.whole - _expected(before, part)), ("ulps", decimals.ulps)):
+        folded = _fold(numbers)
+        head[name] = _width(folded) if numbers.any() else 0
+        body += _planes(folded, int(head[name]))
+    return head, body
+
+
+def _unpack_decimals(
+    head: Mapping[str, Any], before: Numbers, plain: bytes, start: int
+) -> tuple[_Decimals, int]:
+    read = []
+    for name in ("width", "ulps"):
+        end = start + before.size * head[name]
+        planes = np.frombuffer(plain[start:end], dtype=np.uint8).reshape(head[name], before.size)
+        read.append(_unfold(planes).reshape(before.shape))
+        start = end
+    whole = _expected(before, head["part"]) + read[0]
+    return _Decimals(head["places"], whole, read[1]), start
 
 
 def _json(value: Any) -> bytes:

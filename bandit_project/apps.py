@@ -1,8 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class BanditProjectConfig(AppConfig):
     name = "bandit_project"
+    verbose_name = _("Accounts and keys")
 
     def ready(self) -> None:
         from bandit_project import checks  # noqa: F401  (registers itself)

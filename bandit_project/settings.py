@@ -186,8 +186,10 @@ DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 # Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
-# For how long clients keep the rule set, in seconds, and the most that a serve key adds to the counts of a day.
+# For how long clients keep the rule set and a worker what it knows of keys and decisions, in seconds, and the most that
+# a serve key adds to the counts of a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
+SERVE_REMEMBER_SECONDS = env.integer("SERVE_REMEMBER_SECONDS", 1, 0, 60)
 SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)
 # The number of proxies in front whose X-Forwarded-For is trusted.
 PROXY_COUNT = env.integer("PROXY_COUNT", 0, 0, 10)
@@ -245,7 +247,11 @@ SPECTACULAR_SETTINGS = {
     ],
     "OAS_VERSION": "3.1.1",
     # Goals are chosen under two names, reward and metric.
-    "ENUM_NAME_OVERRIDES": {"RewardEnum": "experiments.metrics.Reward"},
+    "ENUM_NAME_OVERRIDES": {
+        "RewardEnum": "experiments.metrics.Reward",
+        "ModeEnum": [("set", "set"), ("add", "add")],
+        "IncrementModeEnum": [("add", "add")],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {
@@ -305,7 +311,10 @@ LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
 DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 
 # Failed logins lock out a user from an address: a stranger cannot lock out others, and cannot go on guessing.
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "bandit_project.administration.login.AccountBackend",
+]
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 from allocation.api.v1.urls import urlpatterns as allocation_api
@@ -14,6 +15,7 @@ from bandit_project.ops.metrics.views import metrics
 from dashboard.people.invitation import invitation
 from dashboard.people.profile import choose_language
 from experiments.api.v1.urls import urlpatterns as experiments_api
+from serving.api.described import OfrepFlag, OfrepFlags
 from serving.api.urls import urlpatterns as serving_api
 from serving.api.visits import flag, flags
 
@@ -22,7 +24,7 @@ handler403 = "bandit_project.api.errors.permission_denied"
 handler404 = "bandit_project.api.errors.not_found"
 handler500 = "bandit_project.api.errors.server_error"
 
-admin.site.site_header = admin.site.site_title = "Bandit administration"
+admin.site.site_header = admin.site.site_title = _("Bandit administration")
 
 urlpatterns = [
     path("favicon.ico", favicon),
@@ -43,8 +45,12 @@ urlpatterns = [
     path("schema/", SchemaView.as_view()),
     path("docs", docs_view, name="docs"),
     path("docs/", docs_view),
-    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST"), name="ofrep-flags"),
-    path("ofrep/v1/evaluate/flags/<path:key>", ServedView(flag, "POST"), name="ofrep-flag"),
+    path("ofrep/v1/evaluate/flags", ServedView(flags, "POST", described=OfrepFlags), name="ofrep-flags"),
+    path(
+        "ofrep/v1/evaluate/flags/<path:key>",
+        ServedView(flag, "POST", described=OfrepFlag),
+        name="ofrep-flag",
+    ),
     path("api/v1/", include(([*serving_api, *allocation_api, *experiments_api], "v1"))),
     path("", include("allocation.api.classic.urls")),
     path("", include("experiments.api.classic.urls")),

@@ -32,7 +32,8 @@ def format_weekday(date: dt.date) -> str:
 def format_moment(moment: dt.datetime) -> str:
     """Write 4 Sep 2026, 14:05 UTC, in the reader's time zone."""
     local = timezone.localtime(moment, _reader_zone.get())
-    return f"{date_format(local, _('j M Y, H:i'))} {zone_name(local)}"
+    text = date_format(local, _("j M Y, H:i"))
+    return f"{text} {zone_name(local)}"
 
 
 def zone_name(local: dt.datetime) -> str:

@@ -16,7 +16,7 @@ TEXT
 
 # Also runs the system checks: a bad configuration ends here, with one line for each variable.
 wait_for_database() {
-    python manage.py wait_for_database --seconds "${DATABASE_WAIT_SECONDS:-60}"
+    python manage.py wait_for_database --seconds "$seconds" "$@"
 }
 
 # gunicorn reads this variable itself, before its configuration file, and fails with a traceback if it is invalid.
@@ -36,9 +36,10 @@ start_web() {
     check_web_concurrency
     metrics=${PROMETHEUS_MULTIPROC_DIR:-${TMPDIR:-/tmp}/bandit-metrics}
     unset PROMETHEUS_MULTIPROC_DIR
-    wait_for_database
     if [ "${MIGRATE_ON_START:-false}" = true ]; then
-        python manage.py migrate --noinput
+        wait_for_database migrate --noinput
+    else
+        wait_for_database
     fi
     export PROMETHEUS_MULTIPROC_DIR="$metrics"
     exec python -m gunicorn bandit_project.wsgi
@@ -47,6 +48,7 @@ start_web() {
 [ $# -gt 0 ] || usage
 role=$1
 shift
+seconds=${DATABASE_WAIT_SECONDS:-60}
 # Render passes a service its own host name; ALLOWED_HOSTS set by hand wins.
 if [ -z "${ALLOWED_HOSTS:-}" ] && [ -n "${RENDER_EXTERNAL_HOSTNAME:-}" ]; then
     export ALLOWED_HOSTS="$RENDER_EXTERNAL_HOSTNAME"
@@ -57,8 +59,7 @@ web)
     start_web
     ;;
 migrate)
-    wait_for_database
-    exec python manage.py migrate --noinput
+    exec python manage.py wait_for_database --seconds "$seconds" migrate --noinput
     ;;
 scheduler)
     wait_for_database
@@ -66,8 +67,7 @@ scheduler)
     ;;
 manage)
     [ $# -gt 0 ] || usage
-    wait_for_database
-    exec python manage.py "$@"
+    exec python manage.py wait_for_database --seconds "$seconds" "$@"
     ;;
 *) usage ;;
 esac

@@ -88,7 +88,10 @@ COUNTS = (
         _("clicks"),
         _("Clicks per day"),
         within="impressions",
-        too_many=_("clicks (%(clicks)s) must not exceed impressions (%(impressions)s)"),
+        too_many=_(
+            "clicks (%(clicks)s) must not exceed impressions (%(impressions)s): count at most one for each impression, "
+            "on the impression's day"
+        ),
     ),
     Measure(
         "conversions",
@@ -97,7 +100,10 @@ COUNTS = (
         _("Conversions per day"),
         # not within clicks: a view may convert without one, and a click several times
         within="impressions",
-        too_many=_("conversions (%(conversions)s) must not exceed impressions (%(impressions)s)"),
+        too_many=_(
+            "conversions (%(conversions)s) must not exceed impressions (%(impressions)s): count at most one for each "
+            "impression, on the impression's day"
+        ),
         optional=True,
     ),
 )
@@ -187,7 +193,8 @@ NO_TOTALS = DayTotals(*NO_COUNTS)
 class DailyCounts(NamedTuple):
     """Totals of one variant on one day; the variant is given by its name or key.
 
-    ``value_squares`` is the sum of the squares of the single values that ``value_sum`` adds up.
+    ``value_squares`` is the sum of the squares of the single values that ``value_sum`` adds up. Where both are None, no
+    values are given: what is stored of them stays.
     """
 
     date: dt.date
@@ -195,8 +202,12 @@ class DailyCounts(NamedTuple):
     impressions: int
     clicks: int
     conversions: int = 0
-    value_sum: Decimal = NO_VALUE
-    value_squares: float = 0.0
+    value_sum: Decimal | None = None
+    value_squares: float | None = None
+
+    @property
+    def has_values(self) -> bool:
+        return self.value_sum is not None or self.value_squares is not None
 
     @property
     def counts(self) -> Counts[int]:
@@ -204,10 +215,18 @@ class DailyCounts(NamedTuple):
 
     @property
     def totals(self) -> DayTotals:
-        return DayTotals(*self[2:])
+        """Return the numbers of the day, where none are given as 0."""
+        return DayTotals(*self[2:5], self.value_sum or NO_VALUE, self.value_squares or 0.0)
+
+    def with_values(self, other: DayTotals) -> "DailyCounts":
+        """Give the row the values of ``other``."""
+        return self._replace(value_sum=other.value_sum, value_squares=other.value_squares)
 
     def plus(self, other: DayTotals) -> "DailyCounts":
-        return DailyCounts(self.date, self.variant_name, *map(add, self.totals, other))
+        total = DailyCounts(self.date, self.variant_name, *map(add, self.totals, other))
+        if self.has_values or other.value_sum or other.value_squares:
+            return total
+        return total._replace(value_sum=None, value_squares=None)
 
 
 class Reward(models.TextChoices):

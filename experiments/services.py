@@ -26,7 +26,7 @@ from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experimen
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH
-from experiments.variants import find_winner, new_variants
+from experiments.variants import find_winner, new_variants, plain_name
 
 # The variant that gets all traffic at the end; a copy gets its own, and no dates.
 _AT_END = "on_end_variant"
@@ -130,7 +130,7 @@ def update_experiment(
         if unchanged_since not in (None, experiment.updated_at):
             raise ChangedMeanwhileError(
                 _(
-                    "Somebody changed this experiment while you were editing: see Activity. Save again to overwrite it."
+                    "Somebody changed this experiment while you were editing: see History. Save again to overwrite it."
                 )
             )
         if fields.get("reward", experiment.reward) != experiment.reward and experiment.status != Status.DRAFT:
@@ -256,10 +256,26 @@ def _refuse_repeated(names: Sequence[str]) -> None:
     if len(names) > MAX_VARIANTS:
         message = _("an experiment has at most %(most)s variants") % {"most": MAX_VARIANTS}
         raise InvalidError([Issue("variants", "too_many_variants", message)])
-    repeated = [index for index, name in enumerate(names) if name in names[:index]]
+    first: dict[str, str] = {}
+    repeated = [
+        (index, name, like)
+        for index, name in enumerate(names)
+        if (like := first.setdefault(plain_name(name), name)) != name or name in names[:index]
+    ]
     if repeated:
-        message = _("is given twice")
-        raise InvalidError([Issue(f"variants[{index}].name", "duplicate", message) for index in repeated])
+        raise InvalidError(
+            [
+                Issue(f"variants[{index}].name", "duplicate", _why_repeated(name, like))
+                for index, name, like in repeated
+            ]
+        )
+
+
+def _why_repeated(name: str, like: str) -> str:
+    if name == like:
+        return _("is given twice")
+    message = _("differs from '%(known)s' only by case, spaces or width; give it another name")
+    return message % {"known": like}
 
 
 def key_from_name(name: str) -> str:

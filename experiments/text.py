@@ -39,8 +39,11 @@ def parse_date(text: str) -> dt.date | None:
 
 
 def format_number(value: float | Decimal, decimals: int) -> str:
-    """Round by decimal digits, so that 2.45 becomes 2.5 wherever it is shown; separate thousands."""
-    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    """Round by decimal digits, so that 2.45 becomes 2.5 wherever it is shown; separate thousands.
+
+    What rounds to 0 has no sign.
+    """
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0
     return number_format(exact, decimals, force_grouping=True)
 
 

@@ -20,6 +20,12 @@ def plain_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
+def looks_alike(name: str, known: str) -> str:
+    """Say that a name cannot stand beside a known one, which it looks like, and what to write instead."""
+    message = _("'%(name)s' differs from '%(known)s' only by case, spaces or width; write '%(known)s'")
+    return message % {"name": name, "known": known}
+
+
 def is_control_name(name: str) -> bool:
     return plain_name(name) == CONTROL_NAME
 

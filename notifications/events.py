@@ -16,15 +16,15 @@ from experiments.text import Text
 class EventKind(models.TextChoices):
     ALLOCATION_CHANGED = "allocation.changed", _("Allocation changed")
     LEADER_FOUND = "leader.found", _("Leader found")
-    EXPERIMENT_DECIDED = "experiment.decided", _("Decided")
-    SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not arrive as split (SRM)")
+    EXPERIMENT_DECIDED = "experiment.decided", _("Ready to decide")
+    SAMPLE_RATIO_MISMATCH = "sample_ratio.mismatch", _("Traffic does not match the allocation (SRM)")
     NO_DATA = "data.missing", _("No data for some days")
     RATES_CHANGED = "rates.changed", _("The variants compare differently")
     GUARD_WARNED = "guard.warned", _("A guard warns")
     GUARD_ACTED = "guard.acted", _("A guard gave the control all traffic")
     EXPERIMENT_STARTED = "experiment.started", _("Started on schedule")
     EXPERIMENT_ENDED = "experiment.ended", _("Ended on schedule")
-    EXPERIMENT_COMPLETED = "experiment.completed", _("Completed once decided")
+    EXPERIMENT_COMPLETED = "experiment.completed", _("Ended once ready to decide")
     TEST = "test", _("Test")
 
 
@@ -69,7 +69,7 @@ EVENT_TYPES = {
     EventKind.EXPERIMENT_ENDED: EventType(
         _("The experiment has ended, as scheduled for {ends_at}: {outcome}")
     ),
-    EventKind.EXPERIMENT_COMPLETED: EventType(_("Decided, and completed: {winner} gets all traffic.")),
+    EventKind.EXPERIMENT_COMPLETED: EventType(_("Ready to decide, and ended: {winner} gets all traffic.")),
     EventKind.TEST: EventType("{message}"),
 }
 ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]

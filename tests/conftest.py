@@ -5,13 +5,20 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
 
-_DATABASE_FREE = ("tests/allocation/engine", "tests/browser", "tests/dashboard/lab", "tests/deployment")
+_DATABASE_FREE = (
+    "tests/allocation/engine",
+    "tests/browser",
+    "tests/dashboard/lab",
+    "tests/deployment",
+    "tests/resilience",
+)
 
 # A second thread of numpy's would only wait for the first: the test processes keep every core busy. numpy reads this
 # once, so it is set here, before pytest starts those processes.
@@ -31,22 +38,38 @@ def pytest_report_header() -> str:
     return f"database: {connection.vendor}"
 
 
+def _is_database_free(path: Path) -> bool:
+    return any(folder in path.as_posix() for folder in _DATABASE_FREE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Load no folder of which nothing would run: the libraries of its tests take seconds in each process."""
+    chosen = config.getoption("markexpr") == "not database_free"
+    return True if chosen and _is_database_free(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark whole folders of tests that say nothing of a database, even where a page reads from one."""
     for item in items:
-        if any(folder in item.path.as_posix() for folder in _DATABASE_FREE):
+        if _is_database_free(item.path):
             item.add_marker(pytest.mark.database_free)
 
 
 @pytest.fixture(autouse=True)
-def empty_cache() -> None:
-    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back."""
+def empty_cache(settings: Settings) -> None:
+    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
+
+    Workers ask the database at each call, so that a test sees what it has just changed.
+    """
     from django.core.cache import cache
 
+    from bandit_project.api import served
     from serving import snapshot
 
     cache.clear()
     snapshot.forget()
+    served.forget()
+    settings.SERVE_REMEMBER_SECONDS = 0
 
 
 @pytest.fixture

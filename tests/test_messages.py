@@ -95,7 +95,7 @@ def _messages() -> Iterator[str]:
     for app in _APPS:
         for path in sorted((ROOT / app).rglob("*.py")):
             yield from _messages_of_code(path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "templates").rglob("*.html")):
+    for path in sorted((ROOT / "templates").rglob("*.*")):
         # Django rewrites a template into calls that its own extraction reads
         for name, texts in _CALL_IN_TEMPLATE.findall(templatize(path.read_text(encoding="utf-8"))):
             yield from _messages_of_code(f"{name}({texts})")

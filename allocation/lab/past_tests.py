@@ -1,15 +1,19 @@
-"""Files of tests that are over: experiment,variant,impressions,clicks, a row for each variant."""
+"""Files of tests that are over: experiment,variant,impressions,clicks, a row for each variant.
 
-from collections.abc import Iterable, Iterator
+Where the goal is a value, conversions,value_sum,value_squares stand in the place of clicks.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.backtest import PastTest
 from allocation.exceptions import PastTestsError
-from experiments.exceptions import InvalidError
-from experiments.metrics import HIGHEST_COUNT
+from experiments.exceptions import InvalidError, Issue
+from experiments.metrics import MEASURES, Reward, fewest_squares
 from experiments.models import MAX_VARIANTS
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, find_header
@@ -19,20 +23,18 @@ from experiments.tables.rows import LineReader, as_name, is_total, name_problem
 from experiments.text import format_number
 from experiments.variants import is_control_name, plain_name
 
-COLUMNS = ("experiment", "variant", "impressions", "clicks")
-_COLUMNS = Columns(
-    {
-        "experiment_id": "experiment",
-        "variant_name": "variant",
-        "impressions": "impressions",
-        "clicks": "clicks",
-    }
-)
-_TEXTS, _COUNTS = ("experiment_id", "variant_name"), ("impressions", "clicks")
+# What past tests can be played for, and the numbers that each needs, the trials first.
+GOALS: Mapping[Reward, tuple[str, ...]] = {
+    Reward.CTR: ("impressions", "clicks"),
+    Reward.VALUE_PER_IMPRESSION: ("impressions", "conversions", "value_sum", "value_squares"),
+}
+Repeated = Literal["refuse", "sum"]
+_TEXTS = ("experiment_id", "variant_name")
+_HIGHEST = {measure.name: measure.highest for measure in MEASURES}
 # A wrong file is refused with its first mistakes, not with all of them.
 _MOST_ISSUES = 20
-# Impressions and clicks.
-_Pair = tuple[int, int]
+# The numbers of a variant, in the order of its goal's.
+_Numbers = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,20 @@ class _Found:
     """A test as far as it is read: its first line, the counts of each variant, and the lines of possible totals."""
 
     line: int
-    variants: dict[str, _Pair] = field(default_factory=dict)
+    variants: dict[str, _Numbers] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
 
-def read_past_tests(table: Table) -> list[NamedTest]:
-    """Read the tests in the file's order; PastTestsError names line, column and what is wrong there."""
+def read_past_tests(
+    table: Table, goal: Reward = Reward.CTR, repeated: Repeated = "refuse"
+) -> list[NamedTest]:
+    """Read the tests in the file's order; PastTestsError names line, column and what is wrong there.
+
+    ``repeated``: rows of one variant are refused, or parts to be added up.
+    """
     try:
-        reader = LineReader(find_header(table, _COLUMNS))
-        tests, issues = _read(reader)
+        reader = LineReader(find_header(table, _columns(goal)))
+        tests, issues = _read(reader, GOALS[goal], repeated)
     except InvalidError as error:
         raise PastTestsError([RowIssue(0, "", issue.message) for issue in error.issues]) from error
     issues += [issue for test in tests.values() for issue in _total_issues(test, reader.names)]
@@ -68,7 +75,48 @@ def read_past_tests(table: Table) -> list[NamedTest]:
     return [_past_test(name, test.variants) for name, test in tests.items()]
 
 
-def _read(reader: LineReader) -> tuple[dict[str, _Found], list[RowIssue]]:
+def past_tests_of(tests: Sequence[Mapping[str, Any]], goal: Reward, repeated: Repeated) -> list[PastTest]:
+    """Take tests that are no file, in the order of their variants; InvalidError names what is wrong, by its place."""
+    issues: list[Issue] = []
+    taken = []
+    for place, test in enumerate(tests):
+        variants, found = _given(test["variants"], GOALS[goal], repeated)
+        issues += [issue._replace(field=f"tests[{place}].{issue.field}") for issue in found]
+        taken.append(variants)
+    if issues:
+        raise InvalidError(issues[:_MOST_ISSUES], total_issues=len(issues))
+    return [_counts(list(variants.values())) for variants in taken]
+
+
+def _given(
+    variants: Sequence[Mapping[str, Any]], columns: tuple[str, ...], repeated: Repeated
+) -> tuple[dict[str, _Numbers], list[Issue]]:
+    taken: dict[str, _Numbers] = {}
+    issues = []
+    for place, variant in enumerate(variants):
+        name, at = variant["variant"], f"variants[{place}]"
+        missing = [
+            Issue(f"{at}.{c}", "required", _("is needed for this goal")) for c in columns if c not in variant
+        ]
+        numbers = {column: variant.get(column, 0) for column in columns}
+        issues += missing or [Issue(f"{at}.{c}", "inconsistent", said) for c, said in problem(numbers)]
+        if name in taken and repeated == "refuse":
+            message = _("%(variant)s is listed twice; add its rows up into one (repeated=sum)")
+            issues.append(Issue(f"{at}.variant", "duplicate", message % {"variant": shown(name)}))
+        taken[name] = _added(taken.get(name), tuple(numbers.values()))
+    if len(taken) < 2 and not issues:
+        issues.append(Issue("variants", "too_few", _("needs at least two variants")))
+    return taken, issues
+
+
+def _columns(goal: Reward) -> Columns:
+    numbers = {name: name for name in GOALS[goal]}
+    return Columns({"experiment_id": "experiment", "variant_name": "variant", **numbers})
+
+
+def _read(
+    reader: LineReader, columns: tuple[str, ...], repeated: Repeated
+) -> tuple[dict[str, _Found], list[RowIssue]]:
     tests: dict[str, _Found] = {}
     issues: list[RowIssue] = []
     for line, cells in reader.header.lines():
@@ -81,25 +129,26 @@ def _read(reader: LineReader) -> tuple[dict[str, _Found], list[RowIssue]]:
             continue
         experiment, variant = (as_name(cells[reader.header.places[column]]) for column in _TEXTS)
         test = tests.setdefault(experiment, _Found(line))
-        numbers, found = _numbers(reader, line, cells)
-        found = [*_name_issues(reader, line, experiment, variant, test), *found]
+        numbers, found = _numbers(reader, columns, line, cells)
+        named = _name_issues(reader, line, experiment, variant, test, repeated)
+        found = [*named, *found]
         issues += found
         if not found:
-            test.variants[variant] = numbers
+            test.variants[variant] = _added(test.variants.get(variant), numbers)
             if is_total(variant):
                 test.totals[variant] = line
     return tests, issues
 
 
 def _name_issues(
-    reader: LineReader, line: int, experiment: str, variant: str, test: _Found
+    reader: LineReader, line: int, experiment: str, variant: str, test: _Found, repeated: Repeated
 ) -> Iterator[RowIssue]:
     for column, text in zip(_TEXTS, (experiment, variant), strict=True):
         if problem := name_problem(text):
             yield RowIssue(line, reader.names[column], problem)
     like = next((known for known in test.variants if plain_name(known) == plain_name(variant)), None)
-    if like is not None:
-        message = _("%(variant)s of %(experiment)s is listed twice; add its rows up into one")
+    if like is not None and not (like == variant and repeated == "sum"):
+        message = _("%(variant)s of %(experiment)s is listed twice; add its rows up into one (repeated=sum)")
         names = {"variant": shown(variant), "experiment": shown(experiment)}
         if like != variant:
             message = _("%(variant)s of %(experiment)s is listed as %(known)s, too; write one name for both")
@@ -107,29 +156,53 @@ def _name_issues(
         yield RowIssue(line, reader.names["variant_name"], message % names)
 
 
-def _numbers(reader: LineReader, line: int, cells: list[str]) -> tuple[_Pair, list[RowIssue]]:
-    """Read impressions and clicks; what is wrong comes beside them."""
-    numbers, issues = [0, 0], []
-    for index, column in enumerate(_COUNTS):
+def _added(before: _Numbers | None, numbers: _Numbers) -> _Numbers:
+    return numbers if before is None else tuple(a + b for a, b in zip(before, numbers, strict=True))
+
+
+def _numbers(
+    reader: LineReader, columns: tuple[str, ...], line: int, cells: list[str]
+) -> tuple[_Numbers, list[RowIssue]]:
+    """Read a variant's numbers; what is wrong comes beside them."""
+    numbers: dict[str, Any] = dict.fromkeys(columns, 0)
+    issues = []
+    for column in columns:
         try:
-            numbers[index] = _count(reader, column, cells[reader.header.places[column]])
+            numbers[column] = _number(reader, column, cells[reader.header.places[column]])
         except NumberError as error:
             issues.append(RowIssue(line, reader.names[column], str(error)))
-    impressions, clicks = numbers
-    if not issues and clicks > impressions:
-        message = _("clicks %(clicks)s exceed impressions %(impressions)s")
-        values = {"clicks": format_number(clicks, 0), "impressions": format_number(impressions, 0)}
-        issues.append(RowIssue(line, reader.names["clicks"], message % values))
-    return (impressions, clicks), issues
+    if not issues:
+        found = problem(numbers)
+        issues += [RowIssue(line, reader.names[column], said) for column, said in found]
+    return tuple(numbers.values()), issues
 
 
-def _count(reader: LineReader, column: str, cell: str) -> int:
+def problem(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name what cannot be of a variant's numbers: the column, and why. Each is in its range by itself."""
+    for name in ("clicks", "conversions"):
+        if numbers.get(name, 0) > numbers["impressions"]:
+            message = _("%(name)s %(successes)s exceed impressions %(impressions)s")
+            values = {"successes": numbers[name], "impressions": numbers["impressions"]}
+            written = {key: format_number(value, 0) for key, value in values.items()}
+            return [(name, message % {"name": name, **written})]
+    total, squares = numbers.get("value_sum", 0), numbers.get("value_squares", 0.0)
+    if squares < fewest_squares(total, numbers.get("conversions", 0)):
+        message = _(
+            "value_squares (%(squares)s) is too small for %(orders)s orders that add up to %(sum)s: square each single "
+            "value, then add the squares up"
+        )
+        values = {"squares": squares, "orders": numbers["conversions"], "sum": total}
+        return [("value_squares", message % values)]
+    return []
+
+
+def _number(reader: LineReader, column: str, cell: str) -> Any:
     if is_blank(cell):
         raise NumberError(_("is blank; give a number, 0 if there were none"))
-    value = int(reader.number(column, cell))
-    if not 0 <= value <= HIGHEST_COUNT:
+    value, highest = reader.number(column, cell), _HIGHEST[column]
+    if not 0 <= value <= highest:
         message = _("%(value)s is not from 0 to %(most)s")
-        raise NumberError(message % {"value": shown(cell), "most": format_number(HIGHEST_COUNT, 0)})
+        raise NumberError(message % {"value": shown(cell), "most": format_number(highest, 0)})
     return value
 
 
@@ -151,8 +224,12 @@ def _size_issues(tests: dict[str, _Found], names: dict[str, str]) -> Iterator[Ro
             yield RowIssue(test.line, names["variant_name"], message % values)
 
 
-def _past_test(name: str, variants: dict[str, _Pair]) -> NamedTest:
+def _past_test(name: str, variants: Mapping[str, _Numbers]) -> NamedTest:
+    """Put a test's numbers, as its goal has them, into the engine's arrays."""
     # the control comes first: the variant of that name, else the first listed
     ordered = sorted(variants, key=lambda variant: not is_control_name(variant))
-    counts = np.array([variants[variant] for variant in ordered], dtype=np.float64)
-    return NamedTest(name, tuple(ordered), PastTest(impressions=counts[:, 0], clicks=counts[:, 1]))
+    return NamedTest(name, tuple(ordered), _counts([variants[variant] for variant in ordered]))
+
+
+def _counts(numbers: Sequence[_Numbers]) -> PastTest:
+    return PastTest(*np.array([[float(number) for number in row] for row in numbers]).T)

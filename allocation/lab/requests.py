@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from allocation.engine import Settings
-from allocation.engine.lab.backtest import PastTest
 from allocation.engine.lab.orders import order_values
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import (
@@ -16,8 +15,10 @@ from allocation.engine.lab.report import (
     simulate_policies,
 )
 from allocation.engine.lab.simulation import make_world
+from allocation.lab.past_tests import past_tests_of
 from allocation.lab.work import MOST_MICROSECONDS, work_of_policies
 from experiments.exceptions import InvalidError, Issue
+from experiments.metrics import Reward
 from experiments.settings_schema import SettingValue, checked_settings
 
 # Decisions computed, variants counted, of so many microseconds each: about ten seconds of one core.
@@ -46,17 +47,14 @@ def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
 
 def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
     """Play each policy on the past tests of BacktestSerializer; raise InvalidError past the bound."""
-    tests = [
-        PastTest(
-            impressions=np.array([v["impressions"] for v in test["variants"]], dtype=np.float64),
-            clicks=np.array([v["clicks"] for v in test["variants"]], dtype=np.float64),
-        )
-        for test in values["tests"]
-    ]
+    tests = past_tests_of(values["tests"], Reward(values["goal"]), values["repeated"])
     settings = merged_settings(values["settings"])
     names = sorted({*values["policies"], "even"})
     cells = sum(len(test.impressions) for test in tests) * values["days"] * values["runs"] * len(names)
-    one_run = sum(work_of_policies(names, settings, len(t.impressions), values["days"]) for t in tests)
+    one_run = sum(
+        work_of_policies(names, settings, len(t.impressions), values["days"], values=t.values is not None)
+        for t in tests
+    )
     _refuse_too_large(
         "tests", cells, one_run * values["runs"], "variants of all tests, days, runs and policies"
     )

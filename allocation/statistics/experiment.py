@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allocation import engine
-from allocation.engine.analysis.always_valid import always_valid_lift
 from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
-from allocation.engine.analysis.uplift import Comparison, compare_to_control
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
-from allocation.ledger.entries import successes_in_window, value_facts
+from allocation.ledger.entries import value_facts
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
@@ -23,39 +21,25 @@ from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_unt
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
-from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
+from allocation.statistics.variants import VariantRate, compare_variants, variant_rates
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
 from experiments.settings_schema import SettingValue
 
 
-@dataclass(frozen=True)
-class VariantStatistics:
-    """A variant's counts in the window and its rates.
+@dataclass(frozen=True, kw_only=True)
+class VariantStatistics(VariantRate):
+    """A variant's rate by the goal, and what the decision makes of it.
 
-    ``missing_trials``: effective trials that it lacks to be judged; without ``enough_data`` its rate, its chance and
-    its uplift say little. The uplifts are None for the control itself. Where the goal is a value, rates and losses are
-    values per trial, and ``value_sum``, ``effective_orders`` and ``largest_part`` are those of the decision.
+    ``missing_trials``: effective trials that it lacks to be judged. ``beats_control`` is None for the control itself.
+    Where the goal is a value, losses are values per trial, and ``value_sum``, ``effective_orders`` and
+    ``largest_part`` are those of the decision.
     """
 
-    variant_key: str
-    variant_name: str
-    is_control: bool
-    is_active: bool
-    trials: int
-    successes: int
-    rate: float
-    rate_low: float
-    rate_high: float
     probability_best: float
     expected_loss: float
-    enough_data: bool
     missing_trials: float
-    uplift: float | None = None
-    uplift_low: float | None = None
-    uplift_high: float | None = None
-    beats_control: float | None = None
-    uplift_always_valid: "AlwaysValidUplift | None" = None
+    beats_control: float | None
     value_sum: float | None = None
     effective_orders: float | None = None
     largest_part: float | None = None
@@ -233,59 +217,18 @@ def variants_of(
     inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
 ) -> list[VariantStatistics]:
     """The statistics of each variant by a decision; ``history``: the days that always-valid intervals rest on."""
-    compared = _compared(inputs, decision)
-    always_valid, successes = _always_valid(inputs, decision, history), successes_in_window(inputs, decision)
+    compared = compare_variants(inputs, decision)
+    rates = variant_rates(inputs, decision, history, compared)
     return [
         VariantStatistics(
-            variant_key=variant.key,
-            variant_name=variant.name,
-            is_control=variant.is_control,
-            is_active=variant.is_active,
-            trials=int(decision.trials[i]),
-            successes=successes[i],
-            rate=float(decision.mean[i]),
-            rate_low=float(decision.interval_low[i]),
-            rate_high=float(decision.interval_high[i]),
+            **{**vars(rate), **value_facts(inputs, decision, i)},
             probability_best=float(decision.probability_best[i]),
             expected_loss=float(decision.expected_loss[i]),
-            enough_data=not decision.low_evidence[i],
             missing_trials=float(decision.missing_trials[i]),
-            uplift_always_valid=always_valid[i],
-            **compared[i],
-            **value_facts(inputs, decision, i),
+            beats_control=None if compared is None or rate.is_control else float(compared.beats_control[i]),
         )
-        for i, variant in enumerate(inputs.variants)
+        for i, rate in enumerate(rates)
     ]
-
-
-def _control(inputs: AllocationInputs) -> int | None:
-    return next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
-
-
-def _compared(inputs: AllocationInputs, decision: engine.Decision) -> list[dict[str, float]]:
-    """Compare each variant with the control; empty for the control itself, and where there is none."""
-    control = _control(inputs)
-    if control is None:
-        return [{} for _ in inputs.variants]
-    found: Comparison = compare_to_control(decision.alpha, decision.beta, control)
-    return [
-        {} if i == control else {name: float(values[i]) for name, values in found._asdict().items()}
-        for i in range(len(inputs.variants))
-    ]
-
-
-def _always_valid(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
-) -> list[AlwaysValidUplift | None]:
-    """The sequence of each variant over all mature days since the start; None for the control itself."""
-    control, end = _control(inputs), decision.window.end
-    if control is None or end is None:
-        return [None for _ in inputs.variants]
-    mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
-    trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
-    squares = mature.value_squares if inputs.reward.is_value else None
-    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
-    return always_valid_uplifts(found, control)
 
 
 def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Convergence:

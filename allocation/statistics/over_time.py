@@ -3,14 +3,15 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from allocation import engine
 from allocation.engine.analysis.always_valid import always_valid_lift
-from allocation.engine.analysis.uplift import compare_to_control
+from allocation.engine.analysis.uplift import compare_pairs
 from allocation.ledger.inputs import AllocationInputs
-from allocation.statistics.uplifts import AlwaysValidUplift, always_valid_uplifts
+from allocation.statistics.variants import AlwaysValidUplift, always_valid_uplifts
 
 # Enough to see an interval narrow; each point is a decision of its own.
 POINTS = 9
@@ -41,8 +42,8 @@ def lifts_on(
     control = next((n for n, v in enumerate(inputs.variants) if v.is_control), None)
     cut = [replace(inputs, table=inputs.table.between(dt.date.min, date)) for date in dates]
     decisions = engine.allocate_many([one.to_request() for one in cut])
-    known = list(zip(dates, cut, decisions, strict=True))
-    return [[_lift_on(*one, variant, control, always_valid) for one in known] for variant in variants]
+    known = [_Known(*one) for one in zip(dates, cut, decisions, strict=True)]
+    return [_lifts(known, variant, control, always_valid) for variant in variants]
 
 
 def some_dates(inputs: AllocationInputs) -> list[dt.date]:
@@ -53,37 +54,62 @@ def some_dates(inputs: AllocationInputs) -> list[dt.date]:
     return [dt.date.fromordinal(int(days[place])) for place in places] if len(days) else []
 
 
-def _lift_on(
-    date: dt.date,
-    inputs: AllocationInputs,
-    decision: engine.Decision,
-    variant: int,
-    control: int | None,
-    always_valid: bool,
-) -> LiftOn:
-    low = decision.low_evidence
-    if control is None or low[variant]:
-        return LiftOn(date, None, None, None, None, None)
-    best = float(decision.probability_best[variant])
-    if variant == control or low[control]:
-        return LiftOn(date, None, None, None, best, None)
-    pair = [variant, control]
-    found = compare_to_control(decision.alpha[pair], decision.beta[pair], 1)
-    return LiftOn(
-        date,
-        float(found.uplift[0]),
-        float(found.uplift_low[0]),
-        float(found.uplift_high[0]),
-        best,
-        _always_valid(inputs, decision, variant, control) if always_valid else None,
-    )
+class _Known(NamedTuple):
+    """The data up to a day, and the decision that they make."""
+
+    date: dt.date
+    inputs: AllocationInputs
+    decision: engine.Decision
 
 
-def _always_valid(
-    inputs: AllocationInputs, decision: engine.Decision, variant: int, control: int
-) -> AlwaysValidUplift | None:
-    pair = [variant, control]
-    measures = inputs.table.measures
-    trials, successes = inputs.reward.trials(measures)[:, pair], inputs.reward.successes(measures)[:, pair]
-    squares = measures.value_squares[:, pair] if inputs.reward.is_value else None
-    return always_valid_uplifts(always_valid_lift(trials, successes, 1, decision.dispersion, squares), 1)[0]
+class _Lift(NamedTuple):
+    """The result of a comparison with the control; None where there is none."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    always_valid: AlwaysValidUplift | None = None
+
+
+def _lifts(known: Sequence[_Known], variant: int, control: int | None, always_valid: bool) -> list[LiftOn]:
+    """Compare one variant with the control, where both are judged."""
+    found: dict[dt.date, _Lift] = {}
+    if control is not None and control != variant:
+        pair = [variant, control]
+        judged = [one for one in known if not one.decision.low_evidence[pair].any()]
+        found = _compare(judged, pair, always_valid)
+    return [
+        LiftOn(one.date, lift.value, lift.low, lift.high, _chance(one.decision, variant), lift.always_valid)
+        for one in known
+        for lift in [found.get(one.date, _Lift())]
+    ]
+
+
+def _chance(decision: engine.Decision, variant: int) -> float | None:
+    return None if decision.low_evidence[variant] else float(decision.probability_best[variant])
+
+
+def _compare(judged: Sequence[_Known], pair: list[int], always_valid: bool) -> dict[dt.date, _Lift]:
+    """Compare the first of the pair with the second on all days at once."""
+    if not judged:
+        return {}
+    alpha = np.array([one.decision.alpha[pair] for one in judged])
+    beta = np.array([one.decision.beta[pair] for one in judged])
+    found = compare_pairs(alpha[:, 0], beta[:, 0], alpha[:, 1], beta[:, 1])
+    return {
+        one.date: _Lift(
+            float(found.uplift[n]),
+            float(found.uplift_low[n]),
+            float(found.uplift_high[n]),
+            _always_valid(one, pair) if always_valid else None,
+        )
+        for n, one in enumerate(judged)
+    }
+
+
+def _always_valid(one: _Known, pair: list[int]) -> AlwaysValidUplift | None:
+    measures, reward = one.inputs.table.measures, one.inputs.reward
+    trials, successes = reward.trials(measures)[:, pair], reward.successes(measures)[:, pair]
+    squares = measures.value_squares[:, pair] if reward.is_value else None
+    found = always_valid_lift(trials, successes, 1, one.decision.dispersion, squares)
+    return always_valid_uplifts(found, 1)[0]

@@ -1,4 +1,4 @@
-"""What came of an experiment, as its page of results needs it: ranks, what waiting costs, which days there are."""
+"""Results of an experiment, as a page needs them: ranks, the cost of waiting, which days there are."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from bandit_project.models import AdministrationChange
+from bandit_project.models import AdministrationChange, Scope
 from experiments.audit import current_actor
 from experiments.events import log_event_on_commit
+from experiments.roles import Role
 from experiments.text import Text
 
 Subject = AdministrationChange.Subject
@@ -58,6 +59,14 @@ def recent_changes() -> list[Recorded]:
 
 
 def _sentence(action: str, facts: Mapping[str, Any]) -> str:
-    """Translate the sentence and the facts in it that are names of ours, such as a role."""
-    shown = {name: _(value) if value else "–" for name, value in facts.items()}
+    shown = {name: _fact(name, str(value)) for name, value in facts.items()}
     return str(_SENTENCES.get(action, action)) % shown
+
+
+def _fact(name: str, value: str) -> str:
+    """Write a fact in the reader's language: roles and scopes by their labels, fields by their words."""
+    if name == "scope":
+        return str(Scope(value).label)
+    if name == "fields":
+        return ", ".join(_(field.replace("_", " ")) for field in value.split(", "))
+    return next((str(role.label) for role in Role if role.group == value), value or "–")

@@ -101,7 +101,7 @@ def retry_delivery(*, channel_id: int, delivery_id: int, now: dt.datetime) -> No
     if found is None:
         raise NotFoundError(_("There is no such delivery."))
     if found.state != Delivery.State.GIVEN_UP:
-        raise ConflictError(_("It is not given up: it has arrived, or is tried again by itself."))
+        raise ConflictError(_("This delivery has not failed: it has arrived, or is tried again by itself."))
     retry(found, now)
 
 

@@ -1,4 +1,4 @@
-"""What people set for themselves: language, theme, time zone, the weekly summary."""
+"""Settings that people make for themselves: language, theme, time zone, the weekly summary."""
 
 from typing import NamedTuple
 from zoneinfo import available_timezones
@@ -31,7 +31,7 @@ def time_zones() -> list[str]:
 
 def preferences_of(user: User) -> Preferences:
     """Read the settings; what is no longer offered counts as blank."""
-    row = UserSettings.objects.filter(user=user).first()
+    row: UserSettings | None = getattr(user, "preferences", None)
     if row is None:
         return Preferences()
     language = row.language if row.language in dict(settings.LANGUAGES) else ""

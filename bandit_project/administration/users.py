@@ -90,7 +90,7 @@ def invite_user(*, email: str, name: str, role: Role, now: dt.datetime) -> User:
     user.save()
     _give(user, role)
     UserSettings.objects.create(user=user, invited_at=now)
-    record_change(Subject.USER, address, "invited", now, role=role.name.title())
+    record_change(Subject.USER, address, "invited", now, role=role.group)
     return user
 
 
@@ -128,7 +128,7 @@ def change_role(*, user_id: int, role: Role, by: int | None, now: dt.datetime) -
     if before is Role.ADMIN:
         _refuse_last(user)
     _give(user, role)
-    names = {"before": before.name.title() if before else "", "after": role.name.title()}
+    names = {"before": before.group if before else "", "after": role.group}
     record_change(Subject.USER, user.get_username(), "role_changed", now, **names)
     return user
 

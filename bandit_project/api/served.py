@@ -1,10 +1,15 @@
-"""The door of what visitors' software calls: key, throttle and snapshot, with a single query."""
+"""The door of what visitors' software calls: key, throttle and snapshot, with a single query or none.
+
+A worker remembers what the query said for SERVE_REMEMBER_SECONDS: a decision comes once a day, calls by the thousand.
+"""
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 from weakref import WeakSet
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
@@ -48,6 +53,10 @@ _EXECUTE_SQL = f"EXECUTE {_NAME} (%s, %s, %s)"
 _OF_A_POOLER = ("26000", "42P05")
 
 
+# Keys that a worker remembers; far more than an installation has.
+_MOST_KEYS = 1000
+
+
 # A plain view that answers from a snapshot, with what the path names.
 Answers = Callable[..., HttpResponse]
 
@@ -55,15 +64,16 @@ Answers = Callable[..., HttpResponse]
 class ServedView:
     """A view that visitors' software calls for each visit. It has the rules of every call, and no cost of a framework.
 
-    ``answer`` computes the answer. A key costs no query of its own.
+    ``answer`` computes the answer. A key costs no query of its own. ``described`` is what the OpenAPI document shows.
     """
 
     csrf_exempt = True  # it changes nothing
     open_to_serve_keys = True
     required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
 
-    def __init__(self, answer: Answers, *methods: str) -> None:
+    def __init__(self, answer: Answers, *methods: str, described: type[APIView] | None = None) -> None:
         self._answer, self._methods = answer, methods
+        self.cls, self.initkwargs = described, dict[str, Any]()  # where drf-spectacular looks
 
     def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
@@ -98,8 +108,49 @@ class ServedView:
         return as_ofrep(request, response)
 
 
+class _Memory:
+    """Answers of the database of the last SERVE_REMEMBER_SECONDS. Only keys that open something are kept.
+
+    One version for all keys: with a version of each, a change would have the snapshot read for each key in turn.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[str, tuple[float, ApiKey | None]] = {}
+        self._version: tuple[float, Version] | None = None
+
+    def find(self, given: str) -> tuple[ApiKey | None, Version] | None:
+        oldest = time.monotonic() - settings.SERVE_REMEMBER_SECONDS
+        version, key = self._version, self._keys.get(given)
+        if version is None or key is None or version[0] <= oldest or key[0] <= oldest:
+            return None
+        return key[1], version[1]
+
+    def keep(self, given: str, key: ApiKey | None, version: Version, asked_at: float) -> None:
+        if len(self._keys) >= _MOST_KEYS:
+            self._keys = {}
+        self._keys[given] = asked_at, key
+        self._version = asked_at, version
+
+
+_memory = _Memory()
+
+
+def forget() -> None:
+    """Drop what is remembered of keys and decisions."""
+    global _memory
+    _memory = _Memory()
+
+
 def _key_and_version(given: str) -> tuple[ApiKey | None, Version]:
-    """Find the key, which must open something, and the version; one query for both."""
+    """Find the key, which must open something, and the version; one query for both, or none."""
+    if (found := _memory.find(given)) is None:
+        asked_at = time.monotonic()
+        found = _asked_key_and_version(given)
+        _memory.keep(given, *found, asked_at)
+    return found
+
+
+def _asked_key_and_version(given: str) -> tuple[ApiKey | None, Version]:
     if not given:
         return None, read_version()
     if not given.isascii() or "\x00" in given:

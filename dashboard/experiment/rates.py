@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -59,23 +59,12 @@ class DailyCountsTable:
         return DailyCountsTable(self.lines, weeks, Measures(*map(folded, self.measures)))
 
 
-class Rates(NamedTuple):
-    """Posterior means (D, K) and 95% bounds (D, K, 2), as all pages show them."""
-
-    mean: Floats
-    bounds: Floats
-
-
-def rates_of(
-    table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None], so_far: bool
-) -> Rates:
-    """Judge each day by itself, or all days up to it."""
+def bounds_of(table: DailyCountsTable, reward: Reward, prior: tuple[float, float | None]) -> Floats:
+    """Give the 95% bounds (D, K, 2) of each day's rates, judged by itself."""
     trials, successes, unit = _in_units(table, reward)
     alpha, beta = _full_prior((prior[0], None) if reward.is_value else prior, trials, successes)
-    if so_far:
-        trials, successes = np.cumsum(trials, axis=0), np.cumsum(successes, axis=0)
-    alphas, betas = alpha + successes, beta + trials - successes
-    return Rates(unit * alphas / (alphas + betas), unit * quantiles(alphas, betas, _BAND))
+    bounds: Floats = unit * quantiles(alpha + successes, beta + trials - successes, _BAND)
+    return bounds
 
 
 def _in_units(table: DailyCountsTable, reward: Reward) -> tuple[Floats, Floats, float]:

@@ -5,12 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.http import Http404
-from django.utils.translation import gettext as _
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.engine.evidence.values import LARGEST_PART
-from allocation.explanations import standing_apart, status_sentence
-from allocation.models import CLOSING, Allocation, AllocationShare, Kind, leading_share
+from allocation.models import Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -43,7 +40,6 @@ class Summary:
 
     experiment: Experiment
     allocation: Allocation | None
-    sentence: str
     split: list[SplitPart] = field(default_factory=list)
     leader: AllocationShare | None = None
     leader_colour: str = ""
@@ -114,7 +110,6 @@ def summary_of(
     return Summary(
         experiment=experiment,
         allocation=allocation,
-        sentence=plain_sentence(experiment, allocation),
         split=split_bar(split, colours),
         leader=leader,
         leader_colour=colours[leader.variant_id] if leader else "",
@@ -122,38 +117,6 @@ def summary_of(
         gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
         is_stale=experiment.status == Status.ACTIVE and is_late(latest, today),
-    )
-
-
-def plain_sentence(experiment: Experiment, allocation: Allocation | None) -> str:
-    """Say in a sentence what a person should know first."""
-    if experiment.status == Status.DRAFT:
-        return _("Not started yet.")
-    if allocation is None:
-        return _("Nothing has been decided yet: the first split comes with the first data.")
-    shares = list(allocation.shares.all())
-    if allocation.kind == Kind.GUARD:
-        return _("Stopped by a guard: the control gets all traffic until a person resumes.")
-    if allocation.kind in CLOSING:
-        winner = next((share.variant.name for share in shares if share.share == 1), "")
-        return _("Completed: %(winner)s gets all traffic.") % {"winner": winner}
-    if experiment.status == Status.PAUSED:
-        return _("Paused: the last split stays in force.")
-    leader = leading_share(shares)
-    return status_sentence(
-        state=allocation.state,
-        leader=leader.variant.name if leader else "",
-        chance=(leader.probability_best or 0.0) if leader else 0.0,
-        value_remaining=allocation.value_remaining or 0.0,
-        active=len(shares),
-        reporting=sum(share.trials > 0 for share in shares),
-        low=[share.variant.name for share in shares if share.missing_trials],
-        apart=standing_apart((share.variant.name, share.successes, share.evidence_kept) for share in shares),
-        large=[
-            share.variant.name
-            for share in shares
-            if (share.largest_part or 0.0) > LARGEST_PART and not share.missing_trials
-        ],
     )
 
 

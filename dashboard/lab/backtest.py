@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.engine.lab.backtest import PolicyResult, by_size, true_rates
+from allocation.engine.lab.backtest import PolicyResult, by_size, true_orders, true_rates
 from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
+from allocation.engine.posterior.beta import Floats
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
-from allocation.lab.past_tests import NamedTest, read_past_tests
+from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_tests
 from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.file_types import FILE_TYPES
@@ -26,8 +27,9 @@ from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
 from dashboard.settings.labels import format_value
-from dashboard.templatetags.formats import count, percent
+from dashboard.templatetags.formats import count, gained, percent
 from experiments.exceptions import InvalidError
+from experiments.metrics import Reward
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.tables.issues import RowIssue
 from experiments.tables.number_fields import WholeNumberField
@@ -50,10 +52,24 @@ class BacktestForm(SettingsColumns):
     file = forms.FileField(
         label=gettext_lazy("Past tests, CSV or Excel"),
         help_text=gettext_lazy(
-            "Columns experiment, variant, impressions, clicks. Empty: the sample is played."
+            "Columns experiment, variant, impressions, clicks. For a value: conversions, value_sum and value_squares "
+            "in place of clicks. Empty: the sample is played."
         ),
         required=False,
         widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
+    )
+    goal = forms.ChoiceField(
+        label=gettext_lazy("Goal"),
+        choices=[(goal.value, goal.label) for goal in GOALS],
+        initial=Reward.CTR.value,
+        required=False,
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    repeated = forms.ChoiceField(
+        label=gettext_lazy("Rows of one variant that come several times"),
+        choices=[("refuse", gettext_lazy("Refuse them")), ("sum", gettext_lazy("Add them up"))],
+        required=False,
+        widget=forms.Select(attrs={"class": "form-select"}),
     )
     days = WholeNumberField(
         label=gettext_lazy("Days of each test"),
@@ -66,12 +82,21 @@ class BacktestForm(SettingsColumns):
     runs = WholeNumberField(label=gettext_lazy("Runs of each test"), min_value=1, max_value=200, initial=1)
     seed = seed_field()
 
+    field_order = ("goal", "repeated", "file")
+
+    def clean_goal(self) -> Reward:
+        return Reward(self.cleaned_data.get("goal") or Reward.CTR)
+
     def clean_file(self) -> list[NamedTest]:
-        """Read the tests of the file, or of the sample without one."""
+        """Read the tests of the file, or of the sample without one, for the goal that was cleaned before."""
+        goal = self.cleaned_data.get("goal", Reward.CTR)
+        repeated: Repeated = "sum" if self.cleaned_data.get("repeated") == "sum" else "refuse"
         try:
             if upload := self.cleaned_data.get("file"):
                 content = upload.read()
-                return read_past_tests(open_table(lambda: io.BytesIO(content)))
+                return read_past_tests(open_table(lambda: io.BytesIO(content)), goal, repeated)
+            if goal.is_value:
+                raise ValidationError(_("The sample has clicks and no values: choose a file of your own."))
             return read_past_tests(open_table(lambda: sample_file().open("rb")))
         except OSError as error:
             raise ValidationError(_("The sample is not part of this installation: choose a file.")) from error
@@ -110,6 +135,15 @@ class Backtest:
         return int(self.values["days"]) * len(self.columns) * len(groups)
 
     @property
+    def by_value(self) -> bool:
+        return bool(self.values["goal"].is_value)
+
+    @property
+    def is_single(self) -> bool:
+        """True where one test was played, which says little of those to come."""
+        return len(self.tests) == 1
+
+    @property
     def variants(self) -> int:
         return sum(len(test.variants) for test in self.tests)
 
@@ -129,7 +163,7 @@ def backtest_of(form: BacktestForm) -> Backtest:
     values = form.cleaned_data
     columns = [*_service_columns(form.own_settings("a")), *rule_columns(values["policies"])]
     tests = values["file"]
-    played = _that_fit(tests, columns, values["days"], values["runs"])
+    played = _that_fit(tests, columns, values["days"], values["runs"], by_value=values["goal"].is_value)
     return Backtest(values, columns, played, len(tests), form.is_sample())
 
 
@@ -143,11 +177,13 @@ def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
     return columns + ([service_column(4, "own", _("Your settings"), own)] if own else [])
 
 
-def _that_fit(tests: Sequence[NamedTest], columns: Sequence[Column], days: int, runs: int) -> list[NamedTest]:
+def _that_fit(
+    tests: Sequence[NamedTest], columns: Sequence[Column], days: int, runs: int, *, by_value: bool
+) -> list[NamedTest]:
     """Take one test at least: the engine's limits on variants and days keep that one small."""
     contenders = [column.contender for column in columns]
     by_variants = {
-        variants: sum(work(c.settings, variants, days, policy=c.policy) for c in contenders)
+        variants: sum(work(c.settings, variants, days, policy=c.policy, values=by_value) for c in contenders)
         for variants in {len(test.variants) for test in tests}
     }
     sums = np.cumsum([by_variants[len(test.variants)] * runs for test in tests])
@@ -167,7 +203,11 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "one_variant_a_day": any(column.one_variant_a_day for column in backtest.columns),
         "sentences": _sentences(backtest, results, service, found),
         "settings": _settings_table(service, best),
-        "chart": gains(others, {c.key: total(results[c.key].gain_by_test) for c in others}),
+        "chart": gains(
+            others,
+            {c.key: total(results[c.key].gain_by_test) for c in others},
+            by_value=backtest.by_value,
+        ),
         "best_tests": _tests(backtest, results[best.key], slice(None, -_SHOWN_TESTS - 1, -1)),
         "worst_tests": _tests(backtest, results[best.key], slice(0, _SHOWN_TESTS)),
         "every_test": every_test(backtest, results),
@@ -188,14 +228,15 @@ class Row:
 
 def _rows(columns: Sequence[Column], results: Results, best: Column, level: Sequence[Column]) -> list[Row]:
     even = results["even"].regret_by_test
+    is_single = len(even) == 1
     return [
         Row(
             column=column,
             result=results[column.key],
             ratio=ratio(results[column.key].regret_by_test, even),
             gain=total(results[column.key].gain_by_test),
-            is_best=column is best,
-            is_level=column in level,
+            is_best=column is best and not is_single,
+            is_level=column in level and not is_single,
         )
         for column in columns
     ]
@@ -206,18 +247,21 @@ def _sentences(
 ) -> list[str]:
     best = service[found.best]
     share = ratio(results[best.key].regret_by_test, results["even"].regret_by_test)
+    if share is None and backtest.by_value:
+        return [_("An even split lost no value in these tests, so there was nothing to save.")]
     if share is None:
         return [_("An even split lost no clicks in these tests, so there was nothing to save.")]
-    sentences = [
-        _(
-            "%(name)s lost the least, %(ratio)s of the clicks that an even split lost, and gained %(gained)s over it."
+    message = _(
+        "%(name)s lost the least, %(ratio)s of the clicks that an even split lost, and gained %(gained)s over it."
+    )
+    if backtest.by_value:
+        message = _(
+            "%(name)s lost the least, %(ratio)s of the value that an even split lost, and gained %(gained)s over it."
         )
-        % {
-            "name": best.name,
-            "ratio": _percent_with_error(share),
-            "gained": count(results[best.key].gain_over_even),
-        }
-    ]
+    gain = gained(results[best.key].gain_over_even, backtest.by_value)
+    sentences = [message % {"name": best.name, "ratio": _percent_with_error(share), "gained": gain}]
+    if backtest.is_single:
+        return [*sentences, _("One test says little: which settings lose least differs from test to test.")]
     return [*sentences, _comparison(backtest, service, found), *_price(results, best)]
 
 
@@ -227,18 +271,27 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
     if found.best == installed:
         return _("These are the settings of this installation: there is nothing to change.")
     gap = found.lead[installed]
+    by_value = backtest.by_value
     values = {
-        "gap": count(gap.value),
-        "noise": count(NORMAL_95 * gap.standard_error) if len(backtest.tests) > 1 else "–",
+        "gap": gained(gap.value, by_value),
+        "noise": gained(NORMAL_95 * gap.standard_error, by_value),
     }
-    if gap.is_clear:
-        return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).") % values
-    return (
-        _(
-            "No clear difference from the installation's settings: they lost %(gap)s clicks more, give or take "
+    return _gap_message(by_value=by_value, is_clear=gap.is_clear) % values
+
+
+def _gap_message(*, by_value: bool, is_clear: bool) -> str:
+    if is_clear and by_value:
+        return _("The installation's settings lost %(gap)s of value more (give or take %(noise)s).")
+    if is_clear:
+        return _("The installation's settings lost %(gap)s clicks more (give or take %(noise)s).")
+    if by_value:
+        return _(
+            "No clear difference from the installation's settings: they lost %(gap)s of value more, give or take "
             "%(noise)s. Keep them unless there are other reasons."
         )
-        % values
+    return _(
+        "No clear difference from the installation's settings: they lost %(gap)s clicks more, give or take "
+        "%(noise)s. Keep them unless there are other reasons."
     )
 
 
@@ -283,7 +336,7 @@ def _settings_table(service: Sequence[Column], best: Column) -> SettingsTable:
 
 @dataclass(frozen=True)
 class PlayedTest:
-    """One past test, and what the recommended settings gained and lost in it, in clicks."""
+    """One past test, and what the recommended settings gained and lost in it, in clicks or in value."""
 
     test: NamedTest
     gain: float
@@ -294,12 +347,21 @@ class PlayedTest:
         return float(self.test.counts.impressions.sum())
 
     @property
+    def _rates(self) -> Floats:
+        """Clicks per impression, or what an impression is worth."""
+        orders = true_orders(self.test.counts)
+        rates = true_rates(self.test.counts)
+        if self.test.counts.values is None:
+            return rates
+        return np.zeros(len(rates)) if orders is None else np.asarray(rates * orders.mean)
+
+    @property
     def best_rate(self) -> float:
-        return float(true_rates(self.test.counts).max())
+        return float(self._rates.max())
 
     @property
     def mean_rate(self) -> float:
-        return float(true_rates(self.test.counts).mean())
+        return float(self._rates.mean())
 
 
 def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[PlayedTest]:
@@ -313,17 +375,17 @@ def _tests(backtest: Backtest, result: PolicyResult, which: slice) -> list[Playe
     ]
 
 
-def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate]) -> Chart:
+def gains(columns: Sequence[Column], estimates: Mapping[str, Estimate], *, by_value: bool = False) -> Chart:
     """Draw one bar a column, with the 95% interval over the tests."""
     return Chart(
         id="gains",
-        title=_("Clicks gained over an even split"),
+        title=_("Value gained over an even split") if by_value else _("Clicks gained over an even split"),
         note=_(
             "Over all tests, with 95% intervals: how far it might have come out otherwise with other tests."
         ),
         kind="bars",
-        unit="count",
-        y_title=_("Clicks"),
+        unit="number" if by_value else "count",
+        y_title=_("Value") if by_value else _("Clicks"),
         x=[column.name for column in columns],
         y_min=None,
         series=single_bars(
@@ -340,14 +402,17 @@ def _interval(estimate: Estimate) -> Interval:
 
 
 def every_test(backtest: Backtest, results: Results) -> Chart:
-    """Collect the clicks that each column gained in all tests, for a table and a file; it is not drawn."""
+    """Collect what each column gained in all tests, for a table and a file; it is not drawn."""
+    title = _("Clicks gained over an even split, test by test")
+    if by_value := backtest.by_value:
+        title = _("Value gained over an even split, test by test")
     return Chart(
         id="every-test",
-        title=_("Clicks gained over an even split, test by test"),
+        title=title,
         kind="bars",
-        unit="count",
+        unit="number" if by_value else "count",
         x_title=_("Experiment"),
-        y_title=_("Clicks"),
+        y_title=_("Value") if by_value else _("Clicks"),
         x=[test.name for test in backtest.tests],
         series=[
             Series(_("Variants"), "variant-control", [len(test.variants) for test in backtest.tests]),

@@ -149,7 +149,7 @@ def _runs(columns: Sequence[Column], variants: int, days: int, values: bool) -> 
 def _columns() -> list[Column]:
     """Plan as installed, and as before engine 2, where that is something else."""
     installed = service_column(0, "installed", _("As installed"), {})
-    before = service_column(1, "before", _("14 days, as before"), _TWO_WEEKS)
+    before = service_column(1, "before", _("Last 14 days only"), _TWO_WEEKS)
     return [installed] if installed.settings == before.settings else [installed, before]
 
 

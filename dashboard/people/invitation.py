@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from bandit_project.administration.invitations import accept_invitation, find_invited
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_BACKEND = "bandit_project.administration.login.AccountBackend"
 
 
 @sensitive_post_parameters()

@@ -122,7 +122,7 @@ def loss(value: Any, experiment: Experiment) -> str:
 @register.filter
 def counted(share: AllocationShare, experiment: Experiment) -> str:
     """Write what a variant's trials brought: a count, or the value."""
-    return _money(share.value_sum) if experiment.goal.is_value else count(share.successes)
+    return rate(share.value_sum, experiment) if experiment.goal.is_value else count(share.successes)
 
 
 @register.filter
@@ -150,6 +150,19 @@ def _money(value: Any) -> str:
 
 
 @register.filter
+def gained(value: Any, by_value: bool) -> str:
+    """Write clicks whole, or an amount with the decimals that it needs."""
+    return _money(value) if by_value else count(value)
+
+
+@register.filter
+def signed_gain(value: Any, by_value: bool) -> str:
+    if not by_value or value in _NOTHING:
+        return signed(value)
+    return f"{'+' if value > 0 else ''}{_money(value)}"
+
+
+@register.filter
 def signed(value: Any) -> str:
     return _MISSING if value in _NOTHING else f"{'+' if round(value) > 0 else ''}{count(value)}"
 
@@ -158,14 +171,6 @@ def signed(value: Any) -> str:
 def percent(value: Any, decimals: int = 1) -> str:
     """Write a fraction as percent."""
     return _MISSING if value in _NOTHING else format_percent(value, decimals)
-
-
-@register.filter
-def signed_percent(value: Any, decimals: int = 1) -> str:
-    if value in _NOTHING:
-        return _MISSING
-    # far beyond a doubling decimals are noise
-    return f"{'+' if value > 0 else ''}{percent(value, decimals if abs(value) < 10 else 0)}"
 
 
 @register.filter

@@ -1,5 +1,5 @@
 """The admin of experiments, variants and daily metrics; Django finds it by the app's name."""
 
-from experiments.admin import model_admins
+from experiments.admin import labels, model_admins
 
-__all__ = ["model_admins"]
+__all__ = ["labels", "model_admins"]

@@ -11,6 +11,7 @@ from experiments.ingestion.validation import count_issues
 from experiments.metrics import MEASURE_NAMES, MEASURES, DailyCounts, DayTotals, Kind
 from experiments.models import DailyMetric, Experiment, Variant
 from experiments.selectors import today
+from experiments.settings_schema import ALGORITHM_SETTINGS
 from experiments.tables.number_fields import AmountField, SquaresField, WholeNumberField
 
 _FIELDS: dict[Kind, type[forms.Field]] = {
@@ -20,10 +21,16 @@ _FIELDS: dict[Kind, type[forms.Field]] = {
 }
 
 
+# Django's own says "Unknown" where a setting follows the installation.
+_SWITCH = (("unknown", _("Default")), ("true", _("Yes")), ("false", _("No")))
+
+
 class CorrectionForm(forms.ModelForm[DailyMetric]):
     """A day's counts and the reason for the change; checked as the API checks them."""
 
-    reason = forms.CharField(max_length=300, help_text=_("Kept in the experiment's history with your name."))
+    reason = forms.CharField(
+        label=_("Reason"), max_length=300, help_text=_("Kept in the experiment's history with your name.")
+    )
 
     class Meta:
         model = DailyMetric
@@ -63,6 +70,11 @@ class ExperimentForm(forms.ModelForm[Experiment]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ALGORITHM_SETTINGS.keys() & self.fields.keys():
+            setting, field = ALGORITHM_SETTINGS[name], self.fields[name]
+            field.help_text = setting.help
+            if setting.is_switch:
+                field.widget.choices = _SWITCH
         chosen = self.fields.get("on_end_variant")
         if isinstance(chosen, forms.ModelChoiceField):
             chosen.queryset = Variant.objects.filter(experiment=self.instance.pk)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_stubs_ext import WithAnnotations
 from simple_history.admin import SimpleHistoryAdmin
 
@@ -103,15 +104,15 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
         found: QuerySet[Experiment] = super().get_queryset(request)
         return found.select_related("winner").annotate(variant_total=Coalesce(total, 0))
 
-    @admin.display(description="Variants", ordering="variant_total")
+    @admin.display(description=gettext_lazy("Variants"), ordering="variant_total")
     def variant_count(self, experiment: "WithAnnotations[Experiment, _Counted]") -> int:
         return experiment.variant_total
 
-    @admin.display(description="Dashboard")
+    @admin.display(description=gettext_lazy("Dashboard"))
     def pages(self, experiment: Experiment) -> str:
         return format_html('<a href="{}">{}</a>', self.view_on_site(experiment), _("Open"))
 
-    @admin.display(description="Daily metrics")
+    @admin.display(description=gettext_lazy("Daily totals"))
     def daily_rows(self, experiment: Experiment) -> str:
         url = reverse("admin:experiments_dailymetric_changelist")
         return format_html('<a href="{}?experiment={}">{}</a>', url, experiment.key, _("Look and correct"))
@@ -141,7 +142,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # deletes all data and decisions too: only by the API, with an admin key
 
-    @admin.action(permissions=["change"], description="Pause")
+    @admin.action(permissions=["change"], description=gettext_lazy("Pause"))
     def pause(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
             change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=timezone.now())
@@ -149,7 +150,7 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
 
         act_on_each(request, queryset, act)
 
-    @admin.action(permissions=["view"], description="Export daily metrics as CSV")
+    @admin.action(permissions=["view"], description=gettext_lazy("Export daily totals as CSV"))
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> HttpResponseBase:
         return many_download(DailyMetric.objects.filter(variant__experiment__in=queryset.values("pk")))
 
@@ -208,7 +209,7 @@ class DailyMetricAdmin(ServiceAdmin[DailyMetric]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[DailyMetric]:
         return CalendarQuerySet(DailyMetric).order_by(*self.ordering)
 
-    @admin.display(ordering="variant__experiment__name")
+    @admin.display(ordering="variant__experiment__name", description=gettext_lazy("experiment"))
     def experiment(self, metric: DailyMetric) -> str:
         url = reverse("admin:experiments_experiment_change", args=[metric.variant.experiment_id])
         return format_html('<a href="{}">{}</a>', url, metric.variant.experiment)

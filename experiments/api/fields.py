@@ -136,7 +136,7 @@ class AmountField(serializers.Field[Decimal, Any, Decimal, Any]):
         "invalid": 'Must be a number, or text such as "12.50".',
         "too_precise": f"Must have at most {VALUE_PLACES} decimal places; round it.",
         "inexact": 'A number this large is exact only as text, such as "123456789012.3456".',
-        "out_of_range": f"Must be from 0 to {HIGHEST_VALUE}.",
+        "out_of_range": f"Must be from 0 to {HIGHEST_VALUE}: check its sign and its digits.",
     }
     exact = core_schema.no_info_plain_validator_function(_plain_amount)
 

@@ -6,7 +6,12 @@ from typing import Any, NamedTuple
 
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
-from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
+from experiments.api.v1.event_schemas import (
+    EventBatchSerializer,
+    EventDaySerializer,
+    IncrementsBatchSerializer,
+    IncrementsDaySerializer,
+)
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Mode
@@ -38,9 +43,14 @@ def is_day(data: Any) -> bool:
     return isinstance(data, dict) and "variants" in data and "rows" not in data
 
 
+def _adds(data: Any) -> bool:
+    """Return True for a body of increments, whose counts may be left out."""
+    return isinstance(data, dict) and data.get("mode") == "add"
+
+
 def parse_day(data: Any) -> Events:
     """Read one day; raise DRF's ValidationError with fields such as variants[3].clicks."""
-    values = validated(EventDaySerializer, data)
+    values = validated(IncrementsDaySerializer if _adds(data) else EventDaySerializer, data)
     reference, variants = values["experiment_id"], values["variants"]
     singles = _single_values(variants, data["variants"])
     return Events(
@@ -50,7 +60,7 @@ def parse_day(data: Any) -> Events:
 
 def parse_batch(data: Any) -> Events:
     """Read a batch; raise DRF's ValidationError with fields such as rows[3].clicks."""
-    values = validated(EventBatchSerializer, data)
+    values = validated(IncrementsBatchSerializer if _adds(data) else EventBatchSerializer, data)
     singles = _single_values(values["rows"], data["rows"])
     rows = [(row["experiment_id"], DailyCounts(*_row_of(row))) for row in values["rows"]]
     return Events(values["mode"], values["new_variants"], rows, singles)

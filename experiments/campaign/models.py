@@ -80,7 +80,7 @@ class Guard(models.Model):
 
     experiment = models.ForeignKey("Experiment", on_delete=models.CASCADE, related_name="guards")
     metric = models.CharField(max_length=24, choices=Reward.choices)
-    max_fall = models.FloatField(help_text="Percent of the control's, above 0 and below 100.")
+    max_fall = models.FloatField(help_text=gettext_lazy("Percent of the control's, above 0 and below 100."))
     action = models.CharField(max_length=4, choices=GuardAction.choices, default=GuardAction.TELL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from experiments.metrics import COUNTS, MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
+from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
 from experiments.models import DailyMetric
 
 
@@ -21,17 +21,15 @@ class RowChange(NamedTuple):
 
     @property
     def after(self) -> DayTotals:
-        return self.row.totals
+        """Totals once the row is recorded; values that it does not give stay."""
+        if self.before is None or self.row.has_values:
+            return self.row.totals
+        return self.row.with_values(self.before).totals
 
-    @property
-    def pairs(self) -> list[tuple[Number | None, Number]]:
-        """Each count as stored and as it comes in."""
-        return self.pairs_of(COUNTS)
-
-    def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Number | None, Number]]:
-        """Each of these measures as stored and as it comes in."""
+    def pairs_of(self, measures: Sequence[Measure]) -> list[tuple[Measure, Number | None, Number]]:
+        """Each of these measures as stored and as it is once the row is recorded."""
         return [
-            (None if self.before is None else getattr(self.before, m.name), getattr(self.after, m.name))
+            (m, None if self.before is None else getattr(self.before, m.name), getattr(self.after, m.name))
             for m in measures
         ]
 

@@ -60,9 +60,9 @@ def _keep_in_history(experiment: Experiment, effects: Sequence[RowChange], reaso
 def _before_and_after(experiment: Experiment, effects: Sequence[RowChange]) -> str:
     names = dict(experiment.variants.values_list("key", "name"))
     return "; ".join(
-        f"{names.get(row.variant_name, row.variant_name)}, {row.date}: "
-        f"{_written(before, '/')} became {_written(row.totals, '/')}"
-        for row, before in effects
+        f"{names.get(effect.row.variant_name, effect.row.variant_name)}, {effect.row.date}: "
+        f"{_written(effect.before, '/')} became {_written(effect.after, '/')}"
+        for effect in effects
     )
 
 

@@ -2,20 +2,22 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
-from experiments.ingestion.new_names import NewVariants, refuse_new_names
+from experiments.ingestion.new_names import NewVariants, new_name_issues
 from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
     PlacedCounts,
+    VariantRow,
     raise_data_versions,
     recorded_at_once,
     upsert_daily_metrics,
@@ -128,12 +130,16 @@ def _record(
     policy: NewVariants,
     values_capped: int = 0,
 ) -> Recorded:
-    _refuse_bad_rows(rows, today, mode)
     ids = sorted({experiment_id for experiment_id, _ in rows})
+    _refuse_bad_rows(rows, ids, today, mode, policy)
     created: tuple[str, ...] = ()
     is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
     if not (is_simple and recorded_at_once(rows, ids, now)):
-        created = _record_in_steps(rows, ids, now, mode, policy)
+        try:
+            created = _record_in_steps(rows, ids, now, mode, policy)
+        except IntegrityError:
+            _refuse_what_kept_values_forbid(rows, ids)
+            raise
     counted = {
         "rows": len(rows),
         "new_variants": len(created),
@@ -170,7 +176,27 @@ def _record_in_steps(
     return created
 
 
-def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date, mode: Mode) -> None:
+def _refuse_what_kept_values_forbid(rows: Sequence[PlacedCounts], experiment_ids: Sequence[int]) -> None:
+    """Refuse counts that do not fit the values which are stored and stay."""
+    ids = _ids_by_name(variants_of(experiment_ids))
+    totals = [(ids.get((experiment_id, row.variant_name), 0), row) for experiment_id, row in rows]
+    stored = _stored_totals(totals)
+    message = _(
+        "%(problem)s. The value is the stored one, as none is given: give the value, too, or 0 for none"
+    )
+    found = [
+        (index, issue._replace(message=message % {"problem": issue.message}))
+        for index, (variant_id, row) in enumerate(totals)
+        if not row.has_values and (before := stored.get((variant_id, row.date)))
+        for issue in total_issues(row.with_values(before))
+    ]
+    if found:
+        raise InvalidRowsError(found)
+
+
+def _refuse_bad_rows(
+    rows: Sequence[PlacedCounts], ids: Sequence[int], today: dt.date, mode: Mode, policy: NewVariants
+) -> None:
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
     issues_of = increment_issues if mode == "add" else count_issues
@@ -179,12 +205,15 @@ def _refuse_bad_rows(rows: Sequence[PlacedCounts], today: dt.date, mode: Mode) -
     for index, (experiment_id, counts) in enumerate(rows):
         place = (experiment_id, counts.date, counts.variant_name)
         if place in seen:
-            message = _("%(name)r is given twice for %(date)s")
+            message = _("'%(name)s' is given twice for %(date)s")
             said = message % {"name": counts.variant_name, "date": counts.date}
             found.append((index, Issue("variant_name", "duplicate", said)))
         seen.add(place)
     if found:
-        raise InvalidRowsError(found)
+        # names that cannot be variants, too: all that is wrong in one answer
+        known = variants_of(ids)
+        found += new_name_issues(rows, _missing_names(rows, _ids_by_name(known)), known, policy)
+        raise InvalidRowsError(sorted(found, key=itemgetter(0)))
 
 
 def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
@@ -206,13 +235,11 @@ def _variant_ids(
 ) -> tuple[dict[tuple[int, str], int], tuple[str, ...]]:
     """Find each row's variant by name or key and create the missing ones. Call under the experiments' locks."""
     known = variants_of(experiment_ids)
-    ids = {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
-    missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
-    for experiment_id, counts in rows:
-        if (experiment_id, counts.variant_name) not in ids:
-            missing[experiment_id][counts.variant_name] = None
+    ids = _ids_by_name(known)
+    missing = _missing_names(rows, ids)
     if missing:
-        refuse_new_names(rows, missing, known, policy)
+        if refused := new_name_issues(rows, missing, known, policy):
+            raise InvalidRowsError(refused)
         _refuse_too_many(rows, missing, [e for e, *_ in known])
         with_control = {e for e, *_, is_control in known if is_control}
         new = [
@@ -224,6 +251,22 @@ def _variant_ids(
         record_history(made, created=True)
         ids |= {(v.experiment_id, v.name): v.pk for v in made}
     return ids, tuple(name for names in missing.values() for name in names)
+
+
+def _ids_by_name(known: Sequence[VariantRow]) -> dict[tuple[int, str], int]:
+    """Return the variants' ids by experiment and key or name; a name goes before a key."""
+    return {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
+
+
+def _missing_names(
+    rows: Sequence[PlacedCounts], ids: Mapping[tuple[int, str], int]
+) -> dict[int, dict[str, None]]:
+    """Return the names that no variant has, by experiment, in the order of the rows."""
+    missing: defaultdict[int, dict[str, None]] = defaultdict(dict)
+    for experiment_id, counts in rows:
+        if (experiment_id, counts.variant_name) not in ids:
+            missing[experiment_id][counts.variant_name] = None
+    return missing
 
 
 def _refuse_too_many(
@@ -288,13 +331,7 @@ def _refuse_what_sqlite_would_round(totals: Sequence[PlacedCounts]) -> None:
 
 def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     """Add the rows to what is stored; the experiments' locks keep that from changing meanwhile."""
-    stored = DailyMetric.objects.filter(
-        variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
-    )
-    before = {
-        (variant_id, date): DayTotals(*totals)
-        for variant_id, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES)
-    }
+    before = _stored_totals(rows)
     sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_TOTALS))) for variant_id, row in rows]
     found = [
         (index, issue._replace(message=_("the day's total: %(problem)s") % {"problem": issue.message}))
@@ -304,3 +341,14 @@ def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     if found:
         raise InvalidRowsError(found)
     return sums
+
+
+def _stored_totals(rows: Sequence[PlacedCounts]) -> dict[tuple[int, dt.date], DayTotals]:
+    """Read what is stored for the rows' variants and days."""
+    stored = DailyMetric.objects.filter(
+        variant_id__in={variant_id for variant_id, _row in rows}, date__in={row.date for _id, row in rows}
+    )
+    return {
+        (variant_id, date): DayTotals(*totals)
+        for variant_id, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES)
+    }

@@ -1,16 +1,54 @@
 """Single values, such as orders, added up to the sum and the sum of squares of their day."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.upsert import PlacedCounts
+from experiments.ingestion.validation import has_more_places
+from experiments.metrics import HIGHEST_VALUE, NO_VALUE, VALUE_PLACES
 from experiments.models import Experiment
 
 # The single values of rows, by their position.
 SingleValues = Mapping[int, Sequence[Decimal]]
+
+
+@dataclass
+class Orders:
+    """Sums of single values, each counted as ``cap`` at most; ``cut``: how many were above it."""
+
+    cap: Decimal | None
+    count: int = 0
+    cut: int = 0
+    value_sum: Decimal = NO_VALUE
+    _squares: Decimal = NO_VALUE
+
+    def add(self, value: Decimal) -> None:
+        counted = value if self.cap is None else min(value, self.cap)
+        self.count += 1
+        self.cut += counted != value
+        self.value_sum += counted
+        self._squares += counted * counted
+
+    @property
+    def value_squares(self) -> float:
+        return float(self._squares)
+
+
+def order_problem(value: Decimal) -> str:
+    """Say why a single value is none; "" where it is one."""
+    if value < 0:
+        return _("%(value)s is below 0: take a refund off the order that it belongs to") % {"value": value}
+    if value > HIGHEST_VALUE:
+        message = _("%(value)s is too large; the largest value is %(highest)s")
+        return message % {"value": value, "highest": HIGHEST_VALUE}
+    if has_more_places(value):
+        message = _("%(value)s must have at most %(places)s decimal places; round it")
+        return message % {"value": value, "places": VALUE_PLACES}
+    return ""
 
 
 def with_single_values(
@@ -27,11 +65,11 @@ def with_single_values(
     summed, cut = list(rows), 0
     for index, given in values.items():
         experiment_id, row = rows[index]
-        cap = caps.get(experiment_id)
-        counted = [value if cap is None else min(value, cap) for value in given]
-        cut += sum(value != kept for value, kept in zip(given, counted, strict=True))
-        squares = float(sum(value * value for value in counted))
-        row = row._replace(value_sum=sum(counted, Decimal(0)), value_squares=squares)
+        orders = Orders(caps.get(experiment_id))
+        for value in given:
+            orders.add(value)
+        cut += orders.cut
+        row = row._replace(value_sum=orders.value_sum, value_squares=orders.value_squares)
         summed[index] = experiment_id, row
     return summed, cut
 

@@ -6,10 +6,11 @@ locks are held only while the database works. Other databases take three stateme
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from itertools import islice, repeat
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
@@ -22,7 +23,7 @@ _BEFORE_MEASURES = len(DailyCounts._fields) - len(MEASURES)
 
 
 class _Statements(NamedTuple):
-    """SQL that writes the first so many measures of each row; the others become 0."""
+    """SQL that writes the first so many measures of each row; the others stay, and are 0 in a new row."""
 
     one_at_once: str
     several_at_once: str
@@ -68,7 +69,7 @@ _ROWS = "INSERT INTO experiments_dailymetric {columns} VALUES (%s, %s, {places},
 
 def _statements(given: int) -> _Statements:
     measures = [measure.name for measure in MEASURES]
-    updated = ", ".join(f"{name} = excluded.{name}" for name in (*measures, "updated_at"))
+    updated = ", ".join(f"{name} = excluded.{name}" for name in (*measures[:given], "updated_at"))
     parts = {
         "columns": f"(variant_id, date, {', '.join(measures)}, updated_at)",
         "arrays": ", ".join(f"%s::{measure.kind.value}[]" for measure in MEASURES[:given]),
@@ -91,10 +92,24 @@ VariantRow = tuple[int, int, str, str, bool]
 def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
     """Raise the data versions and write the totals in one statement; return False where nothing was written.
 
-    More is needed then: a new variant, a refusal, or a database other than PostgreSQL.
+    More is needed then: a new variant, a refusal, rows with values beside rows without, or a database other than
+    PostgreSQL.
     """
     if connection.vendor != "postgresql":
         return False
+    with_values, without = _by_values(rows)
+    if with_values and without:
+        return False
+    try:
+        # a transaction that goes on needs a savepoint to come back to
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return _write_at_once(with_values or without, experiment_ids, now)
+    except IntegrityError:
+        # values that are stored and stay do not fit these counts
+        return False
+
+
+def _write_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
     sql = _statements_for(rows)
     ids, dates, names, *measured = _columns(rows, sql.measures)
     columns: list[Any] = [_array(ids), _array(dates), list(names), *map(_array, measured)]
@@ -135,7 +150,21 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
 
 
 def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
-    """Write the totals of each variant, its id beside the row; no two rows share variant and date."""
+    """Write the totals of each variant, its id beside the row; no two rows share variant and date.
+
+    Where a row gives no values, those that are stored stay.
+    """
+    for alike in filter(None, _by_values(rows)):
+        _upsert(alike, now)
+
+
+def _by_values(rows: Sequence[PlacedCounts]) -> tuple[list[PlacedCounts], list[PlacedCounts]]:
+    """Part the rows that give values, each with both of its numbers, from those that give none."""
+    given = [(pk, DailyCounts(row.date, row.variant_name, *row.totals)) for pk, row in rows if row.has_values]
+    return given, [placed for placed in rows if not placed[1].has_values] if given else list(rows)
+
+
+def _upsert(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
     sql = _statements_for(rows)
     ids, dates, _names, *measured = _columns(rows, sql.measures)
     with connection.cursor() as cursor:
@@ -149,7 +178,7 @@ def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None
 
 
 def _statements_for(rows: Sequence[PlacedCounts]) -> _Statements:
-    return _WITH_VALUES if any(row.value_squares or row.value_sum for _pk, row in rows) else _COUNTS_ONLY
+    return _WITH_VALUES if rows[0][1].has_values else _COUNTS_ONLY
 
 
 def _columns(rows: Sequence[PlacedCounts], measures: int) -> list[Any]:

@@ -15,6 +15,7 @@ from experiments.metrics import (
     VALUE_NAMES,
     VALUE_PLACES,
     DailyCounts,
+    DayTotals,
     Kind,
     fewest_squares,
     nesting_problems,
@@ -49,25 +50,23 @@ def total_issues(row: DailyCounts) -> list[Issue]:
         return list(_range_issues(row))
     issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
     if row.value_squares or row.value_sum:
-        issues += _value_issues(row)
+        issues += list(_range_issues(row)) or _value_issues(row.totals)
     return issues
 
 
-def _value_issues(row: DailyCounts) -> list[Issue]:
-    if found := list(_range_issues(row)):
-        return found
+def _value_issues(row: DayTotals) -> list[Issue]:
     if row.value_squares >= fewest_squares(row.value_sum, row.conversions):
         return []
     values = {"squares": row.value_squares, "sum": row.value_sum, "conversions": row.conversions}
     if not row.value_squares:
         message = _(
-            "value_squares is needed beside value_sum (%(sum)s): send the sum of the squares of the single values "
-            "(for 12.5 and 30 it is 1056.25), or the single values as `values` in mode add"
+            "the sum of squared values is needed beside the value (%(sum)s): square each single value, then add the "
+            "squares up (for 12.5 and 30 it is 1056.25)"
         )
         return [Issue("value_squares", "required", message % values)]
     message = _(
-        "value_squares (%(squares)s) is too small: %(conversions)s values that add up to %(sum)s have squares that "
-        "add up to more. Square each single value, then add the squares up"
+        "the sum of squared values (%(squares)s) is too small: %(conversions)s values that add up to %(sum)s have "
+        "squares that add up to more. Square each single value, then add the squares up"
     )
     return [Issue("value_squares", "too_small", message % values)]
 
@@ -75,21 +74,36 @@ def _value_issues(row: DailyCounts) -> list[Issue]:
 def _date_issue(date: dt.date, today: dt.date) -> Issue:
     """Name the problem of a date. Tomorrow is allowed: somewhere it has begun."""
     if date < EARLIEST_DATE:
-        message = _("%(date)s is before %(earliest)s") % {"date": date, "earliest": EARLIEST_DATE}
+        message = _("%(date)s is before %(earliest)s; check its year") % {
+            "date": date,
+            "earliest": EARLIEST_DATE,
+        }
         return Issue("date", "too_early", message)
-    message = _("%(date)s lies in the future; today is %(today)s") % {"date": date, "today": today}
+    message = _("%(date)s lies in the future; today is %(today)s: check the date, or wait for the day") % {
+        "date": date,
+        "today": today,
+    }
     return Issue("date", "in_future", message)
 
 
 def _range_issues(row: DailyCounts) -> Iterator[Issue]:
+    totals = row.totals
     for measure in MEASURES:
-        value = getattr(row, measure.name)
+        value = getattr(totals, measure.name)
         # false for NaN too
         if not 0 <= value <= measure.highest:
-            message = _("%(field)s must be from 0 to %(highest)s, not %(value)s")
+            message = (
+                _(
+                    "%(field)s must be from 0 to %(highest)s, not %(value)s: give what is left of the day's total"
+                )
+                if value < 0
+                else _(
+                    "%(field)s must be from 0 to %(highest)s, not %(value)s: check its digits and separators"
+                )
+            )
             said = message % {"field": measure.unit, "highest": measure.highest, "value": value}
             yield Issue(measure.name, "out_of_range", said)
-        elif measure.kind is Kind.AMOUNT and has_more_places(row.value_sum):
+        elif measure.kind is Kind.AMOUNT and has_more_places(totals.value_sum):
             message = _("%(field)s (%(value)s) must have at most %(places)s decimal places; round it")
             said = message % {"field": measure.unit, "value": value, "places": VALUE_PLACES}
             yield Issue(measure.name, "too_precise", said)

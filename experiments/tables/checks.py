@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.utils.translation import gettext as _
 
+from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues
-from experiments.metrics import NO_TOTALS, NO_VALUE, DayTotals
+from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.orders import without_impressions
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import BadRow, CsvRow, RowReader, is_total
+from experiments.tables.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
 # An experiment's day, all its days, or the file.
@@ -48,6 +50,9 @@ class Check:
         self._totals: list[CsvRow] = []
         # By experiment as the file names it, what is wrong with the file for its goal.
         self._lacking: dict[str, str] = {}
+        # Of names that no variant has: who judges those of an experiment, and what was said of each.
+        self._new_names: dict[object, NewNames] = {}
+        self._judged: dict[tuple[str, str], str] = {}
 
     def read(self, rows: Rows) -> None:
         for row in rows():
@@ -59,25 +64,27 @@ class Check:
         self.report.issues.sort(key=lambda issue: issue.line)
 
     def _look_at(self, row: CsvRow | BadRow) -> None:
-        self.report.total_rows += 1
+        lines = row.rows if isinstance(row, CsvRow) else 1
+        self.report.total_rows += lines
         if not self.is_wanted(row.experiment):
-            self.report.left_out += 1
+            self.report.left_out += lines
         elif isinstance(row, BadRow):
             self._look_at_bad(row)
         elif issues := list(self._issues(row)):
             self._refuse(row.line, issues)
-            self._broken.add(self._place(row))
+            self._break_place(row.experiment, row.counts.date, row.counts.variant_name)
         else:
             self._claim(row)
 
     def _look_at_bad(self, row: BadRow) -> None:
         self._doubtful.add((self._identity(row.experiment), row.place and row.place[0]))
         if row.place:
-            self._broken.add(self._place_of(row.experiment, *row.place))
+            self._break_place(row.experiment, *row.place)
         if row.has_blank:
             self.report.kinds["blank"] += 1
         if row.issues:
-            self._refuse(row.line, row.issues)
+            named = self._name_issues(row.line, row.experiment, row.place[1]) if row.place else []
+            self._refuse(row.line, [*row.issues, *named])
         else:
             self.report.blank_skipped += 1
 
@@ -111,8 +118,8 @@ class Check:
             yield from reader.rows()
             return
         for row in reader.rows():
-            if isinstance(row, CsvRow) and row.counts.value_sum and not self._needs_values(row.experiment):
-                yield row._replace(counts=row.counts._replace(value_sum=NO_VALUE))
+            if isinstance(row, CsvRow) and not self._needs_values(row.experiment):
+                yield row._replace(counts=row.counts._replace(value_sum=None))
             else:
                 yield row
 
@@ -121,17 +128,72 @@ class Check:
         return found is not None and found.goal.is_value
 
     def _issues(self, row: CsvRow) -> list[RowIssue]:
-        found = [
-            RowIssue(row.line, self.names.get(issue.field, issue.field), issue.message)
-            for issue in count_issues(row.counts, self.today)
-        ]
-        if (problem := self.references.problem(row.experiment)) is not None:
-            found.append(RowIssue(row.line, self.names.get("experiment_id", "experiment_id"), problem))
+        if ORDER_VALUE in self.names:
+            return self._order_issues(row)
+        found = [*self._row_issues(row), *self._reference_issues(row)]
         if row.experiment not in self._lacking:
             self._lacking[row.experiment] = self._lacking_column(row.experiment)
         if lacking := self._lacking[row.experiment]:
             found.append(RowIssue(row.line, "file", lacking))
+        found += self._name_issues(row.line, row.experiment, row.counts.variant_name, is_good=not found)
         return found
+
+    def _order_issues(self, row: CsvRow) -> list[RowIssue]:
+        """Name what is wrong with orders of a day, beside which there must be impressions."""
+        if found := self._reference_issues(row):
+            return found
+        name = row.counts.variant_name
+        if row.counts.impressions:
+            return self._row_issues(row)
+        if found := self._name_issues(row.line, row.experiment, name):
+            return found
+        message = _("%(name)s is a row of totals; remove it") % {"name": shown(name)}
+        problem = message if is_total(name) else without_impressions(row)
+        return [RowIssue(row.line, self.names["variant_name"], problem)]
+
+    def _row_issues(self, row: CsvRow) -> list[RowIssue]:
+        return [
+            RowIssue(row.line, self.names.get(issue.field, issue.field), issue.message)
+            for issue in count_issues(row.counts, self.today)
+        ]
+
+    def _reference_issues(self, row: CsvRow) -> list[RowIssue]:
+        problem = self.references.problem(row.experiment)
+        column = self.names.get("experiment_id", "experiment_id")
+        return [] if problem is None else [RowIssue(row.line, column, problem)]
+
+    def _name_issues(self, line: int, experiment: str, name: str, *, is_good: bool = False) -> list[RowIssue]:
+        """Refuse a name that cannot become a variant; that of a row which ``is_good`` is known from then on."""
+        mark = (experiment, name)
+        if (said := self._judged.get(mark)) is None:
+            said = self._judge(experiment, name, is_good=is_good)
+            if said or is_good:
+                self._judged[mark] = said
+        return [RowIssue(line, self.names["variant_name"], said)] if said else []
+
+    def _judge(self, experiment: str, name: str, *, is_good: bool) -> str:
+        """Say why a name cannot become a variant, if it is none; "" where it can."""
+        if name in self.references.identity(experiment).variants:
+            return ""
+        judge = self._judge_of(experiment)
+        issue = judge.problem(name)
+        if issue is None and is_good:
+            judge.take(name)
+        return issue.message if issue else ""
+
+    def _judge_of(self, experiment: str) -> NewNames:
+        known = self.references.identity(experiment)
+        if known.experiment not in self._new_names:
+            is_closed = self.options.new_variants == "refuse" or known.has_fixed_variants
+            keys = [*known.variants.values()]
+            self._new_names[known.experiment] = NewNames(known.variant_names, keys, is_closed=is_closed)
+        return self._new_names[known.experiment]
+
+    def _break_place(self, experiment: str, date: dt.date, name: str) -> None:
+        """Note a row that is not taken: its place, and that of the variant whose name it looks like."""
+        self._broken.add(self._place_of(experiment, date, name))
+        if name not in self.references.identity(experiment).variants:
+            self._broken.add(self._place_of(experiment, date, self._judge_of(experiment).like(name)))
 
     def _lacking_column(self, reference: str) -> str:
         """Say which column the goal needs and the file lacks: its numbers would be stored as 0."""
@@ -162,9 +224,7 @@ class Check:
         self.report.kinds["repeated"] += 1 + is_second
         if self.options.repeated == "sum":
             return
-        message = _(
-            "the same experiment, date and variant are on line %(line)s; remove one, or add them up (repeated=sum)"
-        )
+        message = str(self.options.advice.repeated)
         column = self.names["variant_name"]
         if is_second:
             self._refuse(first, [RowIssue(first, column, message % {"line": row.line})])
@@ -216,8 +276,8 @@ class Check:
         return self._place_of(row.experiment, row.counts.date, row.counts.variant_name)
 
     def _place_of(self, reference: str, date: dt.date, variant: str) -> int:
-        experiment, keys = self.references.identity(reference)
-        return hash((experiment, date, keys.get(variant, variant)))
+        known = self.references.identity(reference)
+        return hash((known.experiment, date, known.variants.get(variant, variant)))
 
     def _identity(self, reference: str) -> object:
         return self.references.identity(reference).experiment

@@ -1,4 +1,4 @@
-"""Import of a table of daily totals, in one transaction for the whole file.
+"""Import of a table of daily totals or of single orders, in one transaction for the whole file.
 
 The file is read twice. First every row is checked, with no lock held; then the good rows are written, with the
 experiments locked in the order of their ids. Bad rows are reported by line, column and reason; either nothing is
@@ -20,11 +20,13 @@ from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
 from experiments.tables.checks import Check
-from experiments.tables.reading.header import Header, HeaderNotFoundError, find_header
+from experiments.tables.orders import ORDERS, TOTALS, OrderReader
+from experiments.tables.reading.header import Columns, Header, HeaderNotFoundError, find_header
 from experiments.tables.reading.source import Table
 from experiments.tables.references import References
 from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import DAILY, RowReader
+from experiments.tables.rows import DAILY, ORDER_VALUE, RowReader
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.tables.writer import Observer, Writer, added_up
 
 
@@ -40,9 +42,15 @@ class Target:
     only: bool = False
     known: Mapping[str, str] | None = None
 
-    def header_of(self, table: Table) -> Header:
-        """Find the header, without values that no goal needs, as exports have; raise InvalidError without one."""
-        header = self._find_header(table)
+    def header_of(self, table: Table, advice: Advice = ADVICE["page"]) -> Header:
+        """Find the header, of a day's totals or of single orders; raise InvalidError without one.
+
+        Values without their squares, as exports have them, are left out where no goal needs them.
+        """
+        try:
+            header = self._find(table, DAILY, advice)
+        except HeaderNotFoundError as error:
+            return self._orders_header(table, advice, error)
         is_bare = "value_sum" in header.places and "value_squares" not in header.places
         return header.without("value_sum") if is_bare and not self._needs_values() else header
 
@@ -52,21 +60,46 @@ class Target:
         goals = [goal for goal in Reward if goal.is_value]
         return Experiment.objects.filter(reward__in=goals).exists()
 
-    def _find_header(self, table: Table) -> Header:
-        if self.experiment:
-            return find_header(table, DAILY.without("experiment_id"), self.known)
+    def _orders_header(self, table: Table, advice: Advice, daily: HeaderNotFoundError) -> Header:
+        """Find the header of single orders; else raise the error of the kind of file that it is more like."""
         try:
-            return find_header(table, DAILY)
+            header = self._find(table, ORDERS, advice)
+        except HeaderNotFoundError as error:
+            raise _likelier(daily, error) from error
+        if any(name in header.places for name in TOTALS):
+            raise daily
+        return header
+
+    def _find(self, table: Table, columns: Columns, advice: Advice) -> Header:
+        if self.experiment:
+            known = {h: c for h, c in (self.known or {}).items() if not c or c in columns.names}
+            return find_header(table, columns.without("experiment_id"), known)
+        try:
+            return find_header(table, columns)
         except HeaderNotFoundError as error:
             if error.guess.missing == ("experiment_id",):
-                raise HeaderNotFoundError(
-                    f"{error.issues[0].message}; {_elsewhere()}", error.guess
-                ) from error
+                said = f"{error.issues[0].message}; {advice.no_experiment}"
+                raise HeaderNotFoundError(said, error.guess) from error
             raise
 
 
-def _elsewhere() -> str:
-    return _("or load it on the experiment's own page, or by import_events with --experiment")
+def _likelier(daily: HeaderNotFoundError, orders: HeaderNotFoundError) -> HeaderNotFoundError:
+    """Choose the error to show; where a column may be orders' values, say how to name it."""
+    found = orders.guess.places
+    if (ORDER_VALUE in found or ORDER_VALUE in orders.guess.twice) and not any(
+        name in found for name in TOTALS
+    ):
+        return orders
+    if "value_sum" in daily.guess.places and "impressions" in daily.guess.missing:
+        advice = _("or, where each line is a single order, call the column of its value: value")
+        return HeaderNotFoundError(f"{daily.issues[0].message}; {advice}", daily.guess)
+    return daily
+
+
+def _reader(header: Header, options: ImportOptions, references: References) -> RowReader:
+    if ORDER_VALUE in header.places:
+        return OrderReader(header, options.blank, references, options.advice)
+    return RowReader(header, options.blank, options.advice)
 
 
 def import_table(
@@ -87,14 +120,20 @@ def import_table(
     whole cannot be read: no header, columns missing, no text.
     """
     options, target = options or ImportOptions(), target or Target()
-    header = target.header_of(table)
-    report = ImportReport(kept_issues, ignored_columns=header.ignored, encoding=table.encoding)
-    reader = RowReader(header, options.blank)
+    header = target.header_of(table, options.advice)
+    report = ImportReport(
+        kept_issues,
+        ignored_columns=header.ignored,
+        encoding=table.encoding,
+        has_orders=ORDER_VALUE in header.places,
+    )
+    references = References(default=target.experiment, create=options.create)
+    reader = _reader(header, options, references)
     check = Check(
         today=today,
         options=options,
         report=report,
-        references=References(default=target.experiment, create=options.create),
+        references=references,
         names=header.names,
         only=target.experiment if target.only else None,
     )
@@ -142,4 +181,5 @@ def _log(report: ImportReport, source: Source) -> None:
         rows=report.processed_rows,
         experiments=len(report.experiment_ids),
         refused=report.total_issues,
+        values_capped=report.values_capped,
     )

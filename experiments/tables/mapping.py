@@ -12,13 +12,17 @@ def remembered_columns(experiment: Experiment) -> dict[str, str]:
     return dict(rows)
 
 
+def by_plain_form(columns: Mapping[str, str]) -> dict[str, str]:
+    """Key answers by the plain form of their headers; a header without letters or digits has none."""
+    return {plain(header): column for header, column in columns.items() if plain(header)}
+
+
 def remember_columns(experiment: Experiment, columns: Mapping[str, str]) -> None:
     """Keep the column that each header is; "" is a column that is not needed. Other headers stay as they were."""
-    answers = {plain(header): column for header, column in columns.items() if plain(header)}
     ColumnMapping.objects.bulk_create(
         [
             ColumnMapping(experiment=experiment, header=form, column=column)
-            for form, column in answers.items()
+            for form, column in by_plain_form(columns).items()
         ],
         update_conflicts=True,
         unique_fields=["experiment", "header"],

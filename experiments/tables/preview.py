@@ -8,6 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from experiments.ingestion.diff import RowChange
+from experiments.metrics import COUNTS, MEASURES, NO_TOTALS, Measure, Number
 from experiments.models import Experiment
 from experiments.tables.importer import Target, import_table
 from experiments.tables.reading.source import Table
@@ -20,6 +21,11 @@ KEPT_LINES = 200
 class PreviewLine(NamedTuple):
     line: int
     effect: RowChange
+
+    @property
+    def numbers(self) -> list[tuple[Measure, Number | None, Number]]:
+        """List every number of the row as it is stored and as it would be."""
+        return self.effect.pairs_of(MEASURES)
 
 
 class OtherRows(NamedTuple):
@@ -48,6 +54,13 @@ class CsvPreview:
     def of(cls, experiment: Experiment) -> "CsvPreview":
         names = experiment.variants.values_list("key", "name")
         return cls(experiment, frozenset(chain.from_iterable(names)))
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Numbers to show: values where there are any, stored or coming in."""
+        shown = [line.effect for lines in self.lines.values() for line in lines]
+        totals = chain.from_iterable((effect.after, effect.before or NO_TOTALS) for effect in shown)
+        return MEASURES if any(each.value_sum or each.value_squares for each in totals) else COUNTS
 
     @property
     def rows(self) -> int:

@@ -1,7 +1,7 @@
 """Experiments as files name them: by id, key or name."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from typing import NamedTuple
@@ -24,10 +24,15 @@ _MOST_SUGGESTED = 20
 
 
 class Identity(NamedTuple):
-    """An experiment under whichever of its names a file has it, with the keys of its variants by name and key."""
+    """An experiment under whichever of its names a file has it, with the keys of its variants by name and key.
+
+    ``has_fixed_variants``: it takes no variants that come with data.
+    """
 
     experiment: int | str
     variants: Mapping[str, str]
+    variant_names: Sequence[str] = ()
+    has_fixed_variants: bool = False
 
 
 class References:
@@ -61,7 +66,7 @@ class References:
         """Return what an experiment and its variants are known by, whichever of their names a row has."""
         if (known := self._identities.get(reference)) is None:
             found = self.find(reference)
-            known = Identity(found.pk, _variant_keys(found)) if found else Identity(reference, {})
+            known = _identity_of(found) if found else Identity(reference, {})
             self._identities[reference] = known
         return known
 
@@ -119,10 +124,11 @@ def _by_reference(reference: str) -> list[Experiment]:
         return list(Experiment.objects.filter(name=reference.replace("\x00", "")).order_by("pk")[:4])
 
 
-def _variant_keys(experiment: Experiment) -> dict[str, str]:
-    """Return the key of each variant by its key and by its name, as events find it: a name goes before a key."""
+def _identity_of(experiment: Experiment) -> Identity:
+    """Map each variant's key and name to its key, as events find it: a name goes before a key."""
     rows = list(Variant.objects.filter(experiment=experiment).values_list("key", "name"))
-    return {key: key for key, _name in rows} | {name: key for key, name in rows}
+    keys = {key: key for key, _name in rows} | {name: key for key, name in rows}
+    return Identity(experiment.pk, keys, [name for _key, name in rows], experiment.fixed_variants)
 
 
 def _create(reference: str, now: dt.datetime) -> Experiment:

@@ -10,6 +10,7 @@ from experiments.exceptions import MAX_ISSUES, Issue
 from experiments.ingestion.new_names import NewVariants
 from experiments.tables.issues import RowIssue
 from experiments.tables.rows import Blank
+from experiments.tables.ways_in import ADVICE, Advice, WayIn
 
 OnError = Literal["reject", "skip"]
 # What happens to rows of one experiment, day and variant.
@@ -20,7 +21,7 @@ Repeated = Literal["refuse", "sum"]
 class ImportOptions:
     """Choices for loading a file; each default refuses what could be a mistake.
 
-    ``create`` makes experiments that are missing.
+    ``create`` makes experiments that are missing. ``way_in`` names the choices as who sent the file knows them.
     """
 
     on_error: OnError = "reject"
@@ -28,6 +29,11 @@ class ImportOptions:
     repeated: Repeated = "refuse"
     new_variants: NewVariants = "create"
     create: bool = False
+    way_in: WayIn = "v1"
+
+    @property
+    def advice(self) -> Advice:
+        return ADVICE[self.way_in]
 
 
 @dataclass
@@ -35,7 +41,8 @@ class ImportReport:
     """Result of an import. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
 
     ``left_out``: rows of experiments other than the only one asked for; ``blank_skipped``: rows left out for a blank
-    cell. Both count as neither good nor bad. ``kinds`` counts the rows that another choice would take: those with a
+    cell. Both count as neither good nor bad. ``has_orders``: each line is an order; ``values_capped``: orders above the
+    experiment's cap. ``kinds`` counts the rows that another choice would take: those with a
     blank cell, and those repeated.
     """
 
@@ -44,12 +51,14 @@ class ImportReport:
     processed_rows: int = 0
     left_out: int = 0
     blank_skipped: int = 0
+    values_capped: int = 0
     total_issues: int = 0
     issues: list[RowIssue] = field(default_factory=list)
     experiment_ids: list[int] = field(default_factory=list)
     new_variants: dict[str, None] = field(default_factory=dict)
     ignored_columns: list[str] = field(default_factory=list)
     encoding: str = ""
+    has_orders: bool = False
     kinds: Counter[Literal["blank", "repeated"]] = field(default_factory=Counter)
 
     def add(self, issue: RowIssue) -> None:
@@ -84,3 +93,4 @@ class ImportReport:
     def forget_written(self) -> None:
         """Take back what was counted as written: all of it was rolled back."""
         self.processed_rows, self.experiment_ids, self.new_variants = 0, [], {}
+        self.values_capped = 0

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,7 @@ from experiments.tables.reading.numbers import (
     is_blank,
     learn_styles,
 )
+from experiments.tables.ways_in import ADVICE, Advice
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
 # What a blank cell means in a column that the file has.
@@ -30,7 +31,7 @@ Blank = Literal["refuse", "skip", "zero"]
 NUMBERS = MEASURES
 NUMBER_NAMES = tuple(number.name for number in NUMBERS)
 COLUMNS = ("experiment_id", "date", "variant_name", *NUMBER_NAMES)
-_TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
+TEMPLATE_COLUMNS = ("experiment_id", "date", "variant_name", *COUNT_NAMES)
 _OPTIONAL = {number.name: number.name for number in NUMBERS if number.optional}
 DAILY = Columns(needed={name: name for name in COLUMNS if name not in _OPTIONAL}, optional=_OPTIONAL)
 
@@ -42,9 +43,12 @@ def _kind(number: Measure) -> Kind:
     return "attributed" if number.optional else "whole"
 
 
-KINDS: Mapping[str, Kind] = {number.name: _kind(number) for number in NUMBERS}
+# The value of a single order, in a file that has a line for each.
+ORDER_VALUE = "value"
+KINDS: Mapping[str, Kind] = {**{number.name: _kind(number) for number in NUMBERS}, ORDER_VALUE: "decimal"}
 _TYPES = {number.name: type(number.zero) for number in NUMBERS}
-_ZEROS = [number.zero for number in NUMBERS]
+# Counts that a file has no column for are 0; values are not given.
+_ABSENT = [number.zero if number.kind is KindOfMeasure.WHOLE else None for number in NUMBERS]
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
@@ -59,13 +63,15 @@ _TOTAL = re.compile(
 class CsvRow(NamedTuple):
     """A row that can be read, or the sum of several ``rows``, on the line of the first.
 
-    ``experiment`` is as the file names it, "" where the file has no such column.
+    ``experiment`` is as the file names it, "" where the file has no such column. ``capped``: single values that were
+    cut.
     """
 
     line: int
     experiment: str
     counts: DailyCounts
     rows: int = 1
+    capped: int = 0
 
 
 class BadRow(NamedTuple):
@@ -81,7 +87,7 @@ class BadRow(NamedTuple):
 def template(day: dt.date) -> str:
     """Return the header and two example rows."""
     rows = [
-        _TEMPLATE_COLUMNS,
+        TEMPLATE_COLUMNS,
         ("1", day, "control", 10000, 700, 630),
         ("1", day, "variant_a", 10000, 950, 855),
     ]
@@ -174,14 +180,23 @@ class _Texts:
 
 
 class RowReader(LineReader):
-    """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely."""
+    """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely.
 
-    def __init__(self, header: Header, blank: Blank = "refuse") -> None:
+    ``number_columns``: the columns of a row's numbers, in the order of DailyCounts; ``absent``: what a row has of those
+    that the file lacks.
+    """
+
+    number_columns: Sequence[str] = NUMBER_NAMES
+    absent: Sequence[Any] = _ABSENT
+
+    def __init__(self, header: Header, blank: Blank = "refuse", advice: Advice = ADVICE["v1"]) -> None:
         super().__init__(header)
-        self.blank = blank
+        self.blank, self._advice = blank, advice
         places = header.places
         self._given = [
-            (n, places[name], _TYPES[name]) for n, name in enumerate(NUMBER_NAMES) if name in places
+            (n, places[name], _TYPES[NUMBER_NAMES[n]])
+            for n, name in enumerate(self.number_columns)
+            if name in places
         ]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
@@ -202,7 +217,7 @@ class RowReader(LineReader):
         """Read a line of plain digits whose day and names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        numbers = list(_ZEROS)
+        numbers: list[Any] = list(self.absent)
         for n, place, type_ in self._given:
             cell = cells[place]
             if (
@@ -225,7 +240,7 @@ class RowReader(LineReader):
             return None
         problem = self.cell_problem(line, cells)
         texts = self._texts([*cells, *[""] * self.width] if problem else cells)
-        day = parse_date(texts.date)
+        day = self.day_of(texts.date)
         place = (day, texts.variant) if day and texts.variant else None
         if problem:
             return self._bad(line, cells, [problem])._replace(experiment=texts.experiment, place=place)
@@ -239,6 +254,10 @@ class RowReader(LineReader):
             return BadRow(line, (), texts.experiment, place, has_blank=True)
         self._remember(cells, day, texts)
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
+
+    def day_of(self, text: str) -> dt.date | None:
+        """Read the day of a row; None for what is no day."""
+        return parse_date(text)
 
     def _texts(self, cells: list[str]) -> _Texts:
         experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""
@@ -259,21 +278,25 @@ class RowReader(LineReader):
         for column, text in given.items():
             if problem := name_problem(text):
                 yield RowIssue(line, self.names[column], problem)
-        if parse_date(texts.date) is None:
+        if self.day_of(texts.date) is None:
             yield RowIssue(line, self.names["date"], _date_problem(texts.date))
 
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
         """Read the numbers; say whether one is blank, and what is wrong."""
-        numbers, issues, has_blank = list(_ZEROS), [], False
+        numbers: list[Any] = list(self.absent)
+        issues: list[RowIssue] = []
+        has_blank = False
         for n, place, _type in self._given:
-            column, cell = NUMBER_NAMES[n], cells[place]
+            column, cell = self.number_columns[n], cells[place]
             if not is_blank(cell):
                 try:
                     numbers[n] = self.number(column, cell)
                 except NumberError as problem:
                     issues.append(RowIssue(line, self.names[column], str(problem)))
             elif self.blank == "refuse":
-                issues.append(RowIssue(line, self.names[column], _blank_problem()))
+                issues.append(RowIssue(line, self.names[column], str(self._advice.blank)))
+            else:
+                numbers[n] = NUMBERS[n].zero
             has_blank |= is_blank(cell)
         return numbers, has_blank, issues
 
@@ -303,9 +326,3 @@ def _date_problem(text: str) -> str:
     if not text:
         return _("is empty; write the day as 2025-08-14")
     return _("%(value)s is not a date such as 2025-08-14; write it so") % {"value": shown(text)}
-
-
-def _blank_problem() -> str:
-    return _(
-        "is blank: outcome not known yet. Fill it in, leave such rows out (blank=skip), or take it as 0 (blank=zero)"
-    )

@@ -7,24 +7,26 @@ recorded are the rows previewed, whatever a browser sends.
 import datetime as dt
 import io
 import secrets
+from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from experiments.audit import record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import Target, import_table
-from experiments.tables.mapping import remembered_columns
+from experiments.tables.mapping import by_plain_form, remember_columns, remembered_columns
+from experiments.tables.orders import ORDERS
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
 from experiments.tables.reading.header import Header, HeaderNotFoundError
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
-from experiments.tables.report import ImportOptions
-from experiments.tables.rows import DAILY
+from experiments.tables.report import ImportOptions, ImportReport
 
 # About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
@@ -43,11 +45,12 @@ def keep_upload(
     A file is kept, too, whose columns a person can name.
     """
     try:
-        header = target_of(experiment).header_of(open_table(lambda: io.BytesIO(content)))
+        target = Target(experiment, known=remembered_columns(experiment))
+        header = target.header_of(open_table(lambda: io.BytesIO(content)))
         _refuse_many_columns(header)
     except HeaderNotFoundError as error:
         _refuse_many_columns(error.guess)
-        if len(error.guess.cells) < len(DAILY.without("experiment_id").needed):
+        if len(error.guess.cells) < len(ORDERS.without("experiment_id").needed):
             raise
     else:
         # read to the end: what cannot be read may be anywhere
@@ -70,9 +73,21 @@ def _refuse_many_columns(header: Header) -> None:
         raise InvalidError([Issue("file", "too_many_columns", message % values)])
 
 
-def target_of(experiment: Experiment, *, only: bool = False) -> Target:
+def name_columns(upload: CsvUpload, columns: Mapping[str, str]) -> None:
+    """Keep what each header of an upload means; recording the file makes its experiment remember it."""
+    upload.columns |= by_plain_form(columns)
+    upload.save(update_fields=["columns"])
+
+
+def _known_columns(upload: CsvUpload) -> dict[str, str]:
+    """Return what the headers of an upload mean: what was answered for it goes before what is remembered."""
+    answers: dict[str, str] = upload.columns
+    return remembered_columns(upload.experiment) | answers
+
+
+def _target_of(upload: CsvUpload, *, only: bool = False) -> Target:
     """Build the target of a file on an experiment's own page, which knows what its headers mean."""
-    return Target(experiment, only=only, known=remembered_columns(experiment))
+    return Target(upload.experiment, only=only, known=_known_columns(upload))
 
 
 def table_of(upload: CsvUpload, sheet: str = "") -> Table:
@@ -92,7 +107,7 @@ def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
     """Show the columns of an upload; ``problem`` says why they are not known, where they are not."""
     problem = ""
     try:
-        header = target_of(upload.experiment).header_of(table_of(upload, sheet))
+        header = _target_of(upload).header_of(table_of(upload, sheet))
     except HeaderNotFoundError as error:
         header, problem = error.guess, error.issues[0].message
     _refuse_many_columns(header)
@@ -127,7 +142,7 @@ def preview_upload(
     return preview_table(
         table_of(upload, sheet),
         experiment=upload.experiment,
-        known=remembered_columns(upload.experiment),
+        known=_known_columns(upload),
         options=options,
         today=today,
         now=now,
@@ -158,19 +173,29 @@ def record_upload(
             today=today,
             now=now,
             options=options,
-            target=target_of(experiment, only=not with_others),
+            target=_target_of(upload, only=not with_others),
             kept_issues=KEPT_LINES,
             observer=done.observe,
             source="dashboard",
         )
         if report.processed_rows:
+            remember_columns(experiment, upload.columns)
             upload.delete()
-            said = _("Data from %(file)s: %(rows)s rows") % {
-                "file": upload.name,
-                "rows": report.processed_rows,
-            }
-            record_history(list(Experiment.objects.filter(pk__in=report.experiment_ids)), reason=said)
+            recorded = list(Experiment.objects.filter(pk__in=report.experiment_ids))
+            record_history(recorded, reason=_for_history(upload.name, report))
     return done
+
+
+def _for_history(name: str, report: ImportReport) -> str:
+    rows = report.processed_rows
+    said = ngettext("Data from %(file)s: %(rows)s row", "Data from %(file)s: %(rows)s rows", rows)
+    if report.has_orders:
+        said = ngettext("Data from %(file)s: %(rows)s order", "Data from %(file)s: %(rows)s orders", rows)
+    said = said % {"file": name, "rows": rows}
+    if report.values_capped:
+        cut = _("%(cut)s of them above the value cap, counted as the cap") % {"cut": report.values_capped}
+        said = f"{said}, {cut}"
+    return said
 
 
 def prune_uploads(*, now: dt.datetime) -> int:

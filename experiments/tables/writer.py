@@ -80,6 +80,7 @@ class Writer:
     def _note(self, rows: list[CsvRow], experiment_ids: set[int], recorded: Recorded) -> None:
         """Count what was recorded; keep the experiments in the order in which the file names them."""
         self.report.processed_rows += sum(row.rows for row in rows)
+        self.report.values_capped += sum(row.capped for row in rows)
         self.report.new_variants |= dict.fromkeys(recorded.new_variant_names)
         known = experiment_ids | set(self.report.experiment_ids)
         in_order = dict.fromkeys(experiment.pk for experiment in self.experiments.values())

@@ -18,3 +18,7 @@ COUNTS = OpenApiExample(
         ]
     },
 )
+
+VISITOR = OpenApiExample(
+    "A visitor", request_only=True, value={"context": {"targetingKey": "visitor-42", "country": "pt"}}
+)

@@ -1,4 +1,4 @@
-"""Requests and answers of the rule set and of counting."""
+"""Requests and answers of the rule set, of counting and of OFREP."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from experiments.api.fields import (
     TextField,
 )
 from experiments.metrics import COUNTS
+from serving.ofrep import LONGEST_TARGETING_KEY
 
 MAX_INCREMENTS = 1_000
 
@@ -86,3 +87,42 @@ class RuleSetSerializer(serializers.Serializer[Any]):
     date = serializers.DateField(help_text="Today, in the time zone: exposures of now count on it.")
     time_zone = serializers.CharField(help_text="The installation's, as IANA names it.")
     experiments = ServedExperimentSerializer(many=True)
+
+
+class ContextSerializer(serializers.Serializer[Any]):
+    """Any other attributes are taken and ignored."""
+
+    targetingKey = serializers.CharField(  # noqa: N815 (the protocol's name)
+        min_length=1, max_length=LONGEST_TARGETING_KEY, help_text="The visitor's id."
+    )
+
+
+class EvaluationRequestSerializer(serializers.Serializer[Any]):
+    # a class body's fields are its variables; serializers have a context of their own
+    vars().update({"context": ContextSerializer(help_text="Who is to be served.")})
+
+
+class EvaluationMetadataSerializer(serializers.Serializer[Any]):
+    """Facts that are not known are left out: before the first decision only `experiment` and `share` are there."""
+
+    experiment = serializers.CharField(help_text="The experiment's key.")
+    allocation = serializers.IntegerField(required=False, help_text="The decision's id.")
+    share = serializers.FloatField(help_text="The chance that a visitor had of this variant.")
+    targetDate = serializers.DateField(  # noqa: N815 (the protocol's way)
+        required=False, help_text="The day that was decided for."
+    )
+    expiresAt = serializers.DateTimeField(  # noqa: N815 (the protocol's way)
+        required=False, help_text="When the next decision is due. The answer may be used after it."
+    )
+
+
+class EvaluationSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text="The flag: the experiment's key.")
+    value = serializers.CharField(help_text="The variant's key.")
+    variant = serializers.CharField(help_text="The variant's key.")
+    reason = serializers.ChoiceField(["SPLIT", "STATIC"], help_text="STATIC: everybody gets this variant.")
+    metadata = EvaluationMetadataSerializer(help_text="Where the answer comes from.")
+
+
+class EvaluationsSerializer(serializers.Serializer[Any]):
+    flags = EvaluationSerializer(many=True, help_text="One for each live experiment.")

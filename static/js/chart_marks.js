@@ -147,10 +147,18 @@ function drawMarks(drawn, chart) {
   context.setLineDash([3, 3]);
   context.font = font();
   context.textBaseline = "middle";
-  for (const mark of placed(drawn, chart)) {
+  const marks = placed(drawn, chart);
+  for (const mark of marks) {
     const top = mark.row >= 0 ? area.top - 2 - mark.row * LINE_HEIGHT : area.top;
     line(context, mark.x, top, mark.x, area.bottom);
-    if (mark.row >= 0) context.fillText(mark.label, mark.left, area.top - 8 - mark.row * LINE_HEIGHT);
+  }
+  // words cover the lines of other marks
+  for (const mark of marks.filter((one) => one.row >= 0)) {
+    const y = area.top - 8 - mark.row * LINE_HEIGHT;
+    context.fillStyle = css("chart-ground");
+    context.fillRect(mark.left - 2, y - 6, mark.width + 4, 12);
+    context.fillStyle = css("chart-text");
+    context.fillText(mark.label, mark.left, y);
   }
   for (const mark of chart.marks.filter((one) => one.axis === "y")) {
     const y = scales.y.getPixelForValue(mark.at);

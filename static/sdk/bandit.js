@@ -77,6 +77,7 @@ const store = {
 
 const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (x) => (x + 256).toString(16).slice(1)).join("");
 const MOST_BATCHES = 50;
+const KEY_LIFE = 23 * 36e5; // the service forgets a key after a day: an older batch could count twice
 
 // Answers that may be another one later: nothing, or the batch waits for its impressions, its turn or the service.
 const waits = (status, code) => status >= 500 || [0, 401, 403, 408, 429].includes(status)
@@ -164,8 +165,9 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
       store.set(`out:${Date.now()}-${key}`, { api_key: apiKey, idempotency_key: key, increments });
     }
     const names = store.names("out:").sort();
-    names.splice(0, names.length - MOST_BATCHES).forEach(store.remove);
-    return names;
+    const old = (name, n) => n < names.length - MOST_BATCHES || Date.now() - parseInt(name.slice(4)) > KEY_LIFE;
+    names.filter(old).forEach(store.remove);
+    return store.names("out:").sort();
   }
 
   // Text, with the key in the body: a browser asks no permission for such a request to another host.

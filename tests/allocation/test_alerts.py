@@ -9,7 +9,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from allocation.demo import seed_demo
 from allocation.models import Allocation
 from allocation.services import complete_experiment, compute_allocations
 from allocation.statistics.experiment import experiment_statistics
@@ -18,7 +17,7 @@ from experiments.models import Experiment, Status
 from experiments.services import change_status
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
-from notifications.models import Alarm, Delivery, Endpoint, Event
+from notifications.models import Alarm, Endpoint, Event
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "endpoint")]
@@ -385,14 +384,6 @@ def test_allocate_command__all__looks_for_alarms_too(capsys: pytest.CaptureFixtu
 
     assert "data.missing" in _kinds()
     assert "1 computed" in capsys.readouterr().out
-
-
-def test_demo__invented_history__tells_nobody() -> None:
-    Endpoint.objects.update(events=["leader.found", "experiment.decided"])
-
-    seed_demo(today=TODAY, now=NOW, seed=1)
-
-    assert not Delivery.objects.exists()
 
 
 def test_decisions__nobody_wants_to_know__cost_two_queries_more(django_assert_max_num_queries: Any) -> None:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from allocation.models import Allocation, AllocationShare, Kind
 from experiments.models import DailyMetric, Experiment, Status
+from notifications.models import Delivery, Endpoint
 from tests.factory import TODAY, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -45,11 +46,15 @@ def test_allocate__unknown_experiment__is_refused() -> None:
         call_command("allocate", "--experiment", "none")
 
 
-def test_seed_demo__empty_installation__is_believable(settings: Settings) -> None:
+def test_seed_demo__empty_installation__is_believable_and_notifies_nobody(settings: Settings) -> None:
     settings.DEBUG = True
+    Endpoint.objects.create(
+        name="ops", address="https://hooks.example.com/", events=["leader.found", "experiment.decided"]
+    )
 
     call_command("seed_demo", stdout=io.StringIO())
 
+    assert not Delivery.objects.exists()
     assert Experiment.objects.count() >= 6
     assert set(Experiment.objects.values_list("status", flat=True)) == set(Status.values)
     assert set(Allocation.objects.values_list("kind", flat=True)) == {

@@ -60,3 +60,61 @@ def test_pack__a_year_of_four_variants__takes_less_than_8_kb(a_day: int) -> None
 
     assert len(pack(value)) < 8 * 1024
     assert unpack(pack(value)) == value
+
+
+FLOAT = st.one_of(
+    st.floats(0, allow_nan=False, allow_infinity=False),
+    st.integers(0, 10**12).map(lambda cents: cents / 100),
+    st.sampled_from([0.0, -0.0, 0.1 + 0.2, 1e16, 1e30, 1056.25, 5e-324]),
+)
+
+
+@given(days=st.lists(st.tuples(COUNT, FLOAT, FLOAT), max_size=5), variants=st.integers(0, 3))
+def test_pack__any_values__come_back_to_the_last_digit(
+    days: list[tuple[int, float, float]], variants: int
+) -> None:
+    value = _inputs([(n, n, n) for n, _total, _squares in days], variants)
+    for place, name in enumerate(("value_sum", "value_squares"), 1):
+        value["counts"][name] = [[day[place] for day in days] for _variant in range(variants)]
+
+    # as text, which tells 0.0 from -0.0 and from 0: the digest is of the text
+    assert json.dumps(unpack(pack(value)), sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+@pytest.mark.parametrize("value", [[[1, 2]], [[1.5]], [[None, 1.0]], [], None, "1.0"])
+def test_pack__values_of_another_form__come_back_as_they_were(value: Any) -> None:
+    inputs = _inputs([(10, 1, 1), (10, 1, 1)], 1)
+    inputs["counts"] |= {"value_sum": [[1.0, 2.0]], "value_squares": value}
+
+    assert json.dumps(unpack(pack(inputs)), sort_keys=True) == json.dumps(inputs, sort_keys=True)
+
+
+@pytest.mark.parametrize(("a_day", "most"), [(500, 14_000), (20_000, 17_000)])
+def test_pack__a_year_of_four_variants_with_values__is_as_small_as_documented(a_day: int, most: int) -> None:
+    rng = np.random.default_rng(1)
+    impressions = np.array([rng.multinomial(rng.poisson(a_day), [0.25] * 4) for _ in range(365)])
+    orders = rng.binomial(impressions, 0.03)
+    cents = [np.rint(5000 * rng.lognormal(-0.32, 0.8, n)).astype(np.int64).tolist() for n in orders.ravel()]
+    value = _inputs([], 0)
+    value["counts"] = {
+        "days": list(range(365)),
+        "impressions": impressions.T.tolist(),
+        "clicks": orders.T.tolist(),
+        "conversions": orders.T.tolist(),
+        "value_sum": np.array([sum(c) / 100 for c in cents]).reshape(365, 4).T.tolist(),
+        "value_squares": np.array([sum(n * n for n in c) / 1e4 for c in cents]).reshape(365, 4).T.tolist(),
+    }
+
+    assert len(pack(value)) < most
+    assert unpack(pack(value)) == value
+
+
+def test_pack__sums_of_floats__a_few_digits_from_decimals__come_back() -> None:
+    squares = [[0.1 + 0.2, 1056.2500000000002, 12.5 * 12.5 + 0.1**2]]
+    inputs = _inputs([(10, 1, 1)] * 3, 1)
+    inputs["counts"] |= {"value_sum": [[0.1, 42.5, 12.6]], "value_squares": squares}
+
+    packed = pack(inputs)
+
+    assert packed[:1] == b"\x02"
+    assert unpack(packed) == inputs

@@ -1,31 +1,27 @@
+"""Decisions: computed once for the same inputs, explained step by step."""
+
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pytest_django import Settings
 
 from allocation.engine import allocate_many
-from allocation.exceptions import NoActiveVariantError, NoAllocationError
+from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.inputs import AllocationInputs, digest
 from allocation.ledger.loading import load_inputs
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import (
-    allocation_history,
     allocation_in_force,
-    current_allocations,
-    history_dates,
 )
-from allocation.services import complete_experiment, compute_allocations, preview_allocation
+from allocation.services import compute_allocations, preview_allocation
 from allocation.statistics.experiment import experiment_statistics
 from allocation.sweep import _chunks, compute_all
-from dashboard.experiment.summary import experiment_or_404, summarise_head
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.metrics import Reward
-from experiments.models import Experiment, Status, Variant
+from experiments.models import Status, Variant
 from experiments.services import change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
 
@@ -265,83 +261,6 @@ def test_preview_allocation__other_settings__are_used_and_nothing_is_recorded() 
     assert not Allocation.objects.exists()
 
 
-def test_allocation_in_force__none_yet__is_not_found() -> None:
-    with pytest.raises(NoAllocationError):
-        allocation_in_force(make_experiment(), TODAY)
-
-
-def test_allocation_in_force__later_ones_exist__is_the_last_up_to_the_date() -> None:
-    experiment = make_running()
-    first = allocate(experiment)
-    allocate(experiment, TODAY + 5 * DAY)
-
-    assert allocation_in_force(experiment, TODAY + 4 * DAY).pk == first.pk
-    assert current_allocations([experiment], TODAY + 4 * DAY)[experiment.pk].pk == first.pk
-
-
-def test_allocation_history__revisions__only_the_last_of_each_date_newest_first() -> None:
-    experiment = make_running()
-    for n in range(3):
-        allocate(experiment, TODAY + n * DAY)
-    record(experiment, counts("control", 10000, 990))
-    allocate(experiment, TODAY + DAY)
-
-    history = allocation_history(experiment, end=TODAY + 2 * DAY, dates=30)
-
-    assert [(a.target_date, a.revision) for a in history] == [
-        (TODAY + 2 * DAY, 1), (TODAY + DAY, 2), (TODAY, 1),
-    ]  # fmt: skip
-    assert [a.target_date for a in allocation_history(experiment, end=TODAY + DAY, dates=1)] == [TODAY + DAY]
-
-
-def test_history_dates__revisions__only_the_last_of_each_date_newest_first() -> None:
-    experiment = make_running()
-    for n in range(3):
-        allocate(experiment, TODAY + n * DAY)
-    record(experiment, counts("control", 10000, 990))
-    last = allocate(experiment, TODAY + DAY)
-
-    history = history_dates(experiment.pk)
-
-    assert [entry.target_date for entry in history] == [TODAY + 2 * DAY, TODAY + DAY, TODAY]
-    assert history[1].shares == shares_of(last)
-    assert history_dates(experiment.pk, start=TODAY + DAY, end=TODAY + DAY) == [history[1]]
-    assert history_dates(experiment.pk, dates=1) == [history[0]]
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    days=st.lists(
-        st.lists(st.tuples(st.integers(0, 3000), st.floats(0, 1)), min_size=2, max_size=5),
-        min_size=1,
-        max_size=5,
-    ),
-    floor=st.floats(0, 0.5),
-    explore=st.floats(0, 0.49),
-    cap=st.integers(1, 10_000),
-)
-def test_stored_allocations__any_history__keep_every_promise(
-    days: list[list[tuple[int, float]]], floor: float, explore: float, cap: int
-) -> None:
-    experiment = make_experiment(control_floor=floor, min_explore_rate=explore, max_daily_shift=cap / 10_000)
-    for n, day in enumerate(days):
-        date = TODAY - (len(days) - n) * DAY
-        record(experiment, *(counts(f"v{i}", c, int(c * r), date=date) for i, (c, r) in enumerate(day)))
-        allocation = allocate(experiment, date + DAY)
-
-        shares = list(allocation.shares.select_related("variant"))
-        assert sum(share.share for share in shares) == 1
-        for share in shares:
-            least = max(explore / len(shares), floor if share.variant.is_control else 0)
-            assert float(share.share) >= least - 1e-12
-            moved = abs(share.share - (share.previous_share or 0))
-            assert (
-                moved <= Decimal(cap) / 10_000
-                or "widened" in allocation.reason
-                or share.share <= Decimal(least) + Decimal("0.0001")
-            )
-
-
 def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_cannot_be_judged() -> None:
     experiment = make_running()
     record(experiment, counts("newcomer", 10, 5))
@@ -354,76 +273,6 @@ def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_can
         1000 / 3 - 10, abs=3
     )
     assert shares_of(allocation)["newcomer"] <= 0.3334
-
-
-def test_complete_experiment__computed_already_today__the_winner_has_all_traffic_at_once() -> None:
-    experiment = make_running()
-    allocate(experiment)
-    control = experiment.variants.get(name="control")
-
-    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=control.pk)
-
-    in_force = allocation_in_force(experiment, TODAY)
-    assert (in_force.revision, shares_of(in_force)) == (2, {"control": 1.0, "variant_b": 0.0})
-    assert in_force.window_impressions == 20000
-
-
-def test_complete_experiment__immature_days__the_row_shows_the_window_that_counted() -> None:
-    experiment = make_running(window_days=3, maturity_days=2)
-    for age in range(1, 9):
-        record(experiment, counts("control", 100, 10, date=TODAY - age * DAY))
-
-    row = complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
-
-    assert row is not None
-    assert (row.window_start, row.window_end, row.data_through) == (
-        TODAY - 4 * DAY, TODAY - 2 * DAY, TODAY - 2 * DAY,
-    )  # fmt: skip
-    assert (row.window_impressions, row.window_clicks) == (300, 30)
-
-
-def test_complete_experiment__retired_winner__is_refused_and_nothing_changes() -> None:
-    experiment = make_running()
-    Variant.objects.filter(name="variant_b").update(is_active=False)
-    retired = experiment.variants.get(name="variant_b")
-
-    with pytest.raises(InvalidError, match="winner: 'variant_b' is retired; bring it back first"):
-        complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=retired.pk)
-
-    experiment.refresh_from_db()
-    assert (experiment.status, experiment.winner) == (Status.ACTIVE, None)
-    assert not Allocation.objects.exists()
-
-
-def test_complete_experiment__all_variants_retired__is_a_conflict_and_nothing_changes() -> None:
-    experiment = make_running()
-    experiment.variants.update(is_control=False, is_active=False)
-
-    with pytest.raises(NoActiveVariantError, match="bring one back"):
-        complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
-
-    experiment.refresh_from_db()
-    assert experiment.status == Status.ACTIVE
-
-
-def test_complete_experiment__no_control_and_no_winner__the_first_active_variant_has_all_traffic() -> None:
-    experiment = make_running()
-    experiment.variants.update(is_control=False)
-    experiment.variants.filter(name="control").update(is_active=False)
-
-    row = complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
-
-    assert row is not None
-    assert shares_of(row) == {"control": 0, "variant_b": 1}
-
-
-def test_complete_experiment__no_variant_yet__records_nothing() -> None:
-    experiment = make_experiment()
-
-    assert complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW) is None
-
-    experiment.refresh_from_db()
-    assert experiment.status == Status.COMPLETED
 
 
 def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
@@ -443,69 +292,6 @@ def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
     assert "a fault" in str(outcomes[bad.pk])
     assert outcomes[good.pk] is outcomes[other.pk] is None
     assert Allocation.objects.count() == 2
-
-
-def _serving(experiment: Experiment, age: int, part: float = 1.0) -> None:
-    """Report a day on which b, which is better by 0.03, got three times the control's traffic."""
-    day = TODAY - dt.timedelta(days=age)
-    whole = (1000, 50), (3000, 240)
-    rows = [(int(part * trials), int(part * clicks)) for trials, clicks in whole]
-    record(experiment, counts("control", *rows[0], date=day), counts("b", *rows[1], date=day))
-
-
-def test_gains__day_decided_on_in_part__is_priced_whole_once_the_rest_arrives() -> None:
-    late, whole = make_experiment("Late"), make_experiment("Whole")
-    _serving(late, 1, part=0.5)
-    allocate(late, TODAY - dt.timedelta(days=1))
-    _serving(late, 1)
-    _serving(whole, 1)
-
-    # 1,000 more than even, 0.03 each
-    assert allocate(late).gained_over_even == pytest.approx(30, abs=1)
-    assert allocate(late).given_up == pytest.approx(allocate(whole).given_up, rel=0.02)
-
-
-def test_gains__day_that_arrives_late__is_priced_when_it_does() -> None:
-    experiment = make_experiment()
-    for age in (5, 4, 2, 1):
-        _serving(experiment, age)
-        allocate(experiment, TODAY - dt.timedelta(days=age - 1))
-    _serving(experiment, 3)
-
-    allocation = allocate(experiment)
-
-    assert allocation.gained_over_even == pytest.approx(5 * 30, abs=2)
-    assert list(allocation.recorded_inputs["gains"]["open"].values()) == [[0, 0], [0, 0]]
-    assert allocate(experiment, TODAY + dt.timedelta(days=1)).recorded_inputs["gains"]["open"] == {}
-
-
-@pytest.mark.parametrize("decided", [True, False])
-def test_gains__completing__prices_the_days_since_the_last_decision(decided: bool) -> None:
-    experiment = make_experiment()
-    for age in (4, 3, 2, 1):
-        _serving(experiment, age)
-        if decided and age == 3:
-            allocate(experiment, TODAY - dt.timedelta(days=2))
-
-    winner = experiment.variants.get(name="b").pk
-    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner)
-    again = allocate(experiment, TODAY + dt.timedelta(days=1))
-
-    rewards = experiment_statistics(experiment.pk, TODAY).rewards
-    assert rewards.gained_over_even == again.gained_over_even == pytest.approx(4 * 30, abs=2)
-    assert rewards.gained_low < rewards.gained_over_even < rewards.gained_high
-
-
-def test_gains__completed_before_anything_was_priced__are_computed_not_0() -> None:
-    experiment = make_experiment()
-    for age in (2, 1):
-        _serving(experiment, age)
-    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
-    Allocation.objects.update(gained_over_even=0, given_up=0, gain_error=0)
-
-    assert experiment_statistics(experiment.pk, TODAY).rewards.gained_over_even == pytest.approx(60, abs=1)
-    Allocation.objects.update(engine_version="1", gained_over_even=None, given_up=None, gain_error=None)
-    assert experiment_statistics(experiment.pk, TODAY).rewards.gained_over_even == pytest.approx(60, abs=1)
 
 
 def test_window__no_day_mature_yet__is_empty() -> None:
@@ -553,6 +339,4 @@ def test_comparable__retired_variant_that_ran_alone__keeps_the_others_comparable
 
     assert retired.comparable
     assert allocate(experiment).state == "decided"
-    summary = summarise_head(experiment_or_404(experiment.key, TODAY), TODAY)
-    assert summary.sentence == retired.sentence
     assert "never" not in retired.sentence

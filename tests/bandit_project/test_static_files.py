@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import RequestFactory
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from bandit_project.storage import StaticFiles
+
+pytestmark = pytest.mark.database_free
 
 
 def test_collectstatic__module_that_imports__names_the_hashed_file(tmp_path: Path, settings: Any) -> None:

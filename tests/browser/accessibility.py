@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 WIDTHS = (1440, 390)
 SCHEMES = ("light", "dark")
+# The rules of axe about colours that are in WCAG.
+_COLOURS = ["color-contrast", "link-in-text-block"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -24,14 +27,14 @@ def show(page: Page, url: str, width: int, scheme: str) -> None:
     page.evaluate(_DRAWN)
 
 
-def each_width_and_theme(page: Page) -> Iterator[None]:
+def each_width_and_theme(page: Page) -> Iterator[tuple[int, str]]:
     """Lay the open page out at each width in each theme; it must fit."""
     for width, scheme in product(WIDTHS, SCHEMES):
         _lay_out(page, width, scheme)
         page.evaluate(_DRAWN)
         expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
         assert page.evaluate("document.documentElement.scrollWidth") == width, (page.url, width, scheme)
-        yield
+        yield width, scheme
 
 
 def _lay_out(page: Page, width: int, scheme: str) -> None:
@@ -41,9 +44,24 @@ def _lay_out(page: Page, width: int, scheme: str) -> None:
 
 def violations(page: Page) -> list[str]:
     """Each violation of WCAG 2.2 AA that axe finds, with the elements concerned."""
-    options = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options)
-    return [
-        f"{v['id']}: {', '.join(node['html'] for node in v['nodes'][:3])}"
-        for v in found.response["violations"]
-    ]
+    return _violations(page, {"type": "tag", "values": WCAG})
+
+
+def violations_in_each_layout(page: Page) -> list[str]:
+    """Check the open page at each width in each theme. Only colours depend on the theme, so all else is checked once
+    for each width."""
+    found = []
+    for width, scheme in each_width_and_theme(page):
+        rules = (
+            {"type": "tag", "values": WCAG} if scheme == SCHEMES[0] else {"type": "rule", "values": _COLOURS}
+        )
+        found += [f"{width} {scheme}: {violation}" for violation in _violations(page, rules)]
+    return found
+
+
+def _violations(page: Page, rules: dict[str, Any]) -> list[str]:
+    # A page that is still open has the script already.
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    result = page.evaluate("(options) => axe.run(options)", {"runOnly": rules, "resultTypes": ["violations"]})
+    return [f"{v['id']}: {', '.join(node['html'] for node in v['nodes'][:3])}" for v in result["violations"]]

@@ -1,8 +1,13 @@
 """Fixtures for tests of real pages in the system's Chromium."""
 
+import functools
+import http.server
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +55,26 @@ def page_with_refusals(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
     yield page
     page.close()
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def other_origin(folder: Path, settings: Any) -> Iterator[str]:
+    """Serve a folder on an origin of its own, which the service lets in."""
+    handler = functools.partial(_Files, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    origin = f"http://127.0.0.1:{server.server_port}"
+    settings.CORS_ALLOWED_ORIGINS = [origin]
+    yield origin
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def _note_stranger(url: str, home: str, complaints: list[str]) -> None:

@@ -1,12 +1,9 @@
 """static/sdk/bandit.js in a real browser: on another origin than the service, as in shops."""
 
 import datetime as dt
-import functools
 import gzip
 import hashlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +15,7 @@ from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import today
 from experiments.services import create_experiment
+from tests.browser.conftest import other_origin
 from tests.conftest import ROOT
 from tests.factory import allocate
 
@@ -26,24 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 SDK = ROOT / "static/sdk/bandit.js"
 
 
-class _Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def site(settings: Any) -> Iterator[str]:
-    """The origin of examples/page, which the service lets in."""
-    handler = functools.partial(_Files, directory=str(ROOT / "examples/page"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    origin = f"http://127.0.0.1:{server.server_port}"
-    settings.CORS_ALLOWED_ORIGINS = [origin]
-    yield origin
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """The origin of examples/page."""
+    with other_origin(ROOT / "examples/page", settings) as origin:
+        yield origin
 
 
 @pytest.fixture
@@ -177,6 +162,26 @@ def test_page__answer_is_lost__is_sent_again_and_counts_once(page: Page, shop: s
     _wait_for_counts(page)
 
     assert [row[2] for row in _counted()] == [1]
+
+
+def test_page__batch_without_an_answer_for_a_day__is_dropped_and_a_younger_one_sent(
+    page: Page, shop: str, live_server: Any
+) -> None:
+    sent: list[str] = []
+    page.on("request", lambda asked: sent.append(f"{asked.post_data}"))
+    page.goto(shop.partition("?")[0] + "nothing")  # a page of this origin without the module
+    page.evaluate(
+        """() => [23.1, 22.9].forEach((hours, n) => {
+          const batch = { idempotency_key: "b" + hours, increments: [] };
+          localStorage["bandit:out:" + Math.round(Date.now() - hours * 36e5) + "-" + n] = JSON.stringify(batch);
+        })"""
+    )
+
+    page.goto(shop)
+
+    assert _wait_for(lambda: any("b22.9" in body for body in sent), page)
+    assert not [body for body in sent if "b23.1" in body]
+    assert "b23.1" not in page.evaluate("JSON.stringify(localStorage)")
 
 
 def test_page__service_is_gone__shows_the_control_and_counts_nothing(browser: Browser, site: str) -> None:

@@ -49,20 +49,25 @@ def test_marketer__from_the_first_click_to_the_winner(
 
     # sees the decision, and why
     page.get_by_role("button", name="Recompute the split now").click()
-    page.get_by_role("link", name="Overview").click()
-    expect(page.get_by_role("heading", name="Why this split")).to_be_visible()
-    expect(page.get_by_text("growth limited by the daily cap")).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile("Traffic split: control .*, blue 53.3%"))).to_be_visible()
+    page.get_by_role("link", name="Results").click()
+    expect(page.get_by_role("heading", name=re.compile("^blue leads: clicks per impression"))).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("link", name="Traffic", exact=True).click()
+    expect(page.get_by_role("heading", name="How this allocation was computed")).to_be_visible()
+    expect(page.get_by_text("Maximum daily increase")).to_be_visible()
+    expect(
+        page.get_by_role("img", name=re.compile("Traffic split: control .*, blue 53.3%")).first
+    ).to_be_visible()
     assert violations(page) == []
 
     # pauses, resumes, and completes with the winner
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("Paused: the last split stays in force.").first).to_be_visible()
-    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("heading", name="Paused. Traffic stays at the last allocation.")).to_be_visible()
+    page.get_by_role("button", name="Resume").first.click()
     page.get_by_role("button", name="Complete", exact=True).click()
     expect(page.get_by_role("radio", name="blue")).to_be_checked()
     page.get_by_role("button", name="Complete with this winner").click()
-    expect(page.get_by_text("Completed: blue gets all traffic.").first).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Ended on .*: blue won with"))).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     made = Experiment.objects.get()
     assert made.winner is not None

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from django.test import Client
 
-from dashboard.experiment import charts
+from dashboard.experiment.explore import charts
+from dashboard.experiment.lines import Line
 from dashboard.experiment.rates import DailyCountsTable
 from dashboard.experiment.summary import experiment_or_404, summarise_head
 from experiments.metrics import Measures, Reward
@@ -41,19 +42,18 @@ def _with_newcomer(control: str) -> Experiment:
     return experiment
 
 
-def test_confidence__variant_with_little_data__has_neither_rate_nor_rank_nor_curve(client: Client) -> None:
+def test_explore__variant_with_little_data__has_neither_rate_nor_rank_nor_curve(client: Client) -> None:
     experiment = _with_newcomer("a")
 
-    page = _page(client, experiment, "explore/")
+    response = client.get(f"/dashboard/experiments/{experiment.key}/explore/")
 
-    assert "Not enough data" in page
-    shares = list(experiment.allocations.get().shares.all())
-    curves = charts.posterior_densities(list(experiment.variants.all()), shares, experiment).series
-    assert [curve.name for curve in curves] == ["a", "b"]
+    assert b"Not enough data" in response.content
+    densities = next(chart for chart in response.context["charts"] if chart.id == "densities")
+    assert [curve.name for curve in densities.series] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("control", "is_compared"), [("a", True), ("new", False)])
-def test_performance__control_with_little_data__nothing_is_compared_with_it(
+def test_explore__control_with_little_data__nothing_is_compared_with_it(
     client: Client, control: str, is_compared: bool
 ) -> None:
     experiment = _with_newcomer(control)
@@ -70,12 +70,12 @@ def test_performance__control_with_little_data__nothing_is_compared_with_it(
 
 
 def test_rates__every_trial_a_success__are_drawn_near_1() -> None:
-    variants = [Variant(pk=1, name="a"), Variant(pk=2, name="b")]
+    lines = [Line("a", "variant-control", (1,)), Line("b", "variant-1", (2,))]
     all_good, none = np.array([[100.0, 100.0], [100.0, 100.0]]), np.zeros((2, 2))
     measures = Measures(all_good, all_good, all_good, none, none)
-    table = DailyCountsTable(variants, [TODAY, TODAY], measures)
+    table = DailyCountsTable(lines, [TODAY, TODAY + dt.timedelta(days=1)], measures)
 
-    chart = charts.cumulative_rates(table, Experiment(reward=Reward.CTR), (1.0, None))
+    chart = charts.daily_rates(table, Reward.CTR, (1.0, None), "CTR")
 
     # the prior is Beta(1, 1 / 401)
     assert min(value for line in chart.series for value in line.low or [] if value is not None) > 0.96
@@ -88,9 +88,10 @@ def test_charts__rates_changed__are_marked_on_each_page(client: Client) -> None:
         record(experiment, counts("a", 4000, rates[0], date=day), counts("b", 4000, rates[1], date=day))
     assert allocate(experiment).rates_changed_on == TODAY - dt.timedelta(days=20)
 
-    marked = [_page(client, experiment, tab).count(json.dumps("rates changed")) for tab in ("explore/",)]
+    marked = [_page(client, experiment, tab).count(json.dumps("rates changed")) for tab in ("", "explore/")]
 
-    assert marked == [4]
+    # the one decision date has no room for a mark of an earlier day; lift, rates, impressions and clicks have
+    assert marked == [0, 4]
 
 
 @pytest.mark.parametrize(("days", "is_said"), [(5, False), (40, True)])

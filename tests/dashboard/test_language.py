@@ -39,10 +39,10 @@ def page(reader: Client, path: str) -> str:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/dashboard/", ["Experimentos", "variant_b lidera com 99,9% de chance de ser a melhor", "30,0%"]),
-        (_ONE, ["Por que esta divisão", "Decidida para 1 set. 2025", "10.000"]),
-        (f"{_ONE}explore/", ["Todos os dados até agora", "Supera o controle", "9,50%"]),
-        (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Otimizado"]),
+        ("/dashboard/", ["Experimentos", "variant_b 70,0%"]),
+        (_ONE, ["variant_b lidera: ", "Classificação", "% do tráfego", "Aumento diário máximo"]),
+        (f"{_ONE}explore/", ["Todos os dados", "Prob. de superar o controle", "9,50%"]),
+        (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Limitada por", "Otimizado"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
         (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
         (f"{_ONE}settings/", ["Piso do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
@@ -83,7 +83,7 @@ def test_error_page__portuguese_reader__is_in_portuguese(reader: Client) -> None
     answer = reader.get("/dashboard/experiments/nothing/", HTTP_ACCEPT="text/html")
 
     assert (answer.status_code, '<html lang="pt-br">' in answer.content.decode()) == (404, True)
-    assert "Não há nada em" in answer.content.decode()
+    assert "Página não encontrada" in answer.content.decode()
 
 
 def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Client) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import requests
 
@@ -24,18 +25,22 @@ START_SECONDS = 60
 _NGINX_HINT = "These tests need nginx. ./dev test installs it as root; else install the package 'nginx'."
 
 
+class Image(NamedTuple):
+    """The files that a container would have, and what they were when it was built."""
+
+    folder: Path
+    files: frozenset[Path]
+
+
 @dataclass
 class Installation:
     folder: Path
+    image: Image
     database: Path
     https: int
     http: int
     app: int
     environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def image(self) -> Path:
-        return self.folder / "app"
 
     @property
     def certificate(self) -> Path:
@@ -56,7 +61,7 @@ class Installation:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(*arguments), env={**self.environment, **variables}, cwd=self.image,
+            self.command(*arguments), env={**self.environment, **variables}, cwd=self.image.folder,
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
@@ -65,7 +70,7 @@ class Installation:
         """Run the role web until the block ends; it is healthy when the block begins."""
         log = (self.folder / "web.log").open("w+")
         with log, subprocess.Popen(
-            self.command("web"), env={**self.environment, **variables}, cwd=self.image,
+            self.command("web"), env={**self.environment, **variables}, cwd=self.image.folder,
             stdout=log, stderr=subprocess.STDOUT, text=True,
         ) as server:  # fmt: skip
             try:
@@ -103,20 +108,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Installation]:
+def installation(folder: Path, image: Image) -> Iterator[Installation]:
     """Everything but the service itself is running."""
     with ExitStack() as stack:
         socket_folder = stack.enter_context(database_of_its_own())
-        made = Installation(folder, socket_folder, free_port(), free_port(), free_port())
+        made = Installation(folder, image, socket_folder, free_port(), free_port(), free_port())
         made.environment = _environment(made)
-        _lay_out_image(made)
         _make_certificate(made)
         stack.enter_context(_nginx(made))
-        try:
-            yield made
-        finally:
-            # So that pytest can delete it again.
-            subprocess.run(["chmod", "-R", "u+w", made.image], check=True)
+        yield made
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def _environment(made: Installation) -> dict[str, str]:
     temporary = made.folder / "tmp"
     temporary.mkdir()
     return {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": _path(),
         "HOME": "/nonexistent",
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -185,19 +185,36 @@ def _environment(made: Installation) -> dict[str, str]:
     }
 
 
-def _lay_out_image(made: Installation) -> None:
-    """Run the Dockerfile's COPY lines and its collectstatic, then take away the write permission."""
+@contextmanager
+def built_image(folder: Path) -> Iterator[Image]:
+    """Run the Dockerfile's COPY lines, its collectstatic and its compiler, then take away the write permission.
+
+    What the tree has compiled already comes along: it need not be compiled again.
+    """
     for name in copied_names():
-        source, target = ROOT / name, made.image / name
+        source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            # Files that another process is just writing are about to have another name.
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy2(source, target)
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    bare = {name: made.environment[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE")}
-    subprocess.run(collect, cwd=made.image, env=bare, check=True)
-    subprocess.run(["chmod", "-R", "a-w", made.image], check=True)
+    bare = {"PATH": _path(), "PYTHONDONTWRITEBYTECODE": "1"}
+    for command in (
+        ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
+        ["-m", "compileall", "-q", "."],
+    ):
+        subprocess.run([sys.executable, *command], cwd=folder, env=bare, check=True)
+    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+    try:
+        yield Image(folder, frozenset(folder.rglob("*")))
+    finally:
+        # So that it can be deleted.
+        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+
+
+def _path() -> str:
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def _make_certificate(made: Installation) -> None:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
-from tests.deployment.installation import Installation, installation, postgresql_program
+from tests.deployment.installation import Image, Installation, installation, postgresql_program
 from tests.deployment.login import PASSWORD, log_in
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
@@ -50,7 +50,7 @@ class Operator:
         commands = blocks("sh", section)
         assert commands, section
         script = _SHELL.format(
-            image=self.served.image, entrypoint=" ".join(self.served.command()),
+            image=self.served.image.folder, entrypoint=" ".join(self.served.command()),
             programs=postgresql_program("psql").parent, socket=self.served.database,
             host=f"localhost:{self.served.https}", commands="\n".join(commands),
         )  # fmt: skip
@@ -75,9 +75,9 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """An installation before its first use."""
-    with installation(tmp_path_factory.mktemp("day")) as made:
+    with installation(tmp_path_factory.mktemp("day"), image) as made:
         assert made.run("migrate").returncode == 0
         with made.serving():
             yield Operator(made, tmp_path_factory.mktemp("operator"))

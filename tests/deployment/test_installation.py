@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,9 @@ def test_healthcheck__of_the_image__tells_well_from_unwell(served: Installation)
     command = ["python", "deploy/healthcheck.py"]
     environment = served.environment
 
-    well = subprocess.run(command, cwd=served.image, env=environment, capture_output=True, text=True)
+    well = subprocess.run(command, cwd=served.image.folder, env=environment, capture_output=True, text=True)
     nobody = {**environment, "PORT": str(free_port())}
-    unwell = subprocess.run(command, cwd=served.image, env=nobody, capture_output=True, text=True)
+    unwell = subprocess.run(command, cwd=served.image.folder, env=nobody, capture_output=True, text=True)
 
     assert (well.returncode, unwell.returncode) == (0, 1)
     assert '"healthy"' in well.stdout
@@ -212,10 +213,10 @@ def test_disk__image_and_home__cannot_be_written_and_are_not(
     with_user: Installation, experiment: str
 ) -> None:
     attempt = [*with_user.command()[:-1], "touch", "new"]
-    refused = subprocess.run(attempt, cwd=with_user.image, capture_output=True, text=True)
+    refused = subprocess.run(attempt, cwd=with_user.image.folder, capture_output=True, text=True)
 
     assert refused.returncode != 0
-    assert list(with_user.image.rglob("*.pyc")) == []
+    assert frozenset(with_user.image.folder.rglob("*")) == with_user.image.files
     assert not Path("/nonexistent").exists()
 
 
@@ -276,7 +277,7 @@ def test_metrics_folder__files_of_an_earlier_start__are_gone_and_a_command_leave
 
 def _serving_beside(made: Installation, variables: dict[str, str]) -> Any:
     port = free_port()
-    other = Installation(made.folder, made.database, made.https, made.http, port, dict(made.environment))
+    other = replace(made, app=port, environment=dict(made.environment))
     other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "1"}
     return other.serving(**variables)
 
@@ -293,7 +294,7 @@ def test_stop__while_requests_run__answers_them_first(
 ) -> None:
     """A deployment loses nothing: SIGTERM lets what has begun come to its end."""
     port = free_port()
-    other = Installation(installed.folder, installed.database, 0, 0, port, dict(installed.environment))
+    other = replace(installed, app=port, environment=dict(installed.environment))
     other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
     body = {"rates": [0.04, 0.05], "days": 100, "runs": 350, "daily_traffic": 1000}
 

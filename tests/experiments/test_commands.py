@@ -64,7 +64,7 @@ def test_import_events__choices__are_those_of_the_api(tmp_path: Path) -> None:
         _load(file, text, **own)
     said = _load(file, text, **own, blank="skip", repeated="sum")
 
-    assert "Loaded 2 of 3 rows into 1 experiments" in said
+    assert "Loaded 2 of 3 rows into 1 experiment." in said
     assert "Rows with a blank cell left out: 1" in said
     assert DailyMetric.objects.get(date="2025-08-15").impressions == 11
 

@@ -27,6 +27,8 @@ from experiments.metrics import (
 )
 from experiments.models import DailyMetric, Experiment
 
+ONCE = ": count at most one for each impression, on the impression's day"
+
 pytestmark = pytest.mark.database_free
 
 ROW = Measures(1000, 100, 10, 250, 10_000)
@@ -42,8 +44,8 @@ def test_measures__table__names_the_fields_of_every_row() -> None:
     assert tuple(NO_TOTALS) == (0, 0, 0, 0, 0)
 
 
-def test_measures__optional__has_a_default_in_the_row() -> None:
-    assert DailyCounts._field_defaults == {measure.name: 0 for measure in MEASURES if measure.optional}
+def test_measures__optional__counts_are_0_in_the_row_and_values_not_given() -> None:
+    assert DailyCounts._field_defaults == {"conversions": 0, "value_sum": None, "value_squares": None}
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,25 @@ def test_reward__arrays_and_columns__are_read_as_rows_are() -> None:
     ("counts", "problems"),
     [
         (Counts(10, 10, 10), []),
-        (Counts(10, 11, 3), [("clicks", "clicks (11) must not exceed impressions (10)")]),
+        (
+            Counts(10, 11, 3),
+            [
+                (
+                    "clicks",
+                    "clicks (11) must not exceed impressions (10)" + ONCE,
+                )
+            ],
+        ),
         (Counts(10, 3, 4), []),
-        (Counts(10, 3, 11), [("conversions", "conversions (11) must not exceed impressions (10)")]),
+        (
+            Counts(10, 3, 11),
+            [
+                (
+                    "conversions",
+                    "conversions (11) must not exceed impressions (10)" + ONCE,
+                )
+            ],
+        ),
     ],
 )
 def test_nesting_problems__each_rule__names_the_count_and_both_numbers(

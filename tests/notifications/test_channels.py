@@ -286,7 +286,7 @@ def test_retry__delivery_given_up__is_sent_and_one_that_waits_is_refused(receive
     endpoint = _channel(receiver)
     _leads()
     delivery = Delivery.objects.get()
-    with pytest.raises(ConflictError, match="not given up"):
+    with pytest.raises(ConflictError, match="has not failed"):
         retry_delivery(channel_id=endpoint.pk, delivery_id=delivery.pk, now=NOW)
     Delivery.objects.update(state=Delivery.State.GIVEN_UP)
 

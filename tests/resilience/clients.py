@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.deployment.installation import Installation, installation
+from tests.deployment.installation import Installation, built_image, installation
 from tests.resilience.databases import postgresql
 from tests.resilience.service import served
 
@@ -75,7 +75,8 @@ def behind_nginx() -> Iterator[Front]:
     """Start the installation of deploy/: nginx with TLS, and workers of one thread."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-clients-"))
-        made = stack.enter_context(installation(Path(folder)))
+        image = stack.enter_context(built_image(Path(folder, "app")))
+        made = stack.enter_context(installation(Path(folder), image))
         assert made.run("migrate").returncode == 0
         stack.enter_context(made.serving(**_OPEN))
         yield _front(made)

@@ -14,7 +14,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("resilience"))
-            item.add_marker(pytest.mark.database_free)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,5 +1,6 @@
 """An application server that counts with clients/python; run as a program, and killed by the test."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -7,19 +8,33 @@ from pathlib import Path
 from bandit_client import Client
 
 
+class _Server(Client):
+    """A client whose journal stays readable: each segment has a second name in ``kept``, which nobody deletes."""
+
+    kept = Path()
+
+    def _next_segment(self) -> Path | None:
+        path = super()._next_segment()
+        if path is not None:
+            path.touch(0o600)
+            os.link(path, self.kept / f"{path.parent.name}-{path.name}")
+        return path
+
+
 def main() -> None:
-    """Count events number ``done`` to ``events`` of this server, each noted in a file once it is journaled."""
-    url, spool, notes, name, events = sys.argv[1:]
-    done = Path(notes).stat().st_size if Path(notes).exists() else 0
+    """Count visitors number ``done`` to ``visitors`` of this server; one of four clicks. Each is noted afterwards."""
+    url, folder, name, visitors = sys.argv[1:]
+    _Server.kept, notes = Path(folder, "kept"), Path(folder, f"{name}.notes")
+    done = notes.stat().st_size if notes.exists() else 0
     with (
-        Client(url, "", spool_dir=spool, durable=True, flush_interval=0.5) as client,
-        open(notes, "ab", 0) as noted,
+        _Server(url, "", spool_dir=Path(folder, "spool"), durable=True, flush_interval=0.5) as client,
+        notes.open("ab", 0) as noted,
     ):
         assert client.wait_until_ready(60)
-        for n in range(done, int(events)):
+        for n in range(done, int(visitors)):
             client.exposure("experiment-0", f"{name}-{n}")
-            # A kill between these two lines leaves one event that is journaled and not noted: it comes twice, as
-            # another unit would.
+            if n % 4 == 0:
+                client.click("experiment-0", f"{name}-{n}")
             noted.write(b".")
             if n % 10 == 0:
                 time.sleep(0.01)  # as visitors come, so that kills find it at work

@@ -1,5 +1,6 @@
 """Start the service as gunicorn runs it in production, on a database of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ class Service:
     environment: dict[str, str]
     server: subprocess.Popen[bytes]
     log: Path
+    command: Sequence[str] = ()
 
     def manage(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -43,6 +45,20 @@ class Service:
         children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
 
+    def start(self) -> None:
+        """Start gunicorn, on the port that it had before; it answers a little later."""
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """Kill the master and its workers at once, as a machine that loses its power does."""
+        pids = [self.server.pid, *self.workers()]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.server.wait()
+
     def get(self, path: str, **more: object) -> requests.Response:
         return requests.get(self.url + path, timeout=30, **more)  # type: ignore[arg-type]
 
@@ -61,11 +77,12 @@ def served(database: str, options: Sequence[str] = (), **variables: str) -> Iter
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "bandit_project.wsgi", "--bind", f"127.0.0.1:{port}"]
     with tempfile.NamedTemporaryFile(prefix="bandit-log-") as log:
-        server = subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stdout=log, stderr=log)
-        service = Service(f"http://127.0.0.1:{port}", environment, server, Path(log.name))
+        command += options
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        service = Service(f"http://127.0.0.1:{port}", environment, server, Path(log.name), command)
         try:
             wait_until_well(f"{service.url}/health", service.log)
             yield service
         finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(timeout=60)
+            service.server.send_signal(signal.SIGTERM)
+            service.server.wait(timeout=60)

@@ -4,11 +4,14 @@ import datetime as dt
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from bandit_project.api.served import _Holders
 from bandit_project.models import ApiKey
+from experiments.models import Experiment
 from tests.factory import NOW, make_running
+from tests.serving.conftest import Client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -35,6 +38,73 @@ def test_key__revoked_or_expired_while_it_is_used__is_refused_at_the_next_call(
     assert _ask(shop, path) == 200
     ApiKey.objects.filter(pk=key.pk).update(revoked=True)
     assert _ask(shop, path) == 401
+
+
+def test_memory__nothing_has_changed__costs_no_query(
+    shop: APIClient, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    settings.SERVE_REMEMBER_SECONDS = 60
+    make_running()
+    assert [_ask(shop, path) for path in PATHS] == [200, 200, 200]
+
+    with django_assert_num_queries(0):
+        assert [_ask(shop, path) for path in PATHS] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_memory__key_is_revoked__opens_until_the_memory_ends(
+    shop: APIClient, settings: Settings, path: str
+) -> None:
+    settings.SERVE_REMEMBER_SECONDS = 60
+    make_running()
+    assert _ask(shop, path) == 200
+
+    ApiKey.objects.update(revoked=True)
+
+    assert _ask(shop, path) == 200
+    settings.SERVE_REMEMBER_SECONDS = 0
+    assert _ask(shop, path) == 401
+
+
+def test_memory__experiment_is_archived__is_served_until_the_memory_ends(
+    shop: APIClient, settings: Settings
+) -> None:
+    settings.SERVE_REMEMBER_SECONDS = 60
+    make_running()
+    assert _ask(shop, PATHS[2]) == 200
+
+    Experiment.objects.update(archived_at=NOW)
+
+    assert _ask(shop, PATHS[2]) == 200
+    settings.SERVE_REMEMBER_SECONDS = 0
+    assert _ask(shop, PATHS[2]) == 404
+
+
+def test_memory__another_key_sees_a_change__the_first_one_sees_it_too(
+    client_with: Client, settings: Settings
+) -> None:
+    settings.SERVE_REMEMBER_SECONDS = 60
+    make_running()
+    first, second = client_with("serve"), client_with("serve")
+    assert _ask(first, PATHS[2]) == 200
+
+    Experiment.objects.update(archived_at=NOW)
+
+    assert (_ask(second, PATHS[2]), _ask(first, PATHS[2])) == (404, 404)
+
+
+def test_memory__wrong_key__is_asked_for_each_time(
+    api: APIClient, shop: APIClient, settings: Settings
+) -> None:
+    settings.SERVE_REMEMBER_SECONDS = 60
+    made = ApiKey.objects.get()
+    api.credentials(HTTP_X_API_KEY=shop._credentials["HTTP_X_API_KEY"])  # type: ignore[attr-defined]  # the stubs leave it out
+    ApiKey.objects.update(revoked=True)
+    assert _ask(api, PATHS[1]) == 401
+
+    ApiKey.objects.filter(pk=made.pk).update(revoked=False)
+
+    assert _ask(api, PATHS[1]) == 200
 
 
 @pytest.mark.parametrize("given", ["{prefix}.wrong", "{prefix}", "wrong.wrong", "\u00fc.x", "a\x00.b", "."])

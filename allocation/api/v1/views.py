@@ -23,6 +23,12 @@ from rest_framework.views import APIView
 from allocation.api.v1 import examples as api_examples
 from allocation.api.v1 import schemas as serializers
 from allocation.api.v1.filters import AllocationFilter
+from allocation.api.v1.lab_schemas import (
+    BacktestReportSerializer,
+    BacktestSerializer,
+    SimulationReportSerializer,
+    SimulationSerializer,
+)
 from allocation.campaigns.guards import resume_after_guard
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
@@ -262,14 +268,14 @@ class _ReadOnlyPost(APIView):
 @extend_schema(tags=["simulations"])
 class SimulationsView(_ReadOnlyPost):
     @extend_schema(
-        request=serializers.SimulationSerializer,
+        request=SimulationSerializer,
         examples=[api_examples.SIMULATION],
-        responses={200: serializers.SimulationReportSerializer},
+        responses={200: SimulationReportSerializer},
         summary="Play an experiment forward with known rates",
     )
     def post(self, request: Request) -> Response:
         """The production engine beside other policies, as `manage.py simulate`."""
-        body = serializers.SimulationSerializer(data=request.data)
+        body = SimulationSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         results = run_simulation(body.validated_data)
         return Response({"policies": {name: result.to_json() for name, result in results.items()}})
@@ -278,14 +284,14 @@ class SimulationsView(_ReadOnlyPost):
 @extend_schema(tags=["simulations"])
 class BacktestsView(_ReadOnlyPost):
     @extend_schema(
-        request=serializers.BacktestSerializer,
+        request=BacktestSerializer,
         examples=[api_examples.BACKTEST],
-        responses={200: serializers.BacktestReportSerializer},
+        responses={200: BacktestReportSerializer},
         summary="What would have been saved in past tests",
     )
     def post(self, request: Request) -> Response:
         """The production engine on tests that are over, as `manage.py backtest`."""
-        body = serializers.BacktestSerializer(data=request.data)
+        body = BacktestSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = body.validated_data
         policies = {name: result.to_json() for name, result in run_backtest(values).items()}

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from allocation.engine.lab.backtest import PastTest, by_size
 from allocation.engine.lab.report import BacktestResult, backtest_policies
 from allocation.exceptions import PastTestsError
-from allocation.lab.past_tests import read_past_tests
+from allocation.lab.past_tests import GOALS, Repeated, read_past_tests
 from allocation.management.setting_options import (
     add_run_options,
     add_setting_options,
@@ -18,16 +18,18 @@ from allocation.management.setting_options import (
     whole_number,
 )
 from experiments.exceptions import InvalidError
+from experiments.metrics import Reward
 from experiments.tables.reading.opening import open_table
 
 # Eight arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 30_000_000
 
 
-def _read(path: Path) -> list[PastTest]:
+def _read(path: Path, goal: Reward, repeated: Repeated) -> list[PastTest]:
     """Read the tests; a CommandError names the line and what is wrong with it."""
     try:
-        return [test.counts for test in read_past_tests(open_table(lambda: path.open("rb")))]
+        table = open_table(lambda: path.open("rb"))
+        return [test.counts for test in read_past_tests(table, goal, repeated)]
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
     except PastTestsError as error:
@@ -44,13 +46,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="CSV or .xlsx with experiment,variant,impressions,clicks")
+        parser.add_argument(
+            "--goal",
+            choices=[goal.value for goal in GOALS],
+            default=Reward.CTR.value,
+            help="value_per_impression needs the columns conversions,value_sum,value_squares in place of clicks.",
+        )
+        parser.add_argument(
+            "--repeated",
+            choices=["refuse", "sum"],
+            default="refuse",
+            help="Rows of one experiment and variant: a problem (the default), or parts to be added up.",
+        )
         parser.add_argument("--days", type=whole_number(1, 3650), default=14, help="Default 14.")
         add_run_options(parser, runs=5, policies="thompson,even")
         add_setting_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         settings, policies = read_settings(options), read_policies(options["policies"])
-        tests, days, runs = _read(options["file"]), options["days"], options["runs"]
+        tests = _read(options["file"], Reward(options["goal"]), options["repeated"])
+        days, runs = options["days"], options["runs"]
         groups = by_size(tests)
         if max(k * len(group) for (k, _), group in groups.items()) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
@@ -69,9 +84,11 @@ class Command(BaseCommand):
         self, results: dict[str, BacktestResult], tests: list[PastTest], options: dict[str, Any]
     ) -> None:
         variants = sum(len(test.impressions) for test in tests)
+        plural = "s" * (len(tests) != 1)
+        unit = "value" if Reward(options["goal"]).is_value else "clicks"
         self.stdout.write(
-            f"{len(tests):,} tests, {variants:,} variants, {options['days']} days, {options['runs']} runs each, "
-            f"seed {options['seed']}; regret and gain in clicks, summed over the tests"
+            f"{len(tests):,} test{plural}, {variants:,} variants, {options['days']} days, {options['runs']} runs each, "
+            f"seed {options['seed']}; regret and gain in {unit}, summed over the tests"
         )
         self.stdout.write(f"{'':15}{'regret':>12}{'of even':>9}{'gain over even':>16}{'best in front':>15}")
         for name, result in results.items():
@@ -79,3 +96,5 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{name:15}{result.regret:12,.0f}{ratio:>9}{result.gain_over_even:16,.0f}{result.best_in_front:15.3f}"
             )
+        if len(tests) == 1:
+            self.stdout.write("One test says little: do not choose settings by it.")

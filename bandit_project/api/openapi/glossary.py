@@ -77,6 +77,7 @@ WORDS: dict[str, str] = {
     "is_active": "false once retired: its data stays, its share is gone.",
     "is_control": "Whether the others are compared with it. One in an experiment.",
     "issues": "Each bad row, by line, column and reason; the first 10,000.",
+    "key": "The name in URLs, which never changes.",
     "kind": "Warm-up, optimized, completed, stopped by a guard, or fallback: ended on schedule.",
     "line": "Of the file; the header is line 1.",
     "max_fall": "By how many percent of the control's it may fall; above 0 and below 100.",

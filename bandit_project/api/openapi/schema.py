@@ -39,6 +39,9 @@ _REFUSALS = {
 # Authentication, throttling and content negotiation come before every view, and each uses the database.
 _OF_ANY_CALL = (400, 401, 403, 405, 406, 429, 503)
 _WITH_BODY = ("POST", "PUT", "PATCH")
+# OpenFeature's providers read a refusal in the protocol's own words. These calls take a body of any media type.
+_OFREP = "/ofrep/"
+_OF_OFREP = (400, 401, 403, 404, 405, 429, 503)
 _ANSWERS = {
     "200": "Done.",
     "201": "Made; Location names it.",
@@ -81,6 +84,20 @@ _PROBLEM = {
         "total_issues": {"type": "integer", "description": "Of a CSV: how many bad rows there are."},
     },
 }
+_OFREP_ERROR = {
+    "type": "object",
+    "description": "An error of OFREP. Those that are not of the protocol's own have the members of a problem too.",
+    "required": ["errorCode", "errorDetails"],
+    "properties": {
+        "key": {"type": "string", "description": "The flag, on the call for one."},
+        "errorCode": {
+            "type": "string",
+            "enum": ["PARSE_ERROR", "TARGETING_KEY_MISSING", "INVALID_CONTEXT", "FLAG_NOT_FOUND", "GENERAL"],
+            "description": "The protocol's code.",
+        },
+        "errorDetails": {"type": "string", "description": "What is wrong, and the fix."},
+    },
+}
 _MORE_OF_CODE: dict[str, dict[str, object]] = {
     "invalid": {
         "detail": "rows[0].clicks: clicks (12) must not exceed impressions (10)",
@@ -111,9 +128,22 @@ class ProblemSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
             named = {int(status) for status in operation["responses"] if status >= "400"}
-            for status in sorted(named | set(self._refusals(operation))):
-                operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+            kind, refusals = self._refusals_by_kind(operation)
+            for status in sorted(named | refusals):
+                operation["responses"][str(status)] = {"$ref": f"#/components/responses/{kind}{status}"}
         return operation
+
+    def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
+        """Describe a field without a title: labels are words of pages (experiments/admin/labels.py)."""
+        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        meta.pop("title", None)
+        return meta
+
+    def _refusals_by_kind(self, operation: dict[str, Any]) -> tuple[str, set[int]]:
+        if not self.path.startswith(_OFREP):
+            return "Problem", set(self._refusals(operation))
+        has_key = any(parameter["in"] == "path" for parameter in operation.get("parameters", ()))
+        return "Ofrep", set(_OF_OFREP) - ({404} if not has_key else set())
 
     def _refusals(self, operation: dict[str, Any]) -> Iterator[int]:
         """Statuses that follow from the method, the scope it needs, its parameters and its body."""
@@ -135,7 +165,9 @@ def with_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     """Add the problem document, every refusal with its examples, and the stable codes."""
     components = result["components"]
     components["schemas"]["Problem"] = _PROBLEM
+    components["schemas"]["OfrepError"] = _OFREP_ERROR
     components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
+    components["responses"] |= {f"Ofrep{status}": _ofrep_refusal(status) for status in _OF_OFREP}
     result["info"]["x-problem-codes"] = problem_codes()
     return result
 
@@ -171,6 +203,14 @@ def _refusal(status: int) -> dict[str, Any]:
         "description": _REFUSALS[status],
         "headers": _headers(str(status)),
         "content": {"application/problem+json": content},
+    }
+
+
+def _ofrep_refusal(status: int) -> dict[str, Any]:
+    return {
+        "description": _REFUSALS[status],
+        "headers": _headers(str(status)),
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OfrepError"}}},
     }
 
 

@@ -1,7 +1,8 @@
 import time
-from argparse import ArgumentParser
+from argparse import REMAINDER, ArgumentParser
 from typing import Any
 
+from django.core.management import execute_from_command_line
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection
 
@@ -9,10 +10,15 @@ _PAUSE = 0.5
 
 
 class Command(BaseCommand):
-    help = "Return once the database answers; fail, and say why, if it does not within the given time."
+    help = (
+        "Return once the database answers, or run the command that follows; fail, and say why, if it does not "
+        "within the given time."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seconds", type=float, default=60, help="How long to wait (default: 60).")
+        # In this process: to load the code again for it would double the time of most commands.
+        parser.add_argument("command", nargs=REMAINDER, help="A command with its arguments, to be run then.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         deadline = time.monotonic() + options["seconds"]
@@ -20,6 +26,8 @@ class Command(BaseCommand):
             if time.monotonic() >= deadline:
                 raise CommandError(f"No database after {options['seconds']:g} seconds: {reason}")
             time.sleep(_PAUSE)
+        if options["command"]:
+            execute_from_command_line(["manage.py", *options["command"]])
 
 
 def _problem() -> str | None:

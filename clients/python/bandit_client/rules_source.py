@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ class RulesSource:
     def _keep_copy(self, document: Any) -> None:
         if self._copy:
             try:
-                write_file(self._copy, json.dumps(document))
+                # several processes may share the folder
+                own = self._copy.with_suffix(f".{os.getpid()}")
+                write_file(self._copy, json.dumps(document), own)
             except OSError as error:
                 _log.warning("bandit: the rule set could not be kept: %s", error)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,13 +14,19 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the service; status 0: there was none."""
+    """An answer of the service; status 0: there was none. ``is_unsent``: the request has reached nobody."""
 
     status: int
     document: Mapping[str, Any] = field(default_factory=dict)
     etag: str | None = None
     retry_after: float | None = None
     problem: str = ""
+    is_unsent: bool = False
+
+    @property
+    def has_written_nothing(self) -> bool:
+        """Whether the request certainly counted nothing: the service refused it, or never had it."""
+        return self.is_unsent or (400 <= self.status < 500 and bool(self.code))
 
     @property
     def code(self) -> str:
@@ -54,7 +61,12 @@ class Service:
                 return _answer(error.code, error.headers, _read(error))
         # A proxy or a dying server may answer what is no HTTP at all: HTTPException is no OSError.
         except (OSError, http.client.HTTPException) as error:
-            return Answer(0, problem=str(error))
+            return Answer(0, problem=str(error), is_unsent=_is_unsent(error))
+
+
+def _is_unsent(error: Exception) -> bool:
+    """Whether no connection was made; any other failure may come after the request has arrived."""
+    return isinstance(getattr(error, "reason", error), ConnectionRefusedError | socket.gaierror)
 
 
 def _read(error: urllib.error.HTTPError) -> bytes:

@@ -1,9 +1,10 @@
 """Counts on their way to the service: exactly once, in spite of lost answers, restarts and refusals.
 
 A batch gets its key once and is sent with it, unchanged, until the service has answered. Before it is sent for the
-first time, it is in the file (where there is one), so that a new process sends the same bytes under the same key. All
-that is not part of a batch waits in merged rows: however long the service is away, there is one batch and one row for
-each variant and day.
+first time, it is in the file (where there is one), so that a new process sends the same bytes under the same key. The
+service knows a key for a day: a batch that may have been counted, and had no answer for longer, is put aside. All that
+is not part of a batch waits in merged rows: however long the service is away, there is one batch and one row for each
+variant and day.
 """
 
 import datetime as dt
@@ -14,7 +15,7 @@ import random
 import shutil
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ _log = logging.getLogger("bandit_client")
 HOLD_SECONDS = 10.0  # that refused clicks wait before they are tried again
 HOLD_DAYS = 14  # after which they are given up: their impressions will not come any more
 LONGEST_PAUSE = 60.0
+KEY_LIFE = 23 * 3600.0  # the service keeps a key for 24 hours; clocks are not all set alike
 _KEY_IN_USE_PAUSE = 1.0
 _DISK_PAUSE = 10.0
 _REFUSALS = (400, 409, 413, 422)
@@ -47,8 +49,11 @@ STATE_FILE = "counts.json"
 
 @dataclass(frozen=True)
 class Batch:
+    """``since``: the time at which it was sent and may have been counted; None: it certainly was not."""
+
     key: str
     body: str
+    since: float | None = None
 
 
 class Stream:
@@ -119,13 +124,36 @@ class Stream:
         self._not_before = self._held_until = 0.0
 
     def _next_batch(self) -> Batch | None:
+        if self._sending is not None and _is_forgotten(self._sending) and not self._put_aside(self._sending):
+            return None
         if self._sending is None:
             if not self._waiting:
                 return None
             self._sending = Batch(str(uuid.uuid4()), body_of(take(self._waiting, self._limit)))
-            self._is_saved = False
+        before = self._sending
+        if before.since is None:
+            self._sending, self._is_saved = replace(before, since=time.time()), False
         # A batch that is nowhere but here must not be sent: a new process would send its events under another key.
-        return self._sending if self._save() else None
+        if self._save():
+            return before
+        self._sending = before
+        return None
+
+    def _put_aside(self, batch: Batch) -> bool:
+        """Stop sending a batch that would count twice if it was counted. False: the disk does not take it."""
+        if self._folder is not None:
+            path = self._folder.parent / f"unsure-{batch.key}.json"
+            try:
+                write_file(path, batch.body)
+            except OSError as error:
+                self._wait_for_disk(error)
+                return False
+        where = f"kept in {path}" if self._folder is not None else f"dropped: {batch.body}"
+        _log.error(
+            "bandit: a batch was without an answer for a day; it may have been counted, and is %s", where
+        )
+        self._end_batch()
+        return True
 
     def _release_held(self, today: dt.date) -> None:
         if not self._held or time.monotonic() < self._held_until:
@@ -147,6 +175,8 @@ class Stream:
             self._end_batch()
             self._refused(rows_of(batch.body), answer)
             return True
+        if answer.has_written_nothing:
+            self._sending, self._is_saved = batch, False
         self._unavailable(answer)
         return False
 
@@ -210,15 +240,18 @@ class Stream:
                 if _number(path) <= self._absorbed:
                     path.unlink()
         except OSError as error:
-            _log.error("bandit: counts cannot be written to %s: %s", self._folder, error)
-            self._pause(_DISK_PAUSE)
+            self._wait_for_disk(error)
             return False
         self._is_saved = True
         return True
 
+    def _wait_for_disk(self, error: OSError) -> None:
+        _log.error("bandit: counts cannot be written to %s: %s", self._folder, error)
+        self._pause(_DISK_PAUSE)
+
     def _write(self, path: Path) -> None:
         state = {
-            "sending": {"key": self._sending.key, "body": self._sending.body} if self._sending else None,
+            "sending": asdict(self._sending) if self._sending else None,
             "waiting": to_increments(self._waiting),
             "held": to_increments(self._held),
             "absorbed": self._absorbed,
@@ -244,13 +277,20 @@ class Stream:
             path.replace(path.with_suffix(".broken"))
 
 
+def _is_forgotten(batch: Batch) -> bool:
+    return batch.since is not None and time.time() - batch.since > KEY_LIFE
+
+
 def _number(segment: Path) -> int:
     return int(segment.stem.removeprefix("journal-"))
 
 
-def write_file(path: Path, text: str) -> None:
-    """Replace a file as a whole: a crash leaves the old one or the new one."""
-    beside = path.with_suffix(".new")
+def write_file(path: Path, text: str, beside: Path | None = None) -> None:
+    """Replace a file as a whole: a crash leaves the old one or the new one.
+
+    It is written ``beside`` first, under a name that no other process writes to.
+    """
+    beside = beside or path.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -1,6 +1,7 @@
 """Counts arrive exactly once, whatever the service answers."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,62 @@ def test_flush__answer_is_lost__sends_the_same_bytes_under_the_same_key(
     sent = [(headers["Idempotency-Key"], body) for path, headers, body in service.requests if body]
     assert sent[0] == sent[1] == sent[2]
     assert len(set(sent)) == len({key for key, _ in sent})
+
+
+def test_flush__no_answer_for_longer_than_the_key_lives__is_put_aside_and_not_sent(
+    service: FakeService, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service has forgotten the key: if the batch was counted, it would count twice."""
+    client = make_client(spool_dir=tmp_path)
+    service.faults = ["after"]
+    _count_some(client, range(10))
+    client.flush()
+    (body,) = service.bodies.values()
+    monkeypatch.setattr("bandit_client.stream.KEY_LIFE", -1.0)
+
+    _count_some(client, range(10, 15))
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (15, 0)
+    (aside,) = tmp_path.glob("unsure-*.json")
+    assert aside.read_bytes() == body
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_flush__certainly_not_counted_for_longer_than_the_key_lives__is_sent(
+    service: FakeService, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, is_reached: bool
+) -> None:
+    client = make_client()
+    _count_some(client, range(10))
+    url = client._service._url
+    if is_reached:
+        service.refusals = [(429, {"code": "throttled"})]
+    else:
+        client._service._url = "http://127.0.0.1:9"  # nobody listens there
+    client.flush()
+    client._service._url = url
+    monkeypatch.setattr("bandit_client.stream.KEY_LIFE", -1.0)
+
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (10, 0)
+
+
+def test_flush__lost_answer_and_then_a_refusal__is_still_in_doubt(
+    service: FakeService, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client()
+    service.faults = ["after"]
+    _count_some(client, range(10))
+    client.flush()
+    client._service._url, url = "http://127.0.0.1:9", client._service._url
+    client.flush()
+    client._service._url = url
+    monkeypatch.setattr("bandit_client.stream.KEY_LIFE", -1.0)
+
+    client.flush()
+
+    assert (service.total("impressions"), len(service.requests), client.pending) == (10, 2, 0)
 
 
 def test_flush__service_is_away__keeps_one_row_for_each_variant_and_day(

@@ -47,6 +47,21 @@ def _shown(request: HttpRequest) -> str:
     return ENGINE.from_string(TAG).render(Context({"request": request}))
 
 
+def test_tag__first_visitor_of_a_process__sees_a_variant_and_is_counted(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = {"url": service.url, "api_key": "key", "flush_interval": 3600}
+    monkeypatch.setattr(settings, "BANDIT", arguments, raising=False)
+    middleware._client.cache_clear()
+
+    answer = BanditMiddleware(lambda request: HttpResponse(_shown(request)))(RequestFactory().get("/"))
+    middleware.get_client().close()
+    middleware._client.cache_clear()
+
+    assert answer.content.decode() in ("[blue]", "[red]")
+    assert service.total("impressions") == 1
+
+
 def test_tag__visitor_comes_back_and_buys__counts_once_each(service: FakeService, browse: Browse) -> None:
     first = browse(_shown)
     assert browse(_shown) == first

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bandit_client import Client, Exposure
-from bandit_client.journal import Journal, line_head, read_journal
+from bandit_client.journal import WINDOW, Journal, line_head, read_journal
 from bandit_client.rows import Row
 from bandit_client.stream import STATE_FILE, Stream
 from fake_service import FakeService, MakeClient
@@ -189,6 +189,62 @@ def test_read_journal__torn_line__is_left_out_and_the_others_count(tmp_path: Pat
     path.write_bytes(line + b'["i", "he\n' + line + line[:-5])
 
     assert read_journal(path) == {PLACE: Row(conversions=2, values=["2.0000", "2.0000"])}
+
+
+def test_journal__longer_than_its_windows__holds_each_event(tmp_path: Path) -> None:
+    path, line = tmp_path / "journal", line_head("v", PLACE) + b', "2.0000"]\n'
+    journal = Journal(path)
+    count = 3 * WINDOW // len(line)  # lines lie across the ends of windows
+
+    for _ in range(count):
+        journal.write(line)
+
+    assert read_journal(path)[PLACE].conversions == count
+    journal.close()
+    assert read_journal(path)[PLACE].conversions == count
+
+
+def test_journal__disk_is_full__says_so_once_and_stops_no_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    journal = Journal(Path("/dev/full"))
+
+    for _ in range(3):
+        journal.write(b"line\n")
+    journal.close()
+
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_rule_set__another_process_is_amid_writing_its_copy__is_kept_whole(
+    make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ruleset.new").mkdir()  # where another process writes
+
+    client = make_client(spool_dir=tmp_path)
+    client._rules._etag = None
+    client._rules.refresh()
+
+    assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
+    assert caplog.records == []
+
+
+def test_durable__folder_is_gone__counts_in_memory_and_loses_nothing(
+    service: FakeService, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bandit_client.stream._DISK_PAUSE", 0.0)
+    client = make_client(spool_dir=tmp_path, durable=True)
+    folder = client._place.folder  # type: ignore[union-attr]
+    folder.rename(tmp_path / ".new-away")
+
+    for unit in ("u", "v"):
+        client.exposure("hero", unit)
+        client.flush()
+    assert client.pending == 2
+    (tmp_path / ".new-away").rename(folder)
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (2, 0)
 
 
 def test_flush__disk_does_not_take_the_batch__sends_nothing_until_it_does(

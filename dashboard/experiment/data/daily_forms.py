@@ -42,16 +42,17 @@ class DayForm(StaleCheckMixin):
         variants: Sequence[Variant],
         stored: Mapping[int, DayTotals],
         measures: Sequence[Measure] = COUNTS,
+        needs_value: bool = False,
         date: dt.date | None,
         suggested: dt.date | None = None,
     ) -> None:
         """Make fields for all variants.
 
         ``date`` is the day that is edited, None for a new one (``suggested``); ``stored`` its totals by variant;
-        ``measures`` what the form asks for, the counts at least.
+        ``measures`` what the form asks for, the counts at least; ``needs_value``: the goal is one.
         """
         self.variants, self.stored, self.day = variants, stored, date
-        self.measures = measures
+        self.measures, self.needs_value = measures, needs_value
         self.form_id = f"day-form-{date.isoformat() if date else 'new'}"
         initial = {"date": date or suggested, "seen": version_token(stored)}
         super().__init__(data, initial=initial, auto_id=f"{self.form_id}-%s")
@@ -89,9 +90,19 @@ class DayForm(StaleCheckMixin):
                     field = f"{name}-{variant.pk}"
                     if self.cleaned_data.get(field) is None and field not in self.errors:
                         self.add_error(field, _("Give a number; 0 if there were none."))
+                self._refuse_blank_value(variant)
         if not self.errors and not self._given():
             self.add_error(None, _("Give the counts of at least one variant."))
         return self.cleaned_data
+
+    def _refuse_blank_value(self, variant: Variant) -> None:
+        """Refuse a blank value where the goal is one, or where one is stored: a blank is not 0."""
+        for measure in self.measures:
+            field = f"{measure.name}-{variant.pk}"
+            stored = getattr(self.stored.get(variant.pk), measure.name, 0)
+            is_blank = self.cleaned_data.get(field) is None and field not in self.errors
+            if measure.kind is Kind.AMOUNT and is_blank and (self.needs_value or stored):
+                self.add_error(field, _("Enter an amount (0 if none)."))
 
     def _is_given(self, variant: Variant) -> bool:
         return any(

@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.file_types import FILE_TYPES
+from experiments.tables.orders import ORDERS
 from experiments.tables.reading.synonyms import plain
 from experiments.tables.report import ImportOptions, Repeated
-from experiments.tables.rows import DAILY, NUMBERS, Blank
+from experiments.tables.rows import DAILY, NUMBER_NAMES, NUMBERS, ORDER_VALUE, Blank
 from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
 
 
@@ -91,6 +92,7 @@ class ChoicesForm(forms.Form):
             on_error="skip" if skip_bad_rows else "reject",
             blank=cast(Blank, self.initial["blank"]),
             repeated=cast(Repeated, self.initial["repeated"]),
+            way_in="page",
         )
 
     def shown(self, *, has_blank: bool, has_repeated: bool) -> list[forms.BoundField]:
@@ -137,10 +139,14 @@ class ColumnsForm(forms.Form):
         answers = self._by_place()
         chosen = [column for _name, column in answers if column]
         labels = dict(_column_labels())
-        missing = [labels[column] for column in DAILY.without("experiment_id").needed if column not in chosen]
+        needed = (ORDERS if ORDER_VALUE in chosen else DAILY).without("experiment_id").needed
+        missing = [labels[column] for column in needed if column not in chosen]
         twice = {labels[column] for column in chosen if chosen.count(column) > 1}
         if missing:
             self.add_error(None, _("Say which column is: %(names)s.") % {"names": ", ".join(missing)})
+        if ORDER_VALUE in chosen and (beside := [labels[name] for name in NUMBER_NAMES if name in chosen]):
+            message = _("Beside the value of single orders these are not needed: %(names)s.")
+            self.add_error(None, message % {"names": ", ".join(beside)})
         if twice:
             self.add_error(
                 None, _("Only one column can be: %(names)s.") % {"names": ", ".join(sorted(twice))}
@@ -175,4 +181,5 @@ class ColumnsForm(forms.Form):
 
 def _column_labels() -> list[tuple[str, str]]:
     numbers = [(number.name, str(number.label)) for number in NUMBERS]
+    numbers.append((ORDER_VALUE, _("Value of a single order")))
     return [("date", _("Day")), ("variant_name", _("Variant")), *numbers, ("experiment_id", _("Experiment"))]

@@ -15,13 +15,13 @@ from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
-from experiments.tables.mapping import remember_columns
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
 from experiments.tables.uploads import (
     find_upload,
     first_lines,
     keep_upload,
+    name_columns,
     preview_upload,
     record_upload,
     table_of,
@@ -92,6 +92,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
         "upload": kept,
         "preview": shown,
         "choices": choices,
+        "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
         "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
@@ -100,7 +101,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
 
 @edits
 def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpResponse:
-    """Ask what each column is, beside the first lines; the answer is remembered for the experiment."""
+    """Ask what each column is, beside the first lines; recording the file makes the experiment remember it."""
     try:
         kept = _kept(request, experiment, token)
         found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
@@ -108,7 +109,7 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
         return _try_again(request, experiment, error)
     form = ColumnsForm(request.POST if request.method == "POST" else None, found)
     if form.is_bound and form.is_valid():
-        remember_columns(experiment, form.answers())
+        name_columns(kept, form.answers())
         return redirect(_address("dashboard:preview", experiment, kept.token, request.GET))
     context = tab_context(experiment, "data", today())
     context |= {"upload": kept, "form": form, "found": found}
@@ -134,13 +135,27 @@ def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> Ht
     return redirect("dashboard:data", reference=experiment.key)
 
 
+def _capped(cut: int) -> str:
+    text = ngettext(
+        "%(cut)s order is above the experiment's value cap and counts as the cap.",
+        "%(cut)s orders are above the experiment's value cap and count as the cap.",
+        cut,
+    )
+    return text % {"cut": cut}
+
+
 def _recorded(done: CsvPreview) -> str:
     """Say in a sentence what a file did."""
     rows = done.report.processed_rows
-    said = [ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows) % {"rows": rows}]
+    text = ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows)
+    if done.report.has_orders:
+        text = ngettext("Recorded %(rows)s order.", "Recorded %(rows)s orders.", rows)
+    said = [text % {"rows": rows}]
     if done.rows:
         counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
-        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s as before.") % counted)
+        said.append(_("Here %(added)s added, %(changed)s changed, %(same)s unchanged.") % counted)
+    if cut := done.report.values_capped:
+        said.append(_capped(cut))
     if done.report.refused_rows:
         refused = done.report.refused_rows
         text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)

@@ -119,6 +119,7 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
         variants=variants,
         stored=stored,
         measures=measures_of_one(experiment),
+        needs_value=experiment.goal.is_value,
         date=date,
         suggested=suggested,
     )

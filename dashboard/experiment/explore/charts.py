@@ -9,7 +9,7 @@ from allocation.engine import Decision
 from allocation.engine.posterior.beta import Floats
 from allocation.statistics.over_time import LiftOn
 from dashboard.charts import Chart, Series, Unit
-from dashboard.experiment.rates import DailyCountsTable, density, density_range, rates_of
+from dashboard.experiment.rates import DailyCountsTable, bounds_of, density, density_range
 from experiments.metrics import COUNTS, VALUES, Kind, Reward
 
 # Above so many days a line a day is noise.
@@ -72,7 +72,7 @@ def daily_rates(
     shown = table.by_weeks() if weekly else table
     trials, successes = shown.trials(reward), shown.successes(reward)
     observed = successes / np.maximum(trials, 1)
-    bounds = rates_of(shown, reward, prior, so_far=False).bounds
+    bounds = bounds_of(shown, reward, prior)
     return Chart(
         id="rates",
         title=_("Weekly rate") if weekly else _("Daily rate"),

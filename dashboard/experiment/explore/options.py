@@ -1,4 +1,4 @@
-"""What the explore tab is asked for: how many days, which metric, which variant, which two dates."""
+"""Options of the explore tab: how many days, which metric, which variant, which two dates."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from allocation.statistics.experiment import Analysis, DailyRewards
@@ -38,7 +39,7 @@ def cumulative_gain(analysis: Analysis, experiment: Experiment) -> Chart:
     named = f"{unit}, {experiment.currency}" if goal.is_value and experiment.currency else unit
     return Chart(
         id="extra-vs-even-split",
-        title=_("Extra %(unit)s vs even split, cumulative") % {"unit": str(goal.successes_count.unit)},
+        title=capfirst(_("Extra %(unit)s vs even split, cumulative") % {"unit": goal.successes_count.unit}),
         unit="count",
         y_title=named,
         x=[row.date for row in by_day],

@@ -12,7 +12,8 @@ from allocation.limits import NO_LIMIT
 from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
 from allocation.statistics.results import RankedVariant, Results
-from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
+from allocation.statistics.secondary import SecondaryMetric
+from allocation.statistics.variants import VariantRate
 from dashboard.charts import variant_colours
 from dashboard.experiment.results.verdict import effect_word
 from dashboard.experiment.traffic.explain import limit_text
@@ -55,7 +56,7 @@ class Axis(NamedTuple):
 class MetricCell(NamedTuple):
     """A variant's lift in another metric, and a word on it."""
 
-    row: SecondaryVariant
+    row: VariantRate
     word: str
 
 

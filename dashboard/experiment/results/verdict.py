@@ -1,5 +1,6 @@
 """The verdict: what the data say in one sentence, and the one thing to do next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -9,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from allocation.engine.state import DECIDED_BELOW
-from allocation.explanations import apart_in
+from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
-from allocation.statistics.secondary import SecondaryMetric, SecondaryVariant
+from allocation.statistics.secondary import SecondaryMetric
+from allocation.statistics.variants import VariantRate
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date, format_lift, format_lifts
 from dashboard.templatetags.formats import chance
@@ -127,7 +129,7 @@ def _of_data(results: Results) -> Verdict:
         return _warming_up(results)
     leader = results.leader
     if leader is None:
-        return Verdict("info", _("No variant has enough data to be judged yet."), _low_lines(results))
+        return Verdict("info", _("No variant has enough data to be judged yet."), _caveats(results))
     if not any(variant.successes for variant in statistics.variants):
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
@@ -204,7 +206,7 @@ def _warming_up(results: Results) -> Verdict:
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
     worse = _worse_metrics(results, leader)
     title = _headline(results, leader)
-    lines = [_certainty(results, leader), *_metric_lines(results, leader), *_low_lines(results)]
+    lines = [_certainty(results, leader), *_metric_lines(results, leader), *_caveats(results)]
     if worse:
         values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
         said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
@@ -244,7 +246,7 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
     lines = [
         _certainty(results, leader),
         *_metric_lines(results, leader),
-        *_low_lines(results),
+        *_caveats(results),
         _("Keep running to measure the lift more precisely."),
     ]
     return Verdict("success", title, lines)
@@ -259,7 +261,7 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
     lines += [
         _potential(results) + ".",
         *_metric_lines(results, leader),
-        *_low_lines(results),
+        *_caveats(results),
         _("Traffic shifts to better variants automatically every day."),
     ]
     return Verdict("info", title, lines)
@@ -299,15 +301,26 @@ def _potential(results: Results) -> str:
     """Say how much another variant could still be better."""
     remaining = results.analysis.statistics.value_remaining
     if remaining < DECIDED_BELOW:
-        percent = "< 0.1%" if remaining < 0.001 else format_percent(remaining)
+        percent = f"< {format_percent(0.001)}" if remaining < 0.001 else format_percent(remaining)
         return _("Another variant would gain at most %(remaining)s") % {"remaining": percent}
     if remaining > 1:
         return _("Too early to tell: another variant could still be several times better")
     return _("Another variant could still be up to %(gain)s better") % {"gain": format_percent(remaining)}
 
 
-def _low_lines(results: Results) -> list[str]:
-    low = results.low_variants
+def _caveats(results: Results) -> list[str]:
+    """Name variants that cannot be compared, that lack data, and whose value may be that of one order."""
+    decision, inputs = results.analysis.decision, results.analysis.inputs
+    apart, large = apart_in(decision, inputs), large_orders(decision, [v.name for v in inputs.variants])
+    return [
+        *([never_beside(apart)] if apart else []),
+        *_low_lines(results, apart),
+        *([weighty_orders(large)] if large else []),
+    ]
+
+
+def _low_lines(results: Results, apart: Sequence[str]) -> list[str]:
+    low = [variant for variant in results.low_variants if variant.variant_name not in apart]
     if not low:
         return []
     if len(low) == 1:
@@ -340,7 +353,7 @@ def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
     return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
 
 
-def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> SecondaryVariant | None:
+def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> VariantRate | None:
     rows = {row.variant_key: row for row in metric.variants}
     row = rows.get(leader.statistics.variant_key)
     control = next((row for row in metric.variants if row.is_control), None)
@@ -355,7 +368,7 @@ def _worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
     return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
 
 
-def effect_word(row: SecondaryVariant) -> str:
+def effect_word(row: VariantRate) -> str:
     """Say in a word what the interval of a lift means."""
     if (row.uplift_high or 0) < 0:
         return _("worse")

@@ -16,7 +16,7 @@ from experiments.api.fields import (
     TextField,
     amount_as_json,
 )
-from experiments.api.v1.schemas import VariantCountsSerializer
+from experiments.api.v1.event_schemas import VariantCountsSerializer
 from experiments.metrics import COUNT_NAMES, DailyCounts, Reward
 from experiments.models import MAX_VARIANTS, Experiment
 
@@ -95,6 +95,9 @@ UploadAnswerSerializer = inline_serializer(
         "new_variants": serializers.ListField(
             child=serializers.CharField(), help_text="Names of the variants that were made."
         ),
+        "values_capped": serializers.IntegerField(
+            help_text="Single orders above the experiment's value_cap, which count as the cap."
+        ),
         "ignored_columns": serializers.ListField(
             child=serializers.CharField(), help_text="Columns of the file that are not needed."
         ),
@@ -124,8 +127,8 @@ def experiment_body(experiment: Experiment, rows: Iterable[DailyCounts]) -> dict
 
 
 def _metric(row: DailyCounts, has_values: bool) -> dict[str, object]:
-    values = {"value_sum": amount_as_json(row.value_sum), "value_squares": row.value_squares}
-    plain = dict(zip(_PLAIN_FIELDS, row, strict=False))
+    values = {"value_sum": amount_as_json(row.totals.value_sum), "value_squares": row.totals.value_squares}
+    plain: dict[str, object] = dict(zip(_PLAIN_FIELDS, row, strict=False))
     return plain | (values if has_values else {}) | {"ctr": _ctr(row)}
 
 

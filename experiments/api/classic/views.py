@@ -133,7 +133,7 @@ def upload_data(request: Request) -> Response:
         uploaded_table(request),
         today=today(),
         now=timezone.now(),
-        options=ImportOptions(on_error="skip"),
+        options=ImportOptions(on_error="skip", way_in="classic"),
         kept_issues=_REPORTED_ERRORS,
     )
     return Response(_upload_answer(report))
@@ -153,6 +153,7 @@ def _upload_answer(report: ImportReport) -> dict[str, object]:
         "experiment_ids": report.experiment_ids,
         "new_variants": list(report.new_variants),
         "ignored_columns": report.ignored_columns,
+        "values_capped": report.values_capped,
     }
 
 

@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 from experiments.api.idempotency import HEADER, IdempotentWrites, has_idempotency_key
 from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
 from experiments.api.uploads import uploaded_table
+from experiments.api.v1 import event_schemas as serializers
 from experiments.api.v1 import examples as api_examples
-from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_batch
@@ -40,7 +40,12 @@ class EventsView(IdempotentWrites):
     @extend_schema(
         request=PolymorphicProxySerializer(
             component_name="DayOrBatch",
-            serializers=[serializers.EventBatchSerializer, serializers.EventDaySerializer],
+            serializers=[
+                serializers.EventBatchSerializer,
+                serializers.EventDaySerializer,
+                serializers.IncrementsBatchSerializer,
+                serializers.IncrementsDaySerializer,
+            ],
             resource_type_field_name=None,
         ),
         examples=[api_examples.BATCH, api_examples.DAY],
@@ -49,7 +54,7 @@ class EventsView(IdempotentWrites):
         summary=f"Record one day, or up to {serializers.MAX_BATCH_ROWS:,} daily rows of any experiments, all or none",
     )
     def post(self, request: Request) -> Response:
-        """`set` (the default) overwrites the day's totals; `add` adds to them and needs an Idempotency-Key."""
+        """`set` (the default) overwrites the day's totals; values left out stay. `add` needs an Idempotency-Key."""
         one_day = is_day(request.data)
         given = parse_day(request.data) if one_day else parse_batch(request.data)
         if given.mode == "add" and not has_idempotency_key(request):
@@ -78,7 +83,7 @@ class EventsCsvView(IdempotentWrites):
         examples=[api_examples.CSV],
         parameters=[serializers.CsvOptionsSerializer, IDEMPOTENCY_KEY],
         responses={200: serializers.CsvReportSerializer},
-        summary="Upload daily totals: CSV or another text table, or an Excel workbook",
+        summary="Upload daily totals or single orders: CSV or another text table, or an Excel workbook",
     )
     def post(self, request: Request) -> Response:
         """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422."""
@@ -100,6 +105,8 @@ class EventsCsvView(IdempotentWrites):
                 "ignored_columns": report.ignored_columns,
                 "blank_rows_skipped": report.blank_skipped,
                 "encoding": report.encoding,
+                "has_orders": report.has_orders,
+                "values_capped": report.values_capped,
             }
         )
 

@@ -1,6 +1,5 @@
 """Requests and answers of /api/v1/ about experiments and their data."""
 
-from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -8,15 +7,10 @@ from rest_framework import serializers
 
 from experiments.api.fields import (
     AmountField,
-    AmountsField,
-    BoundedListField,
-    CountField,
     DayField,
-    ExperimentReferenceField,
     MomentField,
     NameField,
     NumberField,
-    SquaresField,
     StrictSerializer,
     TagsField,
     TextField,
@@ -33,11 +27,9 @@ from experiments.campaign.models import (
     GuardAction,
     Note,
 )
-from experiments.metrics import MEASURE_NAMES, MEASURES, Kind, Measure, Reward
-from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Status, Variant
+from experiments.metrics import Reward
+from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
-
-MAX_BATCH_ROWS = 10_000
 
 
 class SettingField(serializers.Field[Any, Any, Any, Any]):
@@ -264,138 +256,3 @@ class GuardSerializer(serializers.ModelSerializer[Guard]):
     class Meta:
         model = Guard
         fields = ("id", "metric", "max_fall", "action", "created_at")
-
-
-class MetricSerializer(serializers.ModelSerializer[DailyMetric]):
-    variant_key = serializers.CharField(source="variant.key")
-    variant_name = serializers.CharField(source="variant.name")
-    value_sum = AmountField()
-
-    class Meta:
-        model = DailyMetric
-        fields = ("date", "variant_key", "variant_name", *MEASURE_NAMES, "updated_at")
-
-
-_FIELDS: dict[Kind, Callable[..., serializers.Field[Any, Any, Any, Any]]] = {
-    Kind.WHOLE: CountField,
-    Kind.AMOUNT: AmountField,
-    Kind.SQUARES: SquaresField,
-}
-_HELP = {
-    "value_sum": "What the conversions were worth, added up; needs `value_squares`.",
-    "value_squares": "The sum of the squares of the single values: for 12.5 and 30 it is 1056.25.",
-}
-
-
-def _measure_field(measure: Measure) -> serializers.Field[Any, Any, Any, Any]:
-    optional = {"required": False, "default": measure.zero} if measure.optional else {}
-    return _FIELDS[measure.kind](help_text=_HELP.get(measure.name), **optional)
-
-
-class VariantCountsSerializer(StrictSerializer):
-    variant_name = NameField()
-    # a class body's fields are its variables
-    vars().update({measure.name: _measure_field(measure) for measure in MEASURES})
-
-
-class VariantDaySerializer(VariantCountsSerializer):
-    values = AmountsField(
-        required=False,
-        help_text="In mode `add`: single values, which the service adds up. Without `conversions` each is one.",
-    )
-
-
-class EventRowSerializer(VariantDaySerializer):
-    experiment_id = ExperimentReferenceField()
-    date = DayField()
-
-
-class NewVariantsField(serializers.ChoiceField):
-    """A choice: a name that is no variant of the experiment makes one, or is refused."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            ["create", "refuse"],
-            required=False,
-            default="create",
-            help_text="refuse: a name that is no variant of the experiment is refused, so a slip makes none.",
-        )
-
-
-class EventBatchSerializer(StrictSerializer):
-    """Rows of any experiments and days. ``add`` needs an Idempotency-Key."""
-
-    mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
-    new_variants = NewVariantsField()
-    rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
-
-
-class EventDaySerializer(StrictSerializer):
-    """One day of one experiment. ``add`` needs an Idempotency-Key."""
-
-    mode = serializers.ChoiceField(["set", "add"], required=False, default="set")
-    new_variants = NewVariantsField()
-    experiment_id = ExperimentReferenceField()
-    date = DayField()
-    variants = BoundedListField(child=VariantDaySerializer(), max_length=MAX_VARIANTS)
-
-
-class RecordedSerializer(serializers.Serializer[Any]):
-    rows = serializers.IntegerField()
-    new_variants = serializers.IntegerField(help_text="How many variants were made.")
-    experiments = serializers.IntegerField()
-    values_capped = serializers.IntegerField(help_text="Single values that were above the experiment's cap.")
-    new_variant_names = serializers.ListField(child=serializers.CharField(), help_text="Their names.")
-
-
-class CsvIssueSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField()
-    column = serializers.CharField()
-    message = serializers.CharField()
-
-
-class CsvReportSerializer(serializers.Serializer[Any]):
-    total_rows = serializers.IntegerField()
-    processed_rows = serializers.IntegerField()
-    total_issues = serializers.IntegerField()
-    issues = CsvIssueSerializer(many=True)
-    experiment_ids = BoundedListField(child=serializers.IntegerField())
-    new_variants = serializers.ListField(
-        child=serializers.CharField(), help_text="Names of the variants that were made."
-    )
-    ignored_columns = serializers.ListField(
-        child=serializers.CharField(), help_text="Columns of the file that are not needed."
-    )
-    blank_rows_skipped = serializers.IntegerField(help_text="Rows left out by blank=skip.")
-    encoding = serializers.CharField(help_text="The encoding, where it had to be guessed; else empty.")
-
-
-class CsvOptionsSerializer(serializers.Serializer[Any]):
-    """Choices of an upload, in the query or as fields of the form."""
-
-    on_error = serializers.ChoiceField(
-        ["reject", "skip"],
-        required=False,
-        default="reject",
-        help_text="reject: a bad row rejects the file; skip: the good rows are recorded.",
-    )
-    blank = serializers.ChoiceField(
-        ["refuse", "skip", "zero"],
-        required=False,
-        default="refuse",
-        help_text="A blank cell in a column that the file has: a problem, a row that is left out, or 0.",
-    )
-    repeated = serializers.ChoiceField(
-        ["refuse", "sum"],
-        required=False,
-        default="refuse",
-        help_text="Rows of one experiment, date and variant: a problem, or parts to be added up.",
-    )
-    new_variants = NewVariantsField()
-    sheet = serializers.CharField(
-        required=False,
-        default="",
-        allow_blank=True,
-        max_length=100,
-        help_text="A sheet of a workbook; without it the first.",
-    )

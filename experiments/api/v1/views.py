@@ -1,4 +1,4 @@
-"""Views of /api/v1/ for experiments, variants and daily metrics; each calls one service."""
+"""Views of /api/v1/ for experiments and daily metrics; each calls one service."""
 
 from typing import Any, ClassVar
 
@@ -18,17 +18,17 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from experiments.api.filters import ExperimentFilter, MetricFilter, VariantFilter
+from experiments.api.filters import ExperimentFilter, MetricFilter
 from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
+from experiments.api.v1.event_schemas import MetricSerializer
 from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURE_NAMES
-from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import find_experiment
 from experiments.services import (
     archive_experiment,
@@ -39,7 +39,6 @@ from experiments.services import (
     update_experiment,
 )
 from experiments.tables.export import metrics_download
-from experiments.variants import add_variant, change_variant, find_variant
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     HEADER,
@@ -191,65 +190,6 @@ def _creation(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@extend_schema(tags=["variants"])
-class VariantsView(IdempotentWrites, GenericAPIView[Variant]):
-    queryset = Variant.objects.none()  # for the schema; get_queryset narrows it
-    serializer_class = serializers.VariantSerializer
-    filterset_class = VariantFilter
-    search_fields = ("name", "key")
-    ordering_fields = ("id", "name")
-
-    def get_queryset(self) -> QuerySet[Variant]:
-        return find_experiment(self.kwargs["reference"]).variants.order_by("id")
-
-    @extend_schema(
-        operation_id="variants_list",
-        responses=serializers.VariantSerializer(many=True),
-        summary="The experiment's variants",
-    )
-    def get(self, request: Request, reference: str) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    @extend_schema(
-        request=serializers.NewVariantSerializer,
-        examples=[api_examples.NEW_VARIANT],
-        responses={201: serializers.VariantSerializer},
-        parameters=[IDEMPOTENCY_KEY],
-        summary="Add a variant; live, it starts from a share of 0",
-    )
-    def post(self, request: Request, reference: str) -> Response:
-        body = serializers.NewVariantSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        experiment = find_experiment(reference)
-        variant = add_variant(experiment_id=experiment.pk, now=timezone.now(), **body.validated_data)
-        location = reverse("v1:variant", args=[experiment.key, variant.pk])
-        return Response(serializers.VariantSerializer(variant).data, 201, headers={"Location": location})
-
-
-@extend_schema(tags=["variants"])
-class VariantView(APIView):
-    @extend_schema(responses={200: serializers.VariantSerializer}, summary="One variant")
-    def get(self, request: Request, reference: str, variant_id: int) -> Response:
-        variant = find_variant(find_experiment(reference), variant_id)
-        return Response(serializers.VariantSerializer(variant).data)
-
-    @extend_schema(
-        request=serializers.VariantChangeSerializer,
-        examples=[api_examples.VARIANT_CHANGE],
-        responses={200: serializers.VariantSerializer},
-        summary="Rename or retire a variant, or make it a draft's control",
-    )
-    def patch(self, request: Request, reference: str, variant_id: int) -> Response:
-        body = serializers.VariantChangeSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        experiment = find_experiment(reference)
-        variant = change_variant(
-            experiment_id=experiment.pk, variant_id=variant_id, now=timezone.now(), **body.validated_data
-        )
-        return Response(serializers.VariantSerializer(variant).data)
-
-
 class CsvRenderer(BaseRenderer):
     """Accepts requests for CSV, which the view streams itself; renders only the answer to OPTIONS, as JSON."""
 
@@ -264,7 +204,7 @@ class CsvRenderer(BaseRenderer):
 class MetricsView(GenericAPIView[DailyMetric]):
     queryset = DailyMetric.objects.none()  # for the schema; get_queryset narrows it
     renderer_classes = (JSONRenderer, CsvRenderer)
-    serializer_class = serializers.MetricSerializer
+    serializer_class = MetricSerializer
     filterset_class = MetricFilter
     search_fields = ("variant__name",)
     ordering_fields = ("date", *MEASURE_NAMES)
@@ -277,7 +217,7 @@ class MetricsView(GenericAPIView[DailyMetric]):
     @extend_schema(
         summary="Daily rows: JSON in pages, or all as CSV",
         responses={
-            (200, "application/json"): serializers.MetricSerializer(many=True),
+            (200, "application/json"): MetricSerializer(many=True),
             (200, "text/csv"): OpenApiTypes.STR,
         },
     )

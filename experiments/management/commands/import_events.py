@@ -22,7 +22,7 @@ from experiments.tables.report import ImportOptions, ImportReport
 
 
 class Command(BaseCommand):
-    help = "Load daily totals from a file (docs/importing.md) or a query, all rows or none."
+    help = "Load daily totals or single orders from a file (docs/importing.md) or a query, all rows or none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, nargs="?", help="CSV or another text table, or .xlsx.")
@@ -89,12 +89,14 @@ class Command(BaseCommand):
             problems = f"Problems found: {report.total_issues}. " if report.issues else ""
             reason = "" if report.issues else f" {report.refusals()[0].message}."
             raise CommandError(f"{problems}Nothing was loaded.{reason}")
-        self.stdout.write(
-            f"Loaded {report.processed_rows} of {report.total_rows} rows into {len(report.experiment_ids)} experiments."
-        )
+        rows = "single orders" if report.has_orders else "rows"
+        loaded = f"{report.processed_rows} of {report.total_rows} {rows}"
+        experiments = len(report.experiment_ids)
+        self.stdout.write(f"Loaded {loaded} into {experiments} experiment{'s' * (experiments != 1)}.")
         for said, what in (
             ("Rows with a blank cell left out: {}", report.blank_skipped),
             ("Rows of other experiments left out: {}", report.left_out),
+            ("Orders above the value cap, counted as the cap: {}", report.values_capped),
             ("Columns not needed: {}", ", ".join(report.ignored_columns)),
             ("New variants: {}", ", ".join(report.new_variants)),
             ("Read as {}: it is not UTF-8", report.encoding),
@@ -113,6 +115,7 @@ def _options(given: dict[str, Any]) -> ImportOptions:
         repeated=given["repeated"],
         new_variants=given["new_variants"],
         create=given["create"],
+        way_in="command",
     )
 
 

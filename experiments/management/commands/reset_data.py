@@ -19,10 +19,8 @@ class Command(BaseCommand):
             raise CommandError("This is not a development installation. Add --force if you mean it.")
         if not options["yes"] and not _confirmed():
             raise CommandError("Nothing was deleted. Where nobody can be asked, add --yes.")
-        deleted = reset_data(allowed=True)
-        self.stdout.write(
-            f"Deleted {deleted.get('experiments.Experiment', 0)} experiments and all their data."
-        )
+        experiments = reset_data(allowed=True).get("experiments.Experiment", 0)
+        self.stdout.write(f"Deleted {experiments} experiment{'s' * (experiments != 1)} with all data.")
 
 
 def _confirmed() -> bool:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,8 @@ DELIMITERS = ",;\t"
 _NAMED = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 # As much as one cell holds.
 _LONGEST_LINE = 131_072
+# Lines that one row of headers may take: a cell such as "Cost /\nconv." has a line break inside.
+_MOST_JOINED = 10
 
 
 def text_table(open_bytes: OpenBytes) -> Table:
@@ -52,12 +54,21 @@ class Delimited:
     skipped: int = 0
 
     def first_lines(self) -> list[Line]:
-        lines = _physical_lines(self.open_text)[self.skipped :]
-        return [
-            (number, next(csv.reader([line.removeprefix("\ufeff")], delimiter=self.delimiter), []))
-            for number, line in enumerate(lines, self.skipped + 1)
-            if len(line) < _LONGEST_LINE
-        ]
+        lines = [line.removeprefix("\ufeff") for line in _physical_lines(self.open_text)[self.skipped :]]
+        found = (self._line_at(lines, place) for place, line in enumerate(lines) if len(line) < _LONGEST_LINE)
+        return [(self.skipped + number, cells) for number, cells in found]
+
+    def _line_at(self, lines: Sequence[str], place: int) -> Line:
+        """Split the row that begins at this place; its number is that of its last line.
+
+        A quoted cell that does not end well, such as a title with an odd quote, ends with its line.
+        """
+        reader = csv.reader(lines[place : place + _MOST_JOINED], delimiter=self.delimiter, strict=True)
+        try:
+            cells = next(reader)
+            return place + reader.line_num, cells
+        except csv.Error:
+            return place + 1, next(csv.reader(lines[place : place + 1], delimiter=self.delimiter), [])
 
     def lines_after(self, line: int) -> Iterator[Line]:
         with closing(self.open_text()) as text:

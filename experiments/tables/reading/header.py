@@ -22,10 +22,14 @@ _LONGEST = 120
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that a file must have, and those that it may have, each with the name by which it is asked for."""
+    """Columns that a file must have, and those that it may have, each with the name by which it is asked for.
+
+    ``synonyms``: the column that a header is, by its plain form.
+    """
 
     needed: Mapping[str, str]
     optional: Mapping[str, str] = field(default_factory=dict)
+    synonyms: Mapping[str, str] = field(default_factory=lambda: SYNONYMS)
 
     @property
     def names(self) -> dict[str, str]:
@@ -35,7 +39,7 @@ class Columns:
         """Let columns be missing."""
         needed = {column: name for column, name in self.needed.items() if column not in columns}
         given = {column: self.needed[column] for column in columns if column in self.needed}
-        return Columns(needed, {**given, **self.optional})
+        return Columns(needed, {**given, **self.optional}, self.synonyms)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _read_header(
     names = tuple(" ".join(cell.split()) for cell in cells)
     found: defaultdict[str, list[int]] = defaultdict(list)
     for place, name in enumerate(names):
-        if (column := _column_of(name, known)) in columns.names:
+        if (column := _column_of(name, columns, known)) in columns.names:
             found[column].append(place)
     chosen = {column: _best(column, places, names, columns, known) for column, places in found.items()}
     places = {column: places[0] for column, places in chosen.items() if len(places) == 1}
@@ -129,9 +133,9 @@ def _read_header(
     return Header(reading, line, names, places, missing, twice)
 
 
-def _column_of(name: str, known: Mapping[str, str]) -> str:
+def _column_of(name: str, columns: Columns, known: Mapping[str, str]) -> str:
     form = plain(name)
-    return known[form] if form in known else SYNONYMS.get(form, "")
+    return known[form] if form in known else columns.synonyms.get(form, "")
 
 
 def _best(

@@ -47,6 +47,22 @@ def plain(header: str) -> str:
     return re.sub(r"[^\w]|_", "", "".join(c for c in text if not unicodedata.combining(c)))[:NAME_LENGTH]
 
 
-SYNONYMS: Mapping[str, str] = {
-    plain(name): column for column, names in _SYNONYMS.items() for name in (column, *names.split(","))
+# In a file of single orders. Revenue and the like are no names of a single value: they may be a day's sum.
+_ORDER_SYNONYMS = {
+    "date": """
+        order date, ordered at, created at, date time, datetime, timestamp, data do pedido, data da compra,
+        fecha del pedido, fecha de compra, bestelldatum, zeitpunkt
+    """,
+    "value": """
+        order value, order total, order amount, amount, valor, valor do pedido, total do pedido,
+        importe, valor del pedido, total del pedido, wert, betrag, bestellwert, bestellsumme
+    """,
 }
+
+
+def _by_form(names_of: Mapping[str, str]) -> dict[str, str]:
+    return {plain(name): column for column, names in names_of.items() for name in (column, *names.split(","))}
+
+
+SYNONYMS: Mapping[str, str] = _by_form(_SYNONYMS)
+ORDER_SYNONYMS: Mapping[str, str] = {**SYNONYMS, **_by_form(_ORDER_SYNONYMS)}

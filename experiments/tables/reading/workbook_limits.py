@@ -2,7 +2,7 @@
 
 calamine keeps a sheet as a full rectangle of cells in memory, each with a copy of its text, and unpacks whatever a
 file holds. So each part is unpacked here first, a piece at a time, and its rows, cells and texts are counted where
-calamine would put them.
+calamine would put them: by patterns where a part is written as spreadsheets write it (workbook_scan), else by a parser.
 """
 
 import re
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.source import unreadable
+from experiments.tables.reading.workbook_scan import Scanned, scan
 
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_CELLS = 10_000_000
@@ -45,14 +46,25 @@ def refuse_large(file: BinaryIO) -> None:
 
 
 def _look_at(archive: zipfile.ZipFile) -> None:
+    """Look quickly, and once more by the parser where that finds much text: it counts the bytes of tags, too."""
+    if _extent_of(archive, is_quick=True).has_much_text and _extent_of(archive, is_quick=False).has_much_text:
+        raise too_large()
+
+
+def _extent_of(archive: zipfile.ZipFile, *, is_quick: bool) -> "_Extent":
     left, extent = _MOST_BYTES, _Extent()
     for part in archive.infolist():
         if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise no_workbook()
-        chunks = _unpacked(archive, part, left)
         is_xml = part.filename.lower().endswith(".xml")
-        left -= _count(chunks, extent) if is_xml else _refuse_sheet(chunks)
-    extent.refuse_much_text()
+        found = scan(_unpacked(archive, part, left)) if is_quick and is_xml else None
+        if found and found.longest <= _LONGEST_TEXT:
+            extent.add(found)
+            left -= found.length
+        else:
+            chunks = _unpacked(archive, part, left)
+            left -= _count(chunks, extent) if is_xml else _refuse_sheet(chunks)
+    return extent
 
 
 def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) -> Iterator[bytes]:
@@ -151,10 +163,17 @@ class _Extent:
             self._parser.CharacterDataHandler = self._parser.EndElementHandler = None
             self._longest = max(self._longest, self._length)
 
-    def refuse_much_text(self) -> None:
-        """Refuse a workbook whose cells might hold more text together than fits, as each has a copy of its own."""
-        if self._longest * self._shared_cells > _MOST_TEXT:
+    def add(self, part: Scanned) -> None:
+        """Add a part that needs no parser; raise InvalidError where it has too many cells."""
+        if max(part.row * _column(part.column), part.cells) > _MOST_CELLS:
             raise too_large()
+        self._shared_cells += part.shared_cells
+        self._longest = max(self._longest, part.longest)
+
+    @property
+    def has_much_text(self) -> bool:
+        """Whether cells might hold more text together than fits, as each has a copy of its own."""
+        return self._longest * self._shared_cells > _MOST_TEXT
 
 
 def _number(text: str) -> int:

@@ -49,7 +49,10 @@ def test_revoke__twice__is_one_change() -> None:
     revoke_key(prefix=key.prefix, now=NOW)
 
     assert ApiKey.objects.get().revoked
-    assert [change.sentence for change in recent_changes()] == ["Revoked", "Created with the scope write"]
+    assert [change.sentence for change in recent_changes()] == [
+        "Revoked",
+        "Created with the scope Read and write",
+    ]
 
 
 def test_revoke__unknown_key__is_named() -> None:

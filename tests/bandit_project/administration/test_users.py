@@ -1,6 +1,7 @@
 """Users: invited, given roles, deactivated; never without an administrator who can log in."""
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
@@ -227,3 +228,27 @@ def test_migration__people_without_a_role__become_viewers() -> None:
     import_module("bandit_project.migrations.0007_viewers").make_viewers(apps, connection.schema_editor())
 
     assert (_role(ann), _role(op), root.groups.count()) == (Role.VIEWER, Role.ADMIN, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_administrators__who_deactivate_each_other_at_once__leave_one() -> None:
+    one, other = User.objects.create_superuser("one"), User.objects.create_superuser("other")
+    start, refused = threading.Barrier(2), []
+
+    def deactivate(user: User, by: User) -> None:
+        start.wait(30)
+        try:
+            deactivate_user(user_id=user.pk, by=by.pk, now=NOW)
+        except ConflictError as error:
+            refused.append(str(error))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=deactivate, args=pair) for pair in ((one, other), (other, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert User.objects.filter(is_active=True).count() == 1
+    assert len(refused) == 1

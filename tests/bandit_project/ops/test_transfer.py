@@ -110,27 +110,27 @@ def test_import__into_an_installation_with_something__is_refused() -> None:
         import_installation(io.BytesIO(exported))
 
 
+DAMAGES = [
+    (-1, None),
+    (3, None),
+    (5, b'{"table": "experiments.unknown", "row": {}}\n'),
+    (0, b'{"format": "other"}\n'),
+    (0, b'{"format": "bandit-installation", "version": 1, "migrations": {"experiments": "0000_old"}}\n'),
+    (-1, b"not json\n"),
+]
+
+
 @pytest.mark.usefixtures("installation")
-@pytest.mark.parametrize(
-    ("place", "line"),
-    [
-        (-1, None),
-        (3, None),
-        (5, b'{"table": "experiments.unknown", "row": {}}\n'),
-        (0, b'{"format": "other"}\n'),
-        (0, b'{"format": "bandit-installation", "version": 1, "migrations": {"experiments": "0000_old"}}\n'),
-        (-1, b"not json\n"),
-    ],
-)
-def test_import__damaged_file__writes_nothing(place: int, line: bytes | None) -> None:
-    damaged = _changed(_export(), place, line)
+def test_import__damaged_file__writes_nothing() -> None:
+    exported = _export()
     _empty()
 
-    with pytest.raises(InvalidError, match="cannot be imported"):
-        import_installation(io.BytesIO(damaged))
+    for place, line in DAMAGES:
+        with pytest.raises(InvalidError, match="cannot be imported"):
+            import_installation(io.BytesIO(_changed(exported, place, line)))
 
-    assert not Experiment.objects.exists()
-    assert not User.objects.exists()
+        assert not Experiment.objects.exists(), (place, line)
+        assert not User.objects.exists(), (place, line)
 
 
 @pytest.mark.parametrize(

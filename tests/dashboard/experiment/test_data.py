@@ -21,6 +21,10 @@ from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
+ONCE = ": count at most one for each impression, on the impression's day"
+LEFT = ": give what is left of the day's total"
+DIGITS = ": check its digits and separators"
+
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
 ONE = "/dashboard/experiments/button-colour/"
@@ -130,12 +134,43 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
 @pytest.mark.parametrize(
     ("control", "errors"),
     [
-        ((100, 200, 0), [("clicks", ["clicks (200) must not exceed impressions (100)"])]),
-        ((100, 20, 101), [("conversions", ["conversions (101) must not exceed impressions (100)"])]),
-        ((-1, 0, 0), [("impressions", ["impressions must be from 0 to 1000000000000, not -1"])]),
+        (
+            (100, 200, 0),
+            [
+                (
+                    "clicks",
+                    ["clicks (200) must not exceed impressions (100)" + ONCE],
+                )
+            ],
+        ),
+        (
+            (100, 20, 101),
+            [
+                (
+                    "conversions",
+                    ["conversions (101) must not exceed impressions (100)" + ONCE],
+                )
+            ],
+        ),
+        (
+            (-1, 0, 0),
+            [
+                (
+                    "impressions",
+                    [
+                        "impressions must be from 0 to 1000000000000, not -1: give what is left of the day's total"
+                    ],
+                )
+            ],
+        ),
         (
             (10**12 + 1, 0, 0),
-            [("impressions", [f"impressions must be from 0 to {10**12}, not {10**12 + 1}"])],
+            [
+                (
+                    "impressions",
+                    [f"impressions must be from 0 to {10**12}, not {10**12 + 1}" + DIGITS],
+                )
+            ],
         ),
         (("1.5", 0, 0), [("impressions", ["'1.5' is not a whole number"])]),
         (
@@ -169,17 +204,21 @@ def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> N
 
     numbers = _day(control=(10000, 700, 2), variant_b=(10000, 950, 0))
     control = Variant.objects.get(name="control").pk
+    blank = analyst.post(EDIT, numbers)
+    assert {message for _field, (message,) in _errors(blank)} == {"Enter an amount (0 if none)."}
+    variant_b = Variant.objects.get(name="variant_b").pk
+    numbers |= {f"value_sum-{variant_b}": "0"}
     refused = analyst.post(EDIT, {**numbers, f"value_sum-{control}": "1042.50"})
     values = {f"value_sum-{control}": "1042.50", f"value_squares-{control}": "1000900.0"}
     page = analyst.post(EDIT, {**numbers, **values}, follow=True).content.decode()
 
     ((field, (message,)),) = _errors(refused)
-    assert (field, message[:30]) == ("value_squares", "value_squares is needed beside")
+    assert (field, message[:45]) == ("value_squares", "the sum of squared values is needed beside th")
     row = DailyMetric.objects.get(variant=control)
     assert (row.value_sum, row.value_squares) == (Decimal("1042.5"), 1000900.0)
     assert "value 0.00 → 1,042.50" in page
     assert re.search(r'<td class="num"\s+data-label="Value">1,042.50</td>', page)
-    assert re.search(r'<td class="num"\s+data-label="Rate">0.1043</td>', page)
+    assert re.search(r'<td class="num"\s+data-label="Rate">0.10</td>', page)
     shown = analyst.get(EDIT).content.decode()
     assert 'value="1042.5"' in shown
 
@@ -190,7 +229,10 @@ def test_day__values_changed_meanwhile__are_not_overwritten(analyst: Client) -> 
     valued = DailyCounts(TODAY, "control", 10000, 700, 1, Decimal("5"), 25.0)
     record(experiment, valued)
 
-    response = analyst.post(EDIT, {**_day(control=(10000, 700, 0), variant_b=(10000, 950, 0)), "seen": seen})
+    values = {f"value_sum-{variant.pk}": "0" for variant in experiment.variants.all()}
+    sent = {**_day(control=(10000, 700, 0), variant_b=(10000, 950, 0)), **values, "seen": seen}
+
+    response = analyst.post(EDIT, sent)
 
     assert "Somebody changed this day" in str(response.context["form"].errors)
     assert DailyMetric.objects.get(variant__name="control").value_sum == 5
@@ -212,8 +254,11 @@ def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:
     [
         ("", "This field is required."),
         ("31.08.2025", "Enter a valid date."),
-        ("2025-09-03", "2025-09-03 lies in the future; today is 2025-09-01"),
-        ("1999-12-31", "1999-12-31 is before 2000-01-01"),
+        (
+            "2025-09-03",
+            "2025-09-03 lies in the future; today is 2025-09-01: check the date, or wait for the day",
+        ),
+        ("1999-12-31", "1999-12-31 is before 2000-01-01; check its year"),
         ("2025-09-01", "There are data of 2025-09-01 already; edit that day instead."),
     ],
 )
@@ -272,7 +317,7 @@ def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -
     assert (_stored(), dict(shown.context["preview"].tally)) == (before, {"changed": 1, "added": 1})
 
     page = analyst.post(token_url, follow=True).content.decode()
-    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 as before." in page
+    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 unchanged." in page
     assert "Recompute the split now" in page
     assert [row[2:4] for row in _stored()] == [(5, 1), (10000, 710), (10000, 950)]
     assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
@@ -285,7 +330,7 @@ def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Clien
 
     shown = analyst.post(UPLOAD, _file(text), follow=True)
     url, page = shown.redirect_chain[0][0], shown.content.decode()
-    assert "Clicks (9) must not exceed impressions (5)" in page
+    assert "Clicks (9) must not exceed impressions (5): count at most one for each impression" in page
     assert "New variants would be created" in page
 
     refused = analyst.post(url, follow=True).content.decode()
@@ -455,8 +500,19 @@ def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) 
     assert [field.initial for field, _cells in asked.context["form"].rows()] == ["", "", "", "clicks"]
 
     shown = analyst.post(url, ANSWER, follow=True)
+    analyst.post(shown.redirect_chain[-1][0])
     again = analyst.post(UPLOAD, _file(EXPORT), follow=True)
-    assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}] * 2
+    assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}, {"same": 2}]
+
+
+def test_upload__columns_answered_but_not_recorded__are_asked_for_again(analyst: Client) -> None:
+    experiment = make_running()
+    url = analyst.post(UPLOAD, _file(EXPORT), follow=True).redirect_chain[-1][0]
+
+    assert analyst.post(url, ANSWER, follow=True).context["preview"].rows == 2
+
+    assert remembered_columns(experiment) == {}
+    assert "/columns/" in analyst.post(UPLOAD, _file(EXPORT), follow=True).redirect_chain[-1][0]
 
 
 @pytest.mark.parametrize(
@@ -576,3 +632,33 @@ def test_settings__thousands_with_a_point__are_read_in_the_pages_language() -> N
         assert field.clean("10.000") == 10000
     with translation.override("en"), pytest.raises(ValidationError):
         field.clean("10.000")
+
+
+def test_upload__single_orders__columns_named_by_a_person__show_what_changes(analyst: Client) -> None:
+    make_running(value_cap=Decimal(100), currency="EUR")
+    orders = "When,Variant,Revenue\n2025-09-01 14:03,control,12.50\n2025-09-01,control,300\n"
+    url = analyst.post(UPLOAD, _file(orders), follow=True).redirect_chain[-1][0]
+    answer = {"column-0": "date", "column-1": "variant_name", "column-2": "value"}
+
+    shown = analyst.post(url, answer, follow=True)
+
+    page = shown.content.decode()
+    assert "Each line is read as a single order." in page
+    assert "1 order is above the experiment&#x27;s value cap and counts as the cap." in page
+    assert "<del>0.00</del> <ins>112.50</ins>" in page
+    done = analyst.post(shown.redirect_chain[-1][0], follow=True).content.decode()
+    assert "Recorded 2 orders. Here 0 added, 1 changed, 0 unchanged. 1 order is above" in done
+    row = DailyMetric.objects.get(variant__name="control")
+    assert (row.impressions, row.conversions, row.value_sum) == (10000, 2, Decimal("112.5"))
+    assert "2 orders, 1 of them above the value cap" in Experiment.history.latest().history_change_reason
+
+
+def test_columns__value_of_orders_beside_counts__is_refused(analyst: Client) -> None:
+    make_running()
+    orders = "When,Variant,Revenue,Shown\n2025-09-01,control,12.50,100\n"
+    url = analyst.post(UPLOAD, _file(orders), follow=True).redirect_chain[-1][0]
+    answer = {"column-0": "date", "column-1": "variant_name", "column-2": "value", "column-3": "impressions"}
+
+    page = analyst.post(url, answer).content.decode()
+
+    assert "Beside the value of single orders these are not needed: Impressions." in page

@@ -41,43 +41,27 @@ def test_tabs__values__are_shown(client: Client, reward: Reward, tab: str) -> No
     assert "Shop" in page(client, experiment, tab)
 
 
-def test_overview__values__are_money_with_the_currency(client: Client, shop: Experiment) -> None:
-    text = page(client, shop, "results")
+def test_results_and_traffic__values__are_money_with_the_currency(client: Client, shop: Experiment) -> None:
+    results, traffic = page(client, shop, "results"), page(client, shop, "traffic")
 
-    assert re.search(r"2\.\d\d EUR<small>\d\.\d\d – \d\.\d\d</small>", text)
-    assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", text)
-    assert "Beta(" not in text
-    assert re.search(r"8\d,\d{3}\.\d\d<small>of 40,000</small>", text)
-
-
-def test_performance__values__have_a_column_and_charts_in_money(client: Client, shop: Experiment) -> None:
-    response = client.get(f"/dashboard/experiments/{shop.key}/explore/")
-
-    context = response.context
-    assert [measure.name for measure in context["counts"]] == [
-        "impressions",
-        "clicks",
-        "conversions",
-        "value_sum",
-    ]
-    charts = [context["comparison"], *context["charts"][:2]]
-    assert {(chart.unit, chart.y_title) for chart in charts} == {("number", "Value per impression, EUR")}
-    so_far = charts[1].series[1]
-    assert so_far.low[-1] < so_far.values[-1] < so_far.high[-1]
-    assert so_far.values[-1] == pytest.approx(2.1, rel=0.1)
-    assert "daily-value_sum" in [chart.id for chart in context["count_charts"]]
+    assert re.search(r"2\.\d\d EUR<small>\d\.\d\d – \d\.\d\d</small>", results)
+    assert "Extra EUR vs even split" in results
+    assert re.search(r"Gamma\([\d,.]+; [\d,.]+\)", traffic)
+    assert "Beta(" not in traffic
+    observed = r"8\d,\d{3}\.\d\d EUR<small>of 40,000</small>"
+    assert all(re.search(observed, text) for text in (results, traffic))
 
 
-def test_confidence__values__draws_densities_over_money(client: Client, shop: Experiment) -> None:
-    chart = client.get(f"/dashboard/experiments/{shop.key}/explore/").context["charts"][2]
+def test_explore__values__have_charts_in_money(client: Client, shop: Experiment) -> None:
+    context = client.get(f"/dashboard/experiments/{shop.key}/explore/").context
 
-    assert 1 < chart.x[0] < 2 < chart.x[-1] < 3
-    area = sum(chart.series[1].values) * (chart.x[1] - chart.x[0])
+    _lift, rates, densities = context["charts"]
+    assert (rates.unit, rates.y_title) == ("number", "Value per impression, EUR")
+    assert rates.series[1].low[-1] < rates.series[1].values[-1] < rates.series[1].high[-1]
+    assert 1 < densities.x[0] < 2 < densities.x[-1] < 3
+    area = sum(densities.series[1].values) * (densities.x[1] - densities.x[0])
     assert area == pytest.approx(1, abs=0.02)
-
-
-def test_regret__values__are_in_the_currency(client: Client, shop: Experiment) -> None:
-    assert "Gained over an even split (EUR)" in page(client, shop, "results")
+    assert "daily-value_sum" in [chart.id for chart in context["count_charts"]]
 
 
 def test_list__values_beside_counts__are_shown(client: Client, shop: Experiment) -> None:
@@ -85,8 +69,8 @@ def test_list__values_beside_counts__are_shown(client: Client, shop: Experiment)
 
     text = client.get("/dashboard/").content.decode()
 
-    assert "Gained (EUR)" in text
-    assert "Gained (clicks)" in text
+    assert re.search(r"</strong>\s+EUR", text)
+    assert re.search(r"</strong>\s+clicks", text)
 
 
 @pytest.mark.parametrize(

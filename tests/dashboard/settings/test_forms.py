@@ -113,6 +113,14 @@ def test_new__same_name_twice__is_told_beside_the_second(analyst: Client) -> Non
     assert not Experiment.objects.exists()
 
 
+def test_new__name_that_looks_like_another__is_refused_beside_it(analyst: Client) -> None:
+    response = analyst.post(NEW, _filled("control", "Control"))
+
+    said = "differs from 'control' only by case, spaces or width; give it another name"
+    assert _errors_of_rows(response) == [{}, {"name": [said]}]
+    assert not Experiment.objects.exists()
+
+
 @pytest.mark.parametrize("name", ["", " ", "\u202e", "x" * 201])
 def test_new__no_name_to_see__is_refused(analyst: Client, name: str) -> None:
     response = analyst.post(NEW, {**_filled("a"), "name": name})

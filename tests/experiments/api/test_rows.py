@@ -13,7 +13,12 @@ from experiments.api.classic.schemas import EventsSerializer, FlatEventSerialize
 from experiments.api.fast_validation import validated
 from experiments.api.fields import StrictSerializer
 from experiments.api.rows import parse_batch, parse_classic, parse_day
-from experiments.api.v1.schemas import EventBatchSerializer, EventDaySerializer
+from experiments.api.v1.event_schemas import (
+    EventBatchSerializer,
+    EventDaySerializer,
+    IncrementsBatchSerializer,
+    IncrementsDaySerializer,
+)
 from experiments.exceptions import MAX_ISSUES
 
 pytestmark = pytest.mark.database_free
@@ -76,6 +81,8 @@ def _compiled(kind: type[StrictSerializer], data: Any) -> object:
     [
         (EventBatchSerializer, _BATCHES | _STRANGE),
         (EventDaySerializer, _DAYS | _STRANGE),
+        (IncrementsBatchSerializer, _BATCHES | _STRANGE),
+        (IncrementsDaySerializer, _DAYS | _STRANGE),
         (EventsSerializer, _DAYS | _STRANGE),
         (FlatEventSerializer, _nearly(ROW) | _STRANGE),
     ],

@@ -1,36 +1,17 @@
-"""/api/v1/ about experiments, variants, metrics and events."""
+"""/api/v1/ about experiments, variants and metrics."""
 
 import datetime as dt
-import io
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from experiments.api.idempotency import KEPT_FOR, prune_idempotent_answers
-from experiments.models import DailyMetric, Experiment, IdempotentAnswer, Status, Variant
+from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.variants import add_variant
+from tests.experiments.api.answers import DAY, V1, refused_fields, row_of
 from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
-
-V1 = "/api/v1"
-DAY = TODAY.isoformat()
-
-
-def _row(
-    experiment: Experiment, name: str = "control", impressions: int = 10, clicks: int = 1
-) -> dict[str, Any]:
-    place = {"experiment_id": experiment.key, "date": DAY, "variant_name": name}
-    return {**place, "impressions": impressions, "clicks": clicks}
-
-
-def _fields(response: Any) -> list[str]:
-    assert response.status_code == 422, response.content
-    return [issue["field"] for issue in response.json()["errors"]]
 
 
 def test_create__variants_and_settings__answers_201_with_location_and_both_settings(api: APIClient) -> None:
@@ -78,7 +59,7 @@ def test_create__variants_and_settings__answers_201_with_location_and_both_setti
 def test_create__bad_value__names_the_field_and_creates_nothing(
     api: APIClient, changes: dict[str, Any], field: str
 ) -> None:
-    assert _fields(api.post(f"{V1}/experiments/", {"name": "Button", **changes})) == [field]
+    assert refused_fields(api.post(f"{V1}/experiments/", {"name": "Button", **changes})) == [field]
     assert not Experiment.objects.exists()
 
 
@@ -179,7 +160,7 @@ def test_status_conflict__whatever_was_asked__lists_the_allowed_states(api: APIC
     url = f"{V1}/experiments/{experiment.key}"
 
     refusals = [
-        api.post(f"{V1}/events/", {"rows": [_row(experiment)]}),
+        api.post(f"{V1}/events/", {"rows": [row_of(experiment)]}),
         api.post(f"{url}/allocation/"),
         api.post(f"{url}/pause/"),
     ]
@@ -196,9 +177,9 @@ def test_complete__with_a_winner__gives_it_all_traffic_at_once(api: APIClient) -
     assert api.post(f"{url}/complete/", {"winner": "control"}).json()["winner"] == "control"
     shares = {s["variant_key"]: s["share"] for s in api.get(f"{url}/allocation/").json()["shares"]}
     assert shares == {"control": 1.0, "variant_b": 0.0}
-    assert _fields(api.post(f"{V1}/experiments/{make_running('Two').key}/complete/", {"winner": "x"})) == [
-        "winner"
-    ]
+    assert refused_fields(
+        api.post(f"{V1}/experiments/{make_running('Two').key}/complete/", {"winner": "x"})
+    ) == ["winner"]
 
 
 def test_duplicate__copies_variants_and_settings_into_a_draft_without_data(api: APIClient) -> None:
@@ -230,7 +211,7 @@ def test_variants__renamed__keep_the_key_and_free_no_name(api: APIClient) -> Non
     answer = api.patch(f"{url}{variant.pk}/", {"name": "Blue"}).json()
 
     assert (answer["name"], answer["key"]) == ("Blue", "variant_b")
-    assert _fields(api.post(url, {"name": "variant_b"})) == ["name"]
+    assert refused_fields(api.post(url, {"name": "variant_b"})) == ["name"]
 
 
 @pytest.mark.parametrize("name", ["Control", "control ", "ＶＡＲＩＡＮＴ_B", "VARIANT_B"])
@@ -292,294 +273,3 @@ def test_metrics__options_as_csv__are_told_all_the_same(api: APIClient) -> None:
     url = f"{V1}/experiments/{make_running().key}/metrics/"
 
     assert api.options(url, headers={"Accept": "text/csv"}).status_code == 200
-
-
-def test_events__batch_of_two_experiments__is_recorded_whole(api: APIClient) -> None:
-    one, two = make_experiment("One"), make_experiment("Two")
-
-    answer = api.post(f"{V1}/events/", {"rows": [_row(one), _row(two), _row(one, "b")]}).json()
-
-    assert (answer["rows"], answer["new_variants"], answer["experiments"]) == (3, 3, 2)
-    assert answer["values_capped"] == 0
-
-
-def test_events__one_bad_row_of_three__names_it_and_writes_none(api: APIClient) -> None:
-    one, two = make_experiment("One"), make_experiment("Two")
-    rows = [_row(one), _row(two, clicks=99), {**_row(one, "b"), "experiment_id": "no-such"}]
-
-    assert _fields(api.post(f"{V1}/events/", {"rows": rows})) == ["rows[2].experiment_id"]
-    assert _fields(api.post(f"{V1}/events/", {"rows": rows[:2]})) == ["rows[1].clicks"]
-    assert not DailyMetric.objects.exists()
-
-
-def test_events__one_day__is_recorded_and_its_fields_are_named_as_written(api: APIClient) -> None:
-    experiment = make_experiment()
-    variants = [{"variant_name": name, "impressions": 10, "clicks": 1} for name in ("control", "b")]
-    body = {"experiment_id": experiment.key, "date": DAY, "variants": variants}
-
-    answer = api.post(f"{V1}/events/", body).json()
-
-    assert (answer["rows"], answer["new_variants"], answer["experiments"]) == (2, 2, 1)
-    assert _fields(api.post(f"{V1}/events/", {**body, "experiment_id": "no-such"})) == ["experiment_id"]
-    variants[1]["clicks"] = 11
-    assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]
-    variants[1]["clicks"] = -1
-    assert _fields(api.post(f"{V1}/events/", body)) == ["variants[1].clicks"]
-    assert api.post(f"{V1}/events/", {**body, "mode": "add"}).status_code == 422
-
-
-def test_events__more_than_ten_thousand_rows__are_refused_with_the_bound(api: APIClient) -> None:
-    response = api.post(f"{V1}/events/", {"rows": [_row(make_experiment())] * 10_001})
-
-    assert _fields(response) == ["rows"]
-    assert "10,000" in response.json()["detail"]
-
-
-def test_events__add_without_a_key__is_refused(api: APIClient) -> None:
-    response = api.post(f"{V1}/events/", {"mode": "add", "rows": [_row(make_experiment())]})
-
-    assert response.json()["code"] == "idempotency_key_required"
-
-
-def test_events__add_with_keys__adds_once_for_each_key(api: APIClient) -> None:
-    experiment = make_experiment()
-    body = {"mode": "add", "rows": [_row(experiment, impressions=10, clicks=2)]}
-
-    first = api.post(f"{V1}/events/", body, headers={"Idempotency-Key": "one"})
-    again = api.post(f"{V1}/events/", body, headers={"Idempotency-Key": "one"})
-    other = api.post(f"{V1}/events/", body, headers={"Idempotency-Key": "two"})
-
-    assert first.json() == again.json()
-    assert ("Idempotent-Replayed" in first, again["Idempotent-Replayed"]) == (False, "true")
-    assert "Idempotent-Replayed" not in other
-    assert DailyMetric.objects.values_list("impressions", "clicks").get() == (20, 4)
-
-
-def test_idempotency_key__another_body__is_422_and_nothing_happens(api: APIClient) -> None:
-    headers = {"Idempotency-Key": "one"}
-    api.post(f"{V1}/experiments/", {"name": "A"}, headers=headers)
-
-    response = api.post(f"{V1}/experiments/", {"name": "B"}, headers=headers)
-
-    assert (response.status_code, response.json()["code"]) == (422, "idempotency_key_reused")
-    assert Experiment.objects.count() == 1
-
-
-def test_idempotency_key__replayed_creation__keeps_status_and_location(api: APIClient) -> None:
-    headers = {"Idempotency-Key": "one"}
-
-    answers = [api.post(f"{V1}/experiments/", {"name": "A"}, headers=headers) for _ in range(2)]
-
-    assert [answer.status_code for answer in answers] == [201, 201]
-    assert answers[0]["Location"] == answers[1]["Location"]
-    assert answers[0].json() == answers[1].json()
-    assert Experiment.objects.count() == 1
-
-
-def test_idempotency_key__refused_request__may_be_corrected_under_the_same_key(api: APIClient) -> None:
-    headers = {"Idempotency-Key": "one"}
-
-    assert api.post(f"{V1}/experiments/", {"name": ""}, headers=headers).status_code == 422
-    assert api.post(f"{V1}/experiments/", {"name": "A"}, headers=headers).status_code == 201
-
-
-def test_idempotency_key__stored__as_digest_and_answer_without_the_request(api: APIClient) -> None:
-    api.post(f"{V1}/experiments/", {"name": "Secret name"}, headers={"Idempotency-Key": "one"})
-
-    stored = IdempotentAnswer.objects.get()
-    assert len(stored.request_digest) == 64
-    assert stored.status_code == 201
-
-
-def test_idempotency_key__database_away_or_locked__is_503_as_without_one(
-    api: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def down(*args: Any, **kwargs: Any) -> None:
-        raise OperationalError("database is locked")
-
-    monkeypatch.setattr("django.db.transaction.atomic", down)
-
-    response = api.post("/api/v1/experiments/", {"name": "Checkout"}, headers={"Idempotency-Key": "1"})
-
-    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
-    assert response["Retry-After"] == "5"
-
-
-class _Body(io.BytesIO):
-    """A body as a client sends it; it records how deep in transactions each part was read, and may lack its end."""
-
-    def __init__(self, content: bytes, *, hangs_up: bool = False) -> None:
-        super().__init__(content)
-        self.depths: set[int] = set()
-        self.hangs_up = hangs_up
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.hangs_up:
-            raise OSError("connection reset")
-        self.depths.add(len(connection.savepoint_ids))
-        return super().read(size)
-
-
-def _send(api: APIClient, body: _Body, headers: dict[str, str]) -> Any:
-    more: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(len(body.getvalue()))}
-    return api.generic(
-        "POST", f"{V1}/experiments/", "", content_type="application/json", headers=headers, **more
-    )
-
-
-def test_idempotency_key__slow_body__is_read_before_anything_is_locked(api: APIClient) -> None:
-    body = _Body(b'{"name": "Checkout"}')
-
-    response = _send(api, body, {"Idempotency-Key": "1"})
-
-    assert (response.status_code, body.depths) == (201, {0})
-
-
-@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "1"}])
-def test_body__client_hangs_up__is_no_fault_of_the_service(api: APIClient, headers: dict[str, str]) -> None:
-    response = _send(api, _Body(b'{"name": "Checkout"}', hangs_up=True), headers)
-
-    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
-
-
-@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL keeps its locks itself")
-def test_idempotency_key__nowhere_to_lock__is_503_and_nothing_is_written(
-    api: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
-
-    response = api.post(f"{V1}/experiments/", {"name": "Checkout"}, headers={"Idempotency-Key": "1"})
-
-    assert (response.status_code, response.json()["code"]) == (503, "unavailable")
-    assert not Experiment.objects.exists()
-
-
-def test_idempotency_key__after_a_day__is_free_again_and_pruned(api: APIClient) -> None:
-    headers = {"Idempotency-Key": "one"}
-    api.post(f"{V1}/experiments/", {"name": "A"}, headers=headers)
-    IdempotentAnswer.objects.update(created_at=NOW - KEPT_FOR - dt.timedelta(seconds=1))
-
-    assert api.post(f"{V1}/experiments/", {"name": "B"}, headers=headers).status_code == 201
-    IdempotentAnswer.objects.update(created_at=NOW - KEPT_FOR - dt.timedelta(seconds=1))
-    assert prune_idempotent_answers(now=NOW) == 1
-
-
-def _csv(api: APIClient, text: str, **query: str) -> Any:
-    file = SimpleUploadedFile("d.csv", text.encode())
-    url = f"{V1}/events/csv/" + (f"?on_error={query['on_error']}" if query else "")
-    return api.post(url, {"file": file}, format="multipart")
-
-
-def test_csv__bad_row__rejects_the_file_by_line_or_skips_it(api: APIClient) -> None:
-    experiment = make_experiment()
-    rows = f"{experiment.key},{DAY},a,5,1\n{experiment.key},{DAY},b,1,5\n"
-    text = f"experiment_id,date,variant_name,impressions,clicks\n{rows}"
-
-    assert _fields(_csv(api, text)) == ["line 3, clicks"]
-    assert not DailyMetric.objects.exists()
-    report = _csv(api, text, on_error="skip").json()
-    assert (report["processed_rows"], report["issues"][0]["line"]) == (1, 3)
-
-
-def _upload_with_key(api: APIClient, text: str, boundary: str) -> Any:
-    body = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="d.csv"\r\n'
-        f"Content-Type: text/csv\r\n\r\n{text}\r\n--{boundary}--\r\n"
-    )
-    kind, key = f"multipart/form-data; boundary={boundary}", {"Idempotency-Key": "k"}
-    return api.generic("POST", f"{V1}/events/csv/", body, content_type=kind, headers=key)
-
-
-def test_csv__sent_again_with_a_key__is_replayed_whatever_boundary_it_is_packed_with(api: APIClient) -> None:
-    experiment = make_experiment()
-    text = f"experiment_id,date,variant_name,impressions,clicks\n{experiment.key},{DAY},a,5,1\n"
-
-    first, again = _upload_with_key(api, text, "one"), _upload_with_key(api, text, "two")
-    other = _upload_with_key(api, text.replace("5,1", "6,1"), "one")
-
-    assert first.status_code == 200
-    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true")
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-
-
-def test_csv__hundreds_of_bad_rows__are_all_reported(api: APIClient) -> None:
-    rows = "".join(f"{make_experiment().key},{DAY},v{n},1,5\n" for n in range(300))
-    text = f"experiment_id,date,variant_name,impressions,clicks\n{rows}"
-
-    refused = _csv(api, text)
-
-    assert _fields(refused) == [f"line {line}, clicks" for line in range(2, 302)]
-    assert refused.json()["total_issues"] == 300
-
-    nothing = _csv(api, text, on_error="skip")
-    assert (nothing.status_code, nothing.json()["total_issues"]) == (422, 300)
-
-
-def test_csv__choices__in_the_query_or_the_form_mean_the_same(api: APIClient) -> None:
-    experiment = make_experiment()
-    text = (
-        "Cost,experiment_id,date,variant_name,impressions,clicks,conversions\n"
-        f"1,{experiment.key},{DAY},a,5,1,\n1,{experiment.key},{DAY},b,5,1,0\n1,{experiment.key},{DAY},b,6,1,0\n"
-    )
-    url, choices = f"{V1}/events/csv/", {"blank": "skip", "repeated": "sum"}
-
-    by_form = api.post(
-        url, {"file": SimpleUploadedFile("d.csv", text.encode()), **choices}, format="multipart"
-    )
-    query = "&".join("=".join(pair) for pair in choices.items())
-    by_query = api.post(
-        f"{url}?{query}", {"file": SimpleUploadedFile("d.csv", text.encode())}, format="multipart"
-    )
-
-    answers = [by_form.json(), by_query.json()]
-    assert [answer.pop("new_variants") for answer in answers] == [["b"], []]
-    assert answers[0] == answers[1]
-    assert (answers[0]["processed_rows"], answers[0]["blank_rows_skipped"]) == (2, 1)
-    assert answers[0]["ignored_columns"] == ["Cost"]
-
-
-@pytest.mark.parametrize("rows", ["", "{key},{day},a,5,9\n"], ids=["no row", "a bad row"])
-def test_csv__nothing_to_load__is_422_whatever_is_skipped(api: APIClient, rows: str) -> None:
-    text = "experiment_id,date,variant_name,impressions,clicks\n" + rows.format(
-        key=make_experiment().key, day=DAY
-    )
-
-    assert _csv(api, text, on_error="skip").status_code == 422
-
-
-@pytest.mark.parametrize("choice", [{"blank": "maybe"}, {"repeated": "first"}, {"new_variants": "no"}])
-def test_csv__unknown_choice__is_refused_by_name(api: APIClient, choice: dict[str, str]) -> None:
-    file = SimpleUploadedFile("d.csv", b"x")
-
-    assert _fields(api.post(f"{V1}/events/csv/", {"file": file, **choice}, format="multipart")) == list(
-        choice
-    )
-
-
-def test_events__new_variants__are_named_or_refused(api: APIClient) -> None:
-    experiment = make_running()
-    day = {"experiment_id": experiment.key, "date": DAY}
-    row = {"variant_name": "green", "impressions": 10, "clicks": 1}
-
-    refused = api.post(f"{V1}/events/", {**day, "variants": [row], "new_variants": "refuse"}, format="json")
-    made = api.post(f"{V1}/events/", {"rows": [{**day, **row}]}, format="json").json()
-
-    assert _fields(refused) == ["variants[0].variant_name"]
-    assert (made["new_variants"], made["new_variant_names"]) == (1, ["green"])
-
-
-def test_events__name_that_looks_like_a_known_one__is_refused_with_it_named(api: APIClient) -> None:
-    day = {"experiment_id": make_running().key, "date": DAY}
-    row = {"variant_name": "CONTROL", "impressions": 10, "clicks": 1}
-
-    refused = api.post(f"{V1}/events/", {"rows": [{**day, **row}]}, format="json")
-
-    assert _fields(refused) == ["rows[0].variant_name"]
-    assert "write 'control'" in refused.json()["errors"][0]["message"]
-
-
-def test_template__is_what_the_upload_takes(api: APIClient) -> None:
-    assert (
-        api.get(f"{V1}/events/template.csv").content.decode().startswith("experiment_id,date,variant_name,")
-    )

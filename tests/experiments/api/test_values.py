@@ -58,10 +58,10 @@ def test_events__value_sum__is_read_exactly_as_number_or_text(api: APIClient, gi
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (-1, "Must be from 0 to 1000000000000000."),
-        ("-1", "Must be from 0 to 1000000000000000."),
-        (10**15 + 1, "Must be from 0 to 1000000000000000."),
-        (10**4000, "Must be from 0 to 1000000000000000."),
+        (-1, "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        ("-1", "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        (10**15 + 1, "Must be from 0 to 1000000000000000: check its sign and its digits."),
+        (10**4000, "Must be from 0 to 1000000000000000: check its sign and its digits."),
         (0.12345, "Must have at most 4 decimal places; round it."),
         ("0.12345", "Must have at most 4 decimal places; round it."),
         (123456789012.5, 'A number this large is exact only as text, such as "123456789012.3456".'),
@@ -95,7 +95,7 @@ def test_events__value_sum_without_squares__names_the_field_and_the_fix(api: API
     field, message = _problem(_send(api, _row(conversions=2, value_sum=42.5)))
 
     assert field == "rows[0].value_squares"
-    assert "send the sum of the squares of the single values (for 12.5 and 30 it is 1056.25)" in message
+    assert "then add the squares up (for 12.5 and 30 it is 1056.25)" in message
 
 
 def test_events__single_values__count_as_conversions_and_are_cut_at_the_cap(api: APIClient) -> None:
@@ -216,3 +216,34 @@ def test_metrics_csv__values__have_columns_only_where_there_are_some(api: APICli
         "experiment_id,date,variant_name,impressions,clicks,conversions,value_sum,value_squares",
         f"{valued.pk},{DAY},control,100,10,2,42.5,1056.25",
     ]
+
+
+def test_events__mode_add__what_is_left_out_adds_nothing(api: APIClient) -> None:
+    make_experiment()
+    _send(api, _row(conversions=3, value_sum=8, value_squares=64))
+    place = {"date": DAY, "experiment_id": "button-colour"}
+
+    batch = _send(api, {**place, "variant_name": "control", "clicks": 2}, mode="add", key="a")
+    day = {"mode": "add", **place, "variants": [{"variant_name": "control", "conversions": 1}]}
+    one_day = api.post(EVENTS, day, headers={"Idempotency-Key": "b"}, format="json")
+
+    assert (batch.status_code, one_day.status_code) == (200, 200), one_day.content
+    row = DailyMetric.objects.get()
+    assert (row.impressions, row.clicks, *_stored()) == (100, 12, 4, Decimal(8), 64.0)
+
+
+def test_events__mode_set__counts_must_be_given_and_values_stay(api: APIClient) -> None:
+    make_experiment()
+    _send(api, _row(conversions=2, value_sum="42.50", value_squares=1056.25))
+
+    refused = _send(api, {k: v for k, v in _row().items() if k != "impressions"}, key="x")
+    classic = {"experiment_id": "button-colour", "date": DAY, "variant_name": "control"}
+    answers = [
+        _send(api, _row(conversions=2), key="y"),
+        api.post("/events", {**classic, "impressions": 90, "clicks": 9}),
+    ]
+
+    assert _problem(refused)[0] == "rows[0].impressions"
+    assert [answer.status_code for answer in answers] == [200, 422]
+    # the stored value cannot be that of no conversion with these squares
+    assert _stored() == (2, Decimal("42.5"), 1056.25)

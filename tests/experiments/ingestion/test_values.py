@@ -129,15 +129,6 @@ def test_record_events__largest_sum__is_stored_whole_or_refused_by_name() -> Non
         assert message.startswith("SQLite keeps 15 digits of a value; round 999999999999999.9999")
 
 
-def test_record_events__set_without_values__leaves_none_as_with_conversions() -> None:
-    experiment = make_experiment()
-    record(experiment, _valued("42.5", 1056.25))
-
-    record(experiment, counts("control", 100, 10, 2))
-
-    assert _stored() == (2, 0, 0.0)
-
-
 @pytest.mark.parametrize(
     ("row", "field", "code", "words"),
     [
@@ -255,3 +246,31 @@ def test_record_events__fixed_variants__refuses_new_names_with_those_that_are_kn
 
     assert [(index, issue.code) for index, issue in error.value.row_issues] == [(1, "unknown_variant")]
     assert sorted(DailyMetric.objects.values_list("impressions", flat=True)) == [10, 20]
+
+
+def test_record_events__no_values_given__those_stored_stay() -> None:
+    experiment = make_experiment()
+    record(experiment, _valued("42.50", 1056.25), _valued("7", 49, name="b"))
+
+    # a row with values and one without, in one call and in two
+    record(experiment, _valued("8", 64, name="b"), counts("control", 200, 20, 2))
+    assert DailyMetric.objects.values_list("impressions", "value_sum", "value_squares").get(
+        variant__name="control"
+    ) == (200, Decimal("42.5"), 1056.25)
+    record(experiment, counts("control", 300, 30, 2))
+    record(experiment, _valued("0", 0.0, name="b"))
+
+    rows = DailyMetric.objects.order_by("variant__name").values_list(
+        "impressions", "value_sum", "value_squares"
+    )
+    assert list(rows) == [(100, Decimal(0), 0.0), (300, Decimal("42.5"), 1056.25)]
+
+
+def test_record_events__counts_that_stored_values_do_not_fit__name_the_fix() -> None:
+    experiment = make_experiment()
+    record(experiment, _valued("20", 200.0, conversions=2))
+
+    with pytest.raises(InvalidRowsError, match="is the stored one, as none is given: give the value, too"):
+        record(experiment, counts("control", 100, 10, 1))
+
+    assert _stored()[0] == 2

@@ -307,3 +307,54 @@ def test_import__one_number_with_two_readings__the_rest_of_the_file_decides() ->
     assert "can be read as 10000 or as 10" in refused.issues[0].message
     assert read.processed_rows == 2
     assert DailyMetric.objects.get(date=dt.date(2025, 8, 14)).impressions == 10_000
+
+
+def test_new_variant__that_looks_like_a_known_one__is_reported_with_all_other_problems() -> None:
+    rows = (
+        "2025-08-14,Control,5,1,0",
+        "2025-08-14,blue,5,6,0",
+        "2025-08-14,VARIANT_B,x,1,0",
+        "2025-08-14,control,7,1,0",
+    )
+
+    report = _import(_rows(make_running(), *rows))
+
+    said = [(issue.line, issue.column, issue.message.split()[0]) for issue in report.issues]
+    assert said == [
+        (2, "variant_name", "'Control'"),
+        (3, "clicks", "clicks"),
+        (4, "impressions", "'x'"),
+        (4, "variant_name", "'VARIANT_B'"),
+        (5, "variant_name", "is"),  # a part of control's day
+    ]
+
+
+def test_new_variants__two_of_one_file_that_look_alike__the_second_is_refused() -> None:
+    rows = ("2025-08-14,Blue,5,6,0", "2025-08-14,blue,5,1,0", "2025-08-15,BLUE,5,1,0")
+
+    report = _import(_rows(make_running(), *rows), on_error="skip")
+
+    # a row that is refused makes no name known
+    assert [(issue.line, issue.column) for issue in report.issues] == [(2, "clicks"), (4, "variant_name")]
+    assert report.issues[-1].message.endswith("write 'blue'")
+
+
+@pytest.mark.parametrize(
+    ("way_in", "said"),
+    [
+        ("v1", ["(blank=skip)", "(repeated=sum)"]),
+        ("command", ["(--blank skip)", "(--repeated sum)"]),
+        ("page", ["choose above", "choose above"]),
+        ("classic", ["remove the row", "in one row"]),
+    ],
+)
+def test_advice__names_the_choice_as_the_way_in_calls_it(way_in: Any, said: list[str]) -> None:
+    rows = ("2025-08-14,control,,1,0", "2025-08-15,control,5,1,0", "2025-08-15,control,5,1,0")
+
+    report = _import(_rows(make_running(), *rows), way_in=way_in)
+
+    messages = [report.issues[0].message, report.issues[1].message]
+    assert [words in message for words, message in zip(said, messages, strict=True)] == [True, True]
+    own = "".join(said)
+    for foreign in ("blank=", "repeated=", "--", "above"):
+        assert (foreign in "".join(messages)) is (foreign in own)

@@ -10,6 +10,8 @@ import pytest
 from allocation.exceptions import PastTestsError
 from allocation.lab.past_tests import read_past_tests
 from experiments.exceptions import InvalidError
+from experiments.ingestion.record import record_events
+from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment
 from experiments.services import create_experiment
 from experiments.tables.importer import Target, import_table
@@ -60,6 +62,8 @@ def _import(file: Path, choice: str) -> str:
     own = _experiments()
     values: dict[str, Any] = dict(part.split("=") for part in choice.split() if "=" in part)
     target = Target(own, only=True) if choice == "own page" else None
+    if "orders" in file.name and choice != "no day stored":
+        _store_days(own)
     try:
         report = import_table(
             make_table(file.read_bytes()), today=DAY, now=NOW, options=ImportOptions(**values), target=target
@@ -74,12 +78,25 @@ def _experiments() -> Experiment:
     return create_experiment(name="Ads test", variants=["control", "blue"], now=NOW)
 
 
+def _store_days(experiment: Experiment) -> None:
+    """Store two days of 1000 impressions and 50 clicks, beside which orders come."""
+    days = (DAY - dt.timedelta(days=6), DAY - dt.timedelta(days=5))
+    rows = [DailyCounts(day, name, 1000, 50) for day in days for name in ("control", "blue")]
+    record_events(experiment_id=experiment.pk, rows=rows, today=DAY, now=NOW)
+
+
 def _said(report: ImportReport) -> str:
     if report.issues and not report.has_loaded:
         return (
             "Refused: " + "; ".join(map(str, report.issues[:2])) + ("; …" if report.total_issues > 2 else "")
         )
     rows = DailyMetric.objects.order_by("date", "variant_id").select_related("variant")
+    if report.has_orders:
+        return "Read: " + ", ".join(
+            f"{r.variant.name} {r.impressions}/{r.clicks}/{r.conversions} worth {r.value_sum.normalize():f}"
+            for r in rows
+            if r.conversions
+        )
     said = [
         "Read: " + ", ".join(f"{r.variant.name} {r.impressions}/{r.clicks}/{r.conversions}" for r in rows[:2])
     ]

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from experiments.metrics import Reward
+from experiments.metrics import MEASURES, Reward
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.export import metrics_download
 from experiments.tables.importer import Target, import_table
-from experiments.tables.report import ImportReport
+from experiments.tables.preview import preview_table
+from experiments.tables.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, make_experiment, make_table
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +61,7 @@ def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -
     report = _load(text, _valued())
 
     assert [issue.line for issue in report.issues] == [2]
-    assert "value_squares is needed beside value_sum (42)" in report.issues[0].message
+    assert "the sum of squared values is needed beside the value (42)" in report.issues[0].message
     assert not DailyMetric.objects.exists()
 
 
@@ -83,3 +84,43 @@ def test_import__file_without_what_the_goal_needs__is_refused_and_nothing_become
     assert f"has no column {lacking}, which the goal of {experiment.key} needs" in report.issues[0].message
     row = DailyMetric.objects.get()
     assert (row.conversions, row.value_sum) == (2, Decimal("42.5"))
+
+
+def test_import__file_without_values__those_stored_stay_and_the_preview_shows_it() -> None:
+    experiment = make_experiment()
+    _load(f"{_HEADER}2025-08-31,control,1000,40,2,42.50,1056.25\n", experiment)
+    text = "date,variant_name,impressions,clicks,conversions,revenue\n2025-08-31,control,2000,50,2,0\n"
+
+    shown = preview_table(
+        make_table(text), experiment=experiment, known={}, options=ImportOptions(), today=TODAY, now=NOW
+    )
+    _load(text, experiment)
+
+    (line,) = shown.lines["changed"]
+    assert [(m.name, before, after) for m, before, after in line.numbers] == [
+        ("impressions", 1000, 2000),
+        ("clicks", 40, 50),
+        ("conversions", 2, 2),
+        ("value_sum", Decimal("42.5"), Decimal("42.5")),
+        ("value_squares", 1056.25, 1056.25),
+    ]
+    assert shown.measures == MEASURES
+    row = DailyMetric.objects.get()
+    assert (row.impressions, row.value_sum, row.value_squares) == (2000, Decimal("42.5"), 1056.25)
+
+
+def test_import__blank_values_taken_as_0__replace_those_stored() -> None:
+    experiment = _valued()
+    _load(f"{_HEADER}2025-08-31,control,1000,40,2,42.50,1056.25\n", experiment)
+    text = f"{_HEADER}2025-08-31,control,1000,40,1,,\n2025-08-31,control,1000,40,1,,\n"
+
+    import_table(
+        make_table(text),
+        today=TODAY,
+        now=NOW,
+        options=ImportOptions(blank="zero", repeated="sum"),
+        target=Target(experiment),
+    )
+
+    row = DailyMetric.objects.get()
+    assert (row.impressions, row.value_sum, row.value_squares) == (2000, Decimal(0), 0.0)

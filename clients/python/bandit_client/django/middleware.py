@@ -1,6 +1,7 @@
 """Makes ``request.bandit``, and keeps the visitor's name and exposures in cookies."""
 
 import functools
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,23 @@ _SALT = "bandit_client"
 _MOST_SEEN = 40
 
 
-@functools.cache
+# How long the first visitor of a process waits for the rule set; without it they would see the default, uncounted.
+_FIRST_WAIT = 1.0
+_making = threading.Lock()
+
+
 def get_client() -> Client:
     """The process's client, made of the setting BANDIT at its first use."""
+    with _making:
+        return _client()
+
+
+@functools.cache
+def _client() -> Client:
     arguments: dict[str, Any] = getattr(settings, "BANDIT", {})
-    return Client(**arguments)
+    client = Client(**arguments)
+    client.wait_until_ready(_FIRST_WAIT)
+    return client
 
 
 class BanditMiddleware:

@@ -110,6 +110,17 @@ def test_header__titles_and_an_odd_quote_above__is_found_by_its_names() -> None:
     assert (header.line, len(list(header.lines()))) == (3, 1)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_header__line_breaks_inside_its_cells__are_spaces(end: str) -> None:
+    names = ["Campaign", "Day", "Ad", '"Impr.\n"', "Clicks", '"Cost /\nconv."', "Conversions"]
+    text = "\n".join(['Report of "x', ",".join(names), "a,2026-11-01,b,1,2,9.5,3", ""])
+
+    header = find_header(make_table(text.replace("\n", end)), DAILY)
+
+    assert (header.line, header.ignored) == (4, ["Cost / conv."])
+    assert list(header.lines()) == [(5, ["a", "2026-11-01", "b", "1", "2", "9.5", "3"])]
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -220,6 +231,11 @@ _NAMELESS = "<row>" + "<c><v>1</v></c>" * 4000 + "</row>"
 _SHARED = '<row><c t="s"><v>0</v></c></row>'
 
 
+# Rows as spreadsheets write them, too many to be parsed without a quick look first.
+_ORDINARY = "".join(f'<row r="{n}"><c r="A{n}" s="0"><v>{n}</v></c></row>' for n in range(1, 4000))
+
+
+@pytest.mark.parametrize("above", ["", _ORDINARY], ids=["alone", "below ordinary rows"])
 @pytest.mark.parametrize(
     "rows",
     [
@@ -243,9 +259,39 @@ _SHARED = '<row><c t="s"><v>0</v></c></row>'
         "much of nothing",
     ],
 )
-def test_workbook__that_would_fill_the_memory__is_refused_before_it_is_opened(rows: str) -> None:
+def test_workbook__that_would_fill_the_memory__is_refused_before_it_is_opened(rows: str, above: str) -> None:
     with pytest.raises(InvalidError, match="too large"):
-        make_table(workbook({"A": []}, sheet1=rows))
+        make_table(workbook({"A": []}, sheet1=above + rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "length"),
+    [
+        ('<row r="5000"><c r="CV5000"><v>1</v></c></row>', 5000),
+        ('<row><!-- <c r="XFD1048576"/> --><c r="B5000"><v>1</v></c></row>', 5000),
+        ("<row><c t='s' r='A4000'><v>0</v></c></row>", 4000),
+    ],
+)
+def test_workbook__ordinary_rows_and_others__are_read_alike(rows: str, length: int) -> None:
+    table = make_table(workbook({"A": []}, shared=["ã" * 32_767], sheet1=_ORDINARY + rows))
+
+    lines = list(table.readings[0].lines_after(0))
+
+    assert (len(lines), lines[0][1][0]) == (length, "1")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<row><c t='inlineStr'><is><t>" + "x" * 32_768 + "</t></is></c></row>",
+        '<row><c r="B1" t="inlineStr"><is><t>' + "x" * 32_768 + "</t></is></c></row>",
+        "<row>" + "x" * 20_000_000,
+    ],
+    ids=["apostrophes", "as Excel writes it", "no end"],
+)
+def test_workbook__long_text_below_ordinary_rows__is_refused(rows: str) -> None:
+    with pytest.raises(InvalidError):
+        make_table(workbook({"A": []}, sheet1=_ORDINARY + rows))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""Each variant's rate, and its uplift over the control: of the goal, and of every other metric."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+
+from allocation import engine
+from allocation.engine.analysis.always_valid import AlwaysValid, always_valid_lift
+from allocation.engine.analysis.uplift import Comparison, compare_to_control
+from allocation.ledger.entries import successes_in_window
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.table import DailyTable
+
+# Intervals of ratios end at 10^9.
+_LARGEST_UPLIFT = 0.99e9
+
+
+@dataclass(frozen=True)
+class AlwaysValidUplift:
+    """A 95% interval of the uplift that may be looked at every day, and the p-value that belongs to it.
+
+    An end is None where the interval has none: the data allow any uplift in that direction.
+    """
+
+    low: float | None
+    high: float | None
+    p_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRate:
+    """A variant's counts in the window, its rate and its uplift; the uplifts are None for the control itself.
+
+    Without ``enough_data`` they say little. Of a metric of value the rate is the value per trial, and the successes are
+    the conversions that brought it.
+    """
+
+    variant_key: str
+    variant_name: str
+    is_control: bool
+    is_active: bool
+    trials: int
+    successes: int
+    rate: float
+    rate_low: float
+    rate_high: float
+    enough_data: bool
+    uplift: float | None
+    uplift_low: float | None
+    uplift_high: float | None
+    uplift_always_valid: AlwaysValidUplift | None
+
+
+def variant_rates(
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, compared: Comparison | None
+) -> list[VariantRate]:
+    """Each variant's rate. ``history``: all days since the start; ``compared``: by ``compare_variants``."""
+    control, successes = _control(inputs), successes_in_window(inputs, decision)
+    always_valid = _always_valid(inputs, decision, history, control)
+    return [
+        VariantRate(
+            variant_key=variant.key,
+            variant_name=variant.name,
+            is_control=variant.is_control,
+            is_active=variant.is_active,
+            trials=int(decision.trials[i]),
+            successes=successes[i],
+            rate=float(decision.mean[i]),
+            rate_low=float(decision.interval_low[i]),
+            rate_high=float(decision.interval_high[i]),
+            enough_data=not decision.low_evidence[i],
+            uplift=None if compared is None or i == control else float(compared.uplift[i]),
+            uplift_low=None if compared is None or i == control else float(compared.uplift_low[i]),
+            uplift_high=None if compared is None or i == control else float(compared.uplift_high[i]),
+            uplift_always_valid=always_valid[i],
+        )
+        for i, variant in enumerate(inputs.variants)
+    ]
+
+
+def compare_variants(inputs: AllocationInputs, decision: engine.Decision) -> Comparison | None:
+    """Compare each variant with the control; None where there is no control."""
+    control = _control(inputs)
+    return None if control is None else compare_to_control(decision.alpha, decision.beta, control)
+
+
+def _control(inputs: AllocationInputs) -> int | None:
+    return next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
+
+
+def _always_valid(
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, control: int | None
+) -> list[AlwaysValidUplift | None]:
+    """The sequence of each variant over all mature days since the start; None for the control itself."""
+    end = decision.window.end
+    if control is None or end is None:
+        return [None for _ in inputs.variants]
+    mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
+    trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
+    squares = mature.value_squares if inputs.reward.is_value else None
+    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
+    return always_valid_uplifts(found, control)
+
+
+def always_valid_uplifts(found: AlwaysValid, control: int) -> list[AlwaysValidUplift | None]:
+    """Each variant's interval; None for the control itself."""
+    return [
+        None if i == control else AlwaysValidUplift(_finite(low), _finite(high), float(p))
+        for i, (low, high, p) in enumerate(zip(found.low, found.high, found.p_value, strict=True))
+    ]
+
+
+def _finite(end: float) -> float | None:
+    return float(end) if np.isfinite(end) and end < _LARGEST_UPLIFT else None

@@ -1,0 +1,125 @@
+"""Fill a database by copying rows in SQL, for the benchmarks of pages."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import django
+
+from tests.postgresql import postgresql
+
+if TYPE_CHECKING:
+    from django.db import models
+    from django.test import Client
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANTS = ("control", "b", "c", "d", "e")
+# Copies keep their distance: no original's id reaches the next copy's.
+STRIDE = {"variant": 10, "metric": 1000, "allocation": 1000, "share": 1000}
+_EMPTY_JSON = {"postgresql": "CAST('{}' AS jsonb)", "sqlite": "'{}'"}
+
+
+@contextmanager
+def database(*, sqlite: bool) -> Iterator[str]:
+    if not sqlite:
+        with postgresql() as url:
+            yield url
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/bench.sqlite3"
+
+
+def prepare(url: str) -> None:
+    """Set production's settings on this database, migrate it and collect the static files, so that Django is ready."""
+    os.environ |= {
+        "DATABASE_URL": url, "DEBUG": "false", "SECRET_KEY": "benchmark-" * 6, "ALLOWED_HOSTS": "testserver",
+        "DASHBOARD_LOGIN_REQUIRED": "true", "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
+        "LOG_LEVEL": "ERROR",
+    }  # fmt: skip
+    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
+        subprocess.run([sys.executable, str(ROOT / "manage.py"), *command], check=True)
+    django.setup()
+
+
+def fill(experiments: int, *, days: int, with_inputs: bool = True) -> None:
+    """Run one experiment through all its days in the service, and copy it for the others.
+
+    Copies without their decisions' recorded inputs fit many more on a disk, where no page reads them.
+    """
+    from django.db import connection
+
+    from allocation.models import Allocation, AllocationShare
+    from experiments.models import DailyMetric, Experiment, Variant
+
+    _live_through(days)
+    more = experiments - 1
+    _copy(Experiment, {"id": 1}, more, key="key || '-' || n", name="name || ' ' || n")
+    _copy(Variant, {"id": STRIDE["variant"], "experiment_id": 1}, more)
+    _copy(DailyMetric, {"id": STRIDE["metric"], "variant_id": STRIDE["variant"]}, more)
+    slim = {} if with_inputs else {"inputs": _EMPTY_JSON[connection.vendor]}
+    _copy(Allocation, {"id": STRIDE["allocation"], "experiment_id": 1}, more, **slim)
+    shifts = {
+        "id": STRIDE["share"], "allocation_id": STRIDE["allocation"], "variant_id": STRIDE["variant"],
+    }  # fmt: skip
+    _copy(AllocationShare, shifts, more)
+    _analyze()
+
+
+def _live_through(days: int) -> None:
+    """Run one experiment through its days, by the service's own demo."""
+    from allocation.demo import DemoExperiment, seed_demo
+    from experiments.selectors import today
+
+    rates = dict(zip(VARIANTS, (0.05, 0.051, 0.052, 0.053, 0.054), strict=True))
+    story = DemoExperiment("Bench", "Five close variants.", days, 5000, rates)
+    seed_demo(today=today(), now=dt.datetime.now(tz=dt.UTC), seed=1, stories=[story])
+
+
+def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **expressions: str) -> None:
+    """Make ``times`` copies of all rows, each with the named columns shifted further."""
+    from django.db import connection
+
+    columns = [str(field.column) for field in model._meta.concrete_fields]
+    values = [
+        f"{column} + n * {shifts[column]}" if column in shifts else expressions.get(column, column)
+        for column in columns
+    ]
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {times}) "  # noqa: S608
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies"
+        )
+
+
+def _analyze() -> None:
+    """Collect the statistics that autovacuum would collect later."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def cost(client: "Client", page: str, repeats: int) -> tuple[int, float, int]:
+    """Return the queries, the least CPU seconds and the bytes of a page."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get(page, secure=True)
+        number = len(queries)  # the next request empties the log
+    if response.status_code != 200:
+        sys.exit(f"{page} answered {response.status_code}")
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        client.get(page, secure=True)
+        times.append(time.process_time() - start)
+    return number, min(times), len(response.content)

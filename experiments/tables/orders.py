@@ -1,0 +1,145 @@
+"""Files of single orders: a line for each, added up by variant and day.
+
+Such a file says a day's conversions, value and squares. What was seen and clicked that day stays as it is stored.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from experiments.ingestion.single_values import Orders, order_problem
+from experiments.metrics import COUNT_NAMES, NO_VALUE, VALUE_NAMES, DailyCounts
+from experiments.models import DailyMetric
+from experiments.tables.issues import RowIssue
+from experiments.tables.reading.header import Columns, Header
+from experiments.tables.reading.synonyms import ORDER_SYNONYMS
+from experiments.tables.references import References
+from experiments.tables.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
+from experiments.tables.ways_in import Advice
+from experiments.text import parse_date
+
+# Columns of a day's totals: a file that has one is no file of orders.
+TOTALS = tuple(name for name in NUMBER_NAMES if name != VALUE_NAMES[0])
+_NAMES = ("experiment_id", "date", "variant_name", ORDER_VALUE)
+ORDERS = Columns(
+    needed={name: name for name in _NAMES},
+    optional={name: name for name in TOTALS},
+    # a column called value, or by a day's sum's other names, is only here that of an order
+    synonyms={form: column for form, column in ORDER_SYNONYMS.items() if column != VALUE_NAMES[0]},
+)
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
+    r" ?(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+)
+
+
+class _Day(NamedTuple):
+    """A variant's orders of a day, and the first line that has one."""
+
+    first: CsvRow
+    orders: Orders
+
+
+# Experiment, day and key of the variant.
+_Place = tuple[int | str, dt.date, str]
+
+
+class OrderReader(RowReader):
+    """Reads lines as orders, and yields each variant's day: its orders added up, beside what is stored of it."""
+
+    number_columns: Sequence[str] = tuple(
+        ORDER_VALUE if name == VALUE_NAMES[0] else "" for name in NUMBER_NAMES
+    )
+    # each order is a conversion
+    absent: Sequence[Any] = tuple(1 if name == "conversions" else 0 for name in NUMBER_NAMES)
+
+    def __init__(self, header: Header, blank: Blank, references: References, advice: Advice) -> None:
+        super().__init__(header, blank, advice)
+        self._references = references
+
+    def day_of(self, text: str) -> dt.date | None:
+        return day_of_moment(text)
+
+    def rows(self) -> Iterator[CsvRow | BadRow]:
+        """Yield the lines that cannot be read, then the days in the order of their first lines."""
+        days: dict[_Place, _Day] = {}
+        for row in super().rows():
+            if isinstance(row, BadRow):
+                yield row
+            elif problem := order_problem(row.counts.value_sum or NO_VALUE):
+                issue = RowIssue(row.line, self.names[ORDER_VALUE], problem)
+                place = (row.counts.date, row.counts.variant_name)
+                yield BadRow(row.line, (issue,), row.experiment, place)
+            else:
+                self._add(row, days)
+        yield from self._beside_stored(days)
+
+    def _add(self, row: CsvRow, days: dict[_Place, _Day]) -> None:
+        identity = self._references.identity(row.experiment)
+        name = row.counts.variant_name
+        place = (identity.experiment, row.counts.date, identity.variants.get(name, name))
+        if (day := days.get(place)) is None:
+            found = self._references.find(row.experiment)
+            day = days[place] = _Day(row, Orders(found.value_cap if found else None))
+        day.orders.add(row.counts.value_sum or NO_VALUE)
+
+    def _beside_stored(self, days: dict[_Place, _Day]) -> Iterator[CsvRow]:
+        stored = _stored(days)
+        for place, (first, orders) in days.items():
+            seen = dict(zip(COUNT_NAMES, stored.get(place, (0, 0, 0)), strict=True))
+            counts = DailyCounts(
+                first.counts.date,
+                first.counts.variant_name,
+                **seen | {"conversions": orders.count},
+                value_sum=orders.value_sum,
+                value_squares=orders.value_squares,
+            )
+            yield first._replace(counts=counts, rows=orders.count, capped=orders.cut)
+
+
+def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, ...]]:
+    """Read the counts of these days; one query for each experiment."""
+    found: dict[_Place, tuple[int, ...]] = {}
+    dates: dict[int, set[dt.date]] = {}
+    for experiment, date, _variant in places:
+        if isinstance(experiment, int):
+            dates.setdefault(experiment, set()).add(date)
+    for experiment, days in dates.items():
+        span = (min(days), max(days))
+        rows = DailyMetric.objects.filter(variant__experiment_id=experiment, date__range=span)
+        for date, key, *counts in rows.values_list("date", "variant__key", *COUNT_NAMES):
+            found[experiment, date, key] = tuple(counts)
+    return found
+
+
+def day_of_moment(text: str) -> dt.date | None:
+    """Read a day, or a moment such as 2025-08-14 14:03 or 2025-08-14T14:03:00+02:00.
+
+    A moment with its distance from UTC belongs to the day that it was in TIME_ZONE; one without was written there.
+    """
+    if (day := parse_date(text)) is not None:
+        return day
+    if (found := _MOMENT.fullmatch(text)) is None:
+        return None
+    date, time, zone = found.groups()
+    try:
+        moment = dt.datetime.fromisoformat(f"{date}T{time}{'Z' if zone == 'UTC' else zone or ''}")
+    except ValueError:
+        return None
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(timezone.get_default_timezone())
+    return moment.date()
+
+
+def without_impressions(row: CsvRow) -> str:
+    """Say that nothing is stored beside orders; "" where there is."""
+    if row.counts.impressions:
+        return ""
+    message = _(
+        "%(variant)r has orders on %(date)s, but no impressions are stored of that day; load the day's totals first"
+    )
+    return message % {"variant": row.counts.variant_name, "date": row.counts.date}

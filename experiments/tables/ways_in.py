@@ -1,0 +1,67 @@
+"""Ways in which a file comes, and what each calls the choices that a person has.
+
+A page names its own controls, a command its options, v1 its parameters; the classic upload has no choices.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from django.utils.translation import gettext_lazy as _
+
+from experiments.text import Text
+
+WayIn = Literal["v1", "classic", "command", "page"]
+
+
+class Advice(NamedTuple):
+    """Messages whose fix hangs on the way in: a blank cell, rows of one place, a file without its experiment.
+
+    ``repeated`` takes the other ``line``.
+    """
+
+    blank: Text
+    repeated: Text
+    no_experiment: Text
+
+
+_OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
+
+ADVICE: Mapping[WayIn, Advice] = {
+    "v1": Advice(
+        blank=_(
+            "is blank: outcome not known yet. Fill it in, leave such rows out (blank=skip), or take it as 0 "
+            "(blank=zero)"
+        ),
+        repeated=_(
+            "the same experiment, date and variant are on line %(line)s; remove one, or add them up (repeated=sum)"
+        ),
+        no_experiment=_OWN_PAGE,
+    ),
+    "classic": Advice(
+        blank=_("is blank: outcome not known yet. Fill it in, or remove the row"),
+        repeated=_(
+            "the same experiment, date and variant are on line %(line)s; add their numbers up in one row"
+        ),
+        no_experiment=_OWN_PAGE,
+    ),
+    "command": Advice(
+        blank=_(
+            "is blank: outcome not known yet. Fill it in, leave such rows out (--blank skip), or take it as 0 "
+            "(--blank zero)"
+        ),
+        repeated=_(
+            "the same experiment, date and variant are on line %(line)s; remove one, or add them up (--repeated sum)"
+        ),
+        no_experiment=_("or name the experiment of all rows by --experiment"),
+    ),
+    "page": Advice(
+        blank=_(
+            "is blank: outcome not known yet. Fill it in, or choose above, for rows with a blank cell, to leave them "
+            "out or to take a blank as 0"
+        ),
+        repeated=_(
+            "the same experiment, date and variant are on line %(line)s; remove one, or choose above to add them up"
+        ),
+        no_experiment=_OWN_PAGE,
+    ),
+}

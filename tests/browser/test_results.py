@@ -1,0 +1,125 @@
+"""An experiment's results, exploration and traffic in a real browser, with data that strain a page."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from experiments.models import Experiment
+from experiments.services import create_experiment
+from tests.browser.accessibility import each_width_and_theme, show, violations
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
+
+pytestmark = pytest.mark.usefixtures("transactional_db", "today")
+
+_LONG = "Supercalifragilisticexpialidocious" * 3 + " and some words"
+
+
+def _make(
+    rates: dict[str, float], days: int, daily: int, name: str = "Strain", decisions: int = 3
+) -> Experiment:
+    """Record days up to yesterday, with decisions for the last dates."""
+    experiment = create_experiment(name=name, now=NOW)
+    for age in range(days, 0, -1):
+        date = TODAY - dt.timedelta(days=age)
+        rows = [counts(key, daily, round(daily * r), round(daily * r / 5), date) for key, r in rates.items()]
+        record(experiment, *rows)
+        if age <= decisions:
+            allocate(experiment, date + dt.timedelta(days=1))
+    return experiment
+
+
+CASES: dict[str, Callable[[], Experiment]] = {
+    "long names": lambda: _make(
+        {f"control {_LONG}"[:120]: 0.05, _LONG[:120]: 0.06}, 20, 1000, f"{_LONG} {_LONG}"[:190]
+    ),
+    "twelve": lambda: _make({f"variant {n}": 0.05 + n / 500 for n in range(12)}, 20, 2000),
+    "a hundred": lambda: _make({f"variant {n:03}": 0.05 + n / 5000 for n in range(100)}, 4, 2000),
+    "no data": lambda: create_experiment(name="Strain", now=NOW),
+    "one day": lambda: _make({"a": 0.05, "b": 0.06}, 1, 3000),
+    "zero clicks": lambda: _make({"a": 0.0, "b": 0.0}, 20, 1000),
+    "tiny rates": lambda: _make({"a": 0.0001, "b": 0.00012}, 20, 300_000),
+    "huge": lambda: _make({"a": 0.05, "b": 0.0501}, 3, 10**12),
+}
+
+
+@pytest.mark.parametrize("tab", ["", "explore/", "traffic/"])
+@pytest.mark.parametrize("case", CASES)
+def test_tab__data_that_strain_it__fits_and_is_accessible(
+    clean_page: Page, live_server: Any, case: str, tab: str
+) -> None:
+    experiment = CASES[case]()
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
+
+    for _layout in each_width_and_theme(clean_page):
+        assert violations(clean_page) == []
+
+
+@pytest.mark.parametrize("tab", ["", "explore/?from=2025-08-20&to=2025-08-30&range=14", "traffic/"])
+def test_tab__in_portuguese__fits_and_is_accessible(clean_page: Page, live_server: Any, tab: str) -> None:
+    experiment = _make({"control": 0.05, "b": 0.06, "c": 0.055}, 20, 2000)
+    clean_page.set_extra_http_headers({"Accept-Language": "pt-BR"})
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
+
+    expect(clean_page.locator("html")).to_have_attribute("lang", "pt-br")
+    for _layout in each_width_and_theme(clean_page):
+        assert violations(clean_page) == []
+
+
+def test_verdict__end_and_ship__opens_the_dialog_with_the_leader_chosen(
+    clean_page: Page, live_server: Any
+) -> None:
+    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000, decisions=1)
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 1440, "light")
+
+    clean_page.get_by_role("button", name="End and ship b…").click()
+
+    expect(clean_page.get_by_role("dialog")).to_be_visible()
+    expect(clean_page.get_by_role("radio", name="b", exact=True)).to_be_checked()
+
+
+def test_verdict__on_a_telephone__its_action_stays_within_reach(clean_page: Page, live_server: Any) -> None:
+    experiment = _make({"control": 0.05, "b": 0.07}, 20, 2000, decisions=1)
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 390, "light")
+
+    button = clean_page.get_by_role("button", name="End and ship b…")
+    expect(button).to_be_in_viewport(ratio=1)
+    clean_page.mouse.wheel(0, 3000)
+    expect(button).to_be_in_viewport(ratio=1)
+
+
+def test_chart__its_file__is_named_after_the_experiment_and_the_chart(
+    clean_page: Page, live_server: Any
+) -> None:
+    experiment = make_experiment("Hero")
+    record(experiment, counts("a", 1000, 50), counts("b", 1000, 60))
+    allocate(experiment)
+    show(clean_page, f"{live_server.url}/dashboard/experiments/hero/", 1440, "light")
+
+    with clean_page.expect_download() as download:
+        clean_page.locator("[data-chart-csv]").first.click()
+
+    assert download.value.suggested_filename == "hero-traffic-over-time.csv"
+
+
+def test_decimals__shared_vectors__are_those_of_the_pages(clean_page: Page, live_server: Any) -> None:
+    folder = Path(__file__).parents[1] / "dashboard/vectors"
+    vectors = json.loads((folder / "decimals.json").read_text())
+    show(clean_page, f"{live_server.url}/accounts/login/", 1440, "light")
+
+    found = clean_page.evaluate(
+        """async ([url, vectors]) => {
+          const numbers = await import(url);
+          return {
+            decimals_of: vectors.decimals_of.map(([value]) => [value, numbers.decimalsOf(value)]),
+            decimals_of_step: vectors.decimals_of_step.map(([step]) => [step, numbers.decimalsOfStep(step)]),
+          };
+        }""",
+        [f"{live_server.url}/static/js/numbers.js", vectors],
+    )
+
+    assert found == vectors

@@ -1,0 +1,345 @@
+"""The page of results: its verdict, numbers, leaderboard and health."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from allocation.services import complete_experiment
+from dashboard.experiment.results.leaderboard import Leaderboard
+from dashboard.experiment.results.verdict import Verdict
+from experiments.campaign.models import GuardAction
+from experiments.models import Experiment, Status
+from experiments.services import change_status, update_experiment
+from experiments.variants import add_variant
+from tests.allocation.test_guards import make_guarded
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+DAY = dt.timedelta(days=1)
+
+
+def context(client: Client, experiment: Experiment, query: str = "") -> Any:
+    response = client.get(f"/dashboard/experiments/{experiment.key}/{query}")
+    assert response.status_code == 200
+    return response.context
+
+
+def verdict(client: Client, experiment: Experiment) -> Verdict:
+    found: Verdict = context(client, experiment)["verdict"]
+    return found
+
+
+def add_days(experiment: Experiment, days: int, *, skip: int = 0, b: tuple[int, int] = (130, 26)) -> None:
+    """Two weeks and more of 2,000 visitors a day; ``b``: its clicks and conversions beside 100 and 20."""
+    for age in range(days + skip, skip, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, 20, date=date), counts("b", 1000, *b, date=date))
+
+
+def make_decided(**fields: Any) -> Experiment:
+    experiment = make_experiment(**fields)
+    add_days(experiment, 20)
+    allocate(experiment)
+    return experiment
+
+
+def test_verdict__decided__offers_to_ship_the_leader(client: Client) -> None:
+    experiment = make_decided()
+
+    found = verdict(client, experiment)
+
+    # 130 clicks a day beside 100
+    assert found.tone == "success"
+    assert found.title.startswith(
+        "b is the best choice: clicks per impression +30.0% vs control (95% interval +"
+    )
+    assert found.action is not None
+    assert found.action.label == "End and ship b…"
+    assert found.action.ends_with == experiment.variants.get(name="b").pk
+
+
+def test_verdict__the_control_wins__offers_to_keep_it(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20, b=(70, 14))
+    allocate(experiment)
+
+    found = verdict(client, experiment)
+
+    assert found.title == "control is the best choice: no variant beats the control."
+    assert found.action is not None
+    assert found.action.label == "End and keep control…"
+
+
+def test_verdict__fewer_orders_from_more_clicks__offers_no_winner(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20, b=(160, 8))
+    allocate(experiment)
+
+    found = verdict(client, experiment)
+
+    assert found.tone == "warning"
+    assert "clearly worse than the control on: Conversions per impression" in found.title
+    assert found.action is not None
+    assert (found.action.open, found.action.ends_with) == ("explore", None)
+
+
+def test_verdict__traffic_that_misses_the_split__offers_no_winner(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20, skip=3)
+    allocate(experiment, TODAY - 3 * DAY)
+    # 80% of the traffic went where 50% to 70% was to go
+    for age in (2, 1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 400, 40, date=date), counts("b", 1600, 208, date=date))
+
+    found = verdict(client, experiment)
+
+    assert (found.tone, found.title) == ("danger", "Traffic does not match the allocation (SRM).")
+    assert found.action is not None
+    assert found.action.open == "traffic"
+
+
+def test_verdict__a_guard_warns__offers_no_winner(client: Client) -> None:
+    experiment = make_guarded(GuardAction.TELL)
+    allocate(experiment)
+
+    found = verdict(client, experiment)
+
+    assert found.tone == "danger"
+    assert found.lines == ["Conversions per impression: b is more than 5% below the control."]
+    assert found.action is not None
+    assert found.action.ends_with is None
+
+
+def test_verdict__stopped_by_a_guard__offers_to_resume(client: Client) -> None:
+    experiment = make_guarded()
+    allocate(experiment)
+
+    found = verdict(client, experiment)
+
+    assert found.title == "Stopped by a guard: the control gets all traffic until someone resumes."
+    assert found.action is not None
+    assert found.action.post == "resume-after-guard"
+
+
+def test_verdict__warming_up__forecasts_from_the_traffic_so_far(client: Client) -> None:
+    experiment = make_experiment()
+    for age in (3, 2, 1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 50, 2, date=date), counts("b", 50, 3, date=date))
+
+    found = verdict(client, experiment)
+
+    assert found.title.startswith("Warming up: 300 of 1,000 impressions collected.")
+    assert found.lines == ["700 more impressions until traffic starts to move (about 7 days)."]
+
+
+def test_verdict__one_variant__asks_for_a_second_one(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("only", 2000, 100))
+
+    assert (
+        verdict(client, experiment).title == "Only one active variant (only). Add a second one to run a test."
+    )
+
+
+def test_verdict__never_shown_on_the_same_day__compares_nothing(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(40, 0, -1):
+        name, clicks = ("control", 50) if age % 2 else ("b", 80)
+        record(experiment, counts(name, 1000, clicks, date=TODAY - age * DAY))
+
+    assert verdict(client, experiment).title.startswith("These variants were never shown on the same day")
+
+
+def test_verdict__no_clicks_at_all__says_so(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 0, date=date), counts("b", 1000, 0, date=date))
+
+    assert verdict(client, experiment).title == "No clicks yet: there is nothing to compare."
+
+
+@pytest.mark.parametrize(
+    ("status", "title", "action"),
+    [
+        (Status.DRAFT, "Draft: not started.", "Add variants"),
+        (
+            Status.ACTIVE,
+            "No data yet. Traffic is split evenly until the first results arrive.",
+            "Add your first data",
+        ),
+    ],
+)
+def test_verdict__without_data__names_the_next_step(
+    client: Client, status: Status, title: str, action: str
+) -> None:
+    found = verdict(client, make_experiment(status=status))
+
+    assert found.title == title
+    assert found.action is not None
+    assert found.action.label == action
+
+
+def test_verdict__paused__still_says_what_the_data_say(client: Client) -> None:
+    experiment = make_decided()
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+
+    found = verdict(client, experiment)
+
+    assert found.title == "Paused. Traffic stays at the last allocation."
+    assert found.lines[0].startswith("b is the best choice")
+    assert found.action is not None
+    assert found.action.post == "resume"
+
+
+def test_completed__result__stays_with_its_numbers(client: Client) -> None:
+    experiment = make_decided()
+    before = context(client, experiment)
+    complete_experiment(
+        experiment_id=experiment.pk,
+        target_date=TODAY,
+        now=NOW,
+        winner_id=experiment.variants.get(name="b").pk,
+        decision_reason="More clicks.",
+    )
+
+    after = context(client, experiment)
+
+    assert after["verdict"].title.startswith(
+        "Ended on 1 Sep 2025: b won with +30.0% vs control (95% interval +"
+    )
+    assert after["verdict"].lines[0] == "Reason: More clicks."
+    for name in ("rate", "uplift", "uplift_low", "uplift_high", "probability_best"):
+        assert [getattr(row.found, name) for row in after["leaderboard"].rows] == [
+            getattr(row.found, name) for row in before["leaderboard"].rows
+        ]
+    assert after["statistics"].rewards == before["statistics"].rewards
+    assert not any(chart.is_empty for chart in after["charts"])
+
+
+def test_leaderboard__judged_first_by_rank__then_those_without_enough_data(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20)
+    record(experiment, counts("new", 10, 1, date=TODAY - DAY))
+    allocate(experiment)
+
+    response = client.get(f"/dashboard/experiments/{experiment.key}/")
+    board: Leaderboard = response.context["leaderboard"]
+
+    assert [(row.variant.name, row.rank) for row in board.rows] == [("b", 1), ("control", 2), ("new", None)]
+    assert board.rows[2].forest is None
+    assert b"Not enough data" in response.content
+    # the interval of b lies right of 0, on an axis that holds both
+    forest = board.rows[0].forest
+    assert forest is not None
+    assert float(forest.zero[:-1]) < float(forest.low[:-1]) < float(forest.point[:-1])
+    assert forest.tone == "better"
+
+
+def test_leaderboard__shares__print_to_one_hundred_and_name_their_limit(client: Client) -> None:
+    experiment = make_decided(max_daily_shift=0.2)
+
+    rows = {row.variant.name: row for row in context(client, experiment)["leaderboard"].rows}
+
+    assert {name: row.share for name, row in rows.items()} == {"b": "70.0%", "control": "30.0%"}
+    assert {name: row.limit for name, row in rows.items()} == {
+        "b": "Maximum daily increase",
+        "control": "Maximum daily decrease",
+    }
+
+
+def test_leaderboard__warm_up__is_what_limits_the_shares(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 50, 2), counts("b", 50, 3))
+    allocate(experiment)
+
+    assert {row.limit for row in context(client, experiment)["leaderboard"].rows} == {"Warm-up: even split"}
+
+
+def test_leaderboard__a_hundred_variants__folds_all_but_ten(client: Client) -> None:
+    experiment = make_experiment()
+    rows = [counts(f"v{n:03}", 1000, 50 + n // 2, date=TODAY - DAY) for n in range(100)]
+    record(experiment, *rows)
+    allocate(experiment)
+
+    response = client.get(f"/dashboard/experiments/{experiment.key}/")
+
+    board = response.context["leaderboard"]
+    assert (len(board.rows), len(board.folded), board.condensed) == (10, 90, True)
+    assert [len(chart.series) for chart in response.context["charts"]] == [6, 1]
+    assert response.context["charts"][0].series[-1].name == "95 others"
+    assert len(response.content) < 400_000
+
+
+def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:
+    experiment = make_decided(max_daily_shift=0.2)
+
+    found = context(client, experiment)["results"]
+
+    # 2,000 visitors a day, 30% of them with the control: 0.3 * 7 * 2,000 * (0.13 - 0.10)
+    assert found.waiting_cost == pytest.approx(126, rel=0.02)
+    assert (found.days.first, found.days.last, found.days.count) == (TODAY - 20 * DAY, TODAY - DAY, 20)
+    assert (found.days.impressions, found.days.missing) == (40_000, [])
+
+
+def test_health__all_well__says_so_in_one_line(client: Client) -> None:
+    experiment = make_decided()
+
+    checks = context(client, experiment)["health"]
+
+    assert [check.text for check in checks if not check.ok] == []
+    assert "No missing days" in [check.text for check in checks]
+
+
+def test_health__gaps_changed_settings_and_newer_data__come_first(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20, skip=4)
+    allocate(experiment)
+    add_days(experiment, 1)
+    update_experiment(experiment_id=experiment.pk, now=NOW, settings={"control_floor": 0.25})
+
+    checks = context(client, experiment)["health"]
+
+    assert [check.text for check in checks if not check.ok] == [
+        "3 days without data",
+        "Settings changed after this allocation",
+        "New data not used for traffic yet",
+    ]
+
+
+def test_health__a_variant_more__is_a_change_too(client: Client) -> None:
+    experiment = make_decided()
+    add_variant(experiment_id=experiment.pk, name="late", now=NOW)
+
+    texts = [check.text for check in context(client, experiment)["health"] if not check.ok]
+
+    assert "Settings changed after this allocation" in texts
+
+
+def test_range__every_day_alike__is_offered_where_it_differs(client: Client) -> None:
+    experiment = make_experiment(window_days=14, min_impressions=0)
+    add_days(experiment, 14, skip=14, b=(90, 18))
+    add_days(experiment, 14, b=(130, 26))
+    allocate(experiment)
+
+    window, alike = context(client, experiment), context(client, experiment, "?range=all")
+
+    assert (window["results"].spans_differ, alike["results"].spans_differ) == (True, True)
+    leader = [c["leaderboard"].rows[0].found for c in (window, alike)]
+    assert [row.trials for row in leader] == [14_000, 28_000]
+    assert [round(row.uplift or 0, 2) for row in leader] == [0.3, 0.1]
+    assert not context(client, make_decided(name="Other"))["results"].spans_differ
+
+
+def test_title__each_tab__has_its_own(client: Client) -> None:
+    make_running()
+    tabs = ("", "explore/", "traffic/", "data/", "settings/", "history/")
+
+    pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
+
+    assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
