@@ -4,13 +4,16 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, history, settings
+from dashboard.experiment import actions, handover, history, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
+from dashboard.experiment.integrate import page as integrate
+from dashboard.experiment.report import page as report
 from dashboard.experiment.results import page as results
 from dashboard.experiment.traffic import page as traffic
+from dashboard.experiment_list import file as list_file
 from dashboard.experiment_list import page as experiment_list
 from dashboard.lab import views as lab
 from dashboard.people import urls as people
@@ -49,6 +52,15 @@ urlpatterns = [
     path(f"{_ONE}traffic/", traffic.traffic, name="traffic"),
     path(f"{_ONE}traffic/decision-log.csv", traffic.decision_log_csv, name="decision-log-csv"),
     path(f"{_ONE}history/", history.history, name="history"),
+    path(f"{_ONE}integrate/", integrate.integrate, name="integrate"),
+    path(f"{_ONE}report/", report.report, name="report"),
+    path(f"{_ONE}report/links/<int:link_id>/revoke/", report.revoke, name="revoke-report-link"),
+    path(f"{_ONE}everything.zip", report.archive, name="archive-file"),
+    path("shared/<str:token>/", report.shared, name="shared-report"),
+    path(f"{_ONE}simulate/", handover.simulate, name="simulate"),
+    path(f"{_ONE}plan/", handover.plan, name="plan"),
+    path("use-settings/", handover.use_settings, name="use-settings"),
+    path("experiments.csv", list_file.experiments_csv, name="experiments-csv"),
     path(f"{_ONE}data/", data.data, name="data"),
     path(f"{_ONE}data/day/", data.day, name="day"),
     path(f"{_ONE}data/upload/", uploads.upload, name="upload"),

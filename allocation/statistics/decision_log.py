@@ -3,32 +3,58 @@
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
-from django.http import HttpResponse
+from django.http import StreamingHttpResponse
 
 from allocation.models import Allocation, AllocationShare
 from experiments.models import Experiment
 from experiments.tables.rows import as_cell
 
 COLUMNS = ("date", "version", "kind", "state", "computed_at", "data_through", "reason")
+_FIELDS = ("pk", "target_date", "revision", "kind", "state", "created_at", "data_through", "reason")
+# Decisions whose shares are held at a time.
+_BLOCK = 200
 
 
-def decision_log_download(experiment: Experiment) -> HttpResponse:
-    """Answer with every decision, newest first; the experiment has its variants prefetched; two queries."""
-    variants = list(experiment.variants.all())
-    shares: defaultdict[int, dict[int, object]] = defaultdict(dict)
-    rows = AllocationShare.objects.filter(allocation__experiment=experiment)
-    for allocation, variant, share in rows.values_list("allocation_id", "variant_id", "share").iterator():
-        shares[allocation][variant] = share
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([*COLUMNS, *(as_cell(f"share of {variant.key}") for variant in variants)])
-    fields = ("pk", "target_date", "revision", "kind", "state", "created_at", "data_through", "reason")
-    for pk, date, revision, kind, state, at, through, reason in Allocation.objects.filter(
-        experiment=experiment
-    ).values_list(*fields):
-        known = shares[pk]
-        cells = [date, revision, kind, state, at.isoformat(), through, as_cell(reason)]
-        writer.writerow([*cells, *(known.get(variant.pk) for variant in variants)])
+def decision_log_download(experiment: Experiment) -> StreamingHttpResponse:
+    """Answer with every decision, newest first; the experiment has its variants prefetched."""
     headers = {"Content-Disposition": f'attachment; filename="{experiment.key}-decision-log.csv"'}
-    return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingHttpResponse(
+        decision_log_lines(experiment), content_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
+def decision_log_lines(experiment: Experiment) -> Iterator[str]:
+    """Write the file block by block; a query for the decisions and one for the shares of each block."""
+    variants = list(experiment.variants.all())
+    yield _lines([[*COLUMNS, *(as_cell(f"share of {variant.key}") for variant in variants)]])
+    decisions = Allocation.objects.filter(experiment=experiment).values_list(*_FIELDS)
+    rows = decisions.iterator(chunk_size=_BLOCK)
+    while block := list(islice(rows, _BLOCK)):
+        shares = _shares([row[0] for row in block])
+        yield _lines(
+            [_cells(row) + [shares[row[0]].get(variant.pk) for variant in variants] for row in block]
+        )
+
+
+def _cells(row: Sequence[Any]) -> list[object]:
+    _pk, date, revision, kind, state, at, through, reason = row
+    return [date, revision, kind, state, at.isoformat(), through, as_cell(reason)]
+
+
+def _shares(allocations: Sequence[int]) -> dict[int, dict[int, object]]:
+    """Read the shares of each allocation by variant id."""
+    found: defaultdict[int, dict[int, object]] = defaultdict(dict)
+    rows = AllocationShare.objects.filter(allocation__in=allocations).order_by()
+    for allocation, variant, share in rows.values_list("allocation_id", "variant_id", "share"):
+        found[allocation][variant] = share
+    return found
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

@@ -21,7 +21,7 @@ HEADER = "X-Request-ID"
 _logger = structlog.stdlib.get_logger("bandit.requests")
 _META = "HTTP_X_REQUEST_ID"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_WITH_SECRETS = ("/accounts/reset/", "/accounts/invitation/")
+_WITH_SECRETS = ("/accounts/reset/", "/accounts/invitation/", "/dashboard/shared/")
 _LEVELS = {4: logging.INFO, 5: logging.ERROR}
 
 # Set once the request's failure is in the log with its traceback; its answer needs no second line.
@@ -68,6 +68,6 @@ def _log_failure(sender: Any, request: HttpRequest | None = None, **kwargs: Any)
 
 
 def _line_of(request: HttpRequest) -> str:
-    """Method and path, without the query and without the secret in the link of a reset or an invitation."""
+    """Method and path, without the query and without the secret in the link of a reset, an invitation or a report."""
     secret = next((start for start in _WITH_SECRETS if request.path.startswith(start)), None)
     return f"{request.method} {f'{secret}...' if secret else request.path}"

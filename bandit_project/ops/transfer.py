@@ -31,7 +31,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from experiments.exceptions import ConflictError, InvalidError, Issue
 
 FORMAT, VERSION = "bandit-installation", 1
-_APPS = ("auth", "bandit_project", "experiments", "allocation", "notifications")
+_APPS = ("auth", "bandit_project", "experiments", "allocation", "notifications", "dashboard")
 _LEFT_OUT = {
     "auth.permission", "experiments.idempotentanswer", "experiments.csvupload",
     "bandit_project.jobrun",

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dashboard.access import requires
 from dashboard.settings.forms import ExperimentForm, SettingsForm, VariantFormSet, Variants
 from dashboard.settings.preview import limits_of
+from dashboard.settings.proposal import with_proposal
 from experiments.exceptions import InvalidError
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
@@ -24,7 +25,7 @@ def new(request: HttpRequest) -> HttpResponse:
     """Save a draft, or start at once; what is refused is shown beside its field."""
     if request.method != "POST":
         first = [{"name": CONTROL_NAME}, {"name": "variant_b"}]
-        return _page(request, ExperimentForm(), VariantFormSet(initial=first))
+        return _page(request, with_proposal(ExperimentForm(), request.GET), VariantFormSet(initial=first))
     if "more" in request.POST:
         return _with_another_row(request)
     form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)

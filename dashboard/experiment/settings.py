@@ -17,6 +17,7 @@ from dashboard.experiment.tabs import tab_context
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.labels import values_in_force
 from dashboard.settings.preview import limits_of
+from dashboard.settings.proposal import with_proposal
 from experiments import variants as services
 from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
 from experiments.models import Experiment, Status
@@ -64,7 +65,7 @@ def _update(experiment: Experiment, form: ExperimentForm) -> bool:
 
 def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpResponse:
     """Render the tab; ``filled`` is the form, the new variant or the renamed one that was refused."""
-    form = filled.get("form") or ExperimentForm.of(experiment)
+    form = filled.get("form") or with_proposal(ExperimentForm.of(experiment), request.GET)
     variants = list(experiment.variants.all())
     colours, refused = variant_colours(variants), filled.get("renamed")
     context = tab_context(experiment, "settings", today()) | {

@@ -26,6 +26,11 @@ _TABS = (
     ("settings", _("Settings")),
     ("history", _("History")),
 )
+# Pages of an experiment that are no tabs: links beside them.
+_BESIDE = (
+    ("integrate", _("Integrate")),
+    ("report", _("Report")),
+)
 
 
 # What a tab shows below the head that all have in common.
@@ -58,8 +63,9 @@ def tab_context(
         "section": "experiments",
         "experiment": experiment,
         "summary": summary,
-        "tab_title": dict(_TABS)[current],
+        "tab_title": dict((*_TABS, *_BESIDE))[current],
         "tabs": [(name, label, name == current) for name, label in _TABS],
+        "beside": [(name, label, name == current) for name, label in _BESIDE],
         "can_start": experiment.status == Status.DRAFT and not experiment.archived_at,
         "can_pause": experiment.status == Status.ACTIVE,
         "can_resume": experiment.status == Status.PAUSED and not experiment.archived_at,

@@ -74,32 +74,51 @@ class Chip(NamedTuple):
 @requires(Role.VIEWER)
 def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
-    date = today()
-    search = request.GET.get("q", "").strip()[:_LONGEST_SEARCH].replace("\x00", "")
-    tag, stage = (
-        request.GET.get("tag", "")[:_LONGEST_SEARCH].replace("\x00", ""),
-        request.GET.get("stage", ""),
-    )
-    order = request.GET.get("order", "")
-    order = order if order in ORDERS else "attention"
+    date, asked = today(), _asked(request)
     entries = listed(date)
-    found = _searched(entries, search, tag)
-    shown = ORDERS[order][1]([one for one in found if _is_shown(one, stage)], date)
-    page = Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page"))
+    found = _searched(entries, asked.search, asked.tag)
+    page = Paginator(_sorted(found, asked, date), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "section": "experiments",
         "page": page,
         "rows": rows_of(list(page), date),
         "totals": totals(entries, date),
-        "chips": _chips(found, stage),
-        "orders": [(name, label, name == order) for name, (label, _sort) in ORDERS.items()],
-        "search": search,
-        "tag": tag,
-        "stage": stage,
-        "archived": stage == Stage.ARCHIVED,
+        "chips": _chips(found, asked.stage),
+        "orders": [(name, label, name == asked.order) for name, (label, _sort) in ORDERS.items()],
+        "search": asked.search,
+        "tag": asked.tag,
+        "stage": asked.stage,
+        "archived": asked.stage == Stage.ARCHIVED,
         "any": bool(entries),
     }
     return render(request, "dashboard/experiment_list/page.html", context)
+
+
+class _Asked(NamedTuple):
+    """The search, the filters and the order that the query names."""
+
+    search: str
+    tag: str
+    stage: str
+    order: str
+
+
+def _asked(request: HttpRequest) -> _Asked:
+    def text(name: str) -> str:
+        return request.GET.get(name, "").strip()[:_LONGEST_SEARCH].replace("\x00", "")
+
+    order = text("order")
+    return _Asked(text("q"), text("tag"), text("stage"), order if order in ORDERS else "attention")
+
+
+def shown_entries(request: HttpRequest, date: dt.date) -> list[Listed]:
+    """List what the query shows, on all pages."""
+    asked = _asked(request)
+    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, date)
+
+
+def _sorted(found: Sequence[Listed], asked: _Asked, date: dt.date) -> list[Listed]:
+    return ORDERS[asked.order][1]([one for one in found if _is_shown(one, asked.stage)], date)
 
 
 @require_POST

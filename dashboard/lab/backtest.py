@@ -26,7 +26,7 @@ from dashboard.file_types import FILE_TYPES
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
-from dashboard.settings.labels import format_value, in_environment
+from dashboard.settings.labels import format_value
 from dashboard.templatetags.formats import count, gained, percent
 from experiments.exceptions import InvalidError
 from experiments.metrics import Reward
@@ -205,7 +205,6 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "one_variant_a_day": any(column.one_variant_a_day for column in backtest.columns),
         "sentences": _sentences(backtest, results, service, found),
         "settings": _settings_table(service, best),
-        "variables": "" if backtest.is_single else "\n".join(_variables(best)),
         "chart": gains(
             others,
             {c.key: total(results[c.key].gain_by_test) for c in others},
@@ -334,13 +333,6 @@ def _settings_table(service: Sequence[Column], best: Column) -> SettingsTable:
         for name in names
     ]
     return SettingsTable(service, best, rows)
-
-
-def _variables(best: Column) -> list[str]:
-    """Write the lines of the environment that make these settings the installation's."""
-    return [
-        f"{ALGORITHM_SETTINGS[name].variable}={in_environment(value)}" for name, value in best.own.items()
-    ]
 
 
 @dataclass(frozen=True)

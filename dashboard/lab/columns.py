@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 from allocation.engine import Settings
 from allocation.lab.compare import Contender
 from allocation.lab.requests import merged_settings
-from dashboard.settings.labels import format_value
+from dashboard.settings.labels import as_typed, format_value, in_environment
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.text import Text
 
@@ -67,6 +67,18 @@ class Column:
     @property
     def settings(self) -> Settings:
         return self.contender.settings
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """Its own settings as a form takes them."""
+        return as_typed(self.own)
+
+    @property
+    def variables(self) -> str:
+        """Write the lines of the environment that make its settings the installation's."""
+        return "\n".join(
+            f"{ALGORITHM_SETTINGS[name].variable}={in_environment(value)}" for name, value in self.own.items()
+        )
 
     @property
     def own_values(self) -> list[tuple[str, str]]:

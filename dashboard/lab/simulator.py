@@ -206,6 +206,7 @@ def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
         ],
         "one_variant_a_day": any(column.one_variant_a_day for column in simulation.columns),
         "commands": commands_of(simulation),
+        "usable": [column for column in simulation.columns if column.is_service and column.own],
     }
 
 

@@ -10,11 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.settings.fields import SettingField, no_room, setting_field
-from dashboard.settings.labels import (
-    format_default,
-    format_range,
-    shown_number,
-)
+from dashboard.settings.labels import as_typed, format_default, format_range
 from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import Reward
@@ -95,7 +91,9 @@ class SettingsForm(forms.Form):
 
 
 class ExperimentForm(StaleCheckMixin, SettingsForm):
-    """Name, description, reward and settings."""
+    """Name, description, reward and settings. ``is_proposal``: settings of the lab are filled in, not saved yet."""
+
+    is_proposal = False
 
     name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What is compared, in a few words."))
     description = forms.CharField(
@@ -144,12 +142,7 @@ def version_token(experiment: Experiment) -> str:
 def _initial(experiment: Experiment) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(experiment, name) for name in ("name", "description", "reward")}
     values["seen"] = version_token(experiment)
-    for name, own in experiment.own_settings().items():
-        if isinstance(own, bool):
-            values[name] = "on" if own else "off"
-        elif own is not None:
-            values[name] = f"{shown_number(name, own).normalize():f}"
-    return values
+    return values | as_typed(experiment.own_settings())
 
 
 class VariantForm(forms.Form):

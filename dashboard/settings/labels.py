@@ -1,5 +1,6 @@
 """Values of the algorithm's settings as pages and operators write them, in the units of the settings' table."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -45,6 +46,17 @@ def in_environment(value: SettingValue | None) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else f"{value:.10g}"
+
+
+def as_typed(own: Mapping[str, SettingValue | None]) -> dict[str, str]:
+    """Write settings as they are typed into a form; those that follow the default are left out."""
+    return {name: _typed(name, value) for name, value in own.items() if value is not None}
+
+
+def _typed(name: str, value: SettingValue) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{shown_number(name, value).normalize():f}"
 
 
 def format_default(name: str) -> str:

@@ -4,12 +4,15 @@ A table whose class is ``stacked`` is laid out as blocks on a telephone: its cel
 of their column, and the roles keep it a table for screen readers, which forget tables that are laid out as blocks.
 """
 
+from typing import Any
+
 from django import template
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.charts import split_legend
+from dashboard.first_steps import Step, steps_of, steps_of_installation
 from dashboard.navigation import ADMINISTRATION, PAGES
 from experiments.text import Text
 
@@ -29,6 +32,13 @@ def administration_pages() -> list[tuple[str, str, Text]]:
 
 
 register.simple_tag(split_legend)
+register.simple_tag(steps_of, name="first_steps")
+
+
+@register.simple_tag(takes_context=True)
+def first_steps_of_installation(context: dict[str, Any]) -> list[Step]:
+    """List the first steps, with links to what the reader may do."""
+    return steps_of_installation(may_edit=context["may_edit"], may_administer=context["may_administer"])
 
 
 @register.simple_block_tag

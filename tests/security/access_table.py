@@ -42,7 +42,7 @@ _OPEN = {
         "schema", "schema/", "docs", "docs/",
         "accounts/login/", "accounts/password_reset/", "accounts/password_reset/done/",
         "accounts/reset/{uidb64}/{token}/", "accounts/reset/done/", "admin/login/",
-        "accounts/invitation/{token}/",
+        "accounts/invitation/{token}/", "dashboard/shared/{token}/",
     ),
     ("POST", ANYONE): (
         "accounts/language/", "accounts/login/", "accounts/logout/", "accounts/password_reset/",
@@ -111,7 +111,8 @@ _PAGES = {
             f"dashboard/{path}"
             for path in (
                 "limits/", _ONE, f"{_ONE}statistics.csv", f"{_ONE}explore/", f"{_ONE}traffic/",
-                f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/",
+                f"{_ONE}traffic/decision-log.csv", f"{_ONE}history/", f"{_ONE}integrate/", f"{_ONE}report/",
+                f"{_ONE}everything.zip", f"{_ONE}simulate/", f"{_ONE}plan/", "experiments.csv",
                 f"{_ONE}performance/", f"{_ONE}performance/statistics.csv", f"{_ONE}allocation/", f"{_ONE}regret/",
                 f"{_ONE}confidence/", f"{_ONE}activity/",
                 f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv", f"{_ONE}data/template.csv", f"{_ONE}settings/",
@@ -128,7 +129,7 @@ _PAGES = {
         f"dashboard/{path}"
         for path in (
             "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
-            f"{_ONE}data/upload/{{token}}/columns/",
+            f"{_ONE}data/upload/{{token}}/columns/", "use-settings/",
         )
     ),
     ("POST", EDIT): tuple(
@@ -140,6 +141,7 @@ _PAGES = {
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
             f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",
+            f"{_ONE}report/", f"{_ONE}report/links/{{link_id}}/revoke/",
         )
     ),
     ("GET", OWN): tuple(
@@ -147,7 +149,7 @@ _PAGES = {
         for path in ("users/", "changes/", "keys/", "notifications/", "notifications/new/", _CHANNEL)
     ),
     ("POST", OWN): (
-        "dashboard/load-demo/", f"dashboard/{_ONE}delete/",
+        "dashboard/load-demo/", f"dashboard/{_ONE}delete/", f"dashboard/{_ONE}integrate/",
         *(
             f"dashboard/administration/{path}"
             for path in (

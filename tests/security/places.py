@@ -76,6 +76,7 @@ class World:
             prefix=ApiKey.objects.get(name="shop").prefix,
             channel_id=Endpoint.objects.get(name="ops").pk,
             delivery_id=1,
+            link_id=1,
             uidb64="MQ",
             content_type_id=ContentType.objects.get_for_model(Experiment).pk,
             app_label="experiments",

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.core.paginator import Page, Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -81,6 +81,6 @@ def _ratio(
 
 @require_safe
 @requires(Role.VIEWER)
-def decision_log_csv(request: HttpRequest, reference: str) -> HttpResponse:
+def decision_log_csv(request: HttpRequest, reference: str) -> StreamingHttpResponse:
     """Answer with every decision as a file."""
     return decision_log_download(experiment_or_404(reference, today()))

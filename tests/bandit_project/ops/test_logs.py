@@ -231,10 +231,12 @@ def test_log_at_debug__requests_with_credentials__never_hold_them(
                 client.get(path, headers={"Authorization": credential})
         client.post("/accounts/login/", {"username": "u", "password": "password-guess"})
         client.get("/accounts/reset/MQ/link-secret/")
+        client.get("/dashboard/shared/report-secret/")
     finally:
         logging.config.dictConfig(settings.LOGGING)
     written = capfd.readouterr().err
 
     assert '"request": "GET /experiments"' in written
-    for secret in (key, "secret-guess", "metrics-secret-1", "query-secret", "password-guess", "link-secret"):
+    guesses = ("secret-guess", "password-guess")
+    for secret in (key, *guesses, "metrics-secret-1", "query-secret", "link-secret", "report-secret"):
         assert secret not in written

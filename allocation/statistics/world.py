@@ -1,0 +1,56 @@
+"""The world that an experiment was observed in, for tools that play it again: rates, traffic, values of orders."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from allocation.statistics.experiment import VariantStatistics
+from allocation.statistics.results import Results
+
+_RECENT_DAYS = 14
+
+
+class ObservedWorld(NamedTuple):
+    """Rates of active variants, the control first, and trials a day of the latest days with data.
+
+    ``order_values`` and ``value_cv`` where the goal is a value: the mean worth of a success by variant, and how far
+    single values spread around their mean; the rates are then those of successes.
+    """
+
+    rates: list[float]
+    daily_trials: int
+    order_values: list[float] | None = None
+    value_cv: float | None = None
+
+
+def observed_world(results: Results, most_variants: int) -> ObservedWorld | None:
+    """Read the world; None before two active variants have successes."""
+    analysis = results.analysis
+    goal, measures = analysis.inputs.reward, analysis.history.measures
+    trials = goal.trials(measures)
+    by_day = trials.sum(axis=1)
+    places = _places(analysis.statistics.variants, trials.sum(axis=0), most_variants)
+    if len(places) < 2 or not by_day.any():
+        return None
+    daily = max(round(float(by_day[by_day > 0][-_RECENT_DAYS:].mean())), 1)
+    if not goal.is_value:
+        rates = [analysis.statistics.variants[place].rate for place in places]
+        return ObservedWorld(rates, daily) if all(rate > 0 for rate in rates) else None
+    orders = measures.conversions.sum(axis=0)[places]
+    worth = measures.value_sum.sum(axis=0)[places]
+    squares = measures.value_squares.sum(axis=0)[places]
+    if not (orders > 0).all() or not (worth > 0).all():
+        return None
+    cv = np.sqrt(max(float(squares.sum() * orders.sum() / worth.sum() ** 2) - 1, 0.0))
+    rates = (orders / trials.sum(axis=0)[places]).tolist()
+    return ObservedWorld(rates, daily, (worth / orders).tolist(), float(cv))
+
+
+def _places(variants: list[VariantStatistics], trials: np.ndarray, most: int) -> list[int]:
+    """Choose the control and those with the most trials, in their order; none that was never shown."""
+    shown = [n for n, variant in enumerate(variants) if variant.is_active and trials[n] > 0]
+    shown.sort(key=lambda n: (not variants[n].is_control, -trials[n]))
+    chosen = shown[:most]
+    return [n for n in chosen if variants[n].is_control] + sorted(
+        n for n in chosen if not variants[n].is_control
+    )

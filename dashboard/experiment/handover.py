@@ -1,0 +1,122 @@
+"""From an experiment to the lab, and back: the lab's forms filled in from what was observed, settings brought along."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from allocation.selectors import allocation_with_inputs
+from allocation.statistics.world import ObservedWorld, observed_world
+from dashboard.access import requires
+from dashboard.experiment.results.page import results_or_none
+from dashboard.experiment.summary import experiment_or_404
+from dashboard.settings.labels import as_typed
+from dashboard.settings.proposal import proposed_settings
+from experiments.models import Experiment, Status
+from experiments.roles import Role
+from experiments.selectors import today
+
+# The most that the lab's forms take, and the bounds of a rate that can be planned for.
+_MOST_RATES, _MOST_PLANNED = 12, 10
+_LEAST_PERCENT, _MOST_PERCENT = 0.01, 90.0
+_DAYS, _RUNS = "30", "100"
+_MOST_TRAFFIC = 10**9
+# A list that one can still choose from; a new experiment is always among the choices.
+_MOST_TAKERS = 200
+
+
+@require_safe
+@requires(Role.VIEWER)
+def simulate(request: HttpRequest, reference: str) -> HttpResponse:
+    """Open the simulator with the rates, the traffic and the settings of an experiment."""
+    experiment = experiment_or_404(reference, today())
+    own = as_typed(experiment.own_settings())
+    query = {f"a_{name}": value for name, value in own.items()}
+    world = _world(experiment)
+    if world is None:
+        return _without_world(request, "simulator", query)
+    return _to("simulator", {**_simulated(world), **query})
+
+
+@require_safe
+@requires(Role.VIEWER)
+def plan(request: HttpRequest, reference: str) -> HttpResponse:
+    """Open the planner with the control's rate and the traffic of an experiment."""
+    experiment = experiment_or_404(reference, today())
+    world = _world(experiment)
+    if world is None:
+        return _without_world(request, "planner", {})
+    percent = min(max(100 * world.rates[0], _LEAST_PERCENT), _MOST_PERCENT)
+    query = {
+        "base_rate": _decimal(percent, 4),
+        "daily_traffic": str(min(world.daily_trials, _MOST_TRAFFIC)),
+        "variants": str(min(len(world.rates), _MOST_PLANNED)),
+        **_spread(world),
+    }
+    return _to("planner", query)
+
+
+@require_safe
+@requires(Role.ANALYST)
+def use_settings(request: HttpRequest) -> HttpResponse:
+    """Ask for which experiment settings of the lab are; then bring them into its form, or a new one's, unsaved."""
+    proposed = proposed_settings(request.GET)
+    if "experiment" not in request.GET:
+        context = {"section": "simulator", "proposed": proposed, "takers": _takers()}
+        return render(request, "dashboard/lab/use.html", context)
+    query = {"use": "1", **proposed}
+    reference = request.GET["experiment"]
+    if not reference:
+        return _to("new", query)
+    experiment = experiment_or_404(reference, today())
+    address = reverse("dashboard:settings", kwargs={"reference": experiment.key})
+    return redirect(f"{address}?{urlencode(query)}")
+
+
+def _takers() -> list[tuple[str, str]]:
+    """List key and name of the experiments that can be changed, those changed last first; one query."""
+    chosen = Experiment.objects.filter(archived_at=None).exclude(status=Status.COMPLETED)
+    return list(chosen.order_by("-updated_at").values_list("key", "name")[:_MOST_TAKERS])
+
+
+def _world(experiment: Experiment) -> ObservedWorld | None:
+    found = results_or_none(experiment, today(), allocation_with_inputs(experiment, today()))
+    return observed_world(found, _MOST_RATES) if found else None
+
+
+def _simulated(world: ObservedWorld) -> dict[str, str]:
+    values = world.order_values
+    return {
+        "rates": " ".join(_decimal(100 * rate, 6) for rate in world.rates),
+        "daily_traffic": str(min(world.daily_trials, _MOST_TRAFFIC)),
+        "days": _DAYS,
+        "runs": _RUNS,
+        **({"order_values": " ".join(_decimal(value, 4) for value in values)} if values else {}),
+        **_spread(world),
+    }
+
+
+def _spread(world: ObservedWorld) -> dict[str, str]:
+    return {} if world.value_cv is None else {"value_cv": _decimal(100 * world.value_cv, 2)}
+
+
+def _decimal(number: float, places: int) -> str:
+    text = f"{number:.{places}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _without_world(request: HttpRequest, page: str, query: Mapping[str, str]) -> HttpResponse:
+    messages.info(
+        request, _("This experiment does not have enough data yet: the numbers below are an example.")
+    )
+    return _to(page, query)
+
+
+def _to(page: str, query: Mapping[str, str]) -> HttpResponseRedirect:
+    address = reverse(f"dashboard:{page}")
+    return HttpResponseRedirect(f"{address}?{urlencode(query)}" if query else address)

@@ -1,0 +1,55 @@
+"""Links to a report: made, found again by their token, revoked."""
+
+import datetime as dt
+import hashlib
+import secrets
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from dashboard.models import ReportLink
+from experiments.audit import current_actor
+from experiments.exceptions import ConflictError, InvalidError, Issue
+from experiments.models import Experiment
+
+DAYS = (7, 30, 90, 365)
+MOST_LINKS = 50
+_TOKEN_BYTES = 32
+
+
+def open_links(experiment: Experiment, now: dt.datetime) -> QuerySet[ReportLink]:
+    """The links that work, the newest first."""
+    return experiment.report_links.filter(revoked_at=None, expires_at__gt=now)
+
+
+def create_link(*, experiment: Experiment, days: int, now: dt.datetime) -> str:
+    """Make a link for so many days; return its token, which is not stored."""
+    if days not in DAYS:
+        message = _("Choose one of these numbers of days: %(days)s.") % {"days": ", ".join(map(str, DAYS))}
+        raise InvalidError([Issue("days", "invalid", message)])
+    if open_links(experiment, now).count() >= MOST_LINKS:
+        raise ConflictError(_("There are %(most)s links already: revoke one first.") % {"most": MOST_LINKS})
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    experiment.report_links.create(
+        digest=_digest(token),
+        created_by=current_actor() or "",
+        created_at=now,
+        expires_at=now + dt.timedelta(days=days),
+    )
+    return token
+
+
+def find_link(token: str, now: dt.datetime) -> ReportLink | None:
+    """Find the link of a token; None for one that is wrong, expired or revoked."""
+    return ReportLink.objects.filter(digest=_digest(token), revoked_at=None, expires_at__gt=now).first()
+
+
+def revoke_link(*, experiment: Experiment, link_id: int, now: dt.datetime) -> None:
+    """Close a link for good; one that is closed already stays as it was."""
+    open_ones = experiment.report_links.filter(pk=link_id, revoked_at=None)
+    open_ones.update(revoked_at=now, revoked_by=current_actor() or "")
+
+
+def _digest(token: str) -> str:
+    """Digest a token. It is long and random, so that no salt and no slow function is needed."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
