@@ -99,8 +99,8 @@ def compare(
 
 
 def _in_force(splits: Sequence[Split], days: Sequence[dt.date]) -> list[Mapping[int, float]]:
-    """The shares of the latest split served by each day; empty before the first."""
-    served = {split.served_from: split.shares for split in splits}
+    """The shares of the latest split served by each day; empty before the first, and where an end was undone."""
+    served = {split.served_from: {} if split.undone else split.shares for split in splits}
     since = sorted(served)
     last = np.searchsorted(
         [date.toordinal() for date in since], [day.toordinal() for day in days], side="right"

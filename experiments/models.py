@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from experiments.audit import audit_history
+from experiments.audit import ACTOR_LENGTH, audit_history
 from experiments.campaign.models import (
     CURRENCY_LENGTH,
     OWNER_LENGTH,
@@ -172,6 +172,10 @@ class Experiment(models.Model):
     complete_when_decided = models.BooleanField(
         default=False, db_default=False, help_text="Completes by itself, with the leader, once decided."
     )
+    # When it ended, by whom (blank: by itself), and the status that an undo gives back; blank before the first end.
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    completed_by = _text_field(max_length=ACTOR_LENGTH, editable=False)
+    status_before_end = _text_field(max_length=10, editable=False)
     # When what on_end says was done, and the first day that counts for guards since a person resumed.
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     guards_since = models.DateField(null=True, blank=True, editable=False)
@@ -190,7 +194,9 @@ class Experiment(models.Model):
     dispersion = models.BooleanField(null=True, blank=True)
 
     objects = ExperimentQuerySet.as_manager()
-    history = audit_history(excluded_fields=["data_version", "updated_at"])
+    history = audit_history(
+        excluded_fields=["data_version", "updated_at", "completed_at", "completed_by", "status_before_end"]
+    )
 
     class Meta:
         ordering = ("-created_at", "-id")
