@@ -4,7 +4,7 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, history, settings
+from dashboard.experiment import actions, ending, history, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
@@ -66,7 +66,8 @@ urlpatterns = [
     path(f"{_ONE}pause/", actions.pause, name="pause"),
     path(f"{_ONE}resume/", actions.resume, name="resume"),
     path(f"{_ONE}resume-after-guard/", actions.resume_guarded, name="resume-after-guard"),
-    path(f"{_ONE}complete/", actions.complete, name="complete"),
+    path(f"{_ONE}complete/", ending.complete, name="complete"),
+    path(f"{_ONE}complete/undo/", ending.undo, name="undo-end"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),
     *people.urlpatterns,

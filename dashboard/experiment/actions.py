@@ -12,16 +12,14 @@ from django.views.decorators.http import require_POST
 
 from allocation.campaigns.guards import resume_after_guard
 from allocation.demo import seed_demo
-from allocation.services import complete_experiment, compute_allocation
+from allocation.services import compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
-from experiments.campaign.models import REASON_LENGTH
-from experiments.exceptions import DomainError, InvalidError, Issue
+from experiments.exceptions import DomainError, InvalidError
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import archive_experiment, change_status, delete_experiment, duplicate_experiment
-from experiments.variants import find_variant
 
 _DEMO_SEED = 7
 
@@ -93,33 +91,6 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
 def resume_guarded(request: HttpRequest, experiment: Experiment) -> str:
     resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
     return _("Resumed: traffic is split again, and guards count from today on.")
-
-
-@on_experiment()
-def complete(request: HttpRequest, experiment: Experiment) -> str:
-    """Complete with the variant that was chosen in the dialog, for the reason that was written there."""
-    chosen = request.POST.get("winner", "")
-    if not (chosen.isascii() and chosen.isdigit()):
-        raise InvalidError([Issue("winner", "required", _("choose the variant that gets all traffic"))])
-    winner = find_variant(experiment, int(chosen))
-    complete_experiment(
-        experiment_id=experiment.pk,
-        target_date=today(),
-        now=timezone.now(),
-        winner_id=winner.pk,
-        decision_reason=_reason(request.POST.get("decision_reason", "")),
-    )
-    return _("Completed: %(winner)s gets all traffic.") % {"winner": winner.name}
-
-
-def _reason(text: str) -> str:
-    """Refuse a reason that could not be stored whole."""
-    reason = text.replace("\r\n", "\n").strip()
-    if len(reason) > REASON_LENGTH:
-        message = _("the reason has %(length)s characters; at most %(most)s are kept")
-        said = message % {"length": len(reason), "most": REASON_LENGTH}
-        raise InvalidError([Issue("decision_reason", "too_long", said)])
-    return reason.replace("\x00", "")
 
 
 @on_experiment()
