@@ -4,11 +4,12 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, ending, history, settings
+from dashboard.experiment import actions, ending, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
+from dashboard.experiment.history import page as history
 from dashboard.experiment.results import page as results
 from dashboard.experiment.traffic import page as traffic
 from dashboard.experiment_list import page as experiment_list

@@ -23,6 +23,7 @@ from experiments.campaign.models import (
     campaign_problems,
 )
 from experiments.exceptions import StatusConflictError
+from experiments.intake import Intake as Intake  # a model is found here
 from experiments.metrics import (
     HIGHEST_VALUE,
     NO_VALUE,

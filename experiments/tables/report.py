@@ -35,8 +35,8 @@ class ImportReport:
     """Result of an import. ``issues`` keeps the first ``kept_issues`` of ``total_issues``.
 
     ``left_out``: rows of experiments other than the only one asked for; ``blank_skipped``: rows left out for a blank
-    cell. Both count as neither good nor bad. ``kinds`` counts the rows that another choice would take: those with a
-    blank cell, and those repeated.
+    cell. Both count as neither good nor bad. ``recorded_rows``: those of each experiment, by its id. ``kinds`` counts
+    the rows that another choice would take: those with a blank cell, and those repeated.
     """
 
     kept_issues: int = MAX_ISSUES
@@ -47,6 +47,7 @@ class ImportReport:
     total_issues: int = 0
     issues: list[RowIssue] = field(default_factory=list)
     experiment_ids: list[int] = field(default_factory=list)
+    recorded_rows: Counter[int] = field(default_factory=Counter)
     new_variants: dict[str, None] = field(default_factory=dict)
     ignored_columns: list[str] = field(default_factory=list)
     encoding: str = ""
@@ -84,3 +85,4 @@ class ImportReport:
     def forget_written(self) -> None:
         """Take back what was counted as written: all of it was rolled back."""
         self.processed_rows, self.experiment_ids, self.new_variants = 0, [], {}
+        self.recorded_rows.clear()

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from experiments.audit import record_history
+from experiments.audit import coded, record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import Target, import_table
@@ -165,11 +165,9 @@ def record_upload(
         )
         if report.processed_rows:
             upload.delete()
-            said = _("Data from %(file)s: %(rows)s rows") % {
-                "file": upload.name,
-                "rows": report.processed_rows,
-            }
-            record_history(list(Experiment.objects.filter(pk__in=report.experiment_ids)), reason=said)
+            for one in Experiment.objects.filter(pk__in=report.experiment_ids):
+                said = coded("data.uploaded", file=upload.name, rows=report.recorded_rows[one.pk])
+                record_history([one], reason=said)
     return done
 
 
