@@ -15,13 +15,16 @@ from allocation.demo import seed_demo
 from allocation.services import compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
-from experiments.exceptions import DomainError, InvalidError
+from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import archive_experiment, change_status, delete_experiment, duplicate_experiment
 
 _DEMO_SEED = 7
+_FEWEST_VARIANTS = 2
+# A message with a button that updates the allocation: templates/_message.html.
+OFFER_RECOMPUTE = "offer-recompute"
 
 
 Act = Callable[..., str | HttpResponse]
@@ -61,14 +64,18 @@ def error_text(error: DomainError) -> str:
 def closed_reason(experiment: Experiment) -> str:
     """Why an experiment takes no changes; empty while it does."""
     if experiment.archived_at:
-        return _("This experiment is archived. Bring it back to change it.")
+        return _("Archived. Restore it to make changes.")
     if experiment.status == Status.COMPLETED:
-        return _("This experiment is completed: data, variants and settings stay as they were decided on.")
+        return _("Ended: data, variants and settings are locked.")
     return ""
 
 
 @on_experiment()
 def start(request: HttpRequest, experiment: Experiment) -> str:
+    """Start a draft of two variants at least: fewer are no comparison."""
+    if sum(variant.is_active for variant in experiment.variants.all()) < _FEWEST_VARIANTS:
+        message = _("Add at least two variants first, under Settings.")
+        raise InvalidError([Issue("variants", "too_few", message)])
     change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.DRAFT)
     return _("Started: it takes events and decides from now on.")
 
@@ -113,13 +120,13 @@ def duplicate(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 @on_experiment(back="dashboard:settings")
 def archive(request: HttpRequest, experiment: Experiment) -> str:
     archive_experiment(experiment_id=experiment.pk, now=timezone.now())
-    return _("Archived: out of sight, with all its data. Bring it back at any time.")
+    return _("Archived. You can restore it at any time.")
 
 
 @on_experiment(back="dashboard:settings")
 def unarchive(request: HttpRequest, experiment: Experiment) -> str:
     archive_experiment(experiment_id=experiment.pk, now=timezone.now(), archived=False)
-    return _("Brought back among the experiments.")
+    return _("Restored.")
 
 
 @on_experiment(needed=Role.ADMIN)

@@ -17,6 +17,8 @@ from experiments.roles import Role
 from experiments.services import create_experiment
 from experiments.variants import CONTROL_NAME
 
+_FEWEST_VARIANTS = 2
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ANALYST)
@@ -30,6 +32,9 @@ def new(request: HttpRequest) -> HttpResponse:
     form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)
     # both are checked, so that all problems are shown at once
     are_valid = all([form.is_valid(), variants.is_valid()])
+    if "start" in request.POST and variants.is_valid() and len(variants.names()) < _FEWEST_VARIANTS:
+        form.add_error(None, _("Name at least two variants to start, or save it as a draft."))
+        are_valid = False
     made = (
         _create(form, variants, Status.ACTIVE if "start" in request.POST else Status.DRAFT)
         if are_valid

@@ -54,7 +54,8 @@ class SettingField(forms.DecimalField):
 def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
     """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
     default: SettingValue | None = settings.ALGORITHM_DEFAULTS[setting.name]
-    placeholder = setting.blank if default is None else f"{shown_number(setting.name, default).normalize():f}"
+    shown = setting.blank if default is None else f"{shown_number(setting.name, default).normalize():f}"
+    placeholder = _("default: %(value)s") % {"value": shown}
     return {
         "class": "form-control",
         "step": "any",

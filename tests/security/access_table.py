@@ -138,6 +138,8 @@ _PAGES = {
             "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
             f"{_ONE}data/upload/{{token}}/columns/",
             f"{_ONE}settings/", f"{_ONE}settings/variants/", f"{_VARIANT}rename/", f"{_VARIANT}retire/",
+            f"{_ONE}settings/guards/", f"{_ONE}settings/guards/{{guard_id}}/",
+            f"{_ONE}settings/guards/{{guard_id}}/delete/",
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
             f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}complete/undo/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",

@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dashboard.experiment.actions import error_text
+from dashboard.experiment.actions import OFFER_RECOMPUTE, error_text
 from dashboard.experiment.data.upload_forms import ChoicesForm, ColumnsForm, UploadForm
-from dashboard.experiment.data.views import OFFER_RECOMPUTE, edits
+from dashboard.experiment.data.views import edits
 from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.experiment.actions import closed_reason
+from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason
 from dashboard.experiment.data.daily_forms import DayForm, version_token
 from dashboard.experiment.data.daily_table import days_of, days_page, next_day, totals_of
 from dashboard.experiment.summary import experiment_or_404
@@ -26,9 +26,6 @@ from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import measures_of_one, today
 from experiments.tables.export import metrics_download, template_download
-
-# The message comes with a button: templates/_message.html.
-OFFER_RECOMPUTE = "offer-recompute"
 
 
 @require_safe

@@ -263,7 +263,7 @@ def test_variants__name_that_is_taken_or_no_name__is_told_beside_it(analyst: Cli
     renamed = analyst.post(f"{url}{pk}/rename/", {f"variant-{pk}-name": name})
 
     assert list(added.context["new_variant"].errors) == ["name"]
-    assert [bool(form.errors) for _v, _colour, form in renamed.context["rows"]] == [False, True]
+    assert [bool(form.errors) for _v, _colour, form, _share in renamed.context["rows"]] == [False, True]
     assert sorted(Variant.objects.values_list("name", flat=True)) == ["control", "variant_b"]
 
 
@@ -289,8 +289,14 @@ def test_control__retired__is_refused_and_not_offered(analyst: Client) -> None:
     assert url not in analyst.get(SETTINGS).content.decode()
 
 
-@pytest.mark.parametrize("how", ["completed", "archived"])
-def test_settings__closed__say_why_and_refuse(analyst: Client, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("completed", "Ended: data, variants and settings are locked."),
+        ("archived", "Archived. Restore it to make changes."),
+    ],
+)
+def test_settings__closed__say_why_and_refuse(analyst: Client, how: str, said: str) -> None:
     experiment = make_running()
     if how == "completed":
         change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=NOW)
@@ -302,9 +308,9 @@ def test_settings__closed__say_why_and_refuse(analyst: Client, how: str) -> None
     posted = analyst.post(SETTINGS, {"name": "Other"})
     analyst.post(f"{SETTINGS}variants/", {"new-name": "c"})
 
-    assert f"This experiment is {how}" in page
+    assert said in page
     assert "Save settings" not in page
-    assert f"This experiment is {how}" in posted.content.decode()
+    assert said in posted.content.decode()
     assert (Experiment.objects.get().name, Variant.objects.count()) == ("Button colour", 2)
 
 
