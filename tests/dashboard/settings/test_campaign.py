@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -54,7 +55,7 @@ def test_campaign__filled_in__is_saved(analyst: Client) -> None:
     experiment.refresh_from_db()
     assert "Saved." in html
     assert (experiment.owner, experiment.tags, experiment.currency) == ("Growth", "summer mail", "EUR")
-    assert (experiment.value_cap, experiment.fixed_variants) == (500, True)
+    assert (experiment.value_cap, experiment.fixed_variants) == (Decimal(500), True)
     assert experiment.ends_at == dt.datetime(2025, 10, 1, 9, tzinfo=dt.UTC)
     assert experiment.on_end == End.VARIANT
     assert experiment.on_end_variant == experiment.variants.get(name="variant_b")
