@@ -59,7 +59,7 @@ def test_dialog__every_tab__lists_each_variant_with_lift_and_probability(analyst
 
         assert "data up to 1 Sep 2025" in said
         assert "variant_b +35.7% (+23.6% to +49.0%) · &gt; 99.9% probability to be best" in said
-        assert "control control · &lt; 0.1% probability to be best" in said
+        assert "control baseline · &lt; 0.1% probability to be best" in said
 
 
 def test_dialog__ready_to_decide__chooses_the_leader_beforehand(analyst: Client) -> None:
