@@ -53,7 +53,7 @@ def _set_actor(record: Any, actor: str | None) -> None:
 
 
 class Happened(NamedTuple):
-    """What happened, as a code and its parameters: pages write it in the reader's language."""
+    """An event as a code and its parameters: pages write it in the reader's language."""
 
     code: str
     facts: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What programs have recorded: who, on which day, how many rows. One line a day for each, however often they call."""
+"""Rows that programs have recorded: who, on which day, how many. One line a day for each, however often they call."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -173,7 +173,7 @@ class Experiment(models.Model):
     complete_when_decided = models.BooleanField(
         default=False, db_default=False, help_text="Completes by itself, with the leader, once decided."
     )
-    # When it ended, by whom (blank: by itself), and the status that an undo gives back; blank before the first end.
+    # When it ended, by whom (blank: by itself or by a command), and the status that an undo gives back.
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     completed_by = _text_field(max_length=ACTOR_LENGTH, editable=False)
     status_before_end = _text_field(max_length=10, editable=False)

@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What the dialog shows. ``warnings``: why no variant is chosen beforehand."""
+    """Contents of the dialog that ends an experiment. ``warnings``: why no variant is chosen beforehand."""
 
     choices: list[Choice]
     warnings: list[str]
@@ -49,6 +49,7 @@ class Ended(NamedTuple):
 
     at: dt.datetime | None
     by: str
+    by_itself: bool
     reason: str
     until: dt.datetime | None
     can_undo: bool
@@ -113,6 +114,7 @@ def ended_of(experiment: Experiment, now: dt.datetime) -> Ended | None:
     return Ended(
         at=experiment.completed_at,
         by=actor_name(experiment.completed_by),
+        by_itself=experiment.decision_reason in (ENDED_REASON, DECIDED_REASON),
         reason=reason_text(experiment.decision_reason),
         until=undo_until(experiment),
         can_undo=can_undo(experiment, now),

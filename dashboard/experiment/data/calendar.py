@@ -25,7 +25,7 @@ _DAY, _WEEK = dt.timedelta(days=1), dt.timedelta(days=7)
 
 
 class Kind(TextChoices):
-    """What a day is; blank days are before the first or after today."""
+    """Kinds of days; blank days are before the first or after today."""
 
     DATA = "data", gettext_lazy("Data")
     MISSING = "missing", gettext_lazy("No data")

@@ -9,7 +9,7 @@ from experiments.models import Experiment, Variant
 
 
 class DataFilter(NamedTuple):
-    """What is asked for; None keeps everything."""
+    """Days and a variant that are asked for; None keeps everything."""
 
     first: dt.date | None = None
     last: dt.date | None = None

@@ -98,7 +98,7 @@ def _weeks_back(request: HttpRequest) -> int:
 
 def _why_no_data(experiment: Experiment) -> str:
     if experiment.status == Status.DRAFT and experiment.is_open:
-        return _("This experiment is a draft. Start it, and it takes data.")
+        return _("This experiment is a draft. It takes data once it is started.")
     return closed_reason(experiment)
 
 

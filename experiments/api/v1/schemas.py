@@ -179,7 +179,9 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
     tags = serializers.ListField(source="tag_list", child=serializers.CharField())
     value_cap = AmountField(allow_null=True)
     on_end_variant = serializers.SerializerMethodField(help_text="The variant's key.")
-    completed_by = serializers.CharField(help_text="A login or an API key; blank where it ended by itself.")
+    completed_by = serializers.CharField(
+        help_text="A login or an API key; blank where it ended by itself or by a command."
+    )
     undo_until = serializers.SerializerMethodField(help_text="Until then its end can be undone.")
     variants = VariantSerializer(many=True)
     settings = serializers.SerializerMethodField()

@@ -6,8 +6,10 @@ import re
 import pytest
 from django.test import Client
 
+from allocation.campaigns.schedule import follow_schedules
 from allocation.models import Allocation
 from allocation.services import complete_experiment
+from experiments.campaign.models import End
 from experiments.models import Experiment, Status
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -187,7 +189,7 @@ def test_undo__after_a_day__is_refused_and_not_offered(analyst: Client) -> None:
         f"/dashboard/experiments/{experiment.key}/complete/undo/", follow=True
     ).content.decode()
 
-    assert "Ended by itself on 31 Aug 2025, 12:00 UTC" in html
+    assert "Ended on 31 Aug 2025, 12:00 UTC" in html
     assert "Undo the end" not in html
     assert "could be undone until 2025-09-01 12:00 UTC" in refused
     experiment.refresh_from_db()
@@ -202,3 +204,13 @@ def test_undo__viewer__sees_the_end_without_the_button(analyst: Client) -> None:
 
     assert "by analyst" in html
     assert "Undo the end" not in html
+
+
+def test_end__by_its_schedule__says_so(analyst: Client) -> None:
+    experiment = make_running(ends_at=NOW - dt.timedelta(hours=1), on_end=End.LEADER)
+    follow_schedules(now=NOW)
+
+    html = page(analyst, experiment, "data/")
+
+    assert "Ended by itself on 1 Sep 2025, 12:00 UTC" in html
+    assert "Reason: Ended on schedule." in html
