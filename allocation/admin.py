@@ -77,7 +77,7 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AllocationShare]:
         return super().get_queryset(request).select_related("variant")
 
-    @admin.display(description=gettext_lazy("Share"))
+    @admin.display(description=gettext_lazy("Traffic share"))
     def percent(self, share: AllocationShare) -> str:
         return _percent(share.share)
 

@@ -33,7 +33,7 @@ def alert_on_decisions(entries: Sequence[Entry], now: dt.datetime) -> None:
         return
     experiments = {e.allocation.experiment_id: e.allocation.experiment for e in current}
     alarms = sync_alarms(experiments, _ALARMS, _conditions(current), now)
-    queue([*_changes(current), *alarms], now)
+    queue([*split_changes(current), *alarms], now)
 
 
 def has_enough_data(days: int, impressions: float) -> bool:
@@ -110,7 +110,7 @@ def _leader_facts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _changes(entries: Sequence[Entry]) -> list[NewEvent]:
+def split_changes(entries: Sequence[Entry]) -> list[NewEvent]:
     """An event for each split that differs from the one in force until now; no query if no endpoint wants them."""
     endpoints = Endpoint.objects.filter(is_active=True)
     if not any(endpoint.wants(EventKind.ALLOCATION_CHANGED) for endpoint in endpoints):

@@ -77,7 +77,7 @@ def compare(
     table: DailyTable,
 ) -> SampleRatioResult | None:
     """The test over the days of the table on which a split was in force."""
-    in_force = _in_force(splits, table.dates)
+    in_force = splits_in_force(splits, table.dates)
     known = [n for n, shares in enumerate(in_force) if shares]
     if not known:
         return None
@@ -98,9 +98,9 @@ def compare(
     )
 
 
-def _in_force(splits: Sequence[Split], days: Sequence[dt.date]) -> list[Mapping[int, float]]:
-    """The shares of the latest split served by each day; empty before the first."""
-    served = {split.served_from: split.shares for split in splits}
+def splits_in_force(splits: Sequence[Split], days: Sequence[dt.date]) -> list[Mapping[int, float]]:
+    """The shares of the latest split served by each day; empty before the first, and where an end was undone."""
+    served = {split.served_from: {} if split.undone else split.shares for split in splits}
     since = sorted(served)
     last = np.searchsorted(
         [date.toordinal() for date in since], [day.toordinal() for day in days], side="right"

@@ -81,7 +81,8 @@ class Split(NamedTuple):
     """The shares of a decision, by variant id. ``chances``: probability_best, of optimized decisions only.
     ``targets``: the shares before the limits, where they were computed.
 
-    ``served_from``: the first day whose traffic it can have split.
+    ``served_from``: the first day whose traffic it can have split. ``undone``: it is an end that was undone; the days
+    until the experiment went on had the traffic of both.
     """
 
     target_date: dt.date
@@ -89,6 +90,7 @@ class Split(NamedTuple):
     shares: dict[int, float]
     chances: dict[int, float]
     targets: dict[int, float]
+    undone: bool = False
 
 
 def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list[Split]]:
@@ -102,10 +104,28 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
     in_order = rows.order_by(
         "allocation__experiment_id", "allocation__target_date", "allocation__revision", "variant_id"
     )
-    splits: dict[int, list[Split]] = {pk: [] for pk in experiment_ids}
+    found: dict[int, list[tuple[str, Split]]] = {pk: [] for pk in experiment_ids}
     for (pk, target_date, _revision, data_through, kind), shares in groupby(in_order, lambda row: row[:5]):
-        splits[pk].append(_split(target_date, data_through, kind, list(shares)))
-    return splits
+        found[pk].append((kind, _split(target_date, data_through, kind, list(shares))))
+    return {pk: _with_undone_ends(splits) for pk, splits in found.items()}
+
+
+def _with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
+    """Mark ends after which it went on. Such an end holds from its own day, what follows from the day after it."""
+    marked: list[Split] = []
+    last_open = max((n for n, (kind, _) in enumerate(splits) if kind not in CLOSING), default=-1)
+    ended, mixed_until = False, dt.date.min
+    for n, (kind, split) in enumerate(splits):
+        if kind in CLOSING:
+            ended = n < last_open
+            marked.append(split._replace(served_from=split.target_date, undone=True) if ended else split)
+            continue
+        if ended:
+            ended, mixed_until = False, split.target_date
+        is_mixed = split.target_date <= mixed_until
+        earliest = mixed_until + dt.timedelta(days=1) if is_mixed else split.served_from
+        marked.append(split._replace(served_from=max(split.served_from, earliest)))
+    return marked
 
 
 def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Split:

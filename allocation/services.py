@@ -49,18 +49,23 @@ def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.date
 
 
 def compute_allocations(
-    *, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime, announce: bool = True
+    *,
+    experiment_ids: Sequence[int],
+    target_date: dt.date,
+    now: dt.datetime,
+    announce: bool = True,
+    even_paused: bool = False,
 ) -> list[Outcome]:
     """Compute and record the allocations of many experiments in one transaction; one that fails stops no other.
 
     The outcomes are in the order of ``experiment_ids``. Without ``announce`` there are no alerts and no lines in the
-    log: for invented histories.
+    log: for invented histories. ``even_paused`` is for one that was paused before anything was decided.
     """
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
         found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
-        settings, errors = _settings_or_errors(experiment_ids, found)
+        settings, errors = _settings_or_errors(experiment_ids, found, even_paused=even_paused)
         inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
         entries = _find_or_record(inputs, found, now, announce=announce)
     return [Outcome(pk, entry=entries.get(pk), error=errors.get(pk)) for pk in experiment_ids]
@@ -131,14 +136,16 @@ def _not_found(experiment_id: int) -> ExperimentNotFoundError:
 
 
 def _settings_or_errors(
-    experiment_ids: Sequence[int], found: Mapping[int, Experiment]
+    experiment_ids: Sequence[int], found: Mapping[int, Experiment], *, even_paused: bool
 ) -> tuple[dict[int, Settings], dict[int, DomainError]]:
     """The settings of each experiment that can be computed, and the error of each that cannot."""
     settings: dict[int, Settings] = {}
     errors: dict[int, DomainError] = {pk: _not_found(pk) for pk in experiment_ids if pk not in found}
     for pk, experiment in sorted(found.items()):
         try:
-            _refuse_not_running(experiment)
+            if not (even_paused and experiment.status == Status.PAUSED):
+                _refuse_not_running(experiment)
+            _refuse_without_variants(experiment)
             settings[pk] = effective_settings(experiment)
         except DomainError as error:
             errors[pk] = error

@@ -4,11 +4,12 @@ from django.views.generic import RedirectView
 
 from dashboard import algorithm_page
 from dashboard.access import View, requires
-from dashboard.experiment import actions, handover, history, settings
+from dashboard.experiment import actions, ending, handover, settings
 from dashboard.experiment import create as new
 from dashboard.experiment.data import uploads
 from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
+from dashboard.experiment.history import page as history
 from dashboard.experiment.integrate import page as integrate
 from dashboard.experiment.report import page as report
 from dashboard.experiment.results import page as results
@@ -74,11 +75,15 @@ urlpatterns = [
     path(f"{_VARIANT}retire/", settings.retire_variant, name="retire-variant"),
     path(f"{_VARIANT}bring-back/", settings.bring_back_variant, name="bring-back-variant"),
     path(f"{_VARIANT}control/", settings.make_control, name="make-control"),
+    path(f"{_ONE}settings/guards/", settings.add_guard, name="add-guard"),
+    path(f"{_ONE}settings/guards/<int:guard_id>/", settings.change_guard, name="change-guard"),
+    path(f"{_ONE}settings/guards/<int:guard_id>/delete/", settings.delete_guard, name="delete-guard"),
     path(f"{_ONE}start/", actions.start, name="start"),
     path(f"{_ONE}pause/", actions.pause, name="pause"),
     path(f"{_ONE}resume/", actions.resume, name="resume"),
     path(f"{_ONE}resume-after-guard/", actions.resume_guarded, name="resume-after-guard"),
-    path(f"{_ONE}complete/", actions.complete, name="complete"),
+    path(f"{_ONE}complete/", ending.complete, name="complete"),
+    path(f"{_ONE}complete/undo/", ending.undo, name="undo-end"),
     path(f"{_ONE}recompute/", actions.recompute, name="recompute"),
     *lab.urls(),
     *people.urlpatterns,

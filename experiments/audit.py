@@ -4,13 +4,15 @@
 daily rows). Counts are not kept here.
 """
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models
 from simple_history.models import HistoricalRecords
 
 ACTOR_LENGTH = 160
+REASON_LENGTH = 500
 
 
 def audit_history(**options: Any) -> HistoricalRecords:
@@ -20,7 +22,7 @@ def audit_history(**options: Any) -> HistoricalRecords:
         history_user_getter=lambda record: record.history_user_id,
         history_user_setter=_set_actor,
         get_user=lambda **_kwargs: current_actor(),
-        history_change_reason_field=models.CharField(max_length=500, null=True),
+        history_change_reason_field=models.CharField(max_length=REASON_LENGTH, null=True),
         **options,
     )
 
@@ -29,7 +31,7 @@ def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = 
     """Record the present state of each object."""
     if objects:
         objects[0].__class__.history.bulk_history_create(
-            objects, update=not created, default_change_reason=reason[:500]
+            objects, update=not created, default_change_reason=reason[:REASON_LENGTH]
         )
 
 
@@ -48,3 +50,34 @@ def current_actor() -> str | None:
 
 def _set_actor(record: Any, actor: str | None) -> None:
     record.history_user_id = actor
+
+
+class Happened(NamedTuple):
+    """An event as a code and its parameters: pages write it in the reader's language."""
+
+    code: str
+    facts: dict[str, Any]
+
+
+def coded(code: str, **facts: Any) -> str:
+    """Write what happened as the reason of a record."""
+    return json.dumps({"event": code, **facts}, ensure_ascii=False)
+
+
+def coded_names(names: Sequence[str]) -> dict[str, Any]:
+    """Give the facts of a list of names that may be too long to be kept whole."""
+    kept: list[str] = []
+    for name in names:
+        if sum(map(len, kept)) + len(name) > REASON_LENGTH // 3:
+            break
+        kept.append(name)
+    return {"names": kept, "more": len(names) - len(kept)}
+
+
+def read_reason(reason: str | None) -> Happened | None:
+    """Read what coded wrote; None for a sentence of an earlier version or of a person."""
+    try:
+        facts = json.loads(reason or "")
+        return Happened(facts.pop("event"), facts)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -93,6 +93,12 @@ class StatusConflictError(ConflictError):
     code = "status_conflict"
 
 
+class UndoExpiredError(ConflictError):
+    """The time to undo the end of the experiment is over."""
+
+    code = "undo_expired"
+
+
 class ChangedMeanwhileError(ConflictError):
     """Somebody else changed it since it was read."""
 

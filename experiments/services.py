@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from experiments.audit import record_history
+from experiments.audit import current_actor, record_history
 from experiments.campaign.models import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
 from experiments.exceptions import (
     ChangedMeanwhileError,
@@ -322,10 +322,14 @@ def change_status(
         if to in following and from_status in (None, status)
     ]
     movable = Experiment.objects.filter(pk=experiment_id, status__in=allowed_from, archived_at=None)
+    ends = to is Status.COMPLETED
     changed = movable.update(
         status=to,
-        winner_id=winner_id if to is Status.COMPLETED else None,
-        decision_reason=decision_reason if to is Status.COMPLETED else "",
+        winner_id=winner_id if ends else None,
+        decision_reason=decision_reason if ends else "",
+        completed_at=now if ends else None,
+        completed_by=(current_actor() or "") if ends else "",
+        status_before_end=F("status") if ends else "",
         data_version=F("data_version") + 1,
         updated_at=now,
     )

@@ -87,7 +87,7 @@ def change_variant(
         if is_active is not None:
             variant.is_active = is_active
         if variant.is_control and not variant.is_active:
-            raise ControlConflictError(_("The control cannot be retired."))
+            raise ControlConflictError(_("The control cannot be deactivated."))
         variant.save(update_fields=["name", "is_active"])
     return variant
 

@@ -68,7 +68,7 @@ def test_example_client__against_a_server__prints_an_explained_allocation(live_s
 def test_api_document__code_that_assigns__agrees_with_the_engine() -> None:
     namespace: dict[str, Any] = {}
     exec(re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.S)[0], namespace)  # noqa: S102
-    shares = {"control": 0.1, "green": 0.65, "blue": 0.25, "retired": 0.0}
+    shares = {"control": 0.1, "green": 0.65, "blue": 0.25, "inactive": 0.0}
     units = [f"visitor-{number}" for number in range(2000)] + ["", "ü", "a b"]
 
     assigned = [namespace["assign"]("button", shares, unit) for unit in units]

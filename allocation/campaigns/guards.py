@@ -9,10 +9,11 @@ from allocation.exceptions import NotStoppedError
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation, Kind
 from allocation.services import compute_allocation
+from experiments.audit import coded
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment
 
-_AUDIT_REASON = "Resumed after a guard had stopped it"
+_AUDIT_REASON = coded("guard.resumed")
 
 
 def is_stopped(experiment: Experiment, date: dt.date) -> bool:

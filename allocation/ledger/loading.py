@@ -112,9 +112,15 @@ def _inputs(
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
         guarding=None if completed else _guarding(experiment, guards, before),
-        fallback=completed and experiment.has_ended and experiment.on_end != End.PAUSE,
+        fallback=completed and _ended_on_schedule(experiment),
     )
     return replace(inputs, gains=_gains_so_far(inputs, before))
+
+
+def _ended_on_schedule(experiment: Experiment) -> bool:
+    """True unless it went on after the end of its schedule, and ended at another time."""
+    at = experiment.completed_at
+    return experiment.has_ended and experiment.on_end != End.PAUSE and at in (None, experiment.ended_at)
 
 
 def _takes_values(reward: Reward, guards: Iterable[GuardRule]) -> bool:
@@ -213,9 +219,13 @@ def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
 
 
 def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
-    """The last decision for an earlier target date of each experiment; one query."""
+    """The last decision for an earlier target date of each experiment; one query.
+
+    An end that was undone is none: what runs again goes on from where it was.
+    """
     ids = [experiment.pk for experiment in experiments]
-    last = Allocation.objects.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
+    counting = Allocation.objects.filter(~Q(kind__in=CLOSING) | Q(experiment__status=Status.COMPLETED))
+    last = counting.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
     before: dict[int, _Before] = {}
     # the inputs are large: they come with the first share alone
     first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")

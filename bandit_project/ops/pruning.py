@@ -10,6 +10,7 @@ from django.utils import timezone
 from allocation.ledger.entries import prune_superseded
 from bandit_project.models import ApiKey, JobRun, SentSummary
 from experiments.api.idempotency import prune_idempotent_answers
+from experiments.intake import prune_intakes
 from experiments.tables.uploads import prune_uploads
 from notifications.retention import prune_notifications
 from serving.counting import prune_counted_days
@@ -24,6 +25,7 @@ def prune(*, now: dt.datetime) -> dict[str, int]:
     deleted = {
         "idempotent answers": prune_idempotent_answers(now=now),
         "uploads never recorded": prune_uploads(now=now),
+        "lines about who recorded data": prune_intakes(today=timezone.localdate(now)),
         "expired API keys": ApiKey.objects.filter(expiry_date__lt=now).delete()[0],
         "caps of past days": prune_counted_days(today=timezone.localdate(now)),
         "superseded decisions": _prune_ledger(now),

@@ -12,18 +12,19 @@ from django.views.decorators.http import require_POST
 
 from allocation.campaigns.guards import resume_after_guard
 from allocation.demo import seed_demo
-from allocation.services import complete_experiment, compute_allocation
+from allocation.services import compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
-from experiments.campaign.models import REASON_LENGTH
 from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import archive_experiment, change_status, delete_experiment, duplicate_experiment
-from experiments.variants import find_variant
 
 _DEMO_SEED = 7
+_FEWEST_VARIANTS = 2
+# A message with a button that updates the allocation: templates/_message.html.
+OFFER_RECOMPUTE = "offer-recompute"
 
 
 Act = Callable[..., str | HttpResponse]
@@ -63,22 +64,26 @@ def error_text(error: DomainError) -> str:
 def closed_reason(experiment: Experiment) -> str:
     """Why an experiment takes no changes; empty while it does."""
     if experiment.archived_at:
-        return _("This experiment is archived. Bring it back to change it.")
+        return _("Archived. Restore it to make changes.")
     if experiment.status == Status.COMPLETED:
-        return _("This experiment is completed: data, variants and settings stay as they were decided on.")
+        return _("Ended: data, variants and settings are locked.")
     return ""
 
 
 @on_experiment()
 def start(request: HttpRequest, experiment: Experiment) -> str:
+    """Start a draft of two variants at least: fewer are no comparison."""
+    if sum(variant.is_active for variant in experiment.variants.all()) < _FEWEST_VARIANTS:
+        message = _("Add at least two variants first, under Settings.")
+        raise InvalidError([Issue("variants", "too_few", message)])
     change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.DRAFT)
-    return _("Started: it takes events and decides from now on.")
+    return _("Started. It now accepts data and updates traffic daily.")
 
 
 @on_experiment()
 def pause(request: HttpRequest, experiment: Experiment) -> str:
     change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=timezone.now())
-    return _("Paused: the last split stays in force; events are still taken.")
+    return _("Paused. Traffic stays as it is; data is still accepted.")
 
 
 @on_experiment()
@@ -86,69 +91,40 @@ def resume(request: HttpRequest, experiment: Experiment) -> str:
     change_status(
         experiment_id=experiment.pk, to=Status.ACTIVE, now=timezone.now(), from_status=Status.PAUSED
     )
-    return _("Resumed: the split is decided again from the data.")
+    return _("Resumed. Allocation updated.")
 
 
 @on_experiment()
 def resume_guarded(request: HttpRequest, experiment: Experiment) -> str:
     resume_after_guard(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
-    return _("Resumed: traffic is split again, and guards count from today on.")
-
-
-@on_experiment()
-def complete(request: HttpRequest, experiment: Experiment) -> str:
-    """Complete with the variant that was chosen in the dialog, for the reason that was written there."""
-    chosen = request.POST.get("winner", "")
-    if not (chosen.isascii() and chosen.isdigit()):
-        raise InvalidError([Issue("winner", "required", _("choose the variant that gets all traffic"))])
-    winner = find_variant(experiment, int(chosen))
-    complete_experiment(
-        experiment_id=experiment.pk,
-        target_date=today(),
-        now=timezone.now(),
-        winner_id=winner.pk,
-        decision_reason=_reason(request.POST.get("decision_reason", "")),
-    )
-    return _("Completed: %(winner)s gets all traffic.") % {"winner": winner.name}
-
-
-def _reason(text: str) -> str:
-    """Refuse a reason that could not be stored whole."""
-    reason = text.replace("\r\n", "\n").strip()
-    if len(reason) > REASON_LENGTH:
-        message = _("the reason has %(length)s characters; at most %(most)s are kept")
-        said = message % {"length": len(reason), "most": REASON_LENGTH}
-        raise InvalidError([Issue("decision_reason", "too_long", said)])
-    return reason.replace("\x00", "")
+    return _("Resumed. Traffic follows the results again; guards count from today on.")
 
 
 @on_experiment()
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
     entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
     if entry.is_new:
-        return _("Decided again from the data of this moment.")
-    return _("Nothing has changed since the last decision; it stands.")
+        return _("Allocation updated with the latest data.")
+    return _("Already up to date.")
 
 
 @on_experiment(back="dashboard:settings")
 def duplicate(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     made = duplicate_experiment(experiment_id=experiment.pk, now=timezone.now())
-    messages.success(
-        request, _("This is the copy: a draft with the same variants and settings, and no data.")
-    )
+    messages.success(request, _("Copied as a draft: same variants and settings, no data."))
     return redirect("dashboard:settings", reference=made.key)
 
 
 @on_experiment(back="dashboard:settings")
 def archive(request: HttpRequest, experiment: Experiment) -> str:
     archive_experiment(experiment_id=experiment.pk, now=timezone.now())
-    return _("Archived: out of sight, with all its data. Bring it back at any time.")
+    return _("Archived. You can restore it at any time.")
 
 
 @on_experiment(back="dashboard:settings")
 def unarchive(request: HttpRequest, experiment: Experiment) -> str:
     archive_experiment(experiment_id=experiment.pk, now=timezone.now(), archived=False)
-    return _("Brought back among the experiments.")
+    return _("Restored.")
 
 
 @on_experiment(needed=Role.ADMIN)

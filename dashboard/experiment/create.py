@@ -18,6 +18,8 @@ from experiments.roles import Role
 from experiments.services import create_experiment
 from experiments.variants import CONTROL_NAME
 
+_FEWEST_VARIANTS = 2
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ANALYST)
@@ -31,6 +33,9 @@ def new(request: HttpRequest) -> HttpResponse:
     form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)
     # both are checked, so that all problems are shown at once
     are_valid = all([form.is_valid(), variants.is_valid()])
+    if "start" in request.POST and variants.is_valid() and len(variants.names()) < _FEWEST_VARIANTS:
+        form.add_error(None, _("Name at least two variants to start, or save it as a draft."))
+        are_valid = False
     made = (
         _create(form, variants, Status.ACTIVE if "start" in request.POST else Status.DRAFT)
         if are_valid
@@ -39,11 +44,9 @@ def new(request: HttpRequest) -> HttpResponse:
     if made is None:
         return _page(request, form, variants)
     if made.status == Status.ACTIVE:
-        messages.success(
-            request, _("Created and started. Add its first day here, or post events through the API.")
-        )
+        messages.success(request, _("Started. Add the first day here, or send data through the API."))
         return redirect("dashboard:data", reference=made.key)
-    messages.success(request, _("Saved as a draft. Start it once everything is as it should be."))
+    messages.success(request, _("Saved as a draft. Start it when everything is ready."))
     return redirect("dashboard:settings", reference=made.key)
 
 

@@ -1,5 +1,6 @@
 """The settings tab: what an experiment is, its variants, and how traffic may move."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -11,14 +12,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.access import requires
 from dashboard.charts import variant_colours
-from dashboard.experiment.actions import closed_reason, error_text, on_experiment
+from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
+from dashboard.settings.guards import GuardForm, guard_rows
 from dashboard.settings.labels import values_in_force
 from dashboard.settings.preview import limits_of
 from dashboard.settings.proposal import with_proposal
 from experiments import variants as services
+from experiments.campaign import watch
 from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
 from experiments.models import Experiment, Status
 from experiments.roles import Role
@@ -36,7 +39,7 @@ def settings(request: HttpRequest, reference: str) -> HttpResponse:
         return _page(request, experiment)
     form = ExperimentForm.of(experiment, request.POST)
     if form.is_valid() and _update(experiment, form):
-        messages.success(request, _("Saved. The next decision follows these settings."))
+        messages.success(request, _("Saved. Used from the next update on."))
         return redirect(_HERE, reference=experiment.key)
     return _page(request, experiment, form=form)
 
@@ -51,6 +54,7 @@ def _update(experiment: Experiment, form: ExperimentForm) -> bool:
             settings=form.own_settings(),
             unchanged_since=form.unchanged_since(),
             **form.details(),
+            **form.changed_campaign(),
         )
     except InvalidError as error:
         form.add_errors(error)
@@ -68,7 +72,10 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
     form = filled.get("form") or with_proposal(ExperimentForm.of(experiment), request.GET)
     variants = list(experiment.variants.all())
     colours, refused = variant_colours(variants), filled.get("renamed")
-    context = tab_context(experiment, "settings", today()) | {
+    context = tab_context(experiment, "settings", today())
+    summary = context["summary"]
+    shares = {s.variant_id: s for s in summary.allocation.shares.all()} if summary.allocation else {}
+    context |= {
         "form": form,
         "closed": closed_reason(experiment),
         "is_draft": experiment.status == Status.DRAFT,
@@ -78,14 +85,63 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
                 variant,
                 colours[variant.pk],
                 refused if refused and refused.pk == variant.pk else _rename_form(variant),
+                shares.get(variant.pk),
             )
             for variant in variants
         ],
+        "leader_id": summary.leader.variant_id if summary.leader else None,
+        "guards": guard_rows(experiment, filled.get("guard")),
+        "new_guard": filled.get("new_guard") or GuardForm(prefix="new-guard"),
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
         "limits": limits_of(form, sum(variant.is_active for variant in variants)),
         "in_force": values_in_force(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
+
+
+@require_POST
+@requires(Role.ANALYST)
+def add_guard(request: HttpRequest, reference: str) -> HttpResponse:
+    experiment = experiment_or_404(reference, today())
+    form = GuardForm(request.POST, prefix="new-guard")
+    if form.is_valid() and _saved(
+        form, lambda: watch.add_guard(experiment_id=experiment.pk, **form.values())
+    ):
+        messages.success(request, _("Guard added."))
+        return redirect(_HERE, reference=experiment.key)
+    return _page(request, experiment, new_guard=form)
+
+
+@require_POST
+@requires(Role.ANALYST)
+def change_guard(request: HttpRequest, reference: str, guard_id: int) -> HttpResponse:
+    experiment = experiment_or_404(reference, today())
+    form = GuardForm(request.POST, prefix=f"guard-{guard_id}")
+
+    def save() -> object:
+        return watch.change_guard(experiment=experiment, guard_id=guard_id, **form.values())
+
+    if form.is_valid() and _saved(form, save):
+        messages.success(request, _("Guard changed."))
+        return redirect(_HERE, reference=experiment.key)
+    return _page(request, experiment, guard=(guard_id, form))
+
+
+def _saved(form: GuardForm, save: Callable[[], object]) -> bool:
+    try:
+        save()
+    except InvalidError as error:
+        for issue in error.issues:
+            form.add_error(issue.field if issue.field in form.fields else None, issue.message)
+    except DomainError as error:
+        form.add_error(None, error_text(error))
+    return form.is_valid()
+
+
+@on_experiment(back=_HERE)
+def delete_guard(request: HttpRequest, experiment: Experiment, guard_id: int) -> str:
+    watch.delete_guard(experiment=experiment, guard_id=guard_id, now=timezone.now())
+    return _("Guard removed.")
 
 
 class _RenameForm(VariantForm):
@@ -142,15 +198,25 @@ def rename_variant(request: HttpRequest, reference: str, variant_id: int) -> Htt
 
 
 @on_experiment(back=_HERE)
-def retire_variant(request: HttpRequest, experiment: Experiment, variant_id: int) -> str:
+def retire_variant(request: HttpRequest, experiment: Experiment, variant_id: int) -> HttpResponse:
     changed = _change(experiment, variant_id, is_active=False)
-    return _("Retired %(name)s: its data stays, its traffic goes to the others.") % {"name": changed}
+    said = _("Deactivated %(name)s. Its data stays; its traffic goes to the others at the next update.")
+    return _back_with(request, experiment, said % {"name": changed})
 
 
 @on_experiment(back=_HERE)
-def bring_back_variant(request: HttpRequest, experiment: Experiment, variant_id: int) -> str:
+def bring_back_variant(request: HttpRequest, experiment: Experiment, variant_id: int) -> HttpResponse:
     changed = _change(experiment, variant_id, is_active=True)
-    return _("Brought back %(name)s: it starts from a share of 0.") % {"name": changed}
+    said = _(
+        "Reactivated %(name)s. It gets traffic from the next update on, within the maximum daily change."
+    )
+    return _back_with(request, experiment, said % {"name": changed})
+
+
+def _back_with(request: HttpRequest, experiment: Experiment, said: str) -> HttpResponse:
+    """Say what was changed, beside the button that updates the allocation."""
+    messages.success(request, said, extra_tags=OFFER_RECOMPUTE)
+    return redirect(_HERE, reference=experiment.key)
 
 
 @on_experiment(back=_HERE)

@@ -61,13 +61,6 @@ class Summary:
         runs = self.experiment.status == Status.ACTIVE and not self.experiment.archived_at
         return runs and self.allocation is not None and self.allocation.kind == Kind.GUARD
 
-    @property
-    def suggested_winner(self) -> int | None:
-        """The id of the variant that a person would complete with: the leader, unless a guard has stopped it."""
-        if self.is_stopped:
-            return next((v.pk for v in self.experiment.variants.all() if v.is_control), None)
-        return self.leader.variant_id if self.leader else None
-
 
 def experiment_or_404(reference: str, date: dt.date) -> Experiment:
     """Find the experiment of this id or key for a page, with all that its statistics need."""

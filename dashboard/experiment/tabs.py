@@ -7,11 +7,13 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from allocation.models import Allocation
 from dashboard.access import View, requires
+from dashboard.experiment.ending import ended_of, ending_of
 from dashboard.experiment.summary import Summary, experiment_or_404, summarise_head
 from experiments.campaign.models import REASON_LENGTH
 from experiments.models import Experiment, Status
@@ -63,13 +65,15 @@ def tab_context(
         "section": "experiments",
         "experiment": experiment,
         "summary": summary,
+        "tab": current,
         "tab_title": dict((*_TABS, *_BESIDE))[current],
         "tabs": [(name, label, name == current) for name, label in _TABS],
         "beside": [(name, label, name == current) for name, label in _BESIDE],
         "can_start": experiment.status == Status.DRAFT and not experiment.archived_at,
         "can_pause": experiment.status == Status.ACTIVE,
         "can_resume": experiment.status == Status.PAUSED and not experiment.archived_at,
-        "can_complete": experiment.status in {Status.ACTIVE, Status.PAUSED} and not experiment.archived_at,
+        "ending": ending_of(experiment, summary),
+        "ended": ended_of(experiment, timezone.now()),
         "can_resume_after_guard": summary.is_stopped,
         "active_variants": active,
         "reason_length": REASON_LENGTH,

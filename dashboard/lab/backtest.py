@@ -282,13 +282,13 @@ def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommenda
 
 def _gap_message(*, by_value: bool, is_clear: bool) -> str:
     if is_clear and by_value:
-        return _("The installation's settings lost %(gap)s of value more (give or take %(noise)s).")
+        return _("The current settings lost %(gap)s of value more (± %(noise)s).")
     if is_clear:
         return _("The current settings lost %(gap)s clicks more (± %(noise)s).")
     if by_value:
         return _(
-            "No clear difference from the installation's settings: they lost %(gap)s of value more, give or take "
-            "%(noise)s. Keep them unless there are other reasons."
+            "No clear difference from the current settings: they lost %(gap)s of value more (± "
+            "%(noise)s). Keep them unless there are other reasons."
         )
     return _(
         "No clear difference from the current settings: they lost %(gap)s clicks more (± %(noise)s). "
@@ -404,7 +404,7 @@ def every_test(backtest: Backtest, results: Results) -> Chart:
     """Collect what each column gained in all tests, for a table and a file; it is not drawn."""
     title = _("Extra clicks vs even split, by test")
     if by_value := backtest.by_value:
-        title = _("Value gained over an even split, test by test")
+        title = _("Extra value vs even split, by test")
     return Chart(
         id="every-test",
         title=title,

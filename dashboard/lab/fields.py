@@ -38,12 +38,19 @@ class RatesField(forms.CharField):
     """Rates in percent, separated by spaces or semicolons, as fractions; decimals with a point or a comma."""
 
     def clean(self, value: Any) -> tuple[float, ...]:  # a text in, numbers out
-        parts = re.split(r"[\s;]+", str(super().clean(value)).strip())
-        rates = tuple(_rate(part) for part in parts)
+        rates = tuple(_rate(part) for part in _parts(str(super().clean(value)).strip()))
         if not 2 <= len(rates) <= _MOST_RATES:
             message = _("Give 2 to %(most)s rates, separated by spaces: 4 4.5 5.")
             raise ValidationError(message % {"most": _MOST_RATES})
         return rates
+
+
+def _parts(text: str) -> list[str]:
+    """Take a list apart. Commas alone separate it where they cannot be decimals: 4,5,6 or 4.5,5.5."""
+    words = re.split(r"[\s;]+", text)
+    if len(words) == 1 and (text.count(",") > 1 or ("," in text and "." in text)):
+        return [part for part in text.split(",") if part]
+    return words
 
 
 def _rate(word: str) -> float:
@@ -90,7 +97,7 @@ class OrderValuesField(forms.CharField):
 
     def clean(self, value: Any) -> tuple[float, ...] | None:  # a text in, numbers out
         text = str(super().clean(value)).strip()
-        return tuple(_amount(part) for part in re.split(r"[\s;]+", text)) if text else None
+        return tuple(map(_amount, _parts(text))) if text else None
 
 
 def _amount(word: str) -> float:

@@ -143,9 +143,9 @@ class ProfileForm(DomainForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,
-        choices=lambda: [("", _("The installation's (%(zone)s)") % {"zone": settings.TIME_ZONE}), *_zones()],
+        choices=lambda: [("", _("Default (%(zone)s)") % {"zone": settings.TIME_ZONE}), *_zones()],
         help_text=_(
-            "Times are shown in this zone. Days of data are days in the installation's time zone for everyone."
+            "Times are shown in this zone. Days of data are days in the default time zone for everyone."
         ),
     )
     weekly_summary = forms.BooleanField(

@@ -54,7 +54,8 @@ class SettingField(forms.DecimalField):
 def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
     """The table's limits for the check while typing (static/js/settings.js), in the unit of the pages."""
     default: SettingValue | None = settings.ALGORITHM_DEFAULTS[setting.name]
-    placeholder = setting.blank if default is None else f"{shown_number(setting.name, default).normalize():f}"
+    shown = setting.blank if default is None else f"{shown_number(setting.name, default).normalize():f}"
+    placeholder = _("default: %(value)s") % {"value": shown}
     return {
         "class": "form-control",
         "step": "any",
@@ -71,7 +72,7 @@ def _limit_attributes(setting: AlgorithmSetting) -> dict[str, Any]:
 def setting_field(setting: AlgorithmSetting) -> forms.Field:
     if not setting.is_switch:
         return SettingField(setting)
-    as_installed = _("As installed (%(default)s)") % {"default": format_default(setting.name)}
+    as_installed = _("Default (%(default)s)") % {"default": format_default(setting.name)}
     return forms.TypedChoiceField(
         required=False,
         label=setting.label,
@@ -87,7 +88,7 @@ def no_room(merged: Mapping[str, SettingValue]) -> str:
     """Why floors that are too high together are refused."""
     total = Decimal(str(merged["control_floor"])) + Decimal(str(merged["min_explore_rate"]))
     message = _(
-        "Control floor and exploration must leave room: at most %(most)s%% together, not %(total)s%%."
+        "Minimum control share and exploration share together must be at most %(most)s%%, not %(total)s%%."
     )
     return message % {
         "most": format_exact(Decimal(str(HIGHEST_FLOOR_SUM)) * 100),

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.settings.campaign import CampaignFields
 from dashboard.settings.fields import SettingField, no_room, setting_field
 from dashboard.settings.labels import as_typed, format_default, format_range
 from dashboard.stale_check import StaleCheckMixin
@@ -72,7 +73,7 @@ class SettingsForm(forms.Form):
             (
                 str(group.legend),
                 [self._labelled(setting) for setting in group.settings],
-                group.is_folded and not self._is_used(group.names),
+                not self._is_used(group.names),
             )
             for group in SETTING_GROUPS
         ]
@@ -90,25 +91,26 @@ class SettingsForm(forms.Form):
         return any(self[name].errors or self[name].value() not in (None, "") for name in names)
 
 
-class ExperimentForm(StaleCheckMixin, SettingsForm):
-    """Name, description, reward and settings. ``is_proposal``: settings of the lab are filled in, not saved yet."""
+class ExperimentForm(StaleCheckMixin, CampaignFields, SettingsForm):
+    """Name, hypothesis, goal, campaign and settings.
+
+    ``is_proposal``: settings of the lab are filled in, not saved yet.
+    """
 
     is_proposal = False
 
-    name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What is compared, in a few words."))
+    name = NameField(label=gettext_lazy("Name"), help_text=gettext_lazy("What you test, in a few words."))
     description = forms.CharField(
         required=False,
         max_length=_LONGEST_DESCRIPTION,
-        label=gettext_lazy("Description"),
-        help_text=gettext_lazy("The question behind it, for those who read the result. May be left out."),
+        label=gettext_lazy("Hypothesis"),
+        help_text=gettext_lazy("What you expect and why, for those who read the result."),
         widget=forms.Textarea(attrs={"class": "form-control", "rows": 3}),
     )
     reward = forms.ChoiceField(
         choices=Reward.choices,
-        label=gettext_lazy("Reward"),
-        help_text=gettext_lazy(
-            "What a better variant has more of. It is fixed once the experiment has started."
-        ),
+        label=gettext_lazy("Goal metric"),
+        help_text=gettext_lazy("What a better variant has more of. Cannot be changed after the start."),
         widget=forms.Select(attrs={"class": "form-select"}),
     )
 
@@ -116,6 +118,7 @@ class ExperimentForm(StaleCheckMixin, SettingsForm):
     def of(cls, experiment: Experiment, data: Mapping[str, Any] | None = None) -> "ExperimentForm":
         """Build the form from what the experiment has now, or from what a person sent."""
         form = cls(data, initial=_initial(experiment))
+        form.offer(experiment)
         form.fields["reward"].disabled = experiment.status != Status.DRAFT
         return form
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from experiments.audit import record_history
+from experiments.audit import coded, coded_names, record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.record import Source, record_events
@@ -52,9 +52,10 @@ def _keep_in_history(experiment: Experiment, effects: Sequence[RowChange], reaso
         said = f"{_before_and_after(experiment, effects)}. {reason}"
         record_history([experiment], reason=said)
     elif changed:
-        names = ", ".join(effect.row.variant_name for effect in changed)
-        said = _("Data of %(date)s set by hand: %(variants)s")
-        record_history([experiment], reason=said % {"date": changed[0].row.date, "variants": names})
+        names = coded_names([effect.row.variant_name for effect in changed])
+        code = "day.edited" if any(effect.before is not None for effect in changed) else "day.added"
+        said = coded(code, date=changed[0].row.date.isoformat(), **names)
+        record_history([experiment], reason=said)
 
 
 def _before_and_after(experiment: Experiment, effects: Sequence[RowChange]) -> str:

@@ -1,7 +1,7 @@
 """Recording of observations: a day's totals or increments, all rows or none."""
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from experiments.ingestion.upsert import (
     variants_of,
 )
 from experiments.ingestion.validation import count_issues, increment_issues, total_issues
+from experiments.intake import note_intake
 from experiments.metrics import (
     EXACT_DIGITS,
     MEASURE_NAMES,
@@ -42,6 +43,8 @@ from experiments.variants import new_variants
 Mode = Literal["set", "add"]
 # Origin of rows; a label of the metrics.
 Source = Literal["api", "csv", "dashboard", "admin", "command", "counts"]
+# Sources of programs, which have a line a day in the history; people's edits are there one by one.
+_PROGRAMS = frozenset({"api", "counts"})
 
 
 class Recorded(NamedTuple):
@@ -148,6 +151,8 @@ def _record(
     }
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
+        if source in _PROGRAMS:
+            note_intake(Counter(pk for pk, _ in rows), source=source, today=today, now=now)
         log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **counted)
     return Recorded(**counted, new_variant_names=tuple(dict.fromkeys(created)))
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from experiments.audit import audit_history
+from experiments.audit import ACTOR_LENGTH, audit_history
 from experiments.campaign.models import (
     CURRENCY_LENGTH,
     OWNER_LENGTH,
@@ -23,6 +23,7 @@ from experiments.campaign.models import (
     campaign_problems,
 )
 from experiments.exceptions import StatusConflictError
+from experiments.intake import Intake as Intake  # a model is found here
 from experiments.metrics import (
     HIGHEST_VALUE,
     NO_VALUE,
@@ -174,6 +175,10 @@ class Experiment(models.Model):
     complete_when_decided = models.BooleanField(
         default=False, db_default=False, help_text=_("Completes by itself, with the leader, once decided.")
     )
+    # When it ended, by whom (blank: by itself or by a command), and the status that an undo gives back.
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    completed_by = _text_field(max_length=ACTOR_LENGTH, editable=False)
+    status_before_end = _text_field(max_length=10, editable=False)
     # When what on_end says was done, and the first day that counts for guards since a person resumed.
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     guards_since = models.DateField(null=True, blank=True, editable=False)
@@ -192,7 +197,9 @@ class Experiment(models.Model):
     dispersion = models.BooleanField(null=True, blank=True)
 
     objects = ExperimentQuerySet.as_manager()
-    history = audit_history(excluded_fields=["data_version", "updated_at"])
+    history = audit_history(
+        excluded_fields=["data_version", "updated_at", "completed_at", "completed_by", "status_before_end"]
+    )
 
     class Meta:
         ordering = ("-created_at", "-id")

@@ -42,11 +42,11 @@ def many_download(rows: QuerySet[DailyMetric]) -> StreamingHttpResponse:
 
 
 def template_download(experiment: Experiment, day: dt.date) -> StreamingHttpResponse:
-    """Stream a line for each active variant, with numbers to be filled in."""
+    """Stream a line for each active variant, with its numbers left blank: a day of zeros would be taken for one."""
     measures = measures_of_one(experiment)
     names = experiment.variants.filter(is_active=True).order_by("id").values_list("name", flat=True)
-    blank = [0 for _measure in measures]
-    lines = ((experiment.pk, day, as_cell(name), *blank) for name in names)
+    blank = ["" for _measure in measures]
+    lines = ((experiment.key, day, as_cell(name), *blank) for name in names)
     return _download(f"{experiment.key}-template.csv", measures, lines)
 
 

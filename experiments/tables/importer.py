@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.record import Source
+from experiments.intake import note_intake
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
@@ -142,6 +143,8 @@ def import_table(
         return report
     _write(check, reader, now=now, dry_run=dry_run, observer=observer)
     if not dry_run:
+        if source != "dashboard":
+            note_intake(report.recorded_rows, source=source, today=today, now=now)
         _log(report, source)
     return report
 

@@ -42,8 +42,8 @@ class ImportReport:
 
     ``left_out``: rows of experiments other than the only one asked for; ``blank_skipped``: rows left out for a blank
     cell. Both count as neither good nor bad. ``has_orders``: each line is an order; ``values_capped``: orders above the
-    experiment's cap. ``kinds`` counts the rows that another choice would take: those with a
-    blank cell, and those repeated.
+    experiment's cap. ``recorded_rows``: those of each experiment, by its id. ``kinds`` counts the rows that another
+    choice would take: those with a blank cell, and those repeated.
     """
 
     kept_issues: int = MAX_ISSUES
@@ -55,6 +55,7 @@ class ImportReport:
     total_issues: int = 0
     issues: list[RowIssue] = field(default_factory=list)
     experiment_ids: list[int] = field(default_factory=list)
+    recorded_rows: Counter[int] = field(default_factory=Counter)
     new_variants: dict[str, None] = field(default_factory=dict)
     ignored_columns: list[str] = field(default_factory=list)
     encoding: str = ""
@@ -94,3 +95,4 @@ class ImportReport:
         """Take back what was counted as written: all of it was rolled back."""
         self.processed_rows, self.experiment_ids, self.new_variants = 0, [], {}
         self.values_capped = 0
+        self.recorded_rows.clear()

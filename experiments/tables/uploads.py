@@ -14,9 +14,8 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from experiments.audit import record_history
+from experiments.audit import coded, record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importer import Target, import_table
@@ -181,21 +180,15 @@ def record_upload(
         if report.processed_rows:
             remember_columns(experiment, upload.columns)
             upload.delete()
-            recorded = list(Experiment.objects.filter(pk__in=report.experiment_ids))
-            record_history(recorded, reason=_for_history(upload.name, report))
+            for one in Experiment.objects.filter(pk__in=report.experiment_ids):
+                record_history([one], reason=_for_history(upload.name, report, report.recorded_rows[one.pk]))
     return done
 
 
-def _for_history(name: str, report: ImportReport) -> str:
-    rows = report.processed_rows
-    said = ngettext("Data from %(file)s: %(rows)s row", "Data from %(file)s: %(rows)s rows", rows)
-    if report.has_orders:
-        said = ngettext("Data from %(file)s: %(rows)s order", "Data from %(file)s: %(rows)s orders", rows)
-    said = said % {"file": name, "rows": rows}
-    if report.values_capped:
-        cut = _("%(cut)s of them above the value cap, counted as the cap") % {"cut": report.values_capped}
-        said = f"{said}, {cut}"
-    return said
+def _for_history(name: str, report: ImportReport, rows: int) -> str:
+    unit = {"orders": rows} if report.has_orders else {"rows": rows}
+    capped = {"capped": report.values_capped} if report.values_capped else {}
+    return coded("data.uploaded", file=name, **unit, **capped)
 
 
 def prune_uploads(*, now: dt.datetime) -> int:

@@ -68,7 +68,7 @@ class Writer:
         except DomainError:
             self._record_groups(batch)
         else:
-            self._note(batch, {experiment_id for experiment_id, _ in placed}, recorded)
+            self._note(batch, recorded)
 
     def _record_groups(self, batch: list[CsvRow]) -> None:
         groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
@@ -77,14 +77,17 @@ class Writer:
         for group in groups.values():
             self._record_group(self.experiments[group[0].experiment], group)
 
-    def _note(self, rows: list[CsvRow], experiment_ids: set[int], recorded: Recorded) -> None:
+    def _note(self, rows: list[CsvRow], recorded: Recorded) -> None:
         """Count what was recorded; keep the experiments in the order in which the file names them."""
-        self.report.processed_rows += sum(row.rows for row in rows)
-        self.report.values_capped += sum(row.capped for row in rows)
+        for row in rows:
+            self.report.processed_rows += row.rows
+            self.report.values_capped += row.capped
+            self.report.recorded_rows[self.experiments[row.experiment].pk] += row.rows
         self.report.new_variants |= dict.fromkeys(recorded.new_variant_names)
-        known = experiment_ids | set(self.report.experiment_ids)
         in_order = dict.fromkeys(experiment.pk for experiment in self.experiments.values())
-        self.report.experiment_ids = [experiment_id for experiment_id in in_order if experiment_id in known]
+        self.report.experiment_ids = [
+            experiment_id for experiment_id in in_order if experiment_id in self.report.recorded_rows
+        ]
 
     def _record_group(self, experiment: Experiment, group: list[CsvRow]) -> None:
         """Write the rows of one experiment; report what only the database can refuse (a completed experiment, too
@@ -109,7 +112,7 @@ class Writer:
                     self._refuse(row, "experiment_id", str(error))
                 return
             else:
-                self._note(group, {experiment.pk}, recorded)
+                self._note(group, recorded)
                 if self.observer:
                     lines = [row.line for row in group]
                     self.observer(experiment, list(zip(lines, effects, strict=True)))

@@ -17,6 +17,7 @@ document.addEventListener("click", (event) => {
   if (opener) {
     const chosen = document.getElementById(opener.dataset.check);
     if (chosen) chosen.checked = true;
+    nameTheEnd();
     document.getElementById(opener.dataset.dialog).showModal();
   }
   const closer = event.target.closest("[data-close]");
@@ -25,6 +26,17 @@ document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
+});
+
+// The button that ends an experiment names the variant that it ships.
+function nameTheEnd() {
+  const form = document.querySelector("[data-ending]");
+  const chosen = form?.querySelector("input[data-says]:checked");
+  if (chosen) form.querySelector("[data-end-label]").textContent = chosen.dataset.says;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-says]")) nameTheEnd();
 });
 
 // A select that acts at once; without scripts its form has a button.

@@ -198,7 +198,7 @@ def test_resume_after_guard__same_data__splits_again_from_the_control_by_the_cap
     assert shares_of(entry.allocation) == {"control": 0.8, "b": 0.2}
     experiment.refresh_from_db()
     assert experiment.guards_since == TODAY
-    assert Experiment.history.first().history_change_reason == "Resumed after a guard had stopped it"
+    assert Experiment.history.first().history_change_reason == '{"event": "guard.resumed"}'
     assert problems() == []
 
 

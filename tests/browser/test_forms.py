@@ -60,12 +60,12 @@ def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
     floor.fill("70")
     expect(page.locator(".field-error:visible")).to_have_text(["Out of range. From 0% to 50%."])
     expect(floor).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_text("Some settings are refused:")).to_be_visible()
+    expect(page.get_by_text("Please fix:")).to_be_visible()
     floor.fill("20")
     expect(page.locator(".field-error:visible")).to_have_count(0)
     expect(page.get_by_text("The control never gets less than 20.0%.")).to_be_visible()
 
-    page.get_by_role("button", name="Create and start").click()
+    page.get_by_role("button", name="Start experiment").click()
     expect(page.get_by_text("Created and started.")).to_be_visible()
     made = Experiment.objects.get()
     assert (made.status, made.control_floor) == (Status.ACTIVE, 0.2)
@@ -181,7 +181,7 @@ def test_delete__asks_with_the_name__and_begins_on_the_harmless_answer(
     expect(page.get_by_role("dialog", name="Delete “Button colour”?")).to_be_visible()
     expect(page.get_by_role("heading", name="Delete “Button colour”?")).to_be_in_viewport(ratio=1)
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete permanently").click()
 
     expect(page.get_by_text("Deleted Button colour")).to_be_visible()
     assert not Experiment.objects.exists()
@@ -242,7 +242,7 @@ def test_settings__open_and_refused__break_no_rule_of_wcag(
     clean_page.get_by_text("Priors and exploitation").click()
     clean_page.get_by_text("Rename").first.click()
     clean_page.get_by_label("Minimum control share").fill("70")
-    expect(clean_page.get_by_text("Some settings are refused:")).to_be_visible()
+    expect(clean_page.get_by_text("Please fix:")).to_be_visible()
 
     clean_page.get_by_role("button", name="Save settings").click()
     expect(clean_page.get_by_text("Not saved")).to_be_visible()

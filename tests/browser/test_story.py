@@ -35,7 +35,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_label("Name of the variant").nth(1).fill("blue")
     page.get_by_role("button", name="Add a variant").click()
     page.get_by_label("Name of the variant").nth(2).fill("green")
-    page.get_by_role("button", name="Create and start").click()
+    page.get_by_role("button", name="Start experiment").click()
     expect(page.get_by_text("Created and started.")).to_be_visible()
 
     # uploads a week of numbers after a look at what they would change

@@ -93,7 +93,9 @@ def test_complete__with_a_winner__gives_it_all_traffic(client: Client) -> None:
     experiment = make_running()
     winner = experiment.variants.get(name="variant_b")
 
-    client.post("/dashboard/experiments/button-colour/complete/", {"winner": winner.pk})
+    client.post(
+        "/dashboard/experiments/button-colour/complete/", {"winner": winner.pk, "decision_reason": "Better."}
+    )
 
     experiment.refresh_from_db()
     assert (experiment.status, experiment.winner) == (Status.COMPLETED, winner)
@@ -103,7 +105,9 @@ def test_complete__with_a_winner__gives_it_all_traffic(client: Client) -> None:
 def test_complete__without_a_winner_of_its_own__changes_nothing(client: Client, winner: str) -> None:
     experiment = make_running()
 
-    client.post("/dashboard/experiments/button-colour/complete/", {"winner": winner})
+    client.post(
+        "/dashboard/experiments/button-colour/complete/", {"winner": winner, "decision_reason": "Better."}
+    )
 
     experiment.refresh_from_db()
     assert experiment.status == Status.ACTIVE

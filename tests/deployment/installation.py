@@ -236,7 +236,7 @@ def nginx_program() -> str:
 
 
 def nginx_configuration(made: Installation) -> Path:
-    """The file of the installation, with this one's ports and folders."""
+    """The file of default, with this one's ports and folders."""
     text = (ROOT / "deploy/nginx/nginx.conf").read_text()
     changes = {
         " /tmp/": f" {made.folder}/tmp/",  # noqa: S108  (as the file has it)

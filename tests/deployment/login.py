@@ -1,4 +1,4 @@
-"""The person who operates the installation, logged in through its pages."""
+"""The person who operates default, logged in through its pages."""
 
 import re
 

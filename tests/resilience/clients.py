@@ -72,7 +72,7 @@ def alone() -> Iterator[Front]:
 
 @contextmanager
 def behind_nginx() -> Iterator[Front]:
-    """Start the installation of deploy/: nginx with TLS, and workers of one thread."""
+    """Start default of deploy/: nginx with TLS, and workers of one thread."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-clients-"))
         image = stack.enter_context(built_image(Path(folder, "app")))

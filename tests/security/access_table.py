@@ -71,7 +71,8 @@ _API = {
     ("POST", EDIT): tuple(
         f"api/v1/{path}"
         for path in (
-            "experiments/", f"{_ONE}complete/", f"{_ONE}allocation/", f"{_ONE}archive/", f"{_ONE}duplicate/",
+            "experiments/", f"{_ONE}complete/", f"{_ONE}complete/undo/", f"{_ONE}allocation/", f"{_ONE}archive/",
+            f"{_ONE}duplicate/",
             f"{_ONE}pause/", f"{_ONE}resume/", f"{_ONE}start/", f"{_ONE}unarchive/", f"{_ONE}variants/",
             "events/", "events/csv/", f"{_ONE}notes/", f"{_ONE}guards/", f"{_ONE}guards/resume/", "counts/",
         )
@@ -138,8 +139,10 @@ _PAGES = {
             "archive/", "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
             f"{_ONE}data/upload/{{token}}/columns/",
             f"{_ONE}settings/", f"{_ONE}settings/variants/", f"{_VARIANT}rename/", f"{_VARIANT}retire/",
+            f"{_ONE}settings/guards/", f"{_ONE}settings/guards/{{guard_id}}/",
+            f"{_ONE}settings/guards/{{guard_id}}/delete/",
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
-            f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
+            f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}complete/undo/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",
             f"{_ONE}report/", f"{_ONE}report/links/{{link_id}}/revoke/",
         )

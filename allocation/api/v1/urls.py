@@ -8,6 +8,7 @@ _EXPERIMENT = "experiments/<str:reference>"
 
 urlpatterns = [
     path(f"{_EXPERIMENT}/complete/", views.CompleteView.as_view(), name="complete"),
+    path(f"{_EXPERIMENT}/complete/undo/", views.UndoCompletionView.as_view(), name="complete-undo"),
     path(f"{_EXPERIMENT}/guards/resume/", views.GuardsResumeView.as_view(), name="guards-resume"),
     path(f"{_EXPERIMENT}/allocation/", views.AllocationView.as_view(), name="allocation"),
     path(f"{_EXPERIMENT}/allocations/", views.LedgerView.as_view(), name="ledger"),

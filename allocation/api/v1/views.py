@@ -30,6 +30,7 @@ from allocation.api.v1.lab_schemas import (
     SimulationSerializer,
 )
 from allocation.campaigns.guards import resume_after_guard
+from allocation.campaigns.undo import undo_completion
 from allocation.engine.assignment import assign_many
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
 from allocation.lab.requests import run_backtest, run_simulation
@@ -151,6 +152,23 @@ class CompleteView(IdempotentWrites):
             winner_id=winner_id,
             decision_reason=body.validated_data["decision_reason"],
         )
+        return Response(
+            ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data
+        )
+
+
+@extend_schema(tags=["experiments"])
+class UndoCompletionView(IdempotentWrites):
+    @extend_schema(
+        operation_id="experiments_complete_undo",
+        request=None,
+        responses={200: ExperimentSerializer, 409: None},
+        parameters=[IDEMPOTENCY_KEY],
+        summary="Undo the end, within 24 hours: it is active or paused again, as before",
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """An active one is decided from its data, a paused one gets its last split back; the decision log keeps all."""
+        experiment = undo_completion(experiment_id=find_experiment(reference).pk, now=timezone.now())
         return Response(
             ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data
         )

@@ -11,18 +11,23 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.formatting import format_date
 from dashboard.stale_check import StaleCheckMixin
-from experiments.exceptions import InvalidError, InvalidRowsError
+from experiments.exceptions import InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.validation import EARLIEST_DATE, count_issues
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
+from experiments.selectors import today
 from experiments.tables.number_fields import AmountField, CountField, SquaresField
 from experiments.tables.rows import KINDS
+from experiments.text import format_number
 
 _FIELDS: dict[Kind, Callable[..., forms.Field]] = {
     Kind.WHOLE: CountField,
     Kind.AMOUNT: partial(AmountField, decimal_places=VALUE_PLACES),
     Kind.SQUARES: SquaresField,
 }
+_HIGHEST = {measure.name: measure.highest for measure in COUNTS}
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
 
@@ -93,6 +98,7 @@ class DayForm(StaleCheckMixin):
                 self._refuse_blank_value(variant)
         if not self.errors and not self._given():
             self.add_error(None, _("Give the counts of at least one variant."))
+        self._check_numbers()
         return self.cleaned_data
 
     def _refuse_blank_value(self, variant: Variant) -> None:
@@ -103,6 +109,21 @@ class DayForm(StaleCheckMixin):
             is_blank = self.cleaned_data.get(field) is None and field not in self.errors
             if measure.kind is Kind.AMOUNT and is_blank and (self.needs_value or stored):
                 self.add_error(field, _("Enter an amount (0 if none)."))
+
+    def _check_numbers(self) -> None:
+        """Show what the service would refuse beside what is missing: all problems in one round."""
+        now = today()
+        date = self.cleaned_data.get("date") or now
+        for variant in self._given():
+            if any(f"{m.name}-{variant.pk}" in self.errors for m in self.measures):
+                continue
+            for issue in count_issues(self._row(variant, date), now):
+                name = f"{issue.field}-{variant.pk}"
+                message = _said(issue, date, now)
+                if name in self.fields:
+                    self.add_error(name, message)
+                elif message not in self.errors.get("date", []):
+                    self.add_error("date", message)
 
     def _is_given(self, variant: Variant) -> bool:
         return any(
@@ -115,12 +136,12 @@ class DayForm(StaleCheckMixin):
         return [variant for variant in self.variants if self._is_given(variant)]
 
     def counts(self) -> list[DailyCounts]:
-        return [self._row(variant) for variant in self._given()]
+        return [self._row(variant, self.cleaned_data["date"]) for variant in self._given()]
 
-    def _row(self, variant: Variant) -> DailyCounts:
+    def _row(self, variant: Variant, date: dt.date) -> DailyCounts:
         given: dict[str, Any] = {m.name: self.cleaned_data[f"{m.name}-{variant.pk}"] for m in self.measures}
         filled: dict[str, Any] = {m.name: given[m.name] or m.zero for m in self.measures}
-        return DailyCounts(self.cleaned_data["date"], variant.name, **filled)
+        return DailyCounts(date, variant.name, **filled)
 
     def shown(self) -> list[DayTotals | None] | None:
         """List what the page showed of each of counts(), in that order; None where the form does not say."""
@@ -133,15 +154,37 @@ class DayForm(StaleCheckMixin):
     def add_errors(self, error: InvalidError) -> None:
         """Show what the service refuses beside its field; rows come in the order of counts()."""
         issues: dict[tuple[str | None, str], None] = {}
-        given = self._given()
+        given, date = self._given(), self.cleaned_data.get("date")
         if isinstance(error, InvalidRowsError):
             for index, issue in error.row_issues:
                 name = f"{issue.field}-{given[index].pk}"
                 issues[name if name in self.fields else "date", issue.message] = None
         else:
-            issues = {(i.field if i.field in self.fields else None, i.message): None for i in error.issues}
+            issues = {
+                (i.field if i.field in self.fields else None, self._written(i, date)): None
+                for i in error.issues
+            }
         for field, message in issues:
             self.add_error(field, message)
+
+    def _written(self, issue: Issue, date: dt.date | None) -> str:
+        """Write the date as the page does."""
+        if issue.code != "taken" or date is None:
+            return issue.message
+        return _("There is data for %(date)s already.") % {"date": format_date(date)}
+
+
+def _said(issue: Issue, date: dt.date, now: dt.date) -> str:
+    """Write a problem with its dates and numbers as the page does."""
+    if issue.code == "in_future":
+        said = _("%(date)s lies in the future; today is %(today)s")
+        return said % {"date": format_date(date), "today": format_date(now)}
+    if issue.code == "too_early":
+        said = _("%(date)s is before %(earliest)s")
+        return said % {"date": format_date(date), "earliest": format_date(EARLIEST_DATE)}
+    if issue.code == "out_of_range" and issue.field in _HIGHEST:
+        return _("Must be from 0 to %(highest)s") % {"highest": format_number(_HIGHEST[issue.field], 0)}
+    return issue.message
 
 
 def version_token(stored: Mapping[int, DayTotals]) -> str:

@@ -4,15 +4,21 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django.core.paginator import Page, Paginator
+from django.db.models import Q, Sum
 
 from dashboard.charts import variant_colours
-from experiments.metrics import MEASURE_NAMES, DayTotals, Measure, Number, Reward
+from dashboard.experiment.data.calendar import Span
+from dashboard.experiment.data.filters import DataFilter
+from experiments.metrics import MEASURE_NAMES, NO_TOTALS, DayTotals, Measure, Number, Reward
 from experiments.models import DailyMetric, Experiment, Variant
 
 DAYS_PER_PAGE = 14
+_EVERYTHING = DataFilter()
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,57 @@ class Day:
         return sum(line.totals.impressions for line in self.lines)
 
 
-def days_page(experiment: Experiment, number: Any) -> "Page[dt.date]":
-    """List the dates on a page; two queries."""
-    dates = (
-        DailyMetric.objects.filter(variant__experiment=experiment)
-        .order_by("-date")
-        .values_list("date", flat=True)
-        .distinct()
-    )
+@dataclass(frozen=True)
+class History:
+    """Sums of each day, newest first: all days, and those that the filter keeps."""
+
+    days: dict[dt.date, DayTotals]
+    kept: dict[dt.date, DayTotals]
+
+    @property
+    def has_values(self) -> bool:
+        return any(totals.value_sum or totals.value_squares for totals in self.days.values())
+
+    @property
+    def span(self) -> Span | None:
+        return Span(min(self.days), max(self.days)) if self.days else None
+
+    @property
+    def totals(self) -> DayTotals:
+        return reduce(lambda one, other: DayTotals(*map(add, one, other)), self.kept.values(), NO_TOTALS)
+
+
+def history_of(experiment: Experiment, chosen: DataFilter = _EVERYTHING) -> History:
+    """Add up each day, over all variants and over those that the filter keeps; one query."""
+    rows = DailyMetric.objects.filter(variant__experiment=experiment)
+    only = Q(variant=chosen.variant) if chosen.variant else Q()
+    sums = {f"all_{name}": Sum(name) for name in MEASURE_NAMES}
+    sums |= {f"own_{name}": Sum(name, filter=only) for name in MEASURE_NAMES}
+    days: dict[dt.date, DayTotals] = {}
+    kept: dict[dt.date, DayTotals] = {}
+    size = len(MEASURE_NAMES)
+    for date, *totals in rows.order_by("-date").values("date").annotate(**sums).values_list("date", *sums):
+        days[date] = DayTotals(*totals[:size])
+        if chosen.keeps(date) and totals[size] is not None:
+            kept[date] = DayTotals(*totals[size:])
+    return History(days, kept)
+
+
+def days_page(history: History, number: Any, day: dt.date | None = None) -> "Page[dt.date]":
+    """Take a page of the dates; the page of ``day`` where one is asked for."""
+    dates = list(history.kept)
+    if day in history.kept:
+        number = dates.index(day) // DAYS_PER_PAGE + 1
     return Paginator(dates, DAYS_PER_PAGE).get_page(number)
 
 
-def days_of(experiment: Experiment, dates: list[dt.date], measures: Sequence[Measure]) -> list[Day]:
-    """Read the rows of these dates, in their order, variants as on every page; one query."""
-    variants = list(experiment.variants.all())
-    colours, stored = variant_colours(variants), _stored(experiment, dates)
+def days_of(
+    experiment: Experiment, dates: list[dt.date], measures: Sequence[Measure], only: Variant | None = None
+) -> list[Day]:
+    """Read the rows of these dates, in their order, variants as on every page, or ``only`` one; one query."""
+    every = list(experiment.variants.all())
+    colours, stored = variant_colours(every), _stored(experiment, dates)
+    variants = [variant for variant in every if only in (None, variant)]
     reward = Reward(experiment.reward)
     return [
         Day(
@@ -91,5 +133,9 @@ def _stored(experiment: Experiment, dates: list[dt.date]) -> defaultdict[dt.date
 def _line(
     variant: Variant, colour: str, totals: DayTotals, reward: Reward, measures: Sequence[Measure]
 ) -> DailyLine:
+    return DailyLine(variant, colour, totals, rate_of(totals, reward), measures)
+
+
+def rate_of(totals: DayTotals, reward: Reward) -> float | None:
     trials, successes = reward.trials(totals), reward.successes(totals)
-    return DailyLine(variant, colour, totals, float(successes) / trials if trials else None, measures)
+    return float(successes) / trials if trials else None

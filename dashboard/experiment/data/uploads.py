@@ -8,15 +8,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from dashboard.experiment.actions import error_text
+from dashboard.experiment.actions import OFFER_RECOMPUTE, error_text
 from dashboard.experiment.data.upload_forms import ChoicesForm, ColumnsForm, UploadForm
-from dashboard.experiment.data.views import OFFER_RECOMPUTE, edits
+from dashboard.experiment.data.views import edits
 from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
+from experiments.tables.rows import as_cell
 from experiments.tables.uploads import (
     find_upload,
     first_lines,
@@ -46,8 +47,15 @@ def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             form.add_error("file", error_text(error))
         else:
             return redirect("dashboard:preview", experiment.key, kept.token)
-    context = tab_context(experiment, "data", today()) | {"form": form}
+    context = tab_context(experiment, "data", today()) | {"form": form, "example": _example(experiment)}
     return render(request, "dashboard/experiment/upload.html", context)
+
+
+def _example(experiment: Experiment) -> list[tuple[str, int, int]]:
+    """Name the experiment's own variants in the lines that show what a file looks like."""
+    names = [variant.name for variant in experiment.variants.all() if variant.is_active][:2]
+    numbers = [(700, 630), (950, 855)]
+    return [(as_cell(name), *n) for name, n in zip(names or ["control", "variant_b"], numbers, strict=False)]
 
 
 def _owner(request: HttpRequest) -> str:

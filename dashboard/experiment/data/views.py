@@ -11,9 +11,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard.access import View, requires
-from dashboard.experiment.actions import closed_reason
+from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason
+from dashboard.experiment.data.calendar import calendar_of
 from dashboard.experiment.data.daily_forms import DayForm, version_token
-from dashboard.experiment.data.daily_table import days_of, days_page, next_day, totals_of
+from dashboard.experiment.data.daily_table import (
+    History,
+    days_of,
+    days_page,
+    history_of,
+    next_day,
+    rate_of,
+    totals_of,
+)
+from dashboard.experiment.data.filters import DataFilter, filter_of
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.formatting import format_date
@@ -21,14 +31,11 @@ from dashboard.templatetags.formats import measured
 from experiments.exceptions import ChangedMeanwhileError, InvalidError
 from experiments.ingestion.diff import RowChange
 from experiments.ingestion.manual_edits import set_day
-from experiments.metrics import MEASURES
+from experiments.metrics import COUNTS, MEASURES, Measure
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
-from experiments.selectors import measures_of_one, today
+from experiments.selectors import today
 from experiments.tables.export import metrics_download, template_download
-
-# The message comes with a button: templates/_message.html.
-OFFER_RECOMPUTE = "offer-recompute"
 
 
 @require_safe
@@ -37,25 +44,61 @@ def data(request: HttpRequest, reference: str) -> HttpResponse:
     return _page(request, experiment_or_404(reference, today()))
 
 
-def _page(request: HttpRequest, experiment: Experiment, form: DayForm | None = None) -> HttpResponse:
-    """Render the table, with a form in the place of its day, or above the table for a new one."""
-    page = days_page(experiment, request.GET.get("page"))
+def _page(
+    request: HttpRequest,
+    experiment: Experiment,
+    form: DayForm | None = None,
+    history: History | None = None,
+    taken: dt.date | None = None,
+) -> HttpResponse:
+    """Render the table, with a form in the place of its day, or above the table for a new one.
+
+    ``history``: where it was read already, unfiltered. ``taken``: the day that a new one was refused for, as it has
+    data already.
+    """
+    date, chosen = today(), DataFilter() if form else filter_of(request, experiment)
+    history = history or history_of(experiment, chosen)
+    page = days_page(history, request.GET.get("page"), _day_asked_for(request))
     dates = list(page)
-    measures = form.measures if form else measures_of_one(experiment)
-    context = tab_context(experiment, "data", today()) | {
+    measures = form.measures if form else _measures(experiment, history)
+    totals = history.totals
+    context = tab_context(experiment, "data", date) | {
         "page": page,
-        "days": days_of(experiment, dates, measures),
+        "days": days_of(experiment, dates, measures, chosen.variant),
         "measures": measures,
         "form": form,
         "is_above": form is not None and form.day not in dates,
+        "taken": taken,
         "closed": _why_no_data(experiment),
+        "filter": chosen,
+        "has_data": bool(history.days),
+        "totals": [(measure, getattr(totals, measure.name)) for measure in measures],
+        "totals_rate": rate_of(totals, experiment.goal),
+        "calendar": None if form else calendar_of(experiment, history.span, date, _weeks_back(request)),
     }
     return render(request, "dashboard/experiment/data.html", context)
 
 
+def _measures(experiment: Experiment, history: History) -> tuple[Measure, ...]:
+    """Name what is observed: the counts, and values where the goal is one or a day has any."""
+    return MEASURES if experiment.goal.is_value or history.has_values else COUNTS
+
+
+def _day_asked_for(request: HttpRequest) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(request.GET.get("day", ""))
+    except ValueError:
+        return None
+
+
+def _weeks_back(request: HttpRequest) -> int:
+    number = request.GET.get("calendar", "")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+
+
 def _why_no_data(experiment: Experiment) -> str:
     if experiment.status == Status.DRAFT and experiment.is_open:
-        return _("This experiment is a draft. Start it, and it takes data.")
+        return _("This experiment is a draft. It takes data once it is started.")
     return closed_reason(experiment)
 
 
@@ -78,9 +121,10 @@ def edits(view: View) -> View:
 def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     """Edit one day of all variants: the ``date`` of the query, or a new one."""
     date = _date(request.GET.get("date", ""))
-    form = _day_form(request, experiment, date)
+    history = history_of(experiment)
+    form = _day_form(request, experiment, date, history)
     if not (form.is_bound and form.is_valid()):
-        return _page(request, experiment, form)
+        return _page(request, experiment, form, history)
     try:
         effects = set_day(
             experiment_id=experiment.pk,
@@ -91,12 +135,14 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
             shown=form.shown() if date else None,
         )
     except InvalidError as error:
+        is_taken = any(issue.code == "taken" for issue in error.issues)
+        taken = form.cleaned_data["date"] if is_taken else None
         form.add_errors(error)
-        return _page(request, experiment, form)
+        return _page(request, experiment, form, history, taken)
     except ChangedMeanwhileError as error:
         form.accept_current(version_token(totals_of(experiment, form.cleaned_data["date"])))
         form.add_error(None, str(error))
-        return _page(request, experiment, form)
+        return _page(request, experiment, form, history)
     has_changed = any(effect.kind != "same" for effect in effects)
     messages.success(request, _flash_text(effects), extra_tags=OFFER_RECOMPUTE if has_changed else "")
     return redirect(_back(request, experiment))
@@ -109,7 +155,9 @@ def _date(text: str) -> dt.date | None:
         raise Http404(f"{text[:40]!r} is not a date") from error
 
 
-def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None) -> DayForm:
+def _day_form(
+    request: HttpRequest, experiment: Experiment, date: dt.date | None, history: History
+) -> DayForm:
     """Active variants, and those that have data of the day."""
     stored = totals_of(experiment, date) if date else {}
     variants = [v for v in experiment.variants.all() if v.is_active or v.pk in stored]
@@ -118,7 +166,7 @@ def _day_form(request: HttpRequest, experiment: Experiment, date: dt.date | None
         request.POST if request.method == "POST" else None,
         variants=variants,
         stored=stored,
-        measures=measures_of_one(experiment),
+        measures=_measures(experiment, history),
         needs_value=experiment.goal.is_value,
         date=date,
         suggested=suggested,

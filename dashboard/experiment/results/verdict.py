@@ -129,7 +129,7 @@ def _of_data(results: Results) -> Verdict:
         return _warming_up(results)
     leader = results.leader
     if leader is None:
-        return Verdict("info", _("No variant has enough data to be judged yet."), _caveats(results))
+        return Verdict("info", _("No variant has enough data yet."), _caveats(results))
     if not any(variant.successes for variant in statistics.variants):
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})

@@ -27,6 +27,7 @@ from experiments.campaign.models import (
     GuardAction,
     Note,
 )
+from experiments.ending import undo_until
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting
@@ -170,6 +171,10 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
     tags = serializers.ListField(source="tag_list", child=serializers.CharField())
     value_cap = AmountField(allow_null=True)
     on_end_variant = serializers.SerializerMethodField(help_text="The variant's key.")
+    completed_by = serializers.CharField(
+        help_text="A login or an API key; blank where it ended by itself or by a command."
+    )
+    undo_until = serializers.SerializerMethodField(help_text="Until then its end can be undone.")
     variants = VariantSerializer(many=True)
     settings = serializers.SerializerMethodField()
     settings_in_force = serializers.SerializerMethodField()
@@ -185,6 +190,9 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
             "reward",
             "winner",
             "decision_reason",
+            "completed_at",
+            "completed_by",
+            "undo_until",
             *CAMPAIGN_FIELDS,
             "variants",
             "settings",
@@ -199,6 +207,11 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
 
     def get_on_end_variant(self, experiment: Experiment) -> str | None:
         return _key_of(experiment, experiment.on_end_variant_id)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_undo_until(self, experiment: Experiment) -> str | None:
+        until = undo_until(experiment)
+        return None if until is None else serializers.DateTimeField().to_representation(until)
 
     @extend_schema_field(SettingsSerializer)
     def get_settings(self, experiment: Experiment) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_resume__stopped_by_a_guard__splits_again_and_records_the_person(api: AP
     record = Experiment.history.first()
     assert record is not None
     assert record.guards_since == TODAY
-    assert record.history_change_reason == "Resumed after a guard had stopped it"
+    assert record.history_change_reason == '{"event": "guard.resumed"}'
 
 
 def test_resume__not_stopped__is_409_with_the_reason(api: APIClient) -> None:

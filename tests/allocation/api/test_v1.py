@@ -148,7 +148,7 @@ def test_complete__retired_winner__is_422_and_names_the_fix(api: APIClient) -> N
     assert response.json()["errors"] == [
         {
             "field": "winner",
-            "code": "retired",
+            "code": "inactive",
             "message": "'variant_b' is retired; bring it back first, or name another variant",
         }
     ]

@@ -22,7 +22,7 @@ def promises_broken(request: Request, answer: Decision) -> list[str]:
     broken = {
         "whole ticks": not np.array_equal(ticks / TICKS, answer.shares),
         "sum": ticks.sum() != TICKS or previous.sum() != TICKS,
-        "retired": ticks[~active].any(),
+        "inactive": ticks[~active].any(),
         "floor": (ticks < floor - 1e-6).any(),
         "cap": (active & (step > cap) & ~forced).any(),
         "cap wider than asked": cap > round(chosen.max_daily_shift * TICKS)

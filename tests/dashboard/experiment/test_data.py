@@ -254,12 +254,9 @@ def test_day__new__takes_the_variants_that_are_given(analyst: Client) -> None:
     [
         ("", "This field is required."),
         ("31.08.2025", "Enter a valid date."),
-        (
-            "2025-09-03",
-            "2025-09-03 lies in the future; today is 2025-09-01: check the date, or wait for the day",
-        ),
-        ("1999-12-31", "1999-12-31 is before 2000-01-01; check its year"),
-        ("2025-09-01", "There are data of 2025-09-01 already; edit that day instead."),
+        ("2025-09-03", "3 Sep 2025 lies in the future; today is 1 Sep 2025"),
+        ("1999-12-31", "31 Dec 1999 is before 1 Jan 2000"),
+        ("2025-09-01", "There is data for 1 Sep 2025 already."),
     ],
 )
 def test_day__new_with_a_day_that_cannot_be__is_refused(analyst: Client, date: str, error: str) -> None:
@@ -417,7 +414,7 @@ def test_template__of_the_experiment__names_its_active_variants(analyst: Client)
     response = analyst.get(f"{DATA}template.csv")
 
     text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]  # streamed
-    assert text.splitlines() == [HEADER.strip(), f"{experiment.pk},2025-09-01,control,0,0,0"]
+    assert text.splitlines() == [HEADER.strip(), f"{experiment.key},2025-09-01,control,,,"]
 
 
 @pytest.mark.parametrize("state", ["draft", "completed", "archived"])
@@ -433,7 +430,11 @@ def test_data__closed__says_why_and_refuses(analyst: Client, state: str) -> None
     page = analyst.get(DATA).content.decode()
     posted = analyst.post(EDIT, _day(control=(1, 1, 1)), follow=True).content.decode()
 
-    said = "This experiment is a draft." if state == "draft" else f"This experiment is {state}"
+    said = {
+        "draft": "This experiment is a draft.",
+        "archived": "Archived. Restore it to make changes.",
+        "completed": "Ended: data, variants and settings are locked.",
+    }[state]
     assert said in page
     assert DAY not in page
     assert said in posted
@@ -448,8 +449,8 @@ def test_data__viewer__looks_and_is_refused_to_change(path: str) -> None:
     page = viewer.get(DATA).content.decode()
 
     assert "daily-metrics.csv" in page
-    # the forms of every page: the language, logging out
-    assert (DAY in page, UPLOAD in page, page.count("<form")) == (False, False, 2)
+    # the forms of every page, the language and logging out, and the filter
+    assert (DAY in page, UPLOAD in page, page.count("<form")) == (False, False, 3)
     assert viewer.get(f"{DATA}{path}").status_code == 403
     assert viewer.post(f"{DATA}{path}").status_code == 403
 
@@ -482,7 +483,7 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     url = analyst.post(UPLOAD, _file(text))["Location"]
 
     # the import itself, done and taken back, comes to eleven
-    with django_assert_max_num_queries(12 + 11):
+    with django_assert_max_num_queries(13 + 11):
         assert analyst.get(url).context["preview"].rows == 200
 
 

@@ -55,34 +55,6 @@ def test_results__other_metrics__are_columns_with_their_guard(client: Client) ->
     assert "-50.0%" in html or "−50.0%" in html
 
 
-def test_complete__with_a_reason__keeps_it(client: Client) -> None:
-    experiment = make_running()
-    winner = experiment.variants.get(name="variant_b")
-
-    client.post(
-        f"/dashboard/experiments/{experiment.key}/complete/",
-        {"winner": winner.pk, "decision_reason": " Sells more.\r\nAnd looks better. "},
-    )
-
-    experiment.refresh_from_db()
-    assert experiment.decision_reason == "Sells more.\nAnd looks better."
-
-
-def test_complete__reason_that_is_too_long__changes_nothing_and_says_so(client: Client) -> None:
-    experiment = make_running()
-    winner = experiment.variants.get(name="variant_b")
-
-    response = client.post(
-        f"/dashboard/experiments/{experiment.key}/complete/",
-        {"winner": winner.pk, "decision_reason": "x" * 2001},
-        follow=True,
-    )
-
-    assert "the reason has 2001 characters; at most 2000 are kept" in response.content.decode()
-    experiment.refresh_from_db()
-    assert experiment.status == Status.ACTIVE
-
-
 def test_explore__notes__are_marked(client: Client) -> None:
     experiment = make_running()
     add_note(experiment_id=experiment.pk, date=TODAY, text="Sale <begins>", now=NOW)

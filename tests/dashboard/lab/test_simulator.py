@@ -167,6 +167,14 @@ def test_variant_names__rates__as_they_were_given() -> None:
     assert variant_names([0.04, 0.045, 0.0]) == ["Control, 4%", "Variant B, 4.5%", "Variant C, 0%"]
 
 
+@pytest.mark.parametrize("text", ["4,5,6", "4, 5, 6", "4;5;6", "4.0,5.0,6", "4,0 5,0 6,0", "4,5,6,"])
+def test_rates__commas_alone__separate_where_they_cannot_be_decimals(text: str) -> None:
+    form = form_of(urlencode({"rates": text}))
+
+    assert form.is_valid()
+    assert form.cleaned_data["rates"] == (0.04, 0.05, 0.06)
+
+
 @pytest.mark.parametrize("text", ["4 5", "4;5", "4% 5%", "4, 5", " 4  5 ", "4.0 5,0"])
 def test_rates__several_spellings__are_read(text: str) -> None:
     form = form_of(urlencode({"rates": text}))

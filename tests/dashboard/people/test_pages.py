@@ -260,7 +260,7 @@ def test_profile__language_theme_and_zone__are_applied_at_once(admin: Client) ->
 
 
 def test_profile__in_another_zone__leaves_the_days_of_data(admin: Client) -> None:
-    """At 12:00 in Greenwich it is already the next day on Kiritimati; "today" is the installation's."""
+    """At 12:00 in Greenwich it is already the next day on Kiritimati; "today" is default's."""
     admin.post(ACCOUNT, {"theme": "system", "time_zone": "Pacific/Kiritimati"})
 
     from experiments.selectors import today

@@ -183,7 +183,7 @@ def test_settings__changed__are_saved_and_blank_follows_the_installation(analyst
     changed = Experiment.objects.get()
     own = {name: value for name, value in changed.own_settings().items() if value is not None}
     assert (changed.name, changed.reward, own) == ("Colour", "ctr", {"max_daily_shift": 0.05})
-    assert b"Saved. The next decision follows these settings." in response.content
+    assert b"Saved. Used from the next update on." in response.content
 
 
 def test_settings__page__shows_the_experiments_own_values(analyst: Client) -> None:
@@ -271,7 +271,7 @@ def test_variants__name_that_is_taken_or_no_name__is_told_beside_it(analyst: Cli
     renamed = analyst.post(f"{url}{pk}/rename/", {f"variant-{pk}-name": name})
 
     assert list(added.context["new_variant"].errors) == ["name"]
-    assert [bool(form.errors) for _v, _colour, form in renamed.context["rows"]] == [False, True]
+    assert [bool(form.errors) for _v, _colour, form, _share in renamed.context["rows"]] == [False, True]
     assert sorted(Variant.objects.values_list("name", flat=True)) == ["control", "variant_b"]
 
 
@@ -293,12 +293,18 @@ def test_control__retired__is_refused_and_not_offered(analyst: Client) -> None:
 
     response = analyst.post(url, follow=True)
 
-    assert b"The control cannot be retired." in response.content
+    assert b"The control cannot be deactivated." in response.content
     assert url not in analyst.get(SETTINGS).content.decode()
 
 
-@pytest.mark.parametrize("how", ["completed", "archived"])
-def test_settings__closed__say_why_and_refuse(analyst: Client, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("completed", "Ended: data, variants and settings are locked."),
+        ("archived", "Archived. Restore it to make changes."),
+    ],
+)
+def test_settings__closed__say_why_and_refuse(analyst: Client, how: str, said: str) -> None:
     experiment = make_running()
     if how == "completed":
         change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=NOW)
@@ -310,9 +316,9 @@ def test_settings__closed__say_why_and_refuse(analyst: Client, how: str) -> None
     posted = analyst.post(SETTINGS, {"name": "Other"})
     analyst.post(f"{SETTINGS}variants/", {"new-name": "c"})
 
-    assert f"This experiment is {how}" in page
+    assert said in page
     assert "Save settings" not in page
-    assert f"This experiment is {how}" in posted.content.decode()
+    assert said in posted.content.decode()
     assert (Experiment.objects.get().name, Variant.objects.count()) == ("Button colour", 2)
 
 
@@ -344,7 +350,7 @@ def test_delete__admin__deletes_and_only_an_admin_may(analyst: Client) -> None:
     admin = client_of("admin")
 
     assert analyst.post(f"{url}delete/").status_code == 403
-    assert b"Delete for good" not in analyst.get(f"{url}settings/").content
+    assert b"Delete permanently" not in analyst.get(f"{url}settings/").content
     assert "Delete “Button &lt;colour&gt;”?" in admin.get(f"{url}settings/").content.decode()
     assert admin.post(f"{url}delete/", follow=True).status_code == 200
     assert not Experiment.objects.exists()
@@ -367,7 +373,7 @@ def test_settings__viewer__reads_values_and_is_offered_nothing() -> None:
 
     page = viewer.get(SETTINGS).content.decode()
 
-    assert "Settings in force" in page
+    assert "Current settings" in page
     assert "7%" in page
     assert page.count("<form") == 2  # the language, logging out
     assert viewer.get(NEW).status_code == 403

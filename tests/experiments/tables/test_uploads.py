@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from experiments.audit import read_reason
 from experiments.exceptions import InvalidError, NotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import DayTotals
@@ -146,7 +147,8 @@ def test_record_upload__bad_rows_left_out__records_the_others_once() -> None:
     report = _record(upload, skip=True)
 
     assert (report.processed_rows, report.refused_rows) == (3, 3)
-    assert Experiment.history.latest().history_change_reason == "Data from x.csv: 3 rows"
+    said = read_reason(Experiment.history.latest().history_change_reason)
+    assert said == ("data.uploaded", {"file": "x.csv", "rows": 3})
     with pytest.raises(NotFoundError):
         _record(upload, skip=True)
 
@@ -195,8 +197,8 @@ def test_set_day__changed_counts__are_told_and_kept_in_the_history() -> None:
         ("same", DayTotals(10000, 700, 0), DayTotals(10000, 700, 0)),
         ("changed", DayTotals(10000, 950, 0), DayTotals(10000, 951, 0)),
     ]
-    said = Experiment.history.latest().history_change_reason
-    assert said == "Data of 2025-09-01 set by hand: variant_b"
+    said = read_reason(Experiment.history.latest().history_change_reason)
+    assert said == ("day.edited", {"date": "2025-09-01", "names": ["variant_b"], "more": 0})
 
 
 def test_set_day__a_bad_row__writes_nothing() -> None:

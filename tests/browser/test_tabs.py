@@ -1,0 +1,109 @@
+"""Data, Settings, History and the end of an experiment in a real browser: they fit, and everyone can use them."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from allocation.models import Allocation
+from allocation.services import complete_experiment
+from experiments.campaign.watch import add_guard, add_note
+from experiments.models import DailyMetric, Experiment, Status
+from experiments.services import update_experiment
+from tests.browser.accessibility import each_width_and_theme, show, violations
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
+
+DAY = dt.timedelta(days=1)
+LONG = "A" * 60 + " Supercalifragilisticexpialidocious" * 3
+TABS = ["data/", "data/day/?date=2025-08-30", "data/upload/", "settings/", "history/", ""]
+
+
+def make_full(**fields: Any) -> Experiment:
+    """Everything has a name of 120 characters; a day is missing, one has a note, a metric is guarded."""
+    experiment = make_experiment(LONG[:120], key="full", **fields)
+    long = [f"{letter}{LONG}"[:120] for letter in "bc"]
+    for n in (9, 8, 6, 5, 3, 2, 1):
+        date = TODAY - n * DAY
+        rows = [
+            counts(name, 10**11 if n == 1 else 3000, 200 + n, 20, date=date) for name in ("control", *long)
+        ]
+        record(experiment, *rows)
+        allocate(experiment, date + DAY)
+    add_note(experiment_id=experiment.pk, date=TODAY - 2 * DAY, text=LONG, now=NOW)
+    add_guard(experiment_id=experiment.pk, metric="conversion_rate", max_fall=5, action="tell", now=NOW)
+    update_experiment(experiment_id=experiment.pk, now=NOW, owner=LONG[:80], settings={"control_floor": 0.2})
+    return experiment
+
+
+@pytest.mark.parametrize("language", ["en", "pt-br"])
+@pytest.mark.parametrize("tab", TABS)
+def test_tab__each_width_and_theme__fits_and_is_accessible(
+    clean_page: Page, live_server: Any, tab: str, language: str
+) -> None:
+    make_full()
+    clean_page.set_extra_http_headers({"Accept-Language": language})
+    show(clean_page, f"{live_server.url}/dashboard/experiments/full/{tab}", 390, "light")
+
+    for _layout in each_width_and_theme(clean_page):
+        assert violations(clean_page) == []
+
+
+@pytest.mark.parametrize("opener", ["complete", "undo-end", "deactivate"])
+def test_dialog__each_width_and_theme__fits_and_is_accessible(
+    clean_page: Page, live_server: Any, opener: str
+) -> None:
+    experiment = make_full()
+    if opener == "undo-end":
+        complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, decision_reason=LONG)
+    show(clean_page, f"{live_server.url}/dashboard/experiments/full/settings/", 390, "light")
+    clean_page.locator(f"button[data-dialog^={opener}]").first.click()
+
+    for _layout in each_width_and_theme(clean_page):
+        assert violations(clean_page) == []
+
+
+def test_end__choose_and_undo__is_as_before(clean_page: Page, live_server: Any) -> None:
+    experiment = make_experiment("Headline")
+    record(experiment, counts("control", 10000, 700), counts("b", 10000, 950))
+    allocate(experiment)
+    show(clean_page, f"{live_server.url}/dashboard/experiments/headline/history/", 1440, "light")
+
+    clean_page.get_by_role("button", name="End…").click()
+    clean_page.get_by_role("radio", name="b +").check()
+    clean_page.get_by_label("Reason").fill("Sells more.")
+    clean_page.get_by_role("button", name="End and ship b").click()
+    expect(clean_page.get_by_text("Ended: b gets all traffic.")).to_be_visible()
+    assert Experiment.objects.get().status == Status.COMPLETED
+
+    clean_page.get_by_role("button", name="Undo the end…").click()
+    clean_page.get_by_role("button", name="Undo the end", exact=True).click()
+    expect(clean_page.get_by_text("The end is undone.")).to_be_visible()
+    assert Experiment.objects.get().status == Status.ACTIVE
+    assert Allocation.objects.in_force_on(TODAY)[0].kind == "optimized"
+
+
+def test_calendar__missing_day__is_added_from_there(clean_page: Page, live_server: Any) -> None:
+    experiment = make_experiment("Headline")
+    for n in (3, 1):
+        date = TODAY - n * DAY
+        record(experiment, counts("control", 100, 7, date=date), counts("b", 100, 9, date=date))
+    show(clean_page, f"{live_server.url}/dashboard/experiments/headline/data/", 1440, "light")
+
+    clean_page.get_by_role("link", name="Sat, 30 Aug 2025: No data").click()
+    for name in ("control", "b"):
+        clean_page.get_by_label(f"Impressions, {name}").fill("100")
+        clean_page.get_by_label(f"Clicks, {name}").fill("8")
+    clean_page.get_by_role("button", name="Save the day").click()
+
+    expect(clean_page.get_by_role("link", name="Sat, 30 Aug 2025: 200 impressions")).to_be_visible()
+    assert DailyMetric.objects.filter(date=TODAY - 2 * DAY).count() == 2
+
+
+def test_settings__save__is_within_reach_without_scrolling(clean_page: Page, live_server: Any) -> None:
+    make_full()
+    show(clean_page, f"{live_server.url}/dashboard/experiments/full/settings/", 1440, "light")
+
+    expect(clean_page.get_by_role("button", name="Save settings")).to_be_in_viewport(ratio=1)
