@@ -54,7 +54,7 @@ def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
     page.get_by_role("radio", name="Control").nth(1).check()
     expect(page.get_by_text("For 3 variants:")).to_be_visible()
 
-    page.get_by_text("Limits", exact=True).click()
+    page.locator("summary", has_text="Limits").click()
     floor = page.get_by_label("Control floor")
     floor.fill("70")
     expect(page.locator(".field-error:visible")).to_have_text(["Out of range. From 0% to 50%."])
@@ -78,7 +78,7 @@ def test_new_experiment__refused__leads_to_the_first_field_and_loses_nothing(
     page.goto(_url(live_server, "new/"))
 
     page.get_by_label("Name of the variant").nth(1).fill("control")
-    page.get_by_text("Limits", exact=True).click()
+    page.locator("summary", has_text="Limits").click()
     page.get_by_label("Daily cap").fill("5")
     page.get_by_role("button", name="Save as a draft").click()
 
@@ -233,8 +233,8 @@ def test_forms__refused_or_open__break_no_rule_of_wcag(
     assert violations(page) == []
 
     page.goto(_url(live_server, f"{running.key}/settings/"))
-    page.get_by_text("For experts", exact=True).click()
-    page.get_by_text("Limits", exact=True).click()
+    page.locator("summary", has_text="For experts").click()
+    page.locator("summary", has_text="Limits").click()
     page.get_by_text("Rename").first.click()
     page.get_by_label("Control floor").fill("70")
     expect(page.get_by_text("Some settings are refused:")).to_be_visible()
