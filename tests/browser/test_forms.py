@@ -56,6 +56,7 @@ def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
     page.get_by_role("radio", name="Control").nth(1).check()
     expect(page.get_by_text("For 3 variants:")).to_be_visible()
 
+    page.locator("summary", has_text="Limits").click()
     floor = page.get_by_label("Minimum control share")
     floor.fill("70")
     expect(page.locator(".field-error:visible")).to_have_text(["Out of range. From 0% to 50%."])
@@ -79,6 +80,7 @@ def test_new_experiment__refused__leads_to_the_first_field_and_loses_nothing(
     page.goto(_url(live_server, "new/"))
 
     page.get_by_label("Name of the variant").nth(1).fill("control")
+    page.locator("summary", has_text="Limits").click()
     page.get_by_label("Maximum daily change").fill("5")
     page.get_by_role("button", name="Save as a draft").click()
 
@@ -239,7 +241,8 @@ def test_settings__open_and_refused__break_no_rule_of_wcag(
     clean_page: Page, live_server: Any, running: Experiment
 ) -> None:
     clean_page.goto(_url(live_server, f"{running.key}/settings/"))
-    clean_page.get_by_text("Priors and exploitation").click()
+    clean_page.locator("summary", has_text="For experts").click()
+    clean_page.locator("summary", has_text="Limits").click()
     clean_page.get_by_text("Rename").first.click()
     clean_page.get_by_label("Minimum control share").fill("70")
     expect(clean_page.get_by_text("Please fix:")).to_be_visible()

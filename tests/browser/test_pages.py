@@ -137,7 +137,8 @@ def test_page__without_scripts__leads_everywhere_and_completes(browser: Browser,
     expect(page.get_by_role("link", name="Simulator")).to_be_visible()
 
     page.get_by_role("radio", name="benefit").check()
-    page.get_by_role("button", name="Complete with this winner").click()
+    page.get_by_label("Reason").fill("Sells more.")
+    page.get_by_role("button", name="End the experiment").click()
 
-    expect(page.get_by_text("Completed: benefit gets all traffic.").first).to_be_visible()
+    expect(page.get_by_text("Ended: benefit gets all traffic.").first).to_be_visible()
     page.close()

@@ -64,9 +64,10 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("heading", name="Paused. Traffic stays at the last allocation.")).to_be_visible()
     page.get_by_role("button", name="Resume").first.click()
-    page.get_by_role("button", name="Complete", exact=True).click()
-    expect(page.get_by_role("radio", name="blue")).to_be_checked()
-    page.get_by_role("button", name="Complete with this winner").click()
+    page.get_by_role("button", name="End…").click()
+    page.get_by_role("radio", name="blue").check()
+    page.get_by_label("Reason").fill("Sells more.")
+    page.get_by_role("button", name="End and ship blue").click()
     expect(page.get_by_role("heading", name=re.compile("^Ended on .*: blue won with"))).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width
     made = Experiment.objects.get()
