@@ -42,6 +42,7 @@ class FakeService:
         self.refusals: list[tuple[int, dict[str, Any]]] = []
         self.keeps_order = True
         self.away = False
+        self.on_counts: Callable[[], object] = lambda: None  # happens while counts are sent
         self.url = ""
         self.lock = threading.Lock()
 
@@ -98,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         service, body = self.service, self.rfile.read(int(self.headers["Content-Length"]))
+        service.on_counts()
         with service.lock:
             service.requests.append((self.path, dict(self.headers), body))
             fault = service.faults.pop(0) if service.faults else ""

@@ -54,6 +54,19 @@ def test_close__everything_sent__leaves_no_folder(make_client: MakeClient, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["ruleset.json"]
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_close__a_thread_counts_while_the_rest_is_sent__sends_that_too(
+    service: FakeService, make_client: MakeClient, tmp_path: Path, durable: bool
+) -> None:
+    client = make_client(spool_dir=tmp_path, durable=durable)
+    client.exposure("hero", "u")
+    service.on_counts = lambda: client.exposure("hero", "v")
+
+    client.close()
+
+    assert (service.total("impressions"), _folders(tmp_path)) == (2, [])
+
+
 def test_orphans__of_a_living_process__are_left_alone(
     service: FakeService, make_client: MakeClient, tmp_path: Path
 ) -> None:
