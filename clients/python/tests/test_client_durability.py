@@ -12,7 +12,7 @@ import pytest
 from bandit_client import Client, Exposure
 from bandit_client.journal import WINDOW, Journal, line_head, read_journal
 from bandit_client.rows import Row
-from bandit_client.stream import STATE_FILE, Stream
+from bandit_client.stream import STATE_FILE, Stream, write_file
 from fake_service import FakeService, MakeClient
 
 PLACE = Exposure("hero", "blue", "2026-11-26")
@@ -240,6 +240,28 @@ def test_rule_set__another_process_is_amid_writing_its_copy__is_kept_whole(
 
     assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
     assert caplog.records == []
+
+
+def test_rule_set__process_of_another_container_with_its_id_is_writing__is_kept_whole(
+    make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"ruleset.{os.getpid()}").mkdir()  # where that process writes
+
+    client = make_client(spool_dir=tmp_path)
+    client._rules._etag = None
+    client._rules.refresh()
+
+    assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
+    assert caplog.records == []
+
+
+def test_write_file__cannot_take_its_place__leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "state.json").mkdir()
+
+    with pytest.raises(OSError, match="state"):
+        write_file(tmp_path / "state.json", "{}")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
 
 def test_durable__folder_is_gone__counts_in_memory_and_loses_nothing(
