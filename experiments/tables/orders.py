@@ -130,7 +130,10 @@ def day_of_moment(text: str) -> dt.date | None:
         moment = dt.datetime.fromisoformat(f"{date}T{time}{'Z' if zone == 'UTC' else zone or ''}")
         if moment.tzinfo is not None:
             moment = moment.astimezone(timezone.get_default_timezone())
-    except (ValueError, OverflowError):  # OverflowError: a day before the first of the calendar, or after its last
+    except (
+        ValueError,
+        OverflowError,
+    ):  # OverflowError: a day before the first of the calendar, or after its last
         return None
     return moment.date()
 
