@@ -264,6 +264,33 @@ def test_write_file__cannot_take_its_place__leaves_nothing_beside(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
 
 
+@pytest.mark.parametrize("unreadable", ["lock", STATE_FILE])
+def test_orphans__one_cannot_be_read__others_are_sent_and_it_waits(
+    service: FakeService,
+    make_client: MakeClient,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    unreadable: str,
+) -> None:
+    broken = tmp_path / "0-of-another-user"
+    (broken / unreadable).mkdir(parents=True)
+    with make_client(spool_dir=tmp_path) as first:
+        service.away = True
+        first.exposure("hero", "u")
+    service.away = False
+    caplog.clear()
+
+    second = make_client(spool_dir=tmp_path)
+    for _ in range(2):
+        second._flush_all()
+
+    assert service.total("impressions") == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    (broken / unreadable).rmdir()
+    second._flush_all()
+    assert not broken.exists()
+
+
 def test_durable__folder_is_gone__counts_in_memory_and_loses_nothing(
     service: FakeService, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
