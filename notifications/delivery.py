@@ -53,8 +53,8 @@ def retry(delivery: Delivery, now: dt.datetime) -> None:
 
 def deliver_test(endpoint: Endpoint, now: dt.datetime) -> Delivery:
     """Send a test at once, and only once: a test that fails holds up nothing."""
-    # Not due for the scheduler while it is sent here.
-    delivery = queue_test(endpoint, now, due=now + _LONGEST_PAUSE)
+    # Failed until it has arrived: it waits for no scheduler, and a crash here holds up nothing behind it.
+    delivery = queue_test(endpoint, now, Delivery.State.GIVEN_UP)
     if not _attempt(delivery, endpoint):
         Delivery.objects.filter(pk=delivery.pk).update(state=Delivery.State.GIVEN_UP)
         delivery.state = Delivery.State.GIVEN_UP

@@ -34,12 +34,16 @@ def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:
     )
 
 
-def queue_test(endpoint: Endpoint, now: dt.datetime, due: dt.datetime | None = None) -> Delivery:
+def queue_test(
+    endpoint: Endpoint, now: dt.datetime, state: Delivery.State = Delivery.State.WAITING
+) -> Delivery:
     """Queue a test, which shows whether the endpoint can be reached, whatever events it wants."""
     data = {"message": "This endpoint receives notifications."}
     event = _event(NewEvent(EventKind.TEST, None, data), now)
     event.save(force_insert=True)
-    return Delivery.objects.create(event=event, endpoint=endpoint, next_attempt_at=due or now, created_at=now)
+    return Delivery.objects.create(
+        event=event, endpoint=endpoint, state=state, next_attempt_at=now, created_at=now
+    )
 
 
 def _write(pairs: Sequence[tuple[Event, Endpoint]], now: dt.datetime) -> int:

@@ -175,8 +175,8 @@ def read_values() -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def decide_by_value() -> Decision:
-    visits, _orders, values, squares = read_values()
-    history = History(np.arange(1, 1 + len(visits)), visits, visits, values, squares=squares)
+    visits, orders, values, squares = read_values()
+    history = History(np.arange(1, 1 + len(visits)), visits, visits, values, squares=squares, orders=orders)
     return allocate_many([make_request(history, previous=np.array([0.4, 0.6]))])[0]
 
 

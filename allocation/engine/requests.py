@@ -233,11 +233,17 @@ def _unpack(
         unit=unit,
         spread=learned.spread[:k],
         effective_orders=learned.effective_orders[:k],
-        largest_part=np.zeros(k)
-        if window.squares is None
-        else largest_parts(window.successes, window.squares),
+        largest_part=_largest_part(request, window),
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
+
+
+def _largest_part(request: Request, window: Window) -> Floats:
+    """The most that one order can make of each variant's value, (K,); the rules before did not count orders."""
+    if window.squares is None:
+        return np.zeros(len(request.active))
+    orders = window.orders if request.rules == RULES else None
+    return largest_parts(window.successes, window.squares, orders)
 
 
 def _change_day(request: Request, window: Window, start: int) -> int | None:

@@ -222,6 +222,7 @@ class AllocationInputs:
             successes=self.reward.successes(measures),
             earlier_impressions=float(self.earlier_impressions),
             squares=measures.value_squares if self.reward.is_value else None,
+            orders=measures.conversions if self.reward.is_value else None,
         )
 
 

@@ -59,9 +59,10 @@ def change_channel(*, channel_id: int, wanted: Wanted, now: dt.datetime) -> Endp
     endpoint = _locked(channel_id)
     if not wanted.address and wanted.channel == endpoint.channel:
         wanted = wanted._replace(address=endpoint.address)
-    changed = [name for name, value in _checked(wanted).items() if getattr(endpoint, name) != value]
+    fields = _checked(wanted)
+    changed = [name for name, value in fields.items() if getattr(endpoint, name) != value]
     for name in changed:
-        setattr(endpoint, name, _checked(wanted)[name])
+        setattr(endpoint, name, fields[name])
     if changed:
         endpoint.save(update_fields=changed)
         record_change(Subject.CHANNEL, endpoint.name, "changed", now, fields=", ".join(changed))

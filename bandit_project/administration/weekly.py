@@ -1,17 +1,20 @@
 """The weekly summary by e-mail: on Monday morning in each person's time zone, once for a user and week.
 
 That it is going out is written before it is sent: a crash between the two loses a mail, and never sends one twice. A
-mail server that refuses takes the note back, and the next round tries again, until Tuesday ends.
+mail server that refuses takes the note back, and the next round tries again, until Tuesday ends. A fault in writing the
+mail comes before the note.
 """
 
 import datetime as dt
+import logging
 import smtplib
+import time
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.mail import send_mail
+from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -32,9 +35,13 @@ from experiments.text import format_number, format_percent
 from notifications.models import Alarm
 from notifications.selectors import active_experiments
 
+logger = logging.getLogger(__name__)
+
 _FROM, _MONDAY, _TUESDAY = dt.time(8), 0, 1
 # A mail is to be read: the experiments that changed last.
 _MOST_RESULTS = 30
+# What is left goes with the next round.
+_SECONDS_FOR_ALL = 60
 
 Numbers = tuple[Experiment, Statistics | None]
 
@@ -44,7 +51,26 @@ def send_weekly_summaries(now: dt.datetime) -> int:
     if not has_mail_server():
         return 0
     with only_one("weekly summaries") as free:
-        return sum(_send_once(user, week, now) for user, week in _due(now)) if free else 0
+        return _send_some(now) if free else 0
+
+
+def _send_some(now: dt.datetime) -> int:
+    """Send for some time: a mail server that hangs must not hold up the scheduler's other jobs."""
+    sent, until = 0, time.monotonic() + _SECONDS_FOR_ALL
+    for user, week in _due(now):
+        sent += _send_alone(user, week, now)
+        if time.monotonic() >= until:
+            break
+    return sent
+
+
+def _send_alone(user: User, week: dt.date, now: dt.datetime) -> bool:
+    """Send to one; a fault with one reader's mail keeps it from no other."""
+    try:
+        return _send_once(user, week, now)
+    except Exception:
+        logger.exception("the weekly summary of user %s failed", user.pk)
+        return False
 
 
 def week_due(zone: str, now: dt.datetime) -> dt.date | None:
@@ -60,21 +86,23 @@ def _due(now: dt.datetime) -> Iterator[tuple[User, dt.date]]:
     recent = SentSummary.objects.filter(week__gt=now.date() - dt.timedelta(days=9))
     sent = set(recent.values_list("user_id", "week"))
     for user in wanting.select_related("preferences").order_by("pk"):
-        week = week_due(user.preferences.time_zone, now)
+        week = week_due(preferences_of(user).time_zone, now)
         if week is not None and (user.pk, week) not in sent:
             yield user, week
 
 
 def _send_once(user: User, week: dt.date, now: dt.datetime) -> bool:
     """Claim the week, then send; False where another process has claimed it, or the mail server refuses."""
+    with override(preferences_of(user).language or settings.LANGUAGE_CODE):
+        mail = EmailMessage(*_mail(user, week, now), None, [user.email])
+        mail.message()  # refuses an address that is none
     try:
         with transaction.atomic():
             claim = SentSummary.objects.create(user=user, week=week, claimed_at=now)
     except IntegrityError:
         return False
     try:
-        with override(preferences_of(user).language or settings.LANGUAGE_CODE):
-            send_mail(*_mail(user, week, now), None, [user.email])
+        mail.send()
     except (OSError, smtplib.SMTPException) as error:
         claim.delete()
         log_problem_event("summary.not_sent", user=user.pk, problem=type(error).__name__)

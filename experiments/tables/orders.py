@@ -128,10 +128,13 @@ def day_of_moment(text: str) -> dt.date | None:
     date, time, zone = found.groups()
     try:
         moment = dt.datetime.fromisoformat(f"{date}T{time}{'Z' if zone == 'UTC' else zone or ''}")
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(timezone.get_default_timezone())
+    except (
+        ValueError,
+        OverflowError,
+    ):  # OverflowError: a day before the first of the calendar, or after its last
         return None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(timezone.get_default_timezone())
     return moment.date()
 
 

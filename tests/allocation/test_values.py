@@ -71,6 +71,18 @@ def test_allocation__values__are_recorded_as_money_beside_the_conversions() -> N
     assert allocation.given_up == pytest.approx(2000 * DAYS * 0.6, rel=0.25)
 
 
+def test_allocation__equal_orders_of_one_day__warns_of_none_of_them() -> None:
+    shop = make_experiment("Shop", reward=Reward.VALUE_PER_IMPRESSION)
+    rows = [DailyCounts(TODAY, name, 2000, 80, 60, Decimal(1800), 54_000.0) for name in ("control", "dear")]
+    record(shop, *rows)
+
+    allocation = allocate(shop)
+
+    assert [share.largest_part for share in allocation.shares.all()] == pytest.approx([1 / 60] * 2)
+    assert "One order" not in allocation.reason
+    assert [found.differences for found in verify_ledger()] == [[]]
+
+
 def test_allocation__value_per_click__has_clicks_for_trials() -> None:
     dear = allocate(make_shop(Reward.VALUE_PER_CLICK)).shares.get(variant__name="dear")
 

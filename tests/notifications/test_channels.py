@@ -282,6 +282,18 @@ def test_test__receiver_down__is_given_up_and_holds_up_nothing(receiver: Receive
     assert deliver_waiting() == Delivered(0, 0)
 
 
+def test_test__breaks_off_while_it_is_sent__holds_up_nothing(receiver: Receiver, settings: Settings) -> None:
+    endpoint = _channel(receiver, channel=Channel.EMAIL, address="a@example.com")
+    backend, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "no.such.Backend"
+    with pytest.raises(ImportError):
+        send_test(channel_id=endpoint.pk, now=NOW)
+    settings.EMAIL_BACKEND = backend
+
+    _leads()
+
+    assert deliver_waiting() == Delivered(1, 0)
+
+
 def test_retry__delivery_given_up__is_sent_and_one_that_waits_is_refused(receiver: Receiver) -> None:
     endpoint = _channel(receiver)
     _leads()

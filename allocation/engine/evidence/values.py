@@ -95,13 +95,25 @@ def units_of(trials: Floats, values: Floats, squares: Floats | None) -> Units:
     return Units(pooled, spread, unit, have)
 
 
-def largest_parts(values: Floats, squares: Floats) -> Floats:
+def largest_parts(values: Floats, squares: Floats, orders: Floats | None = None) -> Floats:
     """Bound the part that one order can make of each variant's value: (T, K) to (K,), 0 without values.
 
-    Single values are not known. The largest of a day is at most the root of the day's sum of squares.
+    Single values are not known. The largest of a day is at most the root of the day's sum of squares; where the number
+    of orders is known, too, it is largest when all others are alike.
     """
-    largest, total = np.sqrt(squares).max(axis=0, initial=0.0), values.sum(axis=0)
-    return np.asarray(np.where(total > 0, np.minimum(largest / np.where(total > 0, total, 1.0), 1.0), 0.0))
+    largest = np.sqrt(squares) if orders is None else _largest_of(values, squares, orders)
+    total = values.sum(axis=0)
+    return np.minimum(_ratio(largest.max(axis=0, initial=0.0), total), 1.0)
+
+
+def _largest_of(values: Floats, squares: Floats, orders: Floats) -> Floats:
+    """Bound the largest of m numbers by their sum s and sum of squares q: s/m + sqrt((m - 1) (q - s^2/m) / m).
+
+    Source: Samuelson, "How deviant can you be?" (1968).
+    """
+    m = np.maximum(orders, 1.0)
+    apart = np.maximum(squares - values * values / m, 0.0)
+    return np.asarray(values / m + np.sqrt((m - 1) / m * apart))
 
 
 def day_variances(trials: Floats, values: Floats, squares: Floats) -> Floats:

@@ -23,7 +23,8 @@ class History:
     ``successes``: (D, K) counts, 0 where a variant has no row. ``earlier_impressions``: all impressions
     before the first of these days, which count for the warm-up alone.
 
-    Where the goal is a value, ``successes`` are sums of values, ``squares`` (D, K) the sums of their squares.
+    Where the goal is a value, ``successes`` are sums of values, ``squares`` (D, K) the sums of their squares and
+    ``orders`` (D, K) their numbers, where those are known.
     """
 
     days: Days
@@ -32,12 +33,13 @@ class History:
     successes: Floats
     earlier_impressions: float = 0.0
     squares: Floats | None = None
+    orders: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Window:
     """The days that count: ``start`` and ``end`` day numbers, both inside; None where there is no data at
-    all. ``days`` (D',): those that have a row. ``squares`` of values, where the goal is a value.
+    all. ``days`` (D',): those that have a row. ``squares`` and ``orders`` of values, where the goal is a value.
     """
 
     start: int | None
@@ -47,6 +49,7 @@ class Window:
     successes: Floats
     days: Days
     squares: Floats | None = None
+    orders: Floats | None = None
 
 
 def select_window(history: History, target_day: int, window_days: int, maturity_days: int) -> Window:
@@ -56,15 +59,16 @@ def select_window(history: History, target_day: int, window_days: int, maturity_
     reported = history.days[(history.days <= target_day) & (history.impressions.sum(axis=1) > 0)]
     if not reported.size:
         none = history.trials[:0]
-        return Window(None, None, 0.0, none, none, history.days[:0], _cut(history.squares, slice(0)))
+        of_values = (_cut(sums, slice(0)) for sums in (history.squares, history.orders))
+        return Window(None, None, 0.0, none, none, history.days[:0], *of_values)
     end = int(reported[-1]) - maturity_days
     start = end - window_days + 1
     inside = (history.days >= start) & (history.days <= end)
     so_far = history.earlier_impressions + history.impressions[history.days <= end].sum()
     counts = history.trials[inside], history.successes[inside]
-    squares = _cut(history.squares, inside)
-    return Window(start, end, float(so_far), *counts, history.days[inside], squares)
+    of_values = (_cut(sums, inside) for sums in (history.squares, history.orders))
+    return Window(start, end, float(so_far), *counts, history.days[inside], *of_values)
 
 
-def _cut(squares: Floats | None, days: slice | NDArray[np.bool_]) -> Floats | None:
-    return None if squares is None else squares[days]
+def _cut(sums: Floats | None, days: slice | NDArray[np.bool_]) -> Floats | None:
+    return None if sums is None else sums[days]

@@ -192,10 +192,19 @@ class Client:
             thread.end()
         self._stream.hurry()
         self.flush()
+        self._send_last()
         self._leave()
 
+    def _send_last(self) -> None:
+        """Send what other threads counted while the rest was sent; what they count from now on is lost."""
+        with self._delivery:
+            with self._counter.lock:
+                rows, segment = self._counter.swap(None)
+            if rows:
+                self._stream.add(rows, segment)
+                self._stream.deliver(self._service, _utc_today())
+
     def _leave(self) -> None:
-        self._counter.swap(None)
         if not self._stream.is_empty:
             where = f"stay in {self._spool.root}" if self._spool else "are lost: there is no spool_dir"
             _log.warning("bandit: counts that could not be sent %s", where)

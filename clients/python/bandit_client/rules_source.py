@@ -2,8 +2,8 @@
 
 import json
 import logging
-import os
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ class RulesSource:
     def _keep_copy(self, document: Any) -> None:
         if self._copy:
             try:
-                # several processes may share the folder
-                own = self._copy.with_suffix(f".{os.getpid()}")
+                # several processes may share the folder; in containers they may have one and the same id
+                own = self._copy.with_suffix(f".{uuid.uuid4().hex}")
                 write_file(self._copy, json.dumps(document), own)
             except OSError as error:
                 _log.warning("bandit: the rule set could not be kept: %s", error)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of the service; status 0: there was none. ``is_unsent``: the request has reached nobody."""
+    """An answer of the service; status 0: there was none. ``is_unsent``: the request has reached no service."""
 
     status: int
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -33,6 +33,13 @@ class Answer:
         return str(self.document.get("code", ""))
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follow none: the key would go to the other host, and a POST would arrive there as a GET without its counts."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        return None
+
+
 class Service:
     def __init__(self, url: str, api_key: str, timeout: float) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
@@ -42,6 +49,7 @@ class Service:
         if api_key:  # an installation for development asks for none
             self._headers["Authorization"] = f"Api-Key {api_key}"
         self._timeout = timeout
+        self._opener = urllib.request.build_opener(_NoRedirect)
 
     def fetch_rule_set(self, etag: str | None) -> Answer:
         return self._call("/api/v1/ruleset/", {"If-None-Match": etag} if etag else {}, None)
@@ -54,7 +62,7 @@ class Service:
         # The scheme is checked above.
         request = urllib.request.Request(self._url + path, body, {**self._headers, **headers})  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+            with self._opener.open(request, timeout=self._timeout) as response:
                 return _answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -81,11 +89,13 @@ def _answer(status: int, headers: Message, body: bytes) -> Answer:
         document = json.loads(body) if body else {}
     except ValueError:
         document = {}
-    after = headers.get("Retry-After", "")
+    after, text = headers.get("Retry-After", ""), body[:200].decode(errors="replace")
+    moved = headers.get("Location")
     return Answer(
         status,
         document if isinstance(document, dict) else {},
         headers.get("ETag"),
         float(after) if after.isdigit() else None,
-        problem=body[:200].decode(errors="replace"),
+        problem=f"it has moved to {moved[:200]}; make the client with that url" if moved else text,
+        is_unsent=bool(moved),
     )

@@ -5,15 +5,16 @@ frees it however the process ends. Who gets the lock of another's folder sends w
 """
 
 import fcntl
+import logging
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bandit_client.stream import Stream
 
+_log = logging.getLogger("bandit_client")
 _LOCK = "lock"
 _UNBORN = ".new-"
 
@@ -32,6 +33,7 @@ class Place:
 class Spool:
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._unreadable: set[Path] = set()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def new_place(self) -> Place:
@@ -47,10 +49,22 @@ class Spool:
     def orphans(self) -> Iterator[tuple[Place, Stream]]:
         """The streams of dead processes, one at a time; the caller releases each place."""
         for folder in sorted(self.root.iterdir()):
-            if folder.is_dir() and not folder.name.startswith(_UNBORN):
-                with suppress(FileNotFoundError):
-                    if place := _taken(folder):
-                        yield place, Stream.recovered(folder)
+            if folder.is_dir() and not folder.name.startswith(_UNBORN) and (found := self._orphan(folder)):
+                yield found
+
+    def _orphan(self, folder: Path) -> tuple[Place, Stream] | None:
+        """Take over a folder, if it can be. One that cannot be read, as another user's, keeps none of the others."""
+        place = None
+        try:
+            place = _taken(folder)
+            return (place, Stream.recovered(folder)) if place else None
+        except OSError as error:
+            if place:
+                place.release()
+            if not isinstance(error, FileNotFoundError) and folder not in self._unreadable:
+                self._unreadable.add(folder)
+                _log.error("bandit: counts in %s cannot be taken over: %s", folder, error)
+            return None
 
 
 def _taken(folder: Path) -> Place | None:

@@ -42,6 +42,8 @@ class FakeService:
         self.refusals: list[tuple[int, dict[str, Any]]] = []
         self.keeps_order = True
         self.away = False
+        self.moved_to = ""  # the address that every answer leads to
+        self.on_counts: Callable[[], object] = lambda: None  # happens while counts are sent
         self.url = ""
         self.lock = threading.Lock()
 
@@ -86,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         service = self.service
+        if service.moved_to:
+            self._answer(302, None, Location=service.moved_to + self.path)
+            return
         service.requests.append((self.path, dict(self.headers), b""))
         text = json.dumps(service.rules)
         etag = f'"{hash(text)}"'
@@ -98,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         service, body = self.service, self.rfile.read(int(self.headers["Content-Length"]))
+        service.on_counts()
+        if service.moved_to:
+            self._answer(302, None, Location=service.moved_to + self.path)
+            return
         with service.lock:
             service.requests.append((self.path, dict(self.headers), body))
             fault = service.faults.pop(0) if service.faults else ""

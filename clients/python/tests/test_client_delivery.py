@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bandit_client.rows import Exposure, Row, Rows, add_rows, peel, take
-from fake_service import FakeService, MakeClient
+from fake_service import FakeService, MakeClient, fake_service
 
 _Kinds = ("impressions", "clicks", "conversions")
 
@@ -88,6 +88,25 @@ def test_flush__lost_answer_and_then_a_refusal__is_still_in_doubt(
     client.flush()
 
     assert (service.total("impressions"), len(service.requests), client.pending) == (10, 2, 0)
+
+
+def test_client__service_has_moved__says_where_and_gives_its_key_to_no_other_host(
+    service: FakeService, make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = make_client()
+    with fake_service() as other:
+        service.moved_to = other.url.replace("127.0.0.1", "localhost")
+        client.exposure("hero", "u")
+        client.flush()
+        client._rules.refresh()
+        assert (other.requests, client.pending) == ([], 1)
+    said = f"it has moved to {service.moved_to}"
+    assert [said in record.getMessage() for record in caplog.records] == [True, True]
+
+    service.moved_to = ""
+    client.flush()
+
+    assert (service.total("impressions"), client.pending) == (1, 0)
 
 
 def test_flush__service_is_away__keeps_one_row_for_each_variant_and_day(

@@ -1,5 +1,6 @@
 """The Django integration: cookies carry the exposure from worker to worker."""
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,31 @@ def test_tag__first_visitor_of_a_process__sees_a_variant_and_is_counted(
 
     assert answer.content.decode() in ("[blue]", "[red]")
     assert service.total("impressions") == 1
+
+
+@pytest.mark.parametrize("length", [256, 6000])
+def test_cookie__holds_a_unit_that_is_too_long__is_replaced(browse: Browse, length: int) -> None:
+    long_unit = secrets.token_hex(length)[:length]
+    browse.cookies[UNIT_COOKIE] = long_unit  # type: ignore[attr-defined]
+
+    assert browse(_shown) in ("[blue]", "[red]")
+
+    assert len(browse.cookies[UNIT_COOKIE]) == 32  # type: ignore[attr-defined]
+
+
+def test_own_unit__is_longer_than_a_cookie__is_served_and_not_remembered(
+    browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "BANDIT_UNIT", f"{__name__}._long_unit", raising=False)
+
+    assert browse(_shown) in ("[blue]", "[red]")
+
+
+_LONG_UNIT = secrets.token_hex(3000)
+
+
+def _long_unit(request: HttpRequest) -> str:
+    return _LONG_UNIT
 
 
 def test_tag__visitor_comes_back_and_buys__counts_once_each(service: FakeService, browse: Browse) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bandit_client import Client, Exposure
 from bandit_client.journal import WINDOW, Journal, line_head, read_journal
 from bandit_client.rows import Row
-from bandit_client.stream import STATE_FILE, Stream
+from bandit_client.stream import STATE_FILE, Stream, write_file
 from fake_service import FakeService, MakeClient
 
 PLACE = Exposure("hero", "blue", "2026-11-26")
@@ -52,6 +52,19 @@ def test_close__everything_sent__leaves_no_folder(make_client: MakeClient, tmp_p
         client.exposure("hero", "u")
 
     assert [path.name for path in tmp_path.iterdir()] == ["ruleset.json"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_close__a_thread_counts_while_the_rest_is_sent__sends_that_too(
+    service: FakeService, make_client: MakeClient, tmp_path: Path, durable: bool
+) -> None:
+    client = make_client(spool_dir=tmp_path, durable=durable)
+    client.exposure("hero", "u")
+    service.on_counts = lambda: client.exposure("hero", "v")
+
+    client.close()
+
+    assert (service.total("impressions"), _folders(tmp_path)) == (2, [])
 
 
 def test_orphans__of_a_living_process__are_left_alone(
@@ -227,6 +240,55 @@ def test_rule_set__another_process_is_amid_writing_its_copy__is_kept_whole(
 
     assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
     assert caplog.records == []
+
+
+def test_rule_set__process_of_another_container_with_its_id_is_writing__is_kept_whole(
+    make_client: MakeClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f"ruleset.{os.getpid()}").mkdir()  # where that process writes
+
+    client = make_client(spool_dir=tmp_path)
+    client._rules._etag = None
+    client._rules.refresh()
+
+    assert json.loads((tmp_path / "ruleset.json").read_text())["version"] == 1
+    assert caplog.records == []
+
+
+def test_write_file__cannot_take_its_place__leaves_nothing_beside(tmp_path: Path) -> None:
+    (tmp_path / "state.json").mkdir()
+
+    with pytest.raises(OSError, match="state"):
+        write_file(tmp_path / "state.json", "{}")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+
+
+@pytest.mark.parametrize("unreadable", ["lock", STATE_FILE])
+def test_orphans__one_cannot_be_read__others_are_sent_and_it_waits(
+    service: FakeService,
+    make_client: MakeClient,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    unreadable: str,
+) -> None:
+    broken = tmp_path / "0-of-another-user"
+    (broken / unreadable).mkdir(parents=True)
+    with make_client(spool_dir=tmp_path) as first:
+        service.away = True
+        first.exposure("hero", "u")
+    service.away = False
+    caplog.clear()
+
+    second = make_client(spool_dir=tmp_path)
+    for _ in range(2):
+        second._flush_all()
+
+    assert service.total("impressions") == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    (broken / unreadable).rmdir()
+    second._flush_all()
+    assert not broken.exists()
 
 
 def test_durable__folder_is_gone__counts_in_memory_and_loses_nothing(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocation.engine import Decision, History, Request, Settings, allocate_many
+from allocation.engine import RULES, Decision, History, Request, Settings, allocate_many
 from allocation.engine.analysis.gains import new_gains
 from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.posterior.beta import Floats
@@ -80,6 +80,17 @@ def test_decision__one_order_makes_half_of_the_value__is_seen() -> None:
     assert (before.largest_part < 0.1).all()
     assert after.largest_part[1] == pytest.approx(50_000 / values[:, 1].sum(), rel=0.01)
     assert after.probability_best[1] < 0.99
+
+
+@pytest.mark.parametrize(("rules", "part"), [(RULES, 1 / 50), (RULES - 1, 1 / np.sqrt(50))])
+def test_decision__equal_orders_of_one_day__none_of_them_is_large(rules: int, part: float) -> None:
+    """Decisions made before the number of orders counted are computed again without it."""
+    visits, orders = np.full((1, 2), 1000.0), np.full((1, 2), 50.0)
+    history = replace(of_values(visits, orders * 30, orders * 900), orders=orders)
+
+    decision = decide(history, rules=rules)
+
+    assert decision.largest_part == pytest.approx([part, part])
 
 
 def test_decision__counts__have_no_orders_to_be_too_few() -> None:

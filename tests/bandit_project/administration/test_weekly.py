@@ -71,6 +71,30 @@ def test_summary__not_asked_for_or_without_an_address__is_not_sent() -> None:
     assert send_weekly_summaries(_at(1, 9)) == 0
 
 
+@pytest.mark.parametrize("broken", [{"time_zone": "Atlantis/Capital"}, {"email": "a@b.example\nBcc: c"}])
+def test_summary__something_is_wrong_with_one_reader__others_get_theirs(broken: dict[str, str]) -> None:
+    first = _reader("ann")
+    User.objects.filter(pk=first.pk).update(email=broken.get("email", first.email))
+    UserSettings.objects.filter(user=first).update(time_zone=broken.get("time_zone", ""))
+    _reader("bob")
+
+    send_weekly_summaries(_at(1, 9))
+
+    assert ["bob@example.com"] in [message.to for message in mail.outbox]
+    # nobody's week is noted without a mail
+    assert SentSummary.objects.count() == len(mail.outbox)
+
+
+def test_summary__round_takes_too_long__others_get_theirs_in_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bandit_project.administration.weekly._SECONDS_FOR_ALL", 0)
+    _reader("ann")
+    _reader("bob")
+
+    assert [send_weekly_summaries(_at(1, 9)) for _ in range(3)] == [1, 1, 0]
+
+
 def test_summary__mail_server_away__is_tried_again_and_sent_once(settings: Settings) -> None:
     _reader()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

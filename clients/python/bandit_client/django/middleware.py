@@ -19,8 +19,9 @@ SEEN_COOKIE = "bandit_seen"
 _YEAR = 365 * 24 * 3600
 _SALT = "bandit_client"
 # Browsers drop a cookie above 4,096 bytes: the exposures that are oldest go first.
-_MOST_SEEN = 40
-
+_MOST_SEEN, _MOST_BYTES = 40, 3800
+# A cookie is anybody's text. The service takes no longer names of visitors either.
+_LONGEST_UNIT = 255
 
 # How long the first visitor of a process waits for the rule set; without it they would see the default, uncounted.
 _FIRST_WAIT = 1.0
@@ -51,7 +52,7 @@ class BanditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         known = request.COOKIES.get(UNIT_COOKIE)
-        unit = self._own_unit(request) if self._own_unit else known or uuid.uuid4().hex
+        unit = self._own_unit(request) if self._own_unit else _kept_unit(known)
         visitor = Visitor(get_client(), unit, _seen(request, unit))
         request.bandit = visitor  # type: ignore[attr-defined]  # as Django's own middleware adds request.user
         response = self._get_response(request)
@@ -64,15 +65,26 @@ class BanditMiddleware:
         return response
 
 
+def _kept_unit(known: str | None) -> str:
+    """The unit of the cookie; a new one where there is none, or what no visitor of ours has."""
+    return known if known and len(known) <= _LONGEST_UNIT else uuid.uuid4().hex
+
+
 def _keep(response: HttpResponse, name: str, value: str, request: HttpRequest) -> None:
     response.set_cookie(name, value, _YEAR, httponly=True, samesite="Lax", secure=request.is_secure())
 
 
 def _signed(visitor: Visitor) -> str:
     latest = sorted(visitor.seen.items(), key=lambda entry: entry[1][1])[-_MOST_SEEN:]
-    while len(text := signing.dumps([visitor.unit, dict(latest)], salt=_SALT, compress=True)) > 3800:
+    text = _dumped(visitor, latest)
+    while latest and len(text) > _MOST_BYTES:
         latest = latest[1:]
+        text = _dumped(visitor, latest)
     return text
+
+
+def _dumped(visitor: Visitor, seen: list[tuple[str, list[str]]]) -> str:
+    return signing.dumps([visitor.unit, dict(seen)], salt=_SALT, compress=True)
 
 
 def _seen(request: HttpRequest, unit: str | None) -> dict[str, Any]:

@@ -158,6 +158,39 @@ def test_largest_parts__known_sums__bounds_the_largest_order_by_the_root_of_the_
     assert part[0] >= 60 / 100
 
 
+def test_largest_parts__known_number_of_orders__bounds_the_largest_by_the_others_being_alike() -> None:
+    # a day of one order of 60 and three of 10, and one of two orders of 5: the bound is what there was
+    values, squares = np.array([[90.0], [10.0]]), np.array([[3900.0], [50.0]])
+
+    part = largest_parts(values, squares, np.array([[4.0], [2.0]]))
+
+    assert part == pytest.approx([0.6])
+
+
+@pytest.mark.parametrize("orders", [20, 1000])
+def test_largest_parts__equal_orders_of_one_day__each_is_as_small_as_it_is(orders: int) -> None:
+    part = largest_parts(np.array([[orders * 5.0]]), np.array([[orders * 25.0]]), np.array([[float(orders)]]))
+
+    assert part == pytest.approx([1 / orders])
+
+
+def test_largest_parts__value_beside_no_order__is_that_of_one() -> None:
+    assert largest_parts(np.array([[7.0]]), np.array([[49.0]]), np.zeros((1, 1))).tolist() == [1]
+
+
+@given(st.lists(st.lists(st.integers(0, 10**6), min_size=1, max_size=20), min_size=1, max_size=4))
+def test_largest_parts__any_orders__are_bounded_and_never_above_the_root(days: list[list[int]]) -> None:
+    values = np.array([[float(sum(day))] for day in days])
+    squares = np.array([[float(sum(value**2 for value in day))] for day in days])
+    orders = np.array([[float(len(day))] for day in days])
+
+    part, by_root = largest_parts(values, squares, orders), largest_parts(values, squares)
+
+    assert part[0] <= by_root[0] * (1 + 1e-6)
+    if values.sum():
+        assert part[0] * (1 + 1e-6) >= max(map(max, days)) / values.sum()
+
+
 def gamma_best(shape: Floats, rate: Floats) -> Floats:
     """P(best) of Gamma posteriors, by quadrature in the logarithm of the value."""
     scale, answer = shape / rate, []
