@@ -35,7 +35,7 @@ def invitation_token(user: User) -> str:
 
 
 def find_invited(token: str, now: dt.datetime) -> User | None:
-    """Find whom a link invites; None for a link that is wrong, expired, used or replaced by a newer one."""
+    """Find whom a link invites; None for a link that is wrong, expired, used or replaced."""
     try:
         user_id, moment = signing.loads(token, salt=_SALT)
         invited_at = dt.datetime.fromisoformat(moment)
@@ -43,7 +43,9 @@ def find_invited(token: str, now: dt.datetime) -> User | None:
         return None
     if has_expired(invited_at, now):
         return None
-    return User.objects.filter(pk=user_id, is_active=True, preferences__invited_at=invited_at).first()
+    user = User.objects.filter(pk=user_id, is_active=True, preferences__invited_at=invited_at).first()
+    # who has got a password in another way, such as in the admin, has an account that is in use
+    return None if user is None or user.has_usable_password() else user
 
 
 @transaction.atomic

@@ -94,6 +94,15 @@ def test_invitation__accepted__sets_the_password_and_works_once() -> None:
     assert _states() == {"ann@example.com": "active"}
 
 
+def test_invitation__password_was_set_in_another_way__opens_nothing() -> None:
+    user = _invite()
+    token = invitation_token(user)
+    user.set_password("another long password 1")
+    user.save()
+
+    assert find_invited(token, NOW) is None
+
+
 def test_invitation__after_its_days__has_expired() -> None:
     token = invitation_token(_invite())
     days = dt.timedelta(days=INVITATION_DAYS)
