@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -87,11 +87,23 @@ def invite_user(*, email: str, name: str, role: Role, now: dt.datetime) -> User:
     address = _new_address(email)
     user = User(username=address, email=address, first_name=name.strip()[:150])
     user.set_unusable_password()
-    user.save()
+    _insert(user)
     _give(user, role)
     UserSettings.objects.create(user=user, invited_at=now)
     record_change(Subject.USER, address, "invited", now, role=role.group)
     return user
+
+
+def _insert(user: User) -> None:
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:  # invited at the same moment: a button pressed twice
+        raise _taken() from error
+
+
+def _taken() -> InvalidError:
+    return InvalidError([Issue("email", "taken", _("There is an account with this address already."))])
 
 
 def _new_address(email: str) -> str:
@@ -103,7 +115,7 @@ def _new_address(email: str) -> str:
     if len(address) > EMAIL_LENGTH:
         raise InvalidError([Issue("email", "too_long", _("The address is too long."))])
     if User.objects.filter(Q(email__iexact=address) | Q(username__iexact=address)).exists():
-        raise InvalidError([Issue("email", "taken", _("There is an account with this address already."))])
+        raise _taken()
     return address
 
 

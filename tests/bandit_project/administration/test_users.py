@@ -261,3 +261,29 @@ def test_two_administrators__who_deactivate_each_other_at_once__leave_one() -> N
 
     assert User.objects.filter(is_active=True).count() == 1
     assert len(refused) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_invite__same_address_at_once__makes_one_account_and_names_the_field_to_the_other() -> None:
+    # a test with its own transactions empties the tables
+    Group.objects.get_or_create(name=Role.ANALYST.group)
+    start, refused, faults = threading.Barrier(4), [], []
+
+    def invite() -> None:
+        start.wait(30)
+        try:
+            _invite()
+        except InvalidError as error:
+            refused.append(error.issues[0].code)
+        except Exception as error:
+            faults.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=invite) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (User.objects.filter(email="ann@example.com").count(), refused, faults) == (1, ["taken"] * 3, [])
