@@ -70,8 +70,8 @@ def test_admin_actions__each_experiment__gets_its_own_message(operator: Client) 
 def test_admin_actions__recompute_and_complete__go_through_the_services(operator: Client) -> None:
     running = make_running()
 
-    assert "Decided again" in act(operator, "recompute", running)
-    assert "Nothing has changed" in act(operator, "recompute", running)
+    assert "Allocation updated" in act(operator, "recompute", running)
+    assert "Already up to date." in act(operator, "recompute", running)
     assert "Ended." in act(operator, "complete", running)
     assert Experiment.objects.get().status == Status.COMPLETED
     assert "stays so" in act(operator, "pause", running)
@@ -96,7 +96,7 @@ def test_admin_variants__renamed_added_and_retired__follow_the_rules(operator: C
     del forms["variants-0-is_active"]
     forms |= {"variants-TOTAL_FORMS": 2}
     page = operator.post(url, change_form(experiment, **forms), follow=True).content.decode()
-    assert "The control cannot be retired" in page
+    assert "The control cannot be deactivated" in page
     assert experiment.variants.get(name="control").is_active
 
 

@@ -50,7 +50,7 @@ def test_complete_experiment__retired_winner__is_refused_and_nothing_changes() -
     Variant.objects.filter(name="variant_b").update(is_active=False)
     retired = experiment.variants.get(name="variant_b")
 
-    with pytest.raises(InvalidError, match="winner: 'variant_b' is retired; bring it back first"):
+    with pytest.raises(InvalidError, match="winner: 'variant_b' is inactive; reactivate it first"):
         complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=retired.pk)
 
     experiment.refresh_from_db()
@@ -62,7 +62,7 @@ def test_complete_experiment__all_variants_retired__is_a_conflict_and_nothing_ch
     experiment = make_running()
     experiment.variants.update(is_control=False, is_active=False)
 
-    with pytest.raises(NoActiveVariantError, match="bring one back"):
+    with pytest.raises(NoActiveVariantError, match="reactivate one"):
         complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
 
     experiment.refresh_from_db()

@@ -71,7 +71,7 @@ def test_guard_that_acts__harm__gives_the_control_all_traffic_and_says_why() -> 
     assert shares_of(allocation) == {"control": 1.0, "b": 0.0}
     assert allocation.kind == Kind.GUARD
     assert allocation.reason == (
-        "Guard: b is more than 5% below the control in conversions per impression; the control gets all traffic "
+        "Guard: b is more than 5% below the control in conversion rate; the control gets all traffic "
         "until a person resumes."
     )
     assert allocation.harms == [

@@ -48,7 +48,7 @@ def test_new_experiment__with_a_mistake_corrected__is_created_and_started(
     page: Page, live_server: Any
 ) -> None:
     page.goto(f"{live_server.url}/dashboard/")
-    page.get_by_role("link", name="Create an experiment").click()
+    page.get_by_role("link", name="Create an experiment").last.click()
 
     page.get_by_label("Name", exact=True).fill("Button colour")
     page.get_by_role("button", name="Add a variant").click()

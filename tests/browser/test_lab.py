@@ -49,7 +49,7 @@ def test_simulator__analyst__compares_two_settings_and_shares_the_address(
     clean_page.get_by_label("True rates (%)").fill("4 8")
     clean_page.get_by_label("Days", exact=True).fill("16")
     clean_page.get_by_text("Settings A and B").click()
-    clean_page.get_by_label("Daily cap, settings B").fill("1")
+    clean_page.get_by_label("Maximum daily change, settings B").fill("1")
 
     clean_page.get_by_role("button", name="Run").click()
     expect(clean_page.get_by_text("clicks more than A")).to_be_visible(timeout=WAIT)
@@ -105,10 +105,12 @@ def test_backtest__analyst__reads_the_documented_recommendation_of_the_whole_sam
     clean_page.goto(f"{live_server.url}/dashboard/backtest/")
     clean_page.get_by_role("link", name="Run on sample data").click()
 
-    expect(clean_page.get_by_role("heading", name="Recommended: Boldest")).to_be_visible(timeout=2 * WAIT)
+    expect(clean_page.get_by_role("heading", name="Recommended: Most aggressive")).to_be_visible(
+        timeout=2 * WAIT
+    )
     expect(clean_page.get_by_text("Played: 1,000 tests with 4,636 variants")).to_be_visible()
     # benchmarks/README.md, five runs: 0.517 as installed and 0.407 at the boldest
-    expect(clean_page.get_by_text("Boldest lost the least, 41%")).to_be_visible()
+    expect(clean_page.get_by_text("Most aggressive performs best: 41%")).to_be_visible()
     expect(clean_page.locator("#lab-result")).to_contain_text("51%")
     assert violations(clean_page) == []
     expect(clean_page.get_by_text("Upworthy Research Archive")).to_be_visible()
@@ -119,7 +121,7 @@ def test_backtest__own_file__by_its_tests_as_a_file(
 ) -> None:
     (tmp_path / "tests.csv").write_text(MANY_TESTS)
     clean_page.goto(f"{live_server.url}/dashboard/backtest/")
-    clean_page.get_by_label("Past tests, CSV").set_input_files(tmp_path / "tests.csv")
+    clean_page.get_by_label("Past tests (CSV or Excel)").set_input_files(tmp_path / "tests.csv")
     clean_page.get_by_role("button", name="Run").click()
     expect(clean_page.get_by_text("Played: 30 tests with 60 variants")).to_be_visible(timeout=WAIT)
 
@@ -138,7 +140,7 @@ def test_backtest__wrong_file__names_the_line(
 ) -> None:
     (tmp_path / "tests.csv").write_text("experiment,variant,impressions,clicks\na,x,5,9\n")
     page_with_refusals.goto(f"{live_server.url}/dashboard/backtest/")
-    page_with_refusals.get_by_label("Past tests, CSV").set_input_files(tmp_path / "tests.csv")
+    page_with_refusals.get_by_label("Past tests (CSV or Excel)").set_input_files(tmp_path / "tests.csv")
 
     page_with_refusals.get_by_role("button", name="Run").click()
 

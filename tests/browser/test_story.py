@@ -30,7 +30,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     show(page, f"{live_server.url}/dashboard/", width, scheme)
 
     # creates an experiment with three variants
-    page.get_by_role("link", name="Create an experiment").click()
+    page.get_by_role("link", name="Create an experiment").last.click()
     page.get_by_label("Name", exact=True).fill("Buy button")
     page.get_by_label("Name of the variant").nth(1).fill("blue")
     page.get_by_role("button", name="Add a variant").click()

@@ -45,9 +45,12 @@ def page(reader: Client, path: str) -> str:
         (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Limitada por", "Otimizado"]),
         (f"{_ONE}data/", ["Dados diários", "Seg, 1 set. 2025", "20.000 impressões"]),
         (f"{_ONE}data/upload/", ["Enviar um arquivo de totais diários", "Mostrar o que mudaria"]),
-        (f"{_ONE}settings/", ["Mínimo do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir para sempre"]),
-        (f"{_ONE}history/", ["Variante variant_b criada", "Experimento criado", "o serviço"]),
-        ("/dashboard/experiments/new/", ["Novo experimento", "Criar e iniciar", "1.000 impressões"]),
+        (
+            f"{_ONE}settings/",
+            ["Mínimo do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir definitivamente"],
+        ),
+        (f"{_ONE}history/", ["Variante variant_b adicionada", "Criado", "o serviço"]),
+        ("/dashboard/experiments/new/", ["Novo experimento", "Iniciar experimento", "1.000 impressões"]),
         ("/dashboard/simulator/", ["Taxas verdadeiras (%)", "Executar"]),
         ("/dashboard/backtest/", ["Testes passados (CSV ou Excel)", "Executar com a amostra"]),
         ("/dashboard/planner/", ["Taxa de base (%)", "Variantes, incluindo o controle"]),
@@ -95,7 +98,7 @@ def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Clien
     text = page(reader, f"{_ONE}history/")
 
     assert "Métrica principal: <del>Taxa de cliques (CTR)</del> → <ins>Taxa de conversão</ins>" in text
-    assert "Limite diário: <del>padrão</del> → <ins>2,5%</ins>" in text
+    assert "Mudança diária máxima: <del>padrão</del> → <ins>2,5%</ins>" in text
 
 
 def test_refusal_of_a_service__portuguese_reader__is_told_in_portuguese(reader: Client) -> None:

@@ -171,6 +171,9 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
     tags = serializers.ListField(source="tag_list", child=serializers.CharField())
     value_cap = AmountField(allow_null=True)
     on_end_variant = serializers.SerializerMethodField(help_text="The variant's key.")
+    completed_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it was ended; null while it is not."
+    )
     completed_by = serializers.CharField(
         help_text="A login or an API key; blank where it ended by itself or by a command."
     )

@@ -148,8 +148,8 @@ def test_complete__retired_winner__is_422_and_names_the_fix(api: APIClient) -> N
     assert response.json()["errors"] == [
         {
             "field": "winner",
-            "code": "inactive",
-            "message": "'variant_b' is retired; bring it back first, or name another variant",
+            "code": "retired",
+            "message": "'variant_b' is inactive; reactivate it first, or name another variant",
         }
     ]
     assert api.get(f"{url}/").json()["status"] == "active"

@@ -1,6 +1,7 @@
 """Daily data: read, edited by hand, loaded from a CSV after a look at what it would change."""
 
 import datetime as dt
+import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -152,26 +153,8 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
                 )
             ],
         ),
-        (
-            (-1, 0, 0),
-            [
-                (
-                    "impressions",
-                    [
-                        "impressions must be from 0 to 1000000000000, not -1: give what is left of the day's total"
-                    ],
-                )
-            ],
-        ),
-        (
-            (10**12 + 1, 0, 0),
-            [
-                (
-                    "impressions",
-                    [f"impressions must be from 0 to {10**12}, not {10**12 + 1}" + DIGITS],
-                )
-            ],
-        ),
+        ((-1, 0, 0), [("impressions", ["Must be from 0 to 1,000,000,000,000"])]),
+        ((10**12 + 1, 0, 0), [("impressions", ["Must be from 0 to 1,000,000,000,000"])]),
         (("1.5", 0, 0), [("impressions", ["'1.5' is not a whole number"])]),
         (
             ("9" * 5000, 0, 0),
@@ -651,7 +634,8 @@ def test_upload__single_orders__columns_named_by_a_person__show_what_changes(ana
     assert "Recorded 2 orders. Here 0 added, 1 changed, 0 unchanged. 1 order is above" in done
     row = DailyMetric.objects.get(variant__name="control")
     assert (row.impressions, row.conversions, row.value_sum) == (10000, 2, Decimal("112.5"))
-    assert "2 orders, 1 of them above the value cap" in Experiment.history.latest().history_change_reason
+    told = json.loads(Experiment.history.latest().history_change_reason)
+    assert told == {"event": "data.uploaded", "file": "totals.csv", "orders": 2, "capped": 1}
 
 
 def test_columns__value_of_orders_beside_counts__is_refused(analyst: Client) -> None:

@@ -78,7 +78,7 @@ def test_log__many_decisions__come_in_pages_and_all_in_the_file(client: Client) 
     response = client.get(f"/dashboard/experiments/{experiment.key}/traffic/decision-log.csv")
 
     assert [len(response.context["log"]) for response in (first, second)] == [30, 5]
-    lines = list(csv.DictReader(response.content.decode().splitlines()))
+    lines = list(csv.DictReader(response.getvalue().decode().splitlines()))
     assert len(lines) == 35
     assert (lines[0]["date"], lines[0]["version"], lines[0]["kind"]) == (TODAY.isoformat(), "1", "optimized")
     assert float(lines[0]["share of control"]) + float(lines[0]["share of variant_b"]) == 1

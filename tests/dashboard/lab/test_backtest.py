@@ -59,7 +59,7 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
     regrets = {row.column.key: row.result.regret for row in context["rows"]}
     assert context["best"].key == min(regrets, key=lambda key: regrets[key]) == "boldest"
     assert context["sentences"][0].startswith("Most aggressive performs best: ")
-    assert "clicks more (give or take" in context["sentences"][1]
+    assert "clicks more (±" in context["sentences"][1]
     assert context["best"].variables == "CONTROL_FLOOR=0\nMIN_EXPLORE_RATE=0.01\nEXPLOITATION=4"
 
 
@@ -100,7 +100,7 @@ def test_backtest__values__are_spoken_of_as_value(client: Client) -> None:
     shown = posted(client, header + rows, goal="value_per_impression")
 
     page = shown.content.decode()
-    assert "of the value that an even split lost" in page
+    assert "of the regret of an even split, a value of +" in page
     assert "value lost" in page
     assert "clicks" not in shown.context["chart"].title.lower()
     # 2% buy, for 10 and for 30 on average: 0.2 and 0.6 of a visit

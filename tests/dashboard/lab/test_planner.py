@@ -110,7 +110,7 @@ def test_planner__hardly_any_traffic__warns_of_answers_by_chance(client: Client)
     installed = page.context["answers"][0]
     assert installed.found < 0.8
     assert installed.is_shaky
-    assert b"Too little data for a sure answer" in page.content
+    assert b"Too little data for a reliable answer" in page.content
 
 
 @pytest.mark.parametrize("variants", [2, 10])

@@ -142,7 +142,7 @@ def test_simulator__two_settings__are_compared_in_words(client: Client) -> None:
     assert level["sentences"][1].startswith("No clear difference in clicks lost")
     assert level["sentences"][2] == (
         # two times sqrt(2 * 21/22 * 1/22 / 22)
-        "The best is in front in 100% of the runs with A, in 100% with B; up to 13 points may be chance."
+        "The best variant leads in 100% of the simulations with A and in 100% with B; up to 13 points may be chance."
     )
 
 
@@ -206,7 +206,7 @@ def test_rates__several_spellings__are_read(text: str) -> None:
         ("b_exploitation=nan", "b_exploitation", "Above 0, at most 20."),
         ("a_max_daily_shift=0.005", "a_max_daily_shift", "In steps of 0.01%."),
         ("a_day_adjustment=maybe", "a_day_adjustment", "maybe is not one of"),
-        ("b_control_floor=50&b_min_explore_rate=50", "b_control_floor", "at most 99% together"),
+        ("b_control_floor=50&b_min_explore_rate=50", "b_control_floor", "must be at most 99%"),
     ],
 )
 def test_simulator__what_cannot_be_computed__is_refused_at_its_field(

@@ -60,7 +60,7 @@ def test_new__start__is_active_and_leads_to_its_data(analyst: Client) -> None:
 
     assert Experiment.objects.get().status == Status.ACTIVE
     assert response.request["PATH_INFO"] == f"{ONE}data/"
-    assert b"Created and started" in response.content
+    assert b"Started. Add the first day here" in response.content
 
 
 def test_new__without_variants__is_saved_all_the_same(analyst: Client) -> None:
@@ -102,7 +102,7 @@ def test_setting_words__every_number__comes_back_as_it_went() -> None:
 def test_new__floors_without_room__are_refused_together(analyst: Client) -> None:
     response = analyst.post(NEW, _filled(control_floor="50", min_explore_rate="50"))
 
-    said = "Minimum control share and exploration must leave room: at most 99% together, not 100%."
+    said = "Minimum control share and exploration share together must be at most 99%, not 100%."
     assert _errors(response) == {"control_floor": [said]}
 
 
@@ -161,7 +161,7 @@ def test_new__page__shows_defaults_and_what_they_mean(analyst: Client) -> None:
         ("variants=1", "A single variant gets all traffic."),
         ("variants=0", "As an example, for two variants:"),
         ("variants=x", "As an example, for two variants:"),
-        ("variants=2&control_floor=50", "floors leave no room beyond an even split of 50.0%"),
+        ("variants=2&control_floor=50", "minimum shares leave no room beyond an even split of 50.0%"),
         ("variants=2&control_floor=70", "Minimum control share: Out of range. From 0% to 50%."),
         ("variants=2&min_impressions=0&window_days=14", "14 days of data at most."),
         ("variants=2", "All data count, until the variants compare differently"),
