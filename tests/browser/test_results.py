@@ -1,8 +1,8 @@
 """An experiment's results, exploration and traffic in a real browser, with data that strain a page."""
 
 import datetime as dt
-import re
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

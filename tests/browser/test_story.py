@@ -36,7 +36,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("button", name="Add a variant").click()
     page.get_by_label("Name of the variant").nth(2).fill("green")
     page.get_by_role("button", name="Start experiment").click()
-    expect(page.get_by_text("Created and started.")).to_be_visible()
+    expect(page.get_by_text("Started. Add the first day here")).to_be_visible()
 
     # uploads a week of numbers after a look at what they would change
     page.get_by_role("link", name="Data", exact=True).click()
@@ -48,7 +48,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     expect(page.get_by_text("Recorded 21 rows.")).to_be_visible()
 
     # sees the decision, and why
-    page.get_by_role("button", name="Recompute the split now").click()
+    page.get_by_role("button", name="Update allocation").click()
     page.get_by_role("link", name="Results").click()
     expect(page.get_by_role("heading", name=re.compile("^blue leads: clicks per impression"))).to_be_visible()
     assert violations(page) == []

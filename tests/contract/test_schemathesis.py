@@ -34,6 +34,7 @@ _EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES")
 _MARKS = {
     "computed": pytest.mark.database_free,
     "classic": pytest.mark.database_free if _EXAMPLES is None else (),
+    "ofrep": pytest.mark.database_free if _EXAMPLES is None else (),
     "v1": pytest.mark.skipif(
         _EXAMPLES is None and connection.vendor == "sqlite",
         reason="runs on PostgreSQL; SCHEMATHESIS_EXAMPLES=6",

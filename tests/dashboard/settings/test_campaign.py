@@ -173,7 +173,7 @@ def test_deactivate__done__offers_the_update_and_says_what_it_still_gets(analyst
 
     assert "Deactivated variant_b. Its data stays" in html
     assert "still gets 70.0% of traffic until the allocation is updated" in html
-    assert "Recompute the split now" in html
+    assert "Update allocation" in html
     assert "Reactivated variant_b." in words(
         analyst.post(f"{SETTINGS}variants/{pk}/bring-back/", follow=True).content.decode()
     )
