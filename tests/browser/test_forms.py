@@ -141,7 +141,7 @@ def test_day__edited_in_place__is_refused_then_saved(
 
     expect(page.get_by_text("control clicks 700 → 710")).to_be_visible()
     assert DailyMetric.objects.get(variant__name="control").clicks == 710
-    page.get_by_role("button", name="Update allocation").click()
+    page.locator(".alert").get_by_role("button", name="Update allocation").click()
     expect(page.get_by_text("Allocation updated with the latest data.")).to_be_visible()
 
 
@@ -220,7 +220,7 @@ def test_day__refused_then_saved__breaks_no_rule_of_wcag(
 
     clean_page.get_by_label("Clicks, control").fill("710")
     clean_page.get_by_role("button", name="Save", exact=True).click()
-    expect(clean_page.get_by_text("Update allocation")).to_be_visible()
+    expect(clean_page.locator(".alert").get_by_text("Update allocation")).to_be_visible()
     assert violations_in_each_layout(clean_page) == []
 
 

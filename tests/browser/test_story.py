@@ -48,9 +48,9 @@ def test_marketer__from_the_first_click_to_the_winner(
     expect(page.get_by_text("Recorded 21 rows.")).to_be_visible()
 
     # sees the decision, and why
-    page.get_by_role("button", name="Update allocation").click()
+    page.locator(".alert").get_by_role("button", name="Update allocation").click()
     page.get_by_role("link", name="Results").click()
-    expect(page.get_by_role("heading", name=re.compile("^blue leads: clicks per impression"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^blue leads: click-through rate"))).to_be_visible()
     assert violations(page) == []
     page.get_by_role("link", name="Traffic", exact=True).click()
     expect(page.get_by_role("heading", name="How this allocation was computed")).to_be_visible()
