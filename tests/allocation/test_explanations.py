@@ -14,7 +14,7 @@ pytestmark = pytest.mark.database_free
         ({"state": "collecting"}, "Warming up: not enough data yet."),
         ({"state": "collecting", "reporting": 1}, "Waiting for data from at least two variants"),
         ({"chance": 0.62}, "No clear winner yet. green is ahead (62.0% probability to be best)."),
-        ({"state": "leader"}, "green leads: 98.0% probability to be best. New variant name could still"),
+        ({"state": "leader"}, "green leads: 98.0% probability to be best. Another variant could still"),
         ({"state": "leader", "value_remaining": 0.009}, "More data would change little."),
         (
             {"state": "decided", "value_remaining": 0.004},
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.database_free
         # rounded, as the tables beside it are, not cut off
         (
             {"chance": 0.65169, "value_remaining": 0.0519},
-            "(65.2% probability to be best). New variant name could",
+            "(65.2% probability to be best). Another variant could",
         ),
         ({"value_remaining": 0.0519}, "up to 5.2% better"),
         ({"active": 3, "low": ["new"]}, "new does not have enough data yet."),

@@ -36,5 +36,5 @@ def test_promises__before_any_data__figures_with_the_digits_they_have() -> None:
     assert [striptags(text) for text in promises(reach)] == [
         "The control never gets less than 10.0%.",
         "Every other variant gets at least 1.25%.",
-        "No share moves by more than 7.25 points a day.",
+        "Shares change by at most 7.25 percentage points per day.",
     ]

@@ -125,7 +125,8 @@ def _capped(facts: Mapping[str, Any]) -> str:
 def _names(facts: Mapping[str, Any]) -> str:
     shown = ", ".join(map(str, facts.get("names", ())))
     more = int(facts.get("more", 0))
-    return f"{shown} {_('and %(number)s more') % {'number': more}}" if more else shown
+    rest = _("and %(number)s more") % {"number": more}
+    return f"{shown} {rest}" if more else shown
 
 
 def _date(text: str) -> str:
