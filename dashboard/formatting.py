@@ -1,7 +1,7 @@
 """Dates, times and rates in the one form of all pages. Charts follow the same rules (static/js/numbers.js).
 
-A day of the data is a day in the installation's TIME_ZONE, whoever looks. A moment is shown in the reader's own zone,
-which is therefore not made Django's current one: "today" must not depend on the reader.
+A day of the data is a day in the installation's TIME_ZONE, for every reader. A moment is shown in the reader's own
+zone, which is therefore not made Django's current one: "today" must not depend on the reader.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""An event in words, in the language of whoever gets it."""
+"""An event in words, in the language of its reader."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

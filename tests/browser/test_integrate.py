@@ -25,12 +25,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.django_db(transaction=True)
 
 _AWKWARD = """b'l"u\\e </script> ação"""
-_PACKAGES = {
-    "@openfeature/core": "core",
-    "@openfeature/web-sdk": "web-sdk",
-    "@openfeature/ofrep-core": "ofrep-core",
-    "@openfeature/ofrep-web-provider": "ofrep-web-provider",
-}
+_PACKAGES = ("@openfeature/web-sdk", "@openfeature/ofrep-web-provider")
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -47,8 +42,7 @@ class Site(NamedTuple):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    for file in (ROOT / "tests/browser/openfeature").glob("*.js"):
-        shutil.copy(file, tmp_path)
+    shutil.copy(ROOT / "tests/browser/vendor/openfeature.js", tmp_path)
     handler = functools.partial(_Files, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -120,7 +114,7 @@ def test_snippet__openfeature__gets_the_variant_from_the_service(
     browser: Browser, live_server: Any, hero: Experiment, site: Site
 ) -> None:
     text = _snippet(hero, "openfeature.js", live_server.url).replace('"control"', '"fallback"')
-    imports = json.dumps({"imports": {name: f"/{file}.js" for name, file in _PACKAGES.items()}})
+    imports = json.dumps({"imports": dict.fromkeys(_PACKAGES, "/openfeature.js")})
 
     page = _open(
         browser,

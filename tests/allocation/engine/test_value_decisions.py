@@ -149,12 +149,13 @@ def test_allocate_many__values_and_counts_together__are_what_each_is_alone(seed:
         alone = allocate_many([request])[0]
         for field in fields(Decision):
             if field.name != "window":
-                # a batch sums in another order, which can end a fit of few orders a round earlier (seed 542: 2e-5)
+                # what is missing is a difference: as exact as the trials that are needed, of which it is a part
+                needed = request.settings.min_impressions if field.name == "missing_trials" else 0
                 np.testing.assert_allclose(
                     _numbers(getattr(found, field.name)),
                     _numbers(getattr(alone, field.name)),
-                    rtol=1e-4,
-                    atol=1e-9,
+                    rtol=1e-6,
+                    atol=max(1e-9, 1e-6 * needed / 3),
                 )
         assert found.shares.tolist() == alone.shares.tolist()
 
