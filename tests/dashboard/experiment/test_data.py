@@ -467,7 +467,7 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     url = analyst.post(UPLOAD, _file(text))["Location"]
 
     # the import itself, done and taken back, comes to eleven
-    with django_assert_max_num_queries(13 + 11):
+    with django_assert_max_num_queries(12 + 11):
         assert analyst.get(url).context["preview"].rows == 200
 
 
