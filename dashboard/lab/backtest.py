@@ -13,9 +13,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from allocation.engine.analysis.gains import NORMAL_95
 from allocation.engine.lab.backtest import PolicyResult, by_size, true_orders, true_rates
-from allocation.engine.lab.recommendation import Estimate, Recommendation, ratio, recommend, total
+from allocation.engine.lab.recommendation import Estimate, ratio, recommend, total
 from allocation.engine.posterior.beta import Floats
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
@@ -23,11 +22,11 @@ from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_test
 from allocation.lab.work import MOST_MICROSECONDS, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.file_types import FILE_TYPES
+from dashboard.lab.backtest_words import Results, sentences_of
 from dashboard.lab.columns import Column, rule_columns, service_column
 from dashboard.lab.fields import SettingsColumns, rules_field, seed_field
 from dashboard.lab.tool import Tool
 from dashboard.settings.labels import format_value
-from dashboard.templatetags.formats import count, gained, percent
 from experiments.exceptions import InvalidError
 from experiments.metrics import Reward
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
@@ -35,7 +34,6 @@ from experiments.tables.issues import RowIssue
 from experiments.tables.number_fields import WholeNumberField
 from experiments.tables.reading.opening import open_table
 
-Results = dict[str, PolicyResult]
 _SHOWN_TESTS = 8
 # From careful to bold; the installation's own stand between.
 _CAUTIOUS: dict[str, SettingValue] = {"control_floor": 0.2, "min_explore_rate": 0.1, "max_daily_shift": 0.1}
@@ -203,7 +201,9 @@ def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:
         "best": best,
         "played": len(backtest.tests),
         "one_variant_a_day": any(column.one_variant_a_day for column in backtest.columns),
-        "sentences": _sentences(backtest, results, service, found),
+        "sentences": sentences_of(
+            results, service, found, by_value=backtest.by_value, is_single=backtest.is_single
+        ),
         "settings": _settings_table(service, best),
         "chart": gains(
             others,
@@ -242,76 +242,6 @@ def _rows(columns: Sequence[Column], results: Results, best: Column, level: Sequ
         )
         for column in columns
     ]
-
-
-def _sentences(
-    backtest: Backtest, results: Results, service: Sequence[Column], found: Recommendation
-) -> list[str]:
-    best = service[found.best]
-    share = ratio(results[best.key].regret_by_test, results["even"].regret_by_test)
-    if share is None and backtest.by_value:
-        return [_("An even split lost no value in these tests, so there was nothing to save.")]
-    if share is None:
-        return [_("An even split lost no clicks in these tests: there was nothing to gain.")]
-    message = _("%(name)s performs best: %(ratio)s of the regret of an even split, %(gained)s clicks.")
-    if backtest.by_value:
-        message = _(
-            "%(name)s performs best: %(ratio)s of the regret of an even split, a value of %(gained)s."
-        )
-    over_even = results[best.key].gain_over_even
-    gain = f"{'+' if over_even > 0 else ''}{gained(over_even, backtest.by_value)}"
-    sentences = [message % {"name": best.name, "ratio": _percent_with_error(share), "gained": gain}]
-    if backtest.is_single:
-        return [*sentences, _("One test says little: which settings lose least differs from test to test.")]
-    return [*sentences, _comparison(backtest, service, found), *_price(results, best)]
-
-
-def _comparison(backtest: Backtest, service: Sequence[Column], found: Recommendation) -> str:
-    """Compare with the installation's settings, which a reader would change."""
-    installed = next(place for place, column in enumerate(service) if column.key == "installed")
-    if found.best == installed:
-        return _("These are the current default settings: there is nothing to change.")
-    gap = found.lead[installed]
-    by_value = backtest.by_value
-    values = {
-        "gap": gained(gap.value, by_value),
-        "noise": gained(NORMAL_95 * gap.standard_error, by_value),
-    }
-    return _gap_message(by_value=by_value, is_clear=gap.is_clear) % values
-
-
-def _gap_message(*, by_value: bool, is_clear: bool) -> str:
-    if is_clear and by_value:
-        return _("The current settings lost %(gap)s of value more (± %(noise)s).")
-    if is_clear:
-        return _("The current settings lost %(gap)s clicks more (± %(noise)s).")
-    if by_value:
-        return _(
-            "No clear difference from the current settings: they lost %(gap)s of value more (± "
-            "%(noise)s). Keep them unless there are other reasons."
-        )
-    return _(
-        "No clear difference from the current settings: they lost %(gap)s clicks more (± %(noise)s). "
-        "Keep them unless there are other reasons."
-    )
-
-
-def _price(results: Results, best: Column) -> list[str]:
-    """Say what less regret costs: a variant that is served less is known less."""
-    mine, installed = results[best.key].best_in_front, results["installed"].best_in_front
-    if mine >= installed:
-        return []
-    message = _(
-        "Trade-off: it identifies the best variant in %(mine)s of the tests instead of %(installed)s."
-    )
-    return [message % {"mine": percent(mine, 0), "installed": percent(installed, 0)}]
-
-
-def _percent_with_error(estimate: Estimate) -> str:
-    value = percent(estimate.value, 0)
-    if not np.isfinite(estimate.standard_error):
-        return value
-    return f"{value} ± {count(max(100 * NORMAL_95 * estimate.standard_error, 1))}"
 
 
 @dataclass(frozen=True)
