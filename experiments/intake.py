@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from django.db import connection, models
 
@@ -34,25 +35,47 @@ class Intake(models.Model):
         return f"{self.row_count} rows on {self.date}"
 
 
-_UPSERT = (
-    "INSERT INTO experiments_intake "
-    "(experiment_id, date, actor, source, row_count, calls, first_at, last_at) VALUES {rows} "
-    "ON CONFLICT (experiment_id, date, actor, source) DO UPDATE SET "
-    "row_count = experiments_intake.row_count + excluded.row_count, "
-    "calls = experiments_intake.calls + 1, last_at = excluded.last_at"
-)
+class IntakeLine(NamedTuple):
+    """The line of a day to which a recording adds its rows."""
+
+    date: dt.date
+    actor: str
+    source: str
+
+
+def line_of_caller(source: str, today: dt.date) -> IntakeLine:
+    """Return the line of today for the one who is calling, in this way."""
+    return IntakeLine(today, current_actor() or "", source)
+
+
+# Its rows stand between: VALUES or a SELECT.
+UPSERT_INTAKE = """
+INSERT INTO experiments_intake
+    (experiment_id, date, actor, source, row_count, calls, first_at, last_at)
+{rows}
+ON CONFLICT (experiment_id, date, actor, source) DO UPDATE SET
+    row_count = experiments_intake.row_count + excluded.row_count,
+    calls = experiments_intake.calls + 1, last_at = excluded.last_at
+"""
 _ROW = "(%s, %s, %s, %s, %s, 1, %s, %s)"
 
 
-def note_intake(rows: Mapping[int, int], *, source: str, today: dt.date, now: dt.datetime) -> None:
-    """Add to the day's lines the numbers of recorded rows, by experiment id; one statement."""
-    actor = current_actor() or ""
-    date, moment = connection.ops.adapt_datefield_value(today), connection.ops.adapt_datetimefield_value(now)
-    values = [(pk, date, actor, source, count, moment, moment) for pk, count in sorted(rows.items())]
+def note_intake(rows: Mapping[int, int], line: IntakeLine, now: dt.datetime) -> None:
+    """Add to the day's lines the numbers of recorded rows, by experiment id; one statement.
+
+    Call in the transaction that records the rows: an experiment deleted meanwhile then has neither.
+    """
+    date, moment = (
+        connection.ops.adapt_datefield_value(line.date),
+        connection.ops.adapt_datetimefield_value(now),
+    )
+    values = [
+        (pk, date, line.actor, line.source, count, moment, moment) for pk, count in sorted(rows.items())
+    ]
     for start in range(0, len(values), _CHUNK):
         chunk = values[start : start + _CHUNK]
         with connection.cursor() as cursor:
-            statement = _UPSERT.format(rows=", ".join([_ROW] * len(chunk)))
+            statement = UPSERT_INTAKE.format(rows=f"VALUES {', '.join([_ROW] * len(chunk))}")
             cursor.execute(statement, [value for row in chunk for value in row])
 
 

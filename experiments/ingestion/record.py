@@ -24,7 +24,7 @@ from experiments.ingestion.upsert import (
     variants_of,
 )
 from experiments.ingestion.validation import count_issues, increment_issues, total_issues
-from experiments.intake import note_intake
+from experiments.intake import IntakeLine, line_of_caller, note_intake
 from experiments.metrics import (
     EXACT_DIGITS,
     MEASURE_NAMES,
@@ -137,9 +137,10 @@ def _record(
     _refuse_bad_rows(rows, ids, today, mode, policy)
     created: tuple[str, ...] = ()
     is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
-    if not (is_simple and recorded_at_once(rows, ids, now)):
+    line = line_of_caller(source, today) if source in _PROGRAMS else None
+    if not (is_simple and recorded_at_once(rows, ids, now, line)):
         try:
-            created = _record_in_steps(rows, ids, now, mode, policy)
+            created = _record_in_steps(rows, ids, now, mode, policy, line)
         except IntegrityError:
             _refuse_what_kept_values_forbid(rows, ids)
             raise
@@ -151,8 +152,6 @@ def _record(
     }
     if source is not None:
         one = ids[0] if len(ids) == 1 else None
-        if source in _PROGRAMS:
-            note_intake(Counter(pk for pk, _ in rows), source=source, today=today, now=now)
         log_event_on_commit("events.recorded", source=source, mode=mode, experiment=one, **counted)
     return Recorded(**counted, new_variant_names=tuple(dict.fromkeys(created)))
 
@@ -163,6 +162,7 @@ def _record_in_steps(
     now: dt.datetime,
     mode: Mode,
     policy: NewVariants,
+    line: IntakeLine | None,
 ) -> tuple[str, ...]:
     """Record under the experiments' locks what one statement cannot, with a reason for each refusal; return the
     names of new variants.
@@ -178,6 +178,8 @@ def _record_in_steps(
         if connection.vendor == "sqlite":
             _refuse_what_sqlite_would_round(totals)
         upsert_daily_metrics(totals, now)
+        if line is not None:
+            note_intake(Counter(pk for pk, _ in rows), line, now)
     return created
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
+from experiments.intake import UPSERT_INTAKE, IntakeLine
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
 
@@ -54,11 +55,18 @@ WITH given AS (
     SELECT given.*, coalesce(named.id, keyed.id) AS variant_id FROM given
     LEFT JOIN experiments_variant named ON named.experiment_id = given.experiment_id AND named.name = given.name
     LEFT JOIN experiments_variant keyed ON keyed.experiment_id = given.experiment_id AND keyed.key = given.name
-), {change}
+), {change}, noted AS ({note})
 INSERT INTO experiments_dailymetric {columns}
 SELECT variant_id, date, {selected}, %s FROM placed
 JOIN changed ON changed.id = placed.experiment_id {overwrite}
 """
+# Written with the rows or not at all: a deletion at the same moment would leave it without its experiment.
+_NOTE = UPSERT_INTAKE.format(
+    rows="""SELECT changed.id, line.date, line.actor, line.source, count(*), 1, line.at, line.at
+    FROM (SELECT %s::date, %s::text, %s::text, %s::timestamptz) AS line (date, actor, source, at)
+    JOIN changed ON line.source <> '' JOIN placed ON placed.experiment_id = changed.id
+    GROUP BY changed.id, line.date, line.actor, line.source, line.at"""
+)
 _ARRAYS = """
 INSERT INTO experiments_dailymetric {columns}
 SELECT variant_id, date, {selected}, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], {arrays})
@@ -78,7 +86,7 @@ def _statements(given: int) -> _Statements:
         "places": ", ".join(["%s"] * given + ["0"] * (len(measures) - given)),
         "overwrite": f"ON CONFLICT (variant_id, date) DO UPDATE SET {updated}",
     }
-    one, several = (_AT_ONCE.format(change=how, **parts) for how in (_RAISE_ONE, _RAISE_SEVERAL))
+    one, several = (_AT_ONCE.format(change=how, note=_NOTE, **parts) for how in (_RAISE_ONE, _RAISE_SEVERAL))
     return _Statements(one, several, _ARRAYS.format(**parts), _ROWS.format(**parts), given)
 
 
@@ -89,8 +97,11 @@ _COUNTS_ONLY, _WITH_VALUES = _statements(len(COUNT_NAMES)), _statements(len(MEAS
 VariantRow = tuple[int, int, str, str, bool]
 
 
-def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
-    """Raise the data versions and write the totals in one statement; return False where nothing was written.
+def recorded_at_once(
+    rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime, line: IntakeLine | None
+) -> bool:
+    """Raise the data versions, write the totals and add to the caller's line of the day in one statement; return
+    False where nothing was written.
 
     More is needed then: a new variant, a refusal, rows with values beside rows without, or a database other than
     PostgreSQL.
@@ -103,22 +114,25 @@ def recorded_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[in
     try:
         # a transaction that goes on needs a savepoint to come back to
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            return _write_at_once(with_values or without, experiment_ids, now)
+            return _write_at_once(with_values or without, experiment_ids, now, line)
     except IntegrityError:
         # values that are stored and stay do not fit these counts
         return False
 
 
-def _write_at_once(rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime) -> bool:
+def _write_at_once(
+    rows: Sequence[PlacedCounts], experiment_ids: Collection[int], now: dt.datetime, line: IntakeLine | None
+) -> bool:
     sql = _statements_for(rows)
     ids, dates, names, *measured = _columns(rows, sql.measures)
     columns: list[Any] = [_array(ids), _array(dates), list(names), *map(_array, measured)]
     ready: list[Any] = [_array(experiment_ids), list(TAKES_EVENTS), len(rows)]
+    noted: list[Any] = [*(line or (now.date(), "", "")), now]
     with connection.cursor() as cursor:
         if len(experiment_ids) == 1:
-            cursor.execute(sql.one_at_once, [*columns, *ready, now])
+            cursor.execute(sql.one_at_once, [*columns, *ready, *noted, now])
         else:
-            cursor.execute(sql.several_at_once, [*columns, *ready, len(experiment_ids), now])
+            cursor.execute(sql.several_at_once, [*columns, *ready, len(experiment_ids), *noted, now])
         written: int = cursor.rowcount
     return written > 0
 

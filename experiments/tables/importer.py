@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.record import Source
-from experiments.intake import note_intake
+from experiments.intake import IntakeLine, line_of_caller, note_intake
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
@@ -141,16 +141,21 @@ def import_table(
     check.read(partial(check.rows_of, reader))
     if options.on_error == "reject" and report.total_issues:
         return report
-    _write(check, reader, now=now, dry_run=dry_run, observer=observer)
+    line = None if source == "dashboard" else line_of_caller(source, today)
+    _write(check, reader, line, now=now, dry_run=dry_run, observer=observer)
     if not dry_run:
-        if source != "dashboard":
-            note_intake(report.recorded_rows, source=source, today=today, now=now)
         _log(report, source)
     return report
 
 
 def _write(
-    check: Check, reader: RowReader, *, now: dt.datetime, dry_run: bool, observer: Observer | None
+    check: Check,
+    reader: RowReader,
+    line: IntakeLine | None,
+    *,
+    now: dt.datetime,
+    dry_run: bool,
+    observer: Observer | None,
 ) -> None:
     """Write the good rows, and roll back where one of them is refused and that rejects the file."""
     report, options = check.report, check.options
@@ -169,6 +174,8 @@ def _write(
         # a file without a good row may still be long
         good = check.good_rows(check.rows_of(reader)) if check.named else iter(())
         writer.write(added_up(good, check.repeated_place))
+        if line is not None:
+            note_intake(report.recorded_rows, line, now)
         rejected = options.on_error == "reject" and report.total_issues > 0
         if rejected or dry_run:
             transaction.set_rollback(True)

@@ -16,7 +16,7 @@ from dashboard.experiment.history.page import entries_of
 from experiments.audit import coded, coded_names, read_reason, record_history
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard
 from experiments.ingestion.manual_edits import set_day
-from experiments.intake import Intake, note_intake, prune_intakes
+from experiments.intake import Intake, IntakeLine, note_intake, prune_intakes
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status, update_experiment
 from experiments.variants import change_variant
@@ -192,10 +192,10 @@ def test_coded_names__too_many_for_a_record__are_counted() -> None:
 def test_note_intake__again_the_same_day__adds_up_and_another_day_is_another_line() -> None:
     one, two = make_experiment("One"), make_experiment("Two")
     later = NOW + dt.timedelta(hours=1)
-    note_intake({one.pk: 2, two.pk: 1}, source="api", today=TODAY, now=NOW)
-    note_intake({one.pk: 3}, source="api", today=TODAY, now=later)
-    note_intake({one.pk: 5}, source="csv", today=TODAY, now=later)
-    note_intake({one.pk: 7}, source="api", today=TODAY + dt.timedelta(days=1), now=later)
+    note_intake({one.pk: 2, two.pk: 1}, IntakeLine(TODAY, "", "api"), NOW)
+    note_intake({one.pk: 3}, IntakeLine(TODAY, "", "api"), later)
+    note_intake({one.pk: 5}, IntakeLine(TODAY, "", "csv"), later)
+    note_intake({one.pk: 7}, IntakeLine(TODAY + dt.timedelta(days=1), "", "api"), later)
 
     rows = Intake.objects.filter(experiment=one).order_by("row_count")
     assert [(row.source, row.row_count, row.calls) for row in rows] == [

@@ -2,6 +2,7 @@ import datetime as dt
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from experiments.exceptions import (
     StatusConflictError,
 )
 from experiments.ingestion.record import record_batch, record_events
+from experiments.intake import Intake
 from experiments.metrics import HIGHEST_COUNT, DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.factory import NOW, TODAY, counts, make_experiment, record
@@ -179,11 +181,29 @@ def test_record_events__known_variants__as_few_statements_as_can_be(
     experiment = make_experiment()
     record(experiment, counts("control", 1, 0), counts("b", 1, 0))
 
-    # SQLite: raise data_version, read variants, upsert; two of the savepoint in the test's own transaction; and one
-    # more keeps who recorded it.
-    statements = 4 if connection.vendor == "postgresql" else 6
+    # SQLite: raise data_version, read variants, upsert, keep who recorded it. And two of the savepoint in the test's
+    # own transaction.
+    statements = 3 if connection.vendor == "postgresql" else 6
     with django_assert_num_queries(statements):  # type: ignore[operator]  # pytest-django's fixture is untyped
         record(experiment, counts("control", 2, 0), counts("b", 2, 0))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_record_events__known_variants__one_transaction_writes_rows_and_who_recorded_them() -> None:
+    """A deletion between the two would leave the second without its experiment."""
+    experiment = make_experiment()
+    record(experiment, counts("control", 1, 0), counts("b", 1, 0))
+
+    with CaptureQueriesContext(connection) as captured:
+        record(experiment, counts("control", 2, 0), counts("b", 2, 0))
+
+    statements = [query["sql"] for query in captured.captured_queries]
+    if connection.vendor == "postgresql":
+        assert len(statements) == 1
+    else:
+        assert statements.count("COMMIT") == 1
+        assert statements[-1] == "COMMIT"
+    assert Intake.objects.get(experiment=experiment).row_count == 4
 
 
 def test_record_events__name_that_is_anothers_key__means_the_name() -> None:
