@@ -1,6 +1,6 @@
 """Checks that everyone can read and use a page: on a desk and on a telephone, light and dark."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -27,9 +27,9 @@ def show(page: Page, url: str, width: int, scheme: str) -> None:
     page.evaluate(_DRAWN)
 
 
-def each_width_and_theme(page: Page) -> Iterator[tuple[int, str]]:
-    """Lay the open page out at each width in each theme; it must fit."""
-    for width, scheme in product(WIDTHS, SCHEMES):
+def _each_layout(page: Page, layouts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Lay the open page out at each width and theme given; it must fit."""
+    for width, scheme in layouts:
         _lay_out(page, width, scheme)
         page.evaluate(_DRAWN)
         expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
@@ -51,12 +51,22 @@ def violations_in_each_layout(page: Page) -> list[str]:
     """Check the open page at each width in each theme. Only colours depend on the theme, so all else is checked once
     for each width."""
     found = []
-    for width, scheme in each_width_and_theme(page):
+    for width, scheme in _each_layout(page, product(WIDTHS, SCHEMES)):
         rules = (
             {"type": "tag", "values": WCAG} if scheme == SCHEMES[0] else {"type": "rule", "values": _COLOURS}
         )
         found += [f"{width} {scheme}: {violation}" for violation in _violations(page, rules)]
     return found
+
+
+def violations_at_each_width(page: Page) -> list[str]:
+    """Check the open page at each width, in another theme at each: for other data or words on a page that
+    violations_in_each_layout has seen."""
+    return [
+        f"{width} {scheme}: {violation}"
+        for width, scheme in _each_layout(page, zip(WIDTHS, SCHEMES[::-1], strict=True))
+        for violation in violations(page)
+    ]
 
 
 def _violations(page: Page, rules: dict[str, Any]) -> list[str]:

@@ -20,6 +20,8 @@ PAGES = {
     "a day": f"{_ONE}data/day/?date=2025-08-30",
     "settings": f"{_ONE}settings/",
     "history": f"{_ONE}history/",
+    "integrate": f"{_ONE}integrate/",
+    "report": f"{_ONE}report/",
     "new": "/dashboard/experiments/new/",
     "draft": "/dashboard/experiments/planned/",
     "completed": "/dashboard/experiments/done/",

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from experiments.models import Experiment
 from experiments.services import create_experiment
-from tests.browser.accessibility import each_width_and_theme, show, violations
+from tests.browser.accessibility import show, violations_at_each_width
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "today")
@@ -56,8 +56,7 @@ def test_tab__data_that_strain_it__fits_and_is_accessible(
     experiment = CASES[case]()
     show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
 
-    for _layout in each_width_and_theme(clean_page):
-        assert violations(clean_page) == []
+    assert violations_at_each_width(clean_page) == []
 
 
 @pytest.mark.parametrize("tab", ["", "explore/?from=2025-08-20&to=2025-08-30&range=14", "traffic/"])
@@ -67,8 +66,7 @@ def test_tab__in_portuguese__fits_and_is_accessible(clean_page: Page, live_serve
     show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
 
     expect(clean_page.locator("html")).to_have_attribute("lang", "pt-br")
-    for _layout in each_width_and_theme(clean_page):
-        assert violations(clean_page) == []
+    assert violations_at_each_width(clean_page) == []
 
 
 def test_verdict__end_and_ship__opens_the_dialog_with_the_leader_chosen(

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from allocation.demo import DemoExperiment, seed_demo
 from dashboard.experiment.report.links import create_link
 from experiments.models import Experiment, Status
-from tests.browser.accessibility import each_width_and_theme, show, violations
+from tests.browser.accessibility import show, violations_at_each_width
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,8 +47,7 @@ def test_page__long_names_and_twelve_variants__fits_and_is_accessible(
         path = f"/dashboard/shared/{create_link(experiment=crowd, days=7, now=NOW)}/"
     show(clean_page, f"{live_server.url}{path}", 390, "light")
 
-    for _layout in each_width_and_theme(clean_page):
-        assert violations(clean_page) == []
+    assert violations_at_each_width(clean_page) == []
 
 
 @pytest.mark.parametrize("language", _LANGUAGES)
@@ -61,8 +60,7 @@ def test_first_steps__empty_installation_and_draft__fit_and_are_accessible(
         make_experiment("Planned", status=Status.DRAFT)
     show(clean_page, f"{live_server.url}{path}", 390, "light")
 
-    for _layout in each_width_and_theme(clean_page):
-        assert violations(clean_page) == []
+    assert violations_at_each_width(clean_page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

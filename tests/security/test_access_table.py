@@ -25,10 +25,12 @@ def as_in_production(settings: Any) -> None:
     settings.METRICS_TOKEN = "a token of its own"
 
 
+@pytest.mark.database_free
 def test_table__against_the_url_configuration__has_a_row_for_each_path_and_no_other() -> None:
     assert {row.place for row in ACCESS} == all_places()
 
 
+@pytest.mark.database_free
 def test_table__each_path_and_method__has_one_row() -> None:
     rows = [(row.place, row.method) for row in ACCESS]
 
@@ -53,6 +55,7 @@ def test_access__each_path_and_method__is_as_in_the_table(name: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.database_free
 def test_access__method_that_no_row_names__is_refused_even_to_an_admin() -> None:
     who, world = caller("admin"), World.make()
     places = {
@@ -71,12 +74,14 @@ def test_access__method_that_no_row_names__is_refused_even_to_an_admin() -> None
     assert taken == []
 
 
+@pytest.mark.database_free
 def test_admin__each_role_without_staff_status__stays_outside() -> None:
     for group in ("viewer", "analyst", "admin"):
         response = person(group, is_staff=False).get("/admin/experiments/experiment/")
         assert response["Location"].startswith("/admin/login/"), group
 
 
+@pytest.mark.database_free
 def test_refused__each_write__changes_nothing() -> None:
     who, world = caller("viewer"), World.make()
     before = Experiment.history.count(), Experiment.objects.values().get()
