@@ -97,7 +97,7 @@ class AllocationSerializer(serializers.ModelSerializer[Allocation]):
 
     class Meta:
         model = Allocation
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "as_of",
             "experiment_id",
@@ -147,7 +147,7 @@ class AllocationInForceSerializer(AllocationSerializer):
     )
 
     class Meta(AllocationSerializer.Meta):
-        fields = (*AllocationSerializer.Meta.fields, "expires_at")  # type: ignore[assignment]  # one more
+        fields = (*AllocationSerializer.Meta.fields, "expires_at")
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_expires_at(self, allocation: Allocation) -> str | None:
@@ -189,7 +189,7 @@ class LedgerEntrySerializer(AllocationSerializer):
     )
 
     class Meta(AllocationSerializer.Meta):
-        fields = (*AllocationSerializer.Meta.fields, "inputs")  # type: ignore[assignment]  # one more
+        fields = (*AllocationSerializer.Meta.fields, "inputs")
 
 
 class AlwaysValidUpliftSerializer(serializers.Serializer[Any]):
