@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from bandit_client.django.visitor import BanditRequest
 from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.http import HttpRequest, HttpResponse
@@ -51,14 +52,14 @@ def book(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def buy(request: HttpRequest) -> HttpResponse:
-    request.bandit.click(EXPERIMENT)  # type: ignore[attr-defined]  # the middleware adds it
+def buy(request: BanditRequest) -> HttpResponse:
+    request.bandit.click(EXPERIMENT)
     return render(request, "order.html")
 
 
 @require_POST
-def pay(request: HttpRequest) -> HttpResponse:
-    request.bandit.conversion(EXPERIMENT, value="12.50")  # type: ignore[attr-defined]  # the middleware adds it
+def pay(request: BanditRequest) -> HttpResponse:
+    request.bandit.conversion(EXPERIMENT, value="12.50")
     return redirect("/?thanks")
 
 

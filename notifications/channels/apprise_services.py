@@ -6,6 +6,7 @@ refused, as they hold options such as templates, which are read from files.
 """
 
 import logging
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -50,7 +51,7 @@ def send(address: str, message: Message) -> Result:
     return Result("failed", problem="the service did not take the message")
 
 
-def _service(address: str):  # type: ignore[no-untyped-def]  # the library is untyped
+def _service(address: str) -> Any:
     """Make the library's object for a URL; None for one that it does not take."""
     from apprise import Apprise  # seconds of imports that only deliveries need
 

@@ -4,7 +4,7 @@ import functools
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core import signing
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from bandit_client.client import Client
-from bandit_client.django.visitor import Visitor
+from bandit_client.django.visitor import BanditRequest, Visitor
 
 UNIT_COOKIE = "bandit_unit"
 SEEN_COOKIE = "bandit_seen"
@@ -54,7 +54,7 @@ class BanditMiddleware:
         known = request.COOKIES.get(UNIT_COOKIE)
         unit = self._own_unit(request) if self._own_unit else _kept_unit(known)
         visitor = Visitor(get_client(), unit, _seen(request, unit))
-        request.bandit = visitor  # type: ignore[attr-defined]  # as Django's own middleware adds request.user
+        cast(BanditRequest, request).bandit = visitor
         response = self._get_response(request)
         if visitor.has_changed:
             _keep(response, SEEN_COOKIE, _signed(visitor), request)

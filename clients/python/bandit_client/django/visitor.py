@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from django.http import HttpRequest
+
 from bandit_client.client import Client
 from bandit_client.rows import Exposure
 
@@ -50,3 +52,9 @@ class Visitor:
         self.seen[experiment] = [variant, day, done + kind]
         self.has_changed = True
         return counted
+
+
+class BanditRequest(HttpRequest):
+    """A request that has passed the middleware: the type for annotations of views."""
+
+    bandit: Visitor
