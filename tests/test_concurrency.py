@@ -17,7 +17,7 @@ from allocation.sweep import compute_all
 from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data
-from experiments.tables.importer import import_table
+from experiments.tables.importing.importer import import_table
 from tests.factory import NOW, TODAY, allocate, make_experiment, make_running, make_table
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 
 from allocation.statistics.experiment import Statistics, VariantStatistics
 from allocation.statistics.variants import AlwaysValidUplift
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 _NESTED = "uplift_always_valid"
 # In an order that stays: programs read columns by their place too.

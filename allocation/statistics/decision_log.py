@@ -11,7 +11,7 @@ from django.http import StreamingHttpResponse
 
 from allocation.models import Allocation, AllocationShare
 from experiments.models import Experiment
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 COLUMNS = ("date", "version", "kind", "state", "computed_at", "data_through", "reason")
 _FIELDS = ("pk", "target_date", "revision", "kind", "state", "created_at", "data_through", "reason")

@@ -13,7 +13,7 @@ from dashboard.experiment_list.rows import Row, rows_of
 from dashboard.experiment_list.stages import Listed
 from experiments.roles import Role
 from experiments.selectors import today
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 COLUMNS = (
     "experiment",

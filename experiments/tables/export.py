@@ -13,7 +13,7 @@ from django.http import StreamingHttpResponse
 from experiments.metrics import Measure
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import measures_of, measures_of_one
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 _BLOCK_CHARACTERS = 32_768
 _PLACE = ("experiment_id", "date", "variant_name")

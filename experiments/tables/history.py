@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.models import Experiment, Variant
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 HISTORY_COLUMNS = ("at", "by", "subject", "field", "before", "after", "reason")
 _NOT_TOLD = {"updated_at", "data_version", "id", "experiment"}

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from experiments.ingestion.diff import RowChange
 from experiments.metrics import COUNTS, MEASURES, NO_TOTALS, Measure, Number
 from experiments.models import Experiment
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.reading.source import Table
-from experiments.tables.report import ImportOptions, ImportReport
 
 # Lines of each kind: enough to see the effect of a file, without a page of a hundred thousand lines.
 KEPT_LINES = 200

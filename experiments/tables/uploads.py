@@ -18,14 +18,14 @@ from django.utils.translation import gettext as _
 from experiments.audit import coded, record_history
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.orders import ORDERS
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import by_plain_form, remember_columns, remembered_columns
-from experiments.tables.orders import ORDERS
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
 from experiments.tables.reading.header import Header, HeaderNotFoundError
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
-from experiments.tables.report import ImportOptions, ImportReport
 
 # About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024

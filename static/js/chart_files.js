@@ -42,7 +42,7 @@ function toggleTable(button) {
 }
 
 // What a spreadsheet would take for a formula begins with an apostrophe; some end a cell at a semicolon too.
-// As experiments/tables/rows.py.
+// As experiments/tables/importing/rows.py.
 function csvCell(value) {
   const text = value === null || value === undefined ? "" : String(value);
   const safe = typeof value === "string" ? text.replace(/(^|;)(?=['"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'") : text;

@@ -18,8 +18,8 @@ from experiments.ingestion.validation import EARLIEST_DATE, count_issues
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number
 from experiments.models import Variant
 from experiments.selectors import today
+from experiments.tables.importing.rows import KINDS
 from experiments.tables.number_fields import AmountField, CountField, SquaresField
-from experiments.tables.rows import KINDS
 from experiments.text import format_number
 
 _FIELDS: dict[Kind, Callable[..., forms.Field]] = {

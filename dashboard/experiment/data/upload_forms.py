@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.file_types import FILE_TYPES
-from experiments.tables.orders import ORDERS
+from experiments.tables.importing.orders import ORDERS
+from experiments.tables.importing.report import ImportOptions, Repeated
+from experiments.tables.importing.rows import DAILY, NUMBER_NAMES, NUMBERS, ORDER_VALUE, Blank
 from experiments.tables.reading.synonyms import plain
-from experiments.tables.report import ImportOptions, Repeated
-from experiments.tables.rows import DAILY, NUMBER_NAMES, NUMBERS, ORDER_VALUE, Blank
 from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
 
 

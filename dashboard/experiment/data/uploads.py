@@ -15,9 +15,9 @@ from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
+from experiments.tables.importing.rows import as_cell
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
-from experiments.tables.rows import as_cell
 from experiments.tables.uploads import (
     find_upload,
     first_lines,

@@ -19,7 +19,7 @@ from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.export import metrics_download
 from experiments.tables.history import HISTORY_COLUMNS, history_lines
-from experiments.tables.rows import as_cell
+from experiments.tables.importing.rows import as_cell
 
 NOTE_COLUMNS = ("date", "text", "author", "written_at")
 _BLOCK_LINES = 500

@@ -24,9 +24,9 @@ from experiments.ingestion.record import record_events
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
-from experiments.tables.importer import import_table
-from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import template
+from experiments.tables.importing.importer import import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.importing.rows import template
 
 _REPORTED_ERRORS = 10
 

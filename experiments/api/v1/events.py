@@ -24,9 +24,9 @@ from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.exceptions import IdempotencyKeyRequiredError, InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_batch
 from experiments.selectors import today
-from experiments.tables.importer import import_table
-from experiments.tables.report import ImportOptions
-from experiments.tables.rows import template
+from experiments.tables.importing.importer import import_table
+from experiments.tables.importing.report import ImportOptions
+from experiments.tables.importing.rows import template
 
 # The choices of the query may also be fields of the form.
 _FORM_FIELDS = {

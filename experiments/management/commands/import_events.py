@@ -13,12 +13,12 @@ from experiments.exceptions import ExperimentNotFoundError, InvalidError
 from experiments.management.progress import read_with_bar, rows_with_bar
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remembered_columns
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
-from experiments.tables.report import ImportOptions, ImportReport
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remember_columns, remembered_columns
-from experiments.tables.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, make_experiment, make_running, make_table
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,8 @@ from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment
 from experiments.services import create_experiment
-from experiments.tables.importer import Target, import_table
-from experiments.tables.report import ImportOptions, ImportReport
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from tests.conftest import ROOT
 from tests.factory import make_table
 

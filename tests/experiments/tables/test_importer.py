@@ -6,8 +6,8 @@ import pytest
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.tables.export import metrics_download
-from experiments.tables.importer import Target, import_table
-from experiments.tables.report import ImportOptions, ImportReport
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, counts, make_experiment, make_table, record
 
 pytestmark = pytest.mark.django_db

@@ -9,10 +9,10 @@ import pytest
 from experiments.exceptions import InvalidError
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import DailyMetric, Experiment
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.orders import day_of_moment
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remember_columns
-from experiments.tables.orders import day_of_moment
-from experiments.tables.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, counts, make_experiment, make_table, record
 
 pytestmark = pytest.mark.django_db

@@ -11,9 +11,9 @@ from experiments.exceptions import InvalidError, NotFoundError
 from experiments.ingestion.manual_edits import set_day
 from experiments.metrics import DayTotals
 from experiments.models import CsvUpload, DailyMetric, Experiment, Status, Variant
-from experiments.tables.importer import import_table
+from experiments.tables.importing.importer import import_table
+from experiments.tables.importing.report import ImportOptions
 from experiments.tables.preview import CsvPreview, preview_table
-from experiments.tables.report import ImportOptions
 from experiments.tables.uploads import KEPT_FOR, find_upload, keep_upload, record_upload
 from tests.factory import NOW, TODAY, counts, make_experiment, make_running, make_table, record
 

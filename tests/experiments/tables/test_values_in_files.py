@@ -8,9 +8,9 @@ import pytest
 from experiments.metrics import MEASURES, Reward
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.export import metrics_download
-from experiments.tables.importer import Target, import_table
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.preview import preview_table
-from experiments.tables.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, make_experiment, make_table
 
 pytestmark = pytest.mark.django_db

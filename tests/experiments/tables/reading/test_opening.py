@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from experiments.exceptions import InvalidError
+from experiments.tables.importing.rows import DAILY
 from experiments.tables.reading.header import HeaderNotFoundError, find_header
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
 from experiments.tables.reading.workbook import as_text
-from experiments.tables.rows import DAILY
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import make_table
 

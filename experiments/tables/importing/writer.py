@@ -10,9 +10,9 @@ from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Recorded, record_events, record_placed
 from experiments.models import Experiment
+from experiments.tables.importing.report import ImportReport
+from experiments.tables.importing.rows import CsvRow
 from experiments.tables.issues import RowIssue
-from experiments.tables.report import ImportReport
-from experiments.tables.rows import CsvRow
 
 # Gets each group of recorded rows: their experiment, their lines and their changes.
 Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import MAX_ISSUES, Issue
 from experiments.ingestion.new_names import NewVariants
+from experiments.tables.importing.rows import Blank
 from experiments.tables.issues import RowIssue
-from experiments.tables.rows import Blank
 from experiments.tables.ways_in import ADVICE, Advice, WayIn
 
 OnError = Literal["reject", "skip"]

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from experiments.ingestion.single_values import Orders, order_problem
 from experiments.metrics import COUNT_NAMES, NO_VALUE, VALUE_NAMES, DailyCounts
 from experiments.models import DailyMetric
+from experiments.tables.importing.references import References
+from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
 from experiments.tables.issues import RowIssue
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
-from experiments.tables.references import References
-from experiments.tables.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
 from experiments.tables.ways_in import Advice
 from experiments.text import parse_date
 

@@ -9,11 +9,11 @@ from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues
 from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
+from experiments.tables.importing.orders import without_impressions
+from experiments.tables.importing.references import References
+from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.importing.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
-from experiments.tables.orders import without_impressions
-from experiments.tables.references import References
-from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
 # An experiment's day, all its days, or the file.

@@ -20,15 +20,15 @@ from experiments.intake import IntakeLine, line_of_caller, note_intake
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
-from experiments.tables.checks import Check
-from experiments.tables.orders import ORDERS, TOTALS, OrderReader
+from experiments.tables.importing.checks import Check
+from experiments.tables.importing.orders import ORDERS, TOTALS, OrderReader
+from experiments.tables.importing.references import References
+from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.importing.rows import DAILY, ORDER_VALUE, RowReader
+from experiments.tables.importing.writer import Observer, Writer, added_up
 from experiments.tables.reading.header import Columns, Header, HeaderNotFoundError, find_header
 from experiments.tables.reading.source import Table
-from experiments.tables.references import References
-from experiments.tables.report import ImportOptions, ImportReport
-from experiments.tables.rows import DAILY, ORDER_VALUE, RowReader
 from experiments.tables.ways_in import ADVICE, Advice
-from experiments.tables.writer import Observer, Writer, added_up
 
 
 @dataclass(frozen=True)
