@@ -24,6 +24,7 @@ from django.utils.translation import override
 
 from allocation.exceptions import NoActiveVariantError
 from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
+from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
@@ -120,7 +121,7 @@ def _mail(user: User, week: dt.date, now: dt.datetime) -> tuple[str, str]:
         "attention": list(_attention()),
         "results": [_result(experiment, statistics) for experiment, statistics in numbers],
         "left_out": max(0, active_experiments().count() - len(numbers)),
-        "link": _home(),
+        "link": public_address("/dashboard/"),
         "zone": settings.TIME_ZONE,
     }
     return f"[bandit] {subject}", render_to_string("mail/weekly.txt", context)
@@ -185,10 +186,3 @@ def _signed(fraction: float) -> str:
 def _counted(number: float) -> str:
     text = format_number(number, 0)
     return "0" if text == "-0" else f"{'+' if number >= 0.5 else ''}{text}"
-
-
-def _home() -> str:
-    """The address of the dashboard, from the first host that is served; blank where none is named."""
-    host = next((host for host in settings.ALLOWED_HOSTS if host[0] not in "*."), "")
-    scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
-    return f"{scheme}://{host}/dashboard/" if host else ""
