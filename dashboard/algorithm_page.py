@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
@@ -91,7 +91,8 @@ class _Page(Extension):
         md.preprocessors.deregister("html_block")
         md.inlinePatterns.deregister("html")
         # last: after what the other extensions do to the tree
-        md.treeprocessors.register(_Dressing(md), "dressing", 0)
+        md.treeprocessors.register(_Dressing(md), "dressing", 1)
+        md.treeprocessors.register(_Folding(md), "folding", 0)
 
 
 class _Dressing(Treeprocessor):
@@ -119,3 +120,25 @@ def _scrolling(table: Element) -> Element:
     box.tail, table.tail = table.tail, None
     box.append(table)
     return box
+
+
+class _Folding(Treeprocessor):
+    """Fold each part of the document under its heading; the first, which says it in brief, is open."""
+
+    def run(self, root: Element) -> None:
+        into = root
+        for child in list(root):
+            if child.tag == "h2":
+                root.remove(child)
+                into = _folded(root, child, is_open=into is root)
+            elif into is not root:
+                root.remove(child)
+                into.append(child)
+
+
+def _folded(root: Element, heading: Element, *, is_open: bool) -> Element:
+    """Add a part to the root and return the element that takes its text."""
+    part = SubElement(root, "details", {"open": "open"} if is_open else {})
+    SubElement(part, "summary").append(heading)
+    # a browser opens the part that holds the target of a link, not one whose heading is the target
+    return SubElement(part, "div", {"id": heading.attrib.pop("id")})

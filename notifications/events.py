@@ -70,7 +70,7 @@ EVENT_TYPES = {
         _("The experiment has ended, as scheduled for {ends_at}: {outcome}")
     ),
     EventKind.EXPERIMENT_COMPLETED: EventType(_("Ready to decide, and ended: {winner} gets all traffic.")),
-    EventKind.TEST: EventType("{message}"),
+    EventKind.TEST: EventType(_("A test: this channel receives notifications.")),
 }
 ALARM_KINDS = [kind for kind, event_type in EVENT_TYPES.items() if event_type.is_alarm]
 # Those that an endpoint can choose; a test is sent to the endpoint that asks for it.

@@ -23,7 +23,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from allocation.exceptions import NoActiveVariantError
+from allocation.models import State
 from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
+from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
@@ -117,10 +119,10 @@ def _mail(user: User, week: dt.date, now: dt.datetime) -> tuple[str, str]:
     numbers = list(_numbers(timezone.localdate(now)))
     context = {
         "name": user.get_full_name() or user.get_username(),
-        "attention": list(_attention()),
+        "attention": [*_alarms(), *_to_decide(numbers)],
         "results": [_result(experiment, statistics) for experiment, statistics in numbers],
         "left_out": max(0, active_experiments().count() - len(numbers)),
-        "link": _home(),
+        "link": public_address("/dashboard/"),
         "zone": settings.TIME_ZONE,
     }
     return f"[bandit] {subject}", render_to_string("mail/weekly.txt", context)
@@ -134,8 +136,8 @@ def _numbers(date: dt.date) -> Iterator[Numbers]:
             yield experiment, None
 
 
-def _attention() -> Iterator[str]:
-    """Say what is wrong or waits for a person: the alarms that are open."""
+def _alarms() -> Iterator[str]:
+    """Say what is wrong: the alarms that are open."""
     active = active_experiments()
     for alarm in Alarm.objects.filter(cleared_at=None, experiment__in=active).select_related("experiment"):
         since = date_format(timezone.localdate(alarm.raised_at), _("j M Y"))
@@ -143,22 +145,29 @@ def _attention() -> Iterator[str]:
         yield _("%(name)s: %(what)s, since %(date)s") % facts
 
 
+def _to_decide(numbers: list[Numbers]) -> Iterator[str]:
+    """Say what waits for a person."""
+    for experiment, statistics in numbers:
+        if statistics and statistics.state == State.DECIDED:
+            yield f"{experiment.name}: {State.DECIDED.label}"
+
+
 def _result(experiment: Experiment, statistics: Statistics | None) -> str:
-    """Write one line: who leads, the lift with its interval, the extra successes with theirs."""
+    """Write who leads, the lift with its interval, the extra successes with theirs; a line for each."""
     leader = _judged_leader(statistics)
     if statistics is None or leader is None:
         return _("%(name)s: not enough data yet") % {"name": experiment.name}
     parts = [
         _("%(variant)s leads (probability to be best %(chance)s)")
-        % {"variant": leader.variant_name, "chance": format_percent(leader.probability_best)}
+        % {"variant": leader.variant_name, "chance": _chance(leader.probability_best)}
     ]
     if leader.uplift is not None and leader.uplift_low is not None and leader.uplift_high is not None:
         interval = {
             "lift": _signed(leader.uplift), "low": _signed(leader.uplift_low), "high": _signed(leader.uplift_high),
         }  # fmt: skip
-        parts.append(_("lift vs control %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
+        parts.append(_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
     parts.append(_gain(experiment, statistics))
-    return f"{experiment.name}: {'; '.join(parts)}"
+    return "\n  ".join([f"{experiment.name}: {State(statistics.state).label}", *parts])
 
 
 def _judged_leader(statistics: Statistics | None) -> VariantStatistics | None:
@@ -175,7 +184,12 @@ def _gain(experiment: Experiment, statistics: Statistics) -> str:
         "gain": _counted(rewards.gained_over_even), "low": _counted(rewards.gained_low),
         "high": _counted(rewards.gained_high), "unit": unit,
     }  # fmt: skip
-    return _("extra %(unit)s vs even split %(gain)s (%(low)s to %(high)s)") % facts
+    return _("Extra %(unit)s vs even split: %(gain)s (%(low)s to %(high)s)") % facts
+
+
+def _chance(probability: float) -> str:
+    """Write a probability, never as certain."""
+    return f"> {format_percent(0.999)}" if probability > 0.999 else format_percent(probability)
 
 
 def _signed(fraction: float) -> str:
@@ -185,10 +199,3 @@ def _signed(fraction: float) -> str:
 def _counted(number: float) -> str:
     text = format_number(number, 0)
     return "0" if text == "-0" else f"{'+' if number >= 0.5 else ''}{text}"
-
-
-def _home() -> str:
-    """The address of the dashboard, from the first host that is served; blank where none is named."""
-    host = next((host for host in settings.ALLOWED_HOSTS if host[0] not in "*."), "")
-    scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
-    return f"{scheme}://{host}/dashboard/" if host else ""

@@ -16,6 +16,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.views import exception_handler
@@ -32,6 +33,7 @@ from experiments.exceptions import (
     InvalidError,
     NotFoundError,
 )
+from experiments.text import Text
 
 logger = logging.getLogger(__name__)
 
@@ -182,9 +184,25 @@ def page_or_problem(
     """Answer a browser with a page, which leads ``back`` where there is a form, and all others with a problem."""
     if _is_browser(request):
         number = status >= 500 and request_id()
-        shown = {"status": status, "detail": _printable(detail), "request_id": number, "back": back}
+        shown = {"request_id": number, "back": back, **_words(status, code, detail)}
         return render(request, "error.html", shown, status=status)
     return problem_response(status, code, detail)
+
+
+# The headings of error pages, by code.
+_TITLES: Mapping[str, Text] = {
+    "not_found": gettext_lazy("Page not found"),
+    "permission_denied": gettext_lazy("Not allowed"),
+    "csrf_failed": gettext_lazy("Session expired"),
+    "throttled": gettext_lazy("Too many attempts"),
+    "unavailable": gettext_lazy("Not available right now"),
+    "server_error": gettext_lazy("Something went wrong"),
+}
+
+
+def _words(status: int, code: str, detail: str) -> dict[str, object]:
+    title = _TITLES.get(code) or gettext_lazy("This did not work")
+    return {"status": status, "title": title, "detail": _printable(detail)}
 
 
 def _is_browser(request: HttpRequest) -> bool:
@@ -205,7 +223,7 @@ def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpRes
         request,
         404,
         "not_found",
-        _("Page not found: %(path)s. It may have been deleted or renamed.") % {"path": request.path},
+        _("There is nothing at %(path)s. It may have been deleted or renamed.") % {"path": request.path},
     )
 
 
@@ -218,8 +236,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
-    response = page_or_problem(request, 500, "server_error", _("Something went wrong. It has been logged."))
-    return as_ofrep(request, response)
+    said = _("A fault of the service. It has been logged; an administrator finds it by its ID.")
+    return as_ofrep(request, page_or_problem(request, 500, "server_error", said))
 
 
 _OFREP = "/ofrep/v1/evaluate/flags"
@@ -241,7 +259,7 @@ def _unavailable_page(request: HttpRequest, error: Exception) -> HttpResponse:
     """The page for a 503, without the visitor's name, role and messages: those are in the database."""
     logger.error("database unavailable: %s", error)
     detail = _("The database cannot be reached or is busy. Nothing was written; try again.")
-    shown = {"status": 503, "detail": detail, "request_id": request_id()}
+    shown = {"request_id": request_id(), **_words(503, "unavailable", detail)}
     of_request = {"request": request, "csrf_token": get_token(request), "LANGUAGES": settings.LANGUAGES}
     page = render_to_string("error.html", {**shown, **of_request})
     return HttpResponse(page, status=503, headers=_RETRY_AFTER)

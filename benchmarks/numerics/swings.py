@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1000)
     runs = parser.parse_args().runs
     print(machine())
-    print(f"best variant in front at the end, % of {runs:,} runs (standard error), and mean regret in clicks")
+    print(f"best variant leads at the end, % of {runs:,} runs (standard error), and mean regret in clicks")
     print(f"{'':24}" + "".join(f"{name:>28}" for name in ESTIMATORS))
     for name, levels in tqdm(LEVELS.items(), leave=False):
         print(

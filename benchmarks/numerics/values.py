@@ -7,7 +7,7 @@
 2. 95% intervals of the value per visitor where orders are log-normal. Wanted: 93% to 97% hold.
 3. The always-valid lift, looked at every day: how many experiments without a difference it is ever wrong about.
    Wanted: at most 5%.
-4. Three variants of equal conversion and orders of other worth: how often the best one ends in front.
+4. Three variants of equal conversion and orders of other worth: how often the best one leads at the end.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def against_draws(cases: int, draws: int, rng: np.random.Generator) -> None:
         pair = probability_best(alpha[:2], beta[:2])[0]
         by_quadrature.append(abs(pair - _first_of_two(alpha, scale)))
     print(f"1. {cases} experiments, {draws:,} draws each")
-    print(f"   largest difference in probability_best: {max(by_draws):.1e} from draws, wanted 3e-3")
-    print(f"   {max(by_quadrature):.1e} from quadrature (the first two variants), wanted 1e-5")
+    print(f"   largest difference in probability_best: {max(by_draws):.1e} from draws, target 3e-3")
+    print(f"   {max(by_quadrature):.1e} from quadrature (the first two variants), target 1e-5")
 
 
 def _first_of_two(shape: Floats, scale: Floats) -> float:
@@ -108,7 +108,7 @@ def finding_the_best(runs: int) -> None:
     world = make_world("constant", np.full(3, 0.05), 2000, 60, runs, orders=worth)
     found = simulate_policies({"thompson": POLICIES["thompson"]}, world, Settings(), 1)["thompson"]
     print(f"4. {runs:,} runs of 60 days, 2,000 visitors a day, 5% of them buy for 50, 60 or 55")
-    print(f"   the best in front at the end: {found.best_in_front:.1%}")
+    print(f"   the best leads at the end: {found.best_in_front:.1%}")
 
 
 def main() -> None:

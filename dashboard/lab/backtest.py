@@ -50,8 +50,8 @@ class BacktestForm(SettingsColumns):
     file = forms.FileField(
         label=gettext_lazy("Past tests (CSV or Excel)"),
         help_text=gettext_lazy(
-            "Columns experiment, variant, impressions, clicks. For a value: conversions, value_sum and value_squares "
-            "in place of clicks. Empty: the sample is played."
+            "Columns: experiment, variant, impressions, clicks. For a value: conversions, value_sum and value_squares "
+            "in place of clicks. Without a file the sample is used."
         ),
         required=False,
         widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
@@ -64,8 +64,8 @@ class BacktestForm(SettingsColumns):
         widget=forms.Select(attrs={"class": "form-select"}),
     )
     repeated = forms.ChoiceField(
-        label=gettext_lazy("Rows of one variant that come several times"),
-        choices=[("refuse", gettext_lazy("Refuse them")), ("sum", gettext_lazy("Add them up"))],
+        label=gettext_lazy("Repeated rows of one variant"),
+        choices=[("refuse", gettext_lazy("Reject them")), ("sum", gettext_lazy("Add them up"))],
         required=False,
         widget=forms.Select(attrs={"class": "form-select"}),
     )

@@ -29,6 +29,8 @@ Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
 _MOST_DAYS = 180
 _LEAST_DAYS = 28
+# Days that a team may plan for. A number of decades is no plan.
+_LONGEST_PLAN = 3 * 365
 # A few seconds of one core; a run that is decided early costs less than it is taken for.
 _WORK = MOST_MICROSECONDS * 0.6
 _MOST_RUNS = 400
@@ -102,6 +104,11 @@ class Plan:
     @property
     def steps(self) -> int:
         return self.days * len(self.columns)
+
+    @property
+    def is_feasible(self) -> bool:
+        """Check whether the classical test ends in a time that a team may wait."""
+        return self.classical.days <= _LONGEST_PLAN
 
     @property
     def is_cut_short(self) -> bool:

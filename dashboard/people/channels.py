@@ -48,7 +48,7 @@ class DeliveryRow(NamedTuple):
 @require_safe
 @requires(Role.ADMIN)
 def channels(request: HttpRequest) -> HttpResponse:
-    rows = [(channel, _events_text(channel)) for channel in list_channels()]
+    rows = [(listed.channel, _events_text(listed.channel), listed.last) for listed in list_channels()]
     return render(request, "dashboard/people/channels.html", {"section": "channels", "channels": rows})
 
 
@@ -80,7 +80,8 @@ def _wanted(form: ChannelForm) -> Wanted:
 
 
 def _form_page(request: HttpRequest, form: ChannelForm) -> HttpResponse:
-    context = {"section": "channels", "form": form, "has_mail_server": has_mail_server()}
+    has_mails = has_mail_server()
+    context = {"section": "channels", "form": form, "has_mail_server": has_mails, "mail_is_offered": True}
     return render(request, "dashboard/people/channel_new.html", context)
 
 
@@ -108,6 +109,7 @@ def _one(request: HttpRequest, channel: Endpoint, form: ChannelForm, secret: str
         "secret": secret,
         "deliveries": _deliveries(channel),
         "has_mail_server": has_mail_server(),
+        "mail_is_offered": channel.channel == Channel.EMAIL,
     }
     response = render(request, "dashboard/people/channel.html", context)
     response["Cache-Control"] = "no-store"  # the page may hold a secret

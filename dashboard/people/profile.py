@@ -15,6 +15,7 @@ from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import change_language, change_profile, preferences_of
 from dashboard.people.forms import ProfileForm
 from experiments.exceptions import InvalidError
+from experiments.roles import role_of
 
 
 class AuthenticatedHttpRequest(HttpRequest):
@@ -51,8 +52,10 @@ def _form(request: AuthenticatedHttpRequest) -> ProfileForm:
 
 
 def _page(request: HttpRequest, form: ProfileForm) -> HttpResponse:
+    role = role_of(request.user)
     context = {
         "section": "profile",
+        "role": role.label if role else "",
         "form": form,
         "has_mail_server": has_mail_server(),
         "installation_zone": settings.TIME_ZONE,

@@ -151,7 +151,7 @@ def test_planner__analyst__reads_both_answers(clean_page: Page, live_server: Any
     clean_page.goto(f"{live_server.url}/dashboard/planner/")
     _finished(clean_page)
 
-    classical = clean_page.get_by_role("region", name="Classical test")
+    classical = clean_page.get_by_role("region", name="Fixed-horizon A/B test")
     expect(classical).to_contain_text("17 days")
     expect(classical).to_contain_text("8,158")
     expect(clean_page.get_by_role("region", name="The service: Current")).to_contain_text("14 days")

@@ -69,7 +69,7 @@ def test_how_it_decides__document__has_anchors_and_tables(client: Client) -> Non
 
     assert chapter.language == "en"
     assert [entry["id"] for entry in chapter.contents][:2] == ["in-brief", "the-model"]
-    assert '<h2 id="the-model">' in chapter.html
+    assert '<div id="the-model">' in chapter.html
     assert chapter.html.count('<div class="table-responsive"') == chapter.html.count("</table>") >= 2
     assert "<h1" not in chapter.html
     assert "benchmarks/README.md" in chapter.html
@@ -104,6 +104,18 @@ def test_to_html__html_in_the_text__stays_text(text: str) -> None:
 
     for dangerous in ("<script", "<b ", "<img src=x", 'href="javascript', 'src="javascript'):
         assert dangerous not in html
+
+
+def test_to_html__parts__are_folded_under_their_headings_but_for_the_first() -> None:
+    html, contents = to_html("Before.\n\n## Brief\n\nShort.\n\n## Long\n\nMuch.\n\nMore.")
+
+    first, second = html.split("<details")[1:]
+    assert html.startswith("<p>Before.</p>")
+    assert 'open="open"' in first
+    assert "open" not in second
+    assert [entry["id"] for entry in contents] == ["brief", "long"]
+    assert '<summary><h2>Long</h2>\n</summary><div id="long">' in second
+    assert second.index("Much.") < second.index("More.") < second.index("</details>")
 
 
 def test_to_html__link_to_another_file__is_its_words() -> None:

@@ -82,6 +82,13 @@ def test_navigation__three_languages__offers_the_two_others_under_their_own_name
     ]
 
 
+def test_error_page__says_what_it_is_and_what_to_do(client: Client) -> None:
+    page = client.get("/dashboard/experiments/nothing/", HTTP_ACCEPT="text/html").content.decode()
+
+    assert '<h1 class="empty-title">Page not found</h1>' in page
+    assert "There is nothing at /dashboard/experiments/nothing/. It may have been deleted or renamed." in page
+
+
 def test_error_page__portuguese_reader__is_in_portuguese(reader: Client) -> None:
     answer = reader.get("/dashboard/experiments/nothing/", HTTP_ACCEPT="text/html")
 

@@ -269,7 +269,7 @@ def test_test__receiver_up__arrives_at_once(receiver: Receiver) -> None:
         delivery = send_test(channel_id=endpoint.pk, now=NOW)
 
     assert delivery.state == Delivery.State.DELIVERED
-    assert "This endpoint receives notifications." in json.loads(receiver.received[0].body)["text"]
+    assert "A test: this channel receives notifications." in json.loads(receiver.received[0].body)["text"]
 
 
 def test_test__receiver_down__is_given_up_and_holds_up_nothing(receiver: Receiver) -> None:

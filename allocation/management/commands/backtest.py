@@ -90,7 +90,7 @@ class Command(BaseCommand):
             f"{len(tests):,} test{plural}, {variants:,} variants, {options['days']} days, {options['runs']} runs each, "
             f"seed {options['seed']}; regret and gain in {unit}, summed over the tests"
         )
-        self.stdout.write(f"{'':15}{'regret':>12}{'of even':>9}{'gain over even':>16}{'best in front':>15}")
+        self.stdout.write(f"{'':15}{'regret':>12}{'of even':>9}{'extra vs even':>16}{'best leads':>15}")
         for name, result in results.items():
             ratio = "-" if result.regret_ratio is None else f"{result.regret_ratio:.3f}"
             self.stdout.write(

@@ -15,7 +15,7 @@ from bandit_project.models import SentSummary, UserSettings
 from bandit_project.ops.scheduler import run_due
 from notifications.events import EventKind
 from notifications.models import Alarm
-from tests.factory import NOW, make_experiment, make_running
+from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
 
 pytestmark = pytest.mark.django_db
 
@@ -129,12 +129,30 @@ def test_summary__active_experiment_and_alarm__has_lift_interval_and_gain(settin
     assert (sent.subject, sent.to) == ("[bandit] Weekly summary, 1 Sep 2025", ["ann@example.com"])
     assert "- Headline: Data is late, since 1 Sep 2025" in body
     # 950 / 10,000 against 700 / 10,000
-    assert "variant_b leads (probability to be best 100.0%); lift vs control +35." in body
+    assert (
+        "Headline: Leader (95%)\n  variant_b leads (probability to be best > 99.9%)\n  Lift vs control: +35."
+        in body
+    )
     assert "95% interval +2" in body
-    assert "extra clicks vs even split" in body
+    assert "\n  Extra clicks vs even split: " in body
     assert "- Nothing yet: not enough data yet" in body
     assert "Draft" not in body
     assert "://bandit.example.com/dashboard/" in body
+
+
+def test_summary__experiment_that_is_ready_to_decide__needs_attention() -> None:
+    _reader()
+    experiment = make_experiment("Headline")
+    for day in range(20):
+        date = TODAY - dt.timedelta(days=day)
+        record(experiment, counts("control", 1000, 70, date=date), counts("b", 1000, 120, date=date))
+
+    send_weekly_summaries(_at(1, 12))
+
+    body = str(mail.outbox[0].body)
+    attention, results = body.split("Results of active experiments")
+    assert "- Headline: Ready to decide" in attention
+    assert "- Headline: Ready to decide" in results
 
 
 def test_summary__reader_in_portuguese__has_numbers_as_written_there() -> None:

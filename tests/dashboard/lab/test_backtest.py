@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def test_backtest__clear_case__recommends_the_least_regret_and_how_to_set_it(cli
     assert context["sentences"][0].startswith("Most aggressive performs best: ")
     assert "clicks more (±" in context["sentences"][1]
     assert context["best"].variables == "CONTROL_FLOOR=0\nMIN_EXPLORE_RATE=0.01\nEXPLOITATION=4"
+
+
+def test_backtest__even_split__gains_nothing_over_itself(client: Client) -> None:
+    """Its clicks are drawn too, so that the measured difference is a matter of chance: not of interest."""
+    page = posted(client, MANY_TESTS).content.decode()
+
+    row = re.search(r"<tr[^>]*>(?:(?!</tr>).)*Even split.*?</tr>", page, re.DOTALL)
+    assert row is not None
+    cell = re.search(r'data-label="Extra vs even split">(.*?)</td>', row[0], re.DOTALL)
+    assert cell is not None
+    assert cell[1].split() == ["0"]
 
 
 def test_backtest__nothing_to_tell_apart__says_no_clear_difference(client: Client) -> None:

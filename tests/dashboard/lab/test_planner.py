@@ -90,8 +90,19 @@ def test_planner__not_decided_in_the_days_simulated__says_how_many(client: Clien
     text = " ".join(page.content.decode().split())
     classical = page.context["classical"].days
     assert classical > 180
-    assert f"0% decided within 180 days; a classical test takes {classical} days" in text
+    assert f"0% decided within 180 days; a fixed-horizon test takes {classical} days" in text
     assert page.context["chart"].marks == []
+
+
+@pytest.mark.usefixtures("few_runs")
+def test_planner__longer_than_three_years__is_not_feasible(client: Client) -> None:
+    page = client.get(f"{PAGE}?base_rate=0.1&uplift=5&daily_traffic=500&variants=2&whole=1")
+
+    days = page.context["classical"].days
+    assert days > 3 * 365
+    text = page.content.decode()
+    assert "Not feasible" in text
+    assert f"{days:,}" not in text
 
 
 def test_planner__small_test__ends_with_the_better_one_more_often_than_before(client: Client) -> None:

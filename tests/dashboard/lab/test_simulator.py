@@ -288,7 +288,7 @@ def test_simulator__values__are_those_of_the_command_and_spoken_of(client: Clien
     assert row.result.regret_mean == printed["regret_mean"]
     assert row.result.best_in_front > 0.8
     assert "a value of" in page.context["sentences"][0]
-    assert b"value vs even split" in page.content
+    assert b"value, mean" in page.content
     assert b"clicks" not in page.content
 
 

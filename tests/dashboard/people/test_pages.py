@@ -204,6 +204,16 @@ def test_channel__made_and_looked_at_later__shows_no_secret(admin: Client) -> No
     assert endpoint.secret not in one
 
 
+def test_channels__list__says_how_the_last_delivery_went(admin: Client) -> None:
+    endpoint = Endpoint.objects.create(name="ops", channel="slack", address="https://127.0.0.1/x")
+    Endpoint.objects.create(name="quiet", channel="slack", address="https://127.0.0.1/x")
+    admin.post(f"{CHANNELS}{endpoint.pk}/test/")
+
+    page = _text(admin.get(CHANNELS))
+
+    assert page.index("Failed") < page.index("quiet") < page.index("None yet")
+
+
 def test_channel__private_address__fails_its_test_in_plain_words(admin: Client) -> None:
     endpoint = Endpoint.objects.create(name="ops", channel="slack", address="https://127.0.0.1/x")
 

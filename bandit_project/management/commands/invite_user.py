@@ -1,0 +1,64 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
+from django.utils import timezone
+
+from bandit_project.administration.address import public_address
+from bandit_project.administration.invitations import invitation_token, send_invitation
+from bandit_project.administration.users import invite_user, renew_invitation
+from experiments.exceptions import ConflictError, InvalidError
+from experiments.roles import Role
+
+
+class Command(BaseCommand):
+    help = (
+        "Make an account and print the link that opens it: the person sets the password there. The link works once, "
+        "for some days, and is mailed too where a mail server is configured."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email", help="The e-mail address; it is the user name too.")
+        parser.add_argument("--role", choices=[role.group for role in Role], default=Role.VIEWER.group)
+        parser.add_argument("--name", default="", help="How pages name the person.")
+        parser.add_argument("--site", help="Where the dashboard is, such as https://bandit.example.com.")
+        parser.add_argument(
+            "--again", action="store_true", help="Replace the link of an invitation that is still open."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            user = _renewed(options["email"]) if options["again"] else _invited(options)
+        except InvalidError as error:
+            raise CommandError("; ".join(issue.message for issue in error.issues)) from error
+        except ConflictError as error:
+            raise CommandError(str(error)) from error
+        link = _link(user, options["site"])
+        sent = send_invitation(user=user, link=link)
+        self.stderr.write(
+            f"Mailed to {user.email}." if sent else "No mail was sent. Pass this link on; it works once."
+        )
+        self.stdout.write(link)
+
+
+def _invited(options: dict[str, Any]) -> User:
+    return invite_user(
+        email=options["email"],
+        name=options["name"],
+        role=Role[options["role"].upper()],
+        now=timezone.now(),
+    )
+
+
+def _renewed(email: str) -> User:
+    user = User.objects.filter(username=email.strip().lower()).first()
+    if user is None:
+        raise CommandError(f"No account has the user name {email!r}.")
+    return renew_invitation(user_id=user.pk, now=timezone.now())
+
+
+def _link(user: User, site: str | None) -> str:
+    path = reverse("invitation", args=[invitation_token(user)])
+    return f"{site.rstrip('/')}{path}" if site else public_address(path) or path
