@@ -17,6 +17,7 @@ class Topic(models.TextChoices):
     VARIANTS = "variants", _("Variants")
     NOTES = "notes", _("Notes")
     GUARDS = "guards", _("Guards")
+    SHARING = "sharing", _("Sharing")
 
 
 class FieldChange(NamedTuple):

@@ -13,6 +13,7 @@ from allocation.campaigns.undo import undo_completion
 from allocation.services import complete_experiment
 from bandit_project.models import ApiKey
 from dashboard.experiment.history.page import entries_of
+from dashboard.experiment.report.links import create_link, revoke_link
 from experiments.audit import coded, coded_names, read_reason, record_history
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard
 from experiments.ingestion.manual_edits import set_day
@@ -55,6 +56,21 @@ def test_history__moves__are_titled_by_what_they_were() -> None:
         "Created", "Started", "Paused", "Resumed", "Ended", "End undone", "Archived", "Restored",
     }  # fmt: skip
     assert [entry.text for entry in found if entry.title == "Ended"] == ["Enough."]
+
+
+def test_history__links_to_the_report__are_told_when_made_and_when_revoked() -> None:
+    experiment = make_experiment()
+    create_link(experiment=experiment, days=7, now=NOW)
+    link = experiment.report_links.get()
+    for _twice in range(2):
+        revoke_link(experiment=experiment, link_id=link.pk, now=NOW)
+
+    assert titles(experiment)[-2:] == [
+        "Link to the report made, valid until 8 Sep 2025",
+        "Link to the report revoked, made on 1 Sep 2025",
+    ]
+    shown = page(client_of("viewer"), experiment, "?about=sharing")
+    assert ("Link to the report made" in shown, "Created" in shown) == (True, False)
 
 
 def test_history__settings__are_told_from_old_to_new() -> None:
