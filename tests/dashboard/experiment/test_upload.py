@@ -1,6 +1,7 @@
 """Uploaded files: previewed, then recorded as the preview said."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,21 @@ def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Clien
     done = analyst.post(url, {"skip": "1"}, follow=True).content.decode()
     assert "1 refused row was left out." in done
     assert (dt.date(2025, 8, 31), "b", 5, 1, 0) in stored_rows()
+
+
+def test_preview__problem__leads_to_its_row_with_the_cell_marked(analyst: Client) -> None:
+    experiment = make_running()
+    good = f"{experiment.key},2025-08-31,control,5,1,0\n"
+    text = f"{HEADER}{good}{experiment.key},31/08/2025,variant_b,5,9,0\n"
+
+    page = analyst.post(UPLOAD, file_sent(text), follow=True).content.decode()
+
+    row = page.partition('id="file-line-3"')[2].partition("</tr>")[0]
+    assert 'href="#file-line-3"' in page
+    assert re.findall(r"<td>\s*(.*?)\s*</td>", row) == [
+        experiment.key, "<mark>31/08/2025</mark>", "variant_b", "5", "9", "0",
+    ]  # fmt: skip
+    assert 'id="file-line-2"' not in page
 
 
 def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(analyst: Client) -> None:
