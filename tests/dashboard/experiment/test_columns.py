@@ -1,6 +1,7 @@
 """Uploaded files whose columns a person has to name."""
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import Client
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.mapping import remember_columns, remembered_columns
 from tests.dashboard.clients import client_of
-from tests.dashboard.experiment.data_pages import UPLOAD, file_sent
+from tests.dashboard.experiment.data_pages import DATA, ONE, UPLOAD, file_sent
 from tests.factory import make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -150,3 +151,34 @@ def test_columns__value_of_orders_beside_counts__is_refused(analyst: Client) -> 
     page = analyst.post(url, answer).content.decode()
 
     assert "Beside the value of single orders these are not needed: Impressions." in page
+
+
+def test_mapping__remembered_columns__are_shown_and_forgotten_with_a_line_in_the_history(
+    analyst: Client,
+) -> None:
+    experiment = make_running()
+    remember_columns(experiment, {"Placement": "variant_name", "Cost (EUR)": ""})
+
+    data = analyst.get(DATA).content.decode()
+    page = analyst.get(f"{DATA}columns/").content.decode()
+    assert ("2 remembered" in data, f"{DATA}columns/" in data) == (True, True)
+    assert re.findall(r'<th scope="row">(.*?)</th>\s*<td>(.*?)</td>', page) == [
+        ("placement", "Variant"),
+        ("costeur", "Not needed"),
+    ]
+
+    done = analyst.post(f"{DATA}columns/forget/", follow=True).content.decode()
+    assert "2 columns are forgotten." in done
+    assert remembered_columns(experiment) == {}
+    assert "Columns of files forgotten" in analyst.get(f"{ONE}history/").content.decode()
+
+
+def test_mapping__nothing_remembered__says_so_and_offers_nothing(analyst: Client) -> None:
+    experiment = make_running()
+
+    page = analyst.get(f"{DATA}columns/").content.decode()
+    analyst.post(f"{DATA}columns/forget/")
+
+    assert "Nothing is remembered" in page
+    assert f"{DATA}columns/forget/" not in page
+    assert not experiment.history.filter(history_change_reason__contains="columns").exists()
