@@ -122,7 +122,7 @@ def test_facts__all_days__whatever_the_filter_keeps(analyst: Client) -> None:
     html = words(analyst.get(f"{DATA}?from=2025-08-26").content.decode())
 
     assert (
-        "Data up to 26 Aug 2025 First day 23 Aug 2025 Days with data 3 Days without data in between 1 "
+        "Data up to 26 Aug 2025 First day 23 Aug 2025 Days with data 3 Missing days 1 "
         "Impressions 6,000 Clicks 480 Conversions 0 Click-through rate (CTR) 8.00%"
     ) in html
 
