@@ -15,6 +15,7 @@ from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.settings.campaign import campaign_in_words
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.guards import GuardForm, guard_rows
 from dashboard.settings.labels import values_in_force
@@ -95,6 +96,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
         "limits": limits_of(form, sum(variant.is_active for variant in variants)),
         "in_force": values_in_force(experiment),
+        "campaign": campaign_in_words(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
 

@@ -1,13 +1,14 @@
 """The settings tab: what an experiment is, and its variants."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from experiments.models import Experiment, Status, Variant
-from experiments.services import archive_experiment, change_status
+from experiments.services import archive_experiment, change_status, update_experiment
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, counts, make_experiment, make_running, record
 
@@ -185,3 +186,19 @@ def test_settings__viewer__reads_values_and_is_offered_nothing() -> None:
     assert "7%" in page
     assert page.count("<form") == 2  # the language, logging out
     assert viewer.get(NEW).status_code == 403
+
+
+def test_settings__viewer__reads_the_campaign_too() -> None:
+    experiment = make_running()
+    ends_at = dt.datetime(2025, 10, 1, 9, tzinfo=dt.UTC)
+    changes = {"owner": "Growth", "ends_at": ends_at, "on_end": "variant", "on_end_variant": "variant_b"}
+    update_experiment(experiment_id=experiment.pk, now=NOW, **changes)
+
+    page = client_of("viewer").get(SETTINGS).content.decode()
+
+    rows = dict(re.findall(r'<th scope="row">(.*?)</th>\s*<td class="num wrap">(.*?)</td>', page))
+    assert rows == {
+        "Owner": "Growth",
+        "Ends": "1 Oct 2025, 09:00 UTC",
+        "At the end": "A chosen variant gets all traffic: variant_b",
+    }

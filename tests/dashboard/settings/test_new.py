@@ -1,5 +1,6 @@
 """A new experiment: its form, its variants and what its limits mean."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -179,3 +180,41 @@ def test_list__new_experiment__is_offered_to_those_who_may(analyst: Client) -> N
     filled = [NEW in client.get("/dashboard/").content.decode() for client in (viewer, analyst)]
 
     assert (empty, filled) == ([False, True], [False, True])
+
+
+def test_new__campaign__is_saved_with_the_experiment(analyst: Client) -> None:
+    campaign = {
+        "campaign": "1", "owner": "Growth", "tags": "Summer mail", "starts_at": "2025-09-10T08:00",
+        "ends_at": "2025-10-01T09:00", "on_end": "leader", "complete_when_decided": "on",
+    }  # fmt: skip
+
+    analyst.post(NEW, _filled("control", "b", **campaign))
+
+    made = Experiment.objects.get()
+    assert (made.status, made.owner, made.tags, made.on_end) == ("draft", "Growth", "summer mail", "leader")
+    assert (made.starts_at, made.ends_at) == (
+        dt.datetime(2025, 9, 10, 8, tzinfo=dt.UTC),
+        dt.datetime(2025, 10, 1, 9, tzinfo=dt.UTC),
+    )
+    assert made.complete_when_decided
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"starts_at": "2125-01-01T00:00", "start": "1"}, {"starts_at": "Save it as a draft"}),
+        ({"starts_at": "2025-09-10T08:00", "ends_at": "2025-09-10T08:00"}, {"ends_at": "Must be after"}),
+        ({"tags": "a,b"}, {"tags": "is not a tag"}),
+        ({"on_end": "variant"}, {"on_end": "Select a valid choice"}),
+    ],
+)
+def test_new__campaign_that_cannot_be__is_refused_beside_its_field(
+    analyst: Client, fields: dict[str, str], said: dict[str, str]
+) -> None:
+    response = analyst.post(NEW, _filled("control", "b", campaign="1", **fields))
+
+    found = _errors(response)
+    assert found.keys() == said.keys()
+    assert all(text in found[name][0] for name, text in said.items())
+    assert "<details open>" in " ".join(response.content.decode().split())
+    assert not Experiment.objects.exists()
