@@ -145,6 +145,7 @@ _PAGES = {
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
             f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}complete/undo/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",
+            f"{_ONE}history/notes/", f"{_ONE}history/notes/{{note_id}}/delete/",
             f"{_ONE}report/", f"{_ONE}report/links/{{link_id}}/revoke/",
         )
     ),

@@ -22,6 +22,8 @@ from experiments.text import format_exact
 
 # More records than these are not read: the API has them all.
 _MOST = 2000
+# Variants added together that are named one by one.
+_MOST_NAMED = 10
 _NOT_SHOWN = {
     "created_at", "updated_at", "data_version", "experiment", "key", "ended_at", "guards_since",
     "completed_at", "completed_by", "status_before_end",
@@ -40,7 +42,7 @@ def entries_of_records(experiment: Experiment) -> list[Entry]:
     names: dict[int, str] = {record.id: record.name for record in variants}
     return [
         *_of_experiment(own, names),
-        *_of_variants(variants, names, own[0].history_date if own else None),
+        *_of_variants(variants),
         *_of_guards(guards),
     ]
 
@@ -91,19 +93,30 @@ def _move(before: Any, record: Any, names: Mapping[int, str]) -> Entry:
     return Entry(at, Topic.STATUS, title, actor, text)
 
 
-def _of_variants(
-    records: Sequence[Any], names: Mapping[int, str], created: dt.datetime | None
-) -> Iterator[Entry]:
+def _of_variants(records: Sequence[Any]) -> Iterator[Entry]:
+    added: defaultdict[tuple[dt.datetime, str], list[Any]] = defaultdict(list)
     for mine in _by_id(records):
         for before, record in zip([None, *mine], mine, strict=False):
             at, actor = record.history_date, _actor(record)
             if before is None:
                 if record.history_type == "+":
-                    title = _("Variant %(name)s added") % {"name": record.name}
-                    yield Entry(at, Topic.VARIANTS, title, actor)
+                    added[at.replace(microsecond=0), actor].append(record)
                 continue
             for title in _variant_titles(before, record):
                 yield Entry(at, Topic.VARIANTS, title, actor)
+    yield from map(_added, added.values())
+
+
+def _added(records: Sequence[Any]) -> Entry:
+    """Tell of the variants that one person added within a second: those of a new experiment come together."""
+    at, actor, names = records[-1].history_date, _actor(records[0]), [record.name for record in records]
+    if len(names) == 1:
+        return Entry(at, Topic.VARIANTS, _("Variant %(name)s added") % {"name": names[0]}, actor)
+    title = _("%(number)s variants added") % {"number": len(names)}
+    text = ", ".join(names[:_MOST_NAMED])
+    if (more := len(names) - _MOST_NAMED) > 0:
+        text += " " + _("and %(number)s more") % {"number": more}
+    return Entry(at, Topic.VARIANTS, title, actor, text)
 
 
 def _variant_titles(before: Any, record: Any) -> Iterator[str]:
