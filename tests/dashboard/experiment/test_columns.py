@@ -22,8 +22,6 @@ def analyst() -> Client:
 
 
 EXPORT = "Report\nWhen,Placement,Shown,Clicks\n2025-08-31,control,5,1\n2025-08-30,control,7,1\n"
-
-
 ANSWER = {"column-0": "date", "column-1": "variant_name", "column-2": "impressions", "column-3": "clicks"}
 
 
@@ -32,7 +30,7 @@ def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) 
 
     asked = analyst.post(UPLOAD, file_sent(EXPORT), follow=True)
     url, page = asked.redirect_chain[-1][0], asked.content.decode()
-    assert "lacks: date, variant_name, impressions" in page
+    assert "Needed are the day, the variant, impressions and clicks" in page
     assert "2025-08-31" in page
     assert [field.initial for field, _cells in asked.context["form"].rows()] == ["", "", "", "clicks"]
 
