@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -24,12 +25,14 @@ from dashboard.settings.proposal import with_proposal
 from experiments import variants as services
 from experiments.campaign import watch
 from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
-from experiments.models import Experiment, Status
+from experiments.models import Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import update_experiment
 
 _HERE = "dashboard:settings"
+# Each variant brings two forms and a dialog.
+_VARIANTS_PER_PAGE = 20
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -73,6 +76,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
     form = filled.get("form") or with_proposal(ExperimentForm.of(experiment), request.GET)
     variants = list(experiment.variants.all())
     colours, refused = variant_colours(variants), filled.get("renamed")
+    shown = _variants_page(variants, request.GET.get("variants"), refused.pk if refused else None)
     context = tab_context(experiment, "settings", today())
     summary = context["summary"]
     shares = {s.variant_id: s for s in summary.allocation.shares.all()} if summary.allocation else {}
@@ -88,8 +92,9 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
                 refused if refused and refused.pk == variant.pk else _rename_form(variant),
                 shares.get(variant.pk),
             )
-            for variant in variants
+            for variant in shown
         ],
+        "variants_page": shown,
         "leader_id": summary.leader.variant_id if summary.leader else None,
         "guards": guard_rows(experiment, filled.get("guard")),
         "new_guard": filled.get("new_guard") or GuardForm(prefix="new-guard"),
@@ -99,6 +104,14 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
         "campaign": campaign_in_words(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
+
+
+def _variants_page(variants: list[Variant], number: Any, pk: int | None) -> "Page[Variant]":
+    """Take a page of the variants: of the one with this ``pk``, else the page that is asked for."""
+    places = {variant.pk: place for place, variant in enumerate(variants)}
+    if pk in places:
+        number = places[pk] // _VARIANTS_PER_PAGE + 1
+    return Paginator(variants, _VARIANTS_PER_PAGE).get_page(number)
 
 
 @require_POST

@@ -106,12 +106,12 @@ class CampaignFields(forms.Form):
         self.fields["starts_at"].help_text = _("A draft starts by itself then.") + f" {zone}"
         self.fields["ends_at"].help_text = zone
 
-    def clean(self) -> dict[str, Any] | None:
-        cleaned = super().clean()
+    def clean(self) -> dict[str, Any]:
+        super().clean()
         starts, ends = (self.cleaned_data.get(name) for name in _MOMENTS)
         if starts and ends and ends <= starts:
             self.add_error("ends_at", _("Must be after the start."))
-        return cleaned
+        return self.cleaned_data
 
     def refuse_late_start(self, now: dt.datetime) -> None:
         """Refuse to start at once what has a later start."""

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from experiments.models import Experiment, Status, Variant
-from experiments.services import archive_experiment, change_status, update_experiment
+from experiments.services import archive_experiment, change_status, create_experiment, update_experiment
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, counts, make_experiment, make_running, record
 
@@ -129,6 +129,20 @@ def test_variants__name_that_is_taken_or_no_name__is_told_beside_it(analyst: Cli
     assert sorted(Variant.objects.values_list("name", flat=True)) == ["control", "variant_b"]
 
 
+def test_variants__a_hundred__come_in_pages_and_a_refused_name_on_its_own(analyst: Client) -> None:
+    experiment = create_experiment(name="Button colour", variants=[f"v{n}" for n in range(100)], now=NOW)
+    pk = experiment.variants.get(name="v50").pk
+
+    page = analyst.get(f"{SETTINGS}?variants=5").content.decode().partition('id="variants"')[2]
+    refused = analyst.post(f"{SETTINGS}variants/{pk}/rename/", {f"variant-{pk}-name": "v1"})
+
+    assert "81–100 of 100" in page
+    assert ("v99" in page, "v50" in page) == (True, False)
+    shown = [(variant.name, bool(form.errors)) for variant, _colour, form, _share in refused.context["rows"]]
+    assert len(shown) == 20
+    assert ("v50", True) in shown
+
+
 def test_control__moves_in_a_draft_only(analyst: Client) -> None:
     make_running()
     url = f"{SETTINGS}variants/{_variant('variant_b').pk}/control/"
@@ -191,8 +205,14 @@ def test_settings__viewer__reads_values_and_is_offered_nothing() -> None:
 def test_settings__viewer__reads_the_campaign_too() -> None:
     experiment = make_running()
     ends_at = dt.datetime(2025, 10, 1, 9, tzinfo=dt.UTC)
-    changes = {"owner": "Growth", "ends_at": ends_at, "on_end": "variant", "on_end_variant": "variant_b"}
-    update_experiment(experiment_id=experiment.pk, now=NOW, **changes)
+    update_experiment(
+        experiment_id=experiment.pk,
+        now=NOW,
+        owner="Growth",
+        ends_at=ends_at,
+        on_end="variant",
+        on_end_variant="variant_b",
+    )
 
     page = client_of("viewer").get(SETTINGS).content.decode()
 
