@@ -43,8 +43,7 @@ def settings(request: HttpRequest, reference: str) -> HttpResponse:
         return _page(request, experiment)
     form = ExperimentForm.of(experiment, request.POST)
     if form.is_valid() and _update(experiment, form):
-        messages.success(request, _("Saved. Used from the next update on."))
-        return redirect(_HERE, reference=experiment.key)
+        return _back_with(request, experiment, _("Saved. Used from the next update on."))
     return _page(request, experiment, form=form)
 
 

@@ -273,3 +273,18 @@ def test_settings__thousands_with_a_point__are_read_in_the_pages_language() -> N
         assert field.clean("10.000") == 10000
     with translation.override("en"), pytest.raises(ValidationError):
         field.clean("10.000")
+
+
+def test_day__number_that_cannot_be_beside_one_that_is_missing__is_told_in_the_same_round(
+    analyst: Client,
+) -> None:
+    experiment = make_running()
+    pk = experiment.variants.get(name="control").pk
+
+    response = analyst.post(DAY, {"date": "2025-09-05", f"impressions-{pk}": "-4"})
+
+    assert form_errors(response) == [
+        ("clicks", ["Give a number; 0 if there were none."]),
+        ("impressions", ["Must be from 0 to 1,000,000,000,000"]),
+        ("date", ["5 Sep 2025 lies in the future; today is 1 Sep 2025"]),
+    ]

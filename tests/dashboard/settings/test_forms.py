@@ -40,6 +40,15 @@ def test_settings__changed__are_saved_and_blank_follows_the_installation(analyst
     assert b"Saved. Used from the next update on." in response.content
 
 
+def test_settings__saved_while_it_runs__offer_the_update_of_the_allocation(analyst: Client) -> None:
+    make_running()
+
+    page = analyst.post(SETTINGS, {"name": "Colour", "control_floor": "20"}, follow=True).content.decode()
+
+    assert "Saved. Used from the next update on." in page
+    assert page.count("Update allocation") == 2
+
+
 def test_settings__page__shows_the_experiments_own_values(analyst: Client) -> None:
     make_running(control_floor=0.07, day_adjustment=False)
 
