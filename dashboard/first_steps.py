@@ -35,13 +35,15 @@ def _steps(experiment: Experiment, summary: Summary) -> list[Step]:
 
     has_variants = sum(v.is_active for v in experiment.variants.all()) >= _FEWEST_VARIANTS
     has_started = experiment.status != Status.DRAFT
-    is_decided = summary.allocation is not None
+    has_data = experiment.data_summary.latest_date is not None
+    # the nightly run records an even split without any data: that is nothing to look at
+    is_decided = has_data and summary.allocation is not None
     return [
         Step(
             _("Add variants"),
             _("At least two: the control and what you compare with it."),
             has_variants,
-            at("settings"),
+            at("settings") + "#variants",
         ),
         Step(
             _("Start the experiment"),
@@ -59,7 +61,7 @@ def _steps(experiment: Experiment, summary: Summary) -> list[Step]:
         Step(
             _("Send the first data"),
             _("Impressions and clicks of a day: by the API, as a file or by hand."),
-            experiment.data_summary.latest_date is not None,
+            has_data,
             at("data") if has_started else "",
         ),
         Step(

@@ -6,7 +6,7 @@ from dashboard import algorithm_page
 from dashboard.access import View, requires
 from dashboard.experiment import actions, ending, handover, settings
 from dashboard.experiment import create as new
-from dashboard.experiment.data import uploads
+from dashboard.experiment.data import mapping, uploads
 from dashboard.experiment.data import views as data
 from dashboard.experiment.explore import page as explore
 from dashboard.experiment.history import page as history
@@ -53,6 +53,8 @@ urlpatterns = [
     path(f"{_ONE}traffic/", traffic.traffic, name="traffic"),
     path(f"{_ONE}traffic/decision-log.csv", traffic.decision_log_csv, name="decision-log-csv"),
     path(f"{_ONE}history/", history.history, name="history"),
+    path(f"{_ONE}history/notes/", history.write_note, name="write-note"),
+    path(f"{_ONE}history/notes/<int:note_id>/delete/", history.remove_note, name="delete-note"),
     path(f"{_ONE}integrate/", integrate.integrate, name="integrate"),
     path(f"{_ONE}report/", report.report, name="report"),
     path(f"{_ONE}report/links/<int:link_id>/revoke/", report.revoke, name="revoke-report-link"),
@@ -67,6 +69,8 @@ urlpatterns = [
     path(f"{_ONE}data/upload/", uploads.upload, name="upload"),
     path(f"{_ONE}data/upload/<slug:token>/", uploads.preview, name="preview"),
     path(f"{_ONE}data/upload/<slug:token>/columns/", uploads.columns, name="columns"),
+    path(f"{_ONE}data/columns/", mapping.mapping, name="mapping"),
+    path(f"{_ONE}data/columns/forget/", mapping.forget, name="forget-mapping"),
     path(f"{_ONE}data/daily-metrics.csv", data.download, name="download"),
     path(f"{_ONE}data/template.csv", data.template, name="template"),
     path(f"{_ONE}settings/", settings.settings, name="settings"),

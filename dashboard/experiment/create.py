@@ -27,20 +27,16 @@ def new(request: HttpRequest) -> HttpResponse:
     """Save a draft, or start at once; what is refused is shown beside its field."""
     if request.method != "POST":
         first = [{"name": CONTROL_NAME}, {"name": "variant_b"}]
-        return _page(request, with_proposal(ExperimentForm(), request.GET), VariantFormSet(initial=first))
+        return _page(request, with_proposal(ExperimentForm.new(), request.GET), VariantFormSet(initial=first))
     if "more" in request.POST:
         return _with_another_row(request)
-    form, variants = ExperimentForm(request.POST), VariantFormSet(request.POST)
+    form, variants = ExperimentForm.new(request.POST), VariantFormSet(request.POST)
     # both are checked, so that all problems are shown at once
     are_valid = all([form.is_valid(), variants.is_valid()])
-    if "start" in request.POST and variants.is_valid() and len(variants.names()) < _FEWEST_VARIANTS:
-        form.add_error(None, _("Name at least two variants to start, or save it as a draft."))
-        are_valid = False
-    made = (
-        _create(form, variants, Status.ACTIVE if "start" in request.POST else Status.DRAFT)
-        if are_valid
-        else None
-    )
+    if "start" in request.POST:
+        _refuse_start(form, variants)
+    status = Status.ACTIVE if "start" in request.POST else Status.DRAFT
+    made = _create(form, variants, status) if are_valid and form.is_valid() else None
     if made is None:
         return _page(request, form, variants)
     if made.status == Status.ACTIVE:
@@ -48,6 +44,13 @@ def new(request: HttpRequest) -> HttpResponse:
         return redirect("dashboard:data", reference=made.key)
     messages.success(request, _("Saved as a draft. Start it when everything is ready."))
     return redirect("dashboard:settings", reference=made.key)
+
+
+def _refuse_start(form: ExperimentForm, variants: Variants) -> None:
+    """Say why an experiment that may be saved cannot be started now."""
+    if variants.is_valid() and len(variants.names()) < _FEWEST_VARIANTS:
+        form.add_error(None, _("Name at least two variants to start, or save it as a draft."))
+    form.refuse_late_start(timezone.now())
 
 
 def _create(form: ExperimentForm, variants: Variants, status: Status) -> Experiment | None:
@@ -61,6 +64,7 @@ def _create(form: ExperimentForm, variants: Variants, status: Status) -> Experim
             variants=variants.names(),
             control=variants.control_name(),
             settings=form.own_settings(),
+            campaign=form.changed_campaign(),
             now=timezone.now(),
         )
     except InvalidError as error:
@@ -73,7 +77,7 @@ def _with_another_row(request: HttpRequest) -> HttpResponse:
     bound = VariantFormSet(request.POST)
     variants = VariantFormSet(initial=[*({"name": form["name"].value()} for form in bound.forms), {}])
     variants.chosen = bound.control
-    return _page(request, ExperimentForm(initial=request.POST.dict()), variants)
+    return _page(request, ExperimentForm.new(initial=request.POST.dict()), variants)
 
 
 def _page(request: HttpRequest, form: ExperimentForm, variants: Variants) -> HttpResponse:

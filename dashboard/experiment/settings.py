@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -15,6 +16,7 @@ from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.settings.campaign import campaign_in_words
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.guards import GuardForm, guard_rows
 from dashboard.settings.labels import values_in_force
@@ -23,12 +25,14 @@ from dashboard.settings.proposal import with_proposal
 from experiments import variants as services
 from experiments.campaign import watch
 from experiments.exceptions import ChangedMeanwhileError, DomainError, InvalidError, StatusConflictError
-from experiments.models import Experiment, Status
+from experiments.models import Experiment, Status, Variant
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import update_experiment
 
 _HERE = "dashboard:settings"
+# Each variant brings two forms and a dialog.
+_VARIANTS_PER_PAGE = 20
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,8 +43,7 @@ def settings(request: HttpRequest, reference: str) -> HttpResponse:
         return _page(request, experiment)
     form = ExperimentForm.of(experiment, request.POST)
     if form.is_valid() and _update(experiment, form):
-        messages.success(request, _("Saved. Used from the next update on."))
-        return redirect(_HERE, reference=experiment.key)
+        return _back_with(request, experiment, _("Saved. Used from the next update on."))
     return _page(request, experiment, form=form)
 
 
@@ -72,6 +75,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
     form = filled.get("form") or with_proposal(ExperimentForm.of(experiment), request.GET)
     variants = list(experiment.variants.all())
     colours, refused = variant_colours(variants), filled.get("renamed")
+    shown = _variants_page(variants, request.GET.get("variants"), refused.pk if refused else None)
     context = tab_context(experiment, "settings", today())
     summary = context["summary"]
     shares = {s.variant_id: s for s in summary.allocation.shares.all()} if summary.allocation else {}
@@ -87,16 +91,26 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
                 refused if refused and refused.pk == variant.pk else _rename_form(variant),
                 shares.get(variant.pk),
             )
-            for variant in variants
+            for variant in shown
         ],
+        "variants_page": shown,
         "leader_id": summary.leader.variant_id if summary.leader else None,
         "guards": guard_rows(experiment, filled.get("guard")),
         "new_guard": filled.get("new_guard") or GuardForm(prefix="new-guard"),
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
         "limits": limits_of(form, sum(variant.is_active for variant in variants)),
         "in_force": values_in_force(experiment),
+        "campaign": campaign_in_words(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
+
+
+def _variants_page(variants: list[Variant], number: Any, pk: int | None) -> "Page[Variant]":
+    """Take a page of the variants: of the one with this ``pk``, else the page that is asked for."""
+    places = {variant.pk: place for place, variant in enumerate(variants)}
+    if pk in places:
+        number = places[pk] // _VARIANTS_PER_PAGE + 1
+    return Paginator(variants, _VARIANTS_PER_PAGE).get_page(number)
 
 
 @require_POST

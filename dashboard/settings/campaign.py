@@ -9,14 +9,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.formatting import format_moment
 from experiments.campaign.models import CURRENCY_LENGTH, OWNER_LENGTH, TAGS_LENGTH, End
 from experiments.metrics import VALUE_PLACES
 from experiments.models import Experiment
+from experiments.text import format_exact
 
 _GOAL_FIELDS = ("currency", "value_cap", "fixed_variants")
 _CAMPAIGN_FIELDS = (
     "owner", "tags", "starts_at", "ends_at", "on_end", "on_end_variant", "complete_when_decided",
 )  # fmt: skip
+_MOMENTS = ("starts_at", "ends_at")
 _NAMES = (*_GOAL_FIELDS, *_CAMPAIGN_FIELDS)
 _MINUTES = "%Y-%m-%dT%H:%M"
 
@@ -88,11 +91,34 @@ class CampaignFields(forms.Form):
         self.initial.update({name: getattr(experiment, name) for name in _NAMES})
         at_end = next((v for v in experiment.variants.all() if v.pk == experiment.on_end_variant_id), None)
         self.initial["on_end_variant"] = at_end.key if at_end else ""
-        for name in ("starts_at", "ends_at"):
+        for name in _MOMENTS:
             self.initial[name] = _whole_minute(getattr(experiment, name))
+        self._name_zone()
+
+    def offer_new(self) -> None:
+        """Prepare the fields for an experiment that does not exist yet: a variant at its end is chosen later."""
+        ways = [(value, label) for value, label in End.choices if value != End.VARIANT]
+        cast(forms.ChoiceField, self.fields["on_end"]).choices = ways
+        self._name_zone()
+
+    def _name_zone(self) -> None:
         zone = _("Time zone: %(zone)s.") % {"zone": settings.TIME_ZONE}
         self.fields["starts_at"].help_text = _("A draft starts by itself then.") + f" {zone}"
         self.fields["ends_at"].help_text = zone
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        starts, ends = (self.cleaned_data.get(name) for name in _MOMENTS)
+        if starts and ends and ends <= starts:
+            self.add_error("ends_at", _("Must be after the start."))
+        return self.cleaned_data
+
+    def refuse_late_start(self, now: dt.datetime) -> None:
+        """Refuse to start at once what has a later start."""
+        starts = self.cleaned_data.get("starts_at")
+        if starts and starts > now:
+            message = _("Save it as a draft: it starts by itself then. Or leave this blank to start now.")
+            self.add_error("starts_at", message)
 
     def changed_campaign(self) -> dict[str, Any]:
         """Return what was changed, as the service takes it."""
@@ -106,12 +132,36 @@ class CampaignFields(forms.Form):
         return changed
 
     @property
-    def goal_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in _GOAL_FIELDS]
+    def is_campaign_used(self) -> bool:
+        """Tell if anything is said of the campaign, so that its fields are shown at once."""
+        return any(self._is_said(name) for name in _CAMPAIGN_FIELDS)
 
     @property
-    def campaign_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in _CAMPAIGN_FIELDS]
+    def are_values_used(self) -> bool:
+        return any(self._is_said(name) for name in ("currency", "value_cap"))
+
+    def _is_said(self, name: str) -> bool:
+        field = self[name]
+        return bool(field.errors) or field.value() not in (None, "", False, End.PAUSE)
+
+
+def campaign_in_words(experiment: Experiment) -> list[tuple[str, str]]:
+    """List what has been said of a campaign, each with its label, for those who only read."""
+    at_end = experiment.get_on_end_display() if experiment.ends_at else ""
+    named = [v.name for v in experiment.variants.all() if v.pk == experiment.on_end_variant_id]
+    at_end = ": ".join(filter(None, [at_end, *named]))
+    said = {
+        _("Owner"): experiment.owner,
+        _("Tags"): experiment.tags,
+        _("Starts"): format_moment(experiment.starts_at) if experiment.starts_at else "",
+        _("Ends"): format_moment(experiment.ends_at) if experiment.ends_at else "",
+        _("At the end"): at_end,
+        _("Ends by itself once ready to decide"): _("yes") if experiment.complete_when_decided else "",
+        _("Currency"): experiment.currency,
+        _("Value cap"): "" if experiment.value_cap is None else format_exact(experiment.value_cap),
+        _("Variants are fixed"): _("yes") if experiment.fixed_variants else "",
+    }
+    return [(label, text) for label, text in said.items() if text]
 
 
 def _whole_minute(moment: dt.datetime | None) -> dt.datetime | None:

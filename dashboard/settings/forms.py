@@ -115,6 +115,15 @@ class ExperimentForm(StaleCheckMixin, CampaignFields, SettingsForm):
     )
 
     @classmethod
+    def new(
+        cls, data: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None
+    ) -> "ExperimentForm":
+        """Build the form of an experiment that does not exist yet."""
+        form = cls(data, initial=dict(initial or {}))
+        form.offer_new()
+        return form
+
+    @classmethod
     def of(cls, experiment: Experiment, data: Mapping[str, Any] | None = None) -> "ExperimentForm":
         """Build the form from what the experiment has now, or from what a person sent."""
         form = cls(data, initial=_initial(experiment))

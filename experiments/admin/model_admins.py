@@ -25,6 +25,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm, ExperimentForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
+from experiments.audit_words import reason_in_words
 from experiments.campaign.models import CAMPAIGN_FIELDS, Guard, Note
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 from experiments.exceptions import ExperimentNotFoundError
@@ -158,6 +159,14 @@ class ExperimentAdmin(ServiceAdmin[Experiment], SimpleHistoryAdmin):  # type: ig
     def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         answer: HttpResponse = super().history_view(request, *args, **kwargs)
         return answer
+
+    def set_history_delta_changes(
+        self, request: HttpRequest, records: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        """Show coded reasons as sentences; the records are only looked at."""
+        super().set_history_delta_changes(request, records, *args, **kwargs)
+        for record in records:
+            record.history_change_reason = reason_in_words(record.history_change_reason)
 
     @_styled
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -32,7 +32,7 @@ CURRENCY_PATTERN = rf"^[^\s\x00-\x1f\x7f]{{1,{CURRENCY_LENGTH}}}$"
 class End(models.TextChoices):
     """The ways in which an experiment ends at its ends_at."""
 
-    PAUSE = "pause", gettext_lazy("Pause: the last split stays")
+    PAUSE = "pause", gettext_lazy("Pause: traffic stays at the last allocation")
     CONTROL = "control", gettext_lazy("The control gets all traffic")
     LEADER = "leader", gettext_lazy("The leader gets all traffic")
     VARIANT = "variant", gettext_lazy("A chosen variant gets all traffic")
@@ -72,7 +72,7 @@ class Note(models.Model):
 
 class GuardAction(models.TextChoices):
     ACT = "act", gettext_lazy("Give the control all traffic")
-    TELL = "tell", gettext_lazy("Tell only")
+    TELL = "tell", gettext_lazy("Notify only")
 
 
 class Guard(models.Model):

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from django.db import transaction
+
+from experiments.audit import coded, record_history
 from experiments.models import ColumnMapping, Experiment
 from experiments.tables.reading.synonyms import plain
 
@@ -28,3 +31,13 @@ def remember_columns(experiment: Experiment, columns: Mapping[str, str]) -> None
         unique_fields=["experiment", "header"],
         update_fields=["column"],
     )
+
+
+def forget_columns(experiment: Experiment) -> int:
+    """Ask again what the columns of the next file are; return how many answers are forgotten, which is recorded."""
+    with transaction.atomic():
+        forgotten, _by_model = ColumnMapping.objects.filter(experiment=experiment).delete()
+        if forgotten:
+            present = Experiment.objects.filter(pk=experiment.pk)
+            record_history(list(present), reason=coded("columns.forgotten", count=forgotten))
+    return forgotten

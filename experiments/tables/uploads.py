@@ -7,8 +7,8 @@ recorded are the rows previewed, whatever a browser sends.
 import datetime as dt
 import io
 import secrets
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice, takewhile, zip_longest
 from typing import NamedTuple
 
 from django.db import transaction
@@ -21,6 +21,7 @@ from experiments.models import CsvUpload, Experiment
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.orders import ORDERS
 from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import by_plain_form, remember_columns, remembered_columns
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
 from experiments.tables.reading.header import Header, HeaderNotFoundError
@@ -112,6 +113,42 @@ def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
     _refuse_many_columns(header)
     filled = ([*cells, *[""] * len(header.cells)] for _line, cells in header.lines() if any(cells))
     return FirstLines(header, [cells[: len(header.cells)] for cells in islice(filled, _SHOWN_LINES)], problem)
+
+
+class FileLine(NamedTuple):
+    """A line of a file: its cells, each with whether a problem is about it."""
+
+    line: int
+    cells: list[tuple[str, bool]]
+
+
+class RefusedLines(NamedTuple):
+    """The lines that problems are about, under the names of their columns."""
+
+    names: tuple[str, ...]
+    lines: list[FileLine]
+
+
+def refused_lines(upload: CsvUpload, issues: Sequence[RowIssue], sheet: str = "") -> RefusedLines:
+    """Read the lines of an upload that are refused, to show each beside its problem; the file is read to the last."""
+    if not issues:
+        return RefusedLines((), [])
+    header = _target_of(upload).header_of(table_of(upload, sheet))
+    columns: dict[int, set[str]] = {}
+    for issue in issues:
+        columns.setdefault(issue.line, set()).add(issue.column)
+    lines = takewhile(lambda line: line[0] <= max(columns, default=0), header.lines())
+    shown = [
+        FileLine(number, _marked(cells, header.cells, columns[number]))
+        for number, cells in lines
+        if number in columns
+    ]
+    return RefusedLines(header.cells, shown)
+
+
+def _marked(cells: Sequence[str], names: Sequence[str], bad: Collection[str]) -> list[tuple[str, bool]]:
+    """Give each cell with whether its column is one of the bad; cells beyond the header have no column."""
+    return [(cell, name in bad) for cell, name in zip_longest(cells, names, fillvalue="")]
 
 
 def find_upload(

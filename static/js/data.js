@@ -56,5 +56,9 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// The calendar begins with its oldest week; what is looked for is most often the latest.
+const calendar = document.querySelector("[data-calendar]");
+if (calendar) calendar.scrollLeft = calendar.scrollWidth;
+
 const first = ["[aria-invalid]", "[data-focus]", "[data-day-form] input:not([type=hidden])", "[data-count]"];
 first.map((selector) => document.querySelector(selector)).find(Boolean)?.focus();

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from experiments.audit import coded, record_history
 from experiments.models import Experiment, Status
 from tests.admin.forms import act, change_form
 from tests.factory import make_experiment, make_running
@@ -190,6 +191,17 @@ def test_admin_history__changes__are_shown_with_before_and_after_under_the_polic
     old = operator.get(f"/admin/experiments/experiment/{experiment.pk}/history/{record.pk}/")
     assert old.status_code == 200
     assert "'unsafe-inline'" not in operator.get("/admin/")["Content-Security-Policy"]
+
+
+def test_admin_history__coded_reason__is_a_sentence(operator: Client) -> None:
+    experiment = make_running()
+    reason = coded("day.edited", date="2025-08-31", names=["control", "b"], more=0)
+    record_history([experiment], reason=reason)
+
+    page = operator.get(f"/admin/experiments/experiment/{experiment.pk}/history/").content.decode()
+
+    assert "Day edited: 31 Aug 2025: control, b" in page
+    assert "day.edited" not in page
 
 
 def test_admin__experiment_and_dashboard__link_each_other(operator: Client) -> None:

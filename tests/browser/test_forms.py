@@ -105,7 +105,7 @@ def test_upload__file_too_large__is_not_even_sent(page: Page, live_server: Any, 
     page.goto(_url(live_server, f"{running.key}/data/upload/"))
 
     page.get_by_label("File", exact=True).set_input_files(_csv("x" * (MAX_UPLOAD_BYTES + 1)))
-    page.get_by_role("button", name="Show what it would change").click()
+    page.get_by_role("button", name="Preview changes").click()
 
     said = "At most 8 MB. Split the file, or ask an administrator to load it."
     expect(page.locator(".field-error:visible")).to_have_text([said])
@@ -164,7 +164,7 @@ def test_upload__previewed__is_recorded_once_confirmed(
     page.get_by_role("link", name="Upload CSV").click()
 
     page.get_by_label("File", exact=True).set_input_files(_csv(text))
-    page.get_by_role("button", name="Show what it would change").click()
+    page.get_by_role("button", name="Preview changes").click()
     expect(page.get_by_role("heading", name="What totals.csv would change")).to_be_visible()
     expect(page.get_by_text("Clicks (2) must not exceed impressions (1)" + ONCE)).to_be_visible()
     assert DailyMetric.objects.get(variant__name="control").clicks == 700
@@ -231,7 +231,7 @@ def test_upload__its_preview__breaks_no_rule_of_wcag(
     clean_page.goto(_url(live_server, f"{running.key}/data/upload/"))
 
     clean_page.get_by_label("File", exact=True).set_input_files(_csv(text))
-    clean_page.get_by_role("button", name="Show what it would change").click()
+    clean_page.get_by_role("button", name="Preview changes").click()
     expect(clean_page.get_by_text("New variants would be created")).to_be_visible()
 
     assert violations_in_each_layout(clean_page) == []

@@ -43,7 +43,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("link", name="Upload CSV").click()
     file: FilePayload = {"name": "week.csv", "mimeType": "text/csv", "buffer": _week("buy-button").encode()}
     page.get_by_label("File", exact=True).set_input_files(file)
-    page.get_by_role("button", name="Show what it would change").click()
+    page.get_by_role("button", name="Preview changes").click()
     page.get_by_role("button", name=re.compile("^Record")).click()
     expect(page.get_by_text("Recorded 21 rows.")).to_be_visible()
 

@@ -9,6 +9,7 @@ from dashboard.experiment.summary import experiment_or_404, summarise_head
 from dashboard.first_steps import Step, steps_of, steps_of_installation
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, create_experiment
+from experiments.variants import add_variant
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
@@ -63,6 +64,28 @@ def test_steps__data_and_then_the_first_allocation__complete_and_vanish(client: 
 
     assert _steps(experiment) == []
     assert "First steps" not in client.get("/dashboard/experiments/button-colour/").content.decode()
+
+
+def test_steps__even_split_of_the_night_without_data__ticks_nothing() -> None:
+    experiment = create_experiment(name="Hero", variants=["control", "b"], now=NOW)
+
+    allocate(experiment)
+
+    assert _done(experiment) == [True, True, False, False, False]
+
+
+def test_head__draft_without_variants__start_is_not_the_next_step(client: Client) -> None:
+    experiment = make_experiment(status=Status.DRAFT)
+    address = f"/dashboard/experiments/{experiment.key}/"
+
+    def is_next() -> bool:
+        head = client.get(address).content.decode().partition(f"{address}start/")[2]
+        return "btn-primary" in head.partition("</form>")[0]
+
+    assert not is_next()
+    for name in ("control", "b"):
+        add_variant(experiment_id=experiment.pk, name=name, now=NOW)
+    assert is_next()
 
 
 def test_steps__completed_or_archived__are_none() -> None:

@@ -116,7 +116,8 @@ _PAGES = {
                 f"{_ONE}everything.zip", f"{_ONE}simulate/", f"{_ONE}plan/", "experiments.csv",
                 f"{_ONE}performance/", f"{_ONE}performance/statistics.csv", f"{_ONE}allocation/", f"{_ONE}regret/",
                 f"{_ONE}confidence/", f"{_ONE}activity/",
-                f"{_ONE}data/", f"{_ONE}data/daily-metrics.csv", f"{_ONE}data/template.csv", f"{_ONE}settings/",
+                f"{_ONE}data/", f"{_ONE}data/columns/", f"{_ONE}data/daily-metrics.csv",
+                f"{_ONE}data/template.csv", f"{_ONE}settings/",
                 "simulator/", "simulator/run/", "backtest/", "backtest/run/", "planner/", "planner/run/", "algorithm/",
             )
         ),
@@ -137,13 +138,14 @@ _PAGES = {
         f"dashboard/{path}"
         for path in (
             "archive/", "experiments/new/", f"{_ONE}data/day/", f"{_ONE}data/upload/", f"{_ONE}data/upload/{{token}}/",
-            f"{_ONE}data/upload/{{token}}/columns/",
+            f"{_ONE}data/upload/{{token}}/columns/", f"{_ONE}data/columns/forget/",
             f"{_ONE}settings/", f"{_ONE}settings/variants/", f"{_VARIANT}rename/", f"{_VARIANT}retire/",
             f"{_ONE}settings/guards/", f"{_ONE}settings/guards/{{guard_id}}/",
             f"{_ONE}settings/guards/{{guard_id}}/delete/",
             f"{_VARIANT}bring-back/", f"{_VARIANT}control/", f"{_ONE}start/", f"{_ONE}pause/",
             f"{_ONE}resume/", f"{_ONE}complete/", f"{_ONE}complete/undo/", f"{_ONE}recompute/", f"{_ONE}duplicate/",
             f"{_ONE}archive/", f"{_ONE}unarchive/", f"{_ONE}resume-after-guard/",
+            f"{_ONE}history/notes/", f"{_ONE}history/notes/{{note_id}}/delete/",
             f"{_ONE}report/", f"{_ONE}report/links/{{link_id}}/revoke/",
         )
     ),

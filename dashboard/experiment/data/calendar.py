@@ -49,7 +49,7 @@ class CalendarDay:
 
 
 class Week(NamedTuple):
-    """Seven days from Monday on; ``is_new_month`` where the first of its days begins another month than before."""
+    """Seven days from Monday on; ``is_new_month`` where one of its days is the first of a month."""
 
     days: list[CalendarDay]
     is_new_month: bool
@@ -60,7 +60,7 @@ class Week(NamedTuple):
 
 
 class Calendar(NamedTuple):
-    """Weeks, the latest first. ``page``: how many times WEEKS back it is; ``has_older``: there is data before it."""
+    """Weeks, the earliest first. ``page``: how many times WEEKS back it is; ``has_older``: there is data before it."""
 
     weeks: list[Week]
     page: int
@@ -77,11 +77,15 @@ class Calendar(NamedTuple):
 
     @property
     def first(self) -> dt.date:
-        return self.weeks[-1].days[0].date
+        return self.weeks[0].days[0].date
 
     @property
     def last(self) -> dt.date:
-        return self.weeks[0].days[-1].date
+        return self.weeks[-1].days[-1].date
+
+    @property
+    def weekdays(self) -> list[str]:
+        return [date_format(day.date, "D") for day in self.weeks[0].days]
 
 
 class Span(NamedTuple):
@@ -99,13 +103,11 @@ def calendar_of(experiment: Experiment, span: Span | None, today: dt.date, page:
     oldest = span.first - _DAY * span.first.weekday()
     page = min(max(page, 0), (this_week - oldest).days // 7 // WEEKS)
     start = this_week - _WEEK * WEEKS * page
-    mondays = [start - _WEEK * n for n in range(WEEKS) if start - _WEEK * n >= oldest]
-    facts = _facts(experiment, mondays[-1], start + 6 * _DAY, today)
+    mondays = [start - _WEEK * n for n in reversed(range(WEEKS)) if start - _WEEK * n >= oldest]
+    facts = _facts(experiment, mondays[0], start + 6 * _DAY, today)
     weeks = [_week(monday, facts, experiment, span, today) for monday in mondays]
     kinds = {day.kind for week in weeks for day in week.days}
-    return Calendar(
-        weeks, page, mondays[-1] > oldest, [kind for kind in Kind if kind in kinds and kind.label]
-    )
+    return Calendar(weeks, page, mondays[0] > oldest, [kind for kind in Kind if kind in kinds and kind.label])
 
 
 class _Facts(NamedTuple):

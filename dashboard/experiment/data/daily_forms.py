@@ -28,6 +28,8 @@ _FIELDS: dict[Kind, Callable[..., forms.Field]] = {
     Kind.SQUARES: SquaresField,
 }
 _HIGHEST = {measure.name: measure.highest for measure in COUNTS}
+# Problems of a single number or of the date, whatever the others are.
+_OF_ONE_NUMBER = {"out_of_range", "too_precise", "too_early", "in_future"}
 _REQUIRED = [count.name for count in COUNTS if not count.optional]
 
 
@@ -115,10 +117,12 @@ class DayForm(StaleCheckMixin):
         now = today()
         date = self.cleaned_data.get("date") or now
         for variant in self._given():
-            if any(f"{m.name}-{variant.pk}" in self.errors for m in self.measures):
-                continue
+            # beside a number that is missing, only what is wrong by itself is known
+            lacks = any(f"{m.name}-{variant.pk}" in self.errors for m in self.measures)
             for issue in count_issues(self._row(variant, date), now):
                 name = f"{issue.field}-{variant.pk}"
+                if lacks and (issue.code not in _OF_ONE_NUMBER or name in self.errors):
+                    continue
                 message = _said(issue, date, now)
                 if name in self.fields:
                     self.add_error(name, message)
@@ -139,7 +143,9 @@ class DayForm(StaleCheckMixin):
         return [self._row(variant, self.cleaned_data["date"]) for variant in self._given()]
 
     def _row(self, variant: Variant, date: dt.date) -> DailyCounts:
-        given: dict[str, Any] = {m.name: self.cleaned_data[f"{m.name}-{variant.pk}"] for m in self.measures}
+        given: dict[str, Any] = {
+            m.name: self.cleaned_data.get(f"{m.name}-{variant.pk}") for m in self.measures
+        }
         filled: dict[str, Any] = {m.name: given[m.name] or m.zero for m in self.measures}
         return DailyCounts(date, variant.name, **filled)
 

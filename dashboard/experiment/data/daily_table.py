@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,6 +18,8 @@ from experiments.metrics import MEASURE_NAMES, NO_TOTALS, DayTotals, Measure, Nu
 from experiments.models import DailyMetric, Experiment, Variant
 
 DAYS_PER_PAGE = 14
+# With many variants a page holds fewer days, so that it stays readable.
+_ROWS_PER_PAGE = 60
 _EVERYTHING = DataFilter()
 
 
@@ -62,7 +64,11 @@ class History:
 
     @property
     def totals(self) -> DayTotals:
-        return reduce(lambda one, other: DayTotals(*map(add, one, other)), self.kept.values(), NO_TOTALS)
+        return sum_of(self.kept.values())
+
+
+def sum_of(days: Iterable[DayTotals]) -> DayTotals:
+    return reduce(lambda one, other: DayTotals(*map(add, one, other)), days, NO_TOTALS)
 
 
 def history_of(experiment: Experiment, chosen: DataFilter = _EVERYTHING) -> History:
@@ -81,12 +87,15 @@ def history_of(experiment: Experiment, chosen: DataFilter = _EVERYTHING) -> Hist
     return History(days, kept)
 
 
-def days_page(history: History, number: Any, day: dt.date | None = None) -> "Page[dt.date]":
-    """Take a page of the dates; the page of ``day`` where one is asked for."""
+def days_page(
+    history: History, number: Any, day: dt.date | None = None, *, variants: int = 1
+) -> "Page[dt.date]":
+    """Take a page of the dates, each with so many ``variants``; the page of ``day`` where one is asked for."""
+    size = min(DAYS_PER_PAGE, max(1, _ROWS_PER_PAGE // max(1, variants)))
     dates = list(history.kept)
     if day in history.kept:
-        number = dates.index(day) // DAYS_PER_PAGE + 1
-    return Paginator(dates, DAYS_PER_PAGE).get_page(number)
+        number = dates.index(day) // size + 1
+    return Paginator(dates, size).get_page(number)
 
 
 def days_of(

@@ -112,7 +112,7 @@ class ColumnsForm(forms.Form):
         super().__init__(data)
         self.found = found
         places = {place: column for column, place in found.header.places.items()}
-        choices = [("", _("Not needed")), *_column_labels()]
+        choices = [("", _("Not needed")), *column_labels()]
         for place, name in enumerate(found.header.cells):
             if name:
                 self.fields[f"column-{place}"] = forms.ChoiceField(
@@ -138,7 +138,7 @@ class ColumnsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         answers = self._by_place()
         chosen = [column for _name, column in answers if column]
-        labels = dict(_column_labels())
+        labels = dict(column_labels())
         needed = (ORDERS if ORDER_VALUE in chosen else DAILY).without("experiment_id").needed
         missing = [labels[column] for column in needed if column not in chosen]
         twice = {labels[column] for column in chosen if chosen.count(column) > 1}
@@ -179,7 +179,7 @@ class ColumnsForm(forms.Form):
         ]
 
 
-def _column_labels() -> list[tuple[str, str]]:
+def column_labels() -> list[tuple[str, str]]:
     numbers = [(number.name, str(number.label)) for number in NUMBERS]
     numbers.append((ORDER_VALUE, _("Value of a single order")))
     return [("date", _("Day")), ("variant_name", _("Variant")), *numbers, ("experiment_id", _("Experiment"))]

@@ -25,6 +25,7 @@ from experiments.tables.uploads import (
     name_columns,
     preview_upload,
     record_upload,
+    refused_lines,
     table_of,
 )
 
@@ -100,6 +101,7 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
         "upload": kept,
         "preview": shown,
         "choices": choices,
+        "refused": refused_lines(kept, shown.report.issues, choices.sheet_name),
         "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
         "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),

@@ -23,6 +23,7 @@ from dashboard.experiment.data.daily_table import (
     rate_of,
     totals_of,
 )
+from dashboard.experiment.data.facts import facts_of
 from dashboard.experiment.data.filters import DataFilter, filter_of
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
@@ -36,6 +37,7 @@ from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.tables.export import metrics_download, template_download
+from experiments.tables.mapping import remembered_columns
 
 
 @require_safe
@@ -58,7 +60,8 @@ def _page(
     """
     date, chosen = today(), DataFilter() if form else filter_of(request, experiment)
     history = history or history_of(experiment, chosen)
-    page = days_page(history, request.GET.get("page"), _day_asked_for(request))
+    variants = 1 if chosen.variant else len(experiment.variants.all())
+    page = days_page(history, request.GET.get("page"), _day_asked_for(request), variants=variants)
     dates = list(page)
     measures = form.measures if form else _measures(experiment, history)
     totals = history.totals
@@ -74,6 +77,8 @@ def _page(
         "has_data": bool(history.days),
         "totals": [(measure, getattr(totals, measure.name)) for measure in measures],
         "totals_rate": rate_of(totals, experiment.goal),
+        "facts": None if form else facts_of(experiment, history, measures),
+        "remembered": 0 if form else len(remembered_columns(experiment)),
         "calendar": None if form else calendar_of(experiment, history.span, date, _weeks_back(request)),
     }
     return render(request, "dashboard/experiment/data.html", context)

@@ -17,6 +17,7 @@ class Topic(models.TextChoices):
     VARIANTS = "variants", _("Variants")
     NOTES = "notes", _("Notes")
     GUARDS = "guards", _("Guards")
+    SHARING = "sharing", _("Sharing")
 
 
 class FieldChange(NamedTuple):
@@ -27,7 +28,10 @@ class FieldChange(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that happened; ``actor`` is empty where the service itself did it. ``text`` is a person's words."""
+    """One thing that happened; ``actor`` is empty where the service itself did it. ``text`` is a person's words.
+
+    ``note_id``: the note that it is about, which may be deleted.
+    """
 
     at: dt.datetime
     topic: Topic
@@ -35,3 +39,4 @@ class Entry:
     actor: str = ""
     text: str = ""
     fields: list[FieldChange] = field(default_factory=list)
+    note_id: int | None = None

@@ -27,22 +27,23 @@ _MOST = 1000
 def entries_of_days(experiment: Experiment) -> Iterator[Entry]:
     """Tell of notes, and of each day what each program recorded, at the time of its last call; one query."""
     blank, zero = Value("", CharField()), Value(0, BigIntegerField())
-    columns = ("at", "who", "date", "said", "by", "rows", "times")
+    columns = ("at", "who", "date", "said", "by", "rows", "times", "note")
     notes = Note.objects.filter(experiment=experiment).order_by()
     notes = notes.annotate(
-        at=F("created_at"), who=F("author"), said=F("text"), by=blank, rows=zero, times=zero
+        at=F("created_at"), who=F("author"), said=F("text"), by=blank, rows=zero, times=zero, note=F("id")
     )
     intakes = Intake.objects.filter(experiment=experiment).order_by()
     intakes = intakes.annotate(
-        at=F("last_at"), who=F("actor"), said=blank, by=F("source"), rows=F("row_count"), times=F("calls")
-    )
+        at=F("last_at"), who=F("actor"), said=blank, by=F("source"), rows=F("row_count"), times=F("calls"),
+        note=zero,
+    )  # fmt: skip
     both = notes.values_list(*columns).union(intakes.values_list(*columns), all=True)
-    for at, actor, date, text, source, rows, calls in both.order_by("-at")[:_MOST]:
+    for at, actor, date, text, source, rows, calls, note in both.order_by("-at")[:_MOST]:
         if source:
             yield _recorded(Entry(at, Topic.DATA, "", actor_name(actor)), date, source, rows, calls)
         else:
             title = _("Note for %(date)s") % {"date": format_date(date)}
-            yield Entry(at, Topic.NOTES, title, actor_name(actor), text)
+            yield Entry(at, Topic.NOTES, title, actor_name(actor), text, note_id=note)
 
 
 def _recorded(entry: Entry, date: dt.date, source: str, rows: int, calls: int) -> Entry:

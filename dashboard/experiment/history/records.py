@@ -7,25 +7,29 @@ from typing import Any
 
 from django.db import models
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from dashboard.experiment.ending import actor_name, reason_text
 from dashboard.experiment.history.entries import Entry, FieldChange, Topic
-from dashboard.formatting import format_date, format_moment
+from dashboard.formatting import format_moment
 from dashboard.settings.labels import format_value
-from experiments.audit import Happened, read_reason
+from experiments.audit import read_reason
+from experiments.audit_words import told
 from experiments.campaign.models import Guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS
-from experiments.text import format_exact, format_number
+from experiments.text import format_exact
 
 # More records than these are not read: the API has them all.
 _MOST = 2000
+# Variants added together that are named one by one.
+_MOST_NAMED = 10
 _NOT_SHOWN = {
     "created_at", "updated_at", "data_version", "experiment", "key", "ended_at", "guards_since",
     "completed_at", "completed_by", "status_before_end",
 }  # fmt: skip
+# Subjects of coded reasons, by the first word of the code.
+_TOPICS = {"data": Topic.DATA, "day": Topic.DATA, "guard": Topic.GUARDS, "report": Topic.SHARING}
 # Fields of the entry's own title or text.
 _TOLD = {"status", "archived_at", "winner", "decision_reason", "is_active", "is_control"}
 
@@ -38,7 +42,7 @@ def entries_of_records(experiment: Experiment) -> list[Entry]:
     names: dict[int, str] = {record.id: record.name for record in variants}
     return [
         *_of_experiment(own, names),
-        *_of_variants(variants, names, own[0].history_date if own else None),
+        *_of_variants(variants),
         *_of_guards(guards),
     ]
 
@@ -61,8 +65,8 @@ def _of_change(before: Any, record: Any, names: Mapping[int, str]) -> Iterator[E
     at, actor = record.history_date, _actor(record)
     happened = read_reason(record.history_change_reason)
     if happened is not None:
-        topic, title, text = _told(happened)
-        yield Entry(at, topic, title, actor, text)
+        title, text = told(happened)
+        yield Entry(at, _TOPICS.get(happened.code.partition(".")[0], Topic.DATA), title, actor, text)
     elif record.history_change_reason:
         yield Entry(at, Topic.DATA, _("Changed"), actor, record.history_change_reason)
     if before.status != record.status:
@@ -89,66 +93,30 @@ def _move(before: Any, record: Any, names: Mapping[int, str]) -> Entry:
     return Entry(at, Topic.STATUS, title, actor, text)
 
 
-def _told(happened: Happened) -> tuple[Topic, str, str]:
-    """Write what a record says in a code; one of a later version is shown as it is."""
-    facts = happened.facts
-    if happened.code == "data.uploaded":
-        return Topic.DATA, _uploaded(facts), _capped(facts)
-    if happened.code in ("day.edited", "day.added"):
-        title = _("Day edited: %(date)s") if happened.code == "day.edited" else _("Day added: %(date)s")
-        return Topic.DATA, title % {"date": _date(facts.get("date", ""))}, _names(facts)
-    if happened.code == "guard.resumed":
-        return Topic.GUARDS, _("Resumed after a guard had stopped it"), ""
-    return Topic.DATA, happened.code, ""
-
-
-def _uploaded(facts: Mapping[str, Any]) -> str:
-    """Name the file, and how many rows of days or single orders it brought."""
-    count = int(facts.get("orders", facts.get("rows", 0)))
-    title = ngettext(
-        "Data uploaded (%(file)s, %(rows)s row)", "Data uploaded (%(file)s, %(rows)s rows)", count
-    )
-    if "orders" in facts:
-        title = ngettext(
-            "Orders uploaded (%(file)s, %(rows)s order)", "Orders uploaded (%(file)s, %(rows)s orders)", count
-        )
-    return title % {"file": facts.get("file", ""), "rows": format_number(count, 0)}
-
-
-def _capped(facts: Mapping[str, Any]) -> str:
-    if not (cut := int(facts.get("capped", 0))):
-        return ""
-    text = ngettext("%(cut)s order counts as the value cap", "%(cut)s orders count as the value cap", cut)
-    return text % {"cut": format_number(cut, 0)}
-
-
-def _names(facts: Mapping[str, Any]) -> str:
-    shown = ", ".join(map(str, facts.get("names", ())))
-    more = int(facts.get("more", 0))
-    rest = _("and %(number)s more") % {"number": more}
-    return f"{shown} {rest}" if more else shown
-
-
-def _date(text: str) -> str:
-    try:
-        return format_date(dt.date.fromisoformat(text))
-    except ValueError:
-        return text
-
-
-def _of_variants(
-    records: Sequence[Any], names: Mapping[int, str], created: dt.datetime | None
-) -> Iterator[Entry]:
+def _of_variants(records: Sequence[Any]) -> Iterator[Entry]:
+    added: defaultdict[tuple[dt.datetime, str], list[Any]] = defaultdict(list)
     for mine in _by_id(records):
         for before, record in zip([None, *mine], mine, strict=False):
             at, actor = record.history_date, _actor(record)
             if before is None:
                 if record.history_type == "+":
-                    title = _("Variant %(name)s added") % {"name": record.name}
-                    yield Entry(at, Topic.VARIANTS, title, actor)
+                    added[at.replace(microsecond=0), actor].append(record)
                 continue
             for title in _variant_titles(before, record):
                 yield Entry(at, Topic.VARIANTS, title, actor)
+    yield from map(_added, added.values())
+
+
+def _added(records: Sequence[Any]) -> Entry:
+    """Tell of the variants that one person added within a second: those of a new experiment come together."""
+    at, actor, names = records[-1].history_date, _actor(records[0]), [record.name for record in records]
+    if len(names) == 1:
+        return Entry(at, Topic.VARIANTS, _("Variant %(name)s added") % {"name": names[0]}, actor)
+    title = _("%(number)s variants added") % {"number": len(names)}
+    text = ", ".join(names[:_MOST_NAMED])
+    if (more := len(names) - _MOST_NAMED) > 0:
+        text += " " + _("and %(number)s more") % {"number": more}
+    return Entry(at, Topic.VARIANTS, title, actor, text)
 
 
 def _variant_titles(before: Any, record: Any) -> Iterator[str]:

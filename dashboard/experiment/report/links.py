@@ -4,11 +4,13 @@ import datetime as dt
 import hashlib
 import secrets
 
+from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from dashboard.models import ReportLink
-from experiments.audit import current_actor
+from experiments.audit import coded, current_actor, record_history
 from experiments.exceptions import ConflictError, InvalidError, Issue
 from experiments.models import Experiment
 
@@ -30,12 +32,15 @@ def create_link(*, experiment: Experiment, days: int, now: dt.datetime) -> str:
     if open_links(experiment, now).count() >= MOST_LINKS:
         raise ConflictError(_("There are %(most)s links already: revoke one first.") % {"most": MOST_LINKS})
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    experiment.report_links.create(
-        digest=_digest(token),
-        created_by=current_actor() or "",
-        created_at=now,
-        expires_at=now + dt.timedelta(days=days),
-    )
+    expires_at = now + dt.timedelta(days=days)
+    with transaction.atomic():
+        experiment.report_links.create(
+            digest=_digest(token),
+            created_by=current_actor() or "",
+            created_at=now,
+            expires_at=expires_at,
+        )
+        _record(experiment, coded("report.link_made", until=_day_of(expires_at)))
     return token
 
 
@@ -46,8 +51,20 @@ def find_link(token: str, now: dt.datetime) -> ReportLink | None:
 
 def revoke_link(*, experiment: Experiment, link_id: int, now: dt.datetime) -> None:
     """Close a link for good; one that is closed already stays as it was."""
-    open_ones = experiment.report_links.filter(pk=link_id, revoked_at=None)
-    open_ones.update(revoked_at=now, revoked_by=current_actor() or "")
+    found = experiment.report_links.filter(pk=link_id, revoked_at=None)
+    with transaction.atomic():
+        made = found.values_list("created_at", flat=True).first()
+        if made and found.update(revoked_at=now, revoked_by=current_actor() or ""):
+            _record(experiment, coded("report.link_revoked", made=_day_of(made)))
+
+
+def _record(experiment: Experiment, reason: str) -> None:
+    """Keep it in the history of the experiment as it is now, which may have changed since the page read it."""
+    record_history(list(Experiment.objects.filter(pk=experiment.pk)), reason=reason)
+
+
+def _day_of(moment: dt.datetime) -> str:
+    return timezone.localdate(moment).isoformat()
 
 
 def _digest(token: str) -> str:

@@ -56,7 +56,7 @@ NEW_NOTE = _request("A sale", {"date": "2025-08-14", "text": "The summer sale be
 NEW_GUARD = _request(
     "Orders must not fall by a tenth", {"metric": "conversion_rate", "max_fall": 10, "action": "act"}
 )
-GUARD_CHANGE = _request("Tell only", {"action": "tell"})
+GUARD_CHANGE = _request("Notify only", {"action": "tell"})
 COMPLETION = _request("With a winner", {"winner": "blue"})
 CSV = _request("A file of daily totals", {"file": "events.csv"}, "multipart/form-data")
 CLASSIC_EXPERIMENT = _request("An experiment", {"name": "Button", "description": "Green or blue?"})

@@ -104,6 +104,38 @@ def test_calendar__long_history__comes_in_pages_of_half_a_year() -> None:
     assert second.last == first.first - DAY
 
 
+def test_calendar__weeks__run_from_the_oldest_to_the_latest() -> None:
+    experiment = Experiment.objects.get(pk=make_days(20, 1).pk)
+
+    calendar = calendar_of(experiment, history_of(experiment).span, TODAY, 0)
+
+    assert calendar is not None
+    mondays = [week.days[0].date for week in calendar.weeks]
+    assert mondays == [dt.date(2025, 8, 11), dt.date(2025, 8, 18), dt.date(2025, 8, 25), dt.date(2025, 9, 1)]
+    assert (calendar.first, calendar.last) == (dt.date(2025, 8, 11), dt.date(2025, 9, 7))
+    assert calendar.weekdays == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+
+def test_facts__all_days__whatever_the_filter_keeps(analyst: Client) -> None:
+    make_days(9, 8, 6)
+
+    html = words(analyst.get(f"{DATA}?from=2025-08-26").content.decode())
+
+    assert (
+        "Data up to 26 Aug 2025 First day 23 Aug 2025 Days with data 3 Missing days 1 "
+        "Impressions 6,000 Clicks 480 Conversions 0 Click-through rate (CTR) 8.00%"
+    ) in html
+
+
+def test_data__many_variants__fewer_days_on_a_page(analyst: Client) -> None:
+    experiment = make_experiment()
+    for n in range(3):
+        date = TODAY - n * DAY
+        record(experiment, *(counts(f"v{i}", 10, 1, date=date) for i in range(40)))
+
+    assert "Page 1 of 3" in analyst.get(DATA).content.decode()
+
+
 def test_calendar__without_data__there_is_none(analyst: Client) -> None:
     make_experiment()
 

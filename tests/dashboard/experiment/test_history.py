@@ -13,12 +13,13 @@ from allocation.campaigns.undo import undo_completion
 from allocation.services import complete_experiment
 from bandit_project.models import ApiKey
 from dashboard.experiment.history.page import entries_of
+from dashboard.experiment.report.links import create_link, revoke_link
 from experiments.audit import coded, coded_names, read_reason, record_history
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard
 from experiments.ingestion.manual_edits import set_day
 from experiments.intake import Intake, IntakeLine, note_intake, prune_intakes
 from experiments.models import Experiment, Status
-from experiments.services import archive_experiment, change_status, update_experiment
+from experiments.services import archive_experiment, change_status, create_experiment, update_experiment
 from experiments.variants import change_variant
 from tests.allocation.test_guards import make_guarded
 from tests.dashboard.clients import client_of
@@ -57,6 +58,21 @@ def test_history__moves__are_titled_by_what_they_were() -> None:
     assert [entry.text for entry in found if entry.title == "Ended"] == ["Enough."]
 
 
+def test_history__links_to_the_report__are_told_when_made_and_when_revoked() -> None:
+    experiment = make_experiment()
+    create_link(experiment=experiment, days=7, now=NOW)
+    link = experiment.report_links.get()
+    for _twice in range(2):
+        revoke_link(experiment=experiment, link_id=link.pk, now=NOW)
+
+    assert titles(experiment)[-2:] == [
+        "Link to the report made, valid until 8 Sep 2025",
+        "Link to the report revoked, made on 1 Sep 2025",
+    ]
+    shown = page(client_of("viewer"), experiment, "?about=sharing")
+    assert ("Link to the report made" in shown, "Created" in shown) == (True, False)
+
+
 def test_history__settings__are_told_from_old_to_new() -> None:
     experiment = make_experiment()
 
@@ -74,8 +90,7 @@ def test_history__variants__added_renamed_deactivated_reactivated() -> None:
         change_variant(experiment_id=experiment.pk, variant_id=one, now=NOW, **change)
 
     assert set(titles(experiment)) >= {
-        "Variant control added",
-        "Variant variant_b added",
+        "2 variants added",
         "Variant variant_b renamed to blue",
         "Variant blue deactivated",
         "Variant blue reactivated",
@@ -205,3 +220,45 @@ def test_note_intake__again_the_same_day__adds_up_and_another_day_is_another_lin
     ]
     assert {row.last_at for row in rows} == {later}
     assert prune_intakes(today=TODAY + dt.timedelta(days=401)) == 3
+
+
+def test_note__written_and_deleted_on_the_page() -> None:
+    experiment, analyst = make_experiment(), client_of("analyst")
+    place = f"/dashboard/experiments/{experiment.key}/history/notes/"
+
+    analyst.post(place, {"date": "2025-08-30", "text": "Sale began"})
+    note = experiment.notes.get()
+    assert (note.date, note.text, note.author) == (dt.date(2025, 8, 30), "Sale began", "analyst")
+    assert "Note for 30 Aug 2025 analyst" in page(analyst, experiment, "?about=notes")
+    assert "Delete note" not in page(client_of("viewer"), experiment)
+
+    analyst.post(f"{place}{note.pk}/delete/")
+    assert not experiment.notes.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"date": "2025-08-30", "text": ""}, "text"),
+        ({"date": "2025-08-30", "text": "x" * 501}, "text"),
+        ({"date": "yesterday", "text": "Sale"}, "date"),
+        ({"date": "1066-10-14", "text": "Sale"}, "date"),
+    ],
+)
+def test_note__that_cannot_be__is_refused_beside_its_field(sent: dict[str, str], field: str) -> None:
+    experiment = make_experiment()
+
+    response = client_of("analyst").post(f"/dashboard/experiments/{experiment.key}/history/notes/", sent)
+
+    assert list(response.context["form"].errors) == [field]
+    assert sent["text"] in response.content.decode()
+    assert not experiment.notes.exists()
+
+
+def test_history__variants_of_a_new_experiment__are_one_entry() -> None:
+    names = [f"v{n}" for n in range(12)]
+    experiment = create_experiment(name="Twelve", variants=names, now=NOW)
+
+    told = [(entry.title, entry.text) for entry in entries_of(experiment) if "variants" in entry.title]
+
+    assert told == [("12 variants added", "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more")]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -230,3 +231,14 @@ def test_snippets__openfeature_in_python__counts_the_visitor(shop: Experiment, l
     names["api"].clear_providers()
 
     assert _counts(shop) == {names["variant"]: (1, 0, 0)}
+
+
+@pytest.mark.django_db
+def test_integrate__names__are_those_that_code_uses() -> None:
+    experiment = create_experiment(name="Hero", variants=["control", *(f"v{n}" for n in range(9))], now=NOW)
+
+    html = client_of("viewer").get(f"/dashboard/experiments/{experiment.key}/integrate/").content.decode()
+
+    names = html.partition('id="names-title"')[2].partition("</dl>")[0]
+    assert re.findall(r"<code[^>]*>(.*?)</code>", names) == ["hero", "control", *(f"v{n}" for n in range(7))]
+    assert "and 2 more" in names

@@ -86,7 +86,7 @@ def test_campaign__form_without_these_fields__changes_none_of_them(analyst: Clie
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"starts_at": "2025-10-02T09:00", "ends_at": "2025-10-01T09:00"}, "Must be after starts_at"),
+        ({"starts_at": "2025-10-02T09:00", "ends_at": "2025-10-01T09:00"}, "Must be after the start."),
         ({"on_end": "variant"}, "Name the variant that gets all traffic at the end"),
         ({"tags": "!"}, "is not a tag"),
         ({"value_cap": "-1"}, "Must be a positive number"),

@@ -116,6 +116,27 @@ def test_orders__one_that_cannot_be_read__day_is_not_taken(cell: str, problem: s
     assert _stored("variant_b")[2] == (on_error == "skip")
 
 
+_ONE_BLANK = f"{_HEADER}{TODAY},control,5\n{TODAY},control,\n{TODAY},variant_b,8\n"
+
+
+@pytest.mark.parametrize(("on_error", "others"), [("reject", 0), ("skip", 1)])
+def test_orders__blank_value_left_out__rest_of_its_day_is_only_a_part_and_refused(
+    on_error: str, others: int
+) -> None:
+    report = _load(_ONE_BLANK, _valued(), blank="skip", on_error=on_error)
+
+    assert report.blank_skipped == 1
+    assert [str(issue).partition(":")[0] for issue in report.issues] == ["line 2, variant_name"]
+    assert "is only a part of the day" in report.issues[0].message
+    assert (_stored()[2], _stored("variant_b")[2]) == (0, others)
+
+
+def test_orders__blank_value_as_zero__is_a_conversion_worth_nothing() -> None:
+    _load(_ONE_BLANK, _valued(), blank="zero")
+
+    assert _stored()[2:] == (2, Decimal(5), 25.0)
+
+
 def test_orders__row_of_totals__is_refused_by_name() -> None:
     report = _load(f"{_HEADER}{TODAY},control,5\n{TODAY},Total,5\n", _valued())
 

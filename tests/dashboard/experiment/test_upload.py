@@ -1,0 +1,165 @@
+"""Uploaded files: previewed, then recorded as the preview said."""
+
+import datetime as dt
+import re
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from experiments.models import CsvUpload
+from experiments.tables.uploads import MAX_UPLOAD_BYTES
+from tests.dashboard.clients import client_of
+from tests.dashboard.experiment.data_pages import (
+    HEADER,
+    UPLOAD,
+    file_sent,
+    stored_rows,
+)
+from tests.factory import TODAY, make_experiment, make_running
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+
+
+@pytest.fixture
+def analyst() -> Client:
+    return client_of("analyst")
+
+
+def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -> None:
+    experiment = make_running()
+    before = stored_rows()
+    text = (
+        HEADER
+        + f"{experiment.key},2025-09-01,control,10000,710,0\n{experiment.pk},2025-08-31,control,5,1,0\n"
+    )
+
+    shown = analyst.post(UPLOAD, file_sent(text), follow=True)
+    token_url = shown.redirect_chain[0][0]
+    assert (stored_rows(), dict(shown.context["preview"].tally)) == (before, {"changed": 1, "added": 1})
+
+    page = analyst.post(token_url, follow=True).content.decode()
+    assert "Recorded 2 rows. Here 1 added, 1 changed, 0 unchanged." in page
+    assert page.count("Update allocation") == 2
+    assert [row[2:4] for row in stored_rows()] == [(5, 1), (10000, 710), (10000, 950)]
+    assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
+
+
+def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Client) -> None:
+    experiment = make_running()
+    before = stored_rows()
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,9,0\n{experiment.key},2025-08-31,b,5,1,0\n"
+
+    shown = analyst.post(UPLOAD, file_sent(text), follow=True)
+    url, page = shown.redirect_chain[0][0], shown.content.decode()
+    assert "Clicks (9) must not exceed impressions (5): count at most one for each impression" in page
+    assert "New variants would be created" in page
+
+    refused = analyst.post(url, follow=True).content.decode()
+    assert (stored_rows(), "Nothing was recorded" in refused) == (before, True)
+
+    done = analyst.post(url, {"skip": "1"}, follow=True).content.decode()
+    assert "1 refused row was left out." in done
+    assert (dt.date(2025, 8, 31), "b", 5, 1, 0) in stored_rows()
+
+
+def test_preview__problem__leads_to_its_row_with_the_cell_marked(analyst: Client) -> None:
+    experiment = make_running()
+    good = f"{experiment.key},2025-08-31,control,5,1,0\n"
+    text = f"{HEADER}{good}{experiment.key},31/08/2025,variant_b,5,9,0\n"
+
+    page = analyst.post(UPLOAD, file_sent(text), follow=True).content.decode()
+
+    row = page.partition('id="file-line-3"')[2].partition("</tr>")[0]
+    assert 'href="#file-line-3"' in page
+    assert re.findall(r"<td>\s*(.*?)\s*</td>", row) == [
+        experiment.key, "<mark>31/08/2025</mark>", "variant_b", "5", "9", "0",
+    ]  # fmt: skip
+    assert 'id="file-line-2"' not in page
+
+
+def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(analyst: Client) -> None:
+    experiment, other = make_running(), make_experiment("Other")
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,1,0\n{other.key},2025-08-31,control,5,1,0\n"
+    recorded = other.variants.filter(daily_metrics__isnull=False)
+
+    for sent, said, exists in (
+        ({}, "1 row of another experiment was left out.", False),
+        ({"others": "1"}, "2 rows", True),
+    ):
+        shown = analyst.post(UPLOAD, file_sent(text), follow=True)
+        assert "Record these too" in shown.content.decode()
+        page = analyst.post(shown.redirect_chain[0][0], sent, follow=True).content.decode()
+        assert said in page
+        assert recorded.exists() is exists
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({}, "This field is required."),
+        (file_sent(""), "The submitted file is empty."),
+        (file_sent("a,b\n1,2\n"), "no line names all the columns date, variant_name, impressions, clicks"),
+        (file_sent(HEADER), "the file holds no row under its header"),
+    ],
+    ids=["none", "empty", "other columns", "no row"],
+)
+def test_upload__nothing_to_read__is_told_beside_the_file(
+    analyst: Client, file: dict[str, SimpleUploadedFile], said: str
+) -> None:
+    make_running()
+
+    response = analyst.post(UPLOAD, file)
+
+    assert said in response.context["form"].errors["file"][0]
+    assert not CsvUpload.objects.exists()
+
+
+def test_upload__larger_than_8_mb__is_refused(analyst: Client, settings: Any) -> None:
+    settings.MAX_BODY_BYTES = 2 * MAX_UPLOAD_BYTES
+    make_running()
+
+    response = analyst.post(UPLOAD, file_sent(" " * (MAX_UPLOAD_BYTES + 1)))
+
+    assert "At most 8 MB" in response.context["form"].errors["file"][0]
+
+
+def test_preview__of_another_person__is_not_found(analyst: Client) -> None:
+    experiment = make_running()
+    text = HEADER + f"{experiment.key},2025-08-31,control,5,1,0\n"
+    url = analyst.post(UPLOAD, file_sent(text))["Location"]
+
+    page = client_of("admin").post(url, follow=True).content.decode()
+
+    assert "Upload it again." in page
+    assert len(stored_rows()) == 2
+
+
+def test_preview__many_rows__as_many_queries_as_a_few(
+    analyst: Client, django_assert_max_num_queries: Any
+) -> None:
+    experiment = make_running()
+    days = [TODAY - dt.timedelta(days=n) for n in range(200)]
+    text = HEADER + "".join(f"{experiment.key},{day},control,5,1,0\n" for day in days)
+    url = analyst.post(UPLOAD, file_sent(text))["Location"]
+
+    # the import itself, done and taken back, comes to eleven
+    with django_assert_max_num_queries(12 + 11):
+        assert analyst.get(url).context["preview"].rows == 200
+
+
+def test_preview__blanks_and_repetitions__are_recorded_as_chosen(analyst: Client) -> None:
+    make_running()
+    rows = "2025-08-31,control,5,1,\n2025-08-30,control,5,1,0\n2025-08-30,control,6,1,0\n"
+    text = HEADER.replace("experiment_id,", "") + rows
+
+    asked = analyst.post(UPLOAD, file_sent(text), follow=True)
+    url = asked.redirect_chain[-1][0]
+    assert [field.name for field in asked.context["doubts"]] == ["blank", "repeated"]
+    assert asked.context["preview"].report.processed_rows == 0
+
+    shown = analyst.get(url, {"blank": "zero", "repeated": "sum"})
+    assert shown.context["preview"].report.processed_rows == 3
+    analyst.post(url, {"blank": "zero", "repeated": "sum"})
+    assert sorted(row[2:4] for row in stored_rows()) == [(5, 1), (11, 2), (10000, 700), (10000, 950)]
