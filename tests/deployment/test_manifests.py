@@ -18,7 +18,8 @@ from tests.deployment.dockerfile import copied_names, docker_instructions
 
 pytestmark = pytest.mark.database_free
 
-COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml")
+COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml", "docker-compose.sqlite.yml")
+PRODUCTION = COMPOSE[1:]
 KUBERNETES = ROOT / "deploy/kubernetes"
 KUBERNETES_VERSIONS = ("1.33", "1.37")
 # Of the repository's folders, those that nothing needs once it is installed.
@@ -122,8 +123,15 @@ def test_compose__development_with_an_empty_env__needs_no_variable() -> None:
     assert "127.0.0.1:${PORT:-8000}:8000" in text
 
 
-def test_compose__production__every_service_is_confined() -> None:
-    for name, service in load("docker-compose.prod.yml")["services"].items():
+def _services(name: str) -> dict[str, Any]:
+    """Services of a production file, but those that it takes from another."""
+    services: dict[str, Any] = load(name)["services"]
+    return {key: service for key, service in services.items() if "extends" not in service}
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__every_service_is_confined(file: str) -> None:
+    for name, service in _services(file).items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "cap_add" not in service, name
@@ -135,11 +143,59 @@ def test_compose__production__every_service_is_confined() -> None:
 def test_compose__production__only_nginx_is_reachable_and_waits_for_the_rest() -> None:
     services = load("docker-compose.prod.yml")["services"]
 
-    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    public = {
+        name for name, s in services.items() if [p for p in s.get("ports", []) if "127.0.0.1:" not in p]
+    }
+    assert public == {"nginx"}
     assert services["app"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
     assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
-    assert services["nginx"]["depends_on"]["app"] == {"condition": "service_healthy", "restart": True}
+    # No restart with it: nginx answers 503 while app is replaced, and finds its new address.
+    assert services["nginx"]["depends_on"]["app"] == {"condition": "service_healthy"}
     assert services["scheduler"]["command"] == ["scheduler"]
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__what_stays_up_has_a_health_check_that_comes_soon(file: str) -> None:
+    """up --wait fails for a service without one, and waits for the first check of the others."""
+    for name, service in _services(file).items():
+        if name == "migrate" or "profiles" in service:
+            continue
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["healthcheck"]["interval"] == "5s", name
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__one_service_builds_the_image_that_all_use(file: str) -> None:
+    services = _services(file)
+    ours = [service for service in services.values() if service["image"].startswith("bandit:")]
+
+    assert [name for name, service in services.items() if "build" in service] == ["migrate"]
+    assert len(ours) == 3
+    assert {service["pull_policy"] for service in ours} == {"never"}
+    assert services["migrate"]["build"]["args"].keys() == {"VERSION", "REVISION"}
+
+
+def test_compose__production__starts_on_a_machine_of_one_processor() -> None:
+    for name, service in load("docker-compose.prod.yml")["services"].items():
+        assert service["deploy"]["resources"]["limits"]["cpus"] in ("1", "${APP_CPUS:-0}"), name
+
+
+def test_dockerfile__checked_out_for_one_user_alone__is_readable_by_the_services_user() -> None:
+    build = [words for name, words in docker_instructions() if name == "RUN" and "collectstatic" in words]
+
+    assert build[0].endswith("chmod -R go=rX /app")
+
+
+def test_dockerfile__containers_without_sqlite__leave_no_volume_behind() -> None:
+    assert "VOLUME" not in dict(docker_instructions())
+
+
+def test_nginx__service_with_another_address__is_looked_up_again() -> None:
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+
+    assert re.search(r"^ *resolver \S+ valid=5s;", text, re.M)
+    assert "upstream" not in re.sub("#.*|\\$upstream", "", text)
+    assert re.search(r"proxy_pass \$\w+;", text)
 
 
 def test_compose__production__secrets_come_from_files_that_git_does_not_take() -> None:
