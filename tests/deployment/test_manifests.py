@@ -240,17 +240,52 @@ def test_kubernetes__client_there__builds_the_overlay() -> None:
     documents = list(yaml.safe_load_all(built))
     for document in documents:
         kubernetes_validate.validate(document, KUBERNETES_VERSIONS[0], strict=True)
-    assert len(documents) == len(_resources())
+    assert len(documents) == len(_resources()) + 1  # the settings, which are generated
+    (settings_map,) = [d for d in documents if d["kind"] == "ConfigMap"]
+    assert settings_map["data"]["TIME_ZONE"] == "Europe/Berlin"
+    assert settings_map["data"]["ALLOWED_HOSTS"] == "experiments.example.com"
+    # Pods start again when a setting changes: they name the digest of all.
+    names = {c["envFrom"][0]["configMapRef"]["name"] for c in _containers(documents)}
+    assert names == {settings_map["metadata"]["name"]} != {"bandit-settings"}
     assert {rule["host"] for d in documents if d["kind"] == "Ingress" for rule in d["spec"]["rules"]} == {
         "experiments.example.com"
     }
     assert {document["metadata"].get("namespace", "bandit") for document in documents} == {"bandit"}
 
 
+def _containers(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    specs = [d["spec"]["template"]["spec"] for d in documents if d["kind"] in ("Deployment", "Job")]
+    return [spec["containers"][0] for spec in specs]
+
+
+def test_kubernetes__decisions__are_made_where_time_zone_counts() -> None:
+    """A CronJob has a time zone of its own, which would have to be changed along."""
+    assert {r["kind"] for r in _resources()} & {"CronJob"} == set()
+    scheduler = _pods()["Deployment/bandit-scheduler"]["spec"]["containers"][0]
+
+    assert scheduler["args"] == ["scheduler"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert scheduler[probe]["exec"]["command"] == ["python", "deploy/healthcheck.py", "scheduler"]
+    assert "TIME_ZONE=" in (KUBERNETES / "base/settings.env").read_text()
+
+
+@pytest.mark.parametrize("name", ["base/ingress.yaml", "optional/route.yaml"])
+def test_kubernetes__metrics__are_not_for_visitors(name: str) -> None:
+    text = (KUBERNETES / name).read_text()
+    selectors = {
+        r["metadata"]["name"]: r["spec"]["selector"]["app.kubernetes.io/name"]
+        for r in _resources()
+        if r["kind"] == "Service"
+    }
+
+    assert re.search(r"/metrics\b.*?name: bandit-nothing", text, re.S)
+    assert selectors["bandit-nothing"] not in {"bandit", "bandit-job"}
+
+
 def test_kubernetes__every_pod__is_restricted_as_its_namespace_demands() -> None:
     pods = _pods()
 
-    assert len(pods) == 5
+    assert len(pods) == 3
     for name, template in pods.items():
         pod, container = template["spec"], template["spec"]["containers"][0]
         assert pod["securityContext"]["runAsNonRoot"] is True, name
@@ -283,7 +318,10 @@ def test_kubernetes__deployment__is_probed_and_selected_by_what_names_it() -> No
     assert container["readinessProbe"]["httpGet"]["path"] == "/health"
     assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 60
     for resource in _resources():
-        if resource["kind"] in ("Service", "PodDisruptionBudget"):
+        if (
+            resource["kind"] in ("Service", "PodDisruptionBudget")
+            and resource["metadata"]["name"] == "bandit"
+        ):
             selector = resource["spec"]["selector"]
             assert selector.get("matchLabels", selector).items() <= labels.items()
 
@@ -311,7 +349,10 @@ def test_render__services__have_what_a_start_needs() -> None:
 
     assert services["bandit"]["healthCheckPath"] == "/health"
     assert services["bandit"]["preDeployCommand"].endswith("entrypoint.sh migrate")
-    assert services["bandit-allocate"]["dockerCommand"].endswith("manage allocate --all")
+    # One that decides in TIME_ZONE, where a cron job has UTC.
+    assert services["bandit-scheduler"]["dockerCommand"].endswith("entrypoint.sh scheduler")
+    assert {service["type"] for service in services.values()} == {"web", "worker"}
+    assert "TIME_ZONE" in _render_variables(services["bandit-scheduler"])
     for service in services.values():
         assert {"SECRET_KEY", "DATABASE_URL", "PROXY_COUNT"} <= _render_variables(service)
         assert service["type"] == "web" or "ALLOWED_HOSTS" in _render_variables(service)
