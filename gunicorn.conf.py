@@ -5,12 +5,15 @@ answers the same for /metrics. The folder is set before a worker imports prometh
 otherwise the counts of the last run would stay.
 """
 
+import logging
 import os
 import resource
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from bandit_project.ops.logs import logging_config
 
 _OURS = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _OURS:
@@ -55,6 +58,9 @@ max_requests_jitter = 10_000
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 # In memory: on a slow disk a worker would look as if it hung, and the disk may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+# Its own lines as the service's: JSON, but in development.
+_IN_DEBUG = os.environ.get("DEBUG", "").strip().lower() in ("true", "1", "yes", "on")
+logconfig_dict = logging_config(logging.getLevelName(logging.INFO), json=not _IN_DEBUG)
 # The socket is unused here, and would be made in the home directory, which a container may not write to.
 control_socket_disable = True
 

@@ -210,6 +210,20 @@ class Environment:
             self.problems.append(problem)
 
 
+def postgresql_options(statement_seconds: int) -> dict[str, Any]:
+    """Options of a connection that never waits without end: where packets vanish, and for a statement (0: no limit).
+
+    Without them a worker whose database is gone would hang until it is killed.
+    """
+    limits: dict[str, Any] = {
+        "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }  # fmt: skip
+    if statement_seconds:
+        limits["options"] = f"-c statement_timeout={statement_seconds}s"
+    return limits
+
+
 def _without_password(value: str) -> str:
     # Up to the last @: a password may hold one that should have been written as %40.
     return re.sub(r"(://[^:@/]*):.*@", r"\1:...@", value)

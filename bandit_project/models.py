@@ -1,4 +1,4 @@
-"""API keys, what people set for themselves, the record of changes to both, and the scheduler's finished jobs."""
+"""API keys, what people set for themselves, the record of changes to both, and what jobs have done."""
 
 from typing import Any, ClassVar
 
@@ -119,3 +119,17 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.date}"
+
+
+class Heartbeat(models.Model):
+    """The last time that something which must happen again and again was done."""
+
+    class Job(models.TextChoices):
+        SCHEDULER = "scheduler", "scheduler"
+        BACKUP = "backup", "backup"
+
+    job = models.CharField(max_length=20, unique=True, choices=Job.choices)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.job} at {self.at}"

@@ -12,7 +12,7 @@ import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 
-from bandit_project.environment import LOG_LEVELS, Environment
+from bandit_project.environment import LOG_LEVELS, Environment, postgresql_options
 from bandit_project.ops.logs import configure_structlog, logging_config
 from experiments.roles import Role
 
@@ -29,6 +29,8 @@ SECRET_KEY = env.secret_key("SECRET_KEY", debug=DEBUG) or (
     "development-only-key-never-used-outside-debug" if DEBUG else secrets.token_urlsafe(50)
 )
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", required=not DEBUG)
+# Keys before the present one: what they signed stays valid while they are here.
+SECRET_KEY_FALLBACKS = env.csv_list("SECRET_KEY_FALLBACKS")
 CSRF_TRUSTED_ORIGINS = env.csv_list("CSRF_TRUSTED_ORIGINS")
 ALLOW_RESET = env.boolean("ALLOW_RESET", DEBUG)
 
@@ -120,8 +122,13 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Where the network drops packets, connecting would take longer than a worker's timeout.
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **DATABASES["default"].get("OPTIONS", {})}
+    # What serves requests waits no longer for a statement than a client does; a command may take its time.
+    statement_seconds = env.integer(
+        "DATABASE_STATEMENT_SECONDS", 60 if "bandit_project.wsgi" in sys.modules else 0, 0, 86_400
+    )
+    DATABASES["default"]["OPTIONS"] = postgresql_options(statement_seconds) | DATABASES["default"].get(
+        "OPTIONS", {}
+    )
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
@@ -290,6 +297,8 @@ SILENCED_SYSTEM_CHECKS = [
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
 configure_structlog()
 LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
+# A line for each request that succeeds, too.
+LOG_REQUESTS = env.boolean("LOG_REQUESTS", False)
 
 # Access to /metrics: with the token, or from these networks. In DEBUG it is open.
 METRICS_TOKEN = env.string("METRICS_TOKEN")
@@ -307,6 +316,8 @@ WEBHOOK_ALLOW_PRIVATE = env.boolean("WEBHOOK_ALLOW_PRIVATE", False)
 EMAIL_TIMEOUT = 10
 # The scheduler's time of day, and how long records are kept.
 SCHEDULER_ALLOCATE_AT = env.time_of_day("SCHEDULER_ALLOCATE_AT", "00:15")
+# A file that the scheduler touches while it goes on; the image's health check reads it.
+SCHEDULER_HEARTBEAT = env.string("SCHEDULER_HEARTBEAT")
 LEDGER_RETENTION_DAYS = env.optional_days("LEDGER_RETENTION_DAYS")
 DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 

@@ -9,7 +9,7 @@ usage: entrypoint.sh web         serve HTTP on PORT (8000); with MIGRATE_ON_STAR
        entrypoint.sh migrate     bring the database up to this version
        entrypoint.sh scheduler   allocate daily, deliver webhooks, prune, for as long as it runs
        entrypoint.sh manage ...  any command of manage.py
-Each waits for the database, DATABASE_WAIT_SECONDS (60) at most.
+Each waits for the database, DATABASE_WAIT_SECONDS (60) at most; the scheduler until it is migrated, too.
 TEXT
     exit 2
 }
@@ -45,6 +45,8 @@ start_web() {
     exec python -m gunicorn bandit_project.wsgi
 }
 
+# A platform that keeps the image's entrypoint calls this script with its own path first.
+case ${1:-} in */entrypoint.sh) shift ;; esac
 [ $# -gt 0 ] || usage
 role=$1
 shift
@@ -62,8 +64,7 @@ migrate)
     exec python manage.py wait_for_database --seconds "$seconds" migrate --noinput
     ;;
 scheduler)
-    wait_for_database
-    exec python manage.py scheduler "$@"
+    exec python manage.py wait_for_database --seconds "$seconds" --migrated scheduler "$@"
     ;;
 manage)
     [ $# -gt 0 ] || usage

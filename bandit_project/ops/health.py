@@ -3,7 +3,7 @@
 from functools import cache
 
 from django.conf import settings
-from django.db import DatabaseError, Error, connection
+from django.db import Error, OperationalError, ProgrammingError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -21,7 +21,7 @@ def health(request: HttpRequest) -> HttpResponse:
     if request.method not in ("GET", "HEAD"):
         detail = f'Method "{request.method}" not allowed.'
         return problem_response(405, "method_not_allowed", detail, Allow="GET, HEAD")
-    problem = _database_problem()
+    problem = database_problem()
     body = {
         "status": "unhealthy" if problem else "healthy",
         "database": problem or "ok",
@@ -37,7 +37,8 @@ def live(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "alive", "version": __version__})
 
 
-def _database_problem() -> str | None:
+def database_problem() -> str | None:
+    """Why requests cannot be served, or None."""
     try:
         pending = len(_known_migrations() - _applied_migrations())
     except Error:
@@ -48,14 +49,15 @@ def _database_problem() -> str | None:
 def _applied_migrations() -> set[tuple[str, str]]:
     """Migrations of the database, by one short query, as a balancer may ask every second.
 
-    Where that fails, Django's recorder finds out whether only the table is missing. It raises DatabaseError where the
-    database does not answer.
+    Where only the table is missing, Django's recorder says so. A database that does not answer is not asked a second
+    time: each attempt to connect may take as long as a probe waits.
     """
+    table_is_missing = OperationalError if connection.vendor == "sqlite" else ProgrammingError
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT app, name FROM django_migrations")
             return set(cursor.fetchall())
-    except DatabaseError:
+    except table_is_missing:
         return set(MigrationRecorder(connection).applied_migrations())
 
 

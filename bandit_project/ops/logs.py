@@ -31,11 +31,19 @@ def _cleaned(text: str) -> str:
     return text
 
 
+def _name_gunicorn(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name gunicorn's logger after it alone: it calls the one for everything "gunicorn.error"."""
+    if event.get("logger") == "gunicorn.error":
+        event["logger"] = "gunicorn"
+    return event
+
+
 def _shared() -> list[Processor]:
     """Processors of every line, of ours and of the libraries."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
+        _name_gunicorn,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -70,7 +78,7 @@ def configure_structlog() -> None:
 
 
 def logging_config(level: str, *, json: bool) -> dict[str, Any]:
-    """Django's LOGGING. request_log.py logs the requests.
+    """Django's LOGGING, and gunicorn's. request_log.py logs the requests.
 
     SQL with its parameters and templates' contexts are never logged: they hold session keys and password-reset links.
     """
@@ -91,5 +99,8 @@ def logging_config(level: str, *, json: bool) -> dict[str, Any]:
             "django.template": {"level": "INFO" if level == "DEBUG" else level},
             "django.request": {"level": "CRITICAL"},
             "axes": {"level": "WARNING"},
+            "environ": {"level": "WARNING"},  # says at INFO that there is no .env
+            # Without its own handler: its lines have the form of all others.
+            "gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
         },
     }

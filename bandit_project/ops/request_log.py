@@ -1,7 +1,8 @@
 """One id for each request: in every line of the log that it causes, and in its answer as X-Request-ID.
 
-A request that succeeds writes its own line at DEBUG only: a decision or an ingestion has a line of its own. One that is
-refused is logged at INFO. One that fails is logged at ERROR, with the traceback.
+A request that succeeds writes its own line at DEBUG, or at INFO with LOG_REQUESTS: a decision or an ingestion has a
+line of its own. One that is refused is logged at INFO. One that fails is logged at ERROR, with the traceback. Each line
+names the client's address, and the API key or the user that it came with.
 """
 
 import logging
@@ -12,9 +13,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 
+from bandit_project.models import ApiKey
+from bandit_project.ops.lockout import client_address
 from experiments.events import request_id
 
 HEADER = "X-Request-ID"
@@ -55,16 +59,39 @@ def _id_for(request: HttpRequest) -> str:
 
 
 def _log_finished(request: HttpRequest, response: HttpResponse) -> None:
-    level = _LEVELS.get(response.status_code // 100, logging.DEBUG)
+    level = _LEVELS.get(response.status_code // 100, _level_of_success(request))
     if _logger.isEnabledFor(level):
-        _logger.log(level, "request_finished", code=response.status_code, request=_line_of(request))
+        _logger.log(
+            level,
+            "request_finished",
+            code=response.status_code,
+            request=_line_of(request),
+            **_caller(request),
+        )
+
+
+def _level_of_success(request: HttpRequest) -> int:
+    """INFO where each request is to have a line; probes and scrapers come every few seconds and say nothing."""
+    is_wanted = settings.LOG_REQUESTS and request.path not in settings.BY_ADDRESS
+    return logging.INFO if is_wanted else logging.DEBUG
+
+
+def _caller(request: HttpRequest) -> dict[str, str]:
+    """The client's address, and the key's or the user's name where the request has already asked for it."""
+    caller = {"address": client_address(request)}
+    key, user = getattr(request, "auth", None), getattr(request, "_cached_user", None)
+    if isinstance(key, ApiKey):
+        caller["key"] = key.name
+    elif user is not None and user.is_authenticated:
+        caller["user"] = user.get_username()
+    return caller
 
 
 def _log_failure(sender: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
     """Log the exception that Django is about to answer with a 500; the first one is the cause."""
     if request is not None and not _has_failed.get():
         _has_failed.set(True)
-        _logger.exception("request_failed", code=500, request=_line_of(request))
+        _logger.exception("request_failed", code=500, request=_line_of(request), **_caller(request))
 
 
 def _line_of(request: HttpRequest) -> str:

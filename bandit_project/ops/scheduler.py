@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from allocation.campaigns.schedule import follow_schedules
 from allocation.sweep import run_daily_sweep
 from bandit_project.administration.weekly import send_weekly_summaries
-from bandit_project.models import JobRun
+from bandit_project.models import Heartbeat, JobRun
+from bandit_project.ops.heartbeats import record_heartbeat
 from bandit_project.ops.pruning import prune
 from experiments.locks import only_one
 from notifications.delivery import deliver_waiting
@@ -38,6 +40,8 @@ def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
                 deliver_waiting()
             with _log_failure("weekly summaries"):
                 send_weekly_summaries(now)
+            with _log_failure("heartbeat"):
+                record_heartbeat(Heartbeat.Job.SCHEDULER, now)
 
 
 def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:
@@ -61,7 +65,10 @@ def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bo
 
 @contextmanager
 def _log_failure(what: str) -> Iterator[None]:
+    """Log what failed; a database that is away with its own words alone, as a traceback each minute says no more."""
     try:
         yield
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("scheduler: %s failed: %s", what, " ".join(str(error).split()))
     except Exception:
         logger.exception("scheduler: %s failed", what)

@@ -178,11 +178,29 @@ def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("query", "seconds"), [("", "5"), ("?connect_timeout=20", "20")])
 def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query: str, seconds: str) -> None:
-    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    show = (
+        "from django.conf import settings; found = settings.DATABASES['default']['OPTIONS'];"
+        "print(found['connect_timeout'], found['tcp_user_timeout'], 'options' in found)"
+    )
 
     result = start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
 
-    assert result.stdout.strip() == f"{{'connect_timeout': {seconds}}}"
+    assert result.stdout.strip() == f"{seconds} 15000 False"
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [("", "-c statement_timeout=60s"), ("5", "-c statement_timeout=5s"), ("0", "none")],
+)
+def test_postgres__statements_of_what_serves__end_in_time(given: str, limit: str) -> None:
+    show = (
+        "import sys, types; sys.modules['bandit_project.wsgi'] = types.ModuleType('wsgi');"
+        "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'].get('options', 'none'))"
+    )
+
+    result = start(show, DEBUG="true", DATABASE_URL="postgresql://ann@db/x", DATABASE_STATEMENT_SECONDS=given)
+
+    assert result.stdout.strip() == limit
 
 
 def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path: Path) -> None:

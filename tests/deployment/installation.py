@@ -3,6 +3,7 @@ entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for th
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -107,6 +108,16 @@ def free_port() -> int:
         return port
 
 
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as client:
+            if not client.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nobody listens on {port}")
+
+
 @contextmanager
 def installation(folder: Path, image: Image) -> Iterator[Installation]:
     """Everything but the service itself is running."""
@@ -115,7 +126,7 @@ def installation(folder: Path, image: Image) -> Iterator[Installation]:
         made = Installation(folder, image, socket_folder, free_port(), free_port(), free_port())
         made.environment = _environment(made)
         _make_certificate(made)
-        stack.enter_context(_nginx(made))
+        stack.enter_context(nginx(made))
         yield made
 
 
@@ -180,7 +191,7 @@ def _environment(made: Installation) -> dict[str, str]:
         "BIND_ADDRESS": "127.0.0.1",
         "PORT": str(made.app),
         "WEB_CONCURRENCY": "2",
-        "WEB_THREADS": "1",
+        "WEB_THREADS": "4",
         "PROMETHEUS_MULTIPROC_DIR": str(temporary / "metrics"),
     }
 
@@ -249,13 +260,32 @@ def nginx_configuration(made: Installation) -> Path:
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
+    if _is_older_than_http2_on():
+        text = text.replace("http2 on;", "").replace("ssl default_server;", "ssl http2 default_server;")
+    _fill_templates(made)
     path = made.folder / "nginx.conf"
     path.write_text(text)
     return path
 
 
+def _is_older_than_http2_on() -> bool:
+    """Before 1.25.1 the directive was a word of listen."""
+    said = subprocess.run([nginx_program(), "-v"], capture_output=True, text=True, check=True).stderr
+    numbers = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    assert numbers is not None, said
+    return tuple(map(int, numbers.groups())) < (1, 25, 1)
+
+
+def _fill_templates(made: Installation) -> None:
+    """As the image's entrypoint does."""
+    for template in (ROOT / "deploy/nginx/templates").glob("*.template"):
+        text = template.read_text().replace("${HTTPS_PORT}", str(made.https))
+        (made.folder / "tmp" / template.stem).write_text(text)
+
+
 @contextmanager
-def _nginx(made: Installation) -> Iterator[None]:
+def nginx(made: Installation) -> Iterator[None]:
+    """The proxy alone, whether or not a service is behind it."""
     # As root its workers would be the user nobody, who may not look into a test's folder.
     directives = "daemon off;" + ("" if os.geteuid() else " user root;")
     command = [nginx_program(), "-c", str(nginx_configuration(made)), "-g", directives]

@@ -1,6 +1,7 @@
 """DEPLOY_CHECKLIST.md, done as it says: its commands in their order, and between them what one clicks."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -24,11 +25,25 @@ app() {{
     if [ "$*" != "${{*#*createsuperuser}}" ]; then set -- "$@" --noinput; fi
     (cd {image} && {entrypoint} "$@")
 }}
+once() {{ app "$@"; }}
 database() {{ (export PATH="{programs}:$PATH" PGHOST="{socket}"; "$@"); }}
 HOST={host}
 KEY=$(cat key 2>/dev/null || true)
 {commands}
 printf %s "${{KEY:-}}" > key
+"""
+
+
+# What deploy/backup.sh calls: docker compose -f FILE exec|run OPTIONS SERVICE COMMAND, without containers.
+_DOCKER = """#!/bin/sh
+until [ "$1" = database ] || [ "$1" = migrate ]; do shift; done
+service=$1
+shift
+if [ "$service" = database ]; then
+    export PATH="{programs}:$PATH" PGHOST="{socket}"
+    exec "$@"
+fi
+cd {image} && exec {entrypoint} "$@"
 """
 
 
@@ -44,18 +59,31 @@ class Operator:
 
     def __init__(self, served: Installation, folder: Path) -> None:
         self.served, self.folder = served, folder
+        (folder / "deploy").mkdir()
+        shutil.copy2(ROOT / "deploy/backup.sh", folder / "deploy")
+        self.docker = folder / "bin/docker"
+        self.docker.parent.mkdir()
+        self.docker.write_text(_DOCKER.format(**self._places()))
+        self.docker.chmod(0o755)
+
+    def _places(self) -> dict[str, object]:
+        return {
+            "image": self.served.image.folder,
+            "entrypoint": " ".join(self.served.command()),
+            "programs": postgresql_program("psql").parent,
+            "socket": self.served.database,
+        }
 
     def do(self, section: str) -> str:
         """All commands of a section; what they print."""
         commands = blocks("sh", section)
         assert commands, section
         script = _SHELL.format(
-            image=self.served.image.folder, entrypoint=" ".join(self.served.command()),
-            programs=postgresql_program("psql").parent, socket=self.served.database,
-            host=f"localhost:{self.served.https}", commands="\n".join(commands),
-        )  # fmt: skip
+            **self._places(), host=f"localhost:{self.served.https}", commands="\n".join(commands)
+        )
         environment = {
             **self.served.environment,
+            "PATH": f"{self.docker.parent}:{self.served.environment['PATH']}",
             "CURL_CA_BUNDLE": str(self.served.certificate),
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         }
@@ -143,6 +171,15 @@ def correct_day(session: requests.Session, admin: str, variant: str, clicks: str
     assert "ann" in history
 
 
+def come_from_an_older_version(plan: Path) -> None:
+    """Make the list that of a version without the heartbeats and what came after them."""
+    lines = plan.read_text().splitlines()
+    first = next(n for n, line in enumerate(lines) if "bandit_project.0008_heartbeats" in line)
+    newer = [line for line in lines if line.startswith("[X]  bandit_project.")]
+    newer = newer[newer.index(lines[first]) :]
+    plan.write_text("\n".join(line for line in lines if line not in newer))
+
+
 def test_an_operators_day__by_the_list_alone__ends_where_it_says(operator: Operator) -> None:
     """One test, as one day: each step starts from what the last one left."""
     installed = operator.do("1. Install")
@@ -172,8 +209,10 @@ def test_an_operators_day__by_the_list_alone__ends_where_it_says(operator: Opera
     assert re.search(r"green,5000,410,", operator.read("button.csv"))
     operator.do("7. Back up")
     operator.do("8. Upgrade")
-    assert "experiments.0002_roles" in operator.read("migrations-before.txt")
-    assert "Unapplying experiments.0002" in operator.do("9. Roll back")
+    come_from_an_older_version(operator.folder / "migrations-before.txt")
+    taken_back = operator.do("9. Roll back")
+    assert "bandit_project.0008_heartbeats" in taken_back.splitlines()
+    assert "Unapplying bandit_project.0008_heartbeats" in taken_back
     browser.get(f"{operator.served.url}/health").raise_for_status()
 
     operator.do("10. Restore")
@@ -206,3 +245,74 @@ def test_checklist__every_block__parses(language: str) -> None:
 
 def test_checklist__fences__are_of_a_kind_that_is_checked() -> None:
     assert set(re.findall(r"^```(\w+)$", CHECKLIST, re.M)) == {"sh", "docker", "sqlite"}
+
+
+def _backup(operator: Operator, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**operator.served.environment, **variables}
+    environment["PATH"] = f"{operator.docker.parent}:{environment['PATH']}"
+    return subprocess.run(
+        ["deploy/backup.sh", "backups"], cwd=operator.folder, env=environment, capture_output=True, text=True
+    )
+
+
+def test_backup__each_run__is_a_generation_that_only_its_owner_reads_and_old_ones_go(
+    operator: Operator,
+) -> None:
+    daily = operator.folder / "backups/daily"
+    daily.mkdir(parents=True)
+    for day in range(1, 5):
+        (daily / f"2025-09-0{day}T034000Z.dump").write_text("old")
+
+    result = _backup(operator, KEEP_DAILY="3")
+
+    assert result.returncode == 0, result.stderr
+    names = sorted(path.name for path in daily.iterdir())
+    assert names[:2] == ["2025-09-03T034000Z.dump", "2025-09-04T034000Z.dump"]
+    assert len(names) == 3
+    newest = daily / names[2]
+    assert newest.stat().st_mode & 0o077 == 0
+    for folder in ("weekly", "monthly"):
+        (kept,) = (operator.folder / "backups" / folder).iterdir()
+        assert kept.samefile(newest)
+
+
+def test_backup__dump_that_breaks_off__fails_and_the_last_one_stays(operator: Operator) -> None:
+    assert _backup(operator).returncode == 0
+    before = sorted((operator.folder / "backups").rglob("*.dump"))
+    cut = operator.docker.read_text().replace('exec "$@"', '"$@" | head -c 3000', 1)
+    operator.docker.write_text(cut)
+
+    result = _backup(operator)
+
+    assert result.returncode != 0
+    assert sorted((operator.folder / "backups").rglob("*.dump")) == before
+
+
+@pytest.mark.parametrize("name", ["backup.sh", "certbot-hook.sh"])
+def test_script__of_the_host__is_executable_and_parses(name: str) -> None:
+    path = ROOT / "deploy" / name
+
+    assert path.stat().st_mode & 0o111
+    subprocess.run(["sh", "-n", path], check=True)
+
+
+def test_certbot_hook__new_certificate__is_copied_readable_and_taken(tmp_path: Path) -> None:
+    renewed, docker = tmp_path / "live", tmp_path / "bin/docker"
+    for folder in (renewed, docker.parent, tmp_path / "deploy/secrets/certificates"):
+        folder.mkdir(parents=True)
+    for name in ("fullchain.pem", "privkey.pem"):
+        (tmp_path / name).write_text(f"new {name}")
+        (renewed / name).symlink_to(tmp_path / name)  # as certbot's folder has them
+    docker.write_text('#!/bin/sh\necho "$@" > called\n')
+    docker.chmod(0o755)
+    hook = shutil.copy2(ROOT / "deploy/certbot-hook.sh", tmp_path / "deploy")
+
+    subprocess.run(
+        [hook], env={"PATH": f"{docker.parent}:/usr/bin:/bin", "RENEWED_LINEAGE": str(renewed)}, check=True
+    )
+
+    placed = tmp_path / "deploy/secrets/certificates/privkey.pem"
+    assert placed.read_text() == "new privkey.pem"
+    assert not placed.is_symlink()
+    assert placed.stat().st_mode & 0o777 == 0o444
+    assert "exec --no-TTY nginx nginx -s reload" in (tmp_path / "called").read_text()

@@ -1,8 +1,12 @@
 """Production, started by the image's entrypoint, as its users and operators meet it."""
 
+import json
 import os
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deployment.installation import Installation, free_port
+from tests.deployment.installation import Installation, free_port, nginx, wait_for_port
 from tests.deployment.login import PASSWORD, log_in
 from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
 
@@ -77,7 +81,9 @@ def test_start__logs__say_nothing_that_worries(served: Installation) -> None:
     served.session().get(f"{served.url}/health").raise_for_status()
 
     log = (served.folder / "web.log").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
     assert "Booting worker" in log
+    assert {"gunicorn"} <= {line["logger"] for line in lines}
     assert re.findall(r".*(?:warning|error|traceback).*", log, re.I) == []
 
 
@@ -140,10 +146,59 @@ def test_cookies__of_a_session__are_secure_and_of_this_site_alone(with_user: Ins
     assert "HttpOnly" in cookies["sessionid"]._rest  # type: ignore[attr-defined]  # not in the stubs
 
 
-def test_plain_http__any_path__leads_to_https_on_the_same_host(served: Installation) -> None:
-    answer = requests.get(f"http://localhost:{served.http}/dashboard/?a=1", allow_redirects=False, timeout=10)
+def test_plain_http__any_path_and_method__leads_to_https_on_the_same_host_and_the_visitors_port(
+    served: Installation,
+) -> None:
+    address = f"http://localhost:{served.http}/dashboard/?a=1"
 
-    assert (answer.status_code, answer.headers["Location"]) == (301, "https://localhost/dashboard/?a=1")
+    answer = requests.post(address, allow_redirects=False, timeout=10)
+
+    # 308: the method stays
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == f"https://localhost:{served.https}/dashboard/?a=1"
+
+
+def test_proxy__service_away__answers_503_as_its_body_says(installed: Installation, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    alone = replace(installed, folder=tmp_path, app=free_port(), http=free_port(), https=free_port())
+    shutil.copytree(installed.certificate.parent, alone.certificate.parent)
+
+    with nginx(alone):
+        wait_for_port(alone.https)
+        answer = alone.session().get(f"{alone.url}/dashboard/")
+
+    assert (answer.status_code, answer.json()["status"]) == (503, 503)
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_proxy__browser_that_speaks_http2__gets_it(served: Installation) -> None:
+    context = ssl.create_default_context(cafile=str(served.certificate))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    with (
+        socket.create_connection(("localhost", served.https)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_access_log__each_request__is_a_json_line_without_query_and_secrets(served: Installation) -> None:
+    paths = (
+        "/health?token=query-secret",
+        "/accounts/invitation/link-secret/",
+        "/dashboard/shared/report-secret/",
+    )
+    for path in paths:
+        served.session().get(f"{served.url}{path}", headers={"User-Agent": 'a "quoted" one'})
+
+    written = (served.folder / "nginx.log").read_text()
+    lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
+    mine = [line for line in lines if line["agent"] == 'a "quoted" one']
+    assert [line["path"] for line in mine] == ["/accounts/invitation/...", "/dashboard/shared/..."]
+    assert {"address", "method", "code", "seconds", "request_id"} <= mine[0].keys()
+    assert mine[0]["request_id"]
+    assert "secret" not in written
 
 
 def test_acme_challenge__over_plain_http__is_served_from_its_folder(served: Installation) -> None:
@@ -207,6 +262,73 @@ def test_healthcheck__of_the_image__tells_well_from_unwell(served: Installation)
     assert (well.returncode, unwell.returncode) == (0, 1)
     assert '"healthy"' in well.stdout
     assert "Traceback" not in unwell.stderr
+
+
+@pytest.mark.parametrize(
+    ("silent", "code", "words"),
+    [(5, 0, "went on"), (200, 1, "silent for 200 seconds"), (None, 1, "No such file")],
+)
+def test_healthcheck__of_the_scheduler__tells_one_that_goes_on_from_one_that_hangs(
+    installed: Installation, tmp_path: Path, silent: int | None, code: int, words: str
+) -> None:
+    beat = tmp_path / "beat"
+    if silent is not None:
+        beat.touch()
+        os.utime(beat, (time.time() - silent,) * 2)
+
+    result = subprocess.run(
+        ["python", "deploy/healthcheck.py", "scheduler"],
+        cwd=installed.image.folder, env={**installed.environment, "SCHEDULER_HEARTBEAT": str(beat)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert result.returncode == code
+    assert words in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_scheduler__database_not_yet_migrated__waits_and_says_for_what(
+    installed: Installation, tmp_path: Path
+) -> None:
+    result = installed.run(
+        "scheduler", DATABASE_URL=f"sqlite:///{tmp_path}/new.sqlite3", DATABASE_WAIT_SECONDS="1"
+    )
+
+    assert result.returncode == 1
+    assert re.search(r"No database after 1 seconds: \d+ pending migrations", result.stderr)
+
+
+def test_entrypoint__called_with_its_own_path_first__does_what_follows(installed: Installation) -> None:
+    result = installed.run("/app/deploy/entrypoint.sh", "manage", "check")
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_health__database_that_swallows_every_packet__answers_within_one_attempt_to_connect(
+    installed: Installation,
+) -> None:
+    """It accepts a connection and never says a word, as behind a firewall that drops."""
+    asked = []
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(30)
+        address = f"postgresql://bandit@127.0.0.1:{silent.getsockname()[1]}/bandit?connect_timeout=2"
+        command = [
+            "manage.py", "shell", "--no-imports", "--command",
+            "from bandit_project.ops.health import database_problem; print(database_problem())",
+        ]  # fmt: skip
+        with subprocess.Popen(
+            ["python", *command], cwd=installed.image.folder,
+            env={**installed.environment, "DATABASE_URL": address}, stdout=subprocess.PIPE, text=True,
+        ) as shell:  # fmt: skip
+            asked.append(silent.accept()[0])
+            said, _ = shell.communicate(timeout=60)
+            silent.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                silent.accept()
+    asked[0].close()
+    assert said.strip() == "unreachable"
 
 
 def test_disk__image_and_home__cannot_be_written_and_are_not(

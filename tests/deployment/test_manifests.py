@@ -18,7 +18,8 @@ from tests.deployment.dockerfile import copied_names, docker_instructions
 
 pytestmark = pytest.mark.database_free
 
-COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml")
+COMPOSE = ("docker-compose.yml", "docker-compose.prod.yml", "docker-compose.sqlite.yml")
+PRODUCTION = COMPOSE[1:]
 KUBERNETES = ROOT / "deploy/kubernetes"
 KUBERNETES_VERSIONS = ("1.33", "1.37")
 # Of the repository's folders, those that nothing needs once it is installed.
@@ -122,8 +123,15 @@ def test_compose__development_with_an_empty_env__needs_no_variable() -> None:
     assert "127.0.0.1:${PORT:-8000}:8000" in text
 
 
-def test_compose__production__every_service_is_confined() -> None:
-    for name, service in load("docker-compose.prod.yml")["services"].items():
+def _services(name: str) -> dict[str, Any]:
+    """Services of a production file, but those that it takes from another."""
+    services: dict[str, Any] = load(name)["services"]
+    return {key: service for key, service in services.items() if "extends" not in service}
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__every_service_is_confined(file: str) -> None:
+    for name, service in _services(file).items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "cap_add" not in service, name
@@ -135,11 +143,59 @@ def test_compose__production__every_service_is_confined() -> None:
 def test_compose__production__only_nginx_is_reachable_and_waits_for_the_rest() -> None:
     services = load("docker-compose.prod.yml")["services"]
 
-    assert [name for name, service in services.items() if "ports" in service] == ["nginx"]
+    public = {
+        name for name, s in services.items() if [p for p in s.get("ports", []) if "127.0.0.1:" not in p]
+    }
+    assert public == {"nginx"}
     assert services["app"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
     assert services["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
-    assert services["nginx"]["depends_on"]["app"] == {"condition": "service_healthy", "restart": True}
+    # No restart with it: nginx answers 503 while app is replaced, and finds its new address.
+    assert services["nginx"]["depends_on"]["app"] == {"condition": "service_healthy"}
     assert services["scheduler"]["command"] == ["scheduler"]
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__what_stays_up_has_a_health_check_that_comes_soon(file: str) -> None:
+    """up --wait fails for a service without one, and waits for the first check of the others."""
+    for name, service in _services(file).items():
+        if name == "migrate" or "profiles" in service:
+            continue
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["healthcheck"]["interval"] == "5s", name
+
+
+@pytest.mark.parametrize("file", PRODUCTION)
+def test_compose__production__one_service_builds_the_image_that_all_use(file: str) -> None:
+    services = _services(file)
+    ours = [service for service in services.values() if service["image"].startswith("bandit:")]
+
+    assert [name for name, service in services.items() if "build" in service] == ["migrate"]
+    assert len(ours) == 3
+    assert {service["pull_policy"] for service in ours} == {"never"}
+    assert services["migrate"]["build"]["args"].keys() == {"VERSION", "REVISION"}
+
+
+def test_compose__production__starts_on_a_machine_of_one_processor() -> None:
+    for name, service in load("docker-compose.prod.yml")["services"].items():
+        assert service["deploy"]["resources"]["limits"]["cpus"] in ("1", "${APP_CPUS:-0}"), name
+
+
+def test_dockerfile__checked_out_for_one_user_alone__is_readable_by_the_services_user() -> None:
+    build = [words for name, words in docker_instructions() if name == "RUN" and "collectstatic" in words]
+
+    assert build[0].endswith("chmod -R go=rX /app")
+
+
+def test_dockerfile__containers_without_sqlite__leave_no_volume_behind() -> None:
+    assert "VOLUME" not in dict(docker_instructions())
+
+
+def test_nginx__service_with_another_address__is_looked_up_again() -> None:
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+
+    assert re.search(r"^ *resolver \S+ valid=5s;", text, re.M)
+    assert "upstream" not in re.sub("#.*|\\$upstream", "", text)
+    assert re.search(r"proxy_pass \$\w+;", text)
 
 
 def test_compose__production__secrets_come_from_files_that_git_does_not_take() -> None:
@@ -184,17 +240,52 @@ def test_kubernetes__client_there__builds_the_overlay() -> None:
     documents = list(yaml.safe_load_all(built))
     for document in documents:
         kubernetes_validate.validate(document, KUBERNETES_VERSIONS[0], strict=True)
-    assert len(documents) == len(_resources())
+    assert len(documents) == len(_resources()) + 1  # the settings, which are generated
+    (settings_map,) = [d for d in documents if d["kind"] == "ConfigMap"]
+    assert settings_map["data"]["TIME_ZONE"] == "Europe/Berlin"
+    assert settings_map["data"]["ALLOWED_HOSTS"] == "experiments.example.com"
+    # Pods start again when a setting changes: they name the digest of all.
+    names = {c["envFrom"][0]["configMapRef"]["name"] for c in _containers(documents)}
+    assert names == {settings_map["metadata"]["name"]} != {"bandit-settings"}
     assert {rule["host"] for d in documents if d["kind"] == "Ingress" for rule in d["spec"]["rules"]} == {
         "experiments.example.com"
     }
     assert {document["metadata"].get("namespace", "bandit") for document in documents} == {"bandit"}
 
 
+def _containers(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    specs = [d["spec"]["template"]["spec"] for d in documents if d["kind"] in ("Deployment", "Job")]
+    return [spec["containers"][0] for spec in specs]
+
+
+def test_kubernetes__decisions__are_made_where_time_zone_counts() -> None:
+    """A CronJob has a time zone of its own, which would have to be changed along."""
+    assert {r["kind"] for r in _resources()} & {"CronJob"} == set()
+    scheduler = _pods()["Deployment/bandit-scheduler"]["spec"]["containers"][0]
+
+    assert scheduler["args"] == ["scheduler"]
+    for probe in ("startupProbe", "livenessProbe"):
+        assert scheduler[probe]["exec"]["command"] == ["python", "deploy/healthcheck.py", "scheduler"]
+    assert "TIME_ZONE=" in (KUBERNETES / "base/settings.env").read_text()
+
+
+@pytest.mark.parametrize("name", ["base/ingress.yaml", "optional/route.yaml"])
+def test_kubernetes__metrics__are_not_for_visitors(name: str) -> None:
+    text = (KUBERNETES / name).read_text()
+    selectors = {
+        r["metadata"]["name"]: r["spec"]["selector"]["app.kubernetes.io/name"]
+        for r in _resources()
+        if r["kind"] == "Service"
+    }
+
+    assert re.search(r"/metrics\b.*?name: bandit-nothing", text, re.S)
+    assert selectors["bandit-nothing"] not in {"bandit", "bandit-job"}
+
+
 def test_kubernetes__every_pod__is_restricted_as_its_namespace_demands() -> None:
     pods = _pods()
 
-    assert len(pods) == 5
+    assert len(pods) == 3
     for name, template in pods.items():
         pod, container = template["spec"], template["spec"]["containers"][0]
         assert pod["securityContext"]["runAsNonRoot"] is True, name
@@ -227,7 +318,10 @@ def test_kubernetes__deployment__is_probed_and_selected_by_what_names_it() -> No
     assert container["readinessProbe"]["httpGet"]["path"] == "/health"
     assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 60
     for resource in _resources():
-        if resource["kind"] in ("Service", "PodDisruptionBudget"):
+        if (
+            resource["kind"] in ("Service", "PodDisruptionBudget")
+            and resource["metadata"]["name"] == "bandit"
+        ):
             selector = resource["spec"]["selector"]
             assert selector.get("matchLabels", selector).items() <= labels.items()
 
@@ -255,7 +349,10 @@ def test_render__services__have_what_a_start_needs() -> None:
 
     assert services["bandit"]["healthCheckPath"] == "/health"
     assert services["bandit"]["preDeployCommand"].endswith("entrypoint.sh migrate")
-    assert services["bandit-allocate"]["dockerCommand"].endswith("manage allocate --all")
+    # One that decides in TIME_ZONE, where a cron job has UTC.
+    assert services["bandit-scheduler"]["dockerCommand"].endswith("entrypoint.sh scheduler")
+    assert {service["type"] for service in services.values()} == {"web", "worker"}
+    assert "TIME_ZONE" in _render_variables(services["bandit-scheduler"])
     for service in services.values():
         assert {"SECRET_KEY", "DATABASE_URL", "PROXY_COUNT"} <= _render_variables(service)
         assert service["type"] == "web" or "ALLOWED_HOSTS" in _render_variables(service)

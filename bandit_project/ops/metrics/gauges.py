@@ -14,6 +14,8 @@ from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.selectors import without_decision
 from bandit_project import __version__
+from bandit_project.models import Heartbeat
+from bandit_project.ops.heartbeats import seconds_since
 from experiments.models import Experiment, Status
 from experiments.selectors import today
 from notifications.events import ALARM_KINDS
@@ -70,6 +72,20 @@ def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
         [kind.value for kind in ALARM_KINDS],
     )
     yield from _deliveries(now)
+    yield from _heartbeats(now)
+
+
+def _heartbeats(now: dt.datetime) -> Iterator[Metric]:
+    """Without a value where it never happened: an installation with cron has no scheduler to wait for."""
+    ages = seconds_since(now)
+    for job, name, documentation in (
+        (Heartbeat.Job.SCHEDULER, "bandit_scheduler_age_seconds", "Time since the scheduler's last round."),
+        (Heartbeat.Job.BACKUP, "bandit_backup_age_seconds", "Time since the last backup."),
+    ):
+        family = GaugeMetricFamily(name, documentation)
+        if job in ages:
+            family.add_metric([], ages[job])
+        yield family
 
 
 def _deliveries(now: dt.datetime) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client, override_settings
 from pytest_django import Settings
@@ -168,6 +169,32 @@ def test_log__refused_request__is_one_line_at_info_without_the_query(client: Cli
 
     (line,) = _events(logs, "request_finished")
     assert (line["log_level"], line["code"], line["request"]) == ("info", 404, "GET /nothing-here")
+
+
+def test_log__each_line_of_a_request__names_address_and_key_or_user(
+    client: Client, settings: Settings
+) -> None:
+    settings.LOG_REQUESTS, settings.PROXY_COUNT = True, 1
+    _, key = ApiKey.objects.create_key(name="warehouse", scope="read")
+    ann = User.objects.create_user("ann")
+    seen = {"X-Forwarded-For": "203.0.113.7"}
+
+    with structlog.testing.capture_logs() as logs:
+        client.get("/experiments", headers={"Authorization": f"Api-Key {key}", **seen})
+        client.get("/api/v1/experiments/none/", headers={"X-API-Key": key, **seen})
+        client.force_login(ann)
+        client.get("/dashboard/", headers=seen)
+        client.get("/health", headers=seen)
+
+    lines = [
+        (line["log_level"], line["code"], line["address"], line.get("key"), line.get("user"))
+        for line in _events(logs, "request_finished")
+    ]
+    assert lines == [
+        ("info", 200, "203.0.113.7", "warehouse", None),
+        ("info", 404, "203.0.113.7", "warehouse", None),
+        ("info", 200, "203.0.113.7", None, "ann"),
+    ]
 
 
 def test_without_secrets__names_and_texts__are_cleaned() -> None:

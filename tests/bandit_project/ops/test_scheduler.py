@@ -2,22 +2,25 @@
 
 import datetime as dt
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import OperationalError, connection, connections
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from allocation.models import Allocation
 from allocation.sweep import compute_all
-from bandit_project.models import ApiKey, JobRun
+from bandit_project.models import ApiKey, Heartbeat, JobRun
 from bandit_project.ops.scheduler import run_due
 from experiments.locks import only_one
 from notifications.models import Alarm, Delivery, Endpoint, Event
@@ -155,16 +158,58 @@ def test_scheduler__another_one_at_work__does_nothing() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_scheduler__terminated__ends_cleanly() -> None:
-    environment = {**os.environ, "DATABASE_URL": database_url(), "DEBUG": "true"}
+def test_scheduler__terminated__ends_cleanly_and_has_left_its_heartbeat(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    environment = {
+        **os.environ, "DATABASE_URL": database_url(), "DEBUG": "true", "SCHEDULER_HEARTBEAT": str(beat)
+    }  # fmt: skip
     command = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline().startswith("Scheduler: decides daily from 00:15 (UTC)")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "scheduler.started" in running.stderr.readline()
         running.send_signal(signal.SIGTERM)
-        rest, _ = running.communicate(timeout=60)
+        _, rest = running.communicate(timeout=60)
 
-    assert (running.returncode, rest) == (0, "Scheduler: stopped.\n")
+    assert running.returncode == 0
+    assert "scheduler.stopped" in rest.splitlines()[-1]
+    assert beat.exists()
+
+
+def test_heartbeat__each_round__is_the_time_of_the_last() -> None:
+    for minute in (1, 2):
+        run_due(_at(1, minute))
+
+    assert Heartbeat.objects.get().at == _at(1, 2)
+
+
+def test_gauges__scheduler_and_backup__are_seconds_since_and_missing_where_there_never_was_one(
+    client: Client, settings: Settings
+) -> None:
+    settings.DEBUG = True
+    assert not re.search(rb"^bandit_(scheduler|backup)_age_seconds ", client.get("/metrics").content, re.M)
+
+    run_due(timezone.now())
+    call_command("record_backup")
+
+    for name in (b"scheduler", b"backup"):
+        found = re.search(rb"^bandit_" + name + rb"_age_seconds (\S+)$", client.get("/metrics").content, re.M)
+        assert found is not None
+        assert 0 <= float(found[1]) < 60
+
+
+def test_scheduler__database_away__says_so_in_a_line_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(name: str) -> None:
+        raise OperationalError("connection failed:\nno route to host")
+
+    monkeypatch.setattr("bandit_project.ops.scheduler.only_one", away)
+
+    run_due(_at(1))
+
+    (record,) = caplog.records
+    assert record.getMessage() == "scheduler: scheduler failed: connection failed: no route to host"
+    assert record.exc_info is None
 
 
 def _revisions(*created: dt.datetime) -> None:
