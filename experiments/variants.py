@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import ControlConflictError, InvalidError, Issue, VariantNotFoundError
 from experiments.models import MAX_VARIANTS, Experiment, Status, Variant
+from experiments.selectors import find_experiment
 
 CONTROL_NAME = "control"
 _IDS_END = 2**63
@@ -116,7 +117,7 @@ def open_for_change(experiment_id: int, now: dt.datetime, refusal: str) -> Exper
         status=Status.COMPLETED
     )
     changed = changeable.update(data_version=F("data_version") + 1, updated_at=now)
-    experiment = Experiment.objects.get(pk=experiment_id)
+    experiment = find_experiment(experiment_id)
     if changed != 1:
         raise experiment.status_conflict(refusal % {"status": experiment.state_word})
     return experiment
