@@ -56,6 +56,8 @@ max_requests = 100_000
 max_requests_jitter = 10_000
 # Addresses whose X-Forwarded-Proto gunicorn trusts. For Django, PROXY_COUNT decides.
 forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+# None of our proxies says where the service is mounted; a caller who does gets a 500 of gunicorn's.
+forwarder_headers = ""
 # In memory: on a slow disk a worker would look as if it hung, and the disk may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 # Its own lines as the service's: JSON, but in development.

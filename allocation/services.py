@@ -24,6 +24,7 @@ from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
+from experiments.moment import one_moment
 from experiments.services import change_status, lock_experiments
 from experiments.settings_schema import SettingValue
 
@@ -99,6 +100,7 @@ def complete_experiment(
         return compute_allocation(experiment_id=experiment_id, target_date=target_date, now=now).allocation
 
 
+@one_moment()
 def preview_allocation(
     *, experiment_id: int, target_date: dt.date, now: dt.datetime, overrides: Mapping[str, SettingValue]
 ) -> Entry:

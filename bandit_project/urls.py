@@ -1,6 +1,7 @@
 """Every path of the service."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, PasswordResetView
 from django.urls import include, path, re_path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
@@ -12,6 +13,7 @@ from bandit_project.api.openapi.views import SchemaView, docs_view
 from bandit_project.api.served import ServedView
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
+from bandit_project.ops.strangers import guarded_login, limited_mails
 from dashboard.people.invitation import invitation
 from dashboard.people.profile import choose_language
 from experiments.api.v1.urls import urlpatterns as experiments_api
@@ -30,11 +32,14 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("", RedirectView.as_view(pattern_name="dashboard:experiments"), name="home"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/login/", guarded_login(admin.site.login)),
     path("admin/", admin.site.urls),
     path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
     path("dashboard/", include("dashboard.urls")),
     path("accounts/language/", choose_language, name="set_language"),
     path("accounts/invitation/<str:token>/", invitation, name="invitation"),
+    path("accounts/login/", guarded_login(LoginView.as_view()), name="login"),
+    path("accounts/password_reset/", limited_mails(PasswordResetView.as_view()), name="password_reset"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),
     path("health/", health),

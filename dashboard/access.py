@@ -11,10 +11,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.utils.translation import gettext as _
 
+from experiments.moment import one_moment
 from experiments.roles import Role, role_of
 
 View = Callable[..., HttpResponseBase]
 _ROLE = "visitor_role"
+_LOOKS = {"GET", "HEAD"}
 
 
 def visitor_role(request: HttpRequest) -> Role | None:
@@ -31,6 +33,7 @@ def visitor_role(request: HttpRequest) -> Role | None:
 def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View]:
     """Open a page to people of at least this role; others are asked to log in, or refused.
 
+    A page that is only looked at is read as of one moment.
     ``to_post`` is what it takes to change something on a page that others may look at.
     """
 
@@ -45,7 +48,10 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
             least = to_post or needed if request.method == "POST" else needed
             if held < least:
                 raise PermissionDenied(_refusal(least))
-            return view(request, *args, **kwargs)
+            if request.method not in _LOOKS:
+                return view(request, *args, **kwargs)
+            with one_moment():
+                return view(request, *args, **kwargs)
 
         return checked
 
@@ -54,7 +60,7 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
 
 def page_of(request: HttpRequest) -> str:
     """Name the page that a visitor is on: this one, or the one whose form was sent; blank where that is unknown."""
-    if request.method in {"GET", "HEAD"}:
+    if request.method in _LOOKS:
         return request.get_full_path()
     before = urlsplit(request.headers.get("Referer", ""))
     if before.netloc != request.get_host():

@@ -17,6 +17,14 @@ NAME_LENGTH = 200
 
 # Control characters and characters that hide text or reverse its direction.
 _INVISIBLE = r"\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+# Shown as nothing, or as a space, and taken in names: emoji and some scripts are written with them. By themselves they
+# are no name, and they tell no two names apart.
+_UNSEEN = dict.fromkeys(
+    [
+        0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, *range(0xFE00, 0xFE10),
+        0xFFA0, *range(0xFFF0, 0xFFFC), *range(0xE0000, 0xE1000),
+    ]
+)  # fmt: skip
 NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
 _NAME = re.compile(NAME_PATTERN)
 ISO_DATE_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -25,7 +33,13 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def is_name(text: str) -> bool:
-    return len(text) <= NAME_LENGTH and bool(_NAME.match(text)) and not _SURROGATE.search(text)
+    is_writable = len(text) <= NAME_LENGTH and bool(_NAME.match(text)) and not _SURROGATE.search(text)
+    return is_writable and bool(visible(text).strip())
+
+
+def visible(text: str) -> str:
+    """Leave out what is not seen."""
+    return text.translate(_UNSEEN)
 
 
 def parse_date(text: str) -> dt.date | None:

@@ -10,14 +10,16 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import ControlConflictError, InvalidError, Issue, VariantNotFoundError
 from experiments.models import MAX_VARIANTS, Experiment, Status, Variant
+from experiments.selectors import find_experiment
+from experiments.text import visible
 
 CONTROL_NAME = "control"
 _IDS_END = 2**63
 
 
 def plain_name(name: str) -> str:
-    """Reduce a name to what tells it from others: case, width and the number of spaces do not."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Reduce a name to what tells it from others: case, width, the number of spaces and what is not seen do not."""
+    return " ".join(visible(unicodedata.normalize("NFKC", name)).casefold().split())
 
 
 def looks_alike(name: str, known: str) -> str:
@@ -116,7 +118,7 @@ def open_for_change(experiment_id: int, now: dt.datetime, refusal: str) -> Exper
         status=Status.COMPLETED
     )
     changed = changeable.update(data_version=F("data_version") + 1, updated_at=now)
-    experiment = Experiment.objects.get(pk=experiment_id)
+    experiment = find_experiment(experiment_id)
     if changed != 1:
         raise experiment.status_conflict(refusal % {"status": experiment.state_word})
     return experiment

@@ -17,6 +17,12 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # What the Internet routes of IPv6. Outside it stand old and local forms that Python takes for
 # public: fec0::1, ::7f00:1.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# Python takes these for public, some as they once were. Nobody's hook is there, and the last one leads a virtual
+# machine of Azure to the machine that it runs on.
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "168.63.129.16/32")
+]
 
 
 class RefusedAddressError(Exception):
@@ -56,6 +62,8 @@ def is_public(address: Address) -> bool:
     inner = _embedded(address)
     if inner is not None:
         return is_public(inner)
+    if any(address in network for network in _SPECIAL):
+        return False
     is_routed = address.version == 4 or address in _GLOBAL_UNICAST
     return is_routed and address.is_global and not address.is_multicast
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from allocation.models import Allocation, AllocationShare, Kind
 from experiments.models import Experiment, Status, Variant
+from experiments.moment import one_moment
 from experiments.selectors import today
 
 # Shares are whole numbers of this part of the traffic, as the decision log keeps them.
@@ -139,6 +140,7 @@ def _usable(version: Version, date: dt.date) -> _Held | None:
     return held if time.monotonic() - held.read_at < _LONGEST_SECONDS else None
 
 
+@one_moment()
 def _read(version: Version, date: dt.date) -> _Held:
     """Read what is there now; it is never older than ``version``, which was read before."""
     global _held

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -27,6 +27,7 @@ from experiments.api.problems import flat_issues
 from experiments.events import request_id
 from experiments.exceptions import (
     MAX_ISSUES,
+    ChangedMeanwhileError,
     ConflictError,
     DomainError,
     ForbiddenError,
@@ -114,6 +115,8 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
     """DRF's exception handler: answers domain errors and DRF's own. Any other exception is a bug and stays one."""
     if isinstance(error, DomainError):
         return _problem_of_domain(error)
+    if (gone := _gone_meanwhile(error)) is not None:
+        return problem_response(*gone)
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable(error)
     if isinstance(error, UnreadablePostError):
@@ -136,6 +139,31 @@ def _problem_of_domain(error: DomainError) -> HttpResponse:
             for issue in error.issues[:MAX_ISSUES]
         ]
     return _json(problem(status, error.code, str(error), **more))
+
+
+def _gone_meanwhile(error: BaseException | None) -> tuple[int, str, str] | None:
+    """The answer where another client has deleted what the request was about, between two of its statements.
+
+    Services lock what they change, and reads are of one moment (experiments/moment.py). This is for what is left: the
+    admin's own pages, and rows that refer to one another.
+    """
+    if isinstance(error, ObjectDoesNotExist):
+        found = 404, NotFoundError.code, _("It was deleted while this was being answered.")
+    elif isinstance(error, IntegrityError) and _breaks_reference(error):
+        found = (
+            409,
+            ChangedMeanwhileError.code,
+            _("What it belongs to was deleted meanwhile. Nothing was written."),
+        )
+    else:
+        return None
+    logger.warning("deleted meanwhile", exc_info=error)
+    return found
+
+
+def _breaks_reference(error: IntegrityError) -> bool:
+    """True where a row would refer to one that is not there, as either database says it."""
+    return getattr(error.__cause__, "sqlstate", None) == "23503" or "FOREIGN KEY" in str(error)
 
 
 def _unavailable(error: Exception) -> HttpResponse:
@@ -234,6 +262,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
+    if (gone := _gone_meanwhile(error)) is not None:
+        return page_or_problem(request, *gone)
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
     said = _("A fault of the service. It has been logged; an administrator finds it by its ID.")

@@ -9,8 +9,8 @@ The worker promises:
 - The loop never waits: not for a request, and not for a client to close its end.
 - What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker
   holds for all of them, requests that wait for a thread included. A refusal is 408, 431 or 503.
-- A body in chunks is not received. Django takes it for empty, so such a request is its connection's last and goes to a
-  thread with its head alone.
+- A body in chunks is not received, nor one of unclear length. Django takes the first for empty and gunicorn refuses the
+  second; such a request is its connection's last and goes to a thread with its head alone.
 - A body that is cut off reaches the service as cut off (see truncated_bodies.py), and closes its connection.
 
 A buffering proxy does the same: behind one, WEB_THREADS=1 selects gunicorn's plain worker instead.
@@ -45,7 +45,8 @@ _HEAD_BYTES = 64 * 1024
 _WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
+_SOME_LENGTH = re.compile(rb"\r\ncontent-length", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 
@@ -88,9 +89,9 @@ class _Request:
         self.is_farewell = is_farewell
         self.deadline = time.monotonic() + seconds
         self._head_end = self._progress = 0
-        # Bytes of head and body together. None until the head is read, and for a body in chunks.
+        # Bytes of head and body together. None until the head is read, and for a body in chunks or of unclear length.
         self.length: int | None = None
-        self.is_chunked = False
+        self.is_unmeasured = False
 
     def add(self, data: bytes) -> None:
         searched, is_first = max(0, len(self.data) - 3), not self.data
@@ -103,9 +104,11 @@ class _Request:
 
     def _read_head(self, end: int) -> None:
         self._head_end, head = end, bytes(self.data[:end])
-        self.is_chunked = bool(_CHUNKED.search(head))
-        if not self.is_chunked:
-            found = _LENGTH.search(head)
+        found = _LENGTH.search(head)
+        # A length that we read otherwise than gunicorn would make a body the next request.
+        is_unclear = found is None and _SOME_LENGTH.search(head) is not None
+        self.is_unmeasured = is_unclear or bool(_CHUNKED.search(head))
+        if not self.is_unmeasured:
             self.length = end + (int(found[1]) if found else 0)
         if _EXPECTS.search(head) and not self.is_ready:
             with contextlib.suppress(OSError):
@@ -123,7 +126,7 @@ class _Request:
     def is_ready(self) -> bool:
         """True when a thread can take it. A body that is too large is refused by its length, unread."""
         is_too_large = self.length is not None and self.length - self._head_end > settings.MAX_BODY_BYTES
-        return self.is_whole or self.is_chunked or is_too_large
+        return self.is_whole or self.is_unmeasured or is_too_large
 
     def take_surplus(self) -> bytes:
         """Remove and return the beginning of the next request, from a client that does not wait for answers."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -43,33 +43,37 @@ class _ReplayError(Exception):
 class IdempotentWrites(APIView):
     # A view whose POSTs take an Idempotency-Key. Authentication and throttling come before any replay.
     _held: tuple[str, str, str] | None = None
+    _is_free = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or HEADER not in request.headers:
             return super().dispatch(request, *args, **kwargs)
         try:
             _receive(request)
-            return self._dispatch_once(request, *args, **kwargs)
+            with ExitStack() as self._transaction:
+                return self._answered_once(super().dispatch(request, *args, **kwargs))
         except (OperationalError, InterfaceError, UnreadablePostError) as error:
-            # Raised outside of the view, at the begin or end of the transaction; answered as if raised within.
+            # Raised outside of the view, at the end of the transaction; answered as if raised within.
             answer: HttpResponseBase = self.get_exception_handler()(
                 error, self.get_exception_handler_context()
             )
             return answer
 
-    def _dispatch_once(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with _one_at_a_time(f"{_credential(request)} {request.headers[HEADER]}") as free:
-            self._is_free = free
-            response = super().dispatch(request, *args, **kwargs)
-            if response.status_code >= 400:
+    def _answered_once(self, response: HttpResponseBase) -> HttpResponseBase:
+        """Store the answer with the write, in its transaction; undo a refused write, whose key stays unused."""
+        if response.status_code >= 400:
+            if self._is_free:
                 _roll_back()
-            elif self._held is not None:
-                _store(self._held, response)
+        elif self._held is not None:
+            _store(self._held, response)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Authentication and throttling come first: who has no key begins no transaction, which SQLite has one of.
         super().initial(request, *args, **kwargs)
         if request.method == "POST" and HEADER in request.headers:
+            name = f"{principal_of(request)} {request.headers[HEADER]}"
+            self._is_free = self._transaction.enter_context(_one_at_a_time(name))
             self._held = self._claim(request)
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -108,7 +112,7 @@ def _receive(request: HttpRequest) -> None:
 
 
 def _roll_back() -> None:
-    """Undo a refused write and leave its key unused: a corrected request may carry it again."""
+    """Undo what was refused: a corrected request may carry the key again."""
     if connection.in_atomic_block:
         transaction.set_rollback(True)
 
@@ -118,15 +122,6 @@ def principal_of(request: Request) -> str:
     if request.auth is not None:
         return f"key:{request.auth.pk}"
     return f"user:{request.user.pk}" if request.user and request.user.pk else "anyone"
-
-
-def _credential(request: HttpRequest) -> str:
-    """Return what distinguishes callers before they are authenticated: the API key, however its scheme is written.
-
-    Sessions and anonymous callers share one value and may wait for each other.
-    """
-    in_authorization = request.headers.get("Authorization", "").partition(" ")[2].strip()
-    return in_authorization or request.headers.get("X-API-Key", "").strip()
 
 
 def _digest(request: Request) -> str:

@@ -11,6 +11,7 @@ from experiments.campaign.models import Guard, Note
 from experiments.exceptions import GuardNotFoundError, InvalidError, Issue, NoteNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.models import Experiment
+from experiments.selectors import find_experiment
 from experiments.variants import open_for_change
 
 _LATEST_DATE = dt.date(2100, 1, 1)
@@ -22,9 +23,11 @@ def add_note(*, experiment_id: int, date: dt.date, text: str, now: dt.datetime) 
     if not EARLIEST_DATE <= date < _LATEST_DATE:
         message = _("must lie from %(first)s to %(last)s") % {"first": EARLIEST_DATE, "last": _LATEST_DATE}
         raise InvalidError([Issue("date", "out_of_range", message)])
-    return Note.objects.create(
-        experiment_id=experiment_id, date=date, text=text, author=current_actor() or "", created_at=now
-    )
+    with transaction.atomic():
+        experiment = find_experiment(experiment_id, Experiment.objects.select_for_update())
+        return Note.objects.create(
+            experiment=experiment, date=date, text=text, author=current_actor() or "", created_at=now
+        )
 
 
 def delete_note(*, experiment: Experiment, note_id: int) -> None:

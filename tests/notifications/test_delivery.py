@@ -203,6 +203,7 @@ def test_endpoint__inactive_or_of_another_kind__gets_nothing(receiver: Receiver)
         "127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "::1", "fe80::1", "fd00::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::",
         "::7f00:1", "::ffff:0:7f00:1", "fec0::1", "64:ff9b:1::7f00:1",
+        "192.0.0.8", "192.88.99.1", "3fff::1", "168.63.129.16", "64:ff9b::a83f:8110",
     ],
 )  # fmt: skip
 def test_address__inside__is_not_public(address: str) -> None:

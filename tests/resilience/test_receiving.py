@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -205,3 +206,41 @@ def test_service__stopped__does_not_wait_for_silent_clients(tmp_path: Path, repo
     report(f"{time.monotonic() - started:.1f} s")
     with pytest.raises(requests.ConnectionError):
         service.get("/health")
+
+
+@pytest.mark.parametrize(
+    "length",
+    ["{n:020d}", "{n:0100d}", "+{n}", "{n},{n}", "\x0b{n}", "{n}_", "0x{n:x}", "9" * 40, " \t{n}\x0c", ""],
+)
+def test_length__spelt_oddly__makes_no_request_of_the_body(front: Front, length: str) -> None:
+    inner = front.head("GET", "/health/live")
+    outer = front.head(
+        "POST", "/events", Content_Type="application/json", Content_Length=length.format(n=len(inner))
+    )
+
+    with front.connect() as connection:
+        connection.sendall(outer + inner)
+        answers = _statuses(_all_that_comes(connection))
+
+    assert len(answers) == 1
+    assert answers[0] in {400, 413}
+
+
+def _all_that_comes(connection: socket.socket, seconds: float = 1.0) -> bytes:
+    """Read until the end, or until nothing has come for a while."""
+    connection.settimeout(seconds)
+    answer = b""
+    with suppress(TimeoutError, ConnectionError):
+        while block := connection.recv(65_536):
+            answer += block
+    return answer
+
+
+def test_header__that_names_a_mount_point__is_not_heard(front: Front) -> None:
+    with front.connect() as connection:
+        connection.sendall(
+            front.head("GET", "/health/live", Connection="close")[:-2] + b"SCRIPT_NAME: /zz\r\n\r\n"
+        )
+        answer = answer_to(connection)
+
+    assert _statuses(answer) == [200]

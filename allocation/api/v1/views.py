@@ -44,6 +44,7 @@ from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
 from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
 from experiments.models import Experiment
+from experiments.moment import one_moment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
 
@@ -64,7 +65,7 @@ class AllocationView(IdempotentWrites):
         # New data change nothing here before there is a new decision; the date is in expires_at.
         key = answer_key("v1-allocation", state._replace(data_version=0), date)
         if (answer := cache.get(key)) is None:
-            answer = _shown(find_experiment(state.experiment_id), date)
+            answer = _shown(state.experiment_id, date)
             cache.set(key, answer)
         modified, body = answer
         etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
@@ -94,8 +95,10 @@ class AllocationView(IdempotentWrites):
         return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
 
-def _shown(experiment: Experiment, date: dt.date) -> tuple[int, bytes]:
+@one_moment()
+def _shown(experiment_id: int, date: dt.date) -> tuple[int, bytes]:
     """The allocation in force as JSON, and since when it is so: made, come into force, or shown with other names."""
+    experiment = find_experiment(experiment_id)
     found = allocation_in_force(experiment, date)
     begun = timezone.make_aware(dt.datetime.combine(found.target_date, dt.time.min))
     modified = max(found.created_at, experiment.updated_at, begun)
@@ -192,6 +195,7 @@ class LedgerView(GenericAPIView[Allocation]):
         responses=serializers.AllocationSerializer(many=True),
         summary="Every decision, newest first, with what explains each share",
     )
+    @one_moment()
     def get(self, request: Request, reference: str) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
@@ -202,6 +206,7 @@ class LedgerEntryView(APIView):
     @extend_schema(
         responses={200: serializers.LedgerEntrySerializer}, summary="One decision with all that went into it"
     )
+    @one_moment()
     def get(self, request: Request, reference: str, allocation_id: int) -> Response:
         experiment = find_experiment(reference)
         ledger = Allocation.objects.with_shares().defer(None).select_related("experiment")
@@ -243,6 +248,7 @@ class AssignmentsView(APIView):
         return Response({"allocation_id": allocation.pk, "assignments": assigned})
 
 
+@one_moment()
 def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str, str]]]:
     experiment = find_experiment(reference)
     allocation = allocation_in_force(experiment, today())
@@ -268,6 +274,7 @@ class StatisticsView(APIView):
         },
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
+    @one_moment()
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """`Accept: text/csv` or `?format=csv` gives a line for each variant, with its rates and uplifts."""
         experiment = find_experiment(reference)

@@ -17,6 +17,7 @@ from allocation.statistics.decision_log import decision_log_lines
 from allocation.statistics.experiment import statistics_of
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment
+from experiments.moment import one_moment
 from experiments.tables.export import metrics_download
 from experiments.tables.history import HISTORY_COLUMNS, history_lines
 from experiments.tables.importing.rows import as_cell
@@ -46,7 +47,12 @@ class _Outlet(io.RawIOBase):
 
 
 def experiment_archive(experiment: Experiment, date: dt.date) -> Iterator[bytes]:
-    """Yield the ZIP of an experiment from experiment_or_404, file after file."""
+    """Yield the ZIP of an experiment from experiment_or_404, file after file, all as of one moment."""
+    with one_moment():
+        yield from _zipped(experiment, date)
+
+
+def _zipped(experiment: Experiment, date: dt.date) -> Iterator[bytes]:
     outlet = _Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, blocks in _files(experiment, date):

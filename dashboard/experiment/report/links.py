@@ -13,6 +13,7 @@ from dashboard.models import ReportLink
 from experiments.audit import coded, current_actor, record_history
 from experiments.exceptions import ConflictError, InvalidError, Issue
 from experiments.models import Experiment
+from experiments.selectors import find_experiment
 
 DAYS = (7, 30, 90, 365)
 MOST_LINKS = 50
@@ -29,11 +30,13 @@ def create_link(*, experiment: Experiment, days: int, now: dt.datetime) -> str:
     if days not in DAYS:
         message = _("Choose one of these numbers of days: %(days)s.") % {"days": ", ".join(map(str, DAYS))}
         raise InvalidError([Issue("days", "invalid", message)])
-    if open_links(experiment, now).count() >= MOST_LINKS:
-        raise ConflictError(_("There are %(most)s links already: revoke one first.") % {"most": MOST_LINKS})
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     expires_at = now + dt.timedelta(days=days)
     with transaction.atomic():
+        find_experiment(experiment.pk, Experiment.objects.select_for_update())
+        if open_links(experiment, now).count() >= MOST_LINKS:
+            message = _("There are %(most)s links already: revoke one first.")
+            raise ConflictError(message % {"most": MOST_LINKS})
         experiment.report_links.create(
             digest=_digest(token),
             created_by=current_actor() or "",

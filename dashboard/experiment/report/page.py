@@ -20,6 +20,7 @@ from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
+from experiments.moment import one_moment
 from experiments.roles import Role
 from experiments.selectors import today
 
@@ -31,8 +32,15 @@ _USUAL_DAYS = 30
 @requires(Role.VIEWER, to_post=Role.ANALYST)
 def report(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the report; a POST makes a link for so many ``days`` and shows it in the answer, and never again."""
+    made = ""
+    if request.method == "POST":
+        made = _make_link(request, experiment_or_404(reference, today()))
+    with one_moment():
+        return _page(request, reference, made)
+
+
+def _page(request: HttpRequest, reference: str, made: str) -> HttpResponse:
     experiment = experiment_or_404(reference, today())
-    made = _make_link(request, experiment) if request.method == "POST" else ""
     found = report_of(experiment, today())
     context = tab_context(experiment, "report", today(), found["summary"].allocation) | found
     context |= {
@@ -79,9 +87,10 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         count_wrong_link(request)
         problem = _("This link is wrong, has expired or was revoked. Ask for a new one.")
         return _for_strangers(request, {"problem": problem}, 404)
-    experiment = experiment_or_404(str(link.experiment_id), today())
-    context = report_of(experiment, today()) | {"link": link, "now": timezone.now()}
-    return _for_strangers(request, context, 200)
+    with one_moment():
+        experiment = experiment_or_404(str(link.experiment_id), today())
+        context = report_of(experiment, today()) | {"link": link, "now": timezone.now()}
+        return _for_strangers(request, context, 200)
 
 
 def _for_strangers(request: HttpRequest, context: dict[str, Any], status: int) -> HttpResponse:

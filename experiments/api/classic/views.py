@@ -22,6 +22,7 @@ from experiments.api.v1 import examples as api_examples
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
 from experiments.models import Experiment
+from experiments.moment import one_moment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
 from experiments.tables.importing.importer import import_table
@@ -82,6 +83,7 @@ def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment
     responses={200: serializers.ClassicExperimentSerializer},
 )
 @api_view(["GET"])
+@one_moment()
 def experiment(request: Request, reference: str) -> Response:
     """One experiment, by id or key, with every daily row."""
     found = find_experiment(reference)

@@ -30,6 +30,7 @@ from experiments.campaign.watch import (
     find_note,
 )
 from experiments.models import Experiment, Variant
+from experiments.moment import one_moment
 from experiments.selectors import find_experiment
 from experiments.variants import add_variant, change_variant, find_variant
 
@@ -46,6 +47,7 @@ class _PartsView(IdempotentWrites, GenericAPIView[Part]):
     def add(self, experiment: Experiment, values: Values) -> Part:
         raise NotImplementedError
 
+    @one_moment()
     def get(self, request: Request, reference: str) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
@@ -73,6 +75,7 @@ class _PartView(APIView):
     def remove(self, experiment: Experiment, number: int) -> None:
         raise NotImplementedError
 
+    @one_moment()
     def get(self, request: Request, reference: str, **number: int) -> Response:
         return Response(self.serializer(self.find(find_experiment(reference), *number.values())).data)
 

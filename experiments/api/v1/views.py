@@ -29,6 +29,7 @@ from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import DailyMetric, Experiment, Status
+from experiments.moment import one_moment
 from experiments.selectors import find_experiment
 from experiments.services import (
     archive_experiment,
@@ -83,6 +84,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         return self._answer(experiment.pk, status.HTTP_201_CREATED, {"Location": location})
 
     @extend_schema(summary="One experiment, by id or key")
+    @one_moment()
     def retrieve(self, request: Request, reference: str) -> Response:
         return self._answer(reference)
 
@@ -221,6 +223,7 @@ class MetricsView(GenericAPIView[DailyMetric]):
             (200, "text/csv"): OpenApiTypes.STR,
         },
     )
+    @one_moment()
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """`Accept: text/csv` or `?format=csv` streams the file that the upload takes."""
         rows = self.filter_queryset(self.get_queryset())

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from experiments.api.idempotency import KEPT_FOR, prune_idempotent_answers
@@ -125,3 +127,16 @@ def test_idempotency_key__after_a_day__is_free_again_and_pruned(api: APIClient) 
     assert api.post(f"{V1}/experiments/", {"name": "B"}, headers=headers).status_code == 201
     IdempotentAnswer.objects.update(created_at=NOW - KEPT_FOR - dt.timedelta(seconds=1))
     assert prune_idempotent_answers(now=NOW) == 1
+
+
+def test_idempotency_key__caller_without_a_key__begins_no_transaction(
+    api: APIClient, settings: Settings
+) -> None:
+    settings.API_KEY_REQUIRED = True
+    headers = {"Idempotency-Key": "one", "Authorization": "Api-Key wrong.key"}
+
+    with CaptureQueriesContext(connection) as asked:
+        response = api.post(f"{V1}/experiments/", {"name": "A"}, headers=headers)
+
+    assert response.status_code == 401
+    assert all(query["sql"].startswith("SELECT") for query in asked.captured_queries)

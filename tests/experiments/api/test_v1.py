@@ -214,7 +214,19 @@ def test_variants__renamed__keep_the_key_and_free_no_name(api: APIClient) -> Non
     assert refused_fields(api.post(url, {"name": "variant_b"})) == ["name"]
 
 
-@pytest.mark.parametrize("name", ["Control", "control ", "ＶＡＲＩＡＮＴ_B", "VARIANT_B"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Control",
+        "control ",
+        "ＶＡＲＩＡＮＴ_B",
+        "VARIANT_B",
+        "control\ufe0f",
+        "con\u180etrol",
+        "control\U000e0041",
+        "c\u034fontrol",
+    ],
+)
 def test_variants__name_that_looks_like_anothers__is_taken(api: APIClient, name: str) -> None:
     experiment = make_running()
     third = add_variant(experiment_id=experiment.pk, name="third", now=NOW)
@@ -273,3 +285,11 @@ def test_metrics__options_as_csv__are_told_all_the_same(api: APIClient) -> None:
     url = f"{V1}/experiments/{make_running().key}/metrics/"
 
     assert api.options(url, headers={"Accept": "text/csv"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800\u2800", "\ufe0f", " \U000e0041"])
+def test_variants__name_that_shows_nothing__is_refused(api: APIClient, name: str) -> None:
+    url = f"{V1}/experiments/{make_running().key}/variants/"
+
+    assert refused_fields(api.post(url, {"name": name})) == ["name"]
+    assert api.post(url, {"name": "\u2764\ufe0f"}).status_code == 201
