@@ -165,7 +165,9 @@ class DecidedExperimentAdmin(ExperimentAdmin):
     @admin.action(permissions=["change"], description=gettext_lazy("Update allocation"))
     def recompute(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
         def act(experiment: Experiment) -> str:
-            entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+            now = timezone.now()
+            date = timezone.localdate(now)
+            entry = compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
             if entry.is_new:
                 return _("Allocation updated with the latest data.")
             return _("Already up to date.")

@@ -1,6 +1,10 @@
 """Errors of requests for an allocation."""
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import Self
+
+from django.utils.translation import gettext as _
 
 from experiments.exceptions import ConflictError, DomainError, InvalidError, Issue, NotFoundError
 from experiments.tables.issues import RowIssue
@@ -22,6 +26,20 @@ class NoActiveVariantError(ConflictError):
     """The experiment has no active variant to give traffic to."""
 
     code = "no_active_variant"
+
+
+class LaterDecisionError(ConflictError):
+    """A decision for a later date has split traffic already; decide for that date, or for today."""
+
+    code = "later_decision"
+
+    @classmethod
+    def of(cls, date: dt.date) -> Self:
+        message = _(
+            "A decision for %(date)s has been made already and rests on the ones before it, so these stay as they "
+            "are. Update the allocation of today instead: it counts corrected days, too."
+        )
+        return cls(message % {"date": date.isoformat()}, later_date=date.isoformat())
 
 
 class NotStoppedError(ConflictError):

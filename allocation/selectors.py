@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
@@ -166,16 +166,19 @@ def _newest(
 
 def experiments_for_allocation(target_date: dt.date) -> ExperimentQuerySet:
     """Experiments with all that their inputs need: the summary of the data up to ``target_date``, the open alarm of a
-    sample-ratio mismatch (``has_mismatch``), whether there are guards (``has_guards``), and the variants, each with its
-    ``days_with_data``."""
+    sample-ratio mismatch (``has_mismatch``), whether there are guards (``has_guards``), the next later date that has a
+    decision (``next_decision``), and the variants, each with its ``days_with_data``."""
     reported = Q(daily_metrics__date__lte=target_date, daily_metrics__impressions__gt=0)
     variants = Variant.objects.annotate(days_with_data=Count("daily_metrics", filter=reported)).order_by("id")
     mismatch = Alarm.objects.filter(
         experiment=OuterRef("pk"), kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None
     )
     guards = Guard.objects.filter(experiment=OuterRef("pk"))
+    later = Allocation.objects.filter(experiment=OuterRef("pk"), target_date__gt=target_date)
     found = Experiment.objects.with_data_summary(target_date).annotate(
-        has_mismatch=Exists(mismatch), has_guards=Exists(guards)
+        has_mismatch=Exists(mismatch),
+        has_guards=Exists(guards),
+        next_decision=Subquery(later.order_by("target_date").values("target_date")[:1]),
     )
     return found.prefetch_related(Prefetch("variants", queryset=variants))
 

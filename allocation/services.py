@@ -1,18 +1,26 @@
-"""Compute allocations and keep the decision log. Views, commands and the admin call these and nothing else."""
+"""Compute allocations and keep the decision log. Views, commands and the admin call these and nothing else.
+
+The last revision of a date rests on the last revision of the date before it: so the daily cap holds between them, what
+was gained is closed day by day, and the log says how traffic was split. A new revision would take that ground from the
+decisions for later dates. Days that have not begun are decided again on it; for an earlier date than that of a decision
+that is in force, or was, nothing new is decided.
+"""
 
 import datetime as dt
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from allocation.alerts import alert_on_decisions
 from allocation.campaigns.guard_alerts import alert_on_guards
 from allocation.engine import Settings
-from allocation.exceptions import NoActiveVariantError
+from allocation.exceptions import LaterDecisionError, NoActiveVariantError
 from allocation.ledger.entries import (
     Entry,
     compute_entries,
@@ -41,7 +49,8 @@ class Outcome:
 def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Entry:
     """Compute and record the allocation for a date; equal inputs answer the revision recorded already.
 
-    Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, InvalidError (settings that clash).
+    Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, LaterDecisionError, InvalidError
+    (settings that clash).
     """
     outcome = compute_allocations(experiment_ids=[experiment_id], target_date=target_date, now=now)[0]
     if outcome.entry is None:
@@ -62,14 +71,11 @@ def compute_allocations(
     The outcomes are in the order of ``experiment_ids``. Without ``announce`` there are no alerts and no lines in the
     log: for invented histories. ``even_paused`` is for one that was paused before anything was decided.
     """
+    how = _How(now, announce, even_paused)
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
-        found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
-        settings, errors = _settings_or_errors(experiment_ids, found, even_paused=even_paused)
-        inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
-        entries = _find_or_record(inputs, found, now, announce=announce)
-    return [Outcome(pk, entry=entries.get(pk), error=errors.get(pk)) for pk in experiment_ids]
+        return _decide(experiment_ids, target_date, how)
 
 
 def complete_experiment(
@@ -137,6 +143,54 @@ def _not_found(experiment_id: int) -> ExperimentNotFoundError:
     return ExperimentNotFoundError(f"There is no experiment {experiment_id}.")
 
 
+class _How(NamedTuple):
+    """When it is decided; the rest as compute_allocations has it."""
+
+    now: dt.datetime
+    announce: bool
+    even_paused: bool
+
+
+def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How) -> list[Outcome]:
+    """Decide for a date, then again for those later ones that rest on what has changed; the experiments are locked."""
+    found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
+    settings, errors = _settings_or_errors(experiment_ids, found, even_paused=how.even_paused)
+    inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
+    latest = _latest_revisions(inputs)
+    known = [one.experiment_id for one in inputs if _is_known(one, latest)]
+    later = _next_dates(found[pk] for pk in settings if pk not in known)
+    errors |= _refusals(later, how)
+    changed = [one for one in inputs if one.experiment_id not in {*known, *errors}]
+    entries = [
+        *_recorded_before([latest[pk] for pk in known], found),
+        *_record(changed, latest, found, how),
+    ]
+    _decide_what_follows({pk: date for pk, date in later.items() if pk not in errors}, how)
+    decided = {entry.allocation.experiment_id: entry for entry in entries}
+    return [Outcome(pk, entry=decided.get(pk), error=errors.get(pk)) for pk in experiment_ids]
+
+
+def _next_dates(experiments: Iterable[Experiment]) -> dict[int, dt.date]:
+    """The next later date with a decision, by the id of each experiment that has one."""
+    dates = ((experiment.pk, getattr(experiment, "next_decision", None)) for experiment in experiments)
+    return {pk: date for pk, date in dates if date is not None}
+
+
+def _refusals(later: Mapping[int, dt.date], how: _How) -> dict[int, DomainError]:
+    """Refuse each experiment whose decision for a later date, by its id, has split traffic already."""
+    today = timezone.localdate(how.now)
+    return {pk: LaterDecisionError.of(date) for pk, date in later.items() if date <= today}
+
+
+def _decide_what_follows(later: Mapping[int, dt.date], how: _How) -> None:
+    """Decide again for the next date that has a decision; what follows on that follows."""
+    planned: defaultdict[dt.date, list[int]] = defaultdict(list)
+    for pk, date in later.items():
+        planned[date].append(pk)
+    for date, ids in sorted(planned.items()):
+        _decide(ids, date, how)
+
+
 def _settings_or_errors(
     experiment_ids: Sequence[int], found: Mapping[int, Experiment], *, even_paused: bool
 ) -> tuple[dict[int, Settings], dict[int, DomainError]]:
@@ -183,33 +237,19 @@ def _refuse_retired(winner: Variant | None) -> None:
         raise InvalidError([Issue("winner", "retired", message)])
 
 
-def _find_or_record(
-    inputs: Sequence[AllocationInputs],
-    experiments: Mapping[int, Experiment],
-    now: dt.datetime,
-    *,
-    announce: bool,
-) -> dict[int, Entry]:
-    """Find the latest revision where its inputs are equal, else record a new one; by experiment id."""
-    if not inputs:
-        return {}
-    latest = _latest_revisions(inputs)
-    known = [
-        last for one in inputs if (last := latest.get(one.experiment_id)) and last.inputs_digest == one.digest
-    ]
-    same = {last.experiment_id for last in known}
-    changed = [one for one in inputs if one.experiment_id not in same]
-    recorded = _record(changed, latest, experiments, now, announce=announce)
-    found = [*_recorded_before(known, experiments), *recorded]
-    return {entry.allocation.experiment_id: entry for entry in found}
-
-
 def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocation]:
     """The last revision for the target date, by experiment id."""
+    if not inputs:
+        return {}
     rows = Allocation.objects.filter(
         experiment__in=[one.experiment_id for one in inputs], target_date=inputs[0].target_date
     )
     return {row.experiment_id: row for row in rows.last_revisions().without_inputs()}
+
+
+def _is_known(inputs: AllocationInputs, latest: Mapping[int, Allocation]) -> bool:
+    last = latest.get(inputs.experiment_id)
+    return last is not None and last.inputs_digest == inputs.digest
 
 
 def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:
@@ -229,13 +269,11 @@ def _record(
     inputs: Sequence[AllocationInputs],
     latest: Mapping[int, Allocation],
     experiments: Mapping[int, Experiment],
-    now: dt.datetime,
-    *,
-    announce: bool,
+    how: _How,
 ) -> list[Entry]:
     """Compute and write new entries: one bulk write of allocations, one of shares."""
     started = time.perf_counter()
-    computed = compute_entries(inputs, now)
+    computed = compute_entries(inputs, how.now)
     seconds = time.perf_counter() - started
     entries = [replace(entry, is_new=True) for entry in computed]
     for entry in entries:
@@ -244,9 +282,9 @@ def _record(
     Allocation.objects.bulk_create([entry.allocation for entry in entries])
     shares = [share for entry in entries for share in entry.shares]
     AllocationShare.objects.bulk_create(shares, batch_size=1000)
-    if entries and announce:
-        alert_on_decisions(entries, now)
-        alert_on_guards(entries, now)
+    if entries and how.announce:
+        alert_on_decisions(entries, how.now)
+        alert_on_guards(entries, how.now)
         for entry in entries:
             _log_decision(entry, 1000 * seconds / len(entries))
     return entries

@@ -30,9 +30,9 @@ def undo_completion(*, experiment_id: int, now: dt.datetime) -> Experiment:
         experiment = undo_end(experiment_id=experiment_id, now=now)
         ledger = Allocation.objects.filter(experiment=experiment).in_force_on(today)
         newest = ledger.values_list("kind", flat=True).first()
-        before = ledger.exclude(kind__in=CLOSING).prefetch_related(shares_with_variants()).first()
+        before = ledger.exclude(kind__in=CLOSING).first()
         if experiment.status == Status.PAUSED and before is not None and newest in CLOSING:
-            _give_back(experiment, before, today, now)
+            _give_back_from(experiment, today, now)
         elif newest is not None:
             _decide(experiment, today, now)
     return experiment
@@ -46,12 +46,21 @@ def _decide(experiment: Experiment, today: dt.date, now: dt.datetime) -> None:
         raise outcome.error
 
 
-def _give_back(experiment: Experiment, before: Allocation, today: dt.date, now: dt.datetime) -> None:
-    """Record the split before the end as today's, with the inputs that it was computed from then."""
+def _give_back_from(experiment: Experiment, today: dt.date, now: dt.datetime) -> None:
+    """Give back the split of today, and those of the days to come that had been decided before it ended, or since."""
+    planned = Allocation.objects.filter(experiment=experiment, target_date__gt=today)
+    for date in [today, *planned.order_by("target_date").values_list("target_date", flat=True).distinct()]:
+        ledger = Allocation.objects.filter(experiment=experiment).in_force_on(date)
+        before = ledger.exclude(kind__in=CLOSING).prefetch_related(shares_with_variants())[:1].get()
+        _give_back(experiment, before, date, now)
+
+
+def _give_back(experiment: Experiment, before: Allocation, date: dt.date, now: dt.datetime) -> None:
+    """Record the split before the end as that of ``date``, with the inputs that it was computed from then."""
     shares = list(before.shares.all())
-    last = Allocation.objects.filter(experiment=experiment, target_date=today).order_by("-revision").first()
+    last = Allocation.objects.filter(experiment=experiment, target_date=date).order_by("-revision").first()
     row = Allocation(**_values(before))
-    row.experiment, row.target_date, row.revision = experiment, today, last.revision + 1 if last else 1
+    row.experiment, row.target_date, row.revision = experiment, date, last.revision + 1 if last else 1
     row.created_at = max(now, last.created_at) if last else now
     row.save(force_insert=True)
     copies = [AllocationShare(**_values(share)) for share in shares]

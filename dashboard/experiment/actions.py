@@ -102,7 +102,8 @@ def resume_guarded(request: HttpRequest, experiment: Experiment) -> str:
 
 @on_experiment()
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
-    entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+    now = timezone.now()
+    entry = compute_allocation(experiment_id=experiment.pk, target_date=timezone.localdate(now), now=now)
     if entry.is_new:
         return _("Allocation updated with the latest data.")
     return _("Already up to date.")

@@ -45,7 +45,7 @@ def test_allocation_history__revisions__only_the_last_of_each_date_newest_first(
     history = allocation_history(experiment, end=TODAY + 2 * DAY, dates=30)
 
     assert [(a.target_date, a.revision) for a in history] == [
-        (TODAY + 2 * DAY, 1), (TODAY + DAY, 2), (TODAY, 1),
+        (TODAY + 2 * DAY, 2), (TODAY + DAY, 2), (TODAY, 1),
     ]  # fmt: skip
     assert [a.target_date for a in allocation_history(experiment, end=TODAY + DAY, dates=1)] == [TODAY + DAY]
 

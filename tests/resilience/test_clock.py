@@ -159,6 +159,7 @@ def test_clock__set_back_an_hour__later_revisions_count_and_stand_later(api: API
 def test_clock__set_back_over_midnight__each_day_keeps_its_own_revisions(
     api: APIClient, clock: Clock
 ) -> None:
+    """The day that has not begun any more follows a decision for the day before it."""
     night = EVENING + HOUR / 2
     experiment = make_running()
     for number, now in enumerate([night, night - HOUR, night]):
@@ -172,6 +173,7 @@ def test_clock__set_back_over_midnight__each_day_keeps_its_own_revisions(
         (LAST_DAY, 1),
         (NEXT_DAY, 1),
         (NEXT_DAY, 2),
+        (NEXT_DAY, 3),
     ]
 
 

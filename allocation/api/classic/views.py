@@ -32,7 +32,7 @@ from allocation.services import compute_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
-from experiments.selectors import find_experiment, today
+from experiments.selectors import find_experiment
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 ALGORITHM = "thompson_sampling"
@@ -108,9 +108,10 @@ def allocation(request: Request) -> Response:
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
     state = state_with_newest(query.validated_data["experiment_id"])
-    window_days, date = query.validated_data.get("window_days"), today()
-    if (answer := cache.get(answer_key("allocation", state, date, window_days))) is None:
-        answer = _computed_answer(state, window_days, date)
+    window_days, now = query.validated_data.get("window_days"), timezone.now()
+    key = answer_key("allocation", state, timezone.localdate(now), window_days)
+    if (answer := cache.get(key)) is None:
+        answer = _computed_answer(state, window_days, now)
     return Response(orjson.Fragment(answer))
 
 
@@ -135,24 +136,24 @@ def history(request: Request, reference: str) -> Response:
     return Response(orjson.Fragment(answer))
 
 
-def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt.date) -> bytes:
+def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.datetime) -> bytes:
     """Compute, record and answer in JSON; cached under the state that the answer rests on.
 
     Whatever else changed since ``before`` was read makes the answer newer than its key, and that key is never asked for
-    again: states do not return. ``date`` was read once, since midnight may pass meanwhile.
+    again: states do not return. ``now`` was read once, since midnight may pass meanwhile.
     """
-    experiment, entry, window_days = _decision(before, asked_window, date)
+    experiment, entry, window_days = _decision(before, asked_window, now)
     answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
     state = before._replace(allocation_id=entry.allocation.pk) if entry.is_new else before
-    cache.set(answer_key("allocation", state, date, asked_window), answer)
+    cache.set(answer_key("allocation", state, timezone.localdate(now), asked_window), answer)
     return answer
 
 
 def _decision(
-    state: ExperimentState, asked_window: int | None, date: dt.date
+    state: ExperimentState, asked_window: int | None, now: dt.datetime
 ) -> tuple[Experiment, Entry, int]:
     """The experiment, its decision and the window used. Another window than the experiment's own is not recorded."""
-    pk, now = state.experiment_id, timezone.now()
+    pk, date = state.experiment_id, timezone.localdate(now)
     if asked_window is not None:
         own_window = effective_settings(find_experiment(pk)).window_days
         if asked_window != own_window:

@@ -87,9 +87,13 @@ class AllocationView(IdempotentWrites):
         summary="Compute and record today's allocation now",
     )
     def post(self, request: Request, reference: str) -> Response:
-        """201 with a new revision; 200 with the recorded one where nothing has changed."""
-        experiment = find_experiment(reference)
-        entry = compute_allocation(experiment_id=experiment.pk, target_date=today(), now=timezone.now())
+        """201 with a new revision; 200 with the recorded one where nothing has changed.
+
+        Shares move by at most max_daily_shift from the last revision of the day before. A decision for tomorrow, which
+        `manage.py allocate --date` can make, is made again on a new revision of today.
+        """
+        experiment, now = find_experiment(reference), timezone.now()
+        entry = compute_allocation(experiment_id=experiment.pk, target_date=timezone.localdate(now), now=now)
         answer = serializers.AllocationInForceSerializer(entry.allocation_with_shares()).data
         location = reverse("v1:ledger-entry", args=[experiment.key, entry.allocation.pk])
         return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})

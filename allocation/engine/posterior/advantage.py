@@ -25,14 +25,11 @@ from allocation.engine.posterior.beta import (
     log_density,
     panel_edges,
 )
+from allocation.engine.posterior.panels import FEW, enough_cuts
 from allocation.engine.posterior.probability_best import Bools, row_chunks
 
 # Floats in one temporary array: about what a core's own cache holds.
 _CHUNK_FLOATS = 1 << 15
-# A panel's own length, with room for the last digit.
-_WHOLE_PANEL = 1 + 1e-9
-# Up to so many variants it takes longer to find the panels that can be spared than to integrate over all.
-_FEW = 6
 
 
 class Field(NamedTuple):
@@ -101,40 +98,10 @@ def _panels(field: Field, log_factor: Floats) -> tuple[Floats, NDArray[np.intp]]
     low = np.where(field.present, shrunk[..., 0], -np.inf).max(axis=1)[:, None]
     high = np.maximum(shrunk[:, 0, -1:], low)
     cuts = np.sort(np.clip(shrunk, low[..., None], high[..., None]).reshape(len(low), -1), axis=-1)
-    if field.alpha.shape[1] <= _FEW:
+    if field.alpha.shape[1] <= FEW:
         return cuts, np.full(len(cuts), cuts.shape[1] - 1)
-    middle, fineness = (cuts[:, 1:] + cuts[:, :-1]) / 2, np.empty_like(cuts[:, 1:])
-    for rows in _chunks(np.arange(len(cuts)), cuts.shape[1], field.alpha.shape[1]):
-        fineness[rows] = _fineness(middle[rows], shrunk[rows], field.present[rows])
-    chosen = _merged(cuts, fineness)
+    chosen = enough_cuts(cuts, shrunk, field.present)
     return np.take_along_axis(cuts, chosen, axis=-1), (chosen < cuts.shape[1] - 1).sum(axis=-1)
-
-
-def _merged(cuts: Floats, fineness: Floats) -> NDArray[np.intp]:
-    """Which of the rising cuts (N, C) remain: the fewest that leave no panel longer than the shortest own panel in it.
-
-    Where many variants are alike, the panels of one do for all.
-    """
-    place, last = np.zeros((len(cuts), 1), dtype=np.intp), cuts.shape[1] - 1
-    chosen = [place]
-    while (place < last).any():
-        ahead = np.where(np.arange(last) >= place, fineness, 0)
-        length = cuts[:, 1:] - np.take_along_axis(cuts, place, axis=-1)
-        fits = length * np.maximum.accumulate(ahead, axis=-1) <= _WHOLE_PANEL
-        place = np.minimum(np.maximum(fits.sum(axis=-1, keepdims=True), place + 1), last)
-        chosen.append(place)
-    return np.concatenate(chosen, axis=-1)
-
-
-def _fineness(z: Floats, edges: Floats, present: Bools) -> Floats:
-    """Panels per unit of z, shape (N, Z): those of the variant whose own are shortest there."""
-    finest = np.zeros_like(z)
-    for panel in range(EDGES - 1):
-        start, end = edges[:, None, :, panel], edges[:, None, :, panel + 1]
-        inside = (start <= z[..., None]) & (z[..., None] < end) & present[:, None]
-        density = 1 / np.where(end > start, end - start, np.inf)
-        finest = np.maximum(finest, np.where(inside, density, 0.0).max(axis=-1))
-    return finest
 
 
 def _within_rows(field: Field, log_factor: Floats, cuts: Floats, plain: bool) -> tuple[Floats, Floats]:

@@ -1,9 +1,10 @@
 """Which variant has the highest rate, and how sure is that? P_i = integral of f_i * prod_{j != i} F_j.
 
-By quadrature, never by sampling: the same posteriors give the same answer on every machine. The axis is cut
-wherever one of the variants' densities needs it (beta.panel_edges), so that a variant with 10^8 trials and
-one with none are resolved on the same grid. Each panel takes a Gauss-Legendre rule, and F_j is the running
-integral of f_j. Measured error below 1e-8.
+By quadrature, never by sampling: the same posteriors give the same answer on every machine. The axis is cut wherever
+one of the variants' densities needs it (beta.panel_edges), so that a variant with 10^8 trials and one with none are
+resolved on the same grid; with many variants whose parameters are tiny or huge, wherever they all need it
+(panels.enough_cuts). Each panel takes a Gauss-Legendre rule, and F_j is the running integral of f_j. Measured error
+below 1e-8.
 
 Functions take ``alpha`` and ``beta``, the Beta posteriors, of shape (..., K). ``present`` (same shape, bool)
 marks the variants that exist in a ragged batch, all of them by default; the others answer 0.
@@ -26,6 +27,7 @@ from allocation.engine.posterior.beta import (
     panel_edges,
     rate_at,
 )
+from allocation.engine.posterior.panels import FEW, enough_cuts
 
 Bools = NDArray[np.bool_]
 
@@ -100,7 +102,7 @@ def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], bool
 
 def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(plain)
-    edges = np.sort(panel_edges(alpha, beta).reshape(len(alpha), -1), axis=-1)
+    edges = _cuts(alpha, beta, plain)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
@@ -114,6 +116,15 @@ def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> t
     best /= total[:, None]
     loss = (highest / total)[:, None] - alpha / (alpha + beta)
     return best, np.where(present, np.maximum(loss, 0), 0)
+
+
+def _cuts(alpha: Floats, beta: Floats, plain: bool) -> Floats:
+    """Rising positions (N, P + 1). A panel of many nodes is dear, and those of the narrowest variant do for all."""
+    own = panel_edges(alpha, beta)
+    cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
+    if plain or alpha.shape[1] <= FEW:
+        return cuts
+    return np.take_along_axis(cuts, enough_cuts(cuts, own, np.ones(alpha.shape, dtype=bool)), axis=-1)
 
 
 def _winning_density(density: Floats, present: Bools, plain: bool) -> Floats:

@@ -12,6 +12,11 @@ from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.selectors import find_experiment, today
 
+_DATE_HELP = (
+    "The target date (default: today). A date before that of a decision that has split traffic is refused; "
+    "a decision for tomorrow is made again with each new one for today."
+)
+
 
 def _date(text: str) -> dt.date:
     try:
@@ -30,7 +35,7 @@ class Command(BaseCommand):
         which = parser.add_mutually_exclusive_group()
         which.add_argument("--experiment", help="Its id or key.")
         which.add_argument("--all", action="store_true", help="Every active experiment.")
-        parser.add_argument("--date", type=_date, help="The target date (default: today).")
+        parser.add_argument("--date", type=_date, help=_DATE_HELP)
 
     def handle(self, *args: Any, **options: Any) -> None:
         target_date, now = options["date"] or today(), timezone.now()

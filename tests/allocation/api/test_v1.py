@@ -226,7 +226,7 @@ def test_ledger__what_it_has_not__is_refused_by_name(api: APIClient, name: str, 
 
 def test_ledger__order_with_ties__every_entry_stands_on_one_page(api: APIClient) -> None:
     experiment = make_running()
-    for age in range(25):
+    for age in reversed(range(25)):
         allocate(experiment, TODAY - dt.timedelta(days=age))
     url = f"{V1}/experiments/{experiment.key}/allocations/"
 
