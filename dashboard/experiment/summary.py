@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.http import Http404
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.models import Allocation, AllocationShare, Kind, leading_share
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -94,12 +94,13 @@ def summary_of(
 ) -> Summary:
     """Summarise one experiment.
 
-    ``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data.
+    ``latest``: the last day with data. ``computed``: the last decision from data where the end explains nothing.
     """
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
-    leader = _winner(shares, split) if computed else leading_share(shares)
+    ended = allocation is not None and allocation.kind in CLOSING
+    leader = _winner(shares, split) if ended else leading_share(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,

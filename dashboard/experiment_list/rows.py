@@ -100,7 +100,7 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
 
 
 class _Decisions(NamedTuple):
-    """The allocation in force, and of a completed experiment the last one that rested on its data."""
+    """The allocation in force, and the last one from data where the end explains nothing, as early ones do."""
 
     current: Allocation | None
     computed: Allocation | None
@@ -119,13 +119,14 @@ def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions
     by_experiment: defaultdict[int, list[Allocation]] = defaultdict(list)
     for allocation in found:
         by_experiment[allocation.experiment_id].append(allocation)
-    return {
-        one.pk: _Decisions(
-            next((row for row in by_experiment[one.pk] if row.pk == current.get(one.pk)), None),
-            next((row for row in by_experiment[one.pk] if one.pk in ended and row.kind not in CLOSING), None),
-        )
-        for one in chosen
-    }
+    return {one.pk: _both(by_experiment[one.pk], current.get(one.pk)) for one in chosen}
+
+
+def _both(found: Sequence[Allocation], current: int | None) -> _Decisions:
+    now = next((row for row in found if row.pk == current), None)
+    if now is None or now.kind not in CLOSING or any(share.rate is not None for share in now.shares.all()):
+        return _Decisions(now, None)
+    return _Decisions(now, next((row for row in found if row.kind not in CLOSING), None))
 
 
 def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> dict[int, Lift]:
