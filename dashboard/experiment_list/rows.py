@@ -58,8 +58,16 @@ class Row:
     @property
     def ahead(self) -> AllocationShare | None:
         """No variant is named before one is judged, nor while traffic does not arrive as split."""
-        distrusted = Flag.MISMATCH in self.flags
-        return self.summary.leader if self.stage in _JUDGED and not distrusted else None
+        distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
+        return (
+            self.summary.leader if self.stage in _JUDGED and self.has_successes and not distrusted else None
+        )
+
+    @property
+    def has_successes(self) -> bool:
+        """False while every rate is 0: the first of them is no better than the others."""
+        leader = self.summary.leader
+        return leader is not None and leader.successes > 0
 
     @property
     def days(self) -> int | None:

@@ -14,7 +14,7 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.inputs import AllocationInputs
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse, variants_of
 from allocation.statistics.over_time import lifts_on, some_dates
-from allocation.statistics.results import daily_shares
+from allocation.statistics.results import by_rank, daily_shares
 from allocation.statistics.secondary import judged_by
 from dashboard.access import requires
 from dashboard.charts import Chart, variant_colours
@@ -125,9 +125,7 @@ def _rows(
 ) -> list[tuple[Variant, str, VariantStatistics]]:
     """Put the rows in the order of the leaderboard."""
     by_key, colours = {variant.key: variant for variant in variants}, variant_colours(variants)
-    ordered = sorted(
-        rows, key=lambda row: (not row.is_active, not row.enough_data, -row.probability_best, -row.rate)
-    )
+    ordered = sorted(rows, key=lambda row: (not row.is_active, not row.enough_data, *by_rank(row)))
     return [(by_key[row.variant_key], colours[by_key[row.variant_key].pk], row) for row in ordered]
 
 

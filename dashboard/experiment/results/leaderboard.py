@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.state import LEADER_PROBABILITY
 from allocation.limits import NO_LIMIT
 from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
@@ -15,7 +14,7 @@ from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
 from allocation.statistics.variants import VariantRate
 from dashboard.charts import variant_colours
-from dashboard.experiment.results.verdict import effect_word
+from dashboard.experiment.results.other_metrics import effect_word
 from dashboard.experiment.traffic.explain import limit_text
 from dashboard.formatting import format_shares
 from experiments.campaign.models import Guard, GuardAction
@@ -62,7 +61,11 @@ class MetricCell(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """One variant. ``forest`` is None for the control and where there is no lift; ``cells``: other metrics."""
+    """One variant. ``forest`` is None where there is no lift; ``cells``: other metrics.
+
+    ``is_judged``: there is enough data to name a rate. ``is_certain``: it is the best with 95% probability, and nothing
+    speaks against saying so.
+    """
 
     variant: Variant
     colour: str
@@ -72,11 +75,8 @@ class Row:
     share: str
     limit: str
     cells: list[MetricCell | None]
-
-    @property
-    def is_certain(self) -> bool:
-        """True for the one that is the best with 95% probability."""
-        return self.rank == 1 and self.found.probability_best >= LEADER_PROBABILITY
+    is_judged: bool
+    is_certain: bool
 
     @property
     def observed(self) -> float:
@@ -103,14 +103,22 @@ class Leaderboard:
     columns: list[Column]
     condensed: bool
 
+    @property
+    def has_other_metrics(self) -> bool:
+        """True where a table of its own says more of other metrics than the rows do."""
+        known = any(cell and cell.row.uplift is not None for row in self.rows for cell in row.cells)
+        return known and len(self.columns) > 1
+
 
 def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
     """Lay out the ranked variants."""
     variants = {variant.key: variant for variant in experiment.variants.all()}
     colours = variant_colours(variants.values())
     statistics, shares = results.analysis.statistics, _shares(results)
-    axis = _axis([_interval(row) for row in results.ranked] if statistics.control_is_judged else [])
-    secondary = statistics.secondary
+    has_lifts = statistics.control_is_judged and results.has_successes
+    axis = _axis([_interval(row) for row in results.ranked] if has_lifts else [])
+    guards = _guards(experiment)
+    secondary = sorted(statistics.secondary, key=lambda metric: metric.metric.value not in guards)
     rows = [
         Row(
             variant=(variant := variants[row.statistics.variant_key]),
@@ -121,6 +129,8 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
             share=shares.get(row.statistics.variant_key, ""),
             limit=_limit(row.share, results),
             cells=[_cell(metric, row.statistics.variant_key) for metric in secondary],
+            is_judged=row.statistics.enough_data and results.has_successes,
+            is_certain=row.rank == 1 and results.is_certain and not results.is_doubtful,
         )
         for row in results.ranked
     ]
@@ -129,7 +139,7 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
         rows=rows[: SHOWN - 2] if fold else rows,
         folded=rows[SHOWN - 2 :] if fold else [],
         axis=axis,
-        columns=_columns(experiment, secondary),
+        columns=_columns(experiment.currency, secondary, guards),
         condensed=len(rows) > _CONDENSED_ABOVE,
     )
 
@@ -227,13 +237,15 @@ def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
     return MetricCell(row, "" if row.uplift is None else effect_word(row))
 
 
-def _columns(experiment: Experiment, secondary: Sequence[SecondaryMetric]) -> list[Column]:
-    """List the other metrics; at most one query, for the guards."""
+def _guards(experiment: Experiment) -> dict[str, Guard]:
+    """Read what is guarded, by metric; at most one query."""
     guarded = getattr(experiment, "has_guards", True)
-    guards = {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+    return {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+
+
+def _columns(currency: str, secondary: Sequence[SecondaryMetric], guards: dict[str, Guard]) -> list[Column]:
     return [
-        Column(metric.metric, experiment.currency, _guard_text(guards.get(metric.metric.value)))
-        for metric in secondary
+        Column(metric.metric, currency, _guard_text(guards.get(metric.metric.value))) for metric in secondary
     ]
 
 
