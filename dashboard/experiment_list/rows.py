@@ -76,6 +76,13 @@ class Row:
         return None if self.first is None or latest is None else (latest - self.first).days + 1
 
     @property
+    def result_through(self) -> dt.date | None:
+        """The last day that the result rests on, where newer data have come since."""
+        decision, latest = self.summary.allocation, self.listed.latest
+        through = decision.data_through if decision and self.ahead else None
+        return through if through and latest and through < latest else None
+
+    @property
     def top_part(self) -> SplitPart | None:
         """The largest share; None where the split is even."""
         shares = sorted(part.share for part in self.summary.split)

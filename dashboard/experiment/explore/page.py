@@ -21,6 +21,7 @@ from dashboard.charts import Chart, variant_colours
 from dashboard.experiment.explore import charts
 from dashboard.experiment.explore.options import RANGES, Options, options_of
 from dashboard.experiment.explore.tables import ComparedRow, funnel, share_on, weekdays
+from dashboard.experiment.folding import fold
 from dashboard.experiment.lines import Line, lines_of, table_of
 from dashboard.experiment.markers import marked, markers_of
 from dashboard.experiment.results.page import named
@@ -81,7 +82,7 @@ def _of_data(
         "options": options,
         "ranges": RANGES,
         "goal": goal,
-        "rows": _rows(rows, variants),
+        "rows": fold(_rows(rows, variants)),
         "control_is_judged": all(row.enough_data for row in rows if row.is_control),
         "dispersion": decision.dispersion,
         "start": history.dates[0],

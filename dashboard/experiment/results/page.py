@@ -45,7 +45,9 @@ def results(request: HttpRequest, reference: str) -> HttpResponse:
         context["summary"] = summary = replace(summary, is_mismatched=True)
     context |= {
         "results": found,
-        "verdict": verdict_of(experiment, summary, found),
+        "verdict": (verdict := verdict_of(experiment, summary, found)),
+        # the verdict's button is not repeated above it
+        "next_step": verdict.action.post if verdict.action else "",
         "all_alike": all_alike,
         **(_of_data(experiment, summary, found) if found and found.days.count else {}),
     }
