@@ -128,7 +128,7 @@ def results_of(
 
     ``allocation``: the one in force, by ``allocation_with_inputs``. Raises NoActiveVariantError and InvalidError.
     """
-    analysis = analyse(experiment, date, ALL_DAYS if all_days_alike else None)
+    analysis = analyse(experiment, date, ALL_DAYS if all_days_alike else None, always_valid=False)
     days = _days(analysis)
     shares = {share.variant_id: share for share in allocation.shares.all()} if allocation else {}
     ranked = _ranked(analysis, shares)

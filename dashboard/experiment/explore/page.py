@@ -44,24 +44,32 @@ def explore(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "explore", date)
-    analysis = _analysis_or_none(experiment, date)
+    # of another span or metric the analysis is not what the table shows
+    as_it_is = not {"range", "metric"} & request.GET.keys()
+    analysis = _analysis_or_none(experiment, date, always_valid=as_it_is)
     if analysis is not None and analysis.history.days.size:
         allocation = context["summary"].allocation
         shares = {s.variant_id: float(s.share) for s in allocation.shares.all()} if allocation else {}
-        context |= _of_data(experiment, analysis, shares, request.GET.dict())
+        rows = analysis.statistics.variants if as_it_is else None
+        context |= _of_data(experiment, analysis, shares, request.GET.dict(), rows)
     return render(request, "dashboard/experiment/explore.html", context)
 
 
-def _analysis_or_none(experiment: Experiment, date: dt.date) -> Analysis | None:
+def _analysis_or_none(experiment: Experiment, date: dt.date, *, always_valid: bool) -> Analysis | None:
     try:
-        return analyse(experiment, date, with_secondary=False)
+        return analyse(experiment, date, with_secondary=False, always_valid=always_valid)
     except (NoActiveVariantError, InvalidError):
         return None
 
 
 def _of_data(
-    experiment: Experiment, analysis: Analysis, shares: dict[int, float], query: dict[str, str]
+    experiment: Experiment,
+    analysis: Analysis,
+    shares: dict[int, float],
+    query: dict[str, str],
+    rows: Sequence[VariantStatistics] | None,
 ) -> dict[str, Any]:
+    """``rows``: those of the table, where the analysis has them already."""
     variants = list(experiment.variants.all())
     options = options_of(query, analysis, variants)
     inputs = judged_by(_cut(analysis.inputs, options.days), options.metric)
@@ -70,7 +78,7 @@ def _of_data(
     history = inputs.table if options.days else analysis.history
     lines = lines_of(analysis, variants, shares)
     table = table_of(history, analysis, lines)
-    rows = analysis.statistics.variants if same else variants_of(inputs, decision, history)
+    rows = rows or variants_of(inputs, decision, history)
     markers = markers_of(experiment, analysis.statistics)
     goal = _Goal(options.metric, experiment.currency)
     drawn = [

@@ -125,8 +125,8 @@ def test_rank__chances_too_small_to_tell_apart__goes_by_the_rate(client: Client)
     experiment = make_experiment()
     for age in range(20, 0, -1):
         date = TODAY - age * DAY
-        rows = [counts("control", 1000, 100, date=date), counts("best", 1000, 180, date=date)]
-        record(experiment, *rows, counts("good", 2000, 220, date=date), counts("rare", 60, 6, date=date))
+        known = [counts("control", 1000, 100, date=date), counts("best", 1000, 180, date=date)]
+        record(experiment, *known, counts("good", 2000, 220, date=date), counts("rare", 60, 6, date=date))
     allocate(experiment)
 
     rows = [row.variant.name for row in context(client, experiment)["leaderboard"].rows]
