@@ -161,6 +161,24 @@ def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> lis
     return parts
 
 
+# A bar of more parts than these shows the largest ones, and all others as one at its end.
+_MOST_DRAWN = 12
+
+
+def split_drawn(parts: Sequence[SplitPart]) -> Sequence[SplitPart]:
+    """Choose the parts of a bar that are drawn; a hundred would be hairs, and most of the page."""
+    if len(parts) <= _MOST_DRAWN:
+        return parts
+    smallest = sorted(parts, key=lambda part: part.share)[: len(parts) - _MOST_DRAWN + 1]
+    left_out = {part.name for part in smallest}
+    drawn, start = [], Decimal(0)
+    for part in parts:
+        if part.name not in left_out:
+            drawn.append(part._replace(start=start))
+            start += part.share
+    return [*drawn, SplitPart("", start, Decimal(1) - start, OTHERS)]
+
+
 class SplitLegend(NamedTuple):
     """The largest parts, and how many others there are with what they have together."""
 

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from django.db.models import Exists, OuterRef, prefetch_related_objects
@@ -63,7 +64,10 @@ def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
 def _complete(
     row: Allocation, inputs: AllocationInputs, decision: engine.Decision
 ) -> tuple[AllocationShare, ...]:
-    """All traffic to the winner, else to the control, else to the first active variant."""
+    """All traffic to the winner, else to the control, else to the first active variant.
+
+    What is known of each variant at the end stays beside its share: it is the result from then on.
+    """
     winner = _winner(inputs)
     row.kind = Kind.FALLBACK if inputs.fallback else Kind.COMPLETED
     how = "ended on schedule" if inputs.fallback else "is completed"
@@ -71,8 +75,8 @@ def _complete(
     _set_window(row, inputs, decision.window)
     _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(
-        AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)))
-        for variant in inputs.variants
+        AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)), **known)
+        for variant, known in zip(inputs.variants, _known_of_all(inputs, decision), strict=True)
     )
 
 
@@ -100,10 +104,11 @@ def _decide(
         row.dispersion = decision.dispersion
         row.rates_changed_on = _date(decision.change_day)
         _set_gains(row, inputs, _new_gains(inputs, decision))
-    successes = successes_in_window(inputs, decision)
     shares = tuple(
-        _share(row, variant, decision, i, successes=successes[i], **value_facts(inputs, decision, i))
-        for i, variant in enumerate(inputs.variants)
+        _share(row, variant, decision, i, known)
+        for i, (variant, known) in enumerate(
+            zip(inputs.variants, _known_of_all(inputs, decision), strict=True)
+        )
         if variant.is_active
     )
     return _stop(row, inputs, shares, harms) if _is_stopped(inputs, harms) else shares
@@ -179,29 +184,51 @@ def _date(day: int | None) -> dt.date | None:
     return None if day is None else dt.date.fromordinal(day)
 
 
+def _known_of_all(inputs: AllocationInputs, decision: engine.Decision) -> list[dict[str, Any]]:
+    """List what the decision says of each variant; nothing of one that is not active.
+
+    The first engine said nothing of those that ended.
+    """
+    if inputs.completed and inputs.engine_version == engine.FIRST_ENGINE:
+        return [{} for _variant in inputs.variants]
+    successes = successes_in_window(inputs, decision)
+    return [
+        {**_known(decision, i), "successes": successes[i], **value_facts(inputs, decision, i)}
+        if variant.is_active
+        else {}
+        for i, variant in enumerate(inputs.variants)
+    ]
+
+
+def _known(decision: engine.Decision, i: int) -> dict[str, Any]:
+    """Name the columns of a share that describe the variant, from the decision's arrays."""
+    return {
+        "trials": int(decision.trials[i]),
+        "effective_trials": float(decision.effective_trials[i]),
+        "evidence_kept": float(decision.evidence_kept[i]),
+        "posterior_alpha": float(decision.alpha[i]),
+        "posterior_beta": float(decision.beta[i]),
+        "rate": float(decision.mean[i]),
+        "rate_low": float(decision.interval_low[i]),
+        "rate_high": float(decision.interval_high[i]),
+        "probability_best": float(decision.probability_best[i]),
+        "expected_loss": float(decision.expected_loss[i]),
+        "missing_trials": _missing_trials(decision, i),
+    }
+
+
 def _share(
-    row: Allocation, variant: InputVariant, decision: engine.Decision, i: int, **counted: float
+    row: Allocation, variant: InputVariant, decision: engine.Decision, i: int, known: dict[str, Any]
 ) -> AllocationShare:
-    """Build a variant's row of the decision log from the decision's arrays; ``counted``: successes and values."""
+    """Build a variant's row of the decision log from the decision's arrays."""
     return AllocationShare(
         allocation=row,
         variant_id=variant.id,
         share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
         previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),
-        trials=int(decision.trials[i]),
-        effective_trials=float(decision.effective_trials[i]),
-        evidence_kept=float(decision.evidence_kept[i]),
-        posterior_alpha=float(decision.alpha[i]),
-        posterior_beta=float(decision.beta[i]),
-        rate=float(decision.mean[i]),
-        rate_low=float(decision.interval_low[i]),
-        rate_high=float(decision.interval_high[i]),
-        probability_best=float(decision.probability_best[i]),
-        expected_loss=float(decision.expected_loss[i]),
-        missing_trials=_missing_trials(decision, i),
         target=float(decision.target[i]),
         bound=LIMITS[decision.bound[i]].key,
-        **counted,
+        **known,
     )
 
 

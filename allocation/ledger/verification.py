@@ -16,7 +16,7 @@ from allocation.ledger.entries import (
     compute_entries,
 )
 from allocation.ledger.inputs import AllocationInputs, digest
-from allocation.models import Allocation
+from allocation.models import CLOSING, Allocation, AllocationShare
 
 # Whole inputs in memory at once: with 100 variants and a year of days each takes about 10 MB.
 _CHUNK = 10
@@ -68,8 +68,14 @@ def _differences(stored: Allocation, computed: Entry) -> Iterator[str]:
         if variant_id not in recorded or variant_id not in expected:
             yield f"variant {variant_id}: {'not recorded' if variant_id in expected else 'recorded, not computed'}"
             continue
-        where = f"{recorded[variant_id].variant.key}: "
-        yield from _fields(recorded[variant_id], expected[variant_id], _OF_SHARES, where)
+        share = recorded[variant_id]
+        yield from _fields(share, expected[variant_id], _columns(stored, share), f"{share.variant.key}: ")
+
+
+def _columns(stored: Allocation, share: AllocationShare) -> tuple[str, ...]:
+    """Decisions that closed an experiment explained nothing at first: then the share alone is compared."""
+    said_nothing = share.rate is None and share.probability_best is None
+    return ("share", "bound") if stored.kind in CLOSING and said_nothing else _OF_SHARES
 
 
 def _fields(stored: object, computed: object, names: tuple[str, ...], where: str) -> Iterator[str]:

@@ -164,8 +164,12 @@ def analyse(
     overrides: Mapping[str, SettingValue] | None = None,
     *,
     with_secondary: bool = True,
+    always_valid: bool = True,
 ) -> Analysis:
-    """The statistics with what they rest on. ``overrides``: settings other than the experiment's own."""
+    """The statistics with what they rest on. ``overrides``: settings other than the experiment's own.
+
+    ``always_valid``: False leaves out the intervals that may be looked at every day, which take longest.
+    """
     inputs = current_inputs(experiment, date, overrides)
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
@@ -192,8 +196,8 @@ def analyse(
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
         comparable=not apart_in(decision, inputs),
-        variants=variants_of(inputs, decision, history),
-        secondary=secondary_metrics(inputs, history) if with_secondary else [],
+        variants=variants_of(inputs, decision, history if always_valid else None),
+        secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
         sample_ratio=ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision, recorded),
@@ -214,9 +218,11 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
 
 
 def variants_of(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable | None
 ) -> list[VariantStatistics]:
-    """The statistics of each variant by a decision; ``history``: the days that always-valid intervals rest on."""
+    """The statistics of each variant by a decision; ``history``: the days that always-valid intervals rest on, or None
+    to leave them out.
+    """
     compared = compare_variants(inputs, decision)
     rates = variant_rates(inputs, decision, history, compared)
     return [

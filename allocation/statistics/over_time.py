@@ -14,7 +14,7 @@ from allocation.ledger.inputs import AllocationInputs
 from allocation.statistics.variants import AlwaysValidUplift, always_valid_uplifts
 
 # Enough to see an interval narrow; each point is a decision of its own.
-POINTS = 9
+POINTS = 7
 # Days by variants by points: beyond it fewer points are drawn, so that the page stays quick.
 _WORK = 16_000
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from allocation.engine.settings import recorded_settings
+from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.guards import Harm
-from allocation.models import Allocation, AllocationShare
+from allocation.models import Allocation, AllocationShare, Kind
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
@@ -73,6 +74,33 @@ class Results:
         return next((row for row in self.ranked if row.rank == 1), None)
 
     @property
+    def is_mismatched(self) -> bool:
+        """True while traffic does not arrive as split."""
+        ratio = self.analysis.statistics.sample_ratio
+        return ratio is not None and ratio.mismatch
+
+    @property
+    def has_successes(self) -> bool:
+        """False where every rate is 0 so far."""
+        return any(one.successes for one in self.analysis.statistics.variants)
+
+    @property
+    def is_compared(self) -> bool:
+        """False with a single active variant, and before there is a success: nothing is better or worse then."""
+        return self.has_successes and sum(one.is_active for one in self.analysis.statistics.variants) > 1
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True where something speaks against calling any variant the best."""
+        stopped = self.allocation is not None and self.allocation.kind == Kind.GUARD
+        return not self.is_compared or self.is_mismatched or bool(self.harms) or stopped
+
+    @property
+    def is_certain(self) -> bool:
+        """True where the variant of the first rank is the best with 95% probability."""
+        return self.leader is not None and self.leader.statistics.probability_best >= LEADER_PROBABILITY
+
+    @property
     def control(self) -> VariantStatistics | None:
         return next((row.statistics for row in self.ranked if row.statistics.is_control), None)
 
@@ -100,7 +128,7 @@ def results_of(
 
     ``allocation``: the one in force, by ``allocation_with_inputs``. Raises NoActiveVariantError and InvalidError.
     """
-    analysis = analyse(experiment, date, ALL_DAYS if all_days_alike else None)
+    analysis = analyse(experiment, date, ALL_DAYS if all_days_alike else None, always_valid=False)
     days = _days(analysis)
     shares = {share.variant_id: share for share in allocation.shares.all()} if allocation else {}
     ranked = _ranked(analysis, shares)
@@ -118,15 +146,21 @@ def results_of(
 
 
 def _ranked(analysis: Analysis, shares: dict[int, AllocationShare]) -> list[RankedVariant]:
-    """The judged first, by probability to be best and then by rate; then those without enough data, then inactive."""
+    """The judged first, by rank; then those without enough data, then inactive."""
     variants = zip(analysis.inputs.variants, analysis.statistics.variants, strict=True)
     pairs = [(s, shares.get(v.id)) for v, s in variants]
     judged = [pair for pair in pairs if pair[0].is_active and pair[0].enough_data]
-    judged.sort(key=lambda pair: (-pair[0].probability_best, -pair[0].rate))
+    judged.sort(key=lambda pair: by_rank(pair[0]))
     low = [pair for pair in pairs if pair[0].is_active and not pair[0].enough_data]
     inactive = [pair for pair in pairs if not pair[0].is_active]
     places = [*range(1, len(judged) + 1), *[None] * (len(low) + len(inactive))]
     return [RankedVariant(n, *pair) for n, pair in zip(places, [*judged, *low, *inactive], strict=True)]
+
+
+def by_rank(found: VariantStatistics) -> tuple[float, float]:
+    """Sort by probability to be best, and by rate where that is too small to be told apart."""
+    chance = found.probability_best
+    return (-chance if chance >= EXCLUDED_BELOW else 0.0), -found.rate
 
 
 def _days(analysis: Analysis) -> DataDays:

@@ -21,13 +21,18 @@ class SecondaryMetric:
     variants: list[VariantRate]
 
 
-def secondary_metrics(inputs: AllocationInputs, history: DailyTable) -> list[SecondaryMetric]:
+def secondary_metrics(
+    inputs: AllocationInputs, history: DailyTable, *, always_valid: bool = True
+) -> list[SecondaryMetric]:
     """Every other metric that the data have. ``history``: all days since the start; both with their values."""
     metrics = [metric for metric in Reward if metric != inputs.reward and is_in(metric, history)]
     judged = [judged_by(inputs, metric) for metric in metrics]
     decisions = engine.allocate_many([one.to_request() for one in judged])
+    since_start = history if always_valid else None
     return [
-        SecondaryMetric(one.reward, variant_rates(one, decision, history, compare_variants(one, decision)))
+        SecondaryMetric(
+            one.reward, variant_rates(one, decision, since_start, compare_variants(one, decision))
+        )
         for one, decision in zip(judged, decisions, strict=True)
     ]
 

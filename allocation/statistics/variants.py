@@ -53,9 +53,14 @@ class VariantRate:
 
 
 def variant_rates(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, compared: Comparison | None
+    inputs: AllocationInputs,
+    decision: engine.Decision,
+    history: DailyTable | None,
+    compared: Comparison | None,
 ) -> list[VariantRate]:
-    """Each variant's rate. ``history``: all days since the start; ``compared``: by ``compare_variants``."""
+    """Each variant's rate. ``history``: all days since the start, or None to leave out the always-valid intervals,
+    which take longest; ``compared``: by ``compare_variants``.
+    """
     control, successes = _control(inputs), successes_in_window(inputs, decision)
     always_valid = _always_valid(inputs, decision, history, control)
     return [
@@ -90,11 +95,11 @@ def _control(inputs: AllocationInputs) -> int | None:
 
 
 def _always_valid(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, control: int | None
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable | None, control: int | None
 ) -> list[AlwaysValidUplift | None]:
     """The sequence of each variant over all mature days since the start; None for the control itself."""
     end = decision.window.end
-    if control is None or end is None:
+    if control is None or end is None or history is None:
         return [None for _ in inputs.variants]
     mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
     trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)

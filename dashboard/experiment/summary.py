@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from django.http import Http404
 
 from allocation.engine.analysis.gains import NORMAL_95
-from allocation.models import Allocation, AllocationShare, Kind, leading_share
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind, State, leading_share
 from allocation.selectors import (
     current_allocations,
     experiments_for_allocation,
@@ -35,7 +35,8 @@ class Gain:
 class Summary:
     """One experiment at a glance. ``leader``: of a completed one its winner, as the last decision from data saw it.
 
-    ``gain``: rewards over an even split so far; None before any are recorded.
+    ``gain``: rewards over an even split so far; None before any are recorded. ``is_mismatched``: traffic does not
+    arrive as split.
     """
 
     experiment: Experiment
@@ -47,13 +48,20 @@ class Summary:
     gain: Gain | None = None
     latest: dt.date | None = None
     is_stale: bool = False
+    is_mismatched: bool = False
 
     @property
     def state(self) -> str:
-        """Empty unless it runs; what a guard has stopped is not called led or decided."""
+        """Empty unless it runs, and compares variants; what a guard has stopped is not called led or decided."""
         if self.experiment.status != Status.ACTIVE or self.allocation is None or self.is_stopped:
             return ""
-        return self.allocation.state
+        is_result = self.allocation.state in {State.LEADER, State.DECIDED}
+        return "" if is_result and (self.is_mismatched or self.is_alone) else self.allocation.state
+
+    @property
+    def is_alone(self) -> bool:
+        """True with a single active variant, which is compared with none."""
+        return sum(variant.is_active for variant in self.experiment.variants.all()) == 1
 
     @property
     def is_stopped(self) -> bool:
@@ -94,12 +102,13 @@ def summary_of(
 ) -> Summary:
     """Summarise one experiment.
 
-    ``latest``: the last day with data. ``computed``: of a completed experiment its last decision from data.
+    ``latest``: the last day with data. ``computed``: the last decision from data where the end explains nothing.
     """
     colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
-    leader = _winner(shares, split) if computed else leading_share(shares)
+    ended = allocation is not None and allocation.kind in CLOSING
+    leader = _winner(shares, split) if ended else leading_share(shares)
     return Summary(
         experiment=experiment,
         allocation=allocation,
@@ -110,6 +119,7 @@ def summary_of(
         gain=gain_of(allocation) or gain_of(computed),
         latest=latest,
         is_stale=experiment.status == Status.ACTIVE and is_late(latest, today),
+        is_mismatched=bool(getattr(experiment, "has_mismatch", False)),
     )
 
 

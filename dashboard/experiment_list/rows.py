@@ -58,14 +58,29 @@ class Row:
     @property
     def ahead(self) -> AllocationShare | None:
         """No variant is named before one is judged, nor while traffic does not arrive as split."""
-        distrusted = Flag.MISMATCH in self.flags
-        return self.summary.leader if self.stage in _JUDGED and not distrusted else None
+        distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
+        return (
+            self.summary.leader if self.stage in _JUDGED and self.has_successes and not distrusted else None
+        )
+
+    @property
+    def has_successes(self) -> bool:
+        """False while every rate is 0: the first of them is no better than the others."""
+        leader = self.summary.leader
+        return leader is not None and leader.successes > 0
 
     @property
     def days(self) -> int | None:
         """Days from the first with data to the last."""
         latest = self.listed.latest
         return None if self.first is None or latest is None else (latest - self.first).days + 1
+
+    @property
+    def result_through(self) -> dt.date | None:
+        """The last day that the result rests on, where newer data have come since."""
+        decision, latest = self.summary.allocation, self.listed.latest
+        through = decision.data_through if decision and self.ahead else None
+        return through if through and latest and through < latest else None
 
     @property
     def top_part(self) -> SplitPart | None:
@@ -100,7 +115,7 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
 
 
 class _Decisions(NamedTuple):
-    """The allocation in force, and of a completed experiment the last one that rested on its data."""
+    """The allocation in force, and the last one from data where the end explains nothing, as early ones do."""
 
     current: Allocation | None
     computed: Allocation | None
@@ -119,13 +134,14 @@ def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions
     by_experiment: defaultdict[int, list[Allocation]] = defaultdict(list)
     for allocation in found:
         by_experiment[allocation.experiment_id].append(allocation)
-    return {
-        one.pk: _Decisions(
-            next((row for row in by_experiment[one.pk] if row.pk == current.get(one.pk)), None),
-            next((row for row in by_experiment[one.pk] if one.pk in ended and row.kind not in CLOSING), None),
-        )
-        for one in chosen
-    }
+    return {one.pk: _both(by_experiment[one.pk], current.get(one.pk)) for one in chosen}
+
+
+def _both(found: Sequence[Allocation], current: int | None) -> _Decisions:
+    now = next((row for row in found if row.pk == current), None)
+    if now is None or now.kind not in CLOSING or any(share.rate is not None for share in now.shares.all()):
+        return _Decisions(now, None)
+    return _Decisions(now, next((row for row in found if row.kind not in CLOSING), None))
 
 
 def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> dict[int, Lift]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from allocation.models import Allocation, Kind, State
@@ -35,6 +35,7 @@ class Flag(models.TextChoices):
     MISMATCH = "mismatch", _("Traffic mismatch (SRM)")
     GUARD = "guard", _("Guard warns")
     LATE = "late", _("Data is late")
+    ALONE = "alone", _("One variant only")
 
 
 _OF_STATE = {
@@ -45,8 +46,9 @@ _OF_STATE = {
 }
 _OF_STATUS = {Status.DRAFT: Stage.DRAFT, Status.PAUSED: Stage.PAUSED, Status.COMPLETED: Stage.ENDED}
 _OF_ALARM = {EventKind.SAMPLE_RATIO_MISMATCH: Flag.MISMATCH, EventKind.GUARD_WARNED: Flag.GUARD}
-# No result is called one while traffic does not arrive as split.
+# No result is called one while traffic does not arrive as split, nor where nothing is compared.
 _RESULTS = {Stage.LEADER, Stage.READY}
+_NO_RESULT = {Flag.MISMATCH, Flag.ALONE}
 _URGENT = (Stage.READY, Stage.LEADER, Stage.LEARNING, Stage.WARM_UP, Stage.PAUSED, Stage.DRAFT, Stage.ENDED)
 
 
@@ -101,9 +103,15 @@ class Listed:
 def listed(today: dt.date) -> list[Listed]:
     """Read the stage of every experiment, newest first; four queries."""
     rows = Experiment.objects.order_by("-created_at", "-pk").values_list(*_Known._fields)
-    latest, decisions, alarms = _latest_days(today), _in_force(today), _alarms()
+    variants, decisions, alarms = _variants(today), _in_force(today), _alarms()
     return [
-        _listed(known, latest.get(known.pk), decisions.get(known.pk), alarms.get(known.pk, set()), today)
+        _listed(
+            known,
+            variants.get(known.pk, _Variants(None, 0)),
+            decisions.get(known.pk),
+            alarms.get(known.pk, set()),
+            today,
+        )
         for known in (_Known(*row) for row in rows)
     ]
 
@@ -118,23 +126,31 @@ class _Known(NamedTuple):
     archived_at: dt.datetime | None
 
 
-def _latest_days(today: dt.date) -> dict[int, dt.date]:
-    """The last day with data of each experiment; each variant's is the end of an index."""
+class _Variants(NamedTuple):
+    """The last day with data of an experiment's variants, and how many are active."""
+
+    latest: dt.date | None
+    active: int
+
+
+def _variants(today: dt.date) -> dict[int, _Variants]:
+    """Read the variants of every experiment; each one's last day is the end of an index."""
     days = (
         DailyMetric.objects.filter(variant=OuterRef("pk"), date__lte=today).order_by("-date").values("date")
     )
     variants = Variant.objects.order_by().alias(ends=Subquery(days[:1]))
-    rows = variants.values_list("experiment_id").annotate(latest=Max("ends"))
-    return {pk: latest for pk, latest in rows if latest is not None}
+    active = Count("pk", filter=Q(is_active=True))
+    rows = variants.values_list("experiment_id").annotate(latest=Max("ends"), active=active)
+    return {pk: _Variants(latest, active) for pk, latest, active in rows}
 
 
 def _listed(
-    known: _Known, latest: dt.date | None, decision: InForce | None, alarms: set[Flag], today: dt.date
+    known: _Known, variants: _Variants, decision: InForce | None, alarms: set[Flag], today: dt.date
 ) -> Listed:
     stage = Stage.ARCHIVED if known.archived_at else _stage(known.status, decision)
     runs = known.status == Status.ACTIVE and stage != Stage.ARCHIVED
-    raised = alarms | ({Flag.LATE} if is_late(latest, today) else set()) if runs else set()
-    if Flag.MISMATCH in raised and stage in _RESULTS:
+    raised = alarms | _raised(stage, variants, today) if runs else set()
+    if stage in _RESULTS and raised & _NO_RESULT:
         stage = Stage.LEARNING
     return Listed(
         pk=known.pk,
@@ -145,9 +161,14 @@ def _listed(
         updated_at=known.updated_at,
         stage=stage,
         flags=tuple(flag for flag in Flag if flag in raised),
-        latest=latest,
+        latest=variants.latest,
         decision=decision,
     )
+
+
+def _raised(stage: Stage, variants: _Variants, today: dt.date) -> set[Flag]:
+    late = {Flag.LATE} if is_late(variants.latest, today) else set()
+    return late | ({Flag.ALONE} if stage in _RESULTS and variants.active < 2 else set())
 
 
 def _stage(status: str, decision: InForce | None) -> Stage:

@@ -164,7 +164,10 @@ def signed_gain(value: Any, by_value: bool) -> str:
 
 @register.filter
 def signed(value: Any) -> str:
-    return _MISSING if value in _NOTHING else f"{'+' if round(value) > 0 else ''}{count(value)}"
+    if value in _NOTHING:
+        return _MISSING
+    sign = "+" if round(value) > 0 else "−" if round(value) < 0 else ""
+    return f"{sign}{count(abs(value))}"
 
 
 @register.filter

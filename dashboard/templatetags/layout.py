@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.charts import split_legend
+from dashboard.charts import split_drawn, split_legend
 from dashboard.first_steps import Step, steps_of, steps_of_installation
 from dashboard.navigation import ADMINISTRATION, PAGES
 from experiments.text import Text
@@ -31,6 +31,7 @@ def administration_pages() -> list[tuple[str, str, Text]]:
     return [(name, reverse(f"dashboard:{name}"), label) for name, label in ADMINISTRATION]
 
 
+register.simple_tag(split_drawn)
 register.simple_tag(split_legend)
 register.simple_tag(steps_of, name="first_steps")
 

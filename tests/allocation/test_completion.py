@@ -31,6 +31,24 @@ def test_complete_experiment__computed_already_today__the_winner_has_all_traffic
     assert in_force.window_impressions == 20000
 
 
+def test_complete_experiment__data_newer_than_the_last_decision__are_part_of_what_the_end_explains() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    record(experiment, counts("control", 20000, 1400), counts("variant_b", 20000, 1900))
+
+    row = complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+
+    assert row is not None
+    control, better = row.shares.order_by("variant_id")
+    assert (control.trials, control.successes, better.trials, better.successes) == (20000, 1400, 20000, 1900)
+    assert better.rate == pytest.approx(0.095, abs=1e-4)
+    assert better.probability_best == pytest.approx(1, abs=1e-9)
+    assert float(control.share) == 1
+    assert control.bound == "none"
+    assert control.target is None
+    assert control.previous_share is None
+
+
 def test_complete_experiment__immature_days__the_row_shows_the_window_that_counted() -> None:
     experiment = make_running(window_days=3, maturity_days=2)
     for age in range(1, 9):

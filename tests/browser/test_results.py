@@ -91,6 +91,57 @@ def test_verdict__on_a_telephone__its_action_stays_within_reach(clean_page: Page
     expect(button).to_be_in_viewport(ratio=1)
 
 
+_INNER_SCROLL = """() => [...document.querySelectorAll(".table-responsive:not(.chart-table)")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+  .map((box) => box.getAttribute("aria-labelledby") || box.getAttribute("aria-label"))"""
+
+
+@pytest.mark.parametrize("tab", ["", "explore/", "traffic/", "report/"])
+@pytest.mark.parametrize("case", ["long names", "twelve"])
+def test_tables__on_a_telephone__do_not_scroll_inside_themselves(
+    clean_page: Page, live_server: Any, case: str, tab: str
+) -> None:
+    experiment = CASES[case]()
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
+
+    assert clean_page.evaluate(_INNER_SCROLL) == []
+
+
+def test_tabs__on_a_telephone__are_all_in_sight(clean_page: Page, live_server: Any) -> None:
+    experiment = _make({"control": 0.05, "b": 0.07}, 2, 2000)
+    clean_page.set_extra_http_headers({"Accept-Language": "pt-BR"})
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 390, "light")
+
+    tabs = clean_page.locator(".tabs a")
+    assert tabs.count() == 8
+    for n in range(8):
+        expect(tabs.nth(n)).to_be_in_viewport(ratio=1)
+
+
+def test_list__long_names_on_a_telephone__leave_the_lift_in_sight(clean_page: Page, live_server: Any) -> None:
+    _make({"control": 0.05, _LONG[:120]: 0.06}, 20, 1000, f"{_LONG} {_LONG}"[:190], decisions=1)
+    show(clean_page, f"{live_server.url}/dashboard/", 390, "light")
+
+    lift = clean_page.locator(".list-ahead strong")
+    expect(lift).to_have_text("+20.0%")
+    height = lift.evaluate(
+        "(it) => it.getBoundingClientRect().height / parseFloat(getComputedStyle(it).lineHeight)"
+    )
+    assert height < 1.5
+
+
+def test_traffic__a_hundred_variants__are_folded(clean_page: Page, live_server: Any) -> None:
+    experiment = CASES["a hundred"]()
+    for tab in ("explore/", "traffic/"):
+        show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 1440, "light")
+
+        summary = clean_page.get_by_text("90 more variants").last
+        row = clean_page.get_by_role("rowheader", name="variant 000")
+        expect(row.first).to_have_count(1)
+        summary.click()
+        expect(clean_page.locator("details[open]")).to_have_count(1)
+
+
 def test_chart__its_file__is_named_after_the_experiment_and_the_chart(
     clean_page: Page, live_server: Any
 ) -> None:

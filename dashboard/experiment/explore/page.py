@@ -14,13 +14,14 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.inputs import AllocationInputs
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse, variants_of
 from allocation.statistics.over_time import lifts_on, some_dates
-from allocation.statistics.results import daily_shares
+from allocation.statistics.results import by_rank, daily_shares
 from allocation.statistics.secondary import judged_by
 from dashboard.access import requires
 from dashboard.charts import Chart, variant_colours
 from dashboard.experiment.explore import charts
 from dashboard.experiment.explore.options import RANGES, Options, options_of
 from dashboard.experiment.explore.tables import ComparedRow, funnel, share_on, weekdays
+from dashboard.experiment.folding import fold
 from dashboard.experiment.lines import Line, lines_of, table_of
 from dashboard.experiment.markers import marked, markers_of
 from dashboard.experiment.results.page import named
@@ -43,24 +44,32 @@ def explore(request: HttpRequest, reference: str) -> HttpResponse:
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "explore", date)
-    analysis = _analysis_or_none(experiment, date)
+    # of another span or metric the analysis is not what the table shows
+    as_it_is = not {"range", "metric"} & request.GET.keys()
+    analysis = _analysis_or_none(experiment, date, always_valid=as_it_is)
     if analysis is not None and analysis.history.days.size:
         allocation = context["summary"].allocation
         shares = {s.variant_id: float(s.share) for s in allocation.shares.all()} if allocation else {}
-        context |= _of_data(experiment, analysis, shares, request.GET.dict())
+        rows = analysis.statistics.variants if as_it_is else None
+        context |= _of_data(experiment, analysis, shares, request.GET.dict(), rows)
     return render(request, "dashboard/experiment/explore.html", context)
 
 
-def _analysis_or_none(experiment: Experiment, date: dt.date) -> Analysis | None:
+def _analysis_or_none(experiment: Experiment, date: dt.date, *, always_valid: bool) -> Analysis | None:
     try:
-        return analyse(experiment, date, with_secondary=False)
+        return analyse(experiment, date, with_secondary=False, always_valid=always_valid)
     except (NoActiveVariantError, InvalidError):
         return None
 
 
 def _of_data(
-    experiment: Experiment, analysis: Analysis, shares: dict[int, float], query: dict[str, str]
+    experiment: Experiment,
+    analysis: Analysis,
+    shares: dict[int, float],
+    query: dict[str, str],
+    rows: Sequence[VariantStatistics] | None,
 ) -> dict[str, Any]:
+    """``rows``: those of the table, where the analysis has them already."""
     variants = list(experiment.variants.all())
     options = options_of(query, analysis, variants)
     inputs = judged_by(_cut(analysis.inputs, options.days), options.metric)
@@ -69,7 +78,7 @@ def _of_data(
     history = inputs.table if options.days else analysis.history
     lines = lines_of(analysis, variants, shares)
     table = table_of(history, analysis, lines)
-    rows = analysis.statistics.variants if same else variants_of(inputs, decision, history)
+    rows = rows or variants_of(inputs, decision, history)
     markers = markers_of(experiment, analysis.statistics)
     goal = _Goal(options.metric, experiment.currency)
     drawn = [
@@ -81,7 +90,7 @@ def _of_data(
         "options": options,
         "ranges": RANGES,
         "goal": goal,
-        "rows": _rows(rows, variants),
+        "rows": fold(_rows(rows, variants)),
         "control_is_judged": all(row.enough_data for row in rows if row.is_control),
         "dispersion": decision.dispersion,
         "start": history.dates[0],
@@ -125,9 +134,7 @@ def _rows(
 ) -> list[tuple[Variant, str, VariantStatistics]]:
     """Put the rows in the order of the leaderboard."""
     by_key, colours = {variant.key: variant for variant in variants}, variant_colours(variants)
-    ordered = sorted(
-        rows, key=lambda row: (not row.is_active, not row.enough_data, -row.probability_best, -row.rate)
-    )
+    ordered = sorted(rows, key=lambda row: (not row.is_active, not row.enough_data, *by_rank(row)))
     return [(by_key[row.variant_key], colours[by_key[row.variant_key].pk], row) for row in ordered]
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from django.utils.translation import gettext as _
 
-from allocation.engine.state import LEADER_PROBABILITY
 from allocation.limits import NO_LIMIT
 from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
@@ -15,7 +14,8 @@ from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
 from allocation.statistics.variants import VariantRate
 from dashboard.charts import variant_colours
-from dashboard.experiment.results.verdict import effect_word
+from dashboard.experiment.folding import fold
+from dashboard.experiment.results.other_metrics import effect_word
 from dashboard.experiment.traffic.explain import limit_text
 from dashboard.formatting import format_shares
 from experiments.campaign.models import Guard, GuardAction
@@ -23,8 +23,8 @@ from experiments.metrics import Reward
 from experiments.models import Experiment, Variant
 from experiments.text import format_exact, format_percent
 
-# Rows beyond these are folded away, and above that many all rows are low.
-SHOWN, _CONDENSED_ABOVE = 12, 8
+# Above so many all rows are low.
+_CONDENSED_ABOVE = 8
 # A lift of more than so many times the largest of a judged variant is drawn to the edge.
 _FARTHEST = 3.0
 _LEAST_REACH = 0.02
@@ -54,34 +54,11 @@ class Axis(NamedTuple):
 
 
 class MetricCell(NamedTuple):
-    """A variant's lift in another metric, and a word on it."""
+    """A variant's lift in another metric, and a word on it. ``effect``: better, worse, or empty where it is open."""
 
     row: VariantRate
     word: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One variant. ``forest`` is None for the control and where there is no lift; ``cells``: other metrics."""
-
-    variant: Variant
-    colour: str
-    rank: int | None
-    found: VariantStatistics
-    forest: Forest | None
-    share: str
-    limit: str
-    cells: list[MetricCell | None]
-
-    @property
-    def is_certain(self) -> bool:
-        """True for the one that is the best with 95% probability."""
-        return self.rank == 1 and self.found.probability_best >= LEADER_PROBABILITY
-
-    @property
-    def observed(self) -> float:
-        """Successes, or the value that came of the trials."""
-        return self.found.successes if self.found.value_sum is None else self.found.value_sum
+    effect: str
 
 
 @dataclass(frozen=True)
@@ -94,14 +71,45 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Row:
+    """One variant. ``forest`` is None where there is no lift; ``metrics``: others than the goal.
+
+    ``is_judged``: there is enough data to name a rate. ``is_certain``: it is the best with 95% probability, and nothing
+    speaks against saying so.
+    """
+
+    variant: Variant
+    colour: str
+    rank: int | None
+    found: VariantStatistics
+    forest: Forest | None
+    share: str
+    limit: str
+    metrics: list[tuple[Column, MetricCell | None]]
+    is_judged: bool
+    is_certain: bool
+
+    @property
+    def observed(self) -> float:
+        """Successes, or the value that came of the trials."""
+        return self.found.successes if self.found.value_sum is None else self.found.value_sum
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """The rows, the axis of their lifts, and the columns of other metrics."""
 
-    rows: list[Row]
-    folded: list[Row]
+    rows: Sequence[Row]
+    folded: Sequence[Row]
     axis: Axis | None
     columns: list[Column]
     condensed: bool
+
+    @property
+    def has_other_metrics(self) -> bool:
+        """True where a table of its own says more of other metrics than the rows do."""
+        known = any(cell and cell.row.uplift is not None for row in self.rows for _, cell in row.metrics)
+        return known and len(self.columns) > 1
 
 
 def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
@@ -109,8 +117,11 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
     variants = {variant.key: variant for variant in experiment.variants.all()}
     colours = variant_colours(variants.values())
     statistics, shares = results.analysis.statistics, _shares(results)
-    axis = _axis([_interval(row) for row in results.ranked] if statistics.control_is_judged else [])
-    secondary = statistics.secondary
+    has_lifts = statistics.control_is_judged and results.has_successes
+    axis = _axis([_interval(row) for row in results.ranked] if has_lifts else [])
+    guards = _guards(experiment)
+    secondary = sorted(statistics.secondary, key=lambda metric: metric.metric.value not in guards)
+    columns = _columns(experiment.currency, secondary, guards)
     rows = [
         Row(
             variant=(variant := variants[row.statistics.variant_key]),
@@ -120,17 +131,22 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
             forest=_forest(row, axis) if axis else None,
             share=shares.get(row.statistics.variant_key, ""),
             limit=_limit(row.share, results),
-            cells=[_cell(metric, row.statistics.variant_key) for metric in secondary],
+            metrics=[
+                (column, _cell(metric, row.statistics.variant_key))
+                for column, metric in zip(columns, secondary, strict=True)
+            ],
+            is_judged=row.statistics.enough_data and results.has_successes,
+            is_certain=row.rank == 1 and results.is_certain and not results.is_doubtful,
         )
         for row in results.ranked
     ]
-    fold = len(rows) > SHOWN
+    condensed, table = len(rows) > _CONDENSED_ABOVE, fold(rows)
     return Leaderboard(
-        rows=rows[: SHOWN - 2] if fold else rows,
-        folded=rows[SHOWN - 2 :] if fold else [],
+        rows=table.shown,
+        folded=table.folded,
         axis=axis,
-        columns=_columns(experiment, secondary),
-        condensed=len(rows) > _CONDENSED_ABOVE,
+        columns=columns,
+        condensed=condensed,
     )
 
 
@@ -224,16 +240,19 @@ def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
     control = next((row for row in metric.variants if row.is_control), None)
     if row is None or not row.enough_data or control is None or not control.enough_data:
         return None
-    return MetricCell(row, "" if row.uplift is None else effect_word(row))
+    effect = "worse" if (row.uplift_high or 0) < 0 else "better" if (row.uplift_low or 0) > 0 else ""
+    return MetricCell(row, "" if row.uplift is None else effect_word(row), effect)
 
 
-def _columns(experiment: Experiment, secondary: Sequence[SecondaryMetric]) -> list[Column]:
-    """List the other metrics; at most one query, for the guards."""
+def _guards(experiment: Experiment) -> dict[str, Guard]:
+    """Read what is guarded, by metric; at most one query."""
     guarded = getattr(experiment, "has_guards", True)
-    guards = {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+    return {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+
+
+def _columns(currency: str, secondary: Sequence[SecondaryMetric], guards: dict[str, Guard]) -> list[Column]:
     return [
-        Column(metric.metric, experiment.currency, _guard_text(guards.get(metric.metric.value)))
-        for metric in secondary
+        Column(metric.metric, currency, _guard_text(guards.get(metric.metric.value))) for metric in secondary
     ]
 
 

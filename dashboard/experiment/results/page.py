@@ -41,9 +41,13 @@ def results(request: HttpRequest, reference: str) -> HttpResponse:
     context = tab_context(experiment, "results", date, allocation_with_inputs(experiment, date))
     summary, all_alike = context["summary"], request.GET.get("range") == ALL_ALIKE
     found = results_or_none(experiment, date, summary.allocation, all_days_alike=all_alike)
+    if found is not None and found.is_mismatched:
+        context["summary"] = summary = replace(summary, is_mismatched=True)
     context |= {
         "results": found,
-        "verdict": verdict_of(experiment, summary, found),
+        "verdict": (verdict := verdict_of(experiment, summary, found)),
+        # the verdict's button is not repeated above it
+        "next_step": verdict.action.post if verdict.action else "",
         "all_alike": all_alike,
         **(_of_data(experiment, summary, found) if found and found.days.count else {}),
     }

@@ -13,18 +13,18 @@ from allocation.engine.state import DECIDED_BELOW
 from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
-from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import VariantRate
+from dashboard.experiment.results.other_metrics import interval_words, metric_lines, worse_metrics
 from dashboard.experiment.summary import Summary
-from dashboard.formatting import format_date, format_lift, format_lifts
+from dashboard.formatting import format_date, format_lift
 from dashboard.templatetags.formats import chance
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.text import format_exact, format_number, format_percent
 
 Tone = Literal["success", "info", "warning", "danger"]
-# A fall of conversions per click follows by itself from more clicks: only metrics of visitors speak against a winner.
-_OF_VISITORS = {Reward.CTR, Reward.CONVERSION_RATE, Reward.VALUE_PER_IMPRESSION}
+
+# The least of an improvement that one decimal shows.
+_SMALLEST_SHOWN = 0.001
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,27 @@ def _ended(experiment: Experiment, summary: Summary, results: Results) -> Verdic
     )
     row = next((r for r in results.ranked if winner and r.statistics.variant_key == winner.key), None)
     values = {"date": on, "winner": winner.name if winner else "–"} | (_lift_words(row, results) or {})
-    title = (
-        _("Ended on %(date)s: %(winner)s won with %(lift)s vs control (95%% interval %(low)s to %(high)s).")
-        if "lift" in values
-        else _("Ended on %(date)s: %(winner)s gets all traffic.")
-    )
+    title = _("Ended on %(date)s: %(winner)s gets all traffic.")
+    if row is not None and "lift" in values:
+        title = _ended_with(row.statistics.uplift or 0.0)
     lines = [_("Make the winner permanent on your site, then archive the experiment.")]
     if experiment.decision_reason:
         lines.insert(0, _("Reason: %(reason)s") % {"reason": experiment.decision_reason})
-    return Verdict("info", title % values, lines)
+    if results.is_mismatched:
+        lines.insert(0, _("Traffic did not match the allocation (SRM): this result may be wrong."))
+    return Verdict("warning" if results.is_mismatched else "info", title % values, lines)
+
+
+def _ended_with(lift: float) -> str:
+    if lift > 0:
+        return _(
+            "Ended on %(date)s: %(winner)s won with %(metric)s %(lift)s vs control "
+            "(95%% interval %(low)s to %(high)s)."
+        )
+    return _(
+        "Ended on %(date)s: %(winner)s was chosen with %(metric)s %(lift)s vs control "
+        "(95%% interval %(low)s to %(high)s)."
+    )
 
 
 def _stopped(results: Results) -> Verdict:
@@ -130,7 +142,7 @@ def _of_data(results: Results) -> Verdict:
     leader = results.leader
     if leader is None:
         return Verdict("info", _("No variant has enough data yet."), _caveats(results))
-    if not any(variant.successes for variant in statistics.variants):
+    if not results.has_successes:
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
     if statistics.state == "decided":
@@ -145,7 +157,7 @@ def _doubt(results: Results) -> Verdict | None:
         title = _("Only one active variant (%(leader)s). Add a second one to run a test.")
         action = Action(_("Add a variant"), open="settings")
         return Verdict("info", title % {"leader": active[0].variant_name}, action=action)
-    if statistics.sample_ratio and statistics.sample_ratio.mismatch:
+    if results.is_mismatched:
         return Verdict(
             "danger",
             _("Traffic does not match the allocation (SRM)."),
@@ -204,9 +216,9 @@ def _warming_up(results: Results) -> Verdict:
 
 
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
-    worse = _worse_metrics(results, leader)
+    worse = worse_metrics(results, leader)
     title = _headline(results, leader)
-    lines = [_certainty(results, leader), *_metric_lines(results, leader), *_caveats(results)]
+    lines = [_certainty(results, leader), *metric_lines(results, leader), *_caveats(results)]
     if worse:
         values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
         said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
@@ -245,7 +257,7 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
         title = said % (values | lift)
     lines = [
         _certainty(results, leader),
-        *_metric_lines(results, leader),
+        *metric_lines(results, leader),
         *_caveats(results),
         _("Keep running to measure the lift more precisely."),
     ]
@@ -260,7 +272,7 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
     lines = [line[:1].upper() + line[1:] for line in lines]
     lines += [
         _potential(results) + ".",
-        *_metric_lines(results, leader),
+        *metric_lines(results, leader),
         *_caveats(results),
         _("Traffic shifts to better variants automatically every day."),
     ]
@@ -279,12 +291,8 @@ def _lift_words(row: RankedVariant | None, results: Results) -> dict[str, str] |
     return {
         "metric": label[:1].lower() + label[1:],
         "lift": format_lift(found.uplift),
-        **_ends(found.uplift_low, found.uplift_high),
+        **interval_words(found.uplift_low, found.uplift_high),
     }
-
-
-def _ends(low: float, high: float) -> dict[str, str]:
-    return dict(zip(("low", "high"), format_lifts(low, high), strict=True))
 
 
 def _certainty(results: Results, leader: RankedVariant) -> str:
@@ -300,9 +308,14 @@ def _certainty(results: Results, leader: RankedVariant) -> str:
 def _potential(results: Results) -> str:
     """Say how much another variant could still be better."""
     remaining = results.analysis.statistics.value_remaining
+    if remaining < _SMALLEST_SHOWN:
+        return _("Another variant would gain less than %(remaining)s") % {
+            "remaining": format_percent(_SMALLEST_SHOWN)
+        }
     if remaining < DECIDED_BELOW:
-        percent = f"< {format_percent(0.001)}" if remaining < 0.001 else format_percent(remaining)
-        return _("Another variant would gain at most %(remaining)s") % {"remaining": percent}
+        return _("Another variant would gain at most %(remaining)s") % {
+            "remaining": format_percent(remaining)
+        }
     if remaining > 1:
         return _("Too early to tell: another variant could still be several times better")
     return _("Another variant could still be up to %(gain)s better") % {"gain": format_percent(remaining)}
@@ -326,50 +339,3 @@ def _low_lines(results: Results, apart: Sequence[str]) -> list[str]:
     if len(low) == 1:
         return [_("%(variant)s does not have enough data yet.") % {"variant": low[0].variant_name}]
     return [_("%(count)s variants do not have enough data yet.") % {"count": len(low)}]
-
-
-def _metric_lines(results: Results, leader: RankedVariant) -> list[str]:
-    """Say of the guarded metrics, else of the first of visitors, how the leader does."""
-    lines = []
-    for metric in _metrics_to_name(results):
-        row = _row_of(metric, leader)
-        if row is None or row.uplift is None or row.uplift_low is None or row.uplift_high is None:
-            continue
-        values = {
-            "metric": metric.metric.label,
-            "lift": format_lift(row.uplift),
-            **_ends(row.uplift_low, row.uplift_high),
-            "word": effect_word(row),
-        }
-        lines.append(_("%(metric)s: %(lift)s (%(low)s to %(high)s), %(word)s.") % values)
-    return lines
-
-
-def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
-    guarding = results.analysis.inputs.guarding
-    guarded = {rule.metric for rule in guarding.rules} if guarding else set()
-    secondary = results.analysis.statistics.secondary
-    chosen = [m for m in secondary if m.metric in guarded]
-    return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
-
-
-def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> VariantRate | None:
-    rows = {row.variant_key: row for row in metric.variants}
-    row = rows.get(leader.statistics.variant_key)
-    control = next((row for row in metric.variants if row.is_control), None)
-    return row if row and row.enough_data and control and control.enough_data else None
-
-
-def _worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
-    """Name the metrics of visitors on which the leader is below the control beyond doubt."""
-    found = [
-        (m, _row_of(m, leader)) for m in results.analysis.statistics.secondary if m.metric in _OF_VISITORS
-    ]
-    return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
-
-
-def effect_word(row: VariantRate) -> str:
-    """Say in a word what the interval of a lift means."""
-    if (row.uplift_high or 0) < 0:
-        return _("worse")
-    return _("better") if (row.uplift_low or 0) > 0 else _("no clear difference")

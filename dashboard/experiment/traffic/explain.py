@@ -9,6 +9,7 @@ from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.sample_ratio import SampleRatioResult
 from dashboard.charts import variant_colours
+from dashboard.experiment.folding import SHOWN, Folded, fold
 from dashboard.formatting import format_shares
 from experiments.models import Experiment, Variant
 
@@ -31,18 +32,25 @@ class ExplainedShare:
         return not self.share.missing_trials
 
 
-def explain(experiment: Experiment, allocation: Allocation | None) -> list[ExplainedShare]:
-    """Explain each share of a computed decision; one that closes follows from its winner and has no rows."""
+def explain(experiment: Experiment, allocation: Allocation | None) -> Folded[ExplainedShare]:
+    """Explain each share of a computed decision; one that closes follows from its winner and has no rows.
+
+    Of many variants those with most traffic come first.
+    """
     if allocation is None or allocation.kind in CLOSING:
-        return []
+        return Folded([], [])
     colours = variant_colours(experiment.variants.all())
     shares = list(allocation.shares.all())
+    if len(shares) > SHOWN:
+        shares.sort(key=lambda share: -share.share)
     shown = format_shares([share.share for share in shares])
     targets = format_shares([share.target or 0.0 for share in shares])
-    return [
-        ExplainedShare(share, colours[share.variant_id], limit_text(share, allocation.kind), *texts)
-        for share, *texts in zip(shares, shown, targets, strict=True)
-    ]
+    return fold(
+        [
+            ExplainedShare(share, colours[share.variant_id], limit_text(share, allocation.kind), *texts)
+            for share, *texts in zip(shares, shown, targets, strict=True)
+        ]
+    )
 
 
 def limit_text(share: AllocationShare, kind: str) -> str:
@@ -67,15 +75,20 @@ class RatioTable:
     mismatch: bool
     days: int
     of_days: int
-    rows: list[tuple[Variant, str, float, float]]
+    rows: Folded[tuple[Variant, str, float, float]]
 
 
 def ratio_table(variants: Sequence[Variant], found: SampleRatioResult | None) -> RatioTable | None:
-    """Lay out the check of the sample ratio; None where nothing can be compared."""
+    """Lay out the check of the sample ratio; None where nothing can be compared.
+
+    Of many variants those that are farthest off come first.
+    """
     if found is None:
         return None
     colours = variant_colours(variants)
     rows = [
         (v, colours[v.pk], found.observed.get(v.key, 0.0), found.expected.get(v.key, 0.0)) for v in variants
     ]
-    return RatioTable(found.p_value, found.mismatch, found.compared_days, found.days, rows)
+    if len(rows) > SHOWN:
+        rows.sort(key=lambda row: -abs(row[2] - row[3]))
+    return RatioTable(found.p_value, found.mismatch, found.compared_days, found.days, fold(rows))

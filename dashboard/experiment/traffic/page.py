@@ -28,13 +28,13 @@ from experiments.selectors import today
 
 # About a year of decisions; older ones are in the log.
 _HISTORY_DATES = 366
-_PAGE_SIZE = 30
+_PAGE_SIZE = 20
 
 
 @require_safe
 @requires(Role.VIEWER)
 def traffic(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show the allocation in force and the decision log, 30 decisions a page (``?page=``)."""
+    """Show the allocation in force and the decision log, 20 decisions a page (``?page=``)."""
     date = today()
     experiment = experiment_or_404(reference, date)
     context = tab_context(experiment, "traffic", date)

@@ -56,6 +56,19 @@ def test_verify_ledger__share_that_was_changed__is_named(field: str, value: Any,
     assert found[0].startswith(said)
 
 
+def test_verify_ledger__end_recorded_before_ends_explained_their_shares__is_compared_by_the_share() -> None:
+    experiment = make_running()
+    row = complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+    assert row is not None
+    said_nothing = dict.fromkeys(("rate", "probability_best", "posterior_alpha", "missing_trials"))
+    row.shares.update(trials=0, successes=0, **said_nothing)
+    assert _differences() == []
+
+    row.shares.filter(share=1).update(share="0.5")
+
+    assert _differences() == ["control: share is recorded as 0.5000, computed as 1"]
+
+
 def test_verify_ledger__inputs_that_were_changed__lose_their_digest() -> None:
     allocation = allocate(make_running())
     allocation.packed_inputs = allocation.recorded_inputs | {"earlier_impressions": 7}

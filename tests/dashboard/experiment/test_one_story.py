@@ -1,4 +1,4 @@
-"""One story of numbers: list, Results, Explore, API and files say the same of an experiment."""
+"""One story of numbers: list, Results, Explore, report, API and files say the same of an experiment."""
 
 import csv
 import datetime as dt
@@ -59,6 +59,15 @@ def _completed() -> Experiment:
     return experiment
 
 
+def _completed_with_newer_data() -> Experiment:
+    """The last day came after the last decision: the end is the first to know it."""
+    experiment = _daily({"a": 0.1, "b": 0.12})()
+    record(experiment, counts("a", 1000, 130), counts("b", 1000, 110))
+    winner = experiment.variants.get(name="b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+    return experiment
+
+
 def _newcomer() -> Experiment:
     experiment = _daily({"a": 0.1, "b": 0.12})()
     record(experiment, counts("new", 10, 1, date=TODAY - DAY))
@@ -76,6 +85,7 @@ STORIES: dict[str, Callable[[], Experiment]] = {
     "value": _shop,
     "paused": _paused,
     "completed": _completed,
+    "completed with newer data": _completed_with_newer_data,
     "a newcomer": _newcomer,
 }
 
@@ -88,7 +98,9 @@ def test_numbers__of_one_experiment__are_the_same_everywhere(client: Client, sto
     api = json.loads(APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/").content)
     lines = {line["variant_key"]: line for line in csv.DictReader(_text(client, f"{url}statistics.csv"))}
     explore = {v.key: row for v, _colour, row in client.get(f"{url}explore/").context["rows"]}
+    report = client.get(f"{url}report/").context["leaderboard"].rows[0].found
     (listed,) = client.get("/dashboard/").context["rows"]
+    (line,) = csv.DictReader(_text(client, "/dashboard/experiments.csv"))
 
     leader = results.context["leaderboard"].rows[0]
     key, found = leader.variant.key, leader.found
@@ -101,7 +113,9 @@ def test_numbers__of_one_experiment__are_the_same_everywhere(client: Client, sto
     assert {name: float(lines[key][name]) if lines[key][name] else None for name in names} == pytest.approx(
         mine
     )
-    assert listed.summary.leader.variant.key == key
+    assert {name: getattr(report, name) for name in names} == pytest.approx(mine)
+    assert (listed.summary.leader.variant.key, line["leader"]) == (key, key)
+    assert float(line["lift"] or 0) == pytest.approx(found.uplift or 0)
     assert listed.summary.leader.probability_best == pytest.approx(found.probability_best, abs=1e-9)
     lift = None if found.uplift is None else (found.uplift, found.uplift_low, found.uplift_high)
     assert listed.lift == (None if lift is None else pytest.approx(lift))
@@ -118,4 +132,4 @@ def test_numbers__of_one_experiment__are_the_same_everywhere(client: Client, sto
 
 
 def _text(client: Client, url: str) -> list[str]:
-    return client.get(url).content.decode().splitlines()
+    return client.get(url).getvalue().decode().splitlines()

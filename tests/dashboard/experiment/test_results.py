@@ -211,7 +211,7 @@ def test_completed__result__stays_with_its_numbers(client: Client) -> None:
     after = context(client, experiment)
 
     assert after["verdict"].title.startswith(
-        "Ended on 1 Sep 2025: b won with +30.0% vs control (95% interval +"
+        "Ended on 1 Sep 2025: b won with click-through rate (CTR) +30.0% vs control (95% interval +"
     )
     assert after["verdict"].lines[0] == "Reason: More clicks."
     for name in ("rate", "uplift", "uplift_low", "uplift_high", "probability_best"):

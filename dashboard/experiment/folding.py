@@ -1,0 +1,33 @@
+"""Rows of a table: all of a few, or the first of many with the others folded away."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Row = TypeVar("Row")
+
+# More rows than these are folded away but for the first.
+SHOWN = 12
+_BEFORE_THE_FOLD = 10
+
+
+@dataclass(frozen=True)
+class Folded(Generic[Row]):
+    """The rows that are shown, and those behind a summary."""
+
+    shown: Sequence[Row]
+    folded: Sequence[Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        yield from self.shown
+        yield from self.folded
+
+    def __len__(self) -> int:
+        return len(self.shown) + len(self.folded)
+
+
+def fold(rows: Sequence[Row]) -> Folded[Row]:
+    """Show twelve rows at most; of more the first ten."""
+    if len(rows) <= SHOWN:
+        return Folded(rows, [])
+    return Folded(rows[:_BEFORE_THE_FOLD], rows[_BEFORE_THE_FOLD:])
