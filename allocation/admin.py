@@ -24,6 +24,8 @@ from experiments.admin.model_admins import ExperimentAdmin
 from experiments.campaign.models import REASON_LENGTH
 from experiments.models import Experiment
 from experiments.selectors import today
+from experiments.settings_schema import ALGORITHM_SETTINGS
+from experiments.text import format_number, format_percent
 
 # One request decides so many; the rest is the command's.
 _MOST_AT_ONCE = 100
@@ -116,10 +118,10 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
     inlines = (ShareInline,)
     fields = (
         "experiment", "target_date", "revision", "kind", "state", "reason", "window_start", "window_end",
-        "data_through", "window_impressions", "window_clicks", "value_remaining", "harms", "engine_version",
+        "data_through", "window_impressions", "window_clicks", "potential", "harms", "engine_version",
         "inputs_digest", "settings_used", "everything_given", "created_at",
     )  # fmt: skip
-    readonly_fields = ("settings_used", "everything_given")
+    readonly_fields = ("potential", "settings_used", "everything_given")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
         found = CalendarQuerySet(Allocation).order_by(*self.ordering)
@@ -129,10 +131,15 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
             else found.defer("inputs", "packed_inputs")
         )
 
+    @admin.display(description=gettext_lazy("potential improvement left"))
+    def potential(self, allocation: Allocation) -> str:
+        return _percent(allocation.value_remaining)
+
     @admin.display(description=gettext_lazy("Settings used"))
     def settings_used(self, allocation: Allocation) -> str:
+        """Name the settings as forms do; those that earlier engines had, as they are recorded."""
         settings = allocation.recorded_inputs.get("settings", {})
-        return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+        return "; ".join(f"{_setting_label(name)}: {value}" for name, value in sorted(settings.items()))
 
     @admin.display(description=gettext_lazy("All that the decision was given"))
     def everything_given(self, allocation: Allocation) -> str:
@@ -210,10 +217,14 @@ class DecidedExperimentAdmin(ExperimentAdmin):
         act_on_each(request, queryset, act)
 
 
+def _setting_label(name: str) -> str:
+    return str(ALGORITHM_SETTINGS[name].label) if name in ALGORITHM_SETTINGS else name
+
+
 def _rate(share: AllocationShare, number: float | None) -> str:
     """Write a rate; where the goal is a value, a value per trial."""
-    return _percent(number) if share.value_sum is None or number is None else f"{number:,.4f}"
+    return _percent(number) if share.value_sum is None or number is None else format_number(number, 4)
 
 
 def _percent(fraction: Any) -> str:
-    return "-" if fraction is None else f"{100 * float(fraction):.2f}%"
+    return "-" if fraction is None else format_percent(float(fraction), 2)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from allocation.limits import LIMITS, NO_LIMIT
@@ -159,7 +160,12 @@ class Allocation(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.experiment} for {self.target_date}, revision {self.revision}"
+        words = gettext("%(experiment)s for %(date)s, revision %(revision)s")
+        return words % {
+            "experiment": self.experiment,
+            "date": self.target_date,
+            "revision": self.revision,
+        }
 
     @property
     def as_of(self) -> AsOf:

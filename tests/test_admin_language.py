@@ -123,3 +123,15 @@ def test_labels__of_every_model_and_column__are_translated() -> None:
     same = [name for name, label in portuguese.items() if label == english[name] and label not in _ALIKE]
     assert same == []
     assert not [label for label in english.values() if re.search(r"_", label)]
+
+
+def test_decision__in_portuguese__has_its_name_numbers_and_settings_so(operator: Client) -> None:
+    allocation = allocate(make_running("Botão"))
+
+    page = operator.get(f"/admin/allocation/allocation/{allocation.pk}/change/", headers=PORTUGUESE)
+
+    texts = _Texts()
+    texts.feed(page.content.decode())
+    assert f"Botão, {allocation.target_date}, revisão 1" in texts.found
+    assert "30,00%" in texts.found
+    assert any("Mínimo do controle: 0.1; " in text for text in texts.found)

@@ -26,6 +26,8 @@ ENGLISH = {
     r"\bgiven up\b": "opportunity cost, Failed",
     r"whoever": "anyone who",
     r"\bretire(d|s)?\b": "Deactivate, inactive",
+    r"\bclassical test": "fixed-horizon test",
+    r"\bfinding out\b": "regret",
     r"as installed|the installation's": "Default, Current, the service's",
     r"in front\b": "ahead, leads",
     r"\bcounts? out\b|\bof the moment\b": "plain words",
@@ -46,6 +48,10 @@ PORTUGUESE = {
     r"fora de vista": "oculto",
     r"\brodadas?\b": "simulações",
     r"\bretirad[ao]\b": "inativa",
+    r"\btrag[ao]-[oa]s? de volta": "restaure, reative",
+    r"\balocaç(ão|ões)\b": "distribuição",
+    r"\bteste clássico": "teste de horizonte fixo",
+    r"\brecompensa": "métrica principal",
 }
 
 

@@ -104,6 +104,6 @@ def test_admin__ledger_entry__shows_shares_and_inputs_legibly(operator: Client) 
     page = operator.get(f"/admin/allocation/allocation/{allocation.pk}/change/").content.decode()
 
     assert "70.00%" in page
-    assert "control_floor 0.1" in page
+    assert "Minimum control share: 0.1" in page
     assert "&quot;days_with_data&quot;: 1" in page
     assert "/dashboard/experiments/button-colour/traffic/" in page

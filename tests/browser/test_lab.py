@@ -154,7 +154,7 @@ def test_planner__analyst__reads_both_answers(clean_page: Page, live_server: Any
     classical = clean_page.get_by_role("region", name="Fixed-horizon A/B test")
     expect(classical).to_contain_text("17 days")
     expect(classical).to_contain_text("8,158")
-    expect(clean_page.get_by_role("region", name="The service: Current")).to_contain_text("14 days")
+    expect(clean_page.get_by_role("region", name="Bandit: Current")).to_contain_text("14 days")
 
 
 @pytest.mark.parametrize("path", [f"simulator/?{SMALL}", "planner/?base_rate=10&uplift=50"])

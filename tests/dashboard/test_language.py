@@ -113,7 +113,7 @@ def test_refusal_of_a_service__portuguese_reader__is_told_in_portuguese(reader: 
 
     answer = reader.post(f"{_ONE}pause/", follow=True).content.decode()
 
-    assert "está com status rascunho; pode passar a ativo." in answer
+    assert "está como rascunho; pode passar a ativo." in answer
 
 
 def test_apis__portuguese_reader__stay_english(api: APIClient, running: Experiment) -> None:
