@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 
 class Told(NamedTuple):
-    """What happened, and what else is known of it."""
+    """A title that says what happened, and a text with what else is known of it."""
 
     title: str
     text: str = ""

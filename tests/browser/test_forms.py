@@ -112,6 +112,14 @@ def test_upload__file_too_large__is_not_even_sent(page: Page, live_server: Any, 
     expect(page.get_by_label("File", exact=True)).to_be_focused()
 
 
+def test_new_experiment__campaign__is_asked_for_and_accessible(clean_page: Page, live_server: Any) -> None:
+    clean_page.goto(_url(live_server, "new/"))
+    clean_page.get_by_text("Campaign", exact=True).click()
+    expect(clean_page.get_by_label("Owner")).to_be_visible()
+
+    assert violations_in_each_layout(clean_page) == []
+
+
 def test_variant__taken_away__passes_the_control_on(page: Page, live_server: Any) -> None:
     page.goto(_url(live_server, "new/"))
 

@@ -10,7 +10,8 @@ from allocation.models import Allocation
 from allocation.services import complete_experiment
 from experiments.campaign.watch import add_guard, add_note
 from experiments.models import DailyMetric, Experiment, Status
-from experiments.services import update_experiment
+from experiments.services import create_experiment, update_experiment
+from experiments.tables.mapping import remember_columns
 from tests.browser.accessibility import fits_at_each_width, show, violations_at_each_width
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
@@ -18,7 +19,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 DAY = dt.timedelta(days=1)
 LONG = "A" * 60 + " Supercalifragilisticexpialidocious" * 3
-TABS = ["data/", "data/day/?date=2025-08-30", "data/upload/", "settings/", "history/", ""]
+TABS = [
+    "data/", "data/day/?date=2025-08-30", "data/upload/", "data/columns/", "settings/", "history/", "integrate/", "",
+]  # fmt: skip
 
 
 def make_full(**fields: Any) -> Experiment:
@@ -34,6 +37,7 @@ def make_full(**fields: Any) -> Experiment:
         allocate(experiment, date + DAY)
     add_note(experiment_id=experiment.pk, date=TODAY - 2 * DAY, text=LONG, now=NOW)
     add_guard(experiment_id=experiment.pk, metric="conversion_rate", max_fall=5, action="tell", now=NOW)
+    remember_columns(experiment, {LONG[:120]: "variant_name", "Cost": ""})
     update_experiment(experiment_id=experiment.pk, now=NOW, owner=LONG[:80], settings={"control_floor": 0.2})
     return experiment
 
@@ -105,3 +109,26 @@ def test_settings__save__is_within_reach_without_scrolling(clean_page: Page, liv
     show(clean_page, f"{live_server.url}/dashboard/experiments/full/settings/", 1440, "light")
 
     expect(clean_page.get_by_role("button", name="Save settings")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("tab", ["data/", "settings/", "history/", "integrate/"])
+def test_tab__a_hundred_variants_of_10_to_the_12__fits_and_is_accessible(
+    clean_page: Page, live_server: Any, tab: str
+) -> None:
+    names = ["control", *(f"variant {n}" for n in range(1, 100))]
+    experiment = create_experiment(name="Hundred", variants=names, now=NOW)
+    record(experiment, *(counts(name, 10**12, 10**11) for name in names))
+    show(clean_page, f"{live_server.url}/dashboard/experiments/hundred/{tab}", 390, "light")
+
+    assert violations_at_each_width(clean_page) == []
+
+
+def test_calendar__on_a_telephone__begins_at_the_latest_week(clean_page: Page, live_server: Any) -> None:
+    experiment = make_experiment(key="headline")
+    for n in range(0, 170, 10):
+        record(experiment, counts("control", 100, 5, date=TODAY - n * DAY))
+
+    show(clean_page, f"{live_server.url}/dashboard/experiments/headline/data/", 390, "light")
+
+    expect(clean_page.get_by_role("link", name="Mon, 1 Sep 2025")).to_be_in_viewport()
+    expect(clean_page.locator(".calendar-weekdays")).to_be_in_viewport()
