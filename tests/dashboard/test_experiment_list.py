@@ -193,8 +193,8 @@ def test_list__many__same_number_of_queries(client: Client, django_assert_num_qu
     allocate(done)
     _complete(done)
 
-    # 12 with the warm-up's, or without it with a search; three more go to session, user and role
-    with django_assert_num_queries(11):
+    # 11 with the warm-up's, or without it with a search; three more go to session, user and role
+    with django_assert_num_queries(10):
         client.get("/dashboard/")
 
 
