@@ -343,7 +343,7 @@ def change_status(
 def _why_not(experiment: Experiment) -> str:
     if experiment.archived_at:
         return _("is archived; unarchive it first.")
-    following = [status.label.lower() for status in sorted(TRANSITIONS[Status(experiment.status)])]
+    following = [status.word for status in sorted(TRANSITIONS[Status(experiment.status)])]
     said = _("is %(status)s; it can become %(following)s.") if following else _("is %(status)s; it stays so.")
     return said % {"status": experiment.state_word, "following": _(" or ").join(following)}
 

@@ -62,7 +62,7 @@ def ending_of(experiment: Experiment, summary: Summary) -> Ending | None:
         return None
     allocation = summary.allocation
     shares = list(allocation.shares.all()) if allocation else []
-    warnings = _warnings(experiment, summary)
+    warnings = _warnings(summary)
     leader = None if warnings else leading_share(shares)
     rows, lifts = {share.variant_id: share for share in shares}, _lifts(shares)
     choices = [
@@ -90,13 +90,13 @@ def _lifts(shares: Sequence[AllocationShare]) -> dict[int, Lift]:
     return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
 
 
-def _warnings(experiment: Experiment, summary: Summary) -> list[str]:
+def _warnings(summary: Summary) -> list[str]:
     """Say what speaks against an end; with nothing to say the leader is chosen beforehand."""
     allocation = summary.allocation
     if allocation is None or allocation.kind == Kind.WARM_UP:
         return [_("There is not enough data yet: no variant has shown to be better.")]
     said = []
-    if getattr(experiment, "has_mismatch", False):
+    if summary.is_mismatched:
         said.append(_("Traffic does not match the allocation (SRM): do not trust these numbers yet."))
     if allocation.kind == Kind.GUARD:
         said.append(_("A guard has stopped the experiment: a variant is clearly worse on a guarded metric."))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from allocation.statistics.experiment import Statistics
 from dashboard.charts import Chart, Mark
 from dashboard.experiment.notes import notes_of
+from experiments.campaign.models import Note
 from experiments.models import Experiment, Status
 from experiments.settings_schema import ALGORITHM_SETTINGS
 from notifications.alarms import is_same_change
@@ -30,15 +31,17 @@ class Marker(NamedTuple):
     label: str
 
 
-def markers_of(experiment: Experiment, statistics: Statistics) -> list[Marker]:
-    """Collect the marks of an experiment; two queries."""
-    return [*markers_of_changes(experiment), *_of_evidence(statistics)]
+def markers_of(
+    experiment: Experiment, statistics: Statistics, notes: Sequence[Note] | None = None
+) -> list[Marker]:
+    """Collect the marks of an experiment; two queries, or one where the notes were read already."""
+    return [*markers_of_changes(experiment, notes), *_of_evidence(statistics)]
 
 
-def markers_of_changes(experiment: Experiment) -> list[Marker]:
-    """Collect what people wrote and changed; two queries."""
-    notes = [Marker(note.date, note.text) for note in notes_of(experiment)]
-    return [*notes, *_of_history(experiment), *_of_variants(experiment)]
+def markers_of_changes(experiment: Experiment, notes: Sequence[Note] | None = None) -> list[Marker]:
+    """Collect what people wrote and changed; two queries, or one where the notes were read already."""
+    written = [Marker(note.date, note.text) for note in (notes_of(experiment) if notes is None else notes)]
+    return [*written, *_of_history(experiment), *_of_variants(experiment)]
 
 
 def marked(chart: Chart, markers: Sequence[Marker]) -> Chart:

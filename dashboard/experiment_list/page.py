@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -19,9 +19,9 @@ from django.views.decorators.http import require_POST, require_safe
 from dashboard.access import requires
 from dashboard.experiment_list.rows import rows_of
 from dashboard.experiment_list.stages import Listed, Stage, listed
-from dashboard.experiment_list.totals import TOTALS_DAYS, totals
+from dashboard.experiment_list.totals import recent_impressions, totals
 from experiments.exceptions import DomainError
-from experiments.models import DailyMetric, Experiment
+from experiments.models import Experiment
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.services import archive_experiment
@@ -30,20 +30,18 @@ from experiments.text import Text
 PAGE_SIZE = 50
 _LONGEST_SEARCH = 200
 _ATTENTION = "attention"
+_TRAFFIC = "traffic"
 
 # How the entries are sorted, each order with its label.
-_Sort = Callable[[list[Listed], dt.date], list[Listed]]
+_Sort = Callable[[list[Listed], Mapping[int, int]], list[Listed]]
 
 
 def _by(key: Callable[[Listed], Any], *, reverse: bool = False) -> _Sort:
-    return lambda entries, _today: sorted(entries, key=key, reverse=reverse)
+    return lambda entries, _traffic: sorted(entries, key=key, reverse=reverse)
 
 
-def _busiest_first(entries: list[Listed], today: dt.date) -> list[Listed]:
-    recent = DailyMetric.objects.filter(date__gt=today - dt.timedelta(days=TOTALS_DAYS), date__lte=today)
-    sums = recent.order_by().values_list("variant__experiment_id").annotate(total=Sum("impressions"))
-    traffic = dict(sums)
-    return sorted(entries, key=lambda one: -(traffic.get(one.pk) or 0))
+def _busiest_first(entries: list[Listed], traffic: Mapping[int, int]) -> list[Listed]:
+    return sorted(entries, key=lambda one: -traffic.get(one.pk, 0))
 
 
 def _closest(one: Listed) -> tuple[bool, float]:
@@ -53,10 +51,10 @@ def _closest(one: Listed) -> tuple[bool, float]:
 
 ORDERS: dict[str, tuple[Text, _Sort]] = {
     "attention": (gettext_lazy("Needs attention first"), _by(lambda one: one.urgency)),
-    "newest": (gettext_lazy("Newest first"), lambda entries, _today: entries),
+    "newest": (gettext_lazy("Newest first"), lambda entries, _traffic: entries),
     "changed": (gettext_lazy("Recently changed"), _by(lambda one: one.updated_at, reverse=True)),
     "name": (gettext_lazy("By name"), _by(lambda one: (one.name.casefold(), one.pk))),
-    "traffic": (gettext_lazy("Most traffic (7 days)"), _busiest_first),
+    _TRAFFIC: (gettext_lazy("Most traffic (7 days)"), _busiest_first),
     "decision": (gettext_lazy("Closest to a decision"), _by(_closest)),
 }
 
@@ -76,13 +74,13 @@ def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
     date, asked = today(), _asked(request)
     entries = listed(date)
-    found = _searched(entries, asked.search, asked.tag)
-    page = Paginator(_sorted(found, asked, date), PAGE_SIZE).get_page(request.GET.get("page"))
+    found, traffic = _searched(entries, asked.search, asked.tag), recent_impressions(date)
+    page = Paginator(_sorted(found, asked, traffic), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "section": "experiments",
         "page": page,
         "rows": rows_of(list(page), date),
-        "totals": totals(entries, date),
+        "totals": totals(entries, date, traffic),
         "chips": _chips(found, asked.stage),
         "orders": [(name, label, name == asked.order) for name, (label, _sort) in ORDERS.items()],
         "search": asked.search,
@@ -114,11 +112,12 @@ def _asked(request: HttpRequest) -> _Asked:
 def shown_entries(request: HttpRequest, date: dt.date) -> list[Listed]:
     """List what the query shows, on all pages."""
     asked = _asked(request)
-    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, date)
+    traffic = recent_impressions(date) if asked.order == _TRAFFIC else {}
+    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, traffic)
 
 
-def _sorted(found: Sequence[Listed], asked: _Asked, date: dt.date) -> list[Listed]:
-    return ORDERS[asked.order][1]([one for one in found if _is_shown(one, asked.stage)], date)
+def _sorted(found: Sequence[Listed], asked: _Asked, traffic: Mapping[int, int]) -> list[Listed]:
+    return ORDERS[asked.order][1]([one for one in found if _is_shown(one, asked.stage)], traffic)
 
 
 @require_POST

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Min, OuterRef, Q, Subquery, Sum
+from django.db.models import OuterRef, Prefetch, Q, Subquery, Sum
 
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
@@ -96,8 +96,8 @@ class Row:
 
 
 def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
-    """Complete these entries, in their order; at most six queries, however many there are."""
-    found = Experiment.objects.with_variants().in_bulk([one.pk for one in chosen])
+    """Complete these entries, in their order; at most five queries, however many there are."""
+    found = Experiment.objects.prefetch_related(_variants()).in_bulk([one.pk for one in chosen])
     # what was deleted meanwhile is left out
     chosen = [one for one in chosen if one.pk in found]
     decisions = _decisions(chosen, today)
@@ -106,7 +106,7 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
         for one in chosen
     ]
     lifts = _lifts(summaries, decisions)
-    first = _first_days(list(found.values()))
+    first = {pk: _first_day(experiment) for pk, experiment in found.items()}
     warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
     return [
         Row(one, summary, first.get(one.pk), lifts.get(one.pk), warm_ups.get(one.pk))
@@ -155,12 +155,16 @@ def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> di
     return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
 
 
-def _first_days(experiments: Sequence[Experiment]) -> dict[int, dt.date]:
-    """The first day with data of each experiment; each variant's is the beginning of an index."""
+def _variants() -> "Prefetch[Any, Any, Any]":
+    """Read the variants, each with its first day with data, which is the beginning of an index."""
     days = DailyMetric.objects.filter(variant=OuterRef("pk")).order_by("date").values("date")[:1]
-    variants = Variant.objects.filter(experiment__in=experiments).alias(begins=Subquery(days))
-    rows = variants.order_by().values_list("experiment_id").annotate(first=Min("begins"))
-    return {pk: first for pk, first in rows if first is not None}
+    return Prefetch("variants", Variant.objects.annotate(begins=Subquery(days)))
+
+
+def _first_day(experiment: Experiment) -> dt.date | None:
+    """Find the first day with data, of an experiment whose variants were read by ``_variants``."""
+    begins = [vars(variant)["begins"] for variant in experiment.variants.all()]
+    return min((day for day in begins if day is not None), default=None)
 
 
 def _warm_ups(experiments: Sequence[Experiment]) -> dict[int, WarmUp]:

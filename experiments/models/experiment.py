@@ -54,6 +54,12 @@ class Status(models.TextChoices):
     PAUSED = "paused", _("Paused")
     COMPLETED = "completed", _("Ended")
 
+    @property
+    def word(self) -> str:
+        """The pages' word within a sentence; for the one that the API calls otherwise also the API's."""
+        said = str(self.label).lower()
+        return f"{said} ({self.value})" if self is Status.COMPLETED else said
+
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.DRAFT: frozenset({Status.ACTIVE}),
@@ -263,7 +269,7 @@ class Experiment(models.Model):
     @property
     def state_word(self) -> str:
         """Its status as a word within a sentence; an archived experiment is called archived."""
-        return gettext("archived") if self.archived_at else Status(self.status).label.lower()
+        return gettext("archived") if self.archived_at else Status(self.status).word
 
     def status_conflict(self, refusal: str) -> StatusConflictError:
         """Build the error of a refused move, with the states it can move to; archived it moves to none."""

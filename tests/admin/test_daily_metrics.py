@@ -117,7 +117,7 @@ def test_admin__correction_of_a_completed_experiment__tells_the_services_refusal
         f"/admin/experiments/dailymetric/{metric.pk}/change/", correction_of(metric, clicks=1), follow=True
     )
 
-    assert "is ended and takes no events" in response.content.decode()
+    assert "is ended (completed) and takes no events" in response.content.decode()
     assert metric_of().clicks == 700
 
 

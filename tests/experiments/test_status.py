@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+from django.utils.translation import override
 
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.models import TRANSITIONS, Status
@@ -31,6 +32,20 @@ def test_change_status__other_move__is_a_conflict_that_names_the_next_states(
     assert caught.value.members["allowed"] == sorted(TRANSITIONS[start])
     experiment.refresh_from_db()
     assert experiment.status == start
+
+
+@pytest.mark.parametrize(
+    ("language", "word"), [("en", "is ended (completed)"), ("pt-br", "encerrado (completed)")]
+)
+def test_change_status__refusal__names_the_status_value_beside_the_word_of_the_pages(
+    language: str, word: str
+) -> None:
+    experiment = make_experiment(status=Status.COMPLETED)
+
+    with override(language), pytest.raises(StatusConflictError) as refused:
+        change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=NOW)
+
+    assert word in str(refused.value)
 
 
 def test_change_status__complete_with_winner__keeps_the_winner() -> None:

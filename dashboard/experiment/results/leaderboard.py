@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 from django.utils.translation import gettext as _
 
+from allocation.ledger.guards import Guarding, GuardRule
 from allocation.limits import NO_LIMIT
 from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
@@ -20,7 +22,7 @@ from dashboard.experiment.traffic.explain import limit_text
 from dashboard.formatting import format_shares
 from experiments.campaign.models import Guard, GuardAction
 from experiments.metrics import Reward
-from experiments.models import Experiment, Variant
+from experiments.models import Experiment, Status, Variant
 from experiments.text import format_exact, format_percent
 
 # Above so many all rows are low.
@@ -119,7 +121,7 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
     statistics, shares = results.analysis.statistics, _shares(results)
     has_lifts = statistics.control_is_judged and results.has_successes
     axis = _axis([_interval(row) for row in results.ranked] if has_lifts else [])
-    guards = _guards(experiment)
+    guards = _guards(experiment, results.analysis.inputs.guarding)
     secondary = sorted(statistics.secondary, key=lambda metric: metric.metric.value not in guards)
     columns = _columns(experiment.currency, secondary, guards)
     rows = [
@@ -244,22 +246,27 @@ def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
     return MetricCell(row, "" if row.uplift is None else effect_word(row), effect)
 
 
-def _guards(experiment: Experiment) -> dict[str, Guard]:
-    """Read what is guarded, by metric; at most one query."""
-    guarded = getattr(experiment, "has_guards", True)
-    return {guard.metric: guard for guard in experiment.guards.all()} if guarded else {}
+def _guards(experiment: Experiment, guarding: Guarding | None) -> dict[str, Guard | GuardRule]:
+    """Tell what is guarded, by metric; of an experiment that ended by one query, for its decisions guard nothing."""
+    if guarding is not None:
+        return {rule.metric.value: rule for rule in guarding.rules}
+    if experiment.status != Status.COMPLETED or not getattr(experiment, "has_guards", True):
+        return {}
+    return {guard.metric: guard for guard in experiment.guards.all()}
 
 
-def _columns(currency: str, secondary: Sequence[SecondaryMetric], guards: dict[str, Guard]) -> list[Column]:
+def _columns(
+    currency: str, secondary: Sequence[SecondaryMetric], guards: dict[str, Guard | GuardRule]
+) -> list[Column]:
     return [
         Column(metric.metric, currency, _guard_text(guards.get(metric.metric.value))) for metric in secondary
     ]
 
 
-def _guard_text(guard: Guard | None) -> str:
+def _guard_text(guard: Guard | GuardRule | None) -> str:
     if guard is None:
         return ""
-    fall = f"{format_exact(guard.max_fall)}%"
+    fall = f"{format_exact(Decimal(str(guard.max_fall)))}%"
     if guard.action == GuardAction.ACT:
         return _("Guard: at most %(fall)s below the control, else the control gets all traffic") % {
             "fall": fall

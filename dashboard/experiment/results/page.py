@@ -16,6 +16,7 @@ from allocation.statistics.experiment import statistics_of
 from allocation.statistics.results import Results, results_of
 from dashboard.access import requires
 from dashboard.charts import Chart
+from dashboard.experiment.ending import ending_of
 from dashboard.experiment.lines import lines_of
 from dashboard.experiment.markers import marked, markers_of
 from dashboard.experiment.results.charts import cumulative_gain, traffic_over_time
@@ -42,7 +43,8 @@ def results(request: HttpRequest, reference: str) -> HttpResponse:
     summary, all_alike = context["summary"], request.GET.get("range") == ALL_ALIKE
     found = results_or_none(experiment, date, summary.allocation, all_days_alike=all_alike)
     if found is not None and found.is_mismatched:
-        context["summary"] = summary = replace(summary, is_mismatched=True)
+        summary = replace(summary, is_mismatched=True)
+        context |= {"summary": summary, "ending": ending_of(experiment, summary)}
     context |= {
         "results": found,
         "verdict": (verdict := verdict_of(experiment, summary, found)),

@@ -53,6 +53,10 @@ def test_mismatch__decided_by_the_numbers__no_badge_and_no_tag_says_so(client: C
     assert "Traffic mismatch (SRM)" in html
     assert not any(row.is_certain for row in found["leaderboard"].rows)
     assert "Not reliable while traffic does not match" in html
+    assert found["ending"].warnings == [
+        "Traffic does not match the allocation (SRM): do not trust these numbers yet."
+    ]
+    assert not any(choice.is_chosen for choice in found["ending"].choices)
 
 
 def test_mismatch__ended_nevertheless__the_result_says_that_it_may_be_wrong(client: Client) -> None:

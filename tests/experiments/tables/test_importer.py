@@ -111,7 +111,7 @@ def test_import__completed_experiment__is_a_row_problem() -> None:
 
     report = _import(HEADER + f"{experiment.pk},2025-08-14,a,5,1,0\n", on_error="skip")
 
-    assert "is ended" in report.issues[0].message
+    assert "is ended (completed)" in report.issues[0].message
 
 
 def test_import__more_than_100_variants__skips_only_those_beyond() -> None:

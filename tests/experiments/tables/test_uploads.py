@@ -105,7 +105,7 @@ def test_preview__other_experiments__are_listed_apart() -> None:
 
     assert (preview.rows, preview.other_rows) == (1, 1)
     assert [(found.experiment, found.rows) for found in preview.others.values()] == [(other, 1)]
-    assert ["is ended" in issue.message for issue in preview.report.issues] == [True]
+    assert ["is ended (completed)" in issue.message for issue in preview.report.issues] == [True]
 
 
 def test_record_upload__only_this_experiment__leaves_the_others_rows_out() -> None:
