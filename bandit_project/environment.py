@@ -14,8 +14,10 @@ from zoneinfo import available_timezones
 
 import environ
 
+from experiments.roles import Role
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, setting_problems
 
+_ROLES = [role.group for role in Role]
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -135,13 +137,25 @@ class Environment:
         self._refuse(variable, "must be a number of requests in a period, such as 600/min")
         return None
 
-    def networks(self, variable: str) -> list[Network]:
-        """Addresses and networks, such as 10.0.0.0/8."""
+    def networks(self, variable: str, *, required_by: str = "") -> list[Network]:
+        """Addresses and networks, such as 10.0.0.0/8; some, where the other variable is set."""
+        if required_by and self.string(required_by) and not self.string(variable):
+            self._refuse(variable, f"must name the proxies whose {required_by} counts, such as 10.0.0.7")
         try:
             return [ipaddress.ip_network(word) for word in self.csv_list(variable)]
         except ValueError:
             self._refuse(variable, "must be addresses or networks separated by commas, such as 10.0.0.0/8")
             return []
+
+    def roles_of_groups(self, variable: str) -> dict[str, str]:
+        """Names of groups with the role that each gives, such as data-team=analyst,platform=admin."""
+        pairs = [word.rpartition("=") for word in self.csv_list(variable)]
+        if all(group.strip() and role.strip() in _ROLES for group, _, role in pairs):
+            return {group.strip(): role.strip() for group, _, role in pairs}
+        self._refuse(
+            variable, "must be like data-team=analyst,platform=admin; roles are " + ", ".join(_ROLES)
+        )
+        return {}
 
     def time_of_day(self, variable: str, default: str) -> dt.time:
         value = self.string(variable, default)

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "bandit_project.administration.proxy_login.ProxyLogin",
     "bandit_project.middleware.own_settings",
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -325,7 +326,13 @@ DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 90, 1, 3650)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "bandit_project.administration.login.AccountBackend",
+    "bandit_project.administration.proxy_login.ProxyBackend",
 ]
+# Log-in by a proxy in front (administration/proxy_login.py); off unless the header is named.
+REMOTE_USER_HEADER = env.string("REMOTE_USER_HEADER")
+REMOTE_USER_PROXIES = env.networks("REMOTE_USER_PROXIES", required_by="REMOTE_USER_HEADER")
+REMOTE_USER_GROUPS_HEADER = env.string("REMOTE_USER_GROUPS_HEADER")
+REMOTE_USER_ROLES = env.roles_of_groups("REMOTE_USER_ROLES")
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

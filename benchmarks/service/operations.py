@@ -11,6 +11,7 @@ the outcome is not the promised one.
 
 import argparse
 import json
+import os
 import re
 import secrets
 import shutil
@@ -29,7 +30,6 @@ from benchmarks.machine import machine
 _ROOT = Path(__file__).resolve().parents[2]
 _PROJECT, _PROBE = "bandit-operations", "bandit-operations-visitor"
 _SLOW_SECONDS = 20
-_MOST_SECONDS_AWAY = 10.0
 _REPLACE = ("up", "--detach", "--wait", "--no-build", "--no-deps", "app", "scheduler")
 _MIGRATION = """import time
 
@@ -71,8 +71,8 @@ class Answer(NamedTuple):
 class Installation:
     """A copy of the source with secrets, as an operator has it."""
 
-    def __init__(self, folder: Path, also: list[str]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, also: list[str], most_seconds_away: float) -> None:
+        self.folder, self.most_seconds_away = folder, most_seconds_away
         files = ["docker-compose.prod.yml", *also]
         self._compose = ["docker", "compose", "-p", _PROJECT, *(word for f in files for word in ("-f", f))]
         self.failures: list[str] = []
@@ -186,8 +186,8 @@ def upgrade(made: Installation, visitor: Visitor) -> None:
     )
     made.expect("the new version serves", answers[-1][1:] == (200, "0.2.0"), str(answers[-1]))
     away, codes = seconds_away(answers), sorted({answer.code for answer in answers})
-    made.expect(f"away for less than {_MOST_SECONDS_AWAY:g} s", away < _MOST_SECONDS_AWAY, str(away))
-    made.expect("visitors get 503 meanwhile, and nothing else", set(codes) <= {200, 503}, str(codes))
+    made.expect(f"away for less than {made.most_seconds_away:g} s", away < made.most_seconds_away, str(away))
+    made.expect("nginx says 503 meanwhile", not {502, 504} & set(codes), str(codes))
     print(f"  away {away:.1f} s; answers {codes}")
 
 
@@ -270,15 +270,16 @@ def main() -> int:
     )
     parser.add_argument("--folder", type=Path, help="an empty folder for the copy of the source")
     parser.add_argument("--also", action="append", default=[], help="another compose file on top")
+    parser.add_argument("--most-seconds-away", type=float, default=10.0, help="in an upgrade (default: 10)")
     options = parser.parse_args()
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
         print("docker with compose is needed, and an engine that answers.", file=sys.stderr)
         return 2
-    print(machine(), flush=True)
+    print(f"{machine()}; load before: {os.getloadavg()[0]:.1f}", flush=True)
     if options.folder:
-        return run(Installation(options.folder, options.also))
+        return run(Installation(options.folder, options.also, options.most_seconds_away))
     with tempfile.TemporaryDirectory(prefix="bandit-operations-") as folder:
-        return run(Installation(Path(folder), options.also))
+        return run(Installation(Path(folder), options.also, options.most_seconds_away))
 
 
 if __name__ == "__main__":
