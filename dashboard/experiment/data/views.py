@@ -36,6 +36,7 @@ from experiments.models import DailyMetric, Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
 from experiments.tables.export import metrics_download, template_download
+from experiments.text import parse_date
 
 
 @require_safe
@@ -85,10 +86,7 @@ def _measures(experiment: Experiment, history: History) -> tuple[Measure, ...]:
 
 
 def _day_asked_for(request: HttpRequest) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(request.GET.get("day", ""))
-    except ValueError:
-        return None
+    return parse_date(request.GET.get("day", ""))
 
 
 def _weeks_back(request: HttpRequest) -> int:
@@ -149,10 +147,10 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 
 
 def _date(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise Http404(f"{text[:40]!r} is not a date") from error
+    date = parse_date(text)
+    if text and date is None:
+        raise Http404(f"{text[:40]!r} is not a date")
+    return date
 
 
 def _day_form(
