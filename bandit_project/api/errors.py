@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import FieldDoesNotExist, FieldError, ObjectDoesNotExist, PermissionDenied
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.middleware.csrf import get_token
@@ -163,6 +163,9 @@ def _gone_meanwhile(error: BaseException | None) -> tuple[int, str, str] | None:
     return found
 
 
+_OF_ODD_VALUES = (ValueError, OverflowError, re.error, FieldDoesNotExist, FieldError)
+
+
 def _is_bad_value(request: HttpRequest, error: BaseException | None) -> bool:
     """True where the database, or in the admin Django, could make nothing of a value that an address has.
 
@@ -172,7 +175,7 @@ def _is_bad_value(request: HttpRequest, error: BaseException | None) -> bool:
     if not isinstance(error, DataError):
         in_admin = request.path.startswith("/admin/") and request.method in {"GET", "HEAD"}
         by_regexp = isinstance(error, OperationalError) and "user-defined function" in str(error)
-        if not in_admin or not (by_regexp or isinstance(error, ValueError | OverflowError | re.error)):
+        if not in_admin or not (by_regexp or isinstance(error, _OF_ODD_VALUES)):
             return False
     logger.warning("a value of the request that cannot be read", exc_info=error)
     return True
