@@ -104,7 +104,7 @@ def edits(view: View) -> View:
     """Open a view to analysts on an experiment that takes data; where it takes none, the table says why."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
-    @requires(Role.ANALYST)
+    @requires(Role.ANALYST, one_moment_to_look=False)  # the preview imports the file and takes it back
     def open_only(request: HttpRequest, reference: str, **place: str) -> HttpResponseBase:
         experiment = experiment_or_404(reference, today())
         if experiment.takes_events:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -469,6 +470,19 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     # the import itself, done and taken back, comes to eleven
     with django_assert_max_num_queries(12 + 11):
         assert analyst.get(url).context["preview"].rows == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preview__outside_of_any_transaction__imports_and_takes_back(today: dt.date) -> None:
+    """Pages are read in a transaction that may not write; this one tries a write."""
+    get_user_model().objects.create_superuser("someone", "someone@example.com", "secret")
+    client = Client()
+    client.force_login(get_user_model().objects.get())
+    experiment = make_running()
+    url = client.post(UPLOAD, _file(f"{HEADER}{experiment.key},{TODAY},control,5,1,0\n"))["Location"]
+
+    assert client.get(url).context["preview"].rows == 1
+    assert DailyMetric.objects.filter(impressions=5).count() == 0
 
 
 EXPORT = "Report\nWhen,Placement,Shown,Clicks\n2025-08-31,control,5,1\n2025-08-30,control,7,1\n"
