@@ -30,10 +30,12 @@ def visitor_role(request: HttpRequest) -> Role | None:
     return found
 
 
-def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View]:
+def requires(
+    needed: Role, to_post: Role | None = None, *, one_moment_to_look: bool = True
+) -> Callable[[View], View]:
     """Open a page to people of at least this role; others are asked to log in, or refused.
 
-    A page that is only looked at is read as of one moment.
+    A page that is only looked at is read as of one moment, unless it tries out a write that it takes back.
     ``to_post`` is what it takes to change something on a page that others may look at.
     """
 
@@ -48,7 +50,7 @@ def requires(needed: Role, to_post: Role | None = None) -> Callable[[View], View
             least = to_post or needed if request.method == "POST" else needed
             if held < least:
                 raise PermissionDenied(_refusal(least))
-            if request.method not in _LOOKS:
+            if request.method not in _LOOKS or not one_moment_to_look:
                 return view(request, *args, **kwargs)
             with one_moment():
                 return view(request, *args, **kwargs)

@@ -80,7 +80,7 @@ WRITES = [
     Call("POST", f"{_V1}assignments/", {"units": ["u"]}),
     Call("POST", f"{_V1}notes/", {"date": _ROW["date"], "text": "Sale"}),
     Call("DELETE", f"{_V1}notes/{{n}}/", {}),
-    Call("POST", f"{_V1}guards/", {"metric": "cvr", "max_fall": 5, "action": "tell"}),
+    Call("POST", f"{_V1}guards/", {"metric": "conversion_rate", "max_fall": 5, "action": "tell"}),
     Call("PATCH", f"{_V1}guards/{{g}}/", {"max_fall": 9}),
     Call("DELETE", f"{_V1}guards/{{g}}/", {}),
     Call("DELETE", _V1, {}),
@@ -94,7 +94,7 @@ WRITES = [
     ),
     Call("POST", f"{_PAGE}settings/variants/", {"name": "late"}),
     Call("POST", f"{_PAGE}settings/variants/{{v}}/rename/", {"variant-{v}-name": "renamed"}),
-    Call("POST", f"{_PAGE}settings/guards/", {"metric": "cvr", "max_fall": "5", "action": "tell"}),
+    Call("POST", f"{_PAGE}settings/guards/", {"metric": "conversion_rate", "max_fall": "5", "action": "tell"}),
     Call("POST", f"{_PAGE}report/", {"days": "30"}),
     Call("POST", f"{_PAGE}data/day/", {"date": _ROW["date"]}),
     Call("POST", "/dashboard/archive/", {"experiment": "{e}"}),
@@ -102,17 +102,16 @@ WRITES = [
 
 
 # Each named something that was gone, or left a row without what it belongs to.
-_ONCE_WRONG = [
-    call
-    for call in (*READS, *WRITES)
-    if (call.method, call.path.removeprefix(_V1).removeprefix(_PAGE))
-    in {
-        ("GET", "assignment/?unit=u"), ("GET", "statistics/"), ("GET", "/admin/allocation/allocation/{a}/change/"),
-        ("POST", "variants/"), ("PATCH", "variants/{v}/"), ("POST", "assignments/"), ("POST", "notes/"),
-        ("PATCH", "guards/{g}/"), ("POST", "report/"), ("POST", "settings/variants/{v}/retire/"),
-    }
-]  # fmt: skip
-_TRIED = [*READS, *WRITES] if _IN_FULL else _ONCE_WRONG
+_ONCE_WRONG = {
+    f"GET {_V1}assignment/?unit=u",
+    f"GET {_V1}statistics/",
+    f"POST {_V1}variants/",
+    f"PATCH {_V1}variants/{{v}}/",
+    f"POST {_V1}notes/",
+    f"PATCH {_V1}guards/{{g}}/",
+    f"POST {_PAGE}settings/variants/{{v}}/retire/",
+}
+_TRIED = [call for call in (*READS, *WRITES) if _IN_FULL or str(call) in _ONCE_WRONG]
 
 
 class _World(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.core.exceptions import FieldDoesNotExist, FieldError, ObjectDoesNotExist, PermissionDenied
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -115,6 +116,9 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
     """DRF's exception handler: answers domain errors and DRF's own. Any other exception is a bug and stays one."""
     if isinstance(error, DomainError):
         return _problem_of_domain(error)
+    if isinstance(error, DataError):
+        logger.warning("a value that the database does not take", exc_info=error)
+        return problem_response(400, "bad_request", "A value of the request is out of every range.")
     if (gone := _gone_meanwhile(error)) is not None:
         return problem_response(*gone)
     if isinstance(error, OperationalError | InterfaceError):
@@ -159,6 +163,24 @@ def _gone_meanwhile(error: BaseException | None) -> tuple[int, str, str] | None:
         return None
     logger.warning("deleted meanwhile", exc_info=error)
     return found
+
+
+_OF_ODD_VALUES = (ValueError, OverflowError, re.error, FieldDoesNotExist, FieldError)
+
+
+def _is_bad_value(request: HttpRequest, error: BaseException | None) -> bool:
+    """True where the database, or in the admin Django, could make nothing of a value that an address has.
+
+    The admin's lists take any field and any comparison from the address: years past 9999, regular expressions that are
+    none, texts for numbers, NUL bytes. Django answers some of them by itself.
+    """
+    if not isinstance(error, DataError):
+        in_admin = request.path.startswith("/admin/") and request.method in {"GET", "HEAD"}
+        by_regexp = isinstance(error, OperationalError) and "user-defined function" in str(error)
+        if not in_admin or not (by_regexp or isinstance(error, _OF_ODD_VALUES)):
+            return False
+    logger.warning("a value of the request that cannot be read", exc_info=error)
+    return True
 
 
 def _breaks_reference(error: IntegrityError) -> bool:
@@ -237,7 +259,7 @@ def _is_browser(request: HttpRequest) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: BaseException | None) -> HttpResponse:
     return page_or_problem(request, 400, "bad_request", _("The request could not be read."))
 
 
@@ -262,6 +284,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
+    if _is_bad_value(request, error):
+        return bad_request(request, error)
     if (gone := _gone_meanwhile(error)) is not None:
         return page_or_problem(request, *gone)
     if isinstance(error, OperationalError | InterfaceError):

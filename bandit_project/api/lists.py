@@ -26,6 +26,11 @@ class Pages(PageNumberPagination):
             raise ValidationError({"page_size": [problem]}, code="out_of_range")
         return super().get_page_size(request)
 
+    def get_page_number(self, request: Request, paginator: Any) -> Any:
+        """The page asked for, in the digits 0 to 9: Python reads those of every script, and 1_000."""
+        given = str(super().get_page_number(request, paginator))
+        return given if given.isascii() and "_" not in given else "none"
+
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
         for parameter in parameters:

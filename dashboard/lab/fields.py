@@ -25,7 +25,7 @@ from experiments.settings_schema import (
     setting_problems,
     with_defaults,
 )
-from experiments.tables.number_fields import WholeNumberField
+from experiments.tables.number_fields import PlainDecimalField, WholeNumberField
 from experiments.text import Text, format_number
 
 _MOST_RATES = 12
@@ -76,9 +76,9 @@ def daily_traffic_field() -> WholeNumberField:
     return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
-def value_cv_field() -> forms.DecimalField:
+def value_cv_field() -> PlainDecimalField:
     """Ask for what makes value the goal; blank where conversions are counted."""
-    return forms.DecimalField(
+    return PlainDecimalField(
         label=gettext_lazy("Spread of order values (%)"),
         help_text=gettext_lazy(
             "For value per visitor: the standard deviation of single orders in percent of their mean;"

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -23,7 +22,7 @@ from dashboard.lab.columns import Column, service_column
 from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
 from experiments.settings_schema import SettingValue
-from experiments.tables.number_fields import WholeNumberField
+from experiments.tables.number_fields import PlainDecimalField, WholeNumberField
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
@@ -49,7 +48,7 @@ class PlannerForm(LabForm):
 
     template_fields = ("base_rate", "uplift", "daily_traffic", "variants", "seed")
 
-    base_rate = forms.DecimalField(
+    base_rate = PlainDecimalField(
         label=gettext_lazy("Baseline rate (%)"),
         help_text=gettext_lazy("Current rate of the control."),
         min_value=Decimal("0.01"),
@@ -58,7 +57,7 @@ class PlannerForm(LabForm):
         decimal_places=4,
         initial=Decimal("5"),
     )
-    uplift = forms.DecimalField(
+    uplift = PlainDecimalField(
         label=gettext_lazy("Minimum detectable effect (relative %)"),
         help_text=gettext_lazy("20 means 5% to 6%."),
         min_value=Decimal("1"),

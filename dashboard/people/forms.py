@@ -10,6 +10,7 @@ from bandit_project.administration.keys import KEY_NAME_LENGTH, MOST_DAYS, Scope
 from bandit_project.administration.profile import Preferences, Theme, time_zones
 from experiments.exceptions import InvalidError
 from experiments.roles import Role
+from experiments.tables.number_fields import PlainIntegerField
 from notifications.channels.kinds import Channel
 from notifications.events import CHOSEN_KINDS
 from notifications.models import Endpoint
@@ -74,7 +75,7 @@ class KeyForm(DomainForm):
         initial=Scope.READ,
         help_text=_("Only a serve key may be in browsers of visitors. Keep all others on servers."),
     )
-    days = forms.IntegerField(
+    days = PlainIntegerField(
         label=_("Days until it expires"),
         required=False,
         min_value=1,

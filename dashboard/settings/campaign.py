@@ -13,6 +13,7 @@ from dashboard.formatting import format_moment
 from experiments.campaign.models import CURRENCY_LENGTH, OWNER_LENGTH, TAGS_LENGTH, End
 from experiments.metrics import VALUE_PLACES
 from experiments.models import Experiment
+from experiments.tables.number_fields import PlainDecimalField
 from experiments.text import format_exact
 
 _GOAL_FIELDS = ("currency", "value_cap", "fixed_variants")
@@ -49,7 +50,7 @@ class CampaignFields(forms.Form):
     currency = _text(
         gettext_lazy("Currency"), gettext_lazy("What values are counted in, such as EUR."), CURRENCY_LENGTH
     )
-    value_cap = forms.DecimalField(
+    value_cap = PlainDecimalField(
         required=False,
         decimal_places=VALUE_PLACES,
         max_digits=20,

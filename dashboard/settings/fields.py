@@ -16,11 +16,11 @@ from dashboard.settings.labels import (
     shown_number,
 )
 from experiments.settings_schema import HIGHEST_FLOOR_SUM, AlgorithmSetting, SettingValue
-from experiments.tables.number_fields import typed_whole_number
+from experiments.tables.number_fields import PlainDecimalField, typed_whole_number
 from experiments.text import format_exact
 
 
-class SettingField(forms.DecimalField):
+class SettingField(PlainDecimalField):
     """A number of the algorithm's table, in the unit of the pages; blank follows the installation."""
 
     def __init__(self, setting: AlgorithmSetting) -> None:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from experiments.campaign.models import Guard, GuardAction
 from experiments.metrics import Reward
 from experiments.models import Experiment
+from experiments.tables.number_fields import PlainFloatField
 from experiments.text import format_exact
 
 
@@ -21,7 +22,7 @@ class GuardForm(forms.Form):
         label=gettext_lazy("Metric"),
         widget=forms.Select(attrs={"class": "form-select"}),
     )
-    max_fall = forms.FloatField(
+    max_fall = PlainFloatField(
         label=gettext_lazy("Largest fall (%)"),
         widget=forms.NumberInput(attrs={"class": "form-control", "step": "any"}),
     )

@@ -68,6 +68,9 @@ class BoundedListField(serializers.ListField):
         return items
 
 
+_DIGITS = re.compile("-?[0-9]{1,20}")
+
+
 class WholeNumberField(serializers.IntegerField):
     """A whole JSON number (10 or 10.0), never text, true or NaN."""
 
@@ -78,6 +81,15 @@ class WholeNumberField(serializers.IntegerField):
         if isinstance(data, bool) or not whole:
             self.fail("invalid")
         return int(data)
+
+
+class QueryNumberField(serializers.IntegerField):
+    """A whole number of a query, in the digits 0 to 9."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str) and not _DIGITS.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class CountField(WholeNumberField):

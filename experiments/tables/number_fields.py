@@ -3,12 +3,14 @@
 Django's fields read 10.000, ten thousand in Portuguese, as ten.
 """
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.formats import get_format
+from django.utils.translation import gettext
 
 from experiments.tables.reading.numbers import Kind, NumberError, in_language
 
@@ -27,6 +29,32 @@ def _typed(text: str, kind: Kind) -> Decimal:
         return in_language(text, thousands, decimal, kind)
     except NumberError as error:
         raise ValidationError(str(error), code="invalid") from error
+
+
+# Python's own numbers are wider: 1_000, and the digits of every script.
+_PLAIN = re.compile(r"[-+0-9.,eE\s]*")
+
+
+class _PlainDigits:
+    """A mixin for Django's fields of numbers: they read the digits 0 to 9 and nothing that only Python writes."""
+
+    def to_python(self, value: Any) -> Any:
+        field: Any = super()
+        if isinstance(value, str) and not _PLAIN.fullmatch(value):
+            raise ValidationError(gettext("Enter a number."), code="invalid")
+        return field.to_python(value)
+
+
+class PlainDecimalField(_PlainDigits, forms.DecimalField):
+    """A decimal number in the digits 0 to 9."""
+
+
+class PlainFloatField(_PlainDigits, forms.FloatField):
+    """A number in the digits 0 to 9."""
+
+
+class PlainIntegerField(_PlainDigits, forms.IntegerField):
+    """A whole number in the digits 0 to 9."""
 
 
 class WholeNumberField(forms.IntegerField):

@@ -9,7 +9,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from experiments.models import Experiment, Status
 from experiments.selectors import today
-from tests.browser.accessibility import SCHEMES, show, violations
+from tests.browser.accessibility import SCHEMES, WIDTHS, show, violations
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -62,26 +62,30 @@ class World:
 
     def path(self, place: str) -> str:
         """The path of a place, with existing ids filled in."""
-        return "/" + place.format(
-            reference=self.experiment.key,
-            key=self.experiment.key,
-            note_id=self.experiment.notes.get().pk,
-            guard_id=self.experiment.guards.get().pk,
-            variant_id=self.experiment.variants.order_by("id")[1].pk,
-            allocation_id=self.allocation_id,
-            object_id=self._object_id(place),
-            id=1,
-            token="none",
-            user_id=get_user_model().objects.get(username="someone").pk,
-            prefix=ApiKey.objects.get(name="shop").prefix,
-            channel_id=Endpoint.objects.get(name="ops").pk,
-            delivery_id=1,
-            link_id=1,
-            uidb64="MQ",
-            content_type_id=ContentType.objects.get_for_model(Experiment).pk,
-            app_label="experiments",
-            url="nothing",
-        )
+        return "/" + place.format(**self.parts(place))
+
+    def parts(self, place: str) -> dict[str, object]:
+        """What the names in a path stand for."""
+        return {
+            "reference": self.experiment.key,
+            "key": self.experiment.key,
+            "note_id": self.experiment.notes.get().pk,
+            "guard_id": self.experiment.guards.get().pk,
+            "variant_id": self.experiment.variants.order_by("id")[1].pk,
+            "allocation_id": self.allocation_id,
+            "object_id": self._object_id(place),
+            "id": 1,
+            "token": "none",
+            "user_id": get_user_model().objects.get(username="someone").pk,
+            "prefix": ApiKey.objects.get(name="shop").prefix,
+            "channel_id": Endpoint.objects.get(name="ops").pk,
+            "delivery_id": 1,
+            "link_id": 1,
+            "uidb64": "MQ",
+            "content_type_id": ContentType.objects.get_for_model(Experiment).pk,
+            "app_label": "experiments",
+            "url": "nothing",
+        }
 
     def _object_id(self, place: str) -> str:
         """The id of the first row of the model that a page of the admin shows."""

@@ -29,7 +29,7 @@ from allocation.selectors import (
     state_with_newest,
 )
 from allocation.services import compute_allocation, preview_allocation
-from experiments.api.fields import DayField, ExperimentReferenceField
+from experiments.api.fields import DayField, ExperimentReferenceField, QueryNumberField
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment
@@ -41,9 +41,7 @@ _WINDOW = ALGORITHM_SETTINGS["window_days"]
 
 class AllocationQuerySerializer(serializers.Serializer[Any]):
     experiment_id = ExperimentReferenceField()
-    window_days = serializers.IntegerField(
-        required=False, min_value=int(_WINDOW.low), max_value=int(_WINDOW.high)
-    )
+    window_days = QueryNumberField(required=False, min_value=int(_WINDOW.low), max_value=int(_WINDOW.high))
 
 
 class HistoryQuerySerializer(serializers.Serializer[Any]):

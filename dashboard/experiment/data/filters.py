@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.http import HttpRequest
 
 from experiments.models import Experiment, Variant
+from experiments.text import parse_date
 
 
 class DataFilter(NamedTuple):
@@ -31,7 +32,4 @@ def filter_of(request: HttpRequest, experiment: Experiment) -> DataFilter:
 
 
 def _date(request: HttpRequest, name: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(request.GET.get(name, ""))
-    except ValueError:
-        return None
+    return parse_date(request.GET.get(name, ""))

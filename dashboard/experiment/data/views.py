@@ -38,6 +38,7 @@ from experiments.roles import Role
 from experiments.selectors import today
 from experiments.tables.export import metrics_download, template_download
 from experiments.tables.mapping import remembered_columns
+from experiments.text import parse_date
 
 
 @require_safe
@@ -90,10 +91,7 @@ def _measures(experiment: Experiment, history: History) -> tuple[Measure, ...]:
 
 
 def _day_asked_for(request: HttpRequest) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(request.GET.get("day", ""))
-    except ValueError:
-        return None
+    return parse_date(request.GET.get("day", ""))
 
 
 def _weeks_back(request: HttpRequest) -> int:
@@ -111,7 +109,7 @@ def edits(view: View) -> View:
     """Open a view to analysts on an experiment that takes data; where it takes none, the table says why."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
-    @requires(Role.ANALYST)
+    @requires(Role.ANALYST, one_moment_to_look=False)  # the preview imports the file and takes it back
     def open_only(request: HttpRequest, reference: str, **place: str) -> HttpResponseBase:
         experiment = experiment_or_404(reference, today())
         if experiment.takes_events:
@@ -154,10 +152,10 @@ def day(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 
 
 def _date(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise Http404(f"{text[:40]!r} is not a date") from error
+    date = parse_date(text)
+    if text and date is None:
+        raise Http404(f"{text[:40]!r} is not a date")
+    return date
 
 
 def _day_form(

@@ -12,6 +12,7 @@ from experiments.api.fields import (
     DayField,
     ExperimentReferenceField,
     NameField,
+    QueryNumberField,
     StrictSerializer,
     TextField,
     amount_as_json,
@@ -50,8 +51,8 @@ class FlatEventSerializer(VariantEventSerializer):
 class PageSerializer(serializers.Serializer[Any]):
     """Limits of the plain list: a page stays small enough to answer at once."""
 
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
-    offset = serializers.IntegerField(min_value=0, max_value=10**9, default=0)
+    limit = QueryNumberField(min_value=1, max_value=1000, default=100)
+    offset = QueryNumberField(min_value=0, max_value=10**9, default=0)
 
 
 class ClassicMetricSerializer(serializers.Serializer[Any]):

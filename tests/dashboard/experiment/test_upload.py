@@ -5,10 +5,11 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from experiments.models import CsvUpload
+from experiments.models import CsvUpload, DailyMetric
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
 from tests.dashboard.clients import client_of
 from tests.dashboard.experiment.data_pages import (
@@ -147,6 +148,20 @@ def test_preview__many_rows__as_many_queries_as_a_few(
     # the import itself, done and taken back, comes to eleven
     with django_assert_max_num_queries(12 + 11):
         assert analyst.get(url).context["preview"].rows == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preview__outside_of_any_transaction__imports_and_takes_back(today: dt.date) -> None:
+    """Pages are read in a transaction that may not write; this one tries a write."""
+    get_user_model().objects.create_superuser("someone", "someone@example.com", "secret")
+    client = Client()
+    client.force_login(get_user_model().objects.get())
+    experiment = make_running()
+    text = f"{HEADER}{experiment.key},{TODAY},control,5,1,0\n"
+    url = client.post(UPLOAD, file_sent(text))["Location"]
+
+    assert client.get(url).context["preview"].rows == 1
+    assert DailyMetric.objects.filter(impressions=5).count() == 0
 
 
 def test_preview__blanks_and_repetitions__are_recorded_as_chosen(analyst: Client) -> None:
