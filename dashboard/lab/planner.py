@@ -16,7 +16,7 @@ from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import compare_in_world
-from allocation.lab.work import MOST_MICROSECONDS, work
+from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
@@ -30,7 +30,7 @@ Results = dict[str, WatchedResult]
 _MOST_DAYS = 180
 _LEAST_DAYS = 28
 # A few seconds of one core; a run that is decided early costs less than it is taken for.
-_WORK = MOST_MICROSECONDS * 0.6
+_WORK = MOST_MICROSECONDS * 0.8
 _MOST_RUNS = 400
 _FEWEST_RUNS = 20
 # The defaults of the first engine, which many installations still have in mind.
@@ -140,10 +140,10 @@ def plan_of(form: PlannerForm) -> Plan:
 
 def _runs(columns: Sequence[Column], variants: int, days: int, values: bool) -> int:
     """Count the runs that a page can compute."""
-    one = sum(
+    works = (
         work(column.settings, variants, days, watch=True, stop=True, values=values) for column in columns
     )
-    return int(_WORK / one)
+    return together(works).runs_within(_WORK)
 
 
 def _columns() -> list[Column]:
