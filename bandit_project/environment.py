@@ -129,9 +129,9 @@ class Environment:
         self._refuse(variable, f"must be one of {', '.join(allowed)}")
         return default
 
-    def rate(self, variable: str) -> str | None:
+    def rate(self, variable: str, default: str = "") -> str | None:
         """Requests in a period, such as 600/min; None where nothing is set."""
-        value = self.string(variable)
+        value = self.string(variable, default)
         if not value or re.fullmatch(r"[1-9][0-9]*/(second|sec|s|minute|min|m|hour|h|day|d)", value):
             return value or None
         self._refuse(variable, "must be a number of requests in a period, such as 600/min")

@@ -193,7 +193,12 @@ DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 
 # Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
-THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
+THROTTLE_RATES = {
+    "read": env.rate("THROTTLE_READ"),
+    "write": env.rate("THROTTLE_WRITE"),
+    # Two seconds of CPU each: a key can keep a worker busy for half of the time, and not for all of it.
+    "lab": env.rate("THROTTLE_LAB", "" if DEBUG else "15/min"),
+}
 # For how long clients keep the rule set and a worker what it knows of keys and decisions, in seconds, and the most that
 # a serve key adds to the counts of a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)

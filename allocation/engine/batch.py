@@ -19,8 +19,9 @@ from allocation.engine.settings import Settings
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
 # a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
-# Since 3 the number of a day's orders bounds the largest of them, too.
-FIRST_RULES, RULES = 1, 3
+# Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval.
+FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE = 1, 3, 4
+RULES = MEAN_INSIDE
 
 
 class Counts(NamedTuple):

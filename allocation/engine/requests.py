@@ -11,7 +11,10 @@ import numpy as np
 from allocation.engine import limits
 from allocation.engine.batch import (
     ENGINE_VERSION,
+    FIRST_ENGINE,
     FIRST_RULES,
+    MEAN_INSIDE,
+    ORDERS_COUNTED,
     RULES,
     BatchDecision,
     Counts,
@@ -146,12 +149,22 @@ def _allocate_batch(requests: Sequence[Request]) -> list[Decision]:
     counts = _counts(requests, windows)
     decision = decide(counts)
     alpha, beta = decision.posterior.alpha, decision.posterior.beta
-    interval = quantiles(alpha, beta, _INTERVAL)
+    interval = _around(decision.posterior.mean, quantiles(alpha, beta, _INTERVAL), requests)
     remaining = _value_remaining(counts, decision)
     return [
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
         for n, request in enumerate(requests)
     ]
+
+
+def _around(mean: Floats, interval: Floats, requests: Sequence[Request]) -> Floats:
+    """Widen intervals to the mean: where nearly all mass lies at an end, it lies outside the middle 95%.
+
+    By the rules before they were left as they were.
+    """
+    low, high = np.minimum(interval[..., 0], mean), np.maximum(interval[..., 1], mean)
+    widened = np.array([r.rules >= MEAN_INSIDE and r.engine_version != FIRST_ENGINE for r in requests])
+    return np.where(widened[:, None, None], np.stack([low, high], axis=-1), interval)
 
 
 def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
@@ -242,7 +255,7 @@ def _largest_part(request: Request, window: Window) -> Floats:
     """The most that one order can make of each variant's value, (K,); the rules before did not count orders."""
     if window.squares is None:
         return np.zeros(len(request.active))
-    orders = window.orders if request.rules == RULES else None
+    orders = window.orders if request.rules >= ORDERS_COUNTED else None
     return largest_parts(window.successes, window.squares, orders)
 
 

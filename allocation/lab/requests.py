@@ -1,11 +1,13 @@
 """Simulations and backtests on request: the engine's own, bounded so that no request can hold a worker for long."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from allocation.engine import Settings
+from allocation.engine.lab.backtest import PastTest
 from allocation.engine.lab.orders import order_values
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import (
@@ -16,15 +18,15 @@ from allocation.engine.lab.report import (
 )
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.past_tests import past_tests_of
-from allocation.lab.work import MOST_MICROSECONDS, work_of_policies
+from allocation.lab.work import MOST_OF_A_REQUEST, Work, work_of_policies
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import Reward
 from experiments.settings_schema import SettingValue, checked_settings
 
-# Decisions computed, variants counted, of so many microseconds each: about ten seconds of one core.
-MAX_VARIANT_DECISIONS = 500_000
-_MICROSECONDS_EACH = MOST_MICROSECONDS / MAX_VARIANT_DECISIONS
-_HEAVIER = "a long history, memory, a stop and many variants"
+# Decisions computed, variants counted, of so many microseconds each: about two seconds of one core.
+MAX_VARIANT_DECISIONS = 100_000
+_MICROSECONDS_EACH = MOST_OF_A_REQUEST / MAX_VARIANT_DECISIONS
+_HEAVIER = "a long history, memory, a stop, many variants and small priors"
 
 
 def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
@@ -34,8 +36,8 @@ def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
     stop, names = values["stop"] is not None, values["policies"]
     cells = len(rates) * days * runs * len(names)
     orders = order_values(len(rates), values.get("order_values"), values.get("value_cv"))
-    one_run = work_of_policies(names, settings, len(rates), days, stop=stop, values=orders is not None)
-    _refuse_too_large("runs", cells, one_run * runs, "runs, days, rates and policies")
+    estimate = work_of_policies(names, settings, len(rates), days, stop=stop, values=orders is not None)
+    _refuse_too_large("runs", cells, estimate.of(runs), "runs, days, rates and policies")
     return simulate_policies(
         {name: POLICIES[name] for name in names},
         make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"], orders),
@@ -51,13 +53,8 @@ def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
     settings = merged_settings(values["settings"])
     names = sorted({*values["policies"], "even"})
     cells = sum(len(test.impressions) for test in tests) * values["days"] * values["runs"] * len(names)
-    one_run = sum(
-        work_of_policies(names, settings, len(t.impressions), values["days"], values=t.values is not None)
-        for t in tests
-    )
-    _refuse_too_large(
-        "tests", cells, one_run * values["runs"], "variants of all tests, days, runs and policies"
-    )
+    microseconds = _work_of_tests(tests, names, settings, values["days"], values["runs"])
+    _refuse_too_large("tests", cells, microseconds, "variants of all tests, days, runs and policies")
     return backtest_policies(
         {name: POLICIES[name] for name in values["policies"]},
         tests,
@@ -66,6 +63,18 @@ def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:
         days=values["days"],
         runs=values["runs"],
     )
+
+
+def _work_of_tests(
+    tests: Sequence[PastTest], names: Sequence[str], settings: Settings, days: int, runs: int
+) -> float:
+    """Tests of as many variants are played together: what is done once is done once for them."""
+
+    def estimate(variants: int, *, values: bool) -> Work:
+        return work_of_policies(names, settings, variants, days, values=values)
+
+    kinds = Counter((len(test.impressions), test.values is not None) for test in tests)
+    return sum(estimate(k, values=values).of(count * runs) for (k, values), count in kinds.items())
 
 
 def merged_settings(own: Mapping[str, SettingValue | None]) -> Settings:

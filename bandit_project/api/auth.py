@@ -74,7 +74,7 @@ class HasScope(BasePermission):
 class ScopeThrottle(SimpleRateThrottle):
     """Applies THROTTLE_READ and THROTTLE_WRITE to each key; without a key, to each user or address.
 
-    What visitors' software calls counts as reading, whatever its method.
+    What visitors' software calls counts as reading, whatever its method, and a view with a ``throttled_as`` as that.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class ScopeThrottle(SimpleRateThrottle):
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         is_read = request.method in SAFE_METHODS or getattr(view, "open_to_serve_keys", False)
-        self.scope = "read" if is_read else "write"
+        self.scope = getattr(view, "throttled_as", "read" if is_read else "write")
         self.rate = settings.THROTTLE_RATES[self.scope]
         if self.rate is None:
             return True

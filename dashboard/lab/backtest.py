@@ -19,7 +19,7 @@ from allocation.engine.posterior.beta import Floats
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
 from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_tests
-from allocation.lab.work import MOST_MICROSECONDS, work
+from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.file_types import FILE_TYPES
 from dashboard.lab.backtest_words import Results, sentences_of
@@ -183,11 +183,19 @@ def _that_fit(
     """Take one test at least: the engine's limits on variants and days keep that one small."""
     contenders = [column.contender for column in columns]
     by_variants = {
-        variants: sum(work(c.settings, variants, days, policy=c.policy, values=by_value) for c in contenders)
+        variants: together(
+            work(c.settings, variants, days, policy=c.policy, values=by_value) for c in contenders
+        )
         for variants in {len(test.variants) for test in tests}
     }
-    sums = np.cumsum([by_variants[len(test.variants)] * runs for test in tests])
-    return list(tests[: max(int((sums <= MOST_MICROSECONDS).sum()), 1)])
+    sums, met = 0.0, set[int]()
+    for place, test in enumerate(tests):
+        estimate = by_variants[len(test.variants)]
+        sums += estimate.each * runs + (0 if len(test.variants) in met else estimate.once)
+        met.add(len(test.variants))
+        if sums > MOST_MICROSECONDS:
+            return list(tests[: max(place, 1)])
+    return list(tests)
 
 
 def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:

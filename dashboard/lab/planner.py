@@ -15,7 +15,7 @@ from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
 from allocation.lab.compare import compare_in_world
-from allocation.lab.work import MOST_MICROSECONDS, work
+from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
@@ -31,7 +31,7 @@ _LEAST_DAYS = 28
 # Days that a team may plan for. A number of decades is no plan.
 _LONGEST_PLAN = 3 * 365
 # A few seconds of one core; a run that is decided early costs less than it is taken for.
-_WORK = MOST_MICROSECONDS * 0.6
+_WORK = MOST_MICROSECONDS * 0.8
 _MOST_RUNS = 400
 _FEWEST_RUNS = 20
 # The defaults of the first engine, which many installations still have in mind.
@@ -146,10 +146,10 @@ def plan_of(form: PlannerForm) -> Plan:
 
 def _runs(columns: Sequence[Column], variants: int, days: int, values: bool) -> int:
     """Count the runs that a page can compute."""
-    one = sum(
+    works = (
         work(column.settings, variants, days, watch=True, stop=True, values=values) for column in columns
     )
-    return int(_WORK / one)
+    return together(works).runs_within(_WORK)
 
 
 def _columns() -> list[Column]:

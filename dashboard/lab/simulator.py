@@ -14,7 +14,7 @@ from allocation.engine.lab.orders import OrderValues, order_values
 from allocation.engine.lab.report import SimulationResult
 from allocation.engine.lab.simulation import SCENARIOS, make_world
 from allocation.lab.compare import compare_in_world
-from allocation.lab.work import MOST_MICROSECONDS, work
+from allocation.lab.work import MOST_MICROSECONDS, Work, together, work
 from dashboard.charts import Chart, Series, nth_colour
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
@@ -113,8 +113,13 @@ class SimulatorForm(SettingsColumns):
             message = _("%(worths)s values for %(rates)s rates; give one for each.")
             self.add_error("order_values", message % {"worths": len(worths), "rates": len(rates)})
         if {"rates", "days", "runs"} <= cleaned.keys():
-            most = max(int(MOST_MICROSECONDS / self._work_of_a_run(cleaned)), 1)
-            if cleaned["runs"] > most:
+            most = self._work(cleaned).runs_within(MOST_MICROSECONDS)
+            if most == 0:
+                message = _(
+                    "So many days, rates and columns are too much for a page. The command simulate has no such limit."
+                )
+                self.add_error("days", message)
+            elif cleaned["runs"] > most:
                 message = _(
                     "A page computes at most %(most)s simulations of so many days, rates and columns."
                     " The command simulate has no such limit."
@@ -122,12 +127,12 @@ class SimulatorForm(SettingsColumns):
                 self.add_error("runs", message % {"most": format_number(most, 0)})
         return cleaned
 
-    def _work_of_a_run(self, cleaned: Mapping[str, Any]) -> float:
+    def _work(self, cleaned: Mapping[str, Any]) -> Work:
         """Add up the columns: settings A, settings B where there are any, the even split and the other rules."""
         own = [self.own_settings(prefix) for prefix in self.prefixes]
         columns = [own[0], *filter(None, own[1:]), *[{}] * (1 + len(cleaned.get("policies", [])))]
         stop = bool(cleaned.get("stop"))
-        return sum(
+        return together(
             work(
                 Settings(**with_defaults(column)),
                 len(cleaned["rates"]),

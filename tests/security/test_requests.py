@@ -259,6 +259,48 @@ def test_throttle__each_method_past_its_rate__is_429_for_that_key_alone(settings
     assert one.get("/api/v1/experiments/").status_code == 200
 
 
+@pytest.mark.database_free
+def test_lab__past_its_rate__is_429_for_that_key_alone_and_holds_up_no_other_call(settings: Any) -> None:
+    settings.THROTTLE_RATES = {"read": None, "write": "1/hour", "lab": "2/min"}
+    one, other = program("read"), program("read")
+    paths, body = ("/api/v1/simulations/", "/api/v1/backtests/"), {"rates": [0.1, 0.2], "days": 1, "runs": 1}
+
+    def ask(client: Any, path: str) -> Any:
+        return client.post(path, body, content_type="application/json")
+
+    first, second, third = ask(one, paths[0]), ask(one, paths[1]), ask(one, paths[0])
+
+    assert [first.status_code, second.status_code] == [200, 422]
+    assert (third.status_code, third.json()["code"]) == (429, "throttled")
+    assert 0 < int(third["Retry-After"]) <= 60
+    assert ask(other, paths[0]).status_code == 200
+    assert one.get("/api/v1/experiments/").status_code == 200
+
+
+# Each took between ten seconds and minutes of CPU while the bound counted neither priors nor variants.
+@pytest.mark.database_free
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"rates": [0.05, 0.06], "days": 100, "runs": 1250},
+        {"rates": [0.05, 0.06], "days": 365, "runs": 97, "settings": {"window_days": 365}},
+        {"rates": [0.05] * 100, "days": 45, "runs": 10},
+        {"rates": [0.05] * 9, "days": 100, "runs": 138, "stop": "value-remaining"},
+        {"rates": [0, 0, 0.05], "days": 60, "runs": 40, "stop": "value-remaining", "settings": {"alpha_prior": 0.01}},
+        {"rates": [1, 1], "days": 100, "runs": 625, "stop": "value-remaining", "settings": {"beta_prior": 1e-9}},
+        {"rates": [0] * 50 + [0.05] * 50, "days": 20, "runs": 10, "stop": "value-remaining"},
+        {"rates": [1e-9, 1e-9], "days": 365, "runs": 1, "daily_traffic": 1, "settings": {"min_impressions": 0}},
+    ],
+)  # fmt: skip
+def test_simulation__that_would_hold_a_worker__is_refused_before_it_begins(body: dict[str, Any]) -> None:
+    given = {"policies": ["thompson"], **body}
+
+    answer = program("read").post("/api/v1/simulations/", given, content_type="application/json")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["code"] == "too_large"
+
+
 # --- Headers of every page ---
 
 

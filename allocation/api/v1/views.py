@@ -289,8 +289,9 @@ class StatisticsView(APIView):
 
 
 class _ReadOnlyPost(APIView):
-    """Computes and writes nothing: a read key is enough."""
+    """Computes and writes nothing: a read key is enough, and has a budget of its own."""
 
+    throttled_as = "lab"
     required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
 
 

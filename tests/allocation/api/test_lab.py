@@ -47,7 +47,7 @@ def test_simulations__past_the_bound__are_422_with_the_bound(api: APIClient) -> 
     response = api.post(f"{V1}/simulations/", {"rates": [0.1, 0.2], "days": 3000, "runs": 1000})
 
     assert response.status_code == 422
-    assert "500,000" in response.json()["detail"]
+    assert "100,000" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_simulations__what_takes_longer__counts_for_more(api: APIClient, more: d
 
     assert response.status_code == 422
     assert "counts as" in response.json()["detail"]
-    assert "500,000" in response.json()["detail"]
+    assert "100,000" in response.json()["detail"]
 
 
 def test_backtests__past_tests__answer_regret_beside_an_even_split(api: APIClient) -> None:

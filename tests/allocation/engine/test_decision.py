@@ -348,3 +348,36 @@ def test_allocate__smallest_priors_that_floats_have__stay_finite(prior: float) -
 
     assert np.isfinite(answer.probability_best).all()
     assert answer.shares.sum() == pytest.approx(1)
+
+
+@settings(max_examples=60)
+@given(
+    alpha_prior=st.sampled_from([1e-9, 0.01, 1.0, 1e6]),
+    beta_prior=st.sampled_from([1e-9, 0.001, 1.0, 1e6]),
+    trials=st.integers(1, 10**9),
+    failures=st.integers(0, 2),
+)
+def test_allocate__rates_at_an_end__lie_in_their_intervals(
+    alpha_prior: float, beta_prior: float, trials: int, failures: int
+) -> None:
+    given_priors = Settings(alpha_prior=alpha_prior, beta_prior=beta_prior, min_impressions=0)
+    n = np.full((3, 2), float(trials + failures))
+    for successes in (n - failures, n * 0 + failures):
+        history = History(np.arange(1, 4), n, n, successes)
+        (answer,) = allocate_many([make_request(history, settings=given_priors)])
+
+        assert (answer.interval_low <= answer.mean).all()
+        assert (answer.mean <= answer.interval_high).all()
+
+
+def test_allocate__rate_outside_its_interval_by_the_rules_before__is_left_as_it_was_recorded() -> None:
+    # of Beta(30, 0.001) less than 2.5% lies below 1 - 1e-12, and its mean is 0.99997
+    n = np.full((3, 2), 10.0)
+    own = Settings(alpha_prior=1e-9, beta_prior=0.001, min_impressions=0, dispersion=False)
+    request = make_request(History(np.arange(1, 4), n, n, n), settings=own)
+
+    before, now = allocate_many([dataclasses.replace(request, rules=3), request])
+
+    assert (before.interval_low > before.mean).all()
+    assert now.interval_low == pytest.approx(now.mean)
+    assert (before.shares == now.shares).all()

@@ -1,38 +1,67 @@
 """The work of a simulation, estimated before it is begun."""
 
+from typing import Any
+
 import pytest
 
 from allocation.engine import Settings
-from allocation.lab.work import work, work_of_policies
+from allocation.lab.work import Work, work, work_of_policies
 
 ALL, NO_MEMORY, TWO_WEEKS = Settings(), Settings(memory=False), Settings(window_days=14)
 
 
-def test_work__more_of_anything__is_more() -> None:
-    plain = work(ALL, 4, 60)
+def microseconds(*arguments: Any, **more: Any) -> float:
+    return work(*arguments, **more).of(100)
 
-    assert work(ALL, 5, 60) > plain
-    assert work(ALL, 4, 61) > plain
-    assert work(ALL, 4, 60, watch=True) > plain
-    assert work(ALL, 4, 60, stop=True) > work(ALL, 4, 60, watch=True)
-    assert work(NO_MEMORY, 4, 60) < plain
-    assert work(TWO_WEEKS, 4, 60) < plain
+
+def test_work__more_of_anything__is_more() -> None:
+    plain = microseconds(ALL, 4, 60)
+
+    assert microseconds(ALL, 5, 60) > plain
+    assert microseconds(ALL, 4, 61) > plain
+    assert microseconds(ALL, 4, 60, watch=True) > plain
+    assert microseconds(ALL, 4, 60, stop=True) > microseconds(ALL, 4, 60, watch=True)
+    assert microseconds(NO_MEMORY, 4, 60) < plain
+    assert microseconds(TWO_WEEKS, 4, 60) < plain
+
+
+def test_work__small_priors__are_more_most_of_all_with_a_stop() -> None:
+    small = Settings(alpha_prior=1e-9)
+
+    assert work(small, 4, 60).each > work(ALL, 4, 60).each
+    assert work(small, 4, 60, stop=True).each > 3 * work(ALL, 4, 60, stop=True).each
+    assert work(Settings(beta_prior=0.1), 4, 60).each == work(small, 4, 60).each
 
 
 def test_work__memory__grows_with_the_square_of_the_history() -> None:
-    assert work(ALL, 4, 730) - work(ALL, 4, 729) == pytest.approx(work(ALL, 4, 800) - work(ALL, 4, 799))
-    day_365, day_60 = (work(ALL, 4, day + 1) - work(ALL, 4, day) for day in (365, 60))
+    def day(after: int) -> float:
+        return work(ALL, 4, after + 1).each - work(ALL, 4, after).each
+
+    assert day(729) == pytest.approx(day(799))
     # measured for one variant on one day: about 1.9 and 0.11 milliseconds
-    assert day_365 / 4 == pytest.approx(2000, rel=0.1)
-    assert day_60 / 4 == pytest.approx(130, rel=0.2)
+    assert day(365) / 4 == pytest.approx(2000, rel=0.1)
+    assert day(60) / 4 == pytest.approx(130, rel=0.2)
+
+
+def test_work__one_run__costs_numpys_calls_for_each_day() -> None:
+    one, two = (work(ALL, 2, 60).of(runs) for runs in (1, 2))
+
+    assert one > 20 * (two - one)
+
+
+def test_runs_within__are_as_many_as_fit() -> None:
+    found = Work(once=100, each=20)
+
+    assert [found.runs_within(most) for most in (50, 119, 120, 200)] == [0, 0, 1, 5]
+    assert found.of(5) == 200
 
 
 def test_work__rules_that_ask_for_no_evidence__are_cheap_unless_watched() -> None:
-    assert work(ALL, 4, 60, policy="even") < 0.05 * work(ALL, 4, 60)
+    assert microseconds(ALL, 4, 60, policy="even") < 0.05 * microseconds(ALL, 4, 60)
     assert work(ALL, 4, 60, policy="ucb1", stop=True) == work(ALL, 4, 60, stop=True)
 
 
 def test_work_of_policies__sum() -> None:
-    assert work_of_policies(["thompson", "even"], ALL, 3, 30) == work(ALL, 3, 30) + work(
-        ALL, 3, 30, policy="even"
-    )
+    both = work_of_policies(["thompson", "even"], ALL, 3, 30).of(10)
+
+    assert both == pytest.approx(work(ALL, 3, 30).of(10) + work(ALL, 3, 30, policy="even").of(10))

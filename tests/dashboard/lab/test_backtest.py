@@ -161,7 +161,7 @@ def test_backtest__best_and_worst_tests__by_what_was_gained(client: Client) -> N
 def test_backtest__more_than_a_page_computes__plays_the_first_and_says_so(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.lab.backtest.MOST_MICROSECONDS", MOST_MICROSECONDS / 90)
+    monkeypatch.setattr("dashboard.lab.backtest.MOST_MICROSECONDS", MOST_MICROSECONDS / 38)
     large = HEADER + "".join(f"t{n},a,900,20\nt{n},b,900,30\n" for n in range(300))
 
     page = posted(client, large, runs="5")
