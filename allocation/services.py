@@ -19,11 +19,13 @@ from allocation.ledger.entries import (
 )
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
-from allocation.models import Allocation, AllocationShare
+from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
+from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
+from experiments.rows import insert
 from experiments.services import change_status, lock_experiments
 from experiments.settings_schema import SettingValue
 
@@ -64,7 +66,7 @@ def compute_allocations(
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
-        found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
+        found = read_for_allocation(experiment_ids, target_date)
         settings, errors = _settings_or_errors(experiment_ids, found, even_paused=even_paused)
         inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
         entries = _find_or_record(inputs, found, now, announce=announce)
@@ -204,19 +206,13 @@ def _find_or_record(
 
 def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocation]:
     """The last revision for the target date, by experiment id."""
-    rows = Allocation.objects.filter(
-        experiment__in=[one.experiment_id for one in inputs], target_date=inputs[0].target_date
-    )
-    return {row.experiment_id: row for row in rows.last_revisions().without_inputs()}
+    return latest_revisions([one.experiment_id for one in inputs], inputs[0].target_date)
 
 
 def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:
     if not allocations:
         return []
-    shares: dict[int, list[AllocationShare]] = {allocation.pk: [] for allocation in allocations}
-    rows = AllocationShare.objects.filter(allocation__in=allocations).order_by("variant_id")
-    for share in rows:
-        shares[share.allocation_id].append(share)
+    shares = shares_of(allocations)
     entries = [Entry(allocation, tuple(shares[allocation.pk])) for allocation in allocations]
     for entry in entries:
         _attach_objects(entry, experiments[entry.allocation.experiment_id])
@@ -239,9 +235,11 @@ def _record(
     for entry in entries:
         _attach_objects(entry, experiments[entry.allocation.experiment_id])
         _follow(entry.allocation, latest.get(entry.allocation.experiment_id))
-    Allocation.objects.bulk_create([entry.allocation for entry in entries])
-    shares = [share for entry in entries for share in entry.shares]
-    AllocationShare.objects.bulk_create(shares, batch_size=1000)
+    insert([entry.allocation for entry in entries])
+    for entry in entries:
+        for share in entry.shares:
+            share.allocation = entry.allocation
+    insert([share for entry in entries for share in entry.shares])
     if entries and announce:
         alert_on_decisions(entries, now)
         alert_on_guards(entries, now)

@@ -19,7 +19,6 @@ from allocation.api.schemas import AsOfSerializer
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings
-from allocation.models import Allocation
 from allocation.selectors import (
     ExperimentState,
     HistoryDate,
@@ -30,12 +29,14 @@ from allocation.selectors import (
 )
 from allocation.services import compute_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField
+from experiments.locks import Turns
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment, today
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 ALGORITHM = "thompson_sampling"
+_turns = Turns()
 _WINDOW = ALGORITHM_SETTINGS["window_days"]
 
 
@@ -110,7 +111,7 @@ def allocation(request: Request) -> Response:
     state = state_with_newest(query.validated_data["experiment_id"])
     window_days, date = query.validated_data.get("window_days"), today()
     if (answer := cache.get(answer_key("allocation", state, date, window_days))) is None:
-        answer = _computed_answer(state, window_days, date)
+        answer = _answer_in_turn(state, window_days, date)
     return Response(orjson.Fragment(answer))
 
 
@@ -133,6 +134,16 @@ def history(request: Request, reference: str) -> Response:
         answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
         cache.set(key, answer)
     return Response(orjson.Fragment(answer))
+
+
+def _answer_in_turn(state: ExperimentState, window_days: int | None, date: dt.date) -> bytes:
+    """One thread of a worker decides; the others that ask for the same meanwhile get its answer."""
+    with _turns.take((state.experiment_id, window_days)) as has_waited:
+        if has_waited:
+            state = state_with_newest(state.experiment_id)
+            if (answer := cache.get(answer_key("allocation", state, date, window_days))) is not None:
+                return bytes(answer)
+        return _computed_answer(state, window_days, date)
 
 
 def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt.date) -> bytes:
@@ -181,14 +192,15 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
         "timestamp": decision.created_at.isoformat(),
         "reason": decision.reason,
         "limits": {share.variant.name: share.bound for share in entry.shares},
-        "summary": _summary(experiment, decision),
+        "summary": _summary(experiment, entry),
         "history": _history(history_dates(experiment.pk)),
     }
 
 
-def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
+def _summary(experiment: Experiment, entry: Entry) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
-    inputs = AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
+    decision = entry.allocation
+    inputs = entry.inputs or AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
     start, end = decision.window_start, decision.window_end
     table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()
