@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import translation
 
-from bandit_project.api.auth import given_key
+from bandit_project.api.keys import given_key
 from bandit_project.api.served import ServedView
 from bandit_project.ops.metrics.requests import CountViews
 from serving.api.visits import rule_set

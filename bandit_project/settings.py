@@ -121,7 +121,12 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # Where the network drops packets, connecting would take longer than a worker's timeout.
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **DATABASES["default"].get("OPTIONS", {})}
+    options = {"connect_timeout": 5}
+    # PostgreSQL plans a statement that comes again once for each connection: planning takes it as long as running it.
+    # A pooler that gives each transaction another server must know of prepared statements (PgBouncer from 1.22 on).
+    if env.boolean("DATABASE_PREPARE", True):
+        options |= {"server_side_binding": True, "prepare_threshold": 2}
+    DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
@@ -186,8 +191,10 @@ DEFAULT_FROM_EMAIL = env.string("DEFAULT_FROM_EMAIL", "bandit@localhost")
 # Both APIs then require a key or a session; /health stays open.
 API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {"read": env.rate("THROTTLE_READ"), "write": env.rate("THROTTLE_WRITE")}
-# For how long clients keep the rule set and a worker what it knows of keys and decisions, in seconds, and the most that
-# a serve key adds to the counts of a day.
+# For how long a worker remembers a key: one that was revoked opens what it opened for that long.
+API_KEY_REMEMBER_SECONDS = env.integer("API_KEY_REMEMBER_SECONDS", 5, 0, 60)
+# For how long clients keep the rule set and a worker what it knows of decisions, in seconds, and the most that a serve
+# key adds to the counts of a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
 SERVE_REMEMBER_SECONDS = env.integer("SERVE_REMEMBER_SECONDS", 1, 0, 60)
 SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)

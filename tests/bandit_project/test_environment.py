@@ -178,11 +178,22 @@ def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("query", "seconds"), [("", "5"), ("?connect_timeout=20", "20")])
 def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query: str, seconds: str) -> None:
-    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    show = (
+        "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS']['connect_timeout'])"
+    )
 
     result = start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
 
-    assert result.stdout.strip() == f"{{'connect_timeout': {seconds}}}"
+    assert result.stdout.strip() == seconds
+
+
+@pytest.mark.parametrize(("asked", "threshold"), [("", "2"), ("true", "2"), ("false", "None")])
+def test_database_prepare__off__prepares_no_statement(asked: str, threshold: str) -> None:
+    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'].get('prepare_threshold'))"
+
+    result = start(show, DEBUG="true", DATABASE_URL="postgresql://ann@db/x", DATABASE_PREPARE=asked)
+
+    assert result.stdout.strip() == threshold
 
 
 def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path: Path) -> None:
