@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "bandit_project.middleware.resource_policy",
     "corsheaders.middleware.CorsMiddleware",
     "bandit_project.middleware.body_limit",
-    "bandit_project.lane.visitors_lane",
+    "bandit_project.lane.lane",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",

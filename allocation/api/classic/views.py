@@ -108,11 +108,16 @@ def allocation(request: Request) -> Response:
     """Compute and record today's allocation. Another window_days than the experiment's is answered, not recorded."""
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    state = state_with_newest(query.validated_data["experiment_id"])
-    window_days, date = query.validated_data.get("window_days"), today()
+    answer = allocation_json(query.validated_data["experiment_id"], query.validated_data.get("window_days"))
+    return Response(orjson.Fragment(answer))
+
+
+def allocation_json(reference: int | str, window_days: int | None = None) -> bytes:
+    """The body of the answer; of the worker's memory while nothing has changed."""
+    state, date = state_with_newest(reference), today()
     if (answer := cache.get(answer_key("allocation", state, date, window_days))) is None:
         answer = _answer_in_turn(state, window_days, date)
-    return Response(orjson.Fragment(answer))
+    return bytes(answer)
 
 
 @extend_schema(
@@ -126,14 +131,19 @@ def history(request: Request, reference: str) -> Response:
     """The last decision for each of the latest 30 dates, newest first."""
     query = HistoryQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    state = state_with_newest(reference)
     start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
+    return Response(orjson.Fragment(history_json(reference, start, end)))
+
+
+def history_json(reference: str, start: dt.date | None = None, end: dt.date | None = None) -> bytes:
+    """The body of the answer; of the worker's memory while nothing has changed."""
+    state = state_with_newest(reference)
     key = answer_key("history", state, start, end)
     if (answer := cache.get(key)) is None:
         found = history_dates(state.experiment_id, start=start, end=end)
         answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
         cache.set(key, answer)
-    return Response(orjson.Fragment(answer))
+    return bytes(answer)
 
 
 def _answer_in_turn(state: ExperimentState, window_days: int | None, date: dt.date) -> bytes:
