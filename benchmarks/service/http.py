@@ -150,8 +150,8 @@ def _calls(target: Target) -> list[Call]:
         Call("GET /experiments/{id}/history", "GET", f"/experiments/{e}/history"),
         Call("GET /allocation, nothing new", "GET", f"/allocation?experiment_id={e}"),
         Call(f"1 POST to {_READS} GET /allocation", "GET", "/", turns=_mixed(e)),
-        Call(f"GET /experiments/, {EXPERIMENTS} of them", "GET", "/experiments/"),
         Call("GET /health", "GET", "/health"),
+        Call(f"GET /experiments/, {EXPERIMENTS} of them", "GET", "/experiments/"),
         Call(
             "POST v1 events, 1,000 rows",
             "POST",
