@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from django.db import connection
+
 from allocation.engine.analysis.gains import Rewards
 from allocation.models import CLOSING, Allocation, AllocationShare
 from experiments.models import Experiment, Status, Variant
@@ -161,6 +163,17 @@ def rows_before(ids: Collection[int], date: dt.date) -> list[Row]:
     closing: list[Any] = [kind.value for kind in CLOSING]
     parameters = [date.isoformat(), *closing, Status.COMPLETED.value, *ids]
     return rows_of(_BEFORE.format(places=places(ids)), parameters)
+
+
+def refresh_statistics() -> None:
+    """Tell PostgreSQL's planner of a date that is new to the ledger.
+
+    Autovacuum does so after a tenth of all rows, which are some days: until then it takes the new date for rare, and
+    reads all decisions of it to find one experiment's.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE allocation_allocation (experiment_id, target_date)")
 
 
 def rows_of_history(experiment_id: int, start: dt.date | None, end: dt.date | None, dates: int) -> list[Row]:

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.campaigns.undo import undo_completion
@@ -10,6 +11,7 @@ from allocation.ledger.statements import latest_revisions, read_for_allocation, 
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
 from allocation.services import complete_experiment
+from allocation.sweep import run_daily_sweep
 from experiments.campaign.models import Guard, GuardAction
 from experiments.models import Experiment, Variant
 from experiments.rows import insert
@@ -97,3 +99,15 @@ def test_insert__rows__are_stored_as_given_with_keys_in_order() -> None:
     assert [(v.pk, v.key, v.name, v.created_at) for v in stored] == [
         (v.pk, v.key, v.name, v.created_at) for v in new
     ]
+
+
+def test_sweep__new_date_in_the_ledger__is_in_the_planners_statistics() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's planner does not ask")
+    make_running()
+
+    run_daily_sweep(target_date=TODAY, now=NOW)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'allocation_allocation'")
+        assert cursor.fetchone()[0] > 0
