@@ -295,7 +295,7 @@ def served(database: str, *, scope: str = "write", log_level: str = "INFO") -> I
 
 
 def _wait_until_up(url: str) -> None:
-    for _ in range(100):
+    for _ in range(600):
         try:
             if requests.get(f"{url}/health", timeout=2).ok:
                 return

@@ -192,6 +192,7 @@ def test_list__not_changed__is_304_until_it_has_changed(client_with: Callable[[s
     first = client.get("/experiments/")
 
     assert client.get("/experiments/", headers={"If-None-Match": first["ETag"]}).status_code == 304
+    assert client.get("/experiments/", headers={"If-Match": '"other"'}).content == first.content
     Experiment.objects.filter(pk=experiment.pk).update(data_version=99)
     again = client.get("/experiments/", headers={"If-None-Match": first["ETag"]})
     assert (again.status_code, again.content, again["ETag"] == first["ETag"]) == (200, first.content, False)
