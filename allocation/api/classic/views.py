@@ -164,7 +164,9 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, date: dt
     """
     experiment, entry, window_days = _decision(before, asked_window, date)
     answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
-    state = before._replace(allocation_id=entry.allocation.pk) if entry.is_new else before
+    # made now, or by another worker since ``before`` was read: either way the newest that is known
+    newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
+    state = before._replace(allocation_id=newest or None)
     cache.set(answer_key("allocation", state, date, asked_window), answer)
     return answer
 
