@@ -254,7 +254,7 @@ class AssignmentsView(APIView):
 
 
 class _Race(NamedTuple):
-    """What an assignment rests on: the decision in force, its shares and its variants' names, by key."""
+    """A decision in force as assignment needs it: its shares and its variants' names, by key."""
 
     allocation_id: int
     experiment_key: str
