@@ -30,11 +30,11 @@ from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
+from experiments.database.moment import one_moment
+from experiments.database.rows import insert
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
-from experiments.moment import one_moment
-from experiments.rows import insert
 from experiments.services import change_status, lock_experiments
 from experiments.settings_schema import SettingValue
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.utils.translation import gettext as _
 
-from experiments.moment import one_moment
+from experiments.database.moment import one_moment
 from experiments.roles import Role, role_of
 
 View = Callable[..., HttpResponseBase]

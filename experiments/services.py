@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from experiments.audit import current_actor, record_history
 from experiments.campaign.models import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
+from experiments.database.rows import places, rows_of
 from experiments.exceptions import (
     ChangedMeanwhileError,
     ConflictError,
@@ -23,7 +24,6 @@ from experiments.exceptions import (
 )
 from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experiment, Status, Variant
-from experiments.rows import places, rows_of
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH

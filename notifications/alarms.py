@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from experiments.database.rows import Columns, places, rows_of
 from experiments.events import log_event_on_commit
 from experiments.models import Experiment
-from experiments.rows import Columns, places, rows_of
 from notifications.events import EventKind
 from notifications.models import Alarm
 from notifications.outbox import NewEvent

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from experiments.database.locks import only_one
 from experiments.events import log_event, log_problem_event
-from experiments.locks import only_one
 from notifications.channels.kinds import Channel, Message, Result
 from notifications.channels.table import send
 from notifications.models import Attempt, Delivery, Endpoint

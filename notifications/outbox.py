@@ -4,8 +4,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from experiments.database.rows import Columns, rows_of
 from experiments.models import Experiment
-from experiments.rows import Columns, rows_of
 from notifications.events import EventKind
 from notifications.models import Delivery, Endpoint, Event
 

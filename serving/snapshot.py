@@ -19,8 +19,8 @@ from django.db import connection
 from django.utils import timezone
 
 from allocation.models import Allocation, AllocationShare, Kind
+from experiments.database.moment import one_moment
 from experiments.models import Experiment, Status, Variant
-from experiments.moment import one_moment
 from experiments.selectors import today
 
 # Shares are whole numbers of this part of the traffic, as the decision log keeps them.

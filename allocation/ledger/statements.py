@@ -13,8 +13,8 @@ from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
 from allocation.models import CLOSING, Allocation, AllocationShare
+from experiments.database.rows import Columns, Row, places, rows_of
 from experiments.models import Experiment, Status, Variant
-from experiments.rows import Columns, Row, places, rows_of
 from notifications.events import EventKind
 
 # Experiment ids, the first and the last day, both inside.
@@ -128,8 +128,8 @@ def _day(value: Any) -> dt.date | None:
 def hold_variants(experiment: Experiment, variants: Sequence[Variant]) -> None:
     """Give the experiment its variants, as a prefetch does: ``variants.all()`` costs no query then."""
     held = Variant.objects.all()
-    held._result_cache, held._prefetch_done = list(variants), True  # type: ignore[attr-defined]
-    experiment._prefetched_objects_cache = {"variants": held}  # type: ignore[attr-defined]
+    vars(held).update(_result_cache=list(variants), _prefetch_done=True)
+    vars(experiment)["_prefetched_objects_cache"] = {"variants": held}
 
 
 def latest_revisions(ids: Collection[int], date: dt.date) -> dict[int, Allocation]:

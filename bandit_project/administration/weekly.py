@@ -29,9 +29,9 @@ from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
+from experiments.database.locks import only_one
 from experiments.events import log_event, log_problem_event
 from experiments.exceptions import InvalidError
-from experiments.locks import only_one
 from experiments.models import Experiment
 from experiments.text import format_number, format_percent
 from notifications.models import Alarm

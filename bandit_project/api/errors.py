@@ -148,8 +148,8 @@ def _problem_of_domain(error: DomainError) -> HttpResponse:
 def _gone_meanwhile(error: BaseException | None) -> tuple[int, str, str] | None:
     """The answer where another client has deleted what the request was about, between two of its statements.
 
-    Services lock what they change, and reads are of one moment (experiments/moment.py). This is for what is left: the
-    admin's own pages, and rows that refer to one another.
+    Services lock what they change, and reads are of one moment (experiments/database/moment.py). This is for what is
+    left: the admin's own pages, and rows that refer to one another.
     """
     if isinstance(error, ObjectDoesNotExist):
         found = 404, NotFoundError.code, _("It was deleted while this was being answered.")

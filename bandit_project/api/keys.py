@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from bandit_project.models import ApiKey
-from experiments.rows import Columns, Row, rows_of
+from experiments.database.rows import Columns, Row, rows_of
 
 # OpenFeature's providers send one of the last two.
 _KEYWORDS = frozenset({"api-key", "bearer"})

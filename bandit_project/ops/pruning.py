@@ -10,7 +10,7 @@ from django.utils import timezone
 from allocation.ledger.entries import prune_superseded
 from bandit_project.models import ApiKey, JobRun, SentSummary
 from experiments.api.idempotency import prune_idempotent_answers
-from experiments.intake import prune_intakes
+from experiments.audit.intake import prune_intakes
 from experiments.tables.uploads import prune_uploads
 from notifications.retention import prune_notifications
 from serving.counting import prune_counted_days

@@ -18,7 +18,7 @@ from bandit_project.administration.weekly import send_weekly_summaries
 from bandit_project.models import Heartbeat, JobRun
 from bandit_project.ops.heartbeats import record_heartbeat
 from bandit_project.ops.pruning import prune
-from experiments.locks import only_one
+from experiments.database.locks import only_one
 from notifications.delivery import deliver_waiting
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from simple_history.admin import SimpleHistoryAdmin
 from experiments.admin.date_hierarchy import CalendarQuerySet
 from experiments.admin.forms import CorrectionForm, ExperimentForm
 from experiments.admin.lists import MetricExperimentFilter, ServiceAdmin, TagFilter, act_on_each
-from experiments.audit_words import reason_in_words
+from experiments.audit.words import reason_in_words
 from experiments.campaign.models import CAMPAIGN_FIELDS, Guard, Note
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard, delete_note
 from experiments.exceptions import ExperimentNotFoundError

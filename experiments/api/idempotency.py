@@ -22,8 +22,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from experiments.database.locks import file_lock, lock_number
 from experiments.exceptions import IdempotencyKeyInUseError, IdempotencyKeyReusedError, InvalidError, Issue
-from experiments.locks import file_lock, lock_number
 from experiments.models import IdempotentAnswer
 
 HEADER = "Idempotency-Key"

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from django.db import InterfaceError, OperationalError, connection
 
+from experiments.audit.intake import IntakeLine
 from experiments.ingestion.upsert import PlacedCounts, recorded_at_once
-from experiments.intake import IntakeLine
 
 # Rows of a group: a larger write gains nothing from company.
 _MOST_ROWS = 200

@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit import record_history
+from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.combining import Write, recorded_in_company
@@ -24,7 +25,6 @@ from experiments.ingestion.upsert import (
     variants_of,
 )
 from experiments.ingestion.validation import count_issues, increment_issues, total_issues
-from experiments.intake import IntakeLine, line_of_caller, note_intake
 from experiments.metrics import (
     EXACT_DIGITS,
     MEASURE_NAMES,

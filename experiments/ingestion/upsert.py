@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
-from experiments.intake import UPSERT_INTAKE, IntakeLine
+from experiments.audit.intake import UPSERT_INTAKE, IntakeLine
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from experiments.audit import ACTOR_LENGTH, audit_history
+from experiments.audit.intake import Intake as Intake  # a model is found here
 from experiments.campaign.models import (
     CURRENCY_LENGTH,
     OWNER_LENGTH,
@@ -22,7 +23,6 @@ from experiments.campaign.models import (
     campaign_problems,
 )
 from experiments.exceptions import StatusConflictError
-from experiments.intake import Intake as Intake  # a model is found here
 from experiments.metrics import (
     HIGHEST_VALUE,
     NO_VALUE,

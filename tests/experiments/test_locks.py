@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from experiments.locks import Turns
+from experiments.database.locks import Turns
 
 pytestmark = pytest.mark.database_free
 

@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import InternalError
 
+from experiments.database.moment import one_moment
 from experiments.models import Experiment, Variant
-from experiments.moment import one_moment
 from tests.factory import make_running
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from allocation.models import Allocation
-from experiments.locks import only_one
+from experiments.database.locks import only_one
 from notifications.addresses import is_public
 from notifications.channels.kinds import Channel
 from notifications.delivery import MOST_ATTEMPTS, Delivered, deliver_waiting, pause_after, retry

@@ -29,7 +29,7 @@ from allocation.selectors import (
 )
 from allocation.services import compute_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField, QueryNumberField
-from experiments.locks import Turns
+from experiments.database.locks import Turns
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment

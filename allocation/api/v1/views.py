@@ -43,8 +43,8 @@ from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
 from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
+from experiments.database.moment import one_moment
 from experiments.models import Experiment
-from experiments.moment import one_moment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
 

@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 from dashboard.experiment.ending import actor_name
 from dashboard.experiment.history.entries import Entry, Topic
 from dashboard.formatting import format_date
+from experiments.audit.intake import Intake
 from experiments.campaign.models import Note
-from experiments.intake import Intake
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.text import format_exact, format_number

@@ -13,7 +13,7 @@ from dashboard.experiment.history.entries import Entry, FieldChange, Topic
 from dashboard.formatting import format_moment
 from dashboard.settings.labels import format_value
 from experiments.audit import read_reason
-from experiments.audit_words import told
+from experiments.audit.words import told
 from experiments.campaign.models import Guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant

@@ -18,9 +18,9 @@ from dashboard.experiment.report.limits import count_wrong_link, seconds_to_wait
 from dashboard.experiment.report.links import DAYS, create_link, find_link, open_links, revoke_link
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from experiments.database.moment import one_moment
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
-from experiments.moment import one_moment
 from experiments.roles import Role
 from experiments.selectors import today
 

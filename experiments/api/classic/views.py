@@ -22,11 +22,11 @@ from experiments.api.classic import schemas as serializers
 from experiments.api.rows import issues_of_day, parse_classic
 from experiments.api.uploads import uploaded_table
 from experiments.api.v1 import examples as api_examples
+from experiments.database.moment import one_moment
+from experiments.database.rows import Row, rows_of
 from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
 from experiments.models import Experiment
-from experiments.moment import one_moment
-from experiments.rows import Row, rows_of
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
 from experiments.tables.importing.importer import import_table

@@ -29,8 +29,8 @@ from experiments.campaign.watch import (
     find_guard,
     find_note,
 )
+from experiments.database.moment import one_moment
 from experiments.models import Experiment, Variant
-from experiments.moment import one_moment
 from experiments.selectors import find_experiment
 from experiments.variants import add_variant, change_variant, find_variant
 

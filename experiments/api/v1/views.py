@@ -26,10 +26,10 @@ from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.event_schemas import MetricSerializer
 from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
+from experiments.database.moment import one_moment
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURE_NAMES
 from experiments.models import DailyMetric, Experiment, Status
-from experiments.moment import one_moment
 from experiments.selectors import find_experiment
 from experiments.services import (
     archive_experiment,

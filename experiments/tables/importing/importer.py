@@ -13,10 +13,10 @@ from functools import partial
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.record import Source
-from experiments.intake import IntakeLine, line_of_caller, note_intake
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments

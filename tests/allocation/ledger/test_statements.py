@@ -13,8 +13,8 @@ from allocation.selectors import experiments_for_allocation
 from allocation.services import complete_experiment
 from allocation.sweep import run_daily_sweep
 from experiments.campaign.models import Guard, GuardAction
+from experiments.database.rows import insert
 from experiments.models import Experiment, Variant
-from experiments.rows import insert
 from notifications.events import EventKind
 from notifications.models import Alarm
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record

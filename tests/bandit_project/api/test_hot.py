@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from bandit_project.api.hot import HOT
 from bandit_project.models import ApiKey
-from experiments.intake import Intake
+from experiments.audit.intake import Intake
 from experiments.models import DailyMetric, Experiment
 from tests.factory import TODAY, allocate, make_running
 

@@ -22,7 +22,7 @@ from allocation.models import Allocation
 from allocation.sweep import compute_all
 from bandit_project.models import ApiKey, Heartbeat, JobRun
 from bandit_project.ops.scheduler import run_due
-from experiments.locks import only_one
+from experiments.database.locks import only_one
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from notifications.outbox import queue_test
 from tests.bandit_project.ops.database import database_url

@@ -15,9 +15,9 @@ from bandit_project.models import ApiKey
 from dashboard.experiment.history.page import entries_of
 from dashboard.experiment.report.links import create_link, revoke_link
 from experiments.audit import coded, coded_names, read_reason, record_history
+from experiments.audit.intake import Intake, IntakeLine, note_intake, prune_intakes
 from experiments.campaign.watch import add_guard, add_note, change_guard, delete_guard
 from experiments.ingestion.manual_edits import set_day
-from experiments.intake import Intake, IntakeLine, note_intake, prune_intakes
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status, create_experiment, update_experiment
 from experiments.variants import change_variant

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from django.db import OperationalError, connection
 
+from experiments.audit.intake import Intake, IntakeLine
 from experiments.exceptions import InvalidRowsError
 from experiments.ingestion.combining import Combiner, Write
-from experiments.intake import Intake, IntakeLine
 from experiments.models import DailyMetric, Experiment
 from tests.factory import NOW, TODAY, counts, make_running, record
 

@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from experiments.audit.intake import Intake
 from experiments.exceptions import (
     ExperimentNotFoundError,
     InvalidError,
@@ -13,7 +14,6 @@ from experiments.exceptions import (
     StatusConflictError,
 )
 from experiments.ingestion.record import record_batch, record_events
-from experiments.intake import Intake
 from experiments.metrics import HIGHEST_COUNT, DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.factory import NOW, TODAY, counts, make_experiment, record
