@@ -18,8 +18,7 @@ from allocation.models import Allocation, AllocationShare, State, leading_share
 from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
-from notifications.models import Endpoint
-from notifications.outbox import NewEvent, queue
+from notifications.outbox import NewEvent, active_endpoints, queue
 
 _BEFORE = dt.timedelta(days=28)
 _ALARMS = (EventKind.LEADER_FOUND, EventKind.EXPERIMENT_DECIDED, EventKind.RATES_CHANGED)
@@ -112,8 +111,7 @@ def _leader_facts(entry: Entry) -> dict[str, Any]:
 
 def split_changes(entries: Sequence[Entry]) -> list[NewEvent]:
     """An event for each split that differs from the one in force until now; no query if no endpoint wants them."""
-    endpoints = Endpoint.objects.filter(is_active=True)
-    if not any(endpoint.wants(EventKind.ALLOCATION_CHANGED) for endpoint in endpoints):
+    if not any(endpoint.wants(EventKind.ALLOCATION_CHANGED) for endpoint in active_endpoints()):
         return []
     before = _shares_before([entry.allocation for entry in entries])
     changed = []

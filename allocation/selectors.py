@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
+from allocation.ledger.statements import rows_of_history
 from allocation.models import (
     CLOSING,
     Allocation,
@@ -60,17 +61,7 @@ def history_dates(
     dates: int = HISTORY_DATES,
 ) -> list[HistoryDate]:
     """The last revision of each date from start to end, newest first, at most ``dates`` of them; one query."""
-    chosen = Allocation.objects.filter(experiment=experiment_id)
-    if start is not None:
-        chosen = chosen.filter(target_date__gte=start)
-    if end is not None:
-        chosen = chosen.filter(target_date__lte=end)
-    newest = chosen.last_revisions().order_by("-target_date").values("pk")[:dates]
-    rows = AllocationShare.objects.filter(allocation__in=newest).values_list(
-        "allocation__target_date", "allocation__data_through",
-        "allocation__window_impressions", "allocation__window_clicks", "variant__name", "share",
-    )  # fmt: skip
-    in_order = rows.order_by("-allocation__target_date", "variant_id")
+    in_order = rows_of_history(experiment_id, start, end, dates)
     return [
         HistoryDate(date, through, impressions, clicks, {name: float(share) for *_, name, share in shares})
         for (date, through, impressions, clicks), shares in groupby(in_order, lambda row: row[:4])

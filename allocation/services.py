@@ -27,12 +27,14 @@ from allocation.ledger.entries import (
 )
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
-from allocation.models import Allocation, AllocationShare
+from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
+from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
 from experiments.moment import one_moment
+from experiments.rows import insert
 from experiments.services import change_status, lock_experiments
 from experiments.settings_schema import SettingValue
 
@@ -153,7 +155,7 @@ class _How(NamedTuple):
 
 def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How) -> list[Outcome]:
     """Decide for a date, then again for those later ones that rest on what has changed; the experiments are locked."""
-    found = experiments_for_allocation(target_date).in_bulk(experiment_ids)
+    found = read_for_allocation(experiment_ids, target_date)
     settings, errors = _settings_or_errors(experiment_ids, found, even_paused=how.even_paused)
     inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
     latest = _latest_revisions(inputs)
@@ -239,12 +241,7 @@ def _refuse_retired(winner: Variant | None) -> None:
 
 def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocation]:
     """The last revision for the target date, by experiment id."""
-    if not inputs:
-        return {}
-    rows = Allocation.objects.filter(
-        experiment__in=[one.experiment_id for one in inputs], target_date=inputs[0].target_date
-    )
-    return {row.experiment_id: row for row in rows.last_revisions().without_inputs()}
+    return latest_revisions([one.experiment_id for one in inputs], inputs[0].target_date) if inputs else {}
 
 
 def _is_known(inputs: AllocationInputs, latest: Mapping[int, Allocation]) -> bool:
@@ -255,10 +252,7 @@ def _is_known(inputs: AllocationInputs, latest: Mapping[int, Allocation]) -> boo
 def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:
     if not allocations:
         return []
-    shares: dict[int, list[AllocationShare]] = {allocation.pk: [] for allocation in allocations}
-    rows = AllocationShare.objects.filter(allocation__in=allocations).order_by("variant_id")
-    for share in rows:
-        shares[share.allocation_id].append(share)
+    shares = shares_of(allocations)
     entries = [Entry(allocation, tuple(shares[allocation.pk])) for allocation in allocations]
     for entry in entries:
         _attach_objects(entry, experiments[entry.allocation.experiment_id])
@@ -279,9 +273,11 @@ def _record(
     for entry in entries:
         _attach_objects(entry, experiments[entry.allocation.experiment_id])
         _follow(entry.allocation, latest.get(entry.allocation.experiment_id))
-    Allocation.objects.bulk_create([entry.allocation for entry in entries])
-    shares = [share for entry in entries for share in entry.shares]
-    AllocationShare.objects.bulk_create(shares, batch_size=1000)
+    insert([entry.allocation for entry in entries])
+    for entry in entries:
+        for share in entry.shares:
+            share.allocation = entry.allocation
+    insert([share for entry in entries for share in entry.shares])
     if entries and how.announce:
         alert_on_decisions(entries, how.now)
         alert_on_guards(entries, how.now)

@@ -19,6 +19,7 @@ from allocation.campaigns.guard_alerts import clear_where_over
 from allocation.campaigns.schedule import complete_decided, follow_schedules
 from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
+from allocation.ledger.statements import refresh_statistics
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event
@@ -84,6 +85,8 @@ def run_daily_sweep(
         raise problem
     if is_current:
         complete_decided(target_date=target_date, now=now)
+    if recorded:
+        refresh_statistics()
     log_event("sweep.finished", target_date=target_date.isoformat(), recorded=recorded, failed=failed)
     return Sweep(computed, recorded, failed, finished=True)
 

@@ -1,9 +1,10 @@
-"""The short way of what visitors' software calls with a key: past sessions, cookies and pages, which take most of the
-time of a request.
+"""The short way of what programs and visitors' software call with a key: past sessions, cookies and pages, which take
+most of the time of a request.
 
 Without a key, such as with a person's session, a request goes the usual way to the same answer.
 """
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -12,19 +13,20 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import translation
 
-from bandit_project.api.auth import given_key
+from bandit_project.api.hot import try_hot
+from bandit_project.api.keys import given_key
 from bandit_project.api.served import ServedView
-from bandit_project.ops.metrics.requests import CountViews
+from bandit_project.ops.metrics.requests import CountViews, count_response
 from serving.api.visits import rule_set
 
 # Visitors ask for a few experiments; matching every pattern of the project takes longer than finding a key.
 _match = lru_cache(maxsize=1024)(resolve)
-_PATHS = ("/ofrep/", "/api/v1/ruleset/")
+_PATHS = ("/ofrep/", "/api/v1/", "/events", "/allocation", "/experiments")
 # REST framework's view of it, which the OpenAPI document describes, gives the same answer.
 _RULE_SET = ServedView(rule_set, "GET", "HEAD")
 
 
-def visitors_lane(
+def lane(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware, behind those that every request needs."""
@@ -35,8 +37,15 @@ def visitors_lane(
             return get_response(request)
         request.get_host()  # refuses a host that is not ours
         translation.activate(settings.LANGUAGE_CODE)
-        request.resolver_match = _match(request.path_info)
-        return get_response(request) if _served(request) is None else counted(request)
+        request.resolver_match = match = _match(request.path_info)
+        if _served(request) is not None:
+            return counted(request)
+        start = time.perf_counter()
+        response = try_hot(match.view_name or "", request, **match.kwargs)
+        if response is None:
+            return get_response(request)
+        count_response(request, response, time.perf_counter() - start)
+        return response
 
     return middleware
 

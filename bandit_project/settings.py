@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "bandit_project.middleware.resource_policy",
     "corsheaders.middleware.CorsMiddleware",
     "bandit_project.middleware.body_limit",
-    "bandit_project.lane.visitors_lane",
+    "bandit_project.lane.lane",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
@@ -127,9 +127,12 @@ else:
     statement_seconds = env.integer(
         "DATABASE_STATEMENT_SECONDS", 60 if "bandit_project.wsgi" in sys.modules else 0, 0, 86_400
     )
-    DATABASES["default"]["OPTIONS"] = postgresql_options(statement_seconds) | DATABASES["default"].get(
-        "OPTIONS", {}
-    )
+    options = postgresql_options(statement_seconds)
+    # PostgreSQL plans a statement that comes again once for each connection: planning takes it as long as running it.
+    # A pooler that gives each transaction another server must know of prepared statements (PgBouncer from 1.22 on).
+    if env.boolean("DATABASE_PREPARE", True):
+        options |= {"server_side_binding": True, "prepare_threshold": 2}
+    DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Answers kept until something changes; each worker has its own.
@@ -199,8 +202,10 @@ THROTTLE_RATES = {
     # Two seconds of CPU each: a key can keep a worker busy for half of the time, and not for all of it.
     "lab": env.rate("THROTTLE_LAB", "" if DEBUG else "15/min"),
 }
-# For how long clients keep the rule set and a worker what it knows of keys and decisions, in seconds, and the most that
-# a serve key adds to the counts of a day.
+# For how long a worker remembers a key: one that was revoked opens what it opened for that long.
+API_KEY_REMEMBER_SECONDS = env.integer("API_KEY_REMEMBER_SECONDS", 5, 0, 60)
+# For how long clients keep the rule set and a worker what it knows of decisions, in seconds, and the most that a serve
+# key adds to the counts of a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
 SERVE_REMEMBER_SECONDS = env.integer("SERVE_REMEMBER_SECONDS", 1, 0, 60)
 SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)

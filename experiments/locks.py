@@ -7,7 +7,9 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -65,3 +67,32 @@ def _lock_file(name: str) -> IO[bytes]:
         return (folder / f"{name}.lock").open("ab")
     except OSError as error:
         raise OperationalError(f"no lock could be taken: {error}") from error
+
+
+class Turns:
+    """Turns of a worker's threads by name: who wants what another is computing waits for it, and need not compute."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._wanting: defaultdict[Hashable, int] = defaultdict(int)
+
+    @contextmanager
+    def take(self, name: Hashable) -> Iterator[bool]:
+        """Yield True if another thread had the turn meanwhile, whose result may serve."""
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+            self._wanting[name] += 1
+        try:
+            has_waited = not lock.acquire(blocking=False)
+            if has_waited:
+                lock.acquire()
+            try:
+                yield has_waited
+            finally:
+                lock.release()
+        finally:
+            with self._guard:
+                self._wanting[name] -= 1
+                if not self._wanting[name]:
+                    del self._wanting[name], self._locks[name]

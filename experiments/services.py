@@ -23,6 +23,7 @@ from experiments.exceptions import (
 )
 from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experiment, Status, Variant
+from experiments.rows import places, rows_of
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH
@@ -244,8 +245,15 @@ def lock_experiments(ids: Sequence[int] | None = None) -> None:
 
     Two callers that want the same ones wait for each other and never deadlock.
     """
-    chosen = Experiment.objects.all() if ids is None else Experiment.objects.filter(pk__in=ids)
-    list(chosen.select_for_update().order_by("pk").values_list("pk"))
+    if ids is None:
+        list(Experiment.objects.select_for_update().order_by("pk").values_list("pk"))
+    elif ids:
+        suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
+        # by hand: it begins every decision
+        rows_of(
+            f"SELECT id FROM experiments_experiment WHERE id IN ({places(ids)}) ORDER BY id{suffix}",  # noqa: S608
+            [*ids],
+        )
 
 
 def _locked(experiment_id: int) -> Experiment:

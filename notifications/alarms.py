@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q
-
 from experiments.events import log_event_on_commit
 from experiments.models import Experiment
+from experiments.rows import Columns, places, rows_of
 from notifications.events import EventKind
 from notifications.models import Alarm
 from notifications.outbox import NewEvent
@@ -17,6 +16,13 @@ _SAME_CHANGE = dt.timedelta(days=7)
 # What happened on a day, the date ``since`` in the facts, stays true: such an alarm is not over when the evidence for
 # it, which is near its threshold for days, falls below. It is raised again for another day.
 DATED_KINDS = (EventKind.RATES_CHANGED,)
+_ALARM = Columns(Alarm, "a")
+# By hand: every decision asks.
+_KNOWN = f"""
+SELECT {_ALARM.sql} FROM notifications_alarm a
+WHERE a.experiment_id IN ({{experiments}}) AND a.kind IN ({{kinds}})
+    AND (a.cleared_at IS NULL OR a.kind IN ({{dated}})) ORDER BY a.raised_at DESC, a.id DESC
+"""  # noqa: S608 (columns and placeholders only)
 # By experiment id and kind: the facts, or None where it is too early to raise an alarm.
 ActiveConditions = Mapping[tuple[int, str], dict[str, Any] | None]
 
@@ -52,9 +58,12 @@ def _known_alarms(
     experiments: Collection[int], kinds: Collection[str]
 ) -> defaultdict[tuple[int, str], list[Alarm]]:
     """The open alarms, and of those with a date the ones that are over too; one query."""
-    worth_knowing = Q(cleared_at=None) | Q(kind__in=DATED_KINDS)
     known: defaultdict[tuple[int, str], list[Alarm]] = defaultdict(list)
-    for alarm in Alarm.objects.filter(worth_knowing, experiment__in=experiments, kind__in=kinds):
+    if not experiments:
+        return known
+    sql = _KNOWN.format(experiments=places(experiments), kinds=places(kinds), dated=places(DATED_KINDS))
+    for row in rows_of(sql, [*experiments, *map(str, kinds), *map(str, DATED_KINDS)]):
+        alarm = _ALARM.instance(row)
         known[alarm.experiment_id, alarm.kind].append(alarm)
     return known
 

@@ -5,14 +5,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.models import Experiment
+from experiments.rows import Columns, rows_of
 from notifications.events import EventKind
 from notifications.models import Delivery, Endpoint, Event
+
+_ENDPOINT = Columns(Endpoint, "e")
+_ACTIVE = f"SELECT {_ENDPOINT.sql} FROM notifications_endpoint e WHERE e.is_active = %s ORDER BY e.name, e.id"  # noqa: S608
 
 
 class NewEvent(NamedTuple):
     kind: str
     experiment: Experiment | None
     data: Mapping[str, Any]
+
+
+def active_endpoints() -> list[Endpoint]:
+    """Read the endpoints that take events, by hand: every decision asks."""
+    return [_ENDPOINT.instance(row) for row in rows_of(_ACTIVE, [True])]
 
 
 def queue(happened: Sequence[NewEvent], now: dt.datetime) -> int:

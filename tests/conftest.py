@@ -70,13 +70,14 @@ def empty_cache(settings: Settings) -> None:
     """
     from django.core.cache import cache
 
-    from bandit_project.api import served
+    from bandit_project.api import keys, served
     from serving import snapshot
 
     cache.clear()
     snapshot.forget()
     served.forget()
-    settings.SERVE_REMEMBER_SECONDS = 0
+    keys.forget()
+    settings.SERVE_REMEMBER_SECONDS = settings.API_KEY_REMEMBER_SECONDS = 0
 
 
 @pytest.fixture

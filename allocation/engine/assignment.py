@@ -14,24 +14,41 @@ Source: Moulton & Jiang, "Maximally consistent sampling and the Jaccard index of
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def assign(experiment_key: str, shares: Mapping[str, float], unit: str) -> str:
     """The key of the variant that ``unit`` sees. Raises ValueError where no variant has a share."""
-    racing = [(key, share) for key, share in shares.items() if share > 0]
-    if not racing:
-        raise ValueError("no variant has a share")
-    return min(racing, key=lambda entry: (_time(experiment_key, entry[0], unit) / entry[1], entry[0]))[0]
+    return assign_many(experiment_key, shares, [unit])[0]
 
 
 def assign_many(experiment_key: str, shares: Mapping[str, float], units: Iterable[str]) -> list[str]:
     """The variant of each unit, in order."""
-    return [assign(experiment_key, shares, unit) for unit in units]
+    racing = [
+        (key, share, hashlib.sha256(_parts(experiment_key, key)))
+        for key, share in shares.items()
+        if share > 0
+    ]
+    if not racing:
+        raise ValueError("no variant has a share")
+    return [_winner(racing, _parts(unit)) for unit in units]
 
 
-def _time(*parts: str) -> float:
+def _winner(racing: Sequence[tuple[str, float, "hashlib._Hash"]], unit: bytes) -> str:
+    """Hash what all units have in common once, and the rest for each."""
+    times = []
+    for key, share, begun in racing:
+        hashed = begun.copy()
+        hashed.update(unit)
+        times.append((_time(hashed.digest()) / share, key))
+    return min(times)[1]
+
+
+def _parts(*texts: str) -> bytes:
+    return b"".join(len(part).to_bytes(8, "big") + part for part in (text.encode() for text in texts))
+
+
+def _time(digest: bytes) -> float:
     """Compute when the variant would finish the race if it were alone: -ln(u)."""
-    message = b"".join(len(part).to_bytes(8, "big") + part for part in (text.encode() for text in parts))
-    number = int.from_bytes(hashlib.sha256(message).digest()[:8], "big") >> 11
+    number = int.from_bytes(digest[:8], "big") >> 11
     return -math.log((number + 0.5) / 2**53)

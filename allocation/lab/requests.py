@@ -31,13 +31,10 @@ _HEAVIER = "a long history, memory, a stop, many variants and small priors"
 
 def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
     """Simulate each policy on the ``values`` of SimulationSerializer; raise InvalidError past the bound."""
-    rates, days, runs = np.array(values["rates"]), values["days"], values["runs"]
-    settings = merged_settings(values["settings"])
-    stop, names = values["stop"] is not None, values["policies"]
-    cells = len(rates) * days * runs * len(names)
+    refuse_large_simulation(values)
+    rates, days, runs, names = np.array(values["rates"]), values["days"], values["runs"], values["policies"]
+    settings, stop = merged_settings(values["settings"]), values["stop"] is not None
     orders = order_values(len(rates), values.get("order_values"), values.get("value_cv"))
-    estimate = work_of_policies(names, settings, len(rates), days, stop=stop, values=orders is not None)
-    _refuse_too_large("runs", cells, estimate.of(runs), "runs, days, rates and policies")
     return simulate_policies(
         {name: POLICIES[name] for name in names},
         make_world(values["scenario"], rates, values["daily_traffic"], days, runs, values["seed"], orders),
@@ -45,6 +42,16 @@ def run_simulation(values: Mapping[str, Any]) -> dict[str, SimulationResult]:
         values["seed"],
         stop=stop,
     )
+
+
+def refuse_large_simulation(values: Mapping[str, Any]) -> None:
+    """Raise InvalidError where it is more than a request computes."""
+    variants, days, runs, names = len(values["rates"]), values["days"], values["runs"], values["policies"]
+    settings, stop = merged_settings(values["settings"]), values["stop"] is not None
+    by_value = order_values(variants, values.get("order_values"), values.get("value_cv")) is not None
+    estimate = work_of_policies(names, settings, variants, days, stop=stop, values=by_value)
+    cells = variants * days * runs * len(names)
+    _refuse_too_large("runs", cells, estimate.of(runs), "runs, days, rates and policies")
 
 
 def run_backtest(values: Mapping[str, Any]) -> dict[str, BacktestResult]:

@@ -1,7 +1,7 @@
 """How much work is a simulation, before it is begun?
 
 In microseconds of one core, as measured on two variants to a hundred, histories of five days to a year, and odd priors
-(`./dev bench lab` measures again). It is what keeps a request of the API within two seconds, and a page, which shows
+(`./dev bench bounds` measures again). It is what keeps a request of the API within two seconds, and a page, which shows
 its progress to a person and stops when the person leaves, within about ten; more is computed by manage.py.
 """
 

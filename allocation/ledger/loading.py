@@ -7,17 +7,19 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from django.db.models import Case, F, OuterRef, Q, Subquery, When
+from django.db.models import Q
 
 from allocation.engine import Settings
 from allocation.engine.analysis.gains import Rewards
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, GainsSoFar, InputVariant
+from allocation.ledger.statements import rows_before, rows_of_days
 from allocation.ledger.table import DailyTable, MetricRow
-from allocation.models import CLOSING, Allocation, AllocationShare, Kind
+from allocation.models import CLOSING, Allocation, Kind
+from allocation.packing import unpack
 from experiments.campaign.models import End, Guard
 from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, Reward
-from experiments.models import DailyMetric, Experiment, Status, Variant
+from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
 # Completed before completing priced anything: a gain of 0 is none.
@@ -187,14 +189,8 @@ def _counts(
             spans[first, latest].append(experiment.pk)
     rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
     if spans:
-        metrics = DailyMetric.objects.in_windows([(ids, *span) for span, ids in spans.items()])
-        fields = (
-            "variant__experiment_id",
-            "date",
-            "variant_id",
-            *(MEASURE_NAMES if with_values else COUNT_NAMES),
-        )
-        for experiment_id, *row in metrics.order_by("date", "variant_id").values_list(*fields):
+        names = MEASURE_NAMES if with_values else COUNT_NAMES
+        for experiment_id, *row in rows_of_days([(ids, *span) for span, ids in spans.items()], names):
             rows[experiment_id].append(tuple(row))
     return rows
 
@@ -223,20 +219,12 @@ def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -
 
     An end that was undone is none: what runs again goes on from where it was.
     """
-    ids = [experiment.pk for experiment in experiments]
-    counting = Allocation.objects.filter(~Q(kind__in=CLOSING) | Q(experiment__status=Status.COMPLETED))
-    last = counting.newest_of(ids, target_date - dt.timedelta(days=1)).values("pk")
     before: dict[int, _Before] = {}
-    # the inputs are large: they come with the first share alone
-    first = AllocationShare.objects.filter(allocation=OuterRef("allocation")).order_by("variant_id")
-    inputs = Case(When(pk=Subquery(first.values("pk")[:1]), then=F("allocation__packed_inputs")))
-    rows = AllocationShare.objects.filter(allocation__in=last).order_by("variant_id").values_list(
-        "allocation__experiment_id", "variant_id", "share", "allocation__kind",
-        "allocation__target_date", inputs, *(f"allocation__{name}" for name in Rewards._fields),
-    )  # fmt: skip
-    for experiment_id, variant_id, share, kind, date, recorded, *sums in rows:
+    rows = rows_before([experiment.pk for experiment in experiments], target_date)
+    for experiment_id, variant_id, share, kind, date, packed, *sums in rows:
         if experiment_id not in before:
-            rewards = None if recorded is None or None in sums else Rewards(*sums)
-            before[experiment_id] = _Before({}, rewards, kind, date, recorded or {})
+            rewards = None if packed is None or None in sums else Rewards(*sums)
+            recorded = {} if packed is None else unpack(bytes(packed))
+            before[experiment_id] = _Before({}, rewards, kind, date, recorded)
         before[experiment_id].shares[variant_id] = float(share)
     return before

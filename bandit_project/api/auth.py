@@ -1,19 +1,16 @@
 """Authentication, permission and rate limits of the APIs: API keys for programs, sessions for people."""
 
-import datetime as dt
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
-from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
+from bandit_project.api.keys import given_key, usable_key
 from bandit_project.models import ApiKey, Scope
 from experiments.roles import Role, role_of
 
@@ -22,11 +19,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 _KEYWORD = "Api-Key"
-# OpenFeature's providers send one of the last two.
-_KEYWORDS = frozenset({"api-key", "bearer"})
 _SCOPES = {Role.VIEWER: Scope.READ, Role.ANALYST: Scope.WRITE, Role.ADMIN: Scope.ADMIN}
-# Precise enough to find unused keys. A write for each request would cost more than the request itself.
-LAST_USED_PRECISION = dt.timedelta(minutes=1)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -39,10 +32,9 @@ class ApiKeyAuthentication(BaseAuthentication):
         given = given_key(request.META)
         if not given:
             return None
-        key = _usable_key(given)
+        key = usable_key(given)
         if key is None:
             raise wrong_key()
-        note_use(key)
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
@@ -114,33 +106,9 @@ def required_scope(view: "APIView", method: str) -> Scope:
     return Scope(own.get(method, Scope.READ if method in SAFE_METHODS else Scope.WRITE))
 
 
-def given_key(headers: Mapping[str, Any]) -> str:
-    """Return the key in a request's headers (its META), blank for none; Authorization wins over X-API-Key."""
-    word, _, given = headers.get("HTTP_AUTHORIZATION", "").partition(" ")
-    in_authorization = given.strip() if word.lower() in _KEYWORDS else ""
-    return in_authorization or str(headers.get("HTTP_X_API_KEY", "")).strip()
-
-
 def wrong_key() -> AuthenticationFailed:
     """Build the refusal of a key that does not exist or no longer opens anything."""
     return AuthenticationFailed("The API key is wrong, revoked or expired.", code="invalid_api_key")
-
-
-def _usable_key(given: str) -> ApiKey | None:
-    if not given.isascii() or "\x00" in given:
-        return None
-    try:
-        key = ApiKey.objects.get_from_key(given)
-    except ApiKey.DoesNotExist:
-        return None
-    return None if key.has_expired or not isinstance(key, ApiKey) else key
-
-
-def note_use(key: ApiKey) -> None:
-    now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at > LAST_USED_PRECISION:
-        stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_PRECISION)
-        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
 
 
 def _scope_of(request: Request) -> Scope | None:

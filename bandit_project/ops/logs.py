@@ -1,9 +1,12 @@
 """Logging of our lines and the libraries': one JSON object a line in production, readable text in development."""
 
+import json
 import re
 from collections.abc import MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import Processor
 
@@ -18,14 +21,22 @@ _IN_TEXT = (
 def without_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Remove secrets from an event, as a last guard: by the name of a field, and inside texts."""
     for name, value in event.items():
-        if _SECRET.search(name):
+        if _names_a_secret(name):
             event[name] = "[removed]"
         elif isinstance(value, str):
             event[name] = _cleaned(value)
     return event
 
 
+@lru_cache(maxsize=1024)
+def _names_a_secret(field: str) -> bool:
+    return _SECRET.search(field) is not None
+
+
 def _cleaned(text: str) -> str:
+    """Remove credentials; a text of one word that is no address holds none."""
+    if "://" not in text and len(text.split(None, 1)) < 2:
+        return text
     for pattern, replacement in _IN_TEXT:
         text = pattern.sub(replacement, text)
     return text
@@ -36,6 +47,15 @@ def _name_gunicorn(logger: Any, method: str, event: MutableMapping[str, Any]) ->
     if event.get("logger") == "gunicorn.error":
         event["logger"] = "gunicorn"
     return event
+
+
+def _as_json(event: MutableMapping[str, Any], **options: Any) -> str:
+    """Write a line by orjson; one that it refuses, or that is not ASCII, as json does, which escapes all else."""
+    try:
+        line = orjson.dumps(event)
+    except TypeError:
+        return json.dumps(event, **options)
+    return line.decode() if line.isascii() else json.dumps(event, **options)
 
 
 def _shared() -> list[Processor]:
@@ -51,10 +71,12 @@ def _shared() -> list[Processor]:
     ]
 
 
-def _renderers(*, json: bool) -> Sequence[Processor]:
+def _renderers(*, as_json: bool) -> Sequence[Processor]:
     """Processors that write the line. A traceback has no local variables, as those may hold secrets."""
     last: Processor = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer(_as_json)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     return (
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -85,7 +107,7 @@ def logging_config(level: str, *, json: bool) -> dict[str, Any]:
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _shared(),
-        "processors": _renderers(json=json),
+        "processors": _renderers(as_json=json),
     }
     return {
         "version": 1,

@@ -12,9 +12,7 @@ import argparse
 import os
 import statistics
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -34,16 +32,15 @@ from benchmarks.service.http import (
 from tests.postgresql import postgresql
 
 _BULK, _RULES = "/ofrep/v1/evaluate/flags", "/api/v1/ruleset/"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
     options = _options()
     install_wrk_if_absent()
-    with postgresql() as database, served(database, key=False) as plain:
-        fill(plain)
-        with served(database, key=True, scope="serve") as target:
-            target.experiment = plain.experiment
+    with postgresql() as database, served(database) as filled:
+        fill(filled)
+        with served(database, scope="serve", log_level="WARNING") as target:
+            target.experiment = filled.experiment
             print(machine())
             print(
                 f"load {os.getloadavg()[0]:.1f} before; {EXPERIMENTS} experiments of {len(VARIANTS)} variants; ",
@@ -52,9 +49,7 @@ def main() -> None:
             print(
                 f"{options.clients} clients, {options.rounds} rounds of {options.seconds} s, medians; milliseconds"
             )
-            # gunicorn's processes have its address, PostgreSQL's first one has its folder
-            service = [target.url.removeprefix("http://").encode(), database.partition("host=")[2].encode()]
-            _table(target, service, options)
+            _table(target, options)
     print(f"load {os.getloadavg()[0]:.1f} after")
 
 
@@ -97,12 +92,12 @@ def _batches(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"increments": rows, "idempotency_key": str(uuid.uuid4())} for _ in range(3000)]
 
 
-def _table(target: Target, service: Sequence[bytes], options: argparse.Namespace) -> None:
+def _table(target: Target, options: argparse.Namespace) -> None:
     print(f"\n{'':28}{'req/s':>8}{'p50':>9}{'p99':>9}{'CPU':>9}{'errors':>8}")
     for index, call in enumerate(tqdm(_calls(target), leave=False, disable=None)):
         if options.only not in call.name:
             continue
-        rounds = [_round(target, index, service, options) for _ in range(options.rounds)]
+        rounds = [_round(target, index, options) for _ in range(options.rounds)]
         rate = statistics.median(one["requests"] / one["seconds"] for one in rounds)
         p50, p99 = (statistics.median(one[name] for one in rounds) for name in ("p50", "p99"))
         cpu = 1000 * statistics.median(one["cpu"] for one in rounds)
@@ -110,39 +105,9 @@ def _table(target: Target, service: Sequence[bytes], options: argparse.Namespace
         print(f"{call.name:28}{rate:8,.0f}{p50:9.1f}{p99:9.1f}{cpu:9.2f}{errors:8}")
 
 
-def _round(
-    target: Target, index: int, service: Sequence[bytes], options: argparse.Namespace
-) -> dict[str, float]:
+def _round(target: Target, index: int, options: argparse.Namespace) -> dict[str, float]:
     call = _calls(target)[index]  # made again, so that no batch is sent in two rounds
-    with _cpu_seconds(service) as used:
-        found = wrk(target, call, options)
-    return {**found, "cpu": used[0] / max(found["requests"], 1)}
-
-
-@contextmanager
-def _cpu_seconds(service: Sequence[bytes]) -> Iterator[list[float]]:
-    """Give the CPU time that the service used meanwhile."""
-    used: list[float] = []
-    before = _cpu_of(service)
-    yield used
-    used.append(_cpu_of(service) - before)
-
-
-def _cpu_of(service: Sequence[bytes]) -> float:
-    """Add up the CPU time of the processes whose command line holds one of these, and of their children."""
-    read = [found for stat in Path("/proc").glob("[0-9]*/stat") if (found := _process(stat)) is not None]
-    ours = {pid for pid, _parent, command, _used in read if any(part in command for part in service)}
-    return sum(used for pid, parent, _command, used in read if pid in ours or parent in ours)
-
-
-def _process(stat: Path) -> tuple[int, int, bytes, float] | None:
-    """Read the id of a process, its parent's, its command line and the seconds it has used."""
-    try:
-        fields = stat.read_text().rsplit(")", 1)[1].split()
-        command = (stat.parent / "cmdline").read_bytes()
-    except OSError:
-        return None  # it has ended
-    return int(stat.parent.name), int(fields[1]), command, sum(map(int, fields[11:13])) / _TICKS
+    return wrk(target, call, options)
 
 
 if __name__ == "__main__":

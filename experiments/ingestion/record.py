@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.combining import Write, recorded_in_company
 from experiments.ingestion.new_names import NewVariants, new_name_issues
 from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
     PlacedCounts,
     VariantRow,
     raise_data_versions,
-    recorded_at_once,
     upsert_daily_metrics,
     variants_of,
 )
@@ -138,7 +138,7 @@ def _record(
     created: tuple[str, ...] = ()
     is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
     line = line_of_caller(source, today) if source in _PROGRAMS else None
-    if not (is_simple and recorded_at_once(rows, ids, now, line)):
+    if not (is_simple and recorded_in_company(Write(rows, ids, now, line))):
         try:
             created = _record_in_steps(rows, ids, now, mode, policy, line)
         except IntegrityError:

@@ -1,7 +1,6 @@
 """Experiments, their variants and what was observed of them."""
 
 import datetime as dt
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -323,15 +322,6 @@ class Variant(models.Model):
         return self.name
 
 
-class DailyMetricQuerySet(models.QuerySet["DailyMetric"]):
-    def in_windows(self, windows: Sequence[tuple[Sequence[int], dt.date, dt.date]]) -> Self:
-        """Keep rows of several (experiment ids, first day, last day), both days inside; one query for all."""
-        chosen = Q(pk__in=())
-        for experiment_ids, first, last in windows:
-            chosen |= Q(variant__experiment_id__in=experiment_ids, date__range=(first, last))
-        return self.filter(chosen)
-
-
 class DailyMetric(models.Model):
     """Totals of one variant on one day of the installation's time zone. Rates are never stored."""
 
@@ -343,8 +333,6 @@ class DailyMetric(models.Model):
     value_sum = _amount_field(default=NO_VALUE, db_default=NO_VALUE)
     value_squares = models.FloatField(default=0.0, db_default=0.0)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects = DailyMetricQuerySet.as_manager()
 
     class Meta:
         ordering = ("date", "variant_id")

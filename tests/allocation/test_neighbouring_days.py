@@ -255,7 +255,7 @@ class Days(RuleBasedStateMachine):
             assert newest in CLOSING
 
     def _try(self, service: Any, **arguments: Any) -> None:
-        """What is refused is refused as a whole."""
+        """Refuse a decision as a whole, or take it."""
         try:
             with transaction.atomic():
                 service(experiment_id=self.experiment.pk, now=self.now, **arguments)

@@ -203,6 +203,15 @@ def test_postgres__statements_of_what_serves__end_in_time(given: str, limit: str
     assert result.stdout.strip() == limit
 
 
+@pytest.mark.parametrize(("asked", "threshold"), [("", "2"), ("true", "2"), ("false", "None")])
+def test_database_prepare__off__prepares_no_statement(asked: str, threshold: str) -> None:
+    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'].get('prepare_threshold'))"
+
+    result = start(show, DEBUG="true", DATABASE_URL="postgresql://ann@db/x", DATABASE_PREPARE=asked)
+
+    assert result.stdout.strip() == threshold
+
+
 def test_postgres_password__in_a_file__completes_an_address_without_one(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("p@ss:w/rd")
     show = "from django.conf import settings; print(settings.DATABASES['default']['PASSWORD'])"

@@ -58,3 +58,11 @@ def test_configuration_document__names_every_variable_of_the_image() -> None:
     assert len(variables) >= 8
     assert [name for name in sorted(variables) if f"`{name}`" not in document] == []
     assert [name for name in sorted(variables) if not re.search(rf"^#? ?{name}=", example, re.M)] == []
+
+
+def test_configuration__default__loads_the_application_once_and_has_eight_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configuration = _configuration(monkeypatch)
+
+    assert (configuration["preload_app"], configuration["threads"]) == (True, 8)

@@ -65,7 +65,7 @@ class World:
         return "/" + place.format(**self.parts(place))
 
     def parts(self, place: str) -> dict[str, object]:
-        """What the names in a path stand for."""
+        """Values for the names that a path may have."""
         return {
             "reference": self.experiment.key,
             "key": self.experiment.key,

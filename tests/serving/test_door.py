@@ -7,7 +7,6 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
-from bandit_project.api.served import _Holders
 from bandit_project.models import ApiKey
 from experiments.models import Experiment
 from tests.factory import NOW, make_running
@@ -43,7 +42,7 @@ def test_key__revoked_or_expired_while_it_is_used__is_refused_at_the_next_call(
 def test_memory__nothing_has_changed__costs_no_query(
     shop: APIClient, settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    settings.SERVE_REMEMBER_SECONDS = 60
+    settings.SERVE_REMEMBER_SECONDS = settings.API_KEY_REMEMBER_SECONDS = 60
     make_running()
     assert [_ask(shop, path) for path in PATHS] == [200, 200, 200]
 
@@ -55,15 +54,43 @@ def test_memory__nothing_has_changed__costs_no_query(
 def test_memory__key_is_revoked__opens_until_the_memory_ends(
     shop: APIClient, settings: Settings, path: str
 ) -> None:
-    settings.SERVE_REMEMBER_SECONDS = 60
+    settings.API_KEY_REMEMBER_SECONDS = 5
     make_running()
     assert _ask(shop, path) == 200
 
     ApiKey.objects.update(revoked=True)
 
     assert _ask(shop, path) == 200
-    settings.SERVE_REMEMBER_SECONDS = 0
+    settings.API_KEY_REMEMBER_SECONDS = 0
     assert _ask(shop, path) == 401
+
+
+def test_memory__key_is_revoked__opens_every_other_call_too_until_the_memory_ends(
+    client_with: Client, settings: Settings
+) -> None:
+    settings.API_KEY_REMEMBER_SECONDS = 5
+    experiment, client = make_running(), client_with("write")
+    path = f"/experiments/{experiment.pk}/history"
+    assert client.get(path).status_code == 200
+
+    ApiKey.objects.update(revoked=True)
+
+    assert client.get(path).status_code == 200
+    settings.API_KEY_REMEMBER_SECONDS = 0
+    assert client.get(path).status_code == 401
+
+
+def test_memory__key_expires__opens_nothing_from_that_moment_on(
+    client_with: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.API_KEY_REMEMBER_SECONDS = 60
+    client = client_with("read")
+    ApiKey.objects.update(expiry_date=NOW + dt.timedelta(seconds=1))
+    assert _ask(client, PATHS[0]) == 200
+
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW + dt.timedelta(seconds=2))
+
+    assert _ask(client, PATHS[0]) == 401
 
 
 def test_memory__experiment_is_archived__is_served_until_the_memory_ends(
@@ -80,9 +107,7 @@ def test_memory__experiment_is_archived__is_served_until_the_memory_ends(
     assert _ask(shop, PATHS[2]) == 404
 
 
-def test_memory__another_key_sees_a_change__the_first_one_sees_it_too(
-    client_with: Client, settings: Settings
-) -> None:
+def test_memory__two_keys__see_a_change_at_the_same_moment(client_with: Client, settings: Settings) -> None:
     settings.SERVE_REMEMBER_SECONDS = 60
     make_running()
     first, second = client_with("serve"), client_with("serve")
@@ -90,13 +115,15 @@ def test_memory__another_key_sees_a_change__the_first_one_sees_it_too(
 
     Experiment.objects.update(archived_at=NOW)
 
+    assert (_ask(second, PATHS[2]), _ask(first, PATHS[2])) == (200, 200)
+    settings.SERVE_REMEMBER_SECONDS = 0
     assert (_ask(second, PATHS[2]), _ask(first, PATHS[2])) == (404, 404)
 
 
 def test_memory__wrong_key__is_asked_for_each_time(
     api: APIClient, shop: APIClient, settings: Settings
 ) -> None:
-    settings.SERVE_REMEMBER_SECONDS = 60
+    settings.API_KEY_REMEMBER_SECONDS = 60
     made = ApiKey.objects.get()
     api.credentials(HTTP_X_API_KEY=shop._credentials["HTTP_X_API_KEY"])  # type: ignore[attr-defined]  # the stubs leave it out
     ApiKey.objects.update(revoked=True)
@@ -147,14 +174,13 @@ def test_request__connection_that_died_meanwhile__is_answered_by_another(shop: A
 
 @pytest.mark.django_db(transaction=True)
 def test_request__server_that_forgot_the_prepared_statement__is_answered_all_the_same(
-    shop: APIClient, monkeypatch: pytest.MonkeyPatch
+    shop: APIClient,
 ) -> None:
     """A pooler may give each statement another server."""
     if connection.vendor != "postgresql":
         pytest.skip("nothing is prepared on SQLite")
-    monkeypatch.setattr("bandit_project.api.served._held_by", _Holders())
     make_running()
-    assert _ask(shop, PATHS[1]) == 200
+    assert [_ask(shop, PATHS[1]) for _ in range(5)] == [200] * 5
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
 

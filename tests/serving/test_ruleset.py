@@ -96,7 +96,8 @@ def test_rule_set__assigned_locally__is_what_the_service_assigns(shop: APIClient
         assert flag["variant"] == assign(rules["key"], shares, unit)
 
 
-def test_rule_set__unchanged__is_304_for_one_query(shop: APIClient) -> None:
+def test_rule_set__unchanged__is_304_for_one_query(shop: APIClient, settings: Settings) -> None:
+    settings.API_KEY_REMEMBER_SECONDS = 60
     allocate(make_running())
     etag = shop.get(PATH)["ETag"]
 
@@ -107,7 +108,10 @@ def test_rule_set__unchanged__is_304_for_one_query(shop: APIClient) -> None:
     assert (response["ETag"], response["Cache-Control"]) == (etag, "private, max-age=60")
 
 
-def test_rule_set__new_counts__change_nothing_and_read_nothing_again(shop: APIClient) -> None:
+def test_rule_set__new_counts__change_nothing_and_read_nothing_again(
+    shop: APIClient, settings: Settings
+) -> None:
+    settings.API_KEY_REMEMBER_SECONDS = 60
     experiment = make_running()
     allocate(experiment)
     etag = shop.get(PATH)["ETag"]

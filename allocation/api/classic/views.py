@@ -19,7 +19,6 @@ from allocation.api.schemas import AsOfSerializer
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings
-from allocation.models import Allocation
 from allocation.selectors import (
     ExperimentState,
     HistoryDate,
@@ -30,12 +29,14 @@ from allocation.selectors import (
 )
 from allocation.services import compute_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField, QueryNumberField
+from experiments.locks import Turns
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
 from experiments.selectors import find_experiment
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 ALGORITHM = "thompson_sampling"
+_turns = Turns()
 _WINDOW = ALGORITHM_SETTINGS["window_days"]
 
 
@@ -105,12 +106,20 @@ def allocation(request: Request) -> Response:
     """Compute and record today's allocation. Another window_days than the experiment's is answered, not recorded."""
     query = AllocationQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    state = state_with_newest(query.validated_data["experiment_id"])
-    window_days, now = query.validated_data.get("window_days"), timezone.now()
-    key = answer_key("allocation", state, timezone.localdate(now), window_days)
-    if (answer := cache.get(key)) is None:
-        answer = _computed_answer(state, window_days, now)
+    answer = allocation_json(query.validated_data["experiment_id"], query.validated_data.get("window_days"))
     return Response(orjson.Fragment(answer))
+
+
+def allocation_json(reference: int | str, window_days: int | None = None) -> bytes:
+    """The body of the answer; of the worker's memory while nothing has changed."""
+    state, now = state_with_newest(reference), timezone.now()
+    if (answer := cache.get(_key(state, now, window_days))) is None:
+        answer = _answer_in_turn(state, window_days, now)
+    return bytes(answer)
+
+
+def _key(state: ExperimentState, now: dt.datetime, window_days: int | None) -> str:
+    return answer_key("allocation", state, timezone.localdate(now), window_days)
 
 
 @extend_schema(
@@ -124,14 +133,29 @@ def history(request: Request, reference: str) -> Response:
     """The last decision for each of the latest 30 dates, newest first."""
     query = HistoryQuerySerializer(data=request.query_params)
     query.is_valid(raise_exception=True)
-    state = state_with_newest(reference)
     start, end = query.validated_data.get("start_date"), query.validated_data.get("end_date")
+    return Response(orjson.Fragment(history_json(reference, start, end)))
+
+
+def history_json(reference: str, start: dt.date | None = None, end: dt.date | None = None) -> bytes:
+    """The body of the answer; of the worker's memory while nothing has changed."""
+    state = state_with_newest(reference)
     key = answer_key("history", state, start, end)
     if (answer := cache.get(key)) is None:
         found = history_dates(state.experiment_id, start=start, end=end)
         answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
         cache.set(key, answer)
-    return Response(orjson.Fragment(answer))
+    return bytes(answer)
+
+
+def _answer_in_turn(state: ExperimentState, window_days: int | None, now: dt.datetime) -> bytes:
+    """One thread of a worker decides; the others that ask for the same meanwhile get its answer."""
+    with _turns.take((state.experiment_id, window_days)) as has_waited:
+        if has_waited:
+            state = state_with_newest(state.experiment_id)
+            if (answer := cache.get(_key(state, now, window_days))) is not None:
+                return bytes(answer)
+        return _computed_answer(state, window_days, now)
 
 
 def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.datetime) -> bytes:
@@ -142,8 +166,10 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.
     """
     experiment, entry, window_days = _decision(before, asked_window, now)
     answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
-    state = before._replace(allocation_id=entry.allocation.pk) if entry.is_new else before
-    cache.set(answer_key("allocation", state, timezone.localdate(now), asked_window), answer)
+    # made now, or by another worker since ``before`` was read: either way the newest that is known
+    newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
+    state = before._replace(allocation_id=newest or None)
+    cache.set(_key(state, now, asked_window), answer)
     return answer
 
 
@@ -180,14 +206,15 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
         "timestamp": decision.created_at.isoformat(),
         "reason": decision.reason,
         "limits": {share.variant.name: share.bound for share in entry.shares},
-        "summary": _summary(experiment, decision),
+        "summary": _summary(experiment, entry),
         "history": _history(history_dates(experiment.pk)),
     }
 
 
-def _summary(experiment: Experiment, decision: Allocation) -> dict[str, object]:
+def _summary(experiment: Experiment, entry: Entry) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
-    inputs = AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
+    decision = entry.allocation
+    inputs = entry.inputs or AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
     start, end = decision.window_start, decision.window_end
     table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()

@@ -2,11 +2,11 @@
 
 import datetime as dt
 import hashlib
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
-import orjson
 from django.core.cache import cache
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -60,21 +60,7 @@ class AllocationView(IdempotentWrites):
     )
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """Send the ETag back as If-None-Match and get 304 while nothing has changed."""
-        date = today()
-        state = state_with_in_force(reference, date)
-        # New data change nothing here before there is a new decision; the date is in expires_at.
-        key = answer_key("v1-allocation", state._replace(data_version=0), date)
-        if (answer := cache.get(key)) is None:
-            answer = _shown(state.experiment_id, date)
-            cache.set(key, answer)
-        modified, body = answer
-        etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
-        response = get_conditional_response(request._request, etag, modified)
-        if response is not None and response.status_code == 412:
-            raise PreconditionFailedError(
-                "The allocation is not the one that If-Match or If-Unmodified-Since names."
-            )
-        return _with_validators(response or Response(orjson.Fragment(body)), etag, modified)
+        return answer_in_force(request._request, reference)
 
     @extend_schema(
         operation_id="allocation_compute",
@@ -99,6 +85,26 @@ class AllocationView(IdempotentWrites):
         return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
 
+def answer_in_force(request: HttpRequest, reference: str) -> HttpResponse:
+    """The allocation in force, of the worker's memory while nothing has changed; 304 where the caller has it."""
+    date = today()
+    state = state_with_in_force(reference, date)
+    # New data change nothing here before there is a new decision; the date is in expires_at.
+    key = answer_key("v1-allocation", state._replace(data_version=0), date)
+    if (answer := cache.get(key)) is None:
+        answer = _shown(state.experiment_id, date)
+        cache.set(key, answer)
+    modified, body = answer
+    etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
+    response = get_conditional_response(request, etag, modified)
+    if response is not None and response.status_code == 412:
+        raise PreconditionFailedError(
+            "The allocation is not the one that If-Match or If-Unmodified-Since names."
+        )
+    found = response or HttpResponse(body, content_type="application/json")
+    return _with_validators(found, etag, modified)
+
+
 @one_moment()
 def _shown(experiment_id: int, date: dt.date) -> tuple[int, bytes]:
     """The allocation in force as JSON, and since when it is so: made, come into force, or shown with other names."""
@@ -111,7 +117,7 @@ def _shown(experiment_id: int, date: dt.date) -> tuple[int, bytes]:
     )
 
 
-def _with_validators(response: HttpResponseBase, etag: str, modified: int) -> HttpResponseBase:
+def _with_validators(response: HttpResponse, etag: str, modified: int) -> HttpResponse:
     response["ETag"] = etag
     response["Last-Modified"] = http_date(modified)
     # Ask again each time, cheaply: a decision may change at any moment.
@@ -229,10 +235,14 @@ class AssignmentView(APIView):
     )
     def get(self, request: Request, reference: str) -> Response:
         """A unit keeps its variant as long as the shares stay as they are."""
-        query = serializers.AssignmentQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        _, assigned = _assign(reference, [query.validated_data["unit"]])
-        return Response(assigned[0])
+        return Response(assign_one(reference, request.query_params))
+
+
+def assign_one(reference: str, query: QueryDict) -> dict[str, str]:
+    """The body of the answer for the unit that the query names."""
+    given = serializers.AssignmentQuerySerializer(data=query)
+    given.is_valid(raise_exception=True)
+    return _assign(reference, [given.validated_data["unit"]])[1][0]
 
 
 @extend_schema(tags=["assignment"])
@@ -248,21 +258,49 @@ class AssignmentsView(APIView):
     def post(self, request: Request, reference: str) -> Response:
         body = serializers.UnitsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        allocation, assigned = _assign(reference, body.validated_data["units"])
-        return Response({"allocation_id": allocation.pk, "assignments": assigned})
+        allocation_id, assigned = _assign(reference, body.validated_data["units"])
+        return Response({"allocation_id": allocation_id, "assignments": assigned})
+
+
+class _Race(NamedTuple):
+    """A decision in force as assignment needs it: its shares and its variants' names, by key."""
+
+    allocation_id: int
+    experiment_key: str
+    shares: dict[str, float]
+    names: dict[str, str]
+
+
+def _assign(reference: str, units: list[str]) -> tuple[int, list[dict[str, str]]]:
+    race = _race(reference, today())
+    keys = assign_many(race.experiment_key, race.shares, units)
+    return race.allocation_id, [
+        {"unit": unit, "variant_key": key, "variant_name": race.names[key]}
+        for unit, key in zip(units, keys, strict=True)
+    ]
+
+
+def _race(reference: str, date: dt.date) -> _Race:
+    """Read it, or return it of the worker's memory while nothing but data has changed."""
+    state = state_with_in_force(reference, date)
+    key = answer_key("assignment", state._replace(data_version=0), date)
+    if (race := cache.get(key)) is None:
+        race = _read_race(state.experiment_id, date)
+        cache.set(key, race)
+    return _Race(*race)
 
 
 @one_moment()
-def _assign(reference: str, units: list[str]) -> tuple[Allocation, list[dict[str, str]]]:
-    experiment = find_experiment(reference)
-    allocation = allocation_in_force(experiment, today())
-    names = {share.variant.key: share.variant.name for share in allocation.shares.all()}
-    shares = {share.variant.key: float(share.share) for share in allocation.shares.all()}
-    keys = assign_many(experiment.key, shares, units)
-    return allocation, [
-        {"unit": unit, "variant_key": key, "variant_name": names[key]}
-        for unit, key in zip(units, keys, strict=True)
-    ]
+def _read_race(experiment_id: int, date: dt.date) -> _Race:
+    experiment = find_experiment(experiment_id)
+    found = allocation_in_force(experiment, date)
+    shares = list(found.shares.all())
+    return _Race(
+        found.pk,
+        experiment.key,
+        {share.variant.key: float(share.share) for share in shares},
+        {share.variant.key: share.variant.name for share in shares},
+    )
 
 
 @extend_schema(tags=["statistics"])

@@ -68,14 +68,14 @@ class CountViews:
             return self._get_response(request)
         start = time.perf_counter()
         response = self._get_response(request)
-        _count_response(request, response, time.perf_counter() - start)
+        count_response(request, response, time.perf_counter() - start)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         EXCEPTIONS.labels(type(exception).__name__).inc()
 
 
-def _count_response(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def count_response(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     status, view, method = str(response.status_code), _view_name(request), _method(request)
     RESPONSES_BY_STATUS.labels(status).inc()
     RESPONSES_BY_VIEW.labels(status, view, method).inc()

@@ -1,23 +1,24 @@
--- One request, over and over: wrk -s request.lua URL -- METHOD BODIES_FILE HEADER: VALUE ...
--- Each line of the file is a body; they are sent in turn. No body: -
+-- Requests in turn: wrk -s request.lua URL -- REQUESTS_FILE HEADER: VALUE ...
+-- Each line of the file is a request: method, path and body (empty: none), with tabs between.
 -- Prints one line of JSON that benchmarks/service/http.py reads.
 
 function init(args)
-   wrk.method = args[1]
-   bodies, sent = {}, 0
-   if args[2] ~= "-" then
-      for line in io.lines(args[2]) do bodies[#bodies + 1] = line end
-      wrk.headers["Content-Type"] = "application/json"
+   turns, sent = {}, 0
+   for line in io.lines(args[1]) do
+      local method, path, body = line:match("^([^\t]+)\t([^\t]+)\t(.*)$")
+      turns[#turns + 1] = { method = method, path = path, body = body ~= "" and body or nil }
+      if body ~= "" then wrk.headers["Content-Type"] = "application/json" end
    end
-   for i = 3, #args do
+   for i = 2, #args do
       local name, value = args[i]:match("^([^:]+): (.*)$")
       wrk.headers[name] = value
    end
 end
 
 function request()
+   local turn = turns[sent % #turns + 1]
    sent = sent + 1
-   return wrk.format(nil, nil, nil, bodies[(sent - 1) % math.max(#bodies, 1) + 1])
+   return wrk.format(turn.method, turn.path, nil, turn.body)
 end
 
 function done(summary, latency, requests)

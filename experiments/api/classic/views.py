@@ -1,12 +1,15 @@
 """Calls of the classic API about experiments and their data; each calls one service."""
 
-from typing import ClassVar
+import hashlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import orjson
 from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from rest_framework.decorators import api_view, parser_classes
@@ -23,6 +26,7 @@ from experiments.exceptions import InvalidError, InvalidRowsError
 from experiments.ingestion.record import record_events
 from experiments.models import Experiment
 from experiments.moment import one_moment
+from experiments.rows import Row, rows_of
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
 from experiments.services import create_experiment, reset_data
 from experiments.tables.importing.importer import import_table
@@ -53,15 +57,46 @@ class ExperimentsView(APIView):
         tags=["classic"],
         operation_id="classic_list_experiments",
         parameters=[serializers.PageSerializer],
-        responses={200: serializers.ClassicExperimentSerializer(many=True)},
+        responses={200: serializers.ClassicExperimentSerializer(many=True), 304: None},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Experiments, newest first, with every daily row."""
         page = serializers.PageSerializer(data=request.query_params)
         page.is_valid(raise_exception=True)
-        start, size = page.validated_data["offset"], page.validated_data["limit"]
-        experiments = list(Experiment.objects.all()[start : start + size])
-        return Response(_experiment_fragments(experiments))
+        return answer_list(
+            request._request, start=page.validated_data["offset"], size=page.validated_data["limit"]
+        )
+
+
+# The states of a page of experiments. By hand: an unchanged list costs little else.
+_STATES = (
+    "SELECT id, data_version, updated_at FROM experiments_experiment "
+    "ORDER BY created_at DESC, id DESC LIMIT %s OFFSET %s"
+)
+
+
+def answer_list(request: HttpRequest, *, start: int, size: int) -> HttpResponse:
+    """A page of experiments, of the worker's memory while none has changed; 304 where the caller has it."""
+    states = rows_of(_STATES, [size, start])
+    digest = hashlib.sha256(repr(states).encode()).hexdigest()[:32]
+    etag = f'"{digest}"'
+    response = get_conditional_response(request, etag)
+    if response is None or response.status_code != 304:
+        response = _page(f"classic-list:{start}:{size}", digest, states)
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    patch_vary_headers(response, ["Authorization", "Cookie"])
+    return response
+
+
+def _page(place: str, digest: str, states: Sequence[Row]) -> HttpResponse:
+    """Make a page once for each state of it; the cache keeps the latest."""
+    held, body = cache.get(place) or ("", b"")
+    if held != digest:
+        found = Experiment.objects.in_bulk([pk for pk, *_state in states])
+        body = orjson.dumps(_experiment_fragments([found[pk] for pk, *_state in states if pk in found]))
+        cache.set(place, (digest, body))
+    return HttpResponse(body, content_type="application/json")
 
 
 def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
@@ -104,15 +139,20 @@ def experiment(request: Request, reference: str) -> Response:
 @api_view(["POST"])
 def events(request: Request) -> Response:
     """Set one day's totals of an experiment's variants, all or none; unknown variants are created."""
-    reference, rows = parse_classic(request.data)
+    return Response(record_classic(request.data))
+
+
+def record_classic(data: Any) -> dict[str, object]:
+    """Record a body and return the answer's."""
+    reference, rows = parse_classic(data)
     try:
         recorded = record_events(
             experiment_id=find_experiment_id(reference), rows=rows, today=today(), now=timezone.now()
         )
     except InvalidRowsError as error:
-        raise InvalidError(issues_of_day(error, flat="variants" not in request.data)) from error
+        raise InvalidError(issues_of_day(error, flat="variants" not in data)) from error
     answer = {"status": "success", "variants_processed": len(rows)}
-    return Response({**answer, "new_variants": recorded.new_variant_names})
+    return {**answer, "new_variants": recorded.new_variant_names}
 
 
 @extend_schema(

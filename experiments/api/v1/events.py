@@ -55,17 +55,22 @@ class EventsView(IdempotentWrites):
     )
     def post(self, request: Request) -> Response:
         """`set` (the default) overwrites the day's totals; values left out stay. `add` needs an Idempotency-Key."""
-        one_day = is_day(request.data)
-        given = parse_day(request.data) if one_day else parse_batch(request.data)
-        if given.mode == "add" and not has_idempotency_key(request):
-            raise IdempotencyKeyRequiredError(
-                f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
-            )
-        try:
-            recorded = record_batch(**given._asdict(), today=today(), now=timezone.now())
-        except InvalidRowsError as error:
-            raise InvalidError(issues_of_day(error)) if one_day else error from None
-        return Response(recorded._asdict())
+        return Response(record_rows(request.data, once=has_idempotency_key(request)))
+
+
+def record_rows(data: Any, *, once: bool) -> dict[str, Any]:
+    """Record a body and return the answer's. ``once``: an idempotency key keeps it from being recorded twice."""
+    one_day = is_day(data)
+    given = parse_day(data) if one_day else parse_batch(data)
+    if given.mode == "add" and not once:
+        raise IdempotencyKeyRequiredError(
+            f"mode=add needs an {HEADER} header, so that a retry adds nothing twice."
+        )
+    try:
+        recorded = record_batch(**given._asdict(), today=today(), now=timezone.now())
+    except InvalidRowsError as error:
+        raise InvalidError(issues_of_day(error)) if one_day else error from None
+    return recorded._asdict()
 
 
 @extend_schema(tags=["events"])

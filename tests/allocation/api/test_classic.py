@@ -2,10 +2,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from allocation.api.classic.views import _computed_answer, allocation_json
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation
+from allocation.selectors import state_with_newest
 from allocation.services import compute_allocation
 from experiments.models import Status, Variant
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
@@ -247,3 +250,17 @@ def test_get_history__bad_date__names_the_field(api: APIClient) -> None:
     response = api.get(f"/experiments/{make_running().pk}/history", {"start_date": "yesterday"})
 
     assert [issue["field"] for issue in response.json()["errors"]] == ["start_date"]
+
+
+def test_allocation__decided_by_another_worker_meanwhile__is_remembered_as_that_decisions_answer(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    experiment = make_running()
+    before = state_with_newest(experiment.pk)
+    decided = allocate(experiment)
+
+    answer = _computed_answer(before, None, NOW)
+
+    with django_assert_num_queries(1):
+        assert allocation_json(experiment.pk) == answer
+    assert decided.created_at.isoformat() in answer.decode()

@@ -14,12 +14,14 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client, override_settings
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from bandit_project.models import ApiKey
-from bandit_project.ops.logs import logging_config, without_secrets
+from bandit_project.ops.logs import _IN_TEXT, _as_json, logging_config, without_secrets
 from tests.conftest import ROOT
-from tests.factory import allocate, counts, make_experiment, make_running, record
+from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
@@ -218,6 +220,28 @@ def test_without_secrets__names_and_texts__are_cleaned() -> None:
 
 
 @pytest.mark.database_free
+@given(
+    st.lists(
+        st.sampled_from(["Bearer", "api-key", "abc", "s3cret", "://", "user:pw@", " ", "\t", "x"]), max_size=6
+    )
+)
+def test_without_secrets__any_text__is_cleaned_as_by_every_pattern(parts: list[str]) -> None:
+    text = expected = "".join(parts)
+    for pattern, replacement in _IN_TEXT:
+        expected = pattern.sub(replacement, expected)
+
+    assert without_secrets(None, "info", {"event": text}) == {"event": expected}
+
+
+@pytest.mark.parametrize("value", ["plain", "\u00fc\u2028\x9b", "\ud800", 2**70, {1: 2}, NOW])
+def test_line__any_value__is_one_line_of_ascii(value: object) -> None:
+    line = _as_json({"event": value}, default=repr)
+
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    assert list(json.loads(line)) == ["event"]
+
+
 def test_production_log__our_lines_and_the_libraries__are_json_objects_without_secrets() -> None:
     command = (
         "import django, logging; django.setup(); import structlog;"
@@ -263,7 +287,7 @@ def test_log_at_debug__requests_with_credentials__never_hold_them(
         logging.config.dictConfig(settings.LOGGING)
     written = capfd.readouterr().err
 
-    assert '"request": "GET /experiments"' in written
+    assert '"request":"GET /experiments"' in written
     guesses = ("secret-guess", "password-guess")
     for secret in (key, *guesses, "metrics-secret-1", "query-secret", "link-secret", "report-secret"):
         assert secret not in written

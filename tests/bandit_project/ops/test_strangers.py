@@ -1,4 +1,4 @@
-"""What somebody without an account may cost: passwords checked, rows stored, mails sent."""
+"""Bounds on what a caller without an account costs: passwords checked, rows stored, mails sent."""
 
 import threading
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a page of an experiment may cost: twelve queries and 400 KB."""
+"""Costs of a page of an experiment: at most twelve queries and 400 KB."""
 
 import datetime as dt
 from typing import Any
