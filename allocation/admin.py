@@ -174,10 +174,7 @@ class DecidedExperimentAdmin(ExperimentAdmin):
         def act(experiment: Experiment) -> str:
             now = timezone.now()
             date = timezone.localdate(now)
-            entry = compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
-            if entry.is_new:
-                return _("Allocation updated with the latest data.")
-            return _("Already up to date.")
+            return compute_allocation(experiment_id=experiment.pk, target_date=date, now=now).outcome
 
         self._act(request, queryset, act)
 

@@ -66,6 +66,15 @@ def test_dev__without_a_command__prints_its_usage_on_standard_error_only() -> No
     assert "./dev demo" in answer.stderr
 
 
+def test_demo__example_page__is_allowed_at_the_address_that_the_document_serves_it() -> None:
+    served = re.search(r"http.server (\d+) --bind (\S+)", (ROOT / "docs/serving.md").read_text())
+    allowed = re.search(r"export CORS_ALLOWED_ORIGINS=(\S+)", (ROOT / "dev").read_text())
+
+    assert served
+    assert allowed
+    assert f"http://{served[2]}:{served[1]}" in allowed[1].split(",")
+
+
 def test_vendored_files__match_their_checksums() -> None:
     import hashlib
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Exists, OuterRef, prefetch_related_objects
+from django.utils.translation import gettext as _
 
 from allocation import engine
 from allocation.engine.analysis.gains import Rewards, new_gains
@@ -31,6 +32,15 @@ class Entry:
     shares: tuple[AllocationShare, ...]
     inputs: AllocationInputs | None = None
     is_new: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """Tell the person who asked for an update what came of it."""
+        if not self.is_new:
+            return _("Already up to date.")
+        if self.allocation.data_through is None:
+            return _("There are no data yet: traffic is split evenly.")
+        return _("Allocation updated with the latest data.")
 
     def allocation_with_shares(self) -> Allocation:
         """The allocation as a query with ``with_shares`` returns it; reads its shares as they are stored."""

@@ -104,9 +104,7 @@ def resume_guarded(request: HttpRequest, experiment: Experiment) -> str:
 def recompute(request: HttpRequest, experiment: Experiment) -> str:
     now = timezone.now()
     entry = compute_allocation(experiment_id=experiment.pk, target_date=timezone.localdate(now), now=now)
-    if entry.is_new:
-        return _("Allocation updated with the latest data.")
-    return _("Already up to date.")
+    return entry.outcome
 
 
 @on_experiment(back="dashboard:settings")

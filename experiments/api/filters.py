@@ -62,12 +62,13 @@ class StrictFilterSet(filters.FilterSet):
         for name, wanted in self.filters.items():
             given = (self.data or {}).get(name)
             if given == "":
-                self.form.add_error(name, "May not be blank.")
+                self.form.add_error(name, forms.ValidationError("May not be blank.", code="blank"))
             elif given is not None and isinstance(wanted, filters.BooleanFilter) and given not in _BOOLEANS:
-                self.form.add_error(name, "Must be true or false.")
+                self.form.add_error(name, forms.ValidationError("Must be true or false.", code="invalid"))
         for name in set(self.data or {}) - set(self.filters) - _OF_EVERY_LIST:
             known = ", ".join([*self.filters, *sorted(_OF_EVERY_LIST)])
-            self.form.errors[name[:100]] = self.form.error_class([f"Unknown; a list takes {known}."])
+            problem = forms.ValidationError(f"Unknown; a list takes {known}.", code="unknown_parameter")
+            self.form.errors[name[:100]] = self.form.error_class([problem])
         return valid and not self.form.errors
 
 

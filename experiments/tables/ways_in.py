@@ -14,7 +14,8 @@ WayIn = Literal["v1", "classic", "command", "page"]
 
 
 class Advice(NamedTuple):
-    """Messages whose fix hangs on the way in: a blank cell, rows of one place, a file without its experiment.
+    """Messages whose fix hangs on the way in: a blank cell, rows of one place, a file without its experiment or
+    with one that does not exist.
 
     ``repeated`` takes the other ``line``.
     """
@@ -22,6 +23,7 @@ class Advice(NamedTuple):
     blank: Text
     repeated: Text
     no_experiment: Text
+    unknown_experiment: Text = ""
 
 
 _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
@@ -53,6 +55,7 @@ ADVICE: Mapping[WayIn, Advice] = {
             "the same experiment, date and variant are on line %(line)s; remove one, or add them up (--repeated sum)"
         ),
         no_experiment=_("or name the experiment of all rows by --experiment"),
+        unknown_experiment=_("Make what is missing with --create."),
     ),
     "page": Advice(
         blank=_(

@@ -39,6 +39,9 @@ function shortened(context, text, room) {
   return `${short.trimEnd()}…`;
 }
 
+// Where few areas end, all have a name, since names spread; of many, thin bands have none.
+const MOST_NAMED = 8;
+
 // Where each line ends: an area in the middle of its band.
 function ends(drawn, chart) {
   const found = [];
@@ -50,7 +53,7 @@ function ends(drawn, chart) {
     let { y } = data[last];
     if (chart.kind === "area") {
       const below = index ? drawn.getDatasetMeta(index - 1).data[last].y : drawn.scales.y.getPixelForValue(0);
-      if (below - y < 6) return;
+      if (below - y < (drawn.data.datasets.length > MOST_NAMED ? 6 : 1)) return;
       y = (y + below) / 2;
     }
     found.push({ y, name: dataset.label, colour: dataset.borderColor });

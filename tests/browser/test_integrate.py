@@ -137,7 +137,7 @@ def test_page__copy__puts_the_code_on_the_clipboard(
     clean_page.get_by_role("button", name="Copy curl: Get a variant").click()
     expect(clean_page.get_by_text("Copied")).to_be_visible()
 
-    assert clean_page.evaluate("navigator.clipboard.readText()").startswith("curl -fsS ")
+    assert clean_page.evaluate("navigator.clipboard.readText()").startswith("curl -sS --fail-with-body ")
 
 
 @pytest.mark.parametrize("language", ["en", "pt-br"])

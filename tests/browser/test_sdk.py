@@ -107,6 +107,7 @@ def test_page__visitor_buys__counts_once_each_on_the_day_of_the_exposure(page: P
     page.goto(shop)
     page.wait_for_selector("[data-hero]")
     variant = page.locator("body").get_attribute("data-hero")
+    expect(page.get_by_text(f"You see the variant {variant}.")).to_be_visible()
     for _ in range(2):
         page.get_by_role("button", name="Buy").click()
         page.get_by_role("button", name="Pay").click()
@@ -118,6 +119,16 @@ def test_page__visitor_buys__counts_once_each_on_the_day_of_the_exposure(page: P
     page.get_by_role("button", name="Buy").click()
 
     assert _wait_for(lambda: _counted() == [(today(), variant, 1, 1, 1, 12.5)], page), _counted()
+
+
+def test_page__service_is_away__says_so_and_people_can_buy(page_with_refusals: Page, site: str) -> None:
+    page = page_with_refusals
+    page.goto(f"{site}/?service=http://127.0.0.1:9")
+
+    expect(page.get_by_text("No variant: http://127.0.0.1:9 does not answer.")).to_be_visible()
+    page.get_by_role("button", name="Buy").click()
+    page.get_by_role("button", name="Pay").click()
+    expect(page.get_by_text("Thank you.")).to_be_visible()
 
 
 def test_visitor__sees_a_variant_and_buys__is_in_the_days_numbers_and_the_next_decision(

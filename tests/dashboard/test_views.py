@@ -8,6 +8,7 @@ from django.test import Client
 from allocation.services import complete_experiment
 from dashboard.charts import split_bar, variant_colours
 from experiments.models import Experiment, Status
+from experiments.services import create_experiment
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
@@ -59,7 +60,7 @@ def test_tabs__any_history__at_most_10_queries(
     client: Client, tab: str, django_assert_max_num_queries: Any
 ) -> None:
     experiment = make_running()
-    for day in range(3):
+    for day in (2, 1, 0):
         allocate(experiment, TODAY - dt.timedelta(days=day))
 
     # session, user and preferences come on top where people log in
@@ -121,6 +122,14 @@ def test_recompute__twice__tells_that_nothing_has_changed(client: Client) -> Non
 
     assert b"Allocation updated" in first.content
     assert b"Already up to date." in second.content
+
+
+def test_recompute__no_data_yet__says_so(client: Client) -> None:
+    create_experiment(name="Button colour", variants=["control", "blue"], now=NOW)
+
+    answer = client.post("/dashboard/experiments/button-colour/recompute/", follow=True)
+
+    assert b"There are no data yet: traffic is split evenly." in answer.content
 
 
 def test_activity__changes__are_told_with_their_author(client: Client) -> None:

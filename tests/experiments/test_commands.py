@@ -100,6 +100,17 @@ def test_import_events__unknown_experiment__is_refused(tmp_path: Path) -> None:
         _load(tmp_path / "a.csv", HEADER, experiment="none")
 
 
+def test_import_events__file_names_an_unknown_experiment__says_how_to_make_it(tmp_path: Path) -> None:
+    said = io.StringIO()
+    path = tmp_path / "a.csv"
+    path.write_text("experiment_id," + HEADER + "spring,2025-08-14,control,9,1,0\n")
+
+    with pytest.raises(CommandError, match="Nothing was loaded"):
+        call_command("import_events", path, stderr=said)
+
+    assert "There is no experiment 'spring'. Make what is missing with --create." in said.getvalue()
+
+
 SALES = """
 SELECT date '2025-08-01' + n AS day, 'control' AS variant, 1000.0::numeric AS impressions, 50 + n AS clicks
 FROM generate_series(0, 9) n

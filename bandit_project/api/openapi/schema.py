@@ -1,5 +1,6 @@
 """The OpenAPI document: refusals, descriptions and examples that drf-spectacular does not add itself."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,7 +181,7 @@ def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             if field.get("type") in ("string", "integer", "number") and name in EXAMPLES:
                 field.setdefault("example", EXAMPLES[name])
     for operation in (call for calls in result["paths"].values() for call in calls.values()):
-        operation.setdefault("summary", operation.get("description", "").partition(".")[0])
+        operation.setdefault("summary", re.split(r"\.(?:\s|$)", operation.get("description", ""))[0])
         for parameter in operation.get("parameters", ()):
             parameter.setdefault("description", description_of("", parameter["name"]))
         for status, answer in operation["responses"].items():

@@ -36,10 +36,13 @@ class Command(BaseCommand):
         except ConflictError as error:
             raise CommandError(str(error)) from error
         link = _link(user, options["site"])
-        sent = send_invitation(user=user, link=link)
+        is_whole = not link.startswith("/")  # a link without its host helps nobody in a mail
+        sent = is_whole and send_invitation(user=user, link=link)
         self.stderr.write(
             f"Mailed to {user.email}." if sent else "No mail was sent. Pass this link on; it works once."
         )
+        if not is_whole:
+            self.stderr.write("Put the dashboard's address before it. --site does so by itself.")
         self.stdout.write(link)
 
 

@@ -35,7 +35,7 @@ class Client:
     def __init__(
         self,
         url: str,
-        api_key: str,
+        api_key: str = "",
         *,
         spool_dir: str | os.PathLike[str] | None = None,
         durable: bool = False,

@@ -1,6 +1,6 @@
 """An OpenFeature provider: evaluating a flag assigns locally and counts the exposure, ``track`` counts the rest.
 
-Needs the package openfeature-sdk: pip install bandit-client[openfeature].
+Needs the package openfeature-sdk: pip install './clients/python[openfeature]'.
 """
 
 from collections.abc import Mapping, Sequence

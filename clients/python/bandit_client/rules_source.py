@@ -45,15 +45,20 @@ class RulesSource:
         try:
             self.current = parse_rule_set(document)
         except ValueError as error:
-            _log.error("bandit: the last rule set stays in use: %s", error)
+            _log.error("bandit: %s: %s", self._meanwhile(), error)
             return False
         self.ready.set()
         return True
 
     def _report(self, answer: Answer) -> None:
         if not self._failing:
-            _log.warning("bandit: the last rule set stays in use: %s %s", answer.status, answer.problem)
+            _log.warning("bandit: %s: %s %s", self._meanwhile(), answer.status, answer.problem)
         self._failing = True
+
+    def _meanwhile(self) -> str:
+        if self.ready.is_set():
+            return "the last rule set stays in use"
+        return "there is no rule set yet, so visitors get the default and are not counted"
 
     def _load_copy(self) -> None:
         """Start with the copy of an earlier process: the service may be away now."""

@@ -38,7 +38,9 @@ class RuleSet:
 def parse_rule_set(document: Mapping[str, Any]) -> RuleSet:
     """Read the service's document. Raises ValueError for one that this version cannot follow."""
     if document.get("version") != 1:
-        raise ValueError(f"rule set version {document.get('version')!r} is not known; update bandit-client")
+        raise ValueError(
+            f"rule set version {document.get('version')!r} is not known; update bandit-serving-client"
+        )
     try:
         rules = [_rules(entry) for entry in document["experiments"]]
         return RuleSet({one.key: one for one in rules}, ZoneInfo(document["time_zone"]))

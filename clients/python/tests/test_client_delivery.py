@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bandit_client import Client
 from bandit_client.rows import Exposure, Row, Rows, add_rows, peel, take
 from fake_service import FakeService, MakeClient, fake_service
 
@@ -88,6 +89,19 @@ def test_flush__lost_answer_and_then_a_refusal__is_still_in_doubt(
     client.flush()
 
     assert (service.total("impressions"), len(service.requests), client.pending) == (10, 2, 0)
+
+
+def test_client__refused_at_the_first_start__says_that_visitors_get_the_default(
+    service: FakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.away = True
+
+    with Client(service.url, "a wrong key", flush_interval=3600, poll_interval=3600) as client:
+        client._rules.refresh()
+        assert client.get_variant("hero", "u", default="plain") == "plain"
+
+    assert "there is no rule set yet" in caplog.text
+    assert "stays in use" not in caplog.text
 
 
 def test_client__service_has_moved__says_where_and_gives_its_key_to_no_other_host(

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from bandit_project.administration.keys import KEY_NAME_LENGTH, Scope, create_key
 from dashboard.access import requires
 from dashboard.experiment.integrate.calls import last_calls
-from dashboard.experiment.integrate.snippets import filled_ways
+from dashboard.experiment.integrate.snippets import PLACEHOLDER, filled_ways
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from experiments.models import Experiment, Status
@@ -29,8 +29,11 @@ def integrate(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the code; a POST makes a key of the ``scope`` and shows it in the answer, and never again."""
     experiment = experiment_or_404(reference, today())
     made = _make_key(request, experiment) if request.method == "POST" else {}
+    no_key = (
+        PLACEHOLDER if settings.API_KEY_REQUIRED else ""
+    )  # a call that names a wrong key is refused all the same
     context = tab_context(experiment, "integrate", today()) | {
-        "ways": filled_ways(experiment, url=_home(request), today=today(), **made),
+        "ways": filled_ways(experiment, url=_home(request), today=today(), no_key=no_key, **made),
         "calls": last_calls(experiment, timezone.now()),
         "refusal": _refusal(experiment),
         "origins": settings.CORS_ALLOWED_ORIGINS,

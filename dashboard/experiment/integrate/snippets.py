@@ -139,14 +139,22 @@ WAYS = (
 
 
 def filled_ways(
-    experiment: Experiment, *, url: str, today: dt.date, secret: str = "", scope: Scope | None = None
+    experiment: Experiment,
+    *,
+    url: str,
+    today: dt.date,
+    secret: str = "",
+    scope: Scope | None = None,
+    no_key: str = PLACEHOLDER,
 ) -> list[FilledWay]:
-    """Fill in every recipe; ``secret`` is a key of this scope that was made a moment ago."""
+    """Fill in every recipe; ``secret`` is a key of this scope that was made a moment ago, ``no_key`` stands where
+    none was made: if it is empty, the calls name no key.
+    """
     values = _values(experiment, url, today)
 
     def snippet(recipe: Recipe) -> Snippet:
         fits = scope is not None and recipe.takes(scope)
-        context = values | {"key": secret if fits else PLACEHOLDER}
+        context = values | {"key": secret if fits else no_key}
         text = render_to_string(f"dashboard/experiment/integrate/snippets/{recipe.name}.txt", context)
         return Snippet(recipe, text.strip(), fits)
 

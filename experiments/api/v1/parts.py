@@ -143,7 +143,7 @@ class VariantsView(_PartsView[Variant]):
         request=serializers.VariantChangeSerializer,
         examples=[api_examples.VARIANT_CHANGE],
         responses={200: serializers.VariantSerializer},
-        summary="Rename or retire a variant, or make it a draft's control",
+        summary="Rename or deactivate a variant, or make it a draft's control",
     ),
 )
 class VariantView(_PartView):

@@ -91,7 +91,7 @@ class NewVariantSerializer(StrictSerializer):
 
 class VariantChangeSerializer(StrictSerializer):
     name = NameField(required=False)
-    is_active = TrueOrFalseField(required=False, help_text="false retires the variant; its data stays.")
+    is_active = TrueOrFalseField(required=False, help_text="false deactivates the variant; its data stay.")
     is_control = TrueOrFalseField(required=False, help_text="true moves the control here, in a draft.")
 
 

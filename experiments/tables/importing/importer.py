@@ -128,7 +128,9 @@ def import_table(
         encoding=table.encoding,
         has_orders=ORDER_VALUE in header.places,
     )
-    references = References(default=target.experiment, create=options.create)
+    references = References(
+        default=target.experiment, create=options.create, advice=options.advice.unknown_experiment
+    )
     reader = _reader(header, options, references)
     check = Check(
         today=today,

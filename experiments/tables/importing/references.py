@@ -13,6 +13,7 @@ from experiments.models import Experiment, Variant
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name
 from experiments.tables.issues import shown
+from experiments.text import Text
 from experiments.variants import plain_name
 
 # A larger id would use up the database's own numbering; it is taken as a name, as Google's ids of campaigns are.
@@ -36,10 +37,12 @@ class Identity(NamedTuple):
 
 
 class References:
-    """Finds each experiment that a file names, once. ``create``: those that are missing can be made."""
+    """Finds each experiment that a file names, once. ``create``: those that are missing can be made; ``advice`` ends
+    the message about one that is not.
+    """
 
-    def __init__(self, *, default: Experiment | None, create: bool) -> None:
-        self._create = create
+    def __init__(self, *, default: Experiment | None, create: bool, advice: Text = "") -> None:
+        self._create, self._advice = create, advice
         self._found: dict[str, Experiment | None] = {"": default}
         self._problems: dict[str, str | None] = {"": None}
         # Experiments of one name, where that name is no help.
@@ -90,7 +93,7 @@ class References:
         said = _("There is no experiment %(name)s.") % {"name": shown(reference)}
         if likest:
             said += " " + _("The nearest keys: %(keys)s.") % {"keys": ", ".join(likest)}
-        return said
+        return f"{said} {self._advice}" if self._advice and not self._create else said
 
     @cached_property
     def _by_form(self) -> dict[str, Experiment]:

@@ -43,10 +43,16 @@ def test_invite_user__no_site__takes_the_first_host_that_is_served(settings: Any
     assert link.startswith("https://bandit.example.com/accounts/invitation/")
 
 
-def test_invite_user__no_host_is_named__prints_the_path(settings: Any) -> None:
+def test_invite_user__no_host_is_named__prints_the_path_and_what_is_missing(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["*"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
-    assert _run()[0].startswith("/accounts/invitation/")
+    link, said = _run()
+
+    assert mail.outbox == []
+    assert link.startswith("/accounts/invitation/")
+    assert "Put the dashboard's address before it." in said
+    assert "Put the dashboard's address" not in _run("--again", "--site", "https://bandit.example.com")[1]
 
 
 def test_invite_user__mail_server__mails_the_link_that_it_prints(settings: Any) -> None:

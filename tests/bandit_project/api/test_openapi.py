@@ -111,6 +111,7 @@ def test_schema__every_call__has_a_summary_described_answers_and_examples_of_req
     for call, operation in _calls(document):
         answers = operation["responses"]
         assert operation["summary"], call
+        assert operation["summary"].count("(") == operation["summary"].count(")"), call
         assert any(status.startswith("2") and answers[status]["description"] for status in answers), call
         for content in operation.get("requestBody", {}).get("content", {}).values():
             assert content["examples"], call

@@ -32,7 +32,8 @@ def _texts(ways: list[FilledWay]) -> dict[str, str]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("today")
-def test_page__viewer__sees_the_code_with_this_address_and_experiment_and_no_button(client: Client) -> None:
+def test_page__viewer__sees_the_code_with_this_address_and_experiment_and_no_button(settings: Any) -> None:
+    settings.API_KEY_REQUIRED = True
     make_running()
 
     page = client_of("viewer").get(_PAGE, headers={"host": "testserver"}).content.decode()
@@ -41,6 +42,20 @@ def test_page__viewer__sees_the_code_with_this_address_and_experiment_and_no_but
     assert PLACEHOLDER in page
     assert "Ask an administrator for a key" in page
     assert "Create a key for browsers" not in page
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("today")
+def test_page__calls_need_no_key__names_none_in_the_code(settings: Any) -> None:
+    settings.API_KEY_REQUIRED = False
+    make_running()
+
+    page = client_of("viewer").get(_PAGE).content.decode()
+
+    assert "This installation takes calls without a key." in page
+    assert PLACEHOLDER not in page
+    assert "Needs a key" not in page
+    assert "Api-Key" not in page
 
 
 @pytest.mark.django_db
@@ -161,6 +176,13 @@ def test_page__twelve_variants__asks_at_most_twelve_queries(
 
 
 @pytest.fixture
+def open_shop(transactional_db: None, settings: Any) -> Experiment:
+    """An experiment of an installation that takes calls without a key, such as the demo."""
+    settings.API_KEY_REQUIRED = False
+    return create_experiment(name="Hero", variants=["control", AWKWARD], now=timezone.now())
+
+
+@pytest.fixture
 def shop(transactional_db: None, settings: Any) -> Experiment:
     settings.API_KEY_REQUIRED = True
     return create_experiment(name="Hero", variants=["control", AWKWARD], now=timezone.now())
@@ -231,6 +253,35 @@ def test_snippets__openfeature_in_python__counts_the_visitor(shop: Experiment, l
     names["api"].clear_providers()
 
     assert _counts(shop) == {names["variant"]: (1, 0, 0)}
+
+
+@pytest.mark.database_free
+def test_snippets__curl_is_refused__shows_why(shop: Experiment, live_server: Any) -> None:
+    texts = _texts(filled_ways(shop, url=live_server.url, today=today()))
+
+    done = subprocess.run(["bash", "-c", texts["shares.sh"]], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 22
+    assert json.loads(done.stdout)["code"] == "invalid_api_key"
+
+
+@pytest.mark.database_free
+def test_snippets__calls_need_no_key__run_without_one(open_shop: Experiment, live_server: Any) -> None:
+    texts = _texts(filled_ways(open_shop, url=live_server.url, today=today(), no_key=""))
+
+    _shell(texts["evaluate.sh"])
+    _shell(texts["count.sh"])
+    assert _counts(open_shop) == {AWKWARD: (1, 0, 0)}
+    exec(texts["day.py"], {})  # noqa: S102
+    _shell(texts["day.sh"])
+    names: dict[str, Any] = {}
+    exec(texts["client.py"], names)  # noqa: S102
+    names["client"].close()
+    assert sum(impressions for impressions, _clicks, _conversions in _counts(open_shop).values()) == 2001
+    compute_allocation(experiment_id=open_shop.pk, target_date=today(), now=timezone.now())
+    _shell(texts["shares.sh"])
+    assert "apiKey" not in texts["page.html"]
+    assert "headers" not in texts["openfeature.js"]
 
 
 @pytest.mark.django_db

@@ -117,3 +117,18 @@ def test_list__filter_it_does_not_know__is_refused_by_name(api: APIClient, path:
     make_running()
 
     assert _refused(api, f"experiments/{path}", statos="draft") == ["statos"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"statos": "draft"}, "unknown_parameter"),
+        ({"owner": ""}, "blank"),
+        ({"archived": "maybe"}, "invalid"),
+        ({"status": "running"}, "invalid_choice"),
+    ],
+)
+def test_list__filter_that_is_refused__has_a_code(api: APIClient, query: dict[str, str], code: str) -> None:
+    [error] = api.get(f"{V1}/experiments/", query).json()["errors"]
+
+    assert error["code"] == code
