@@ -15,6 +15,13 @@ from typing import IO
 from django.db import OperationalError, connection
 
 
+# A holder whose machine dies says no goodbye. PostgreSQL would keep its lock for two hours, until it asks after it.
+_ASK_AFTER_HOLDER = (
+    "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '5', false), "
+    "set_config('tcp_keepalives_count', '3', false)"
+)
+
+
 @contextmanager
 def only_one(name: str) -> Iterator[bool]:
     """Yield True if no one else holds the name; for work of many transactions on one connection."""
@@ -24,6 +31,7 @@ def only_one(name: str) -> Iterator[bool]:
             yield free
         return
     with connection.cursor() as cursor:
+        cursor.execute(_ASK_AFTER_HOLDER)
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         free = bool(cursor.fetchone()[0])
     try:
