@@ -59,7 +59,7 @@ def test_tabs__any_history__at_most_10_queries(
     client: Client, tab: str, django_assert_max_num_queries: Any
 ) -> None:
     experiment = make_running()
-    for day in range(3):
+    for day in reversed(range(3)):
         allocate(experiment, TODAY - dt.timedelta(days=day))
 
     # session, user and preferences come on top where people log in
