@@ -1,6 +1,7 @@
 """Locks by name that end with their holder, so that a crash leaves nothing to clean up.
 
-They are advisory locks on PostgreSQL and file locks beside SQLite, which runs on one machine.
+They are advisory locks on PostgreSQL and locks of files beside the database on SQLite, which runs on one machine: its
+containers share the folder of the database, and not /tmp.
 """
 
 import fcntl
@@ -68,8 +69,14 @@ def file_lock(name: str) -> Iterator[bool]:
 
 def _lock_file(name: str) -> IO[bytes]:
     try:
-        folder = Path(tempfile.gettempdir(), f"bandit-locks-{os.getuid()}")
+        folder = _folder_of_database() / f"bandit-locks-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         return (folder / f"{name}.lock").open("ab")
     except OSError as error:
         raise OperationalError(f"no lock could be taken: {error}") from error
+
+
+def _folder_of_database() -> Path:
+    """The folder that everyone who has this SQLite database shares; a database in memory is nobody else's."""
+    folder = Path(connection.settings_dict["NAME"]).absolute().parent
+    return folder if connection.vendor == "sqlite" and folder.is_dir() else Path(tempfile.gettempdir())

@@ -1,9 +1,16 @@
 """Locks by name: who holds one, and when it ends."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.db import connection
 
 from experiments.locks import only_one
+from tests.bandit_project.ops.database import database_url
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -18,3 +25,27 @@ def test_only_one__on_postgresql__asks_within_a_minute_whether_the_holder_is_sti
             ("tcp_keepalives_idle", "session"), ("tcp_keepalives_interval", "session"),
             ("tcp_keepalives_count", "session"),
         }  # fmt: skip
+
+
+_ASK = """
+import django
+django.setup()
+from experiments.locks import only_one
+with only_one("anything") as free:
+    print(free)
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_one__held_in_another_container__is_not_free(tmp_path: Path) -> None:
+    """Containers share the database and not the folder for temporary files."""
+    elsewhere = {
+        **os.environ, "DEBUG": "true", "DATABASE_URL": database_url(), "TMPDIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
+    }  # fmt: skip
+
+    with only_one("anything") as free:
+        assert free
+        asked = subprocess.run([sys.executable, "-c", _ASK], cwd=ROOT, env=elsewhere, capture_output=True, text=True)
+
+    assert asked.stdout.strip() == "False", asked.stderr
