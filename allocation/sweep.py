@@ -69,7 +69,8 @@ def run_daily_sweep(
     ``report`` is called with each outcome as it comes; once ``stopped`` answers True the rest is left for the next run.
     """
     problem = None
-    is_current = target_date >= timezone.localdate(now)  # a past day's traffic is no news, nor its end
+    # The traffic of a past day is no news, and an end is for now: tomorrow's would leave today's split as it is.
+    is_current = target_date == timezone.localdate(now)
     if is_current:
         follow_schedules(now=now)
         problem = _try_to_alert(target_date, now, stopped)

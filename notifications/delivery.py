@@ -76,12 +76,17 @@ def _deliver_to(endpoint: Endpoint) -> Delivered:
     while time.monotonic() < until:
         waiting = endpoint.deliveries.waiting().order_by("pk").select_related("event")
         delivery = waiting.first()
-        if delivery is None or delivery.next_attempt_at > timezone.now():
+        if delivery is None or not _is_due(delivery, timezone.now()):
             break
         if not _attempt(delivery, endpoint):
             return Delivered(delivered, 1)
         delivered += 1
     return Delivered(delivered, 0)
+
+
+def _is_due(delivery: Delivery, now: dt.datetime) -> bool:
+    """True once its time has come, and for a time that no pause reaches: a clock was ahead, and has been set back."""
+    return not now < delivery.next_attempt_at <= now + _LONGEST_PAUSE
 
 
 def _attempt(delivery: Delivery, endpoint: Endpoint) -> bool:

@@ -12,12 +12,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.backends import RemoteUserBackend
 from django.contrib.auth.middleware import RemoteUserMiddleware
-from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils import timezone
 
 from bandit_project.administration.login import AccountBackend
-from bandit_project.administration.users import change_role
+from bandit_project.administration.users import change_role, remove_role
 from bandit_project.models import UserSettings
 from experiments.events import log_event
 from experiments.exceptions import ConflictError
@@ -83,8 +82,8 @@ def _role_of_groups(request: HttpRequest) -> Role | None:
 
 
 def _follow_groups(user: Any, role: Role | None) -> None:
-    if role is None:
-        user.groups.remove(*Group.objects.filter(name__in=[other.group for other in Role]))
-        return
     with suppress(ConflictError):  # the last administrator stays one
-        change_role(user_id=user.pk, role=role, by=None, now=timezone.now())
+        if role is None:
+            remove_role(user_id=user.pk, by=None, now=timezone.now())
+        else:
+            change_role(user_id=user.pk, role=role, by=None, now=timezone.now())

@@ -146,6 +146,20 @@ def change_role(*, user_id: int, role: Role, by: int | None, now: dt.datetime) -
 
 
 @transaction.atomic
+def remove_role(*, user_id: int, by: int | None, now: dt.datetime) -> User:
+    """Leave a user without a role, and so without access to anything."""
+    user = _changeable(user_id, by)
+    before = role_of(user)
+    if before is None:
+        return user
+    if before is Role.ADMIN:
+        _refuse_last(user)
+    _give(user, None)
+    record_change(Subject.USER, user.get_username(), "role_changed", now, before=before.group, after="")
+    return user
+
+
+@transaction.atomic
 def deactivate_user(*, user_id: int, by: int | None, now: dt.datetime) -> User:
     """Close an account; its sessions end at once. API keys that it made stay as they are."""
     user = _changeable(user_id, by)
@@ -198,10 +212,11 @@ def _refuse_last(user: User) -> None:
         raise ConflictError(_("This is the last administrator. Make someone else an administrator first."))
 
 
-def _give(user: User, role: Role) -> None:
-    """Make this the only role. Only administrators are superusers, and they get into the admin."""
+def _give(user: User, role: Role | None) -> None:
+    """Make this the only role, or take it away. Only administrators are superusers, and they get into the admin."""
     user.groups.remove(*Group.objects.filter(name__in=[other.group for other in Role]))
-    user.groups.add(Group.objects.get(name=role.group))
+    if role is not None:
+        user.groups.add(Group.objects.get(name=role.group))
     if role is Role.ADMIN:
         user.is_staff = True
     elif user.is_superuser or user.is_staff:

@@ -25,11 +25,15 @@ logger = logging.getLogger(__name__)
 
 Stopped = Callable[[], bool]
 
+# Clocks of two machines may differ by less.
+_AHEAD = dt.timedelta(minutes=5)
+
 
 def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
     """Run every job that is due now. A job that fails is logged, stops no other, and is tried again next time."""
     with _log_failure("scheduler"), only_one("scheduler") as free:
         if free:
+            _forget_runs_to_come(now)
             with _log_failure("follow schedules"):
                 follow_schedules(now=now)
             with _log_failure("allocate"):
@@ -61,6 +65,11 @@ def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bo
     """Run a job unless it has finished today. An interrupted one runs again."""
     if not JobRun.objects.filter(name=name, date=date).exists() and run():
         JobRun.objects.create(name=name, date=date, finished_at=now)
+
+
+def _forget_runs_to_come(now: dt.datetime) -> None:
+    """Forget runs of a clock that was ahead and has been set back: their days are still to come."""
+    JobRun.objects.filter(finished_at__gt=now + _AHEAD).delete()
 
 
 @contextmanager

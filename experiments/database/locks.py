@@ -1,6 +1,7 @@
 """Locks by name that end with their holder, so that a crash leaves nothing to clean up.
 
-They are advisory locks on PostgreSQL and file locks beside SQLite, which runs on one machine.
+They are advisory locks on PostgreSQL and locks of files beside the database on SQLite, which runs on one machine: its
+containers share the folder of the database, and not /tmp.
 """
 
 import fcntl
@@ -16,6 +17,12 @@ from typing import IO
 
 from django.db import OperationalError, connection
 
+# A holder whose machine dies says no goodbye. PostgreSQL would keep its lock for two hours, until it asks after it.
+_ASK_AFTER_HOLDER = (
+    "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '5', false), "
+    "set_config('tcp_keepalives_count', '3', false)"
+)
+
 
 @contextmanager
 def only_one(name: str) -> Iterator[bool]:
@@ -26,6 +33,7 @@ def only_one(name: str) -> Iterator[bool]:
             yield free
         return
     with connection.cursor() as cursor:
+        cursor.execute(_ASK_AFTER_HOLDER)
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [number])
         free = bool(cursor.fetchone()[0])
     try:
@@ -62,7 +70,7 @@ def file_lock(name: str) -> Iterator[bool]:
 
 def _lock_file(name: str) -> IO[bytes]:
     try:
-        folder = Path(tempfile.gettempdir(), f"bandit-locks-{os.getuid()}")
+        folder = _folder_of_database() / f"bandit-locks-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         return (folder / f"{name}.lock").open("ab")
     except OSError as error:
@@ -96,3 +104,9 @@ class Turns:
                 self._wanting[name] -= 1
                 if not self._wanting[name]:
                     del self._wanting[name], self._locks[name]
+
+
+def _folder_of_database() -> Path:
+    """The folder that everyone who has this SQLite database shares; a database in memory is nobody else's."""
+    folder = Path(connection.settings_dict["NAME"]).absolute().parent
+    return folder if connection.vendor == "sqlite" and folder.is_dir() else Path(tempfile.gettempdir())

@@ -226,6 +226,17 @@ def test_sweep__decided_but_not_asked_to_complete__goes_on() -> None:
     assert Allocation.objects.get().state == State.DECIDED
 
 
+def test_sweep__for_tomorrow__completes_nothing_yet() -> None:
+    """An end is for now: completed with the split of tomorrow, it would go on with that of today."""
+    experiment = make_decided(complete_when_decided=True)
+
+    run_daily_sweep(target_date=TODAY + dt.timedelta(days=1), now=NOW)
+
+    experiment.refresh_from_db()
+    assert experiment.status == Status.ACTIVE
+    assert experiment.allocations.filter(target_date=TODAY + dt.timedelta(days=1)).count() == 1
+
+
 def test_complete_decided__alarm_of_a_mismatch__waits() -> None:
     experiment = make_decided(complete_when_decided=True)
     allocate(experiment)
@@ -254,7 +265,7 @@ def test_expires_at__running__is_the_next_midnight_or_its_end() -> None:
     midnight = dt.datetime(2025, 9, 2, tzinfo=dt.UTC)
 
     assert expires_at(allocation, experiment, TODAY) == midnight
-    assert expires_at(allocation, experiment, TODAY + DAY) == midnight + DAY
+    assert expires_at(allocation, experiment, TODAY + dt.timedelta(days=1)) == midnight + DAY
     experiment.ends_at = NOW + HOUR
     assert expires_at(allocation, experiment, TODAY) == NOW + HOUR
     experiment.ended_at = NOW + HOUR

@@ -1,49 +1,53 @@
-"""Turns of a worker's threads."""
+"""Locks by name: who holds one, and when it ends."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from django.db import connection
 
-from experiments.database.locks import Turns
+from experiments.database.locks import only_one
+from tests.bandit_project.ops.database import database_url
+from tests.conftest import ROOT
 
-pytestmark = pytest.mark.database_free
-
-
-def test_turns__several_threads_want_the_same__one_computes_and_the_others_learn_that_they_waited() -> None:
-    turns, computed, begun, go_on = Turns(), [], threading.Event(), threading.Event()
-
-    def want() -> bool:
-        with turns.take("answer") as has_waited:
-            if not has_waited:
-                begun.set()
-                go_on.wait(10)
-                computed.append("answer")
-            return has_waited
-
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(want)
-        begun.wait(10)
-        others = [pool.submit(want) for _ in range(3)]
-        while turns._wanting["answer"] < 4:
-            threading.Event().wait(0.001)
-        go_on.set()
-
-    assert (first.result(), [other.result() for other in others]) == (False, [True, True, True])
-    assert computed == ["answer"]
+pytestmark = pytest.mark.django_db
 
 
-def test_turns__another_name__does_not_wait() -> None:
-    turns = Turns()
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_only_one__on_postgresql__asks_within_a_minute_whether_the_holder_is_still_there() -> None:
+    """By default it asks after two hours: so long a machine that died would have kept the lock."""
+    with only_one("anything") as free, connection.cursor() as cursor:
+        assert free
+        cursor.execute("SELECT name, source FROM pg_settings WHERE name LIKE 'tcp_keepalives_%'")
+        assert set(cursor.fetchall()) == {
+            ("tcp_keepalives_idle", "session"), ("tcp_keepalives_interval", "session"),
+            ("tcp_keepalives_count", "session"),
+        }  # fmt: skip
 
-    with turns.take("one") as first, turns.take("other") as second:
-        assert (first, second) == (False, False)
+
+_ASK = """
+import django
+django.setup()
+from experiments.database.locks import only_one
+with only_one("anything") as free:
+    print(free)
+"""
 
 
-def test_turns__a_turn_that_fails__leaves_nothing_behind() -> None:
-    turns = Turns()
+@pytest.mark.django_db(transaction=True)
+def test_only_one__held_in_another_container__is_not_free(tmp_path: Path) -> None:
+    """Containers share the database and not the folder for temporary files."""
+    elsewhere = {
+        **os.environ, "DEBUG": "true", "DATABASE_URL": database_url(), "TMPDIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
+    }  # fmt: skip
 
-    with pytest.raises(RuntimeError), turns.take("answer"):
-        raise RuntimeError
+    with only_one("anything") as free:
+        assert free
+        asked = subprocess.run(
+            [sys.executable, "-c", _ASK], cwd=ROOT, env=elsewhere, capture_output=True, text=True
+        )
 
-    assert (dict(turns._locks), dict(turns._wanting)) == ({}, {})
+    assert asked.stdout.strip() == "False", asked.stderr

@@ -70,6 +70,19 @@ def _verifier() -> Any:
     return names["is_genuine"]
 
 
+def test_delivery__clock_was_a_year_ahead__waits_no_longer_than_any_other(
+    receiver: Receiver, clock: Clock
+) -> None:
+    _endpoint(receiver)
+    _queue("first")
+    clock.now += dt.timedelta(days=365)
+    assert deliver_waiting() == Delivered(0, 1)
+    clock.now = NOW
+
+    with receiver.up():
+        assert deliver_waiting() == Delivered(1, 0)
+
+
 def test_delivery__receiver_down_for_a_while__gets_everything_once_it_is_back_in_order(
     receiver: Receiver, clock: Clock
 ) -> None:

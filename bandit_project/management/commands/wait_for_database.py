@@ -28,6 +28,7 @@ class Command(BaseCommand):
         while reason := _problem() or (database_problem() if options["migrated"] else None):
             if time.monotonic() >= deadline:
                 raise CommandError(f"No database after {options['seconds']:g} seconds: {reason}")
+            connection.close()  # a server that starts may close the first ones
             time.sleep(_PAUSE)
         if options["command"]:
             execute_from_command_line(["manage.py", *options["command"]])

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from bandit_project.administration.users import invite_user
 from bandit_project.environment import Environment
-from bandit_project.models import UserSettings
+from bandit_project.models import AdministrationChange, UserSettings
 from experiments.roles import Role, role_of
 from tests.factory import NOW
 
@@ -126,6 +126,26 @@ def test_role__of_the_groups__is_the_highest_and_follows_at_each_login() -> None
 def test_role__of_the_last_administrator__stays() -> None:
     assert _role("platform") is Role.ADMIN
     assert _role("data") is Role.ADMIN
+
+
+def test_role__taken_away__closes_the_admin_and_is_on_record() -> None:
+    User.objects.create_superuser("root")
+    _role("platform")
+
+    assert _role("others") is None
+    assert not User.objects.get(username="ann@example.com").is_staff
+    change = AdministrationChange.objects.latest("pk")
+    assert (change.subject, change.name, change.action) == ("user", "ann@example.com", "role_changed")
+    assert change.facts == {"before": "admin", "after": ""}
+
+
+@pytest.mark.parametrize("headers", [{"X-Remote-Groups": "others"}, {}])
+def test_role__of_the_last_administrator__stays_without_a_group_too(headers: dict[str, str]) -> None:
+    assert _role("platform") is Role.ADMIN
+
+    Client().get("/dashboard/", headers={**ANN, **headers})
+
+    assert role_of(User.objects.get(username="ann@example.com")) is Role.ADMIN
 
 
 def test_role__of_a_superuser__is_not_the_proxys_business() -> None:

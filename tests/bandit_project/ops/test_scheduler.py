@@ -61,6 +61,19 @@ def test_scheduler__down_at_the_time__catches_up_later_the_same_day() -> None:
     assert _decided_dates() == ["2025-09-01"]
 
 
+def test_scheduler__clock_was_a_day_ahead_for_a_while__decides_again_when_that_day_comes() -> None:
+    experiment = make_running()
+    run_due(_at(2, day=2))
+    run_due(_at(1, day=1))  # set back
+    record(experiment, counts("control", 5_000, 100, date=_at(0).date()))
+    early = Allocation.objects.count()
+
+    run_due(_at(1, day=2))
+
+    assert Allocation.objects.count() == early + 1
+    assert JobRun.objects.get(name="allocate", date=_at(0, day=2).date()).finished_at == _at(1, day=2)
+
+
 def test_scheduler__time_zone__decides_for_the_day_there(settings: Settings) -> None:
     settings.TIME_ZONE = "Pacific/Auckland"
     make_running()

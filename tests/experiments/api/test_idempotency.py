@@ -110,8 +110,9 @@ def test_body__client_hangs_up__is_no_fault_of_the_service(api: APIClient, heade
 def test_idempotency_key__nowhere_to_lock__is_503_and_nothing_is_written(
     api: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    (tmp_path / "bandit-locks-77").touch()  # a file where the folder of the locks would be
+    monkeypatch.setattr("os.getuid", lambda: 77)
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "moved.sqlite3"))
 
     response = api.post(f"{V1}/experiments/", {"name": "Checkout"}, headers={"Idempotency-Key": "1"})
 
