@@ -42,11 +42,6 @@ def _lay_out(page: Page, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
 
 
-def fits_at_each_width(page: Page) -> bool:
-    """Lay the open page out at each width: for words of another language, which break no rule but take more room."""
-    return len(list(_each_layout(page, product(WIDTHS, SCHEMES[:1])))) == len(WIDTHS)
-
-
 def violations(page: Page) -> list[str]:
     """Each violation of WCAG 2.2 AA that axe finds, with the elements concerned."""
     return _violations(page, {"type": "tag", "values": WCAG})

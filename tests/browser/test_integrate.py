@@ -19,7 +19,7 @@ from dashboard.experiment.integrate.snippets import filled_ways
 from experiments.models import DailyMetric, Experiment
 from experiments.selectors import today
 from experiments.services import create_experiment
-from tests.browser.accessibility import fits_at_each_width, show, violations_at_each_width
+from tests.browser.accessibility import show, violations_at_each_width
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,6 +154,4 @@ def test_page__with_a_key_and_a_name_of_120_characters__fits_and_is_accessible(
     clean_page.locator("button[value=serve]").click()
     expect(clean_page.locator("#secret")).to_be_visible()
 
-    assert fits_at_each_width(clean_page)
-    if language == "en":
-        assert violations_at_each_width(clean_page) == []
+    assert violations_at_each_width(clean_page) == []
