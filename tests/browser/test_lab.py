@@ -90,7 +90,7 @@ def test_simulator__wrong_field__is_marked_and_explained(page_with_refusals: Pag
 
 
 def test_simulator__stop__ends_the_computation(clean_page: Page, live_server: Any) -> None:
-    clean_page.goto(f"{live_server.url}/dashboard/simulator/?rates=4+5+6+7&days=100&runs=90")
+    clean_page.goto(f"{live_server.url}/dashboard/simulator/?rates=4+5+6+7&days=100&runs=80")
     expect(clean_page.get_by_role("progressbar")).to_be_visible()
 
     clean_page.get_by_role("button", name="Stop").click()
