@@ -199,7 +199,7 @@ API_KEY_REQUIRED = env.boolean("API_KEY_REQUIRED", not DEBUG)
 THROTTLE_RATES = {
     "read": env.rate("THROTTLE_READ"),
     "write": env.rate("THROTTLE_WRITE"),
-    # Two seconds of CPU each: a key can keep a worker busy for half of the time, and not for all of it.
+    # Two seconds of CPU each: a key, or a person on the lab's pages, can keep a worker busy for half of the time.
     "lab": env.rate("THROTTLE_LAB", "" if DEBUG else "15/min"),
 }
 # For how long a worker remembers a key: one that was revoked opens what it opened for that long.

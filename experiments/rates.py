@@ -1,5 +1,7 @@
 """How often something has happened lately, counted in the cache: in each worker, unless the cache is shared."""
 
+import ipaddress
+
 from django.core.cache import cache
 
 
@@ -14,3 +16,12 @@ def count_within(key: str, seconds: int) -> int:
 
 def counted(key: str) -> int:
     return int(cache.get(key) or 0)
+
+
+def network_of(address: str) -> str:
+    """The address, of IPv6 its network: who has one address there has all of its 2^64."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((found, 64), strict=False) if found.version == 6 else found)

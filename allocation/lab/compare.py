@@ -8,6 +8,7 @@ from allocation.engine.lab.backtest import PastTest, PolicyResult, backtest
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import WatchedResult, generator_of, watch_policy
 from allocation.engine.lab.simulation import World
+from allocation.engine.lab.tape import Tape
 
 OnDay = Callable[[], object]
 
@@ -22,11 +23,17 @@ class Contender:
 
 
 def compare_in_world(
-    contenders: Sequence[Contender], world: World, seed: int, *, stop: bool, on_day: OnDay
+    contenders: Sequence[Contender],
+    world: World,
+    seed: int,
+    *,
+    stop: bool,
+    on_day: OnDay,
+    tape: Tape | None = None,
 ) -> dict[str, WatchedResult]:
     """Play all in one world, by key, with the numbers of ``manage.py simulate`` and those of every day.
 
-    ``on_day`` is called once a contender and day.
+    ``on_day`` is called once a contender and day. It may break off: with the ``tape`` it is played on later.
     """
     return {
         contender.key: watch_policy(
@@ -37,6 +44,7 @@ def compare_in_world(
             seed,
             stop=stop,
             on_day=on_day,
+            tape=tape,
         )
         for contender in contenders
     }
@@ -50,10 +58,11 @@ def compare_on_past_tests(
     days: int,
     runs: int,
     on_day: OnDay,
+    tape: Tape | None = None,
 ) -> dict[str, PolicyResult]:
     """Play all on the same past tests, by key, with the numbers of ``manage.py backtest``.
 
-    ``on_day`` is called once a contender, day and number of variants.
+    ``on_day`` is called once a contender, day and number of variants; ``tape`` as above.
     """
     return {
         contender.key: backtest(
@@ -64,6 +73,7 @@ def compare_on_past_tests(
             days=days,
             runs=runs,
             on_day=on_day,
+            tape=tape,
         )
         for contender in contenders
     }

@@ -56,15 +56,18 @@ class _Found:
 
 
 def read_past_tests(
-    table: Table, goal: Reward = Reward.CTR, repeated: Repeated = "refuse"
+    table: Table,
+    goal: Reward = Reward.CTR,
+    repeated: Repeated = "refuse",
+    most_rows: int | None = None,
 ) -> list[NamedTest]:
     """Read the tests in the file's order; PastTestsError names line, column and what is wrong there.
 
-    ``repeated``: rows of one variant are refused, or parts to be added up.
+    ``repeated``: rows of one variant are refused, or parts to be added up. ``most_rows``: a longer file is refused.
     """
     try:
         reader = LineReader(find_header(table, _columns(goal)))
-        tests, issues = _read(reader, GOALS[goal], repeated)
+        tests, issues = _read(reader, GOALS[goal], repeated, most_rows)
     except InvalidError as error:
         raise PastTestsError([RowIssue(0, "", issue.message) for issue in error.issues]) from error
     issues += [issue for test in tests.values() for issue in _total_issues(test, reader.names)]
@@ -115,11 +118,14 @@ def _columns(goal: Reward) -> Columns:
 
 
 def _read(
-    reader: LineReader, columns: tuple[str, ...], repeated: Repeated
+    reader: LineReader, columns: tuple[str, ...], repeated: Repeated, most_rows: int | None
 ) -> tuple[dict[str, _Found], list[RowIssue]]:
     tests: dict[str, _Found] = {}
     issues: list[RowIssue] = []
-    for line, cells in reader.header.lines():
+    for number, (line, cells) in enumerate(reader.header.lines()):
+        if number == most_rows:
+            message = _("A page reads at most %(most)s rows. The command backtest has no such limit.")
+            return {}, [RowIssue(0, "", message % {"most": format_number(number, 0)})]
         if not any(cell.strip() for cell in cells):
             continue
         if len(issues) >= _MOST_ISSUES:

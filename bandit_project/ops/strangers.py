@@ -5,7 +5,6 @@ before the check; and of a worker's threads at most two check at once, so that t
 """
 
 import hashlib
-import ipaddress
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from bandit_project.api.errors import page_or_problem
 from bandit_project.ops.lockout import client_address
-from experiments.rates import count_within, counted
+from experiments.rates import count_within, counted, network_of
 
 View = Callable[..., HttpResponseBase]
 
@@ -88,15 +87,6 @@ def drop_oldest_failures(most: int = MOST_FAILED_LOGINS) -> None:
     oldest = AccessAttempt.objects.order_by("-pk").values_list("pk", flat=True)[most : most + 1].first()
     if oldest is not None:
         AccessAttempt.objects.filter(pk__lte=oldest).delete()
-
-
-def network_of(address: str) -> str:
-    """The address, of IPv6 its network: who has one address there has all of its 2^64."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((found, 64), strict=False) if found.version == 6 else found)
 
 
 def _written_plainly(email: str) -> bytes:

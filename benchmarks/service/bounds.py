@@ -1,4 +1,4 @@
-"""Measure the most CPU that one decision and one simulation by the API take, over odd variants, priors and days.
+"""Measure the most CPU that one decision, one simulation by the API and one request of the lab's pages take.
 
     ./dev bench bounds
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
@@ -110,6 +111,44 @@ def _is_let_in(values: dict[str, Any]) -> bool:
     return True
 
 
+_PAGES = {
+    "simulator, close race": ("simulator", {"rates": "4 4.2 4.4", "daily_traffic": "3000", "days": "60", "runs": "100",
+                                            "b_window_days": "14"}),
+    "planner, 10 variants": ("planner", {"base_rate": "5", "uplift": "20", "daily_traffic": "1000", "variants": "10"}),
+    "backtest, the sample": ("backtest", {"days": "14", "runs": "1", "seed": "1"}),
+}  # fmt: skip
+
+
+def requests_of_a_page(name: str, asked: dict[str, str]) -> list[float]:
+    """CPU time of each request that a computation takes."""
+    from django.http import QueryDict
+
+    from allocation.engine.lab.tape import Tape
+    from dashboard.lab.parts import Pace, PausedError
+    from dashboard.lab.views import TOOLS
+
+    tool = next(tool for tool in TOOLS if tool.name == name)
+    tape, took = Tape(), list[float]()
+    while True:
+        start = time.process_time()
+        try:
+            question = tool.ask(_valid(tool.form.of(QueryDict(urlencode(asked)))))
+            tool.show(question, question.run(Pace(tape), tape))
+        except PausedError:
+            tape = Tape(tape.numbers())
+            continue
+        else:
+            return took
+        finally:
+            took.append(time.process_time() - start)
+
+
+def _valid(form: Any) -> Any:
+    if not form.is_valid():
+        raise ValueError(form.errors)
+    return form
+
+
 def main() -> int:
     django.setup()
     print(machine(), flush=True)
@@ -121,6 +160,9 @@ def main() -> int:
     for name, own in _SIMULATIONS.items():
         runs, took = largest({**_DEFAULTS, **own})
         print(f"  {took:5.2f}  {name}: {runs:,} runs", flush=True)
+    print("the requests of a computation on a page:")
+    for name, (page, asked) in _PAGES.items():
+        print(f"  {name}: {', '.join(f'{each:.2f}' for each in requests_of_a_page(page, asked))}", flush=True)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The backtest's page: its form, several settings on tests that are over, and what is shown of their numbers."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from django.utils.translation import gettext_lazy
 
 from allocation.engine.lab.backtest import PolicyResult, by_size, true_orders, true_rates
 from allocation.engine.lab.recommendation import Estimate, ratio, recommend, total
+from allocation.engine.lab.tape import Tape
 from allocation.engine.posterior.beta import Floats
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
 from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_tests
-from allocation.lab.work import MOST_MICROSECONDS, together, work
+from allocation.lab.work import MOST_MICROSECONDS, MOST_OF_A_STEP, Work, together, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.file_types import FILE_TYPES
 from dashboard.lab.backtest_words import Results, sentences_of
@@ -33,8 +35,11 @@ from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.tables.issues import RowIssue
 from experiments.tables.number_fields import WholeNumberField
 from experiments.tables.reading.opening import open_table
+from experiments.text import format_number
 
 _SHOWN_TESTS = 8
+# Twice what a page computes. Each of its requests reads them, in less than half a second.
+_MOST_ROWS = 20_000
 # From careful to bold; the installation's own stand between.
 _CAUTIOUS: dict[str, SettingValue] = {"control_floor": 0.2, "min_explore_rate": 0.1, "max_daily_shift": 0.1}
 _BOLDER: dict[str, SettingValue] = {"control_floor": 0.05, "min_explore_rate": 0.02, "exploitation": 2.0}
@@ -94,7 +99,7 @@ class BacktestForm(SettingsColumns):
         try:
             if upload := self.cleaned_data.get("file"):
                 content = upload.read()
-                return read_past_tests(open_table(lambda: io.BytesIO(content)), goal, repeated)
+                return read_past_tests(open_table(lambda: io.BytesIO(content)), goal, repeated, _MOST_ROWS)
             if goal.is_value:
                 raise ValidationError(_("The sample has clicks and no values: choose a file of your own."))
             return read_past_tests(open_table(lambda: sample_file().open("rb")))
@@ -104,6 +109,20 @@ class BacktestForm(SettingsColumns):
             raise ValidationError([_issue_message(issue) for issue in error.row_issues]) from error
         except InvalidError as error:
             raise ValidationError(error.issues[0].message) from error
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse more than a page computes of the first test alone; of more tests it plays the first."""
+        cleaned = super().clean()
+        if {"file", "goal", "policies", "days", "runs"} <= cleaned.keys() and not self.errors:
+            variants, days = len(cleaned["file"][0].variants), cleaned["days"]
+            most = _work(_columns(self), variants, days, cleaned["goal"].is_value).runs_of_a_page()
+            if cleaned["runs"] > most:
+                message = _(
+                    "A page computes at most %(most)s simulations of so many variants and days."
+                    " The command backtest has no such limit."
+                )
+                self.add_error("runs" if most else "days", message % {"most": format_number(most, 0)})
+        return cleaned
 
     def is_sample(self) -> bool:
         return not self.files.get("file")
@@ -147,7 +166,7 @@ class Backtest:
     def variants(self) -> int:
         return sum(len(test.variants) for test in self.tests)
 
-    def run(self, on_day: Callable[[], object]) -> Results:
+    def run(self, on_day: Callable[[], object], tape: Tape | None = None) -> Results:
         return compare_on_past_tests(
             [column.contender for column in self.columns],
             [test.counts for test in self.tests],
@@ -155,16 +174,20 @@ class Backtest:
             days=self.values["days"],
             runs=self.values["runs"],
             on_day=on_day,
+            tape=tape,
         )
 
 
 def backtest_of(form: BacktestForm) -> Backtest:
     """Read a valid form, and as many tests as a page computes."""
-    values = form.cleaned_data
-    columns = [*_service_columns(form.own_settings("a")), *rule_columns(values["policies"])]
+    values, columns = form.cleaned_data, _columns(form)
     tests = values["file"]
     played = _that_fit(tests, columns, values["days"], values["runs"], by_value=values["goal"].is_value)
     return Backtest(values, columns, played, len(tests), form.is_sample())
+
+
+def _columns(form: BacktestForm) -> list[Column]:
+    return [*_service_columns(form.own_settings("a")), *rule_columns(form.cleaned_data["policies"])]
 
 
 def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
@@ -180,22 +203,27 @@ def _service_columns(own: Mapping[str, SettingValue]) -> list[Column]:
 def _that_fit(
     tests: Sequence[NamedTest], columns: Sequence[Column], days: int, runs: int, *, by_value: bool
 ) -> list[NamedTest]:
-    """Take one test at least: the engine's limits on variants and days keep that one small."""
-    contenders = [column.contender for column in columns]
+    """Take the first tests that are within a page's bound, at least one: the form has seen that it is no more.
+
+    Tests of as many variants are played together.
+    """
     by_variants = {
-        variants: together(
-            work(c.settings, variants, days, policy=c.policy, values=by_value) for c in contenders
-        )
-        for variants in {len(test.variants) for test in tests}
+        variants: _work(columns, variants, days, by_value) for variants in {len(t.variants) for t in tests}
     }
-    sums, met = 0.0, set[int]()
+    sums, side_by_side = 0.0, Counter[int]()
     for place, test in enumerate(tests):
-        estimate = by_variants[len(test.variants)]
-        sums += estimate.each * runs + (0 if len(test.variants) in met else estimate.once)
-        met.add(len(test.variants))
-        if sums > MOST_MICROSECONDS:
+        variants = len(test.variants)
+        estimate = by_variants[variants]
+        sums += estimate.each * runs + (0 if side_by_side[variants] else estimate.once)
+        side_by_side[variants] += runs
+        if sums > MOST_MICROSECONDS or side_by_side[variants] * estimate.day > MOST_OF_A_STEP:
             return list(tests[: max(place, 1)])
     return list(tests)
+
+
+def _work(columns: Sequence[Column], variants: int, days: int, by_value: bool) -> Work:
+    contenders = [column.contender for column in columns]
+    return together(work(c.settings, variants, days, policy=c.policy, values=by_value) for c in contenders)
 
 
 def result_context(backtest: Backtest, results: Results) -> dict[str, Any]:

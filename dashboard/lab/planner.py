@@ -14,6 +14,7 @@ from allocation.engine.lab.orders import order_values
 from allocation.engine.lab.report import WatchedResult
 from allocation.engine.lab.sample_size import POWER, FixedHorizon, fixed_horizon
 from allocation.engine.lab.simulation import make_world
+from allocation.engine.lab.tape import Tape
 from allocation.lab.compare import compare_in_world
 from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Mark
@@ -114,12 +115,12 @@ class Plan:
         """Check whether the classical test goes on after the simulation's last day."""
         return self.classical.days > self.days
 
-    def run(self, on_day: Callable[[], object]) -> Results:
+    def run(self, on_day: Callable[[], object], tape: Tape | None = None) -> Results:
         orders = order_values(len(self.rates), None, self.value_cv)
         size = self.daily_traffic, self.days, self.runs
         world = make_world("constant", np.array(self.rates), *size, orders=orders)
         contenders = [column.contender for column in self.columns]
-        return compare_in_world(contenders, world, self.seed, stop=True, on_day=on_day)
+        return compare_in_world(contenders, world, self.seed, stop=True, on_day=on_day, tape=tape)
 
 
 def plan_of(form: PlannerForm) -> Plan:

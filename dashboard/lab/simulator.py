@@ -13,8 +13,9 @@ from allocation.engine import Settings
 from allocation.engine.lab.orders import OrderValues, order_values
 from allocation.engine.lab.report import SimulationResult
 from allocation.engine.lab.simulation import SCENARIOS, make_world
+from allocation.engine.lab.tape import Tape
 from allocation.lab.compare import compare_in_world
-from allocation.lab.work import MOST_MICROSECONDS, Work, together, work
+from allocation.lab.work import Work, together, work
 from dashboard.charts import Chart, Series, nth_colour
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, rule_columns, service_column
@@ -113,7 +114,7 @@ class SimulatorForm(SettingsColumns):
             message = _("%(worths)s values for %(rates)s rates; give one for each.")
             self.add_error("order_values", message % {"worths": len(worths), "rates": len(rates)})
         if {"rates", "days", "runs"} <= cleaned.keys():
-            most = self._work(cleaned).runs_within(MOST_MICROSECONDS)
+            most = self._work(cleaned).runs_of_a_page()
             if most == 0:
                 message = _(
                     "So many days, rates and columns are too much for a page. The command simulate has no such limit."
@@ -168,13 +169,15 @@ class Simulation:
     def by_value(self) -> bool:
         return orders_of(self.values) is not None
 
-    def run(self, on_day: Callable[[], object]) -> Results:
+    def run(self, on_day: Callable[[], object], tape: Tape | None = None) -> Results:
         values = self.values
         rates = np.array(values["rates"])
         size = values["daily_traffic"], values["days"], values["runs"]
         world = make_world(values["scenario"], rates, *size, values["seed"], orders_of(values))
         contenders = [column.contender for column in self.columns]
-        return compare_in_world(contenders, world, values["seed"], stop=values["stop"], on_day=on_day)
+        return compare_in_world(
+            contenders, world, values["seed"], stop=values["stop"], on_day=on_day, tape=tape
+        )
 
 
 def simulation_of(form: SimulatorForm) -> Simulation:

@@ -1,8 +1,9 @@
 """Long computations as a stream of lines of JSON, so that a person who waits sees how far it is.
 
-``{"done": 0.25}`` again and again, then ``{"html": "..."}``, the finished part of the page; ``{"failed": true}``
-should the computation break. It runs in a thread of the worker that serves the request: no queue, no state, and it
-ends when the reader goes away.
+``{"done": 0.25}`` again and again, then ``{"html": "..."}``, the finished part of the page; ``{"computed": "..."}``
+where the rest is another request's, which brings this along (dashboard.lab.parts); ``{"failed": true}`` should the
+computation break. It runs in a thread of the worker that serves the request: no queue, no state, and it ends when the
+reader goes away.
 """
 
 import json
@@ -15,6 +16,8 @@ from typing import Any, Generic, TypeVar
 from django.http import StreamingHttpResponse
 from django.utils import translation
 
+from dashboard.lab.parts import COMPUTED, PausedError
+
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
@@ -22,15 +25,24 @@ Result = TypeVar("Result")
 Work = Callable[[Callable[[], object]], Result]
 
 
-def stream(work: Work[Result], steps: int, render: Callable[[Result], str]) -> StreamingHttpResponse:
-    """Stream the progress and the result, which ``render`` makes a part of the page, in the reader's language."""
-    lines = _lines(work, steps, render, translation.get_language())
+def stream(
+    work: Work[Result], steps: int, render: Callable[[Result], str], rest: Callable[[], str] = str
+) -> StreamingHttpResponse:
+    """Stream the progress and the result, which ``render`` makes a part of the page, in the reader's language.
+
+    ``rest`` packs what has been computed, should the work pause.
+    """
+    lines = _lines(work, steps, render, rest, translation.get_language())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
 
 
 def _lines(
-    work: Work[Result], steps: int, render: Callable[[Result], str], language: str | None
+    work: Work[Result],
+    steps: int,
+    render: Callable[[Result], str],
+    rest: Callable[[], str],
+    language: str | None,
 ) -> Iterator[bytes]:
     running = _Running(work, steps)
     try:
@@ -39,6 +51,8 @@ def _lines(
         with translation.override(language):
             html = render(running.result())
         yield _line({"html": html})
+    except PausedError:
+        yield _line({COMPUTED: rest()})
     except Exception:
         # the answer has begun, so its status can no longer say so; half a page would be worse
         logger.exception("a computation for a page failed")

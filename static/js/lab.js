@@ -8,6 +8,7 @@ const progress = document.getElementById("lab-progress");
 const failed = document.getElementById("lab-failed");
 const status = document.getElementById("lab-status");
 const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
+const broken = failed.textContent;
 let running = null;
 
 function hasFile() {
@@ -22,9 +23,12 @@ function query() {
   return new URLSearchParams(pairs);
 }
 
-function show(done) {
+// A request that goes on from another begins at 0 again; the bar does not.
+function show(done, before = 0) {
+  done = Math.max(done, before);
   progress.querySelector("progress").value = Math.round(100 * done);
   progress.querySelector("[data-lab-percent]").textContent = percent.format(done);
+  return done;
 }
 
 function begin() {
@@ -64,33 +68,69 @@ function put(html) {
   drawCharts(result);
 }
 
-function ask(signal) {
-  const headers = { Accept: "application/x-ndjson" };
-  if (hasFile()) return fetch(form.dataset.lab, { method: "POST", body: new FormData(form), headers, signal });
-  return fetch(`${form.dataset.lab}?${query()}`, { headers, signal });
+// What is asked, as it stands now: it may be edited while it is computed.
+function question() {
+  if (hasFile()) return { address: form.dataset.lab, fields: [...new FormData(form)] };
+  return { address: `${form.dataset.lab}?${query()}`, fields: [] };
 }
 
-async function readAnswer(answer, mine) {
+// A long computation takes several requests: each brings along what those before it have computed.
+function ask({ address, fields }, signal, computed) {
+  const headers = { Accept: "application/x-ndjson" };
+  const sent = computed ? [...fields, ["computed", computed]] : fields;
+  if (!sent.length) return fetch(address, { headers, signal });
+  const body = new FormData();
+  for (const [name, value] of sent) body.append(name, value);
+  headers["X-CSRFToken"] = document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  return fetch(address, { method: "POST", body, headers, signal });
+}
+
+const pause = (seconds, signal) =>
+  new Promise((resolve, reject) => {
+    setTimeout(resolve, 1000 * seconds);
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+
+// Past the limit of computations the first request is refused, and a later one waits for its turn.
+async function askUntilHeard(asked, signal, computed) {
+  for (;;) {
+    const answer = await ask(asked, signal, computed);
+    if (answer.status !== 429) return answer;
+    const refusal = await answer.text();
+    if (!computed) throw new Error("refused", { cause: refusal });
+    status.textContent = refusal;
+    await pause(Number(answer.headers.get("Retry-After")) || 1, signal);
+  }
+}
+
+// Shows the result, or returns what the next request needs.
+async function readAnswer(answer, mine, shown) {
   for await (const message of messages(answer.body)) {
     if (message.failed) throw new Error("failed");
-    if (message.done) show(message.done);
+    if (message.done) shown = show(message.done, shown);
+    if (message.computed) return { computed: message.computed, shown };
     if (message.html === undefined) continue;
     put(message.html);
     if (running === mine) end(status.dataset.finished);
-    return;
+    return {};
   }
   throw new Error("cut short");
 }
 
 async function run() {
   const mine = begin();
+  const asked = question();
   try {
-    const answer = await ask(mine.signal);
-    // a form with errors, or a login that has run out: the page itself says so
-    if (!answer.headers.get("Content-Type")?.startsWith("application/x-ndjson")) return form.submit();
-    await readAnswer(answer, mine);
-  } catch {
+    let part = { shown: 0 };
+    do {
+      const answer = await askUntilHeard(asked, mine.signal, part.computed);
+      // a form with errors, or a login that has run out: the page itself says so
+      if (!answer.headers.get("Content-Type")?.startsWith("application/x-ndjson")) return form.submit();
+      part = await readAnswer(answer, mine, part.shown);
+    } while (part.computed);
+  } catch (error) {
     if (running !== mine) return;
+    failed.textContent = error.cause ?? broken;
     failed.hidden = mine.signal.aborted;
     end(mine.signal.aborted ? status.dataset.stopped : "");
   }

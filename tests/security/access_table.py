@@ -123,9 +123,10 @@ _PAGES = {
         ),
         "accounts/password_change/", "accounts/password_change/done/", "dashboard/account/",
     ),
-    # The form sends a file by POST; nothing of it is stored.
+    # The form sends a file by POST, and a long computation what it has come to; nothing of it is stored.
     ("POST", LOOK): (
-        "dashboard/backtest/", "dashboard/backtest/run/", "accounts/password_change/", "dashboard/account/",
+        "dashboard/backtest/", "dashboard/backtest/run/", "dashboard/simulator/run/", "dashboard/planner/run/",
+        "accounts/password_change/", "dashboard/account/",
     ),
     ("GET", EDIT): tuple(
         f"dashboard/{path}"

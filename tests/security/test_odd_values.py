@@ -1,7 +1,8 @@
 """Any value in any path and any query is answered below 500, to an operator and to somebody without an account.
 
 The places come from the URL configuration. Which names a query may have, the views tell: what they look for is written
-down while they answer. ./dev test tries some values at each place; with RESILIENCE=full all are tried at all names.
+down while they answer. ./dev test tries one value at each place, for all names or for a single one in turn; with
+RESILIENCE=full all are tried at all names.
 """
 
 import itertools
@@ -143,10 +144,13 @@ def _small(place: str) -> str:
 def _queries(names: Sequence[str], place: str, number: int) -> Iterator[str]:
     """Give all names one odd value; then each name one, while the others are well."""
     before = f"{_small(place)}&" if _small(place) else ""
-    for value in _some(_VALUES, number, 1):
-        yield "&".join(f"{quote(name)}={value}" for name in names[:200])
+    if _IN_FULL or number % 2:
+        for value in _some(_VALUES, number, 1):
+            yield "&".join(f"{quote(name)}={value}" for name in names[:200])
+    if not _IN_FULL and number % 2:
+        return
     turns = itertools.count(number)
-    for name in _some(names, number, min(3, len(names))):
+    for name in _some(names, number, 1):
         for value in _some(_VALUES, next(turns), 1):
             yield f"{before}{quote(name)}={value}"
 
@@ -160,7 +164,9 @@ def test_path__odd_part__is_answered_below_500(operator: Client, world: World) -
 def test_path__odd_part_of_somebody_without_an_account__is_answered_below_500(world: World) -> None:
     stranger = Client(raise_request_exception=False)
 
-    faults = [_fault(stranger, *call) for call in _with_odd_parts(world)]
+    # most are sent to the login before anything reads the value
+    calls = itertools.islice(_with_odd_parts(world), 0, None, 1 if _IN_FULL else 2)
+    faults = [_fault(stranger, *call) for call in calls]
 
     assert "\n".join(fault for fault in faults if fault) == ""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from allocation.engine.lab.orders import OrderValues
 from allocation.engine.lab.policies import Policy
 from allocation.engine.lab.simulation import World, simulate
+from allocation.engine.lab.tape import Tape
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.settings import Settings
@@ -74,12 +75,13 @@ def backtest(
     days: int,
     runs: int,
     on_day: Callable[[], object] = lambda: None,
+    tape: Tape | None = None,
 ) -> PolicyResult:
     """Play every test ``runs`` times over ``days`` days; tests with as many variants are played together."""
     means = np.zeros((3, len(tests)))
     for members in by_size(tests).values():
         world = _world([tests[place] for place in members], days, runs)
-        outcome = simulate(world, policy, settings, rng, on_day=on_day)
+        outcome = simulate(world, policy, settings, rng, on_day=on_day, tape=tape)
         in_front = _is_best(outcome.front, world)
         for row, values in enumerate((outcome.regret, outcome.gain, in_front)):
             means[row, members] = values.reshape(len(members), runs).mean(axis=1)

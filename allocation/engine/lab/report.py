@@ -14,6 +14,7 @@ import numpy as np
 from allocation.engine.lab.backtest import PastTest, backtest
 from allocation.engine.lab.policies import Even, Policy
 from allocation.engine.lab.simulation import Outcome, World, simulate
+from allocation.engine.lab.tape import Tape
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.settings import Settings
 
@@ -94,10 +95,11 @@ def watch_policy(
     *,
     stop: bool = False,
     on_day: Callable[[], object] = lambda: None,
+    tape: Tape | None = None,
 ) -> WatchedResult:
     """Play one policy and report every day; its end is that of ``simulate_policies``."""
     rng = generator_of(seed, name)
-    outcome = simulate(world, policy, settings, rng, stop=stop, watch=True, on_day=on_day)
+    outcome = simulate(world, policy, settings, rng, stop=stop, watch=True, on_day=on_day, tape=tape)
     return _day_by_day(outcome, world)
 
 

@@ -9,6 +9,7 @@ the goal, a success brings a log-normal value (lab.orders), and rewards are sums
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -19,6 +20,7 @@ from allocation.engine.decision import lead_of, low_evidence_of, posterior_of, w
 from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.lab.policies import Policy
 from allocation.engine.lab.scenarios import CHANGING, ChangingName, daily_rates, lasting_rates
+from allocation.engine.lab.tape import Tape
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import GroupContest
 from allocation.engine.posterior.probability_best import Bools
@@ -158,11 +160,14 @@ def simulate(
     watch: bool = False,
     estimate: Callable[[Counts], Posterior] = posterior_of,
     on_day: Callable[[], object] = lambda: None,
+    tape: Tape | None = None,
 ) -> Outcome:
     """Run the policy through every day of the world, all runs at once; ``estimate`` says which variant is in front.
 
     ``watch`` asks that after every day; it changes no other number, and the next day's decision uses the answer.
+    ``on_day`` may break off; with its ``tape`` the rest is played later.
     """
+    tape = tape or Tape()
     (runs, days), k = world.traffic.shape, world.rates.shape[1]
     seen = _Seen(world, settings, estimate)
     shares, fronts = np.empty((runs, days, k)), np.zeros((runs, days), dtype=np.intp)
@@ -171,15 +176,17 @@ def simulate(
     for day in range(days):
         shares[:, day] = np.arange(k) == front[:, None]  # all to the leader, for those who have stopped
         if running.size:
-            shares[running, day] = _shares_on(day, policy, seen, shares, running)
+            decide = partial(_shares_on, day, policy, seen, shares, running)
+            shares[running, day] = tape.once((running.size, k), decide)
         seen.serve(day, shares[:, day], rng)
         on_day()
         may_stop = stop and day + 1 >= DECIDED_AFTER_DAYS
         if running.size and (watch or may_stop or day + 1 == days):
-            standing = seen.standing(day + 1, shares[:, day], running)
-            front[running] = standing.lead
+            look = partial(_look, day, seen, shares, running, may_stop)
+            lead, undecided = tape.once((2, running.size), look)
+            front[running] = lead
             if may_stop:
-                done = standing.value_remaining() < DECIDED_BELOW
+                done = undecided == 0
                 stop_day[running[done]] = day + 1
                 running = running[~done]
                 seen.keep(~done)
@@ -195,6 +202,13 @@ def _shares_on(day: int, policy: Policy, seen: "_Seen", shares: Floats, running:
     if day == 0:
         return uniform(active)
     return policy.shares(seen.counts(day, shares[running, day - 1], running))
+
+
+def _look(day: int, seen: "_Seen", shares: Floats, running: NDArray[np.intp], may_stop: bool) -> Floats:
+    """(2, N): who is in front after the day, and whether more than next to nothing may be left to gain."""
+    standing = seen.standing(day + 1, shares[:, day], running)
+    undecided = standing.value_remaining() >= DECIDED_BELOW if may_stop else np.ones(len(running), dtype=bool)
+    return np.array([standing.lead, undecided], dtype=np.float64)
 
 
 class _Seen:

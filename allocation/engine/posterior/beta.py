@@ -10,6 +10,7 @@ Densities are normalised by their own integral; no gamma function is needed (num
 
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,11 +112,19 @@ def _distance_at_drop(near: Floats, far: Floats) -> Floats:
 
 def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Floats:
     """The rates x with P(theta <= x) = each of Q ``probabilities``: shape (..., Q); error below 1e-9."""
-    plain = bool(is_plain(alpha, beta).all())
+    plain, found = is_plain(alpha, beta), np.empty((*alpha.shape, len(probabilities)))
+    for kind in (True, False):
+        if (rows := plain == kind).any():
+            found[rows] = _quantiles(alpha[rows], beta[rows], np.asarray(probabilities), kind)
+    return found
+
+
+def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, plain: bool) -> Floats:
+    """From (N,) parameters to (N, Q) rates. Each row is what it is alone: it stays once it has settled."""
     mode, edges = np.log(alpha) - np.log(beta), panel_edges(alpha, beta)
     mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, plain)
     reached = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
-    goal = np.asarray(probabilities) * reached[..., -1:]
+    goal = probabilities * reached[..., -1:]
     panel = np.clip((reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1, 0, mass.shape[-1] - 1)
     low, high = np.take_along_axis(edges, panel, axis=-1), np.take_along_axis(edges, panel + 1, axis=-1)
     under = goal - np.take_along_axis(reached, panel, axis=-1)
@@ -124,18 +133,40 @@ def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Fl
     # the one toward the mode always leads to the root, as the density only falls from there.
     start = np.where(under < -over, low, high)
     missing = np.where(under < -over, under, over)
-    root = start
-    a, b = alpha[..., None], beta[..., None]
+    root, rows = start.copy(), np.arange(len(alpha))
+    search = _Search(alpha, beta, mode, start, missing, low, high)
     for _ in range(_MAX_QUANTILE_STEPS):
-        density = np.exp(log_density(root, mode[..., None], a, b, plain))
-        newton = (missing - integral(start, root, mode, alpha, beta, plain)) / density
-        bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
-        step = np.clip(root + newton / np.where(bend > _LEAST_BEND, bend, 1.0), low, high) - root
-        root = root + step
+        step = search.step_from(root[rows], plain)
+        root[rows] += step
         # the error left is of the order of the step's cube
-        if np.all(np.abs(step) <= 1e-4 * (high - low)):
+        moving = (np.abs(step) > 1e-4 * (search.high - search.low)).any(axis=-1)
+        if not moving.any():
             break
+        if not moving.all():
+            rows, search = rows[moving], _Search(*(part[moving] for part in search))
     return np.exp(-np.logaddexp(0, -root))
+
+
+class _Search(NamedTuple):
+    """N posteriors and, (N, Q), the ``missing`` mass from ``start`` to each quantile, between ``low`` and ``high``."""
+
+    alpha: Floats
+    beta: Floats
+    mode: Floats
+    start: Floats
+    missing: Floats
+    low: Floats
+    high: Floats
+
+    def step_from(self, root: Floats, plain: bool) -> Floats:
+        a, b = self.alpha[:, None], self.beta[:, None]
+        density = np.exp(log_density(root, self.mode[:, None], a, b, plain))
+        newton = (
+            self.missing - integral(self.start, root, self.mode, self.alpha, self.beta, plain)
+        ) / density
+        bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
+        step = newton / np.where(bend > _LEAST_BEND, bend, 1.0)
+        return np.asarray(np.clip(root + step, self.low, self.high) - root)
 
 
 def integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, plain: bool) -> Floats:

@@ -19,6 +19,29 @@ _WHOLE_PANEL = 1 + 1e-9
 _CHUNK_FLOATS = 1 << 15
 
 
+def needed_cuts(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Find which of the cuts (N, C) are needed, as ``enough_cuts`` has them; all of a row with few variants present.
+
+    How many others there are, and how many variants they have, changes no row's cuts.
+    """
+    few = present.sum(axis=-1) <= FEW
+    last = cuts.shape[1] - 1
+    found = (~few, enough_cuts(cuts[~few], edges[~few], present[~few])), (few, _distinct(cuts[few]))
+    chosen = np.full((len(cuts), max(some.shape[1] for _, some in found)), last)
+    for rows, some in found:
+        chosen[rows, : some.shape[1]] = some
+    return chosen
+
+
+def _distinct(cuts: Floats) -> NDArray[np.intp]:
+    """The last of equal cuts, as indices (N, P + 1)."""
+    last = cuts.shape[1] - 1
+    is_last = np.ones(cuts.shape, dtype=bool)
+    is_last[:, :-1] = cuts[:, 1:] > cuts[:, :-1]
+    places = np.sort(np.where(is_last, np.arange(last + 1), last), axis=-1)
+    return places[:, : is_last.sum(axis=-1).max(initial=1)]
+
+
 def enough_cuts(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Find which of the cuts (N, C) remain, as indices (N, P + 1); a row that needs fewer repeats its last one."""
     middle, fineness = (cuts[:, 1:] + cuts[:, :-1]) / 2, np.empty_like(cuts[:, 1:])

@@ -27,7 +27,7 @@ from allocation.engine.posterior.beta import (
     panel_edges,
     rate_at,
 )
-from allocation.engine.posterior.panels import FEW, enough_cuts
+from allocation.engine.posterior.panels import FEW, needed_cuts
 
 Bools = NDArray[np.bool_]
 
@@ -102,7 +102,7 @@ def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], bool
 
 def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(plain)
-    edges = _cuts(alpha, beta, plain)
+    edges = _cuts(alpha, beta, present, plain)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
@@ -118,13 +118,13 @@ def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> t
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _cuts(alpha: Floats, beta: Floats, plain: bool) -> Floats:
+def _cuts(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> Floats:
     """Rising positions (N, P + 1). A panel of many nodes is dear, and those of the narrowest variant do for all."""
     own = panel_edges(alpha, beta)
     cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
     if plain or alpha.shape[1] <= FEW:
         return cuts
-    return np.take_along_axis(cuts, enough_cuts(cuts, own, np.ones(alpha.shape, dtype=bool)), axis=-1)
+    return np.take_along_axis(cuts, needed_cuts(cuts, own, present), axis=-1)
 
 
 def _winning_density(density: Floats, present: Bools, plain: bool) -> Floats:

@@ -143,7 +143,8 @@ def import_table(
     check.read(partial(check.rows_of, reader))
     if options.on_error == "reject" and report.total_issues:
         return report
-    line = None if source == "dashboard" else line_of_caller(source, today)
+    # what is taken back was not received either
+    line = None if dry_run or source == "dashboard" else line_of_caller(source, today)
     _write(check, reader, line, now=now, dry_run=dry_run, observer=observer)
     if not dry_run:
         _log(report, source)

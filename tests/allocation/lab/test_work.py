@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from allocation.engine import Settings
-from allocation.lab.work import Work, work, work_of_policies
+from allocation.lab.work import MOST_MICROSECONDS, MOST_OF_A_STEP, Work, work, work_of_policies
 
 ALL, NO_MEMORY, TWO_WEEKS = Settings(), Settings(memory=False), Settings(window_days=14)
 
@@ -54,6 +54,17 @@ def test_runs_within__are_as_many_as_fit() -> None:
 
     assert [found.runs_within(most) for most in (50, 119, 120, 200)] == [0, 0, 1, 5]
     assert found.of(5) == 200
+
+
+def test_runs_of_a_page__are_bounded_by_the_longest_day_of_all_runs_too() -> None:
+    few_long_days, many_short_days = Work(once=0, each=1000, day=500), Work(once=0, each=1000, day=10)
+
+    assert few_long_days.runs_of_a_page() == MOST_OF_A_STEP / 500
+    assert many_short_days.runs_of_a_page() == MOST_MICROSECONDS / 1000
+
+
+def test_work__longest_day__is_the_last_one() -> None:
+    assert work(ALL, 4, 60).day == pytest.approx(work(ALL, 4, 60).each - work(ALL, 4, 59).each)
 
 
 def test_work__rules_that_ask_for_no_evidence__are_cheap_unless_watched() -> None:

@@ -11,7 +11,8 @@ from django.core import mail
 from django.test import Client
 
 from bandit_project.ops import strangers
-from bandit_project.ops.strangers import drop_oldest_failures, network_of
+from bandit_project.ops.strangers import drop_oldest_failures
+from experiments.rates import network_of
 
 pytestmark = pytest.mark.django_db
 

@@ -20,6 +20,12 @@ PAGE = "/dashboard/planner/"
 QUICK = "base_rate=10&uplift=50&daily_traffic=400&variants=2&seed=5"
 
 
+@pytest.fixture(autouse=True)
+def whole_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one request compute what takes several, as only pages of one request have a context to look into."""
+    monkeypatch.setattr("dashboard.lab.parts.SECONDS", 60)
+
+
 def plan(query: str) -> Any:
     form = PlannerForm.of(QueryDict(query))
     assert form.is_valid(), form.errors

@@ -55,3 +55,14 @@ def test_quantiles__extreme_parameters__are_ordered_rates(alpha: float, beta: fl
     low, middle, high = quantiles(np.array([alpha]), np.array([beta]), LEVELS)[0]
 
     assert 0 <= low <= middle <= high <= 1
+
+
+def test_quantiles__in_any_company__are_those_of_each_alone() -> None:
+    """Parameters that need more nodes, or more steps, beside ordinary ones."""
+    alpha, beta = np.array([20.0, 1e8, 1e-9, 3.0, 1000.0]), np.array([400.0, 1.0, 5.0, 1e-6, 1000.0])
+
+    together = quantiles(alpha, beta, [0.025, 0.975])
+
+    for row in range(len(alpha)):
+        alone = quantiles(alpha[row : row + 1], beta[row : row + 1], [0.025, 0.975])[0]
+        assert together[row] == pytest.approx(alone, abs=1e-15)

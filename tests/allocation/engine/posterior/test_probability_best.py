@@ -286,3 +286,20 @@ def test_margin_at__low_level__is_the_smallest_margin_that_reaches_it() -> None:
     margin = margin_at(a, b, np.ones((1, 2), dtype=bool), np.array([0.5]))
 
     assert within_by_scipy([30, 50], [970, 950], float(margin[0])) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_contest__beside_an_experiment_of_many_variants__is_what_it_is_alone() -> None:
+    """Rates next to 1, whose posteriors take more nodes: nine places for variants that it does not have."""
+    alpha, beta = np.array([1e6, 1.1e6, 0.9e6]), np.array([0.05, 0.1, 3.0])
+    padded = np.ones((2, 12))
+    padded[:, :3] = alpha, alpha
+    others = np.ones((2, 12))
+    others[:, :3] = beta, beta
+    present = np.ones((2, 12), dtype=bool)
+    present[0, 3:] = False
+
+    beside = contest(padded, others, present)
+
+    alone = contest(alpha, beta)
+    assert beside.probability_best[0, :3] == pytest.approx(alone.probability_best, abs=1e-14)
+    assert beside.expected_loss[0, :3] == pytest.approx(alone.expected_loss, abs=1e-14)
