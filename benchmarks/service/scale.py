@@ -7,7 +7,6 @@ for each. The sweep is `manage.py allocate --all`, in a process of its own.
 
     ./dev bench scale                       # 1,000 experiments
     ./dev bench scale --experiments 10000   # some minutes, 3 GB of disk
-    ./dev bench scale --jobs 2
 """
 
 import argparse
@@ -53,7 +52,7 @@ class Cost(NamedTuple):
 def main() -> None:
     options = _options()
     if options.sweep:
-        _sweep_here(options.jobs)
+        _sweep_here()
         return
     print(machine())
     with postgresql() as url:
@@ -67,14 +66,13 @@ def main() -> None:
         _print_sizes()
         folder = url.partition("host=")[2]
         _print_calls(folder, options.experiments)
-        _print_sweeps(folder, options.jobs)
+        _print_sweeps(folder)
         _print_bytes_of_today()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench scale", description=__doc__)
     parser.add_argument("--experiments", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--sweep", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -243,12 +241,12 @@ def _print_page(folder: str, browser: "Client", page: str) -> None:
     _print(folder, f"{page}, {number} queries", [lambda: browser.get(page, secure=True)] * 7)
 
 
-def _print_sweeps(folder: str, jobs: int) -> None:
+def _print_sweeps(folder: str) -> None:
     print(
         f"\n{'allocate --all, seconds':32}{'CPU':>8}{'PostgreSQL':>12}{'wall':>8}{'queries':>9}{'peak, MB':>10}"
     )
     for name in ("new data", "nothing new"):
-        command = [sys.executable, "-m", "benchmarks.service.scale", "--sweep", "--jobs", str(jobs)]
+        command = [sys.executable, "-m", "benchmarks.service.scale", "--sweep"]
         with cpu_seconds([folder.encode()]) as used:
             start = time.perf_counter()
             told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -258,8 +256,8 @@ def _print_sweeps(folder: str, jobs: int) -> None:
         print(f"{name:32}{found['cpu']:8.1f}{used[0]:12.1f}{wall:8.1f}{queries:9,}{peak:10.0f}", flush=True)
 
 
-def _sweep_here(jobs: int) -> None:
-    """Run the command and print what it took: of this process, with several jobs of all."""
+def _sweep_here() -> None:
+    """Run the command and print what it took, as JSON."""
     import django
 
     django.setup()
@@ -274,10 +272,10 @@ def _sweep_here(jobs: int) -> None:
         return execute(*arguments)
 
     with connection.execute_wrapper(count), open(os.devnull, "w") as nowhere:
-        call_command("allocate", "--all", *([f"--jobs={jobs}"] if jobs > 1 else []), stdout=nowhere)
-    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(use.ru_utime + use.ru_stime for use in uses)
-    print(json.dumps({"cpu": cpu, "queries": queries, "peak": max(use.ru_maxrss for use in uses) / 1024}))
+        call_command("allocate", "--all", stdout=nowhere)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime
+    print(json.dumps({"cpu": cpu, "queries": queries, "peak": used.ru_maxrss / 1024}))
 
 
 if __name__ == "__main__":
