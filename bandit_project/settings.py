@@ -135,9 +135,9 @@ else:
     DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
-# Answers kept until something changes, of each worker by itself; what was not asked for the longest goes first. Each call
-# has room of its own, for 10,000 experiments in turn where clients poll: one that is full drops no other's answers, and
-# all read in turn would drop each before it is asked for again. An allocation takes 2 to 5 kB.
+# Answers kept until something changes, of each worker by itself; what was not asked for the longest goes first. Each
+# call has room of its own, for 10,000 experiments where clients poll: in less room, answers that are read in turn are
+# gone before they are asked for again. An allocation takes 2 to 5 kB.
 _CACHED_ANSWERS = {
     "default": 2000,
     "allocation": 12_000,
