@@ -65,9 +65,9 @@ def main() -> None:
         print(f"filled in {time.perf_counter() - start:.0f} s; load {os.getloadavg()[0]:.1f}")
         _print_sizes()
         folder = url.partition("host=")[2]
-        _print_calls(folder, options.experiments)
         _print_sweeps(folder)
         _print_bytes_of_today()
+        _print_calls(folder)
 
 
 def _options() -> argparse.Namespace:
@@ -153,7 +153,7 @@ def _row(sql: str) -> Any:
         return cursor.fetchone()
 
 
-def _print_calls(folder: str, experiments: int) -> None:
+def _print_calls(folder: str) -> None:
     from django.contrib.auth import get_user_model
     from django.test import Client
 
