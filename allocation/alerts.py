@@ -15,9 +15,10 @@ from django.utils import timezone
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.models import Allocation, AllocationShare, State, leading_share
-from allocation.sample_ratio import SampleRatioResult, sample_ratio_of
+from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
+from notifications.models import Alarm
 from notifications.outbox import NewEvent, active_endpoints, queue
 
 _BEFORE = dt.timedelta(days=28)
@@ -43,12 +44,14 @@ def has_enough_data(days: int, impressions: float) -> bool:
 def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
     """List the conditions that hold now, by experiment and kind; None where it is too early for an alarm."""
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
+    ripe = {e.allocation.experiment_id: e for e in entries if _has_result(e) and _is_ripe(e.inputs)}
+    told = ripe.keys() - _arriving_otherwise(list(ripe.values()))
     for entry in entries:
         row = entry.allocation
-        if row.state not in {State.LEADER, State.DECIDED}:
+        if not _has_result(entry):
             facts = None
         else:
-            facts = _leader_facts(entry) if _is_ripe(entry.inputs) and not _arrives_otherwise(entry) else None
+            facts = _leader_facts(entry) if row.experiment_id in told else None
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
             active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
@@ -57,6 +60,10 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
                 _change_of_rates(row, entry.inputs) if _is_ripe(entry.inputs) else None
             )
     return active
+
+
+def _has_result(entry: Entry) -> bool:
+    return entry.allocation.state in {State.LEADER, State.DECIDED}
 
 
 def _is_ripe(inputs: AllocationInputs | None) -> bool:
@@ -71,11 +78,19 @@ def is_alarming(ratio: SampleRatioResult | None) -> bool:
     return ratio is not None and ratio.mismatch and has_enough_data(ratio.days, sum(ratio.observed.values()))
 
 
-def _arrives_otherwise(entry: Entry) -> bool:
-    """Look at the traffic itself before a first result is told: no sweep may have looked since it arrived."""
-    row = entry.allocation
-    told = row.experiment.alarms.filter(kind=EventKind.LEADER_FOUND, cleared_at=None)
-    return not told.exists() and is_alarming(sample_ratio_of(row.experiment, row.target_date))
+def _arriving_otherwise(entries: Sequence[Entry]) -> set[int]:
+    """Look at the traffic itself before a first result is told: no sweep may have looked since it arrived.
+
+    Return the ids of the experiments whose traffic does not arrive as split; three queries, if there is a first result.
+    """
+    found = {e.allocation.experiment_id: e.allocation for e in entries}
+    if not found:
+        return set()
+    is_told = Alarm.objects.filter(experiment__in=found, kind=EventKind.LEADER_FOUND, cleared_at=None)
+    told = set(is_told.values_list("experiment_id", flat=True))
+    new = {pk: list(row.experiment.variants.all()) for pk, row in found.items() if pk not in told}
+    ratios = sample_ratios_of(new, entries[0].allocation.target_date)
+    return {pk for pk, ratio in ratios.items() if is_alarming(ratio)}
 
 
 def _change_of_rates(row: Allocation, inputs: AllocationInputs) -> dict[str, Any]:

@@ -109,7 +109,10 @@ class AllocationQuerySet(models.QuerySet["Allocation"]):
 class Allocation(models.Model):
     """All shares of an experiment for a target date. A change of inputs makes a new revision."""
 
-    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="allocations")
+    # Indexed by the constraint below, which begins with it.
+    experiment = models.ForeignKey(
+        Experiment, on_delete=models.CASCADE, related_name="allocations", db_index=False
+    )
     target_date = models.DateField()
     revision = models.PositiveIntegerField()
     engine_version = models.CharField(max_length=20)
@@ -181,7 +184,10 @@ class Allocation(models.Model):
 class AllocationShare(models.Model):
     """A variant's share in an allocation, and the way from its counts to it."""
 
-    allocation = models.ForeignKey(Allocation, on_delete=models.CASCADE, related_name="shares")
+    # Indexed by the constraint below, which begins with it.
+    allocation = models.ForeignKey(
+        Allocation, on_delete=models.CASCADE, related_name="shares", db_index=False
+    )
     variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="allocation_shares")
     share = models.DecimalField(max_digits=5, decimal_places=4)
     previous_share = models.DecimalField(max_digits=5, decimal_places=4, null=True)

@@ -2,17 +2,24 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allocation.engine.analysis.sample_ratio import sample_ratio
 from allocation.ledger.inputs import InputVariant
+from allocation.ledger.statements import VariantKey, stream_of_impressions
 from allocation.ledger.table import DailyTable, MetricRow
-from allocation.selectors import Split, splits_until
+from allocation.selectors import Split, stream_of_splits
+from experiments.database.rows import Row
 from experiments.metrics import COUNT_NAMES
 from experiments.models import DailyMetric, Experiment, Variant
+
+# The variants of an experiment that are compared.
+Compared = Sequence[Variant | InputVariant | VariantKey]
 
 
 @dataclass(frozen=True)
@@ -34,22 +41,32 @@ class SampleRatioResult:
 
 def sample_ratio_of(experiment: Experiment, date: dt.date) -> SampleRatioResult | None:
     """The test of one experiment, which has its variants prefetched; two queries."""
-    return sample_ratios_of([experiment], date)[experiment.pk]
+    return sample_ratios_of({experiment.pk: list(experiment.variants.all())}, date)[experiment.pk]
 
 
-def sample_ratios_of(experiments: Sequence[Experiment], date: dt.date) -> dict[int, SampleRatioResult | None]:
-    """The test of each experiment, by id; two queries for all. None without two variants and days to compare.
+def sample_ratios_of(variants: Mapping[int, Compared], date: dt.date) -> dict[int, SampleRatioResult | None]:
+    """The test of each experiment, by id, from the variants of each; two queries for all. None without two variants
+    and days to compare.
 
-    ``experiments`` have their variants prefetched.
+    Whole histories are read as one stream, so that one experiment's is in memory at a time.
     """
-    ids = [experiment.pk for experiment in experiments]
-    splits, rows = splits_until(ids, date), daily_counts_until(ids, date)
-    return {
-        experiment.pk: _compare_rows(
-            list(experiment.variants.all()), splits[experiment.pk], rows[experiment.pk]
-        )
-        for experiment in experiments
-    }
+    found: dict[int, SampleRatioResult | None] = dict.fromkeys(variants)
+    ids = list(variants)
+    splits = dict(stream_of_splits(ids, date)) if ids else {}
+    rows = stream_of_impressions(list(splits), date) if splits else ()
+    for pk, days in groupby(rows, lambda row: row[0]):
+        dates, impressions = _by_day(days, {variant.id: n for n, variant in enumerate(variants[pk])})
+        found[pk] = _compare(variants[pk], splits[pk], dates, impressions)
+    return found
+
+
+def _by_day(rows: Iterable[Row], place: Mapping[int, int]) -> tuple[list[dt.date], NDArray[np.float64]]:
+    """Put the rows of an experiment's days, oldest first, into a line of impressions each."""
+    days: dict[dt.date, list[int]] = {}
+    for _pk, date, variant, impressions in rows:
+        if variant in place:
+            days.setdefault(date, [0] * len(place))[place[variant]] = impressions
+    return list(days), np.array(list(days.values()), dtype=np.float64).reshape(len(days), len(place))
 
 
 def daily_counts_until(
@@ -64,25 +81,20 @@ def daily_counts_until(
     return rows
 
 
-def _compare_rows(
-    variants: Sequence[Variant], splits: Sequence[Split], rows: Sequence[MetricRow]
-) -> SampleRatioResult | None:
-    table = DailyTable.of_rows(rows, {variant.pk: n for n, variant in enumerate(variants)})
-    return compare(variants, splits, table)
-
-
-def compare(
-    variants: Sequence[Variant] | Sequence[InputVariant],
-    splits: Sequence[Split],
-    table: DailyTable,
-) -> SampleRatioResult | None:
+def compare(variants: Compared, splits: Sequence[Split], table: DailyTable) -> SampleRatioResult | None:
     """The test over the days of the table on which a split was in force."""
-    in_force = splits_in_force(splits, table.dates)
+    return _compare(variants, splits, table.dates, table.counts.impressions.astype(np.float64))
+
+
+def _compare(
+    variants: Compared, splits: Sequence[Split], dates: Sequence[dt.date], impressions: NDArray[np.float64]
+) -> SampleRatioResult | None:
+    in_force = splits_in_force(splits, dates)
     known = [n for n, shares in enumerate(in_force) if shares]
     if not known:
         return None
     expected = np.array([[in_force[n].get(variant.id, 0.0) for variant in variants] for n in known])
-    found = sample_ratio(table.counts.impressions[known].astype(np.float64), expected)
+    found = sample_ratio(impressions[known], expected)
     if found is None:
         return None
     keys = [variant.key for variant in variants]
@@ -93,7 +105,7 @@ def compare(
         degrees_of_freedom=found.degrees_of_freedom,
         observed=dict(zip(keys, found.observed.tolist(), strict=True)),
         expected=dict(zip(keys, found.expected.tolist(), strict=True)),
-        days=len(table.days),
+        days=len(dates),
         compared_days=len(known),
     )
 

@@ -1,7 +1,7 @@
 """Reads of the ledger that more than one place needs."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.ledger.statements import rows_of_history
+from allocation.ledger.statements import rows_of_history, stream_of_shares
 from allocation.models import (
     CLOSING,
     Allocation,
@@ -101,6 +101,17 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
     return {pk: _with_undone_ends(splits) for pk, splits in found.items()}
 
 
+def stream_of_splits(experiment_ids: Sequence[int], date: dt.date) -> Iterator[tuple[int, list[Split]]]:
+    """Give each experiment's splits as ``splits_until`` reads them, with the shares alone, in the order of the ids; one
+    query. Those that have none are left out."""
+    for pk, rows in groupby(stream_of_shares(experiment_ids, date), lambda row: row[0]):
+        splits = []
+        for (_id, target_date, through, kind), shares in groupby(rows, lambda row: row[1:5]):
+            split = {variant: share for *_, variant, share in shares}
+            splits.append((kind, Split(target_date, _served_from(target_date, through), split, {}, {})))
+        yield pk, _with_undone_ends(splits)
+
+
 def _with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
     """Mark ends after which it went on. Such an end holds from its own day, what follows from the day after it."""
     marked: list[Split] = []
@@ -120,16 +131,20 @@ def _with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
 
 
 def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: list[Any]) -> Split:
-    """A decision that rests on its own day's counts cannot have split them: it serves from the next day on."""
-    is_late = data_through is not None and data_through >= target_date
     known = rows if kind in {Kind.OPTIMIZED, Kind.GUARD} else []
     return Split(
         target_date,
-        target_date + dt.timedelta(days=1) if is_late else target_date,
+        _served_from(target_date, data_through),
         {variant_id: float(share) for *_, variant_id, share, _chance, _target in rows},
         {variant_id: chance for *_, variant_id, _share, chance, _target in known if chance is not None},
         {variant_id: target for *_, variant_id, _share, _chance, target in rows if target is not None},
     )
+
+
+def _served_from(target_date: dt.date, data_through: dt.date | None) -> dt.date:
+    """Tell the first day; a decision that rests on its own day's counts cannot have split them."""
+    is_late = data_through is not None and data_through >= target_date
+    return target_date + dt.timedelta(days=1) if is_late else target_date
 
 
 def allocation_with_inputs(experiment: Experiment, date: dt.date) -> Allocation | None:

@@ -5,6 +5,7 @@ The scheduler and ``manage.py allocate --all`` call ``run_daily_sweep``.
 
 import datetime as dt
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from allocation.campaigns.guard_alerts import clear_where_over
 from allocation.campaigns.schedule import complete_decided, follow_schedules
 from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
-from allocation.ledger.statements import refresh_statistics
+from allocation.ledger.statements import VariantKey, refresh_statistics, variant_keys
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import Outcome, compute_allocations
 from experiments.events import log_event, log_problem_event
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 # which is about 30 MB and two seconds of a lock that others may wait for.
 _CHUNK = 200
 _CHUNK_COUNTS = 1 << 17
-# Experiments whose whole histories are in memory at once.
-_HISTORIES = 20
 _ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
 
 
@@ -167,52 +166,59 @@ def alert_on_traffic(
     clear_where_not_active((*_ALARMS, *DATED_KINDS), now)
     clear_where_over(now)
     stale = set(stale_experiments(target_date).values_list("pk", flat=True))
-    is_open = set(Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"))
+    is_open = defaultdict[int, set[str]](set)
+    for pk, kind in Alarm.objects.filter(kind__in=_ALARMS, cleared_at=None).values_list("experiment", "kind"):
+        is_open[pk].add(kind)
     ids = list(active_experiments().order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(ids), _HISTORIES):
+    for start in range(0, len(ids), _CHUNK):
         if stopped():
             return
-        chunk = Experiment.objects.prefetch_related("variants").in_bulk(ids[start : start + _HISTORIES])
-        for pk, ratio in sorted(_sample_ratios(list(chunk.values()), target_date).items()):
-            active = _conditions(pk, pk in stale, ratio, target_date)
-            if _is_news(pk, active, is_open):
-                _sync_one(chunk[pk], active, now)
+        ratios = _sample_ratios(variant_keys(ids[start : start + _CHUNK]), target_date)
+        holding = {pk: _conditions(pk, pk in stale, ratio, target_date) for pk, ratio in ratios.items()}
+        news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
+        _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
 
 
-def _is_news(pk: int, active: ActiveConditions, is_open: Collection[tuple[int, str]]) -> bool:
+def _is_news(active: ActiveConditions, is_open: Collection[str]) -> bool:
     """True where an alarm is to be raised or cleared; what is as it was costs no query."""
-    known = {place for place in is_open if place[0] == pk}
-    raised = {place for place, facts in active.items() if facts is not None}
-    return not (raised <= known <= active.keys())
+    raised = {kind for (_pk, kind), facts in active.items() if facts is not None}
+    return not (raised <= set(is_open) <= {kind for _pk, kind in active})
 
 
 def _sample_ratios(
-    experiments: Sequence[Experiment], date: dt.date
+    variants: Mapping[int, Sequence[VariantKey]], date: dt.date
 ) -> Mapping[int, SampleRatioResult | None]:
     """The comparison of each experiment; one that cannot be compared is left out, and its alarms stay as they are.
 
     Raises OperationalError or InterfaceError where the database is away.
     """
     try:
-        return sample_ratios_of(experiments, date)
+        return sample_ratios_of(variants, date)
     except Exception as error:
         if _database_is_away(error):
             raise
-        logger.exception("looking for alarms failed for %s experiments", len(experiments))
-        if len(experiments) == 1:
+        logger.exception("looking for alarms failed for %s experiments", len(variants))
+        if len(variants) == 1:
             return {}
-    return {pk: found for one in experiments for pk, found in _sample_ratios([one], date).items()}
+    return {pk: found for one in variants for pk, found in _sample_ratios({one: variants[one]}, date).items()}
 
 
-def _sync_one(experiment: Experiment, active: ActiveConditions, now: dt.datetime) -> None:
+def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> None:
+    """Settle the alarms of these experiments at once; a chunk that fails is taken apart."""
+    if not ids:
+        return
     try:
         with transaction.atomic():
-            lock_experiments([experiment.pk])
-            queue(sync_alarms({experiment.pk: experiment}, _ALARMS, active, now), now)
+            lock_experiments(ids)
+            found = Experiment.objects.in_bulk(ids)  # without those that were deleted meanwhile
+            holding = {place: facts for place, facts in active.items() if place[0] in found}
+            queue(sync_alarms(found, _ALARMS, holding, now), now)
     except Exception as error:
         if _database_is_away(error):
             raise
-        logger.exception("looking for alarms failed for experiment %s", experiment.pk)
+        logger.exception("looking for alarms failed for %s experiments", len(ids))
+        for pk in ids if len(ids) > 1 else ():
+            _sync([pk], active, now)
 
 
 def _conditions(pk: int, is_stale: bool, ratio: SampleRatioResult | None, date: dt.date) -> ActiveConditions:

@@ -68,12 +68,13 @@ def empty_cache(settings: Settings) -> None:
 
     Workers ask the database at each call, so that a test sees what it has just changed.
     """
-    from django.core.cache import cache
+    from django.core.cache import caches
 
     from bandit_project.api import keys, served
     from serving import snapshot
 
-    cache.clear()
+    for name in settings.CACHES:
+        caches[name].clear()
     snapshot.forget()
     served.forget()
     keys.forget()

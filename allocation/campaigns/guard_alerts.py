@@ -36,8 +36,33 @@ def alert_on_guards(entries: Sequence[Entry], now: dt.datetime) -> None:
         experiment__in=[e.allocation.experiment_id for e in guarded], kind__in=KINDS
     ):
         known[alarm.experiment_id, alarm.kind].append(alarm)
-    news = [event for entry in guarded for event in _news(entry, known, now)]
+    changes = _Changes(now)
+    news = [event for entry in guarded for event in _news(entry, known, changes)]
+    changes.write()
     queue(news, now)
+
+
+class _Changes:
+    """Alarms to raise and to clear, which are written at once."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self._now = now
+        self._raised: list[Alarm] = []
+        self._over: list[int] = []
+
+    def clear(self, known: Sequence[Alarm]) -> None:
+        self._over += [alarm.pk for alarm in known if alarm.cleared_at is None]
+
+    def raise_alarm(self, entry: Entry, kind: EventKind, facts: Facts) -> None:
+        experiment = entry.allocation.experiment
+        self._raised.append(Alarm(experiment=experiment, kind=kind, facts=facts, raised_at=self._now))
+
+    def write(self) -> None:
+        if self._over:
+            Alarm.objects.filter(pk__in=self._over).update(cleared_at=self._now)
+        Alarm.objects.bulk_create(self._raised)
+        for alarm in self._raised:
+            log_event_on_commit("alarm.raised", experiment=alarm.experiment_id, kind=str(alarm.kind))
 
 
 def clear_where_over(now: dt.datetime) -> None:
@@ -49,31 +74,31 @@ def clear_where_over(now: dt.datetime) -> None:
 
 
 def _news(
-    entry: Entry, known: Mapping[tuple[int, str], Sequence[Alarm]], now: dt.datetime
+    entry: Entry, known: Mapping[tuple[int, str], Sequence[Alarm]], changes: _Changes
 ) -> Iterator[NewEvent]:
     pk = entry.allocation.experiment_id
-    yield from _warnings(entry, known[pk, EventKind.GUARD_WARNED], now)
-    yield from _stops(entry, known[pk, EventKind.GUARD_ACTED], now)
+    yield from _warnings(entry, known[pk, EventKind.GUARD_WARNED], changes)
+    yield from _stops(entry, known[pk, EventKind.GUARD_ACTED], changes)
 
 
-def _warnings(entry: Entry, known: Sequence[Alarm], now: dt.datetime) -> Iterator[NewEvent]:
+def _warnings(entry: Entry, known: Sequence[Alarm], changes: _Changes) -> Iterator[NewEvent]:
     """One event for each harm that no alarm has told of since a person resumed."""
     harms = [fact for fact in _facts(entry) if fact["action"] != "act"]
     told = {_place(fact) for alarm in known if _counts(entry, alarm) for fact in alarm.facts[_HARMS]}
     new = [fact for fact in harms if _place(fact) not in told]
     if new or not harms:
-        _clear(known, now)
+        changes.clear(known)
     if new:
-        _raise(entry, EventKind.GUARD_WARNED, {_HARMS: harms}, now)
+        changes.raise_alarm(entry, EventKind.GUARD_WARNED, {_HARMS: harms})
     for fact in new:
         yield NewEvent(EventKind.GUARD_WARNED, entry.allocation.experiment, fact)
 
 
-def _stops(entry: Entry, known: Sequence[Alarm], now: dt.datetime) -> Iterator[NewEvent]:
+def _stops(entry: Entry, known: Sequence[Alarm], changes: _Changes) -> Iterator[NewEvent]:
     """One event each time that the control gets all traffic."""
     is_open = any(alarm.cleared_at is None for alarm in known)
     if entry.allocation.kind != Kind.GUARD:
-        _clear(known, now)
+        changes.clear(known)
     elif not is_open:
         row = entry.allocation
         facts = {
@@ -81,7 +106,7 @@ def _stops(entry: Entry, known: Sequence[Alarm], now: dt.datetime) -> Iterator[N
             "target_date": row.target_date.isoformat(),
             _HARMS: [fact for fact in _facts(entry) if fact["action"] == "act"],
         }
-        _raise(entry, EventKind.GUARD_ACTED, facts, now)
+        changes.raise_alarm(entry, EventKind.GUARD_ACTED, facts)
         yield NewEvent(EventKind.GUARD_ACTED, row.experiment, facts)
 
 
@@ -97,13 +122,3 @@ def _counts(entry: Entry, alarm: Alarm) -> bool:
     """False for alarms from before a person resumed: what is found after that is news."""
     since = entry.inputs.guarding.since if entry.inputs and entry.inputs.guarding else None
     return since is None or timezone.localdate(alarm.raised_at) >= since
-
-
-def _clear(known: Sequence[Alarm], now: dt.datetime) -> None:
-    if is_open := [alarm.pk for alarm in known if alarm.cleared_at is None]:
-        Alarm.objects.filter(pk__in=is_open).update(cleared_at=now)
-
-
-def _raise(entry: Entry, kind: EventKind, facts: Facts, now: dt.datetime) -> None:
-    Alarm.objects.create(experiment=entry.allocation.experiment, kind=kind, facts=facts, raised_at=now)
-    log_event_on_commit("alarm.raised", experiment=entry.allocation.experiment_id, kind=str(kind))

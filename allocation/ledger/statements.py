@@ -6,14 +6,14 @@ five; most of what a read after new data costs. Queries that are composed or rar
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
 from allocation.models import CLOSING, Allocation, AllocationShare
-from experiments.database.rows import Columns, Row, places, rows_of
+from experiments.database.rows import Columns, Row, places, rows_of, stream_of
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
 
@@ -49,6 +49,19 @@ SELECT v.experiment_id, m.date, m.variant_id, {names}
 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
 WHERE {windows} ORDER BY m.date, m.variant_id
 """
+# Of whole histories: what compares the traffic with its split, and nothing else.
+_IMPRESSIONS = """
+SELECT v.experiment_id, m.date, m.variant_id, m.impressions
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+WHERE v.experiment_id IN ({places}) AND m.date <= %s ORDER BY v.experiment_id, m.date
+"""
+_ALL_SHARES = """
+SELECT a.experiment_id, a.id, a.target_date, a.data_through, a.kind, s.variant_id, CAST(s.share AS double precision)
+FROM allocation_allocation a JOIN allocation_allocationshare s ON s.allocation_id = a.id
+WHERE a.experiment_id IN ({places}) AND a.target_date <= %s
+ORDER BY a.experiment_id, a.target_date, a.revision, s.variant_id
+"""
+_KEYS = "SELECT experiment_id, id, key FROM experiments_variant WHERE experiment_id IN ({places}) ORDER BY id"
 _WINDOW = "(v.experiment_id IN ({places}) AND m.date BETWEEN %s AND %s)"
 _LAST = """NOT EXISTS (
     SELECT 1 FROM allocation_allocation later WHERE later.experiment_id = a.experiment_id
@@ -85,6 +98,11 @@ SELECT a.target_date, a.data_through, a.window_impressions, a.window_clicks, v.n
 ) a JOIN allocation_allocationshare s ON s.allocation_id = a.id JOIN experiments_variant v ON v.id = s.variant_id
 ORDER BY a.target_date DESC, s.variant_id
 """  # noqa: S608
+
+
+class VariantKey(NamedTuple):
+    id: int
+    key: str
 
 
 def read_for_allocation(ids: Collection[int], date: dt.date) -> dict[int, Experiment]:
@@ -158,6 +176,25 @@ def rows_of_days(windows: Collection[Window], names: Sequence[str]) -> list[Row]
         value for ids, first, last in windows for value in (*ids, first.isoformat(), last.isoformat())
     ]
     return rows_of(_DAYS.format(names=", ".join(f"m.{name}" for name in names), windows=where), parameters)
+
+
+def variant_keys(ids: Collection[int]) -> dict[int, list[VariantKey]]:
+    """Read the variants of these experiments, by experiment id, each with its list."""
+    found: dict[int, list[VariantKey]] = {pk: [] for pk in ids}
+    for pk, *variant in rows_of(_KEYS.format(places=places(ids)), [*ids]) if ids else ():
+        found[pk].append(VariantKey(*variant))
+    return found
+
+
+def stream_of_impressions(ids: Collection[int], date: dt.date) -> Iterator[Row]:
+    """Read whole histories up to ``date``, by experiment and date: experiment, date, variant, impressions."""
+    return stream_of(_IMPRESSIONS.format(places=places(ids)), [*ids, date.isoformat()])
+
+
+def stream_of_shares(ids: Collection[int], date: dt.date) -> Iterator[Row]:
+    """Read the shares of every revision up to ``date``, by experiment and in order: experiment, decision, date, data,
+    kind, variant, share."""
+    return stream_of(_ALL_SHARES.format(places=places(ids)), [*ids, date.isoformat()])
 
 
 def rows_before(ids: Collection[int], date: dt.date) -> list[Row]:

@@ -27,10 +27,10 @@ def _cpu_of(service: Sequence[bytes]) -> float:
 
 
 def _process(stat: Path) -> tuple[int, int, bytes, float] | None:
-    """Read the id of a process, its parent's, its command line and the seconds it has used."""
+    """Read the ids of a process and its parent, its command line, and seconds used by it and its ended children."""
     try:
         fields = stat.read_text().rsplit(")", 1)[1].split()
         command = (stat.parent / "cmdline").read_bytes()
     except OSError:
         return None  # it has ended
-    return int(stat.parent.name), int(fields[1]), command, sum(map(int, fields[11:13])) / _TICKS
+    return int(stat.parent.name), int(fields[1]), command, sum(map(int, fields[11:15])) / _TICKS

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,17 +48,20 @@ def prepare(url: str) -> None:
     django.setup()
 
 
-def fill(experiments: int, *, days: int, with_inputs: bool = True) -> None:
+def fill(
+    experiments: int, *, days: int, with_inputs: bool = True, variants: Sequence[str] = VARIANTS
+) -> None:
     """Run one experiment through all its days in the service, and copy it for the others.
 
-    Copies without their decisions' recorded inputs fit many more on a disk, where no page reads them.
+    Copies without their decisions' recorded inputs fit many more on a disk, where no page reads them. Rows are written
+    day by day, as in an installation: those of one experiment are far from each other.
     """
     from django.db import connection
 
     from allocation.models import Allocation, AllocationShare
     from experiments.models import DailyMetric, Experiment, Variant
 
-    _live_through(days)
+    _live_through(days, variants)
     more = experiments - 1
     _copy(Experiment, {"id": 1}, more, key="key || '-' || n", name="name || ' ' || n")
     _copy(Variant, {"id": STRIDE["variant"], "experiment_id": 1}, more)
@@ -69,16 +72,17 @@ def fill(experiments: int, *, days: int, with_inputs: bool = True) -> None:
         "id": STRIDE["share"], "allocation_id": STRIDE["allocation"], "variant_id": STRIDE["variant"],
     }  # fmt: skip
     _copy(AllocationShare, shifts, more)
+    _go_on_behind([Experiment, Variant, DailyMetric, Allocation, AllocationShare])
     _analyze()
 
 
-def _live_through(days: int) -> None:
+def _live_through(days: int, variants: Sequence[str]) -> None:
     """Run one experiment through its days, by the service's own demo."""
     from allocation.demo import DemoExperiment, seed_demo
     from experiments.selectors import today
 
-    rates = dict(zip(VARIANTS, (0.05, 0.051, 0.052, 0.053, 0.054), strict=True))
-    story = DemoExperiment("Bench", "Five close variants.", days, 5000, rates)
+    rates = {name: 0.05 + 0.001 * place for place, name in enumerate(variants)}
+    story = DemoExperiment("Bench", "Close variants.", days, 5000, rates)
     seed_demo(today=today(), now=dt.datetime.now(tz=dt.UTC), seed=1, stories=[story])
 
 
@@ -95,8 +99,19 @@ def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {times}) "  # noqa: S608
-            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies"
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies "
+            f"ORDER BY {table}.id, n"
         )
+
+
+def _go_on_behind(written: "Sequence[type[models.Model]]") -> None:
+    """Have the next rows get ids behind those of the copies."""
+    from django.core.management.color import no_style
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_sql(no_style(), list(written)):
+            cursor.execute(statement)
 
 
 def _analyze() -> None:

@@ -77,5 +77,5 @@ def _cells(row: Row) -> list[object]:
         ahead.probability_best if ahead else None,
         *((gain.value, gain.low, gain.high) if gain else (None, None, None)),
         row.first,
-        row.listed.latest,
+        row.latest,
     ]

@@ -74,13 +74,13 @@ def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
     date, asked = today(), _asked(request)
     entries = listed(date)
-    found, traffic = _searched(entries, asked.search, asked.tag), recent_impressions(date)
-    page = Paginator(_sorted(found, asked, traffic), PAGE_SIZE).get_page(request.GET.get("page"))
+    found = _searched(entries, asked.search, asked.tag)
+    page = Paginator(_sorted(found, asked, date), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         "section": "experiments",
         "page": page,
         "rows": rows_of(list(page), date),
-        "totals": totals(entries, date, traffic),
+        "totals": totals(len(entries), date),
         "chips": _chips(found, asked.stage),
         "orders": [(name, label, name == asked.order) for name, (label, _sort) in ORDERS.items()],
         "search": asked.search,
@@ -112,12 +112,13 @@ def _asked(request: HttpRequest) -> _Asked:
 def shown_entries(request: HttpRequest, date: dt.date) -> list[Listed]:
     """List what the query shows, on all pages."""
     asked = _asked(request)
+    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, date)
+
+
+def _sorted(found: Sequence[Listed], asked: _Asked, date: dt.date) -> list[Listed]:
+    """Keep what the filter shows, in order; one query, if the order is that of the traffic."""
     traffic = recent_impressions(date) if asked.order == _TRAFFIC else {}
-    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, traffic)
-
-
-def _sorted(found: Sequence[Listed], asked: _Asked, traffic: Mapping[int, int]) -> list[Listed]:
-    return ORDERS[asked.order][1]([one for one in found if _is_shown(one, asked.stage)], traffic)
+    return ORDERS[asked.order][1](_shown(found, asked.stage), traffic)
 
 
 @require_POST
@@ -173,10 +174,12 @@ def _searched(entries: list[Listed], search: str, tag: str) -> list[Listed]:
     return [one for one in entries if one.pk in found]
 
 
-def _is_shown(one: Listed, stage: str) -> bool:
+def _shown(found: Sequence[Listed], stage: str) -> list[Listed]:
     if stage == _ATTENTION:
-        return one.needs_attention
-    return one.stage == stage if stage in Stage.values else one.stage != Stage.ARCHIVED
+        return [one for one in found if one.needs_attention]
+    if stage in Stage.values:
+        return [one for one in found if one.stage == stage]
+    return [one for one in found if one.stage != Stage.ARCHIVED]
 
 
 def _chips(found: Sequence[Listed], chosen: str) -> list[Chip]:

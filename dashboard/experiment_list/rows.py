@@ -35,11 +35,13 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the list. ``ahead``: the variant whose lift is told; None before there is a result."""
+    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: the variant whose lift is told;
+    None before there is a result."""
 
     listed: Listed
     summary: Summary
     first: dt.date | None
+    latest: dt.date | None
     lift: Lift | None
     warm_up: WarmUp | None
 
@@ -72,13 +74,12 @@ class Row:
     @property
     def days(self) -> int | None:
         """Days from the first with data to the last."""
-        latest = self.listed.latest
-        return None if self.first is None or latest is None else (latest - self.first).days + 1
+        return None if self.first is None or self.latest is None else (self.latest - self.first).days + 1
 
     @property
     def result_through(self) -> dt.date | None:
         """The last day that the result rests on, where newer data have come since."""
-        decision, latest = self.summary.allocation, self.listed.latest
+        decision, latest = self.summary.allocation, self.latest
         through = decision.data_through if decision and self.ahead else None
         return through if through and latest and through < latest else None
 
@@ -97,19 +98,21 @@ class Row:
 
 def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
     """Complete these entries, in their order; at most five queries, however many there are."""
-    found = Experiment.objects.prefetch_related(_variants()).in_bulk([one.pk for one in chosen])
+    found = Experiment.objects.prefetch_related(_variants(today)).in_bulk([one.pk for one in chosen])
     # what was deleted meanwhile is left out
     chosen = [one for one in chosen if one.pk in found]
     decisions = _decisions(chosen, today)
+    days = {pk: _days_of(experiment) for pk, experiment in found.items()}
     summaries = [
-        summary_of(found[one.pk], decisions[one.pk].current, one.latest, today, decisions[one.pk].computed)
+        summary_of(
+            found[one.pk], decisions[one.pk].current, days[one.pk].latest, today, decisions[one.pk].computed
+        )
         for one in chosen
     ]
     lifts = _lifts(summaries, decisions)
-    first = {pk: _first_day(experiment) for pk, experiment in found.items()}
     warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
     return [
-        Row(one, summary, first.get(one.pk), lifts.get(one.pk), warm_ups.get(one.pk))
+        Row(one, summary, *days[one.pk], lifts.get(one.pk), warm_ups.get(one.pk))
         for one, summary in zip(chosen, summaries, strict=True)
     ]
 
@@ -155,16 +158,25 @@ def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> di
     return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
 
 
-def _variants() -> "Prefetch[Any, Any, Any]":
-    """Read the variants, each with its first day with data, which is the beginning of an index."""
-    days = DailyMetric.objects.filter(variant=OuterRef("pk")).order_by("date").values("date")[:1]
-    return Prefetch("variants", Variant.objects.annotate(begins=Subquery(days)))
+def _variants(today: dt.date) -> "Prefetch[Any, Any, Any]":
+    """Read the variants, each with its first and its last day with data, which are the ends of an index."""
+    days = DailyMetric.objects.filter(variant=OuterRef("pk")).values("date")
+    begins, ends = days.order_by("date")[:1], days.filter(date__lte=today).order_by("-date")[:1]
+    return Prefetch("variants", Variant.objects.annotate(begins=Subquery(begins), ends=Subquery(ends)))
 
 
-def _first_day(experiment: Experiment) -> dt.date | None:
-    """Find the first day with data, of an experiment whose variants were read by ``_variants``."""
-    begins = [vars(variant)["begins"] for variant in experiment.variants.all()]
-    return min((day for day in begins if day is not None), default=None)
+class _Days(NamedTuple):
+    """The first and the last day with data; None without any."""
+
+    first: dt.date | None
+    latest: dt.date | None
+
+
+def _days_of(experiment: Experiment) -> _Days:
+    """Find the days of an experiment whose variants were read by ``_variants``."""
+    read = [vars(variant) for variant in experiment.variants.all()]
+    begins, ends = ([one[name] for one in read if one[name] is not None] for name in ("begins", "ends"))
+    return _Days(min(begins, default=None), max(ends, default=None))
 
 
 def _warm_ups(experiments: Sequence[Experiment]) -> dict[int, WarmUp]:

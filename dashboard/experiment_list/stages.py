@@ -1,16 +1,15 @@
 """The stage of each experiment, and what about it needs attention: in few queries, however many there are."""
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
-from allocation.models import Allocation, Kind, State
-from dashboard.experiment.summary import is_late
-from experiments.models import DailyMetric, Experiment, Status, Variant
+from allocation.models import Kind, State
+from dashboard.experiment.summary import STALE_AFTER_DAYS
+from experiments.database.rows import rows_of
+from experiments.models import Experiment, Status
 from notifications.events import EventKind
 from notifications.models import Alarm
 
@@ -59,31 +58,22 @@ class InForce(NamedTuple):
     kind: str
     state: str
     value_remaining: float | None
-    gained_over_even: float | None
 
 
-@dataclass(frozen=True)
-class Listed:
-    """One experiment as chips, filters, orders and totals need it. ``latest``: the last day with data."""
+class Listed(NamedTuple):
+    """One experiment as chips, filters and orders need it."""
 
     pk: int
     name: str
-    reward: str
     status: str
-    created_at: dt.datetime
     updated_at: dt.datetime
     stage: Stage
     flags: tuple[Flag, ...]
-    latest: dt.date | None
     decision: "InForce | None"
 
     @property
     def value_remaining(self) -> float | None:
         return self.decision.value_remaining if self.decision else None
-
-    @property
-    def runs(self) -> bool:
-        return self.status == Status.ACTIVE and self.stage != Stage.ARCHIVED
 
     @property
     def needs_attention(self) -> bool:
@@ -101,74 +91,84 @@ class Listed:
 
 
 def listed(today: dt.date) -> list[Listed]:
-    """Read the stage of every experiment, newest first; four queries."""
-    rows = Experiment.objects.order_by("-created_at", "-pk").values_list(*_Known._fields)
-    variants, decisions, alarms = _variants(today), _in_force(today), _alarms()
+    """Read the stage of every experiment, newest first; three queries.
+
+    They read what every experiment needs and nothing that the rows of a page alone show.
+    """
+    known = Experiment.objects.order_by("-created_at", "-pk").values_list(*_Known._fields)
+    facts, alarms = _facts(today), _alarms()
+    # what was created meanwhile is left out
     return [
-        _listed(
-            known,
-            variants.get(known.pk, _Variants(None, 0)),
-            decisions.get(known.pk),
-            alarms.get(known.pk, set()),
-            today,
-        )
-        for known in (_Known(*row) for row in rows)
+        _listed(one, facts[one.pk], alarms.get(one.pk, set()))
+        for one in (_Known(*row) for row in known)
+        if one.pk in facts
     ]
 
 
 class _Known(NamedTuple):
     pk: int
     name: str
-    reward: str
     status: str
-    created_at: dt.datetime
     updated_at: dt.datetime
     archived_at: dt.datetime | None
 
 
-class _Variants(NamedTuple):
-    """The last day with data of an experiment's variants, and how many are active."""
+class _Facts(NamedTuple):
+    """How many variants of an experiment are active, whether its data are late, and the allocation in force."""
 
-    latest: dt.date | None
     active: int
+    is_late: bool
+    decision: InForce | None
 
 
-def _variants(today: dt.date) -> dict[int, _Variants]:
-    """Read the variants of every experiment; each one's last day is the end of an index."""
-    days = (
-        DailyMetric.objects.filter(variant=OuterRef("pk"), date__lte=today).order_by("-date").values("date")
-    )
-    variants = Variant.objects.order_by().alias(ends=Subquery(days[:1]))
-    active = Count("pk", filter=Q(is_active=True))
-    rows = variants.values_list("experiment_id").annotate(latest=Max("ends"), active=active)
-    return {pk: _Variants(latest, active) for pk, latest, active in rows}
+# Days before the last ones are looked at where these have no data, which is rare; EXISTS would have PostgreSQL read
+# all variants for each.
+_FACTS = """
+SELECT e.id, coalesce(own.active, 0), CASE WHEN e.status = %s AND recent.id IS NULL THEN (
+        SELECT max(m.date) FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+        WHERE v.experiment_id = e.id AND m.date <= %s
+    ) END, a.id, a.kind, a.state, a.value_remaining
+FROM experiments_experiment e
+LEFT JOIN (
+    SELECT experiment_id AS id, sum(CASE WHEN is_active THEN 1 ELSE 0 END) AS active
+    FROM experiments_variant GROUP BY experiment_id
+) own ON own.id = e.id
+LEFT JOIN (
+    SELECT DISTINCT v.experiment_id AS id
+    FROM experiments_dailymetric m JOIN experiments_variant v ON v.id = m.variant_id
+    WHERE m.date >= %s AND m.date <= %s
+) recent ON recent.id = e.id
+LEFT JOIN allocation_allocation a ON a.id = (
+    SELECT n.id FROM allocation_allocation n WHERE n.experiment_id = e.id AND n.target_date <= %s
+    ORDER BY n.target_date DESC, n.revision DESC LIMIT 1
+)
+"""
 
 
-def _listed(
-    known: _Known, variants: _Variants, decision: InForce | None, alarms: set[Flag], today: dt.date
-) -> Listed:
-    stage = Stage.ARCHIVED if known.archived_at else _stage(known.status, decision)
+def _facts(today: dt.date) -> dict[int, _Facts]:
+    """Read the facts of every experiment, by its id; late is one that runs, has data, and none of the last days."""
+    recent = (today - dt.timedelta(days=STALE_AFTER_DAYS)).isoformat()
+    day = today.isoformat()
+    rows = rows_of(_FACTS, [Status.ACTIVE.value, day, recent, day, day])
+    return {
+        pk: _Facts(active, last is not None, None if decision[0] is None else InForce(*decision))
+        for pk, active, last, *decision in rows
+    }
+
+
+def _listed(known: _Known, facts: _Facts, alarms: set[Flag]) -> Listed:
+    stage = Stage.ARCHIVED if known.archived_at else _stage(known.status, facts.decision)
     runs = known.status == Status.ACTIVE and stage != Stage.ARCHIVED
-    raised = alarms | _raised(stage, variants, today) if runs else set()
+    raised = alarms | _raised(stage, facts) if runs else set()
     if stage in _RESULTS and raised & _NO_RESULT:
         stage = Stage.LEARNING
-    return Listed(
-        pk=known.pk,
-        name=known.name,
-        reward=known.reward,
-        status=known.status,
-        created_at=known.created_at,
-        updated_at=known.updated_at,
-        stage=stage,
-        flags=tuple(flag for flag in Flag if flag in raised),
-        latest=variants.latest,
-        decision=decision,
-    )
+    flags = tuple(flag for flag in Flag if flag in raised) if raised else ()
+    return Listed(known.pk, known.name, known.status, known.updated_at, stage, flags, facts.decision)
 
 
-def _raised(stage: Stage, variants: _Variants, today: dt.date) -> set[Flag]:
-    late = {Flag.LATE} if is_late(variants.latest, today) else set()
-    return late | ({Flag.ALONE} if stage in _RESULTS and variants.active < 2 else set())
+def _raised(stage: Stage, facts: _Facts) -> set[Flag]:
+    late = {Flag.LATE} if facts.is_late else set()
+    return late | ({Flag.ALONE} if stage in _RESULTS and facts.active < 2 else set())
 
 
 def _stage(status: str, decision: InForce | None) -> Stage:
@@ -177,13 +177,6 @@ def _stage(status: str, decision: InForce | None) -> Stage:
     if decision and decision.kind == Kind.GUARD:
         return Stage.GUARDED
     return _OF_STATE[State(decision.state)] if decision and decision.state else Stage.WARM_UP
-
-
-def _in_force(today: dt.date) -> dict[int, InForce]:
-    """The allocation in force of each experiment, by experiment id."""
-    everything = Experiment.objects.order_by().values_list("pk", flat=True)
-    found = Allocation.objects.newest_of(everything, today).order_by()
-    return {pk: InForce(*row) for pk, *row in found.values_list("experiment_id", *InForce._fields)}
 
 
 def _alarms() -> dict[int, set[Flag]]:

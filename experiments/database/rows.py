@@ -4,7 +4,7 @@ statement as the database to run it.
 The columns and their conversions are the model's own, on either database.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ Instance = TypeVar("Instance", bound=models.Model)
 Row = Sequence[Any]
 # Of a number or a text, the field's own conversion makes the same.
 _NATIVE = frozenset({type(None), int, float, str})
+_AT_ONCE = 2000
 _Converters = list[tuple[int, list[Callable[..., Any]], Any]]
 
 
@@ -56,6 +57,14 @@ def rows_of(sql: str, parameters: Row) -> list[Row]:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
     return rows
+
+
+def stream_of(sql: str, parameters: Row) -> Iterator[Row]:
+    """Run a SELECT and give its rows one after the other: of many, only a few are Python's at a time."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield from rows
 
 
 def places(values: Collection[object]) -> str:

@@ -325,7 +325,10 @@ class Variant(models.Model):
 class DailyMetric(models.Model):
     """Totals of one variant on one day of the installation's time zone. Rates are never stored."""
 
-    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="daily_metrics")
+    # Indexed by the constraint below, which begins with it.
+    variant = models.ForeignKey(
+        Variant, on_delete=models.CASCADE, related_name="daily_metrics", db_index=False
+    )
     date = models.DateField()
     impressions = models.BigIntegerField()
     clicks = models.BigIntegerField()

@@ -266,6 +266,54 @@ def test_sweep__alarms_that_stay_open__cost_no_query_each() -> None:
     assert queries() == one
 
 
+def test_sweep__new_alarms_of_many__are_settled_at_once() -> None:
+    def queries() -> int:
+        Alarm.objects.all().delete()
+        with CaptureQueriesContext(connection) as captured:
+            alert_on_traffic(TODAY, NOW)
+        return len(captured)
+
+    _mismatched("First")
+    one = queries()
+    for n in range(4):
+        _mismatched(f"Further {n}")
+
+    assert queries() == one
+    assert Alarm.objects.filter(cleared_at=None).count() == 5
+
+
+def test_sweep__one_that_cannot_be_settled__stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, other = _mismatched("Broken"), _mismatched("Other")
+
+    def settle(experiments: Any, *arguments: Any) -> Any:
+        if broken.pk in experiments:
+            raise ZeroDivisionError("a fault")
+        return sync_alarms(experiments, *arguments)
+
+    monkeypatch.setattr("allocation.sweep.sync_alarms", settle)
+    alert_on_traffic(TODAY, NOW)
+
+    assert Alarm.objects.get().experiment == other
+
+
+def test_decisions__first_leaders_of_many__cost_no_query_each() -> None:
+    def queries() -> int:
+        Allocation.objects.all().delete()
+        Alarm.objects.all().delete()
+        ids = list(Experiment.objects.values_list("pk", flat=True))
+        with CaptureQueriesContext(connection) as captured:
+            compute_allocations(experiment_ids=ids, target_date=TODAY, now=NOW)
+        return len(captured)
+
+    _leading(name="First")
+    one = queries()
+    for n in range(4):
+        _leading(name=f"Further {n}")
+
+    assert queries() == one
+    assert Alarm.objects.filter(kind=EventKind.LEADER_FOUND, cleared_at=None).count() == 5
+
+
 def test_sweep__for_a_past_day__is_no_news(today: dt.date) -> None:
     _mismatched()
 

@@ -5,13 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from allocation.campaigns.guards import is_stopped, resume_after_guard
 from allocation.exceptions import NotStoppedError
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, Kind, State
-from allocation.services import compute_allocation
+from allocation.services import compute_allocation, compute_allocations
 from allocation.sweep import run_daily_sweep
 from experiments.campaign.models import Guard, GuardAction
 from experiments.campaign.watch import add_guard, delete_guard
@@ -286,6 +288,24 @@ def test_guard_that_acts__resumed_and_harmful_again__is_told_again() -> None:
     allocate(experiment, TODAY + 2 * DAY)
 
     assert events() == [EventKind.GUARD_ACTED] * 2
+
+
+def test_guard__harms_of_many__cost_no_query_each() -> None:
+    def queries() -> int:
+        Alarm.objects.all().delete()
+        Allocation.objects.all().delete()
+        ids = list(Experiment.objects.values_list("pk", flat=True))
+        with CaptureQueriesContext(connection) as captured:
+            compute_allocations(experiment_ids=ids, target_date=TODAY, now=NOW)
+        return len(captured)
+
+    make_guarded(name="First")
+    one = queries()
+    for n in range(3):
+        make_guarded(name=f"Further {n}")
+
+    assert queries() == one
+    assert Alarm.objects.filter(kind=EventKind.GUARD_ACTED, cleared_at=None).count() == 4
 
 
 def test_sweep__last_guard_deleted__clears_its_warning() -> None:

@@ -1,5 +1,6 @@
 """Recorded inputs as bytes: small, exact, and readable whichever version wrote them."""
 
+import hashlib
 import json
 import zlib
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.packing import pack, unpack
+from allocation.packing import DICTIONARY, pack, unpack
 
 pytestmark = pytest.mark.database_free
 
@@ -42,6 +43,20 @@ def test_unpack__packed_by_an_earlier_version__is_read() -> None:
     value = _inputs([(1000, 50, 5)], 2)
 
     assert unpack(zlib.compress(json.dumps(value).encode(), 9)) == value
+
+
+def test_unpack__packed_without_the_dictionary__is_read() -> None:
+    value = _inputs([(1000, 50, 5)], 2)
+    plain = zlib.decompressobj(zdict=DICTIONARY).decompress(pack(value)[1:])
+
+    assert unpack(b"\x01" + zlib.compress(plain, 9)) == value
+
+
+def test_dictionary__once_released__never_changes() -> None:
+    assert (
+        hashlib.sha256(DICTIONARY).hexdigest()
+        == "321f1c26ce2b7c945812e156062d5745c652015e2adc328e935cda9130d89f0c"
+    )
 
 
 @pytest.mark.parametrize("a_day", [2_000, 20_000, 200_000])
@@ -116,5 +131,5 @@ def test_pack__sums_of_floats__a_few_digits_from_decimals__come_back() -> None:
 
     packed = pack(inputs)
 
-    assert packed[:1] == b"\x02"
+    assert packed[:1] == b"\x04"
     assert unpack(packed) == inputs

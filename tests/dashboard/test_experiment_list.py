@@ -11,8 +11,7 @@ from allocation.statistics.experiment import experiment_statistics
 from allocation.statistics.stored import Lift
 from dashboard.experiment_list.page import PAGE_SIZE
 from dashboard.experiment_list.rows import Row, WarmUp
-from dashboard.experiment_list.stages import listed
-from dashboard.experiment_list.totals import recent_impressions, totals
+from dashboard.experiment_list.totals import totals
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status
 from notifications.events import EventKind
@@ -193,8 +192,8 @@ def test_list__many__same_number_of_queries(client: Client, django_assert_num_qu
     allocate(done)
     _complete(done)
 
-    # 11 with the warm-up's, or without it with a search; three more go to session, user and role
-    with django_assert_num_queries(10):
+    # 9 with the warm-up's, or without it with a search; three more go to session, user and role
+    with django_assert_num_queries(8):
         client.get("/dashboard/")
 
 
@@ -244,13 +243,33 @@ def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() 
     record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
     allocate(experiment)
 
-    found = totals(listed(TODAY), TODAY, recent_impressions(TODAY))
+    found = totals(2, TODAY)
 
     # 1,000 of the day's 4,000 impressions more than even went to variant_b; the prior is a success at 355 in 4,000
     control, variant_b = 71 / (1000 + 4000 / 355), 286 / (3000 + 4000 / 355)
     assert found.impressions == 4000
     gains = {count.name: gain for count, gain in found.gains}
     assert gains == {"clicks": pytest.approx(1000 * (variant_b - control)), "conversions": 0}
+
+
+def test_totals__no_gain_recorded_a_week_ago__is_left_out() -> None:
+    experiment = make_running()
+    record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
+    allocate(experiment, TODAY - dt.timedelta(days=7))
+    Allocation.objects.update(gained_over_even=None)
+    allocate(experiment)
+
+    assert {gain for _count, gain in totals(1, TODAY).gains} == {0}
+
+
+def test_totals__many_experiments__are_kept_for_a_minute() -> None:
+    experiment = make_running()
+    before = totals(500, TODAY)
+    record(experiment, counts("control", 1000, 70))
+
+    assert totals(500, TODAY) == before
+    # 10,000 of variant_b beside them
+    assert totals(499, TODAY).impressions == 11_000
 
 
 def test_row__shares_of_a_running_experiment__names_the_largest(client: Client) -> None:

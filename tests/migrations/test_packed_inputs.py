@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from allocation.packing import DICTIONARY
 from experiments.metrics import DailyCounts, Reward
 from tests.factory import TODAY, allocate, make_experiment, make_running, record
 
@@ -23,6 +24,7 @@ class _Editor(NamedTuple):
 
 
 _migration: Any = importlib.import_module("allocation.migrations.0005_packed_columns")
+_dictionary: Any = importlib.import_module("allocation.migrations.0009_packing_dictionary")
 
 
 def test_packed_columns__backwards__are_json_with_counts_and_values() -> None:
@@ -34,9 +36,16 @@ def test_packed_columns__backwards__are_json_with_counts_and_values() -> None:
     before = {decision.pk: decision.recorded_inputs for decision in map(allocate, (make_running(), by_value))}
 
     then = MigrationLoader(connection).project_state(("allocation", "0005_packed_columns")).apps
+    _dictionary.pack_without_dictionary(then, _Editor(connection))
+    without = list(then.get_model("allocation", "Allocation").objects.values_list("packed_inputs", flat=True))
     _migration.pack_as_json(then, _Editor(connection))
 
     rows = then.get_model("allocation", "Allocation").objects.values_list("pk", "packed_inputs")
     stored = {pk: json.loads(zlib.decompress(bytes(packed))) for pk, packed in rows}
+    assert {bytes(packed)[:1] for packed in without} == {b"\x01", b"\x02"}
     assert stored == before
     assert "value_sum" in str(stored)
+
+
+def test_dictionary__of_the_migration__is_that_of_the_code() -> None:
+    assert _dictionary.DICTIONARY == DICTIONARY

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from django.core.cache import cache
+from django.core.cache import caches
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -110,16 +110,20 @@ def allocation(request: Request) -> Response:
     return Response(orjson.Fragment(answer))
 
 
+# Where answers of each call are kept: settings.CACHES.
+_ALLOCATION, _HISTORY = "allocation", "history"
+
+
 def allocation_json(reference: int | str, window_days: int | None = None) -> bytes:
     """The body of the answer; of the worker's memory while nothing has changed."""
     state, now = state_with_newest(reference), timezone.now()
-    if (answer := cache.get(_key(state, now, window_days))) is None:
+    if (answer := caches[_ALLOCATION].get(_key(state, now, window_days))) is None:
         answer = _answer_in_turn(state, window_days, now)
     return bytes(answer)
 
 
 def _key(state: ExperimentState, now: dt.datetime, window_days: int | None) -> str:
-    return answer_key("allocation", state, timezone.localdate(now), window_days)
+    return answer_key(_ALLOCATION, state, timezone.localdate(now), window_days)
 
 
 @extend_schema(
@@ -140,11 +144,11 @@ def history(request: Request, reference: str) -> Response:
 def history_json(reference: str, start: dt.date | None = None, end: dt.date | None = None) -> bytes:
     """The body of the answer; of the worker's memory while nothing has changed."""
     state = state_with_newest(reference)
-    key = answer_key("history", state, start, end)
-    if (answer := cache.get(key)) is None:
+    key = answer_key(_HISTORY, state, start, end)
+    if (answer := caches[_HISTORY].get(key)) is None:
         found = history_dates(state.experiment_id, start=start, end=end)
         answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
-        cache.set(key, answer)
+        caches[_HISTORY].set(key, answer)
     return bytes(answer)
 
 
@@ -153,7 +157,7 @@ def _answer_in_turn(state: ExperimentState, window_days: int | None, now: dt.dat
     with _turns.take((state.experiment_id, window_days)) as has_waited:
         if has_waited:
             state = state_with_newest(state.experiment_id)
-            if (answer := cache.get(_key(state, now, window_days))) is not None:
+            if (answer := caches[_ALLOCATION].get(_key(state, now, window_days))) is not None:
                 return bytes(answer)
         return _computed_answer(state, window_days, now)
 
@@ -169,7 +173,7 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.
     # made now, or by another worker since ``before`` was read: either way the newest that is known
     newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
     state = before._replace(allocation_id=newest or None)
-    cache.set(_key(state, now, asked_window), answer)
+    caches[_ALLOCATION].set(_key(state, now, asked_window), answer)
     return answer
 
 

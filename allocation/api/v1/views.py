@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 from typing import ClassVar, NamedTuple
 
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -85,15 +85,19 @@ class AllocationView(IdempotentWrites):
         return Response(answer, 201 if entry.is_new else 200, headers={"Location": location})
 
 
+# Where answers of each call are kept: settings.CACHES.
+_ALLOCATION, _ASSIGNMENT = "v1-allocation", "assignment"
+
+
 def answer_in_force(request: HttpRequest, reference: str) -> HttpResponse:
     """The allocation in force, of the worker's memory while nothing has changed; 304 where the caller has it."""
     date = today()
     state = state_with_in_force(reference, date)
     # New data change nothing here before there is a new decision; the date is in expires_at.
-    key = answer_key("v1-allocation", state._replace(data_version=0), date)
-    if (answer := cache.get(key)) is None:
+    key = answer_key(_ALLOCATION, state._replace(data_version=0), date)
+    if (answer := caches[_ALLOCATION].get(key)) is None:
         answer = _shown(state.experiment_id, date)
-        cache.set(key, answer)
+        caches[_ALLOCATION].set(key, answer)
     modified, body = answer
     etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag, modified)
@@ -283,10 +287,10 @@ def _assign(reference: str, units: list[str]) -> tuple[int, list[dict[str, str]]
 def _race(reference: str, date: dt.date) -> _Race:
     """Read it, or return it of the worker's memory while nothing but data has changed."""
     state = state_with_in_force(reference, date)
-    key = answer_key("assignment", state._replace(data_version=0), date)
-    if (race := cache.get(key)) is None:
+    key = answer_key(_ASSIGNMENT, state._replace(data_version=0), date)
+    if (race := caches[_ASSIGNMENT].get(key)) is None:
         race = _read_race(state.experiment_id, date)
-        cache.set(key, race)
+        caches[_ASSIGNMENT].set(key, race)
     return _Race(*race)
 
 

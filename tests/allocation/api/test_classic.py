@@ -2,6 +2,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
@@ -264,3 +265,12 @@ def test_allocation__decided_by_another_worker_meanwhile__is_remembered_as_that_
     with django_assert_num_queries(1):
         assert allocation_json(experiment.pk) == answer
     assert decided.created_at.isoformat() in answer.decode()
+
+
+@pytest.mark.parametrize("call", ["allocation", "v1-allocation", "assignment"])
+def test_answers__of_ten_thousand_experiments_in_turn__are_all_kept(call: str) -> None:
+    for n in range(10_000):
+        caches[call].set(str(n), n)
+
+    assert caches[call].get("0") == 0
+    assert caches["default"].get("0") is None
