@@ -11,6 +11,7 @@ from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
 from dashboard.templatetags.formats import p_value
 from experiments.text import format_number
+from experiments.variants import is_control_name
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Check:
 def health_of(summary: Summary, results: Results) -> list[Check]:
     """List the checks, the bad ones first."""
     checks = [
+        *_control(results),
         *_traffic(results),
         _missing(results),
         *_late(summary),
@@ -33,6 +35,15 @@ def health_of(summary: Summary, results: Results) -> list[Check]:
         *_dispersion(results),
     ]
     return sorted(checks, key=lambda check: check.ok)
+
+
+def _control(results: Results) -> list[Check]:
+    """Tell of a variant that is only named control: the first one that came is it, and stays so."""
+    variants = results.analysis.inputs.variants
+    named = [variant.name for variant in variants if not variant.is_control and is_control_name(variant.name)]
+    control = next((variant.name for variant in variants if variant.is_control), "")
+    said = _("The control is '%(control)s': it came first. '%(name)s' is another variant")
+    return [Check(False, said % {"control": control, "name": name}, "settings") for name in named]
 
 
 def _traffic(results: Results) -> list[Check]:
