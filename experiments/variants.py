@@ -76,7 +76,7 @@ def change_variant(
     is_active: bool | None = None,
     is_control: bool | None = None,
 ) -> Variant:
-    """Rename, retire or bring back a variant, or make it the control; None leaves a field unchanged."""
+    """Rename, deactivate or reactivate a variant, or make it the control; None leaves a field unchanged."""
     with transaction.atomic():
         experiment = open_for_change(experiment_id, now, _("is %(status)s; its variants stay as they are."))
         variant = find_variant(experiment, variant_id)

@@ -1,5 +1,6 @@
 """Views of /api/v1/ for an experiment's variants, notes and guards; each calls one service."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -40,12 +41,12 @@ Values = dict[str, Any]
 
 # All parts of one kind that an experiment has: a page of them, and a new one. As a docstring this would describe each
 # call in the OpenAPI document.
-class _PartsView(IdempotentWrites, GenericAPIView[Part]):
+class _PartsView(IdempotentWrites, GenericAPIView[Part], ABC):
     new_serializer: ClassVar[type[BaseSerializer[Any]]]
     path_of_one: ClassVar[str]
 
-    def add(self, experiment: Experiment, values: Values) -> Part:
-        raise NotImplementedError
+    @abstractmethod
+    def add(self, experiment: Experiment, values: Values) -> Part: ...
 
     @one_moment()
     def get(self, request: Request, reference: str) -> Response:
@@ -61,29 +62,36 @@ class _PartsView(IdempotentWrites, GenericAPIView[Part]):
         return Response(self.get_serializer(part).data, 201, headers={"Location": location})
 
 
-# One part: read, changed or deleted.
-class _PartView(APIView):
+# One part, to be read.
+class _PartView(APIView, ABC):
     serializer: ClassVar[type[BaseSerializer[Any]]]
-    change_serializer: ClassVar[type[BaseSerializer[Any]]]
 
-    def find(self, experiment: Experiment, number: int) -> Model:
-        raise NotImplementedError
-
-    def change(self, experiment: Experiment, values: Values, number: int) -> Model:
-        raise NotImplementedError
-
-    def remove(self, experiment: Experiment, number: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def find(self, experiment: Experiment, number: int) -> Model: ...
 
     @one_moment()
     def get(self, request: Request, reference: str, **number: int) -> Response:
         return Response(self.serializer(self.find(find_experiment(reference), *number.values())).data)
+
+
+# One that may be changed, too.
+class _ChangeablePartView(_PartView):
+    change_serializer: ClassVar[type[BaseSerializer[Any]]]
+
+    @abstractmethod
+    def change(self, experiment: Experiment, values: Values, number: int) -> Model: ...
 
     def patch(self, request: Request, reference: str, **number: int) -> Response:
         body = self.change_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         part = self.change(find_experiment(reference), body.validated_data, *number.values())
         return Response(self.serializer(part).data)
+
+
+# One that may be deleted, too.
+class _RemovablePartView(_PartView):
+    @abstractmethod
+    def remove(self, experiment: Experiment, number: int) -> None: ...
 
     def delete(self, request: Request, reference: str, **number: int) -> Response:
         self.remove(find_experiment(reference), *number.values())
@@ -146,8 +154,7 @@ class VariantsView(_PartsView[Variant]):
         summary="Rename or deactivate a variant, or make it a draft's control",
     ),
 )
-class VariantView(_PartView):
-    http_method_names = ("get", "patch", "head", "options")
+class VariantView(_ChangeablePartView):
     serializer = serializers.VariantSerializer
     change_serializer = serializers.VariantChangeSerializer
 
@@ -188,8 +195,7 @@ class NotesView(_PartsView[Note]):
     get=extend_schema(responses={200: serializers.NoteSerializer}, summary="One note"),
     delete=extend_schema(responses={204: None}, summary="Delete a note"),
 )
-class NoteView(_PartView):
-    http_method_names = ("get", "delete", "head", "options")
+class NoteView(_RemovablePartView):
     serializer = serializers.NoteSerializer
 
     def find(self, experiment: Experiment, number: int) -> Note:
@@ -235,7 +241,7 @@ class GuardsView(_PartsView[Guard]):
     ),
     delete=extend_schema(responses={204: None, 409: None}, summary="Guard a metric no longer"),
 )
-class GuardView(_PartView):
+class GuardView(_ChangeablePartView, _RemovablePartView):
     serializer = serializers.GuardSerializer
     change_serializer = serializers.GuardChangeSerializer
 
