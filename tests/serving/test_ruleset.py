@@ -27,6 +27,12 @@ def keys_required(settings: Settings) -> None:
     settings.API_KEY_REQUIRED = True
 
 
+def _rule(key: str, allocation: int | None, shares: dict[str, int], **fields: Any) -> dict[str, Any]:
+    """Return the rule of an experiment that counts, has nothing decided and falls back to its control."""
+    rule = {"key": key, "status": key[2:], "allocation": allocation, "shares": shares, "target_date": None}
+    return {**rule, "expires_at": None, "fallback": "control", "counts": True, **fields}
+
+
 def test_rule_set__experiments_of_each_status__are_in_it_but_drafts(shop: APIClient) -> None:
     active, paused, completed = (make_running(name) for name in ("C active", "B paused", "A completed"))
     make_experiment("Draft", status=Status.DRAFT)
@@ -44,41 +50,15 @@ def test_rule_set__experiments_of_each_status__are_in_it_but_drafts(shop: APICli
     response = shop.get(PATH)
 
     assert response["Cache-Control"] == "private, max-age=60"
+    day = {"target_date": "2025-09-01"}
     assert response.json() == {
         "version": 1,
         "date": "2025-09-01",
         "time_zone": "UTC",
         "experiments": [
-            {
-                "key": "a-completed",
-                "status": "completed",
-                "allocation": final.pk,
-                "shares": {"variant_b": 10_000},
-                "target_date": "2025-09-01",
-                "expires_at": None,
-                "fallback": "variant_b",
-                "counts": False,
-            },
-            {
-                "key": "b-paused",
-                "status": "paused",
-                "allocation": None,
-                "shares": {"control": 5000, "variant_b": 5000},
-                "target_date": None,
-                "expires_at": None,
-                "fallback": "control",
-                "counts": True,
-            },
-            {
-                "key": "c-active",
-                "status": "active",
-                "allocation": decided.pk,
-                "shares": shares,
-                "target_date": "2025-09-01",
-                "expires_at": "2025-09-02T00:00:00+00:00",
-                "fallback": "control",
-                "counts": True,
-            },
+            _rule("a-completed", final.pk, {"variant_b": 10_000}, fallback="variant_b", counts=False, **day),
+            _rule("b-paused", None, {"control": 5000, "variant_b": 5000}),
+            _rule("c-active", decided.pk, shares, expires_at="2025-09-02T00:00:00+00:00", **day),
         ],
     }
     assert sum(shares.values()) == 10_000
