@@ -61,7 +61,7 @@ def test_decision__new_split__is_told_with_both_splits() -> None:
     }  # fmt: skip
 
 
-def test_decision__same_split_anew__is_not_told() -> None:
+def test_decision__same_split_again__is_not_told() -> None:
     experiment = make_running()
     allocate(experiment)
     record(experiment, counts("control", 10000, 701), counts("variant_b", 10000, 950))
