@@ -2,13 +2,13 @@ import datetime as dt
 import os
 from pathlib import Path
 
-import hypothesis
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from tests.exploration import EXPLORING, TIMES, load_profile, try_more
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,9 +25,8 @@ _DATABASE_FREE = (
 # once, so it is set here, before pytest starts those processes.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# A busy machine makes an example slow, not wrong.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# Before any test is loaded: hypothesis completes the settings of a test from the profile of that moment.
+load_profile()
 
 # Production's million rounds cost a third of a second per login, to slow down guessing. The algorithm stays the same.
 PBKDF2PasswordHasher.iterations = 1000
@@ -54,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_database_free(item.path):
             item.add_marker(pytest.mark.database_free)
+    if EXPLORING:
+        try_more((item.function for item in items if isinstance(item, pytest.Function)), TIMES)
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,10 @@
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.exploration import EXPLORING, try_more
 
 
 @pytest.mark.database_free
@@ -15,3 +19,34 @@ def test_group__suite_in_several_processes__is_known_to_their_scheduler(
         pytest.skip("the suite runs in one process")
 
     assert request.node.nodeid.endswith("@suite")
+
+
+@pytest.mark.database_free
+@pytest.mark.skipif(EXPLORING, reason="looks for other examples each time")
+def test_hypothesis__run_twice__tries_the_same_examples() -> None:
+    tried: list[int] = []
+
+    @settings(max_examples=20)
+    @given(st.integers())
+    def check(number: int) -> None:
+        tried.append(number)
+
+    check()
+    check()
+
+    assert tried[:20] == tried[20:]
+
+
+@pytest.mark.database_free
+def test_explore__test_with_a_number_of_examples_of_its_own__tries_ten_times_as_many() -> None:
+    tried: list[int] = []
+
+    @settings(max_examples=2)
+    @given(st.integers())
+    def check(number: int) -> None:
+        tried.append(number)
+
+    try_more([check, check], times=10)
+    check()
+
+    assert len(tried) == 20

@@ -22,6 +22,7 @@ from experiments.exceptions import DomainError
 from experiments.models import Experiment, Status
 from experiments.services import change_status
 from experiments.variants import add_variant, change_variant
+from tests.exploration import TIMES
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record, shares_of
 from tests.resilience.scale import scaled
 
@@ -263,11 +264,12 @@ class Days(RuleBasedStateMachine):
             pass
 
 
+@pytest.mark.hypothesis
 def test_neighbouring_days__whatever_is_done_in_any_order__keep_the_cap() -> None:
     run_state_machine_as_test(
         Days,
         settings=settings(
-            max_examples=scaled(10, 200),
+            max_examples=scaled(10, 200) * TIMES,
             stateful_step_count=scaled(16, 25),
             deadline=None,
             suppress_health_check=list(HealthCheck),

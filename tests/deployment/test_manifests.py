@@ -375,8 +375,9 @@ def test_render__secrets__are_generated() -> None:
             assert variable == {"key": variable["key"], "generateValue": True}
 
 
-def test_workflow__file__follows_the_schema_and_pins_its_actions() -> None:
-    text = (ROOT / ".github/workflows/ci.yml").read_text()
+@pytest.mark.parametrize("name", ["ci.yml", "explore.yml"])
+def test_workflow__file__follows_the_schema_and_pins_its_actions(name: str) -> None:
+    text = (ROOT / ".github/workflows" / name).read_text()
     # YAML 1.1 reads the word on as true.
     document = yaml.safe_load(re.sub("^on:", '"on":', text, flags=re.M))
 

@@ -20,6 +20,7 @@ from experiments.api.v1.event_schemas import (
     IncrementsDaySerializer,
 )
 from experiments.exceptions import MAX_ISSUES
+from tests.exploration import TIMES
 
 pytestmark = pytest.mark.database_free
 
@@ -76,6 +77,7 @@ def _compiled(kind: type[StrictSerializer], data: Any) -> object:
         return "bad", error.detail
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(
     ("kind", "bodies"),
     [
@@ -91,7 +93,7 @@ def _compiled(kind: type[StrictSerializer], data: Any) -> object:
 def test_validated__any_body__answers_as_the_serializer_does(
     kind: type[StrictSerializer], bodies: st.SearchStrategy[Any], language: str
 ) -> None:
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=150 * TIMES)
     @given(data=bodies)
     def check(data: Any) -> None:
         as_sent = json.loads(json.dumps(data))
