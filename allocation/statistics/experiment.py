@@ -174,20 +174,33 @@ def analyse(
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
     history = _history(inputs, date)
-    ratio = compare(inputs.variants, splits, history)
-    leader = inputs.variants[decision.lead]
-    state = state_of(
+    statistics = _statistics(
+        inputs,
         decision,
-        inputs.variant_days(decision.window),
-        mismatch=inputs.mismatch,
-        warned=bool(inputs.harms(decision.window.end)),
+        splits,
+        sample_ratio=compare(inputs.variants, splits, history),
+        variants=variants_of(inputs, decision, history if always_valid else None),
+        secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
     )
-    end = decision.window.end if decision.window.days.size else None
-    recorded = recorded_gains(inputs.experiment_id, date)
-    statistics = Statistics(
-        experiment_id=experiment.pk,
-        date=date,
-        as_of=AsOf(date, None if end is None else dt.date.fromordinal(end)),
+    return Analysis(statistics, inputs, decision, history, splits)
+
+
+def _statistics(
+    inputs: AllocationInputs,
+    decision: engine.Decision,
+    splits: Sequence[Split],
+    *,
+    sample_ratio: SampleRatioResult | None,
+    variants: list[VariantStatistics],
+    secondary: list[SecondaryMetric],
+) -> Statistics:
+    leader = inputs.variants[decision.lead]
+    state = _state(inputs, decision)
+    recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
+    return Statistics(
+        experiment_id=inputs.experiment_id,
+        date=inputs.target_date,
+        as_of=AsOf(inputs.target_date, _last_day(decision)),
         state=state,
         sentence=decision_sentence(decision, inputs, state),
         leader=leader.key,
@@ -196,16 +209,33 @@ def analyse(
         dispersion=decision.dispersion,
         rates_changed_on=None if decision.change_day is None else dt.date.fromordinal(decision.change_day),
         comparable=not apart_in(decision, inputs),
-        variants=variants_of(inputs, decision, history if always_valid else None),
-        secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
-        sample_ratio=ratio,
+        variants=variants,
+        secondary=secondary,
+        sample_ratio=sample_ratio,
         convergence=_convergence({split.target_date: split for split in splits}, leader.id),
         rewards=_rewards(inputs, decision, recorded),
-        changes_of_rates=[
-            gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None
-        ],
+        changes_of_rates=_changes_of_rates(recorded),
     )
-    return Analysis(statistics, inputs, decision, history, splits)
+
+
+def _state(inputs: AllocationInputs, decision: engine.Decision) -> str:
+    return state_of(
+        decision,
+        inputs.variant_days(decision.window),
+        mismatch=inputs.mismatch,
+        warned=bool(inputs.harms(decision.window.end)),
+    )
+
+
+def _last_day(decision: engine.Decision) -> dt.date | None:
+    """The last day that a decision may see, or None where it sees none with data."""
+    end = decision.window.end if decision.window.days.size else None
+    return None if end is None else dt.date.fromordinal(end)
+
+
+def _changes_of_rates(recorded: Sequence[RecordedGains]) -> list[dt.date]:
+    """The day of each change of rates that a decision recorded, the newest decision first."""
+    return [gains.rates_changed_on for gains in reversed(recorded) if gains.rates_changed_on is not None]
 
 
 def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
