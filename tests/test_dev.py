@@ -43,7 +43,7 @@ class Machine:
 
     def test(self, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": str(self.bin), **variables}
-        command = [self.bin / "sh", self.folder / "dev", "test"]
+        command: list[str | Path] = [self.bin / "sh", self.folder / "dev", "test"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import FilePayload, Page, expect
 from experiments.models import DailyMetric, Experiment, Status
 from experiments.selectors import today
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
-from tests.browser.accessibility import violations_in_each_layout
+from tests.browser.accessibility import violations_in_each_layout, violations_of_each
 from tests.factory import counts, make_experiment, record
 
 ONCE = ": count at most one for each impression, on the impression's day"
@@ -197,23 +197,19 @@ def test_delete__asks_with_the_name__and_begins_on_the_harmless_answer(
     assert not Experiment.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_forms__each_width_and_theme__break_no_rule_of_wcag(
+    clean_page: Page, live_server: Any, running: Experiment
+) -> None:
+    make_experiment("Over", status=Status.COMPLETED)
+    paths = [
         "new/",
         *(f"button-colour/{tab}" for tab in ("settings/", "data/", "data/day/", "data/upload/")),
         "over/settings/",
         "over/data/",
-    ],
-)
-def test_forms__each_width_and_theme__break_no_rule_of_wcag(
-    clean_page: Page, live_server: Any, running: Experiment, path: str
-) -> None:
-    make_experiment("Over", status=Status.COMPLETED)
+    ]
+    forms = {path: _url(live_server, path) for path in paths}
 
-    clean_page.goto(_url(live_server, path))
-
-    assert violations_in_each_layout(clean_page) == []
+    assert violations_of_each(clean_page, forms, violations_in_each_layout) == {}
 
 
 def test_day__refused_then_saved__breaks_no_rule_of_wcag(

@@ -18,7 +18,13 @@ from experiments.roles import Role
 from experiments.selectors import today
 from notifications.channels.kinds import Channel
 from notifications.models import Endpoint
-from tests.browser.accessibility import show, violations, violations_at_each_width, violations_in_each_layout
+from tests.browser.accessibility import (
+    show,
+    violations,
+    violations_at_each_width,
+    violations_in_each_layout,
+    violations_of_each,
+)
 from tests.factory import NOW, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,17 +75,17 @@ def _log_in(page: Page, live_server: Any, **chosen: str) -> User:
 
 
 @pytest.mark.parametrize("language", ["en", "pt-br"])
-@pytest.mark.parametrize("name", PAGES)
-def test_page__each_width_theme_and_language__fits_and_is_accessible(
-    clean_page: Page, live_server: Any, world: Endpoint, name: str, language: str
+def test_pages__each_width_theme_and_language__fit_and_are_accessible(
+    clean_page: Page, live_server: Any, world: Endpoint, language: str
 ) -> None:
     _log_in(clean_page, live_server, language=language)
+    pages = {name: live_server.url + path.format(channel=world.pk) for name, path in PAGES.items()}
 
-    show(clean_page, f"{live_server.url}{PAGES[name].format(channel=world.pk)}", 390, "light")
+    def check(page: Page) -> list[str]:
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        return (violations_in_each_layout if language == "en" else violations_at_each_width)(page)
 
-    expect(clean_page.locator("html")).to_have_attribute("lang", language)
-    check = violations_in_each_layout if language == "en" else violations_at_each_width
-    assert check(clean_page) == []
+    assert violations_of_each(clean_page, pages, check) == {}
 
 
 def test_key__made__is_shown_with_buttons_that_copy(

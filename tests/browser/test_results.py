@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from experiments.models import Experiment
 from experiments.services import create_experiment
-from tests.browser.accessibility import show, violations_at_each_width
+from tests.browser.accessibility import show, violations_at_each_width, violations_of_each
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "today")
@@ -48,25 +48,30 @@ CASES: dict[str, Callable[[], Experiment]] = {
 }
 
 
-@pytest.mark.parametrize("tab", ["", "explore/", "traffic/"])
+def _tabs(live_server: Any, experiment: Experiment, *tabs: str) -> dict[str, str]:
+    return {tab: f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}" for tab in tabs}
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_tab__data_that_strain_it__fits_and_is_accessible(
-    clean_page: Page, live_server: Any, case: str, tab: str
+def test_tabs__data_that_strain_them__fit_and_are_accessible(
+    clean_page: Page, live_server: Any, case: str
 ) -> None:
-    experiment = CASES[case]()
-    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
+    tabs = _tabs(live_server, CASES[case](), "", "explore/", "traffic/")
 
-    assert violations_at_each_width(clean_page) == []
+    assert violations_of_each(clean_page, tabs, violations_at_each_width) == {}
 
 
-@pytest.mark.parametrize("tab", ["", "explore/?from=2025-08-20&to=2025-08-30&range=14", "traffic/"])
-def test_tab__in_portuguese__fits(clean_page: Page, live_server: Any, tab: str) -> None:
+def test_tabs__in_portuguese__fit(clean_page: Page, live_server: Any) -> None:
     experiment = _make({"control": 0.05, "b": 0.06, "c": 0.055}, 20, 2000)
+    explored = "explore/?from=2025-08-20&to=2025-08-30&range=14"
     clean_page.set_extra_http_headers({"Accept-Language": "pt-BR"})
-    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
 
-    expect(clean_page.locator("html")).to_have_attribute("lang", "pt-br")
-    assert violations_at_each_width(clean_page) == []
+    def check(page: Page) -> list[str]:
+        expect(page.locator("html")).to_have_attribute("lang", "pt-br")
+        return violations_at_each_width(page)
+
+    tabs = _tabs(live_server, experiment, "", explored, "traffic/")
+    assert violations_of_each(clean_page, tabs, check) == {}
 
 
 def test_verdict__end_and_ship__opens_the_dialog_with_the_leader_chosen(
@@ -96,15 +101,13 @@ _INNER_SCROLL = """() => [...document.querySelectorAll(".table-responsive:not(.c
   .map((box) => box.getAttribute("aria-labelledby") || box.getAttribute("aria-label"))"""
 
 
-@pytest.mark.parametrize("tab", ["", "explore/", "traffic/", "report/"])
 @pytest.mark.parametrize("case", ["long names", "twelve"])
 def test_tables__on_a_telephone__do_not_scroll_inside_themselves(
-    clean_page: Page, live_server: Any, case: str, tab: str
+    clean_page: Page, live_server: Any, case: str
 ) -> None:
-    experiment = CASES[case]()
-    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/{tab}", 390, "light")
+    tabs = _tabs(live_server, CASES[case](), "", "explore/", "traffic/", "report/")
 
-    assert clean_page.evaluate(_INNER_SCROLL) == []
+    assert violations_of_each(clean_page, tabs, lambda page: list(page.evaluate(_INNER_SCROLL))) == {}
 
 
 def test_tabs__on_a_telephone__are_all_in_sight(clean_page: Page, live_server: Any) -> None:

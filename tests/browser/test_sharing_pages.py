@@ -11,7 +11,12 @@ from playwright.sync_api import Page, expect
 from allocation.demo import DemoExperiment, seed_demo
 from dashboard.experiment.report.links import create_link
 from experiments.models import Experiment, Status
-from tests.browser.accessibility import show, violations_at_each_width
+from tests.browser.accessibility import (
+    show,
+    violations_at_each_width,
+    violations_in_each_layout,
+    violations_of_each,
+)
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,32 +42,29 @@ def _speak(page: Page, language: str, home: str) -> None:
 
 
 @pytest.mark.parametrize("language", _LANGUAGES)
-@pytest.mark.parametrize("name", ["report", "integrate", "shared"])
-def test_page__long_names_and_twelve_variants__fits_and_is_accessible(
-    clean_page: Page, live_server: Any, crowd: Experiment, name: str, language: str
+def test_pages__long_names_and_twelve_variants__fit_and_are_accessible(
+    clean_page: Page, live_server: Any, crowd: Experiment, language: str
 ) -> None:
     _speak(clean_page, language, live_server.url)
-    path = f"/dashboard/experiments/{crowd.key}/{name}/"
-    if name == "shared":
-        path = f"/dashboard/shared/{create_link(experiment=crowd, days=7, now=NOW)}/"
-    show(clean_page, f"{live_server.url}{path}", 390, "light")
+    paths = [f"experiments/{crowd.key}/{name}/" for name in ("report", "integrate")]
+    paths.append(f"shared/{create_link(experiment=crowd, days=7, now=NOW)}/")
+    pages = {path: f"{live_server.url}/dashboard/{path}" for path in paths}
+    check = violations_in_each_layout if language == "en" else violations_at_each_width
 
-    assert violations_at_each_width(clean_page) == []
-    if language == "en":
-        assert violations_at_each_width(clean_page) == []
+    assert violations_of_each(clean_page, pages, check) == {}
 
 
 @pytest.mark.parametrize("language", _LANGUAGES)
-@pytest.mark.parametrize("path", ["/dashboard/", "/dashboard/experiments/planned/"])
 def test_first_steps__empty_installation_and_draft__fit_and_are_accessible(
-    clean_page: Page, live_server: Any, path: str, language: str
+    clean_page: Page, live_server: Any, language: str
 ) -> None:
     _speak(clean_page, language, live_server.url)
-    if "planned" in path:
-        make_experiment("Planned", status=Status.DRAFT)
-    show(clean_page, f"{live_server.url}{path}", 390, "light")
+    home = f"{live_server.url}/dashboard/"
+    assert violations_of_each(clean_page, {"empty": home}, violations_at_each_width) == {}
 
-    assert violations_at_each_width(clean_page) == []
+    make_experiment("Planned", status=Status.DRAFT)
+    draft = {"draft": f"{home}experiments/planned/"}
+    assert violations_of_each(clean_page, draft, violations_at_each_width) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
