@@ -43,7 +43,7 @@ class Receiver:
 
         with ThreadingHTTPServer(("127.0.0.1", self.port), Handler) as server:
             self.port = server.server_address[1]
-            thread = threading.Thread(target=server.serve_forever)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()
             try:
                 yield
