@@ -37,7 +37,16 @@ _LIBRARIES = (
     "rest_framework.fields",
     "structlog",
 )
-_SECONDS = 60
+# A migration of an empty database works for five of them; on a busy machine it waits for its turn as well.
+_SECONDS = 300
+_MANAGE = "from django.core.management import execute_from_command_line; execute_from_command_line({argv!r})"
+
+
+def manage(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command of manage.py in a new process with these environment variables; it must succeed."""
+    done = start(_MANAGE.format(argv=["manage.py", *arguments]), **variables)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def start(command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -58,7 +67,8 @@ def start(command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
 
 @cache
 def _server() -> "subprocess.Popen[str]":
-    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    # numpy starts its threads when it is loaded, and a fork has none of them.
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.bandit_project.starts"]
     server = subprocess.Popen(
         command, cwd=ROOT, env=bare, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -10,11 +10,8 @@ arrive in part or late, and experiments completed with and without a decision be
 
 import gzip
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest import ROOT
+from tests.bandit_project.starts import manage
 from tests.deployment.installation import database_of_its_own
 
 pytestmark = pytest.mark.database_free
@@ -123,13 +120,4 @@ def _rows(url: str, query: str) -> list[Any]:
 
 
 def _manage(url: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url, "DEBUG": "true"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return manage(*arguments, DATABASE_URL=url, DEBUG="true").stdout

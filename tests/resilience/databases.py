@@ -5,15 +5,13 @@ Migrations run once for each kind of database. Every test gets a copy of the res
 
 import itertools
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.bandit_project.starts import manage
 from tests.deployment.installation import database_of_its_own, run_psql
 from tests.resilience.production import production
 
@@ -35,8 +33,7 @@ def originals_kept() -> Iterator[None]:
 
 def migrate(database: str) -> None:
     """Create the tables in an empty database."""
-    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=production(database), check=True)
+    manage("migrate", "--verbosity", "0", **production(database))
 
 
 def sqlite_in(folder: Path) -> str:

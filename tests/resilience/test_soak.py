@@ -3,8 +3,6 @@
 import datetime as dt
 import itertools
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import ROOT
+from tests.bandit_project.starts import manage
 from tests.resilience.databases import postgresql
 from tests.resilience.memory import MB, resident
 from tests.resilience.production import production
@@ -45,9 +43,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def _collected(folder: Path, database: str) -> str:
     """Collect the static files, which production's pages need; their folder."""
-    environment = production(database, STATIC_ROOT=str(folder))
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=environment, check=True)
+    manage("collectstatic", "--noinput", "--verbosity", "0", **production(database, STATIC_ROOT=str(folder)))
     return str(folder)
 
 

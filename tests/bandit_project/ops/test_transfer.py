@@ -4,9 +4,6 @@ import errno
 import gzip
 import io
 import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,7 @@ from experiments.campaign.watch import add_guard, add_note
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
-from tests.conftest import ROOT
+from tests.bandit_project.starts import manage
 from tests.factory import NOW, TODAY, make_experiment, record
 
 pytestmark = pytest.mark.django_db
@@ -157,17 +154,15 @@ def test_export_data__fails_half_way__leaves_no_file(tmp_path: Path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("installation")
 def test_commands__through_another_database__come_back_the_same(tmp_path: Path) -> None:
     exported = _export()
     (tmp_path / "there.jsonl.gz").write_bytes(exported)
-    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/other.sqlite3", "DEBUG": "true"}
-    for arguments in (
-        ["migrate", "--verbosity", "0"],
-        ["import_data", str(tmp_path / "there.jsonl.gz")],
-        ["export_data", str(tmp_path / "back.jsonl.gz")],
-    ):
-        subprocess.run([sys.executable, "manage.py", *arguments], env=environment, cwd=ROOT, check=True)
+    other = {"DATABASE_URL": f"sqlite:///{tmp_path}/other.sqlite3", "DEBUG": "true"}
+    manage("migrate", "--verbosity", "0", **other)
+    manage("import_data", str(tmp_path / "there.jsonl.gz"), **other)
+    manage("export_data", str(tmp_path / "back.jsonl.gz"), **other)
     back = (tmp_path / "back.jsonl.gz").read_bytes()
     _empty()
 
