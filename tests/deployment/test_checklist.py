@@ -103,8 +103,14 @@ class Operator:
 
 
 @pytest.fixture
-def operator(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An installation before its first use."""
+def operator(installed: Installation, tmp_path: Path) -> Operator:
+    """One who only reads from the installation that others use too."""
+    return Operator(installed, tmp_path)
+
+
+@pytest.fixture
+def newcomer(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    """One with an installation before its first use."""
     with installation(tmp_path_factory.mktemp("day"), image) as made:
         assert made.run("migrate").returncode == 0
         with made.serving():
@@ -180,43 +186,43 @@ def come_from_an_older_version(plan: Path) -> None:
     plan.write_text("\n".join(line for line in lines if line not in newer))
 
 
-def test_an_operators_day__by_the_list_alone__ends_where_it_says(operator: Operator) -> None:
+def test_an_operators_day__by_the_list_alone__ends_where_it_says(newcomer: Operator) -> None:
     """One test, as one day: each step starts from what the last one left."""
-    installed = operator.do("1. Install")
+    installed = newcomer.do("1. Install")
     assert "no issues" in installed
     assert '"status": "healthy"' in installed
-    assert len(operator.read("deploy/secrets/secret_key")) == 64
+    assert len(newcomer.read("deploy/secrets/secret_key")) == 64
 
-    operator.do("2. First login")
-    admin = f"{operator.served.url}/admin"
-    browser = log_in(operator.served, "/admin/login/")
+    newcomer.do("2. First login")
+    admin = f"{newcomer.served.url}/admin"
+    browser = log_in(newcomer.served, "/admin/login/")
     assert "Site administration" in browser.get(f"{admin}/").text
 
-    assert "count" in operator.do("3. People and programs")
+    assert "count" in newcomer.do("3. People and programs")
     _send(
         browser, f"{admin}/auth/user/add/", {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}
     )
     assert "bob" in browser.get(f"{admin}/auth/user/").text
 
-    decided = operator.do("4. Data in")
+    decided = newcomer.do("4. Data in")
     assert "1 computed for" in decided
 
-    upload_days(browser, admin, operator.folder / "days.csv")
+    upload_days(browser, admin, newcomer.folder / "days.csv")
     correct_day(browser, admin, "green", "410")
-    assert "revision 2" in operator.do("5. A wrong day")
+    assert "revision 2" in newcomer.do("5. A wrong day")
 
-    operator.do("6. Data out")
-    assert re.search(r"green,5000,410,", operator.read("button.csv"))
-    operator.do("7. Back up")
-    operator.do("8. Upgrade")
-    come_from_an_older_version(operator.folder / "migrations-before.txt")
-    taken_back = operator.do("9. Roll back")
+    newcomer.do("6. Data out")
+    assert re.search(r"green,5000,410,", newcomer.read("button.csv"))
+    newcomer.do("7. Back up")
+    newcomer.do("8. Upgrade")
+    come_from_an_older_version(newcomer.folder / "migrations-before.txt")
+    taken_back = newcomer.do("9. Roll back")
     assert "bandit_project.0008_heartbeats" in taken_back.splitlines()
     assert "Unapplying bandit_project.0008_heartbeats" in taken_back
-    browser.get(f"{operator.served.url}/health").raise_for_status()
+    browser.get(f"{newcomer.served.url}/health").raise_for_status()
 
-    operator.do("10. Restore")
-    assert operator.read("restored.csv") == operator.read("button.csv")
+    newcomer.do("10. Restore")
+    assert newcomer.read("restored.csv") == newcomer.read("button.csv")
     assert "410" in browser.get(f"{admin}/experiments/dailymetric/").text
 
 
