@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from allocation.engine.posterior.beta import (
     EDGES,
-    NODES_PER_PANEL,
+    LONG,
+    PLAIN,
     Floats,
+    Grid,
     columns,
     integral,
     is_plain,
@@ -64,9 +66,9 @@ def spread_out(alpha: Floats, beta: Floats, present: Bools) -> Field:
     edges, mode = panel_edges(alpha, beta), np.log(alpha) - np.log(beta)
     plain = np.asarray(is_plain(alpha, beta).all(axis=-1))
     mass = np.empty((*alpha.shape, EDGES - 1))
-    for rows, kind in row_chunks(alpha, beta):
+    for rows, grid in row_chunks(alpha, beta):
         start, end = edges[rows, :, :-1], edges[rows, :, 1:]
-        mass[rows] = integral(start, end, mode[rows], alpha[rows], beta[rows], kind)
+        mass[rows] = integral(start, end, mode[rows], alpha[rows], beta[rows], grid)
     below = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
     return Field(alpha, beta, present, mode, edges, below, plain)
 
@@ -79,12 +81,14 @@ def within(field: Field, log_factor: Floats) -> tuple[Floats, Floats]:
         rows = np.flatnonzero((panels == count) & (field.plain == plain))
         for chunk in _chunks(rows, field.alpha.shape[1], count):
             edges = cuts[chunk, : count + 1]
-            probability[chunk], rise[chunk] = _within_rows(field.rows(chunk), log_factor[chunk], edges, plain)
+            probability[chunk], rise[chunk] = _within_rows(
+                field.rows(chunk), log_factor[chunk], edges, PLAIN if plain else LONG
+            )
     return probability, rise
 
 
 def _chunks(rows: NDArray[np.intp], k: int, panels: int) -> list[NDArray[np.intp]]:
-    size = max(1, _CHUNK_FLOATS // (k * (panels + 1) * NODES_PER_PANEL))
+    size = max(1, _CHUNK_FLOATS // (k * (panels + 1) * PLAIN.nodes))
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
@@ -107,21 +111,23 @@ def _panels(field: Field, log_factor: Floats) -> tuple[Floats, NDArray[np.intp]]
     return np.take_along_axis(cuts, chosen, axis=-1), (chosen < cuts.shape[1] - 1).sum(axis=-1)
 
 
-def _within_rows(field: Field, log_factor: Floats, cuts: Floats, plain: bool) -> tuple[Floats, Floats]:
+def _within_rows(field: Field, log_factor: Floats, cuts: Floats, grid: Grid) -> tuple[Floats, Floats]:
     """On the axis of the first variant's rate y; the rivals' rates there are (1 + margin) y."""
-    nodes, weights, _ = legendre(plain)
+    nodes, weights, _ = legendre(grid.nodes)
     half = np.diff(cuts)[..., None] / 2
     z = cuts[:, :-1, None] + half * (nodes + 1)
     stretched, log_slope = _stretch(z, log_factor[:, None, None])
     mode, a, b = columns(field.mode, field.alpha, field.beta)
     lead = (
-        np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], plain)) * half / field.below[:, 0, -1, None, None]
+        np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], grid.plain))
+        * half
+        / field.below[:, 0, -1, None, None]
     )
-    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], plain)
+    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], grid.plain)
     rivals = np.exp(rivals + log_slope[:, None]) * half[:, None]
     start, start_slope = _stretch(cuts[:, :-1], log_factor[:, None])
-    mass = _mass_below(field, np.where(np.isfinite(start_slope), start, np.inf), plain)
-    below, hazard = _below_all(rivals, mass, field, plain)
+    mass = _mass_below(field, np.where(np.isfinite(start_slope), start, np.inf), grid)
+    below, hazard = _below_all(rivals, mass, field, grid)
     won = lead * below
     # d F_j((1 + v) y) / d log(1 + v) is the density on the logit axis over 1 - y; per unit of z, hence / half
     speed = (1 + np.exp(np.minimum(z, 50.0))) / np.maximum(half, 1e-12)
@@ -129,23 +135,23 @@ def _within_rows(field: Field, log_factor: Floats, cuts: Floats, plain: bool) ->
     return (won @ weights).sum(axis=-1), rise
 
 
-def _mass_below(field: Field, z: Floats, plain: bool) -> Floats:
+def _mass_below(field: Field, z: Floats, grid: Grid) -> Floats:
     """(N, K - 1, P): each rival's unnormalised mass below z (N, P), on its own panels."""
     edges, below, z = field.edges[:, 1:], field.below[:, 1:], z[:, None]
     panel = np.clip((edges[..., None] <= z[:, :, None]).sum(axis=-2) - 1, 0, EDGES - 2)
     start, end = (np.take_along_axis(edges, panel + step, axis=-1) for step in (0, 1))
     rivals = field.mode[:, 1:], field.alpha[:, 1:], field.beta[:, 1:]
     return np.asarray(
-        np.take_along_axis(below, panel, axis=-1) + integral(start, np.clip(z, start, end), *rivals, plain)
+        np.take_along_axis(below, panel, axis=-1) + integral(start, np.clip(z, start, end), *rivals, grid)
     )
 
 
-def _below_all(density: Floats, start: Floats, field: Field, plain: bool) -> tuple[Floats, Floats]:
+def _below_all(density: Floats, start: Floats, field: Field, grid: Grid) -> tuple[Floats, Floats]:
     """prod_j F_j and sum_j f_j / F_j at every node, from unnormalised f_j of shape (N, J, panels, nodes).
 
     ``start`` (N, J, panels) is the mass below each panel.
     """
-    antiderivative = legendre(plain)[2]
+    antiderivative = legendre(grid.nodes)[2]
     present, total = field.present[:, 1:], field.below[:, 1:, -1, None, None]
     distribution = np.clip((start[..., None] + density @ antiderivative.T) / total, 1e-200, 1)
     distribution[~present] = 1

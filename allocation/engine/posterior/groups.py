@@ -38,13 +38,16 @@ class GroupContest:
         return _average(value_remaining(self.alpha, self.beta, self.present, leads, own), self.place)
 
 
-def contest_of_groups(alpha: Floats, beta: Floats, present: Bools) -> GroupContest:
-    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete."""
+def contest_of_groups(
+    alpha: Floats, beta: Floats, present: Bools, coarse: Bools | None = None
+) -> GroupContest:
+    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete, ``coarse`` (N,) earlier rules."""
     new = np.ones(alpha.shape[:2], dtype=bool)
     new[:, 1:] = ((alpha[:, 1:] != alpha[:, :-1]) | (beta[:, 1:] != beta[:, :-1])).any(axis=-1)
     place = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
-    there = present[np.nonzero(new)[0]]
-    each: Contest = contest(alpha[new], beta[new], there)
+    whose = np.nonzero(new)[0]
+    there, as_before = present[whose], False if coarse is None else coarse[whose]
+    each: Contest = contest(alpha[new], beta[new], there, as_before)
     best, loss = (_average(part, place) for part in each)
     return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place)
 

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 from allocation.engine import expected_loss, probability_best, value_remaining
 from allocation.engine.posterior import advantage
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, Grid
 from allocation.engine.posterior.probability_best import contest, leader
 from allocation.engine.posterior.value_remaining import margin_at, probability_within
 from tests.allocation.engine.factories import random_posteriors
@@ -248,9 +248,9 @@ def test_value_remaining__a_hundred_awkward_posteriors__takes_few_steps(
     panels: list[int] = []
     whole = advantage._within_rows
 
-    def counted(field: Any, log_factor: Floats, cuts: Floats, plain: bool) -> tuple[Floats, Floats]:
+    def counted(field: Any, log_factor: Floats, cuts: Floats, grid: Grid) -> tuple[Floats, Floats]:
         panels.append(cuts.shape[1] - 1)
-        return whole(field, log_factor, cuts, plain)
+        return whole(field, log_factor, cuts, grid)
 
     monkeypatch.setattr(advantage, "_within_rows", counted)
     remaining = value_remaining(alpha, beta, None, lead, best[lead])
