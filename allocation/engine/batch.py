@@ -20,8 +20,8 @@ ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
 # a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
 # Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval. Since 5
-# posteriors with a tiny parameter are integrated on panels that are cut beside each bend, and those of many variants by
-# more nodes.
+# posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
+# more nodes, and value remaining on the axis of the rivals' rates.
 FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED = 1, 3, 4, 5
 RULES = BENDS_RESOLVED
 

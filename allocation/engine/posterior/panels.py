@@ -19,12 +19,13 @@ _WHOLE_PANEL = 1 + 1e-9
 _CHUNK_FLOATS, _LEVELS = 1 << 15, 8
 
 
-def needed_cuts(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Find which of the cuts (N, C) are needed, as ``enough_cuts`` has them; all of a row with few variants present.
+def needed_cuts(
+    cuts: Floats, edges: Floats, present: NDArray[np.bool_], few: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Find which of the cuts (N, C) are needed, as ``enough_cuts`` has them; all of a row (N,) with few variants.
 
     How many others there are, and how many variants they have, changes no row's cuts.
     """
-    few = present.sum(axis=-1) <= FEW
     last = cuts.shape[1] - 1
     found = (~few, enough_cuts(cuts[~few], edges[~few], present[~few])), (few, _distinct(cuts[few]))
     chosen = np.full((len(cuts), max(some.shape[1] for _, some in found)), last)

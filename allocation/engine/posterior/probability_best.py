@@ -12,7 +12,7 @@ Source: Scott, "A modern Bayesian look at the multi-armed bandit" (2010), integr
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -104,21 +104,30 @@ def checked_rows(
 
 def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid]]:
     """Rows to work on together, few enough for the cache, and the grid that was theirs before rules 5."""
-    plain = is_plain(alpha, beta).all(axis=-1)
-    return _in_chunks([(plain, PLAIN), (~plain, LONG)], alpha.shape[-1])
+    return _in_chunks(_bare_grids(alpha, beta), alpha.shape[-1])
 
 
 def _grids(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> list[tuple[NDArray[np.intp], Grid]]:
-    """Rows to work on together, and their grid: each row's is its own, whatever it is computed beside."""
-    plain, many = is_plain(alpha, beta).all(axis=-1), present.sum(axis=-1) > FEW
-    kinds = [
-        (plain & (coarse | ~many), PLAIN), (plain & ~coarse & many, MANY),
-        (~plain & ~coarse, GRADED), (~plain & coarse, LONG),
-    ]  # fmt: skip
+    """Rows to work on together, and their grid."""
+    kinds = [(rows & ~coarse, grid) for rows, grid in grids(alpha, beta, present)]
+    kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
     return _in_chunks(kinds, alpha.shape[-1])
 
 
-def _in_chunks(kinds: Sequence[tuple[Any, Grid]], k: int) -> list[tuple[NDArray[np.intp], Grid]]:
+def grids(alpha: Floats, beta: Floats, present: Bools) -> list[tuple[Bools, Grid]]:
+    """Which rows (N,) take which grid. Each row's is its own, whatever it is computed beside."""
+    many = np.asarray(present.sum(axis=-1) > FEW)
+    (plain, _), (odd, _) = _bare_grids(alpha, beta)
+    return [(plain & ~many, PLAIN), (plain & many, MANY), (odd, GRADED)]
+
+
+def _bare_grids(alpha: Floats, beta: Floats) -> list[tuple[Bools, Grid]]:
+    """Which rows took which grid before rules 5."""
+    plain = np.asarray(is_plain(alpha, beta).all(axis=-1))
+    return [(plain, PLAIN), (~plain, LONG)]
+
+
+def _in_chunks(kinds: Sequence[tuple[Bools, Grid]], k: int) -> list[tuple[NDArray[np.intp], Grid]]:
     size = max(1, _CHUNK_FLOATS // (k * k * EDGES * PLAIN.nodes))
     chosen = [(np.flatnonzero(rows), grid) for rows, grid in kinds]
     return [(rows[i : i + size], grid) for rows, grid in chosen for i in range(0, len(rows), size)]
@@ -148,7 +157,7 @@ def _cuts(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> Floats:
     cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
     if grid == PLAIN:
         return cuts
-    return np.take_along_axis(cuts, needed_cuts(cuts, own, present), axis=-1)
+    return np.take_along_axis(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW), axis=-1)
 
 
 def _winning_density(density: Floats, present: Bools, grid: Grid) -> Floats:
