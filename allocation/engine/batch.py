@@ -19,9 +19,11 @@ from allocation.engine.settings import Settings
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # Rules that have changed within the second engine. A decision records its own, and is computed again by them. Since 2
 # a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
-# Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval.
-FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE = 1, 3, 4
-RULES = MEAN_INSIDE
+# Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval. Since 5
+# posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
+# more nodes, and value remaining on the axis of the rivals' rates.
+FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED = 1, 3, 4, 5
+RULES = BENDS_RESOLVED
 
 
 class Counts(NamedTuple):
@@ -45,7 +47,8 @@ class Counts(NamedTuple):
 class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
-    ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too.
+    ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too;
+    ``coarse``: by any before 5, or of the first engine.
     """
 
     alpha_prior: Floats
@@ -60,6 +63,7 @@ class SettingsArrays(NamedTuple):
     dispersion: Bools
     first_engine: Bools
     first_rules: Bools
+    coarse: Bools
 
     @classmethod
     def of(
@@ -71,8 +75,13 @@ class SettingsArrays(NamedTuple):
         """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
         first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
         blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
-        first_rules = [number == FIRST_RULES for number in rules or [RULES] * len(settings)]
-        given = {"beta_prior": blank, "first_engine": first, "first_rules": first_rules}
+        numbers = rules or [RULES] * len(settings)
+        given = {
+            "beta_prior": blank,
+            "first_engine": first,
+            "first_rules": [number == FIRST_RULES for number in numbers],
+            "coarse": [n < BENDS_RESOLVED or is_first for n, is_first in zip(numbers, first, strict=True)],
+        }
         columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
         return cls(*(np.array(column)[:, None] for column in columns))
 
@@ -130,10 +139,11 @@ class Posterior(NamedTuple):
             self.learned and self.learned.rows(chosen),
         )
 
-    def contest(self, active: Bools) -> GroupContest:
+    def contest(self, active: Bools, coarse: Bools | None = None) -> GroupContest:
+        """``coarse`` (N,): whose decision is computed again as before rules 5."""
         if self.learned is None:
-            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active)
-        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active)
+            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, coarse)
+        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active, coarse)
 
 
 class BatchDecision(NamedTuple):

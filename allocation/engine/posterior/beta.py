@@ -22,10 +22,9 @@ Floats = NDArray[np.float64]
 _EDGE_DROPS = np.array([2.0, 8.0, 24.5])
 EDGES = 2 * len(_EDGE_DROPS) + 1
 _NEWTON_STEPS = 1
-# With these panels 10 nodes leave an error of 1e-9. A tiny parameter makes a
-# panel so long that the bend near the mode needs more of them.
-NODES_PER_PANEL = 10
-_NODES_PER_LONG_PANEL = 40
+# Where a log-density bends, from one slope to another, what is left of the old one falls like exp(-distance): panels
+# that begin so far from there are as short as it asks for.
+_BEND_STEPS = np.array([0.0, 4.0, 10.0, 22.0])
 _MAX_QUANTILE_STEPS = 100
 # Below this Halley's correction would more than double a step; Newton's own step is the safer one there.
 _LEAST_BEND = 0.5
@@ -36,13 +35,26 @@ _TINY = 0.4
 _LARGEST_EXPONENT = 600.0
 
 
+class Grid(NamedTuple):
+    """How densities are taken: nodes in each panel; whether ``plain`` log and exp do; panels cut ``graded`` or bare."""
+
+    nodes: int
+    plain: bool
+    graded: bool
+
+
+# A few ordinary posteriors; the product of many rises more steeply than any of them. A tiny parameter makes a bare
+# panel so long that it hides the bend next to the mode: 40 nodes, as before rules 5, left errors of up to 5e-5.
+PLAIN, MANY = Grid(10, plain=True, graded=False), Grid(14, plain=True, graded=False)
+GRADED, LONG = Grid(14, plain=False, graded=True), Grid(40, plain=False, graded=False)
+
+
 @cache
-def legendre(plain: bool) -> tuple[Floats, Floats, Floats]:
+def legendre(order: int) -> tuple[Floats, Floats, Floats]:
     """Gauss-Legendre nodes and weights on [-1, 1], and the matrix that integrates from -1 to each node.
 
     The matrix integrates the interpolating polynomial exactly (spectral integration).
     """
-    order = NODES_PER_PANEL if plain else _NODES_PER_LONG_PANEL
     nodes, weights = np.polynomial.legendre.leggauss(order)
     degrees = np.arange(order)
     values = np.polynomial.legendre.legvander(nodes, order)
@@ -86,11 +98,24 @@ def _drop(distance: Floats, alpha: Floats, beta: Floats) -> Floats:
     return np.asarray(total * np.where(s < _LARGEST_EXPONENT, fallen, s + np.log(part)) - part * total * s)
 
 
-def panel_edges(alpha: Floats, beta: Floats) -> Floats:
+def panel_edges(alpha: Floats, beta: Floats, grid: Grid = PLAIN) -> Floats:
     """The cuts of the logit axis for each Beta: (..., K) parameters to (..., K, E) rising positions."""
     left, right = _distance_at_drop(np.stack([alpha, beta]), np.stack([beta, alpha]))
     offsets = np.concatenate([-left[..., ::-1], np.zeros((*alpha.shape, 1)), right], axis=-1)
-    return np.asarray((np.log(alpha) - np.log(beta))[..., None] + offsets)
+    edges = np.asarray((np.log(alpha) - np.log(beta))[..., None] + offsets)
+    return _graded(edges, alpha, beta) if grid.graded else edges
+
+
+def _graded(edges: Floats, alpha: Floats, beta: Floats) -> Floats:
+    """The edges and, within them, cuts beside both bends of each log-density.
+
+    It is -alpha log(1 + e^-z) - beta log(1 + e^z): to the right of 0, or of log(alpha) where that is more, the first
+    part vanishes; to the left of 0, or of -log(beta), the second.
+    """
+    right = np.maximum(np.log(alpha), 0)[..., None] + _BEND_STEPS
+    left = -np.maximum(np.log(beta), 0)[..., None] - _BEND_STEPS
+    beside = np.clip(np.concatenate([left, right], axis=-1), edges[..., :1], edges[..., -1:])
+    return np.sort(np.concatenate([edges, beside], axis=-1), axis=-1)
 
 
 def _distance_at_drop(near: Floats, far: Floats) -> Floats:
@@ -113,16 +138,16 @@ def _distance_at_drop(near: Floats, far: Floats) -> Floats:
 def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Floats:
     """The rates x with P(theta <= x) = each of Q ``probabilities``: shape (..., Q); error below 1e-9."""
     plain, found = is_plain(alpha, beta), np.empty((*alpha.shape, len(probabilities)))
-    for kind in (True, False):
-        if (rows := plain == kind).any():
-            found[rows] = _quantiles(alpha[rows], beta[rows], np.asarray(probabilities), kind)
+    for rows, grid in ((plain, PLAIN), (~plain, LONG)):
+        if rows.any():
+            found[rows] = _quantiles(alpha[rows], beta[rows], np.asarray(probabilities), grid)
     return found
 
 
-def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, plain: bool) -> Floats:
+def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, grid: Grid) -> Floats:
     """From (N,) parameters to (N, Q) rates. Each row is what it is alone: it stays once it has settled."""
-    mode, edges = np.log(alpha) - np.log(beta), panel_edges(alpha, beta)
-    mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, plain)
+    mode, edges = np.log(alpha) - np.log(beta), panel_edges(alpha, beta, grid)
+    mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, grid)
     reached = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
     goal = probabilities * reached[..., -1:]
     panel = np.clip((reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1, 0, mass.shape[-1] - 1)
@@ -136,7 +161,7 @@ def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, plain: bool) 
     root, rows = start.copy(), np.arange(len(alpha))
     search = _Search(alpha, beta, mode, start, missing, low, high)
     for _ in range(_MAX_QUANTILE_STEPS):
-        step = search.step_from(root[rows], plain)
+        step = search.step_from(root[rows], grid)
         root[rows] += step
         # the error left is of the order of the step's cube
         moving = (np.abs(step) > 1e-4 * (search.high - search.low)).any(axis=-1)
@@ -158,24 +183,22 @@ class _Search(NamedTuple):
     low: Floats
     high: Floats
 
-    def step_from(self, root: Floats, plain: bool) -> Floats:
+    def step_from(self, root: Floats, grid: Grid) -> Floats:
         a, b = self.alpha[:, None], self.beta[:, None]
-        density = np.exp(log_density(root, self.mode[:, None], a, b, plain))
-        newton = (
-            self.missing - integral(self.start, root, self.mode, self.alpha, self.beta, plain)
-        ) / density
+        density = np.exp(log_density(root, self.mode[:, None], a, b, grid.plain))
+        newton = (self.missing - integral(self.start, root, self.mode, self.alpha, self.beta, grid)) / density
         bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
         step = newton / np.where(bend > _LEAST_BEND, bend, 1.0)
         return np.asarray(np.clip(root + step, self.low, self.high) - root)
 
 
-def integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, plain: bool) -> Floats:
+def integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, grid: Grid) -> Floats:
     """The unnormalised mass from start to end, both of shape (..., P) on the logit axis; signed."""
-    nodes, weights, _ = legendre(plain)
+    nodes, weights, _ = legendre(grid.nodes)
     half = (end - start)[..., None] / 2
     z = start[..., None] + half * (nodes + 1)
     mode, alpha, beta = columns(mode, alpha, beta)
-    return np.asarray((np.exp(log_density(z, mode, alpha, beta, plain)) * half) @ weights)
+    return np.asarray((np.exp(log_density(z, mode, alpha, beta, grid.plain)) * half) @ weights)
 
 
 def columns(*arrays: Floats) -> tuple[Floats, ...]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.posterior.beta import Floats, columns, legendre, log_density, panel_edges
+from allocation.engine.posterior.beta import Floats, Grid, columns, legendre, log_density, panel_edges
 from allocation.engine.posterior.probability_best import Bools, checked_rows, row_chunks
 
 # A margin is found when its probability is met this closely.
@@ -91,28 +91,28 @@ def _within(
 ) -> tuple[Floats, Floats]:
     """The probability and its derivative in the log-factor."""
     probability, derivative = np.empty(len(alpha)), np.empty(len(alpha))
-    for rows, plain in row_chunks(alpha, beta):
+    for rows, grid in row_chunks(alpha, beta):
         probability[rows], derivative[rows] = _within_rows(
-            alpha[rows], beta[rows], present[rows], edges[rows], log_factor[rows], plain
+            alpha[rows], beta[rows], present[rows], edges[rows], log_factor[rows], grid
         )
     return probability, derivative
 
 
 def _within_rows(
-    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats, plain: bool
+    alpha: Floats, beta: Floats, present: Bools, edges: Floats, log_factor: Floats, grid: Grid
 ) -> tuple[Floats, Floats]:
     """On the axis of the first variant's rate y; the rivals' rates there are (1 + margin) y."""
-    nodes, weights, _ = legendre(plain)
+    nodes, weights, _ = legendre(grid.nodes)
     shrunk = _shrink(edges[:, 1:], log_factor[:, None, None])
     edges = np.sort(np.concatenate([edges[:, :1], shrunk], axis=1).reshape(len(alpha), -1), axis=-1)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     stretched, log_slope = _stretch(z, log_factor[:, None, None])
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
-    lead = np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], plain)) * half
-    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], plain)
+    lead = np.exp(log_density(z, mode[:, 0], a[:, 0], b[:, 0], grid.plain)) * half
+    rivals = log_density(stretched[:, None], mode[:, 1:], a[:, 1:], b[:, 1:], grid.plain)
     rivals = np.exp(rivals + log_slope[:, None]) * half[:, None]
-    below, hazard = _below_all(rivals, present[:, 1:], plain)
+    below, hazard = _below_all(rivals, present[:, 1:], grid)
     won, all_of_it = lead * below, (lead @ weights).sum(axis=-1)
     # d F_j((1 + v) y) / d log(1 + v) is the density on the logit axis over 1 - y; per unit of z, hence / half
     speed = (1 + np.exp(np.minimum(z, 50.0))) / np.maximum(half, 1e-12)
@@ -120,9 +120,9 @@ def _within_rows(
     return (won @ weights).sum(axis=-1) / all_of_it, rise / all_of_it
 
 
-def _below_all(density: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
+def _below_all(density: Floats, present: Bools, grid: Grid) -> tuple[Floats, Floats]:
     """prod_j F_j and sum_j f_j / F_j at every node, from unnormalised f_j of shape (N, J, panels, nodes)."""
-    _, weights, antiderivative = legendre(plain)
+    _, weights, antiderivative = legendre(grid.nodes)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
     before = (np.cumsum(mass, axis=-1) - mass)[..., None]

@@ -29,24 +29,30 @@ class GroupContest:
     present: Bools
     best: Floats
     place: NDArray[np.intp]
+    coarse: Bools
 
     def value_remaining(self, lead: NDArray[np.intp]) -> Floats:
         """How much better than the leader, ``lead`` (N,), the best may still be: the 95% quantile, averaged; (N,)."""
         leads = np.empty(len(self.alpha), dtype=np.intp)
         leads[self.place] = lead[:, None]
         own = np.take_along_axis(self.best, leads[:, None], axis=1)[:, 0]
-        return _average(value_remaining(self.alpha, self.beta, self.present, leads, own), self.place)
+        remaining = value_remaining(self.alpha, self.beta, self.present, leads, own, coarse=self.coarse)
+        return _average(remaining, self.place)
 
 
-def contest_of_groups(alpha: Floats, beta: Floats, present: Bools) -> GroupContest:
-    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete."""
+def contest_of_groups(
+    alpha: Floats, beta: Floats, present: Bools, coarse: Bools | None = None
+) -> GroupContest:
+    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete, ``coarse`` (N,) earlier rules."""
     new = np.ones(alpha.shape[:2], dtype=bool)
     new[:, 1:] = ((alpha[:, 1:] != alpha[:, :-1]) | (beta[:, 1:] != beta[:, :-1])).any(axis=-1)
     place = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
-    there = present[np.nonzero(new)[0]]
-    each: Contest = contest(alpha[new], beta[new], there)
+    whose = np.nonzero(new)[0]
+    there, as_before = present[whose], np.zeros(len(present), dtype=bool) if coarse is None else coarse
+    as_before = as_before[whose]
+    each: Contest = contest(alpha[new], beta[new], there, as_before)
     best, loss = (_average(part, place) for part in each)
-    return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place)
+    return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place, as_before)
 
 
 def _average(each: Floats, place: NDArray[np.intp]) -> Floats:

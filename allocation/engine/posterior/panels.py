@@ -9,22 +9,23 @@ Shapes: N experiments, K variants, E edges of each, C rising cuts of the axis th
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.posterior.beta import EDGES, NODES_PER_PANEL, Floats
+from allocation.engine.posterior.beta import Floats
 
 # Up to so many variants it takes longer to find the panels that can be spared than to integrate over all.
 FEW = 6
 # A panel's own length, with room for the last digit.
 _WHOLE_PANEL = 1 + 1e-9
-# Floats in one temporary array: about what a core's own cache holds.
-_CHUNK_FLOATS = 1 << 15
+# Floats in one temporary array, about what a core's own cache holds; there are about as many arrays as levels.
+_CHUNK_FLOATS, _LEVELS = 1 << 15, 8
 
 
-def needed_cuts(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Find which of the cuts (N, C) are needed, as ``enough_cuts`` has them; all of a row with few variants present.
+def needed_cuts(
+    cuts: Floats, edges: Floats, present: NDArray[np.bool_], few: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Find which of the cuts (N, C) are needed, as ``enough_cuts`` has them; all of a row (N,) with few variants.
 
     How many others there are, and how many variants they have, changes no row's cuts.
     """
-    few = present.sum(axis=-1) <= FEW
     last = cuts.shape[1] - 1
     found = (~few, enough_cuts(cuts[~few], edges[~few], present[~few])), (few, _distinct(cuts[few]))
     chosen = np.full((len(cuts), max(some.shape[1] for _, some in found)), last)
@@ -44,11 +45,10 @@ def _distinct(cuts: Floats) -> NDArray[np.intp]:
 
 def enough_cuts(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Find which of the cuts (N, C) remain, as indices (N, P + 1); a row that needs fewer repeats its last one."""
-    middle, fineness = (cuts[:, 1:] + cuts[:, :-1]) / 2, np.empty_like(cuts[:, 1:])
-    size = max(1, _CHUNK_FLOATS // (cuts.shape[1] * (edges.shape[1] + 1) * NODES_PER_PANEL))
+    fineness, size = np.empty_like(cuts[:, 1:]), max(1, _CHUNK_FLOATS // (cuts.shape[1] * _LEVELS))
     for start in range(0, len(cuts), size):
         rows = slice(start, start + size)
-        fineness[rows] = _fineness(middle[rows], edges[rows], present[rows])
+        fineness[rows] = _fineness(cuts[rows], edges[rows], present[rows])
     return _merged(cuts, fineness)
 
 
@@ -68,12 +68,32 @@ def _merged(cuts: Floats, fineness: Floats) -> NDArray[np.intp]:
     return np.concatenate(chosen, axis=-1)
 
 
-def _fineness(z: Floats, edges: Floats, present: NDArray[np.bool_]) -> Floats:
-    """Panels per unit of z, shape (N, Z): those of the variant whose own are shortest there."""
-    finest = np.zeros_like(z)
-    for panel in range(EDGES - 1):
-        start, end = edges[:, None, :, panel], edges[:, None, :, panel + 1]
-        inside = (start <= z[..., None]) & (z[..., None] < end) & present[:, None]
-        density = 1 / np.where(end > start, end - start, np.inf)
-        finest = np.maximum(finest, np.where(inside, density, 0.0).max(axis=-1))
-    return finest
+def _fineness(cuts: Floats, edges: Floats, present: NDArray[np.bool_]) -> Floats:
+    """Panels per unit of z from each cut to the next, (N, C - 1): those of the variant whose own are shortest there."""
+    start, end = _places(cuts, edges)
+    length = np.diff(edges, axis=-1)
+    density = np.where((end > start) & present[..., None], 1 / np.where(length > 0, length, np.inf), 0.0)
+    level = np.floor(np.log2(np.maximum(end - start, 1))).astype(np.intp)
+    size, last = len(cuts), cuts.shape[1]
+    finest = np.zeros((int(level.max(initial=0)) + 1, size, last))
+    row = (level * size + np.arange(size)[:, None, None]) * last
+    for place in (start, np.maximum(end - (1 << level), start)):
+        np.maximum.at(finest.reshape(-1), (row + place).ravel(), density.ravel())
+    # what holds for 2^n intervals holds for both halves
+    for n in reversed(range(1, len(finest))):
+        half = 1 << (n - 1)
+        np.maximum(finest[n - 1], finest[n], out=finest[n - 1])
+        np.maximum(finest[n - 1, :, half:], finest[n, :, :-half], out=finest[n - 1, :, half:])
+    return finest[0, :, :-1]
+
+
+def _places(cuts: Floats, edges: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first of equal cuts at which each own panel begins, and that at which it ends, (N, K, E - 1)."""
+    within = np.clip(edges, cuts[:, :1, None], cuts[:, -1:, None]).reshape(cuts.shape)
+    is_first = np.ones(cuts.shape, dtype=bool)
+    is_first[:, 1:] = cuts[:, 1:] > cuts[:, :-1]
+    first = np.maximum.accumulate(np.where(is_first, np.arange(cuts.shape[1]), 0), axis=-1)
+    place = np.empty(within.shape, dtype=np.intp)
+    np.put_along_axis(place, np.argsort(within, axis=-1, kind="stable"), first, axis=-1)
+    place = place.reshape(edges.shape)
+    return place[..., :-1], place[..., 1:]

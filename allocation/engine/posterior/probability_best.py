@@ -2,15 +2,16 @@
 
 By quadrature, never by sampling: the same posteriors give the same answer on every machine. The axis is cut wherever
 one of the variants' densities needs it (beta.panel_edges), so that a variant with 10^8 trials and one with none are
-resolved on the same grid; with many variants whose parameters are tiny or huge, wherever they all need it
-(panels.enough_cuts). Each panel takes a Gauss-Legendre rule, and F_j is the running integral of f_j. Measured error
-below 1e-8.
+resolved on the same grid; with many variants wherever they all need it (panels.enough_cuts). Each panel takes a
+Gauss-Legendre rule, and F_j is the running integral of f_j. Measured error below 1e-9 where a parameter is tiny or huge
+or variants are many, else below 1e-8.
 
 Functions take ``alpha`` and ``beta``, the Beta posteriors, of shape (..., K). ``present`` (same shape, bool)
 marks the variants that exist in a ragged batch, all of them by default; the others answer 0.
 Source: Scott, "A modern Bayesian look at the multi-armed bandit" (2010), integrated piecewise.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from allocation.engine.posterior.beta import (
     EDGES,
-    NODES_PER_PANEL,
+    GRADED,
+    LONG,
+    MANY,
+    PLAIN,
     Floats,
+    Grid,
     columns,
     is_plain,
     legendre,
@@ -42,12 +47,18 @@ class Contest(NamedTuple):
     expected_loss: Floats
 
 
-def contest(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None) -> Contest:
-    """probability_best and expected_loss_i = E[max_j theta_j] - E[theta_i], in rate, from the same nodes."""
+def contest(
+    alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None, coarse: ArrayLike = False
+) -> Contest:
+    """probability_best and expected_loss_i = E[max_j theta_j] - E[theta_i], in rate, from the same nodes.
+
+    ``coarse`` marks rows (...) to be integrated as before rules 5.
+    """
     a, b, exists = checked_rows(alpha, beta, present)
     best, loss = np.zeros_like(a), np.zeros_like(a)
-    for rows, plain in row_chunks(a, b):
-        best[rows], loss[rows] = _contest_rows(a[rows], b[rows], exists[rows], plain)
+    as_before = np.broadcast_to(coarse, np.shape(alpha)[:-1]).reshape(-1)
+    for rows, grid in _grids(a, b, exists, as_before):
+        best[rows], loss[rows] = _contest_rows(a[rows], b[rows], exists[rows], grid)
     shape = np.shape(alpha)
     return Contest(best.reshape(shape), loss.reshape(shape))
 
@@ -91,23 +102,45 @@ def checked_rows(
     return a, b, exists
 
 
-def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], bool]]:
-    """Rows to work on together, few enough for the cache, and whether they are plain: all of them or none."""
-    k = alpha.shape[-1]
-    size = max(1, _CHUNK_FLOATS // (k * k * EDGES * NODES_PER_PANEL))
-    plain = is_plain(alpha, beta).all(axis=-1)
-    kinds = ((np.flatnonzero(plain), True), (np.flatnonzero(~plain), False))
-    return [(rows[i : i + size], kind) for rows, kind in kinds for i in range(0, len(rows), size)]
+def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid]]:
+    """Rows to work on together, few enough for the cache, and the grid that was theirs before rules 5."""
+    return _in_chunks(_bare_grids(alpha, beta), alpha.shape[-1])
 
 
-def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> tuple[Floats, Floats]:
-    nodes, weights, _ = legendre(plain)
-    edges = _cuts(alpha, beta, present, plain)
+def _grids(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> list[tuple[NDArray[np.intp], Grid]]:
+    """Rows to work on together, and their grid."""
+    kinds = [(rows & ~coarse, grid) for rows, grid in grids(alpha, beta, present)]
+    kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
+    return _in_chunks(kinds, alpha.shape[-1])
+
+
+def grids(alpha: Floats, beta: Floats, present: Bools) -> list[tuple[Bools, Grid]]:
+    """Which rows (N,) take which grid. Each row's is its own, whatever it is computed beside."""
+    many = np.asarray(present.sum(axis=-1) > FEW)
+    (plain, _), (odd, _) = _bare_grids(alpha, beta)
+    return [(plain & ~many, PLAIN), (plain & many, MANY), (odd, GRADED)]
+
+
+def _bare_grids(alpha: Floats, beta: Floats) -> list[tuple[Bools, Grid]]:
+    """Which rows took which grid before rules 5."""
+    plain = np.asarray(is_plain(alpha, beta).all(axis=-1))
+    return [(plain, PLAIN), (~plain, LONG)]
+
+
+def _in_chunks(kinds: Sequence[tuple[Bools, Grid]], k: int) -> list[tuple[NDArray[np.intp], Grid]]:
+    size = max(1, _CHUNK_FLOATS // (k * k * EDGES * PLAIN.nodes))
+    chosen = [(np.flatnonzero(rows), grid) for rows, grid in kinds]
+    return [(rows[i : i + size], grid) for rows, grid in chosen for i in range(0, len(rows), size)]
+
+
+def _contest_rows(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> tuple[Floats, Floats]:
+    nodes, weights, _ = legendre(grid.nodes)
+    edges = _cuts(alpha, beta, present, grid)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
-    density = np.exp(log_density(z[:, None], mode, a, b, plain))
-    wins = _winning_density(density * half[:, None], present, plain)
+    density = np.exp(log_density(z[:, None], mode, a, b, grid.plain))
+    wins = _winning_density(density * half[:, None], present, grid)
     won = wins @ weights
     best = np.maximum(won.sum(axis=-1), 0)
     highest = ((wins.sum(axis=1) * rate_at(z)) @ weights).sum(axis=-1)
@@ -118,21 +151,21 @@ def _contest_rows(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> t
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _cuts(alpha: Floats, beta: Floats, present: Bools, plain: bool) -> Floats:
-    """Rising positions (N, P + 1). A panel of many nodes is dear, and those of the narrowest variant do for all."""
-    own = panel_edges(alpha, beta)
+def _cuts(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> Floats:
+    """Rising positions (N, P + 1). Of few ordinary variants all, as finding those to be spared takes longer."""
+    own = panel_edges(alpha, beta, grid)
     cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
-    if plain or alpha.shape[1] <= FEW:
+    if grid == PLAIN:
         return cuts
-    return np.take_along_axis(cuts, needed_cuts(cuts, own, present), axis=-1)
+    return np.take_along_axis(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW), axis=-1)
 
 
-def _winning_density(density: Floats, present: Bools, plain: bool) -> Floats:
+def _winning_density(density: Floats, present: Bools, grid: Grid) -> Floats:
     """f_i * prod_{j != i} F_j at every node, from unnormalised densities of shape (N, K, panels, nodes).
 
     The densities already carry the panels' half-widths. Every f_i is normalised by its own integral.
     """
-    _, weights, antiderivative = legendre(plain)
+    _, weights, antiderivative = legendre(grid.nodes)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
     below = (np.cumsum(mass, axis=-1) - mass)[..., None]

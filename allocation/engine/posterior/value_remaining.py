@@ -8,14 +8,18 @@ leader's. Source: Google Analytics content experiments, after Scott (2010): "val
 experiment".
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.posterior.advantage import Field, spread_out, within
+from allocation.engine.posterior import advantage, earlier_advantage
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import Bools, checked_rows
+from allocation.engine.posterior.probability_best import Bools, checked_rows, grids
+
+# The probability and its derivative at log-factors (M,) of some rows (M,).
+_Within = Callable[[NDArray[np.intp], Floats], tuple[Floats, Floats]]
 
 # A margin is found when its probability is met this closely.
 _TOLERANCE = 1e-8
@@ -45,26 +49,55 @@ class _Point(NamedTuple):
     slope: Floats
 
 
-def probability_within(alpha: Floats, beta: Floats, present: Bools, margin: Floats) -> Floats:
+def probability_within(
+    alpha: Floats, beta: Floats, present: Bools, margin: Floats, coarse: Bools | None = None
+) -> Floats:
     """P(theta_j <= (1 + margin) * theta_0 for all j > 0), shape (N,): no rival beats the first by more."""
-    return within(spread_out(alpha, beta, present), np.log1p(margin))[0]
+    found = np.zeros(len(alpha))
+    for rows, within in _axes(alpha, beta, present, coarse):
+        found[rows] = within(np.arange(len(rows)), np.log1p(margin[rows]))[0]
+    return found
 
 
 def margin_at(
-    alpha: Floats, beta: Floats, present: Bools, probability: Floats, at_zero: Floats | None = None
+    alpha: Floats,
+    beta: Floats,
+    present: Bools,
+    probability: Floats,
+    at_zero: Floats | None = None,
+    coarse: Bools | None = None,
 ) -> Floats:
     """The smallest margin >= 0 with probability_within(margin) >= ``probability``; shape (N,).
 
     ``at_zero``, the probability_best of the first variant, spares its computation where it is known.
+    ``coarse`` (N,): found as before rules 5.
     """
     answer = np.zeros(len(alpha))
     if at_zero is None:
-        at_zero = probability_within(alpha, beta, present, answer)
-    rows = np.flatnonzero(at_zero < probability)
-    if rows.size:
-        log_factor = _root(alpha[rows], beta[rows], present[rows], probability[rows], at_zero[rows])
-        answer[rows] = np.expm1(log_factor)
+        at_zero = probability_within(alpha, beta, present, answer, coarse)
+    open_ = np.flatnonzero(at_zero < probability)
+    a, b, there = alpha[open_], beta[open_], present[open_]
+    for some, within in _axes(a, b, there, None if coarse is None else coarse[open_]):
+        rows = open_[some]
+        guess = _first_guess(
+            a[some], b[some], there[some], _score(probability[rows])[0] - _score(at_zero[rows])[0]
+        )
+        answer[rows] = np.expm1(_root(within, guess, probability[rows], at_zero[rows]))
     return answer
+
+
+def _axes(
+    alpha: Floats, beta: Floats, present: Bools, coarse: Bools | None
+) -> list[tuple[NDArray[np.intp], _Within]]:
+    """Rows that are integrated alike, and how."""
+    before = np.zeros(len(alpha), dtype=bool) if coarse is None else coarse
+    found = list[tuple[NDArray[np.intp], _Within]]()
+    for chosen, grid in [*grids(alpha, beta, present), (before, None)]:
+        rows = np.flatnonzero(chosen & ~before if grid else chosen)
+        if rows.size:
+            own = alpha[rows], beta[rows], present[rows]
+            found.append((rows, advantage.on(*own, grid) if grid else earlier_advantage.on(*own)))
+    return found
 
 
 def value_remaining(
@@ -74,18 +107,21 @@ def value_remaining(
     lead: ArrayLike,
     best: ArrayLike | None = None,
     level: float = 0.95,
+    coarse: ArrayLike = False,
 ) -> Floats:
     """How much better than the leader the true best may still be: the ``level`` quantile, shape (...).
 
     0.01 says that with 95% probability no variant is more than 1% (relative) better than the leader, ``lead``
     (its index, shape (...)). ``best``, the leader's own probability_best, saves time where it is known.
+    ``coarse`` marks rows (...) to be integrated as before rules 5.
     """
     a, b, exists = checked_rows(alpha, beta, present)
     order = _first(np.asarray(lead).reshape(-1), a.shape[-1])
     a, b = np.take_along_axis(a, order, axis=-1), np.take_along_axis(b, order, axis=-1)
     exists = np.take_along_axis(exists, order, axis=-1)
     at_zero = None if best is None else np.asarray(best, dtype=np.float64).reshape(-1)
-    return margin_at(a, b, exists, np.full(len(a), level), at_zero).reshape(np.shape(alpha)[:-1])
+    before = np.broadcast_to(coarse, np.shape(alpha)[:-1]).reshape(-1)
+    return margin_at(a, b, exists, np.full(len(a), level), at_zero, before).reshape(np.shape(alpha)[:-1])
 
 
 def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
@@ -101,23 +137,22 @@ def _score(probability: Floats) -> tuple[Floats, Floats]:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # steps that overflow leave the bracket, and are not taken
-def _root(alpha: Floats, beta: Floats, present: Bools, goal: Floats, at_zero: Floats) -> Floats:
+def _root(within: _Within, guess: Floats, goal: Floats, at_zero: Floats) -> Floats:
     """log(1 + margin) where probability_within reaches ``goal``: inverse Hermite steps inside a bracket.
 
     Where P jumps no step leads to it, and the bracket closes instead; _MAX_STEPS bounds them all.
     """
-    low, high = np.zeros(len(alpha)), np.full(len(alpha), _LARGEST_LOG)
-    field, (wanted, _), (start, _) = spread_out(alpha, beta, present), _score(goal), _score(at_zero)
-    last, last_error = _Point(low, start, np.full(len(alpha), np.nan)), np.ones(len(alpha))
-    x = _first_guess(alpha, beta, present, wanted - start)
-    rows = np.arange(len(alpha))
+    low, high = np.zeros(len(goal)), np.full(len(goal), _LARGEST_LOG)
+    (wanted, _), (start, _) = _score(goal), _score(at_zero)
+    last, last_error = _Point(low, start, np.full(len(goal), np.nan)), np.ones(len(goal))
+    x, rows = guess.copy(), np.arange(len(goal))
     for count in range(_MAX_STEPS):
         if count == _LOOK_AT_THE_ENDS and rows.size:
-            rows, kept = _between_the_ends(field, goal, x, rows)
+            rows, kept = _between_the_ends(within, goal, x, rows)
             last, last_error = _Point(*(array[kept] for array in last)), last_error[kept]
         if not rows.size:
             break
-        probability, rise = within(field.rows(rows), x[rows])
+        probability, rise = within(rows, x[rows])
         score, steepness = _score(probability)
         here, error = _Point(x[rows], score, _over(1.0, steepness * rise)), np.abs(goal[rows] - probability)
         under = probability < goal[rows]
@@ -135,11 +170,11 @@ def _root(alpha: Floats, beta: Floats, present: Bools, goal: Floats, at_zero: Fl
 
 
 def _between_the_ends(
-    field: Field, goal: Floats, x: Floats, rows: NDArray[np.intp]
+    within: _Within, goal: Floats, x: Floats, rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], Bools]:
     """The rows whose root is neither next to nothing nor past the largest margin, and which they are; others get it."""
-    tried, ends = field.rows(rows), (_SMALLEST_LOG, _LARGEST_LOG)
-    near, far = (within(tried, np.full(len(rows), end))[0] >= goal[rows] for end in ends)
+    ends = _SMALLEST_LOG, _LARGEST_LOG
+    near, far = (within(rows, np.full(len(rows), end))[0] >= goal[rows] for end in ends)
     x[rows] = np.select([near, ~far], ends, x[rows])
     return rows[far & ~near], far & ~near
 

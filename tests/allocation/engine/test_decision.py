@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 
 from allocation.engine import (
     FIRST_RULES,
@@ -380,4 +381,21 @@ def test_allocate__rate_outside_its_interval_by_the_rules_before__is_left_as_it_
 
     assert (before.interval_low > before.mean).all()
     assert now.interval_low == pytest.approx(now.mean)
+    assert (before.shares == now.shares).all()
+
+
+def test_allocate__tiny_priors_by_the_rules_before__loses_what_was_recorded() -> None:
+    # retired variants and those without data have Beta(0.001, 0.01): on bare panels their E[max] was off by 1e-5
+    nothing = np.zeros((1, 2))
+    own = Settings(alpha_prior=0.001, beta_prior=0.01, min_impressions=0)
+    request = make_request(History(np.arange(1, 2), nothing, nothing, nothing), settings=own)
+
+    before, now = allocate_many([dataclasses.replace(request, rules=4), request])
+
+    # E[max] - E[theta] of two: half the mean difference, integral of F (1 - F)
+    z = np.linspace(-45, 45, 200_001)
+    below = special.betainc(0.001, 0.01, special.expit(z))
+    exact = (below * (1 - below) * special.expit(z) * special.expit(-z)).sum() * (z[1] - z[0])
+    assert now.expected_loss[0] == pytest.approx(exact, abs=1e-9)
+    assert abs(before.expected_loss[0] - exact) > 1e-6
     assert (before.shares == now.shares).all()

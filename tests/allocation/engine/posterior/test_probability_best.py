@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from scipy import integrate, stats
 
 from allocation.engine import expected_loss, probability_best, value_remaining
 from allocation.engine.posterior import advantage
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, Grid
 from allocation.engine.posterior.probability_best import contest, leader
 from allocation.engine.posterior.value_remaining import margin_at, probability_within
 from tests.allocation.engine.factories import random_posteriors
@@ -226,6 +227,39 @@ def test_probability_within__rivals_piled_up_at_one__agrees_with_scipy() -> None
     assert within[0] == pytest.approx(integrate.quad(before_the_wall, 0, 1)[0] + beyond, abs=1e-6)
 
 
+@pytest.mark.parametrize("beta", [1e-6, 1e-3, 0.03, 0.45, 1.0, 30.0])
+@pytest.mark.parametrize("rivals", [1, 3, 8])
+@pytest.mark.parametrize("log_factor", [1e-9, 1e-3, 0.7, 12.0])
+def test_probability_within__rivals_next_to_one__has_the_closed_form(
+    beta: float, rivals: int, log_factor: float
+) -> None:
+    """F_j(y) = 1 - (1 - y)^beta; the first is uniform: P = 1 - e^-x + e^-x E[prod F_j(y)], y uniform, too."""
+    inside = sum((-1) ** n * comb(rivals, n) / (1 + n * beta) for n in range(rivals + 1))
+    alpha, betas = np.ones((1, rivals + 1)), np.array([[1.0, *[beta] * rivals]])
+
+    within = probability_within(
+        alpha, betas, np.ones(alpha.shape, dtype=bool), np.array([np.expm1(log_factor)])
+    )
+
+    assert within[0] == pytest.approx(-np.expm1(-log_factor) + np.exp(-log_factor) * inside, abs=1e-9)
+
+
+@pytest.mark.parametrize("beta", [1e-3, 0.2])
+def test_value_remaining__rival_next_to_one__has_the_closed_form(beta: float) -> None:
+    # 1 - P(theta_1 <= e^x theta_0) = e^-x E[1 - F(y)] = e^-x / (1 + beta), which is 0.05 at e^x = 20 / (1 + beta)
+    expected = 20 / (1 + beta) - 1
+
+    assert value_remaining([1.0, 1.0], [1.0, beta], None, 0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_value_remaining__coarse__is_what_it_was_before_rules_5() -> None:
+    alpha, beta = [[1.0, 1.0], [30.0, 40.0]], [[1.0, 1e-3], [970.0, 960.0]]
+
+    before = value_remaining(alpha, beta, None, [0, 0], coarse=True)
+
+    assert before.tolist() == pytest.approx([19.059163619985284, 0.9890096465901963], rel=1e-9)
+
+
 HARD: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
     "rate 1": lambda n: (n + 1, np.ones_like(n)),
     "rate 1, beta prior 0.01": lambda n: (n + 1, np.full_like(n, 0.01)),
@@ -248,9 +282,9 @@ def test_value_remaining__a_hundred_awkward_posteriors__takes_few_steps(
     panels: list[int] = []
     whole = advantage._within_rows
 
-    def counted(field: Any, log_factor: Floats, cuts: Floats, plain: bool) -> tuple[Floats, Floats]:
+    def counted(field: Any, log_factor: Floats, cuts: Floats, grid: Grid) -> tuple[Floats, Floats]:
         panels.append(cuts.shape[1] - 1)
-        return whole(field, log_factor, cuts, plain)
+        return whole(field, log_factor, cuts, grid)
 
     monkeypatch.setattr(advantage, "_within_rows", counted)
     remaining = value_remaining(alpha, beta, None, lead, best[lead])
