@@ -96,7 +96,9 @@ def _list_schema(field: AnyField, value: _ValueSchema) -> core_schema.CoreSchema
             _judge(field)(data)
         return data
 
-    items = core_schema.list_schema(_serializer_schema(field.child, value), fail_fast=value is _exact)
+    child = field.child
+    item = _serializer_schema(child, value) if isinstance(child, StrictSerializer) else value(child)
+    items = core_schema.list_schema(item, fail_fast=value is _exact)
     return core_schema.no_info_before_validator_function(check, items)
 
 
@@ -155,8 +157,8 @@ def _detail(field: AnyField, found: ErrorDetails) -> object:
 def _add_unknown(problems: dict[Any, Any], serializer: StrictSerializer, data: dict[Any, Any]) -> None:
     """Add the fields that a body or one of its rows has and the serializer has not."""
     for name, field in serializer.fields.items():
-        if isinstance(field, BoundedListField) and isinstance(problems.get(name, {}), dict):
-            row: AnyField = field.child
+        row: AnyField = getattr(field, "child", None)
+        if isinstance(row, StrictSerializer) and isinstance(problems.get(name, {}), dict):
             in_rows = _unknown_of_rows(row, data[name])
             for index, unknown in in_rows.items():
                 problems.setdefault(name, {}).setdefault(index, {}).update(unknown)
