@@ -5,11 +5,11 @@ Forms, the API, CSV, charts and SQL loop over these tables. A new goal of existi
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from operator import add
+from operator import add, le
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from django.db import models
@@ -229,6 +229,12 @@ class DailyCounts(NamedTuple):
         return total._replace(value_sum=None, value_squares=None)
 
 
+def columns_of(rows: Iterable[DailyCounts]) -> Any:
+    """Turn rows into one that has a column in the place of each number, so that many are looked at at once."""
+    columns: Iterable[Any] = zip(*rows, strict=True)
+    return DailyCounts(*columns)
+
+
 class Reward(models.TextChoices):
     """The goal of an experiment: a ratio of two numbers, the successes (or the value) and the trials."""
 
@@ -290,10 +296,20 @@ def some_goal_refuses(row: DailyCounts) -> bool:
     return row.conversions > row.clicks
 
 
+def every_goal_takes(columns: HasCounts[Sequence[int]]) -> bool:
+    """Tell of many rows at once that some_goal_refuses none."""
+    return all(map(le, columns.conversions, columns.clicks))
+
+
 def nesting_problems(row: HasCounts[int]) -> list[tuple[str, str]]:
     """Name each count that exceeds the one it lies within, with a sentence that says so."""
     exceeding = [count for count, name, within in _NESTED if getattr(row, name) > getattr(row, within)]
     return [(c.name, str(c.too_many) % {n: getattr(row, n) for n in COUNT_NAMES}) for c in exceeding]
+
+
+def are_nested(columns: HasCounts[Sequence[int]]) -> bool:
+    """Tell of many rows at once that nesting_problems finds nothing in any."""
+    return all(all(map(le, getattr(columns, name), getattr(columns, within))) for _c, name, within in _NESTED)
 
 
 def nesting_condition() -> models.Q:

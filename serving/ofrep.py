@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from allocation.engine.assignment import assign
 from serving.snapshot import Served, Snapshot
 
 LONGEST_TARGETING_KEY = 255
@@ -65,7 +64,7 @@ def is_known(etag: str, given: str) -> bool:
 
 
 def _evaluated(experiment: Served, unit: str) -> dict[str, Any]:
-    variant = assign(experiment.key, experiment.shares, unit)
+    variant = experiment.race.winner(unit)
     facts = {
         "experiment": experiment.key,
         "allocation": experiment.allocation,

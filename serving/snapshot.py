@@ -12,12 +12,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection
 from django.utils import timezone
 
+from allocation.engine.assignment import Race
 from allocation.models import Allocation, AllocationShare, Kind
 from experiments.database.moment import one_moment
 from experiments.models import Experiment, Status, Variant
@@ -57,6 +59,11 @@ class Served:
     shares: Mapping[str, float]
     fallback: str | None
     is_fixed: bool
+
+    @cached_property
+    def race(self) -> Race:
+        """Return the race of its variants, made once for all visitors."""
+        return Race(self.key, self.shares)
 
     def to_json(self) -> dict[str, object]:
         """Return its entry in the rule set."""

@@ -20,7 +20,8 @@ from rest_framework.exceptions import APIException
 from simple_history.models import HistoricalRecords
 
 from allocation.api.classic.views import allocation_json, history_json
-from allocation.api.v1.views import answer_in_force, assign_one
+from allocation.api.v1.schemas import is_unit
+from allocation.api.v1.views import answer_in_force, assign_one, assign_units
 from bandit_project.api.errors import handle_api_exception
 from bandit_project.api.keys import given_key, usable_key
 from bandit_project.models import Scope
@@ -134,9 +135,12 @@ def _in_force(request: HttpRequest, reference: str) -> HttpResponse | None:
 
 
 def _assignment(request: HttpRequest, reference: str) -> HttpResponse | None:
-    if _only(request, "unit") is None:
-        return None
-    return _json(orjson.dumps(assign_one(reference, request.GET)))
+    unit = _only(request, "unit")
+    return _json(orjson.dumps(assign_one(reference, unit))) if is_unit(unit) and unit else None
+
+
+def _assignments(request: HttpRequest, reference: str) -> HttpResponse:
+    return _json(orjson.dumps(assign_units(reference, orjson.loads(request.body))))
 
 
 def _events(request: HttpRequest) -> HttpResponse:
@@ -153,6 +157,7 @@ _READS, _BOTH, _WRITES = "GET, HEAD, OPTIONS", "GET, POST, HEAD, OPTIONS", "POST
 HOT: dict[str, Hot] = {
     "v1:allocation": Hot("GET", Scope.READ, _in_force, _BOTH),
     "v1:assignment": Hot("GET", Scope.READ, _assignment, _READS),
+    "v1:assignments": Hot("POST", Scope.READ, _assignments, _WRITES),
     "v1:events": Hot("POST", Scope.WRITE, _rows, _WRITES),
     **{
         f"classic-{name}{slash}": hot

@@ -1,13 +1,14 @@
 """Validation of large JSON bodies by a serializer that is compiled for pydantic-core.
 
-The serializer stays the only description of a body. A field may say which values it takes unchanged (``exact``);
-pydantic-core checks those without running our code. Any other value goes to the field itself, which accepts or
-refuses it. So the answers are the serializer's, and 10,000 rows take an eighth of its time.
+The serializer stays the only description of a body. A field says which values it takes as they are (``exact``);
+pydantic-core checks those without running our code. A body of such values alone is done then. In any other, each other
+value goes to the field itself, which accepts or refuses it. So the answers are the serializer's, and 10,000 rows take a
+twentieth of its time.
 """
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails, PydanticCustomError, SchemaValidator, ValidationError, core_schema
 from rest_framework import serializers
@@ -24,48 +25,70 @@ _EXACT, _JUDGED = "exact", "judged"
 
 def validated(kind: type[StrictSerializer], data: object) -> dict[str, Any]:
     """Return the values of a body; raise DRF's ValidationError with everything that is wrong with it."""
-    serializer, validator = _compiled(kind)
+    compiled = _compiled(kind)
+    try:
+        values: dict[str, Any] = compiled.exact.validate_python(data)
+    except ValidationError:
+        return _judged(kind, compiled, data)
+    return values
+
+
+def _judged(kind: type[StrictSerializer], compiled: "_Compiled", data: object) -> dict[str, Any]:
+    """Validate a body with a value that some field has to judge."""
     if not isinstance(data, dict):
         kind(data=data).is_valid(raise_exception=True)
         raise AssertionError("a serializer takes nothing but an object")
     problems: dict[Any, Any] = {}
     values: dict[str, Any] = {}
     try:
-        values = validator.validate_python(data)
+        values = compiled.judging.validate_python(data)
     except ValidationError as error:
         for found in error.errors(include_url=False):
-            _add_problem(problems, serializer, found)
-    _add_unknown(problems, serializer, data)
+            _add_problem(problems, compiled.serializer, found)
+    _add_unknown(problems, compiled.serializer, data)
     if problems:
         raise serializers.ValidationError(problems)
     return values
 
 
+class _Compiled(NamedTuple):
+    """A serializer, and what it takes: exact values alone, and any, of which each field judges the others."""
+
+    serializer: StrictSerializer
+    exact: SchemaValidator
+    judging: SchemaValidator
+
+
 @cache
-def _compiled(kind: type[StrictSerializer]) -> tuple[StrictSerializer, SchemaValidator]:
+def _compiled(kind: type[StrictSerializer]) -> _Compiled:
     serializer = kind()
-    return serializer, SchemaValidator(_serializer_schema(serializer))
+    exact, judging = (SchemaValidator(_serializer_schema(serializer, value)) for value in (_exact, _judging))
+    return _Compiled(serializer, exact, judging)
 
 
-def _serializer_schema(serializer: StrictSerializer) -> core_schema.CoreSchema:
+# How the schema of a value is made of its field.
+_ValueSchema = Callable[[AnyField], core_schema.CoreSchema]
+
+
+def _serializer_schema(serializer: StrictSerializer, value: _ValueSchema) -> core_schema.CoreSchema:
     return core_schema.typed_dict_schema(
         {
-            name: core_schema.typed_dict_field(_with_default(field), required=field.required)
+            name: core_schema.typed_dict_field(_with_default(field, value), required=field.required)
             for name, field in serializer.fields.items()
         },
-        # _add_unknown finds them: to pydantic-core not every key of JSON is text
-        extra_behavior="ignore",
+        # _add_unknown names them: to pydantic-core not every key of JSON is text
+        extra_behavior="forbid" if value is _exact else "ignore",
     )
 
 
-def _with_default(field: AnyField) -> core_schema.CoreSchema:
-    schema = _list_schema(field) if isinstance(field, BoundedListField) else _value_schema(field)
+def _with_default(field: AnyField, value: _ValueSchema) -> core_schema.CoreSchema:
+    schema = _list_schema(field, value) if isinstance(field, BoundedListField) else value(field)
     if field.required or field.default is empty:
         return schema
     return core_schema.with_default_schema(schema, default=field.default)
 
 
-def _list_schema(field: AnyField) -> core_schema.CoreSchema:
+def _list_schema(field: AnyField, value: _ValueSchema) -> core_schema.CoreSchema:
     """Check the length before any item: a long list costs nothing to refuse."""
 
     def check(data: Any) -> Any:
@@ -73,15 +96,23 @@ def _list_schema(field: AnyField) -> core_schema.CoreSchema:
             _judge(field)(data)
         return data
 
-    items = core_schema.list_schema(_serializer_schema(field.child))
+    child = field.child
+    item = _serializer_schema(child, value) if isinstance(child, StrictSerializer) else value(child)
+    items = core_schema.list_schema(item, fail_fast=value is _exact)
     return core_schema.no_info_before_validator_function(check, items)
 
 
-def _value_schema(field: AnyField) -> core_schema.CoreSchema:
+def _exact(field: AnyField) -> core_schema.CoreSchema:
     is_choice = isinstance(field, serializers.ChoiceField)
-    exact = core_schema.literal_schema(list(field.choices)) if is_choice else field.exact
+    schema: core_schema.CoreSchema = (
+        core_schema.literal_schema(list(field.choices)) if is_choice else field.exact
+    )
+    return schema
+
+
+def _judging(field: AnyField) -> core_schema.CoreSchema:
     judged = core_schema.no_info_plain_validator_function(_judge(field))
-    return core_schema.union_schema([(exact, _EXACT), (judged, _JUDGED)], mode="left_to_right")
+    return core_schema.union_schema([(_exact(field), _EXACT), (judged, _JUDGED)], mode="left_to_right")
 
 
 def _judge(field: AnyField) -> Callable[[Any], Any]:
@@ -126,8 +157,8 @@ def _detail(field: AnyField, found: ErrorDetails) -> object:
 def _add_unknown(problems: dict[Any, Any], serializer: StrictSerializer, data: dict[Any, Any]) -> None:
     """Add the fields that a body or one of its rows has and the serializer has not."""
     for name, field in serializer.fields.items():
-        if isinstance(field, BoundedListField) and isinstance(problems.get(name, {}), dict):
-            row: AnyField = field.child
+        row: AnyField = getattr(field, "child", None)
+        if isinstance(row, StrictSerializer) and isinstance(problems.get(name, {}), dict):
             in_rows = _unknown_of_rows(row, data[name])
             for index, unknown in in_rows.items():
                 problems.setdefault(name, {}).setdefault(index, {}).update(unknown)

@@ -27,6 +27,13 @@ from experiments.text import ISO_DATE_PATTERN, NAME_LENGTH, NAME_PATTERN, is_nam
 MAX_SINGLE_VALUES = 10_000
 
 
+def one_of(*exact: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """Take what the first of these takes; what none does is one problem."""
+    return core_schema.union_schema(
+        list(exact), mode="left_to_right", custom_error_type="inexact", custom_error_message="none takes it"
+    )
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown fields: a misspelled setting must not be dropped silently."""
 
@@ -295,6 +302,10 @@ def _plain_name(value: Any) -> str:
     raise ValueError("to be judged by the field")
 
 
+# Printable ASCII without spaces around it is a name as it is; only other texts are looked at by our code.
+_ASCII_NAME = core_schema.str_schema(strict=True, max_length=NAME_LENGTH, pattern="^[!-~]([ -~]*[!-~])?$")
+
+
 @extend_schema_field({"type": "string", "maxLength": NAME_LENGTH, "pattern": NAME_PATTERN})
 class NameField(TextField):
     """A name that a person gave; surrounding spaces are removed."""
@@ -302,7 +313,7 @@ class NameField(TextField):
     default_error_messages = {  # noqa: RUF012 (DRF's way)
         "unprintable": f"Must be 1 to {NAME_LENGTH} characters, one of them visible and none a control character.",
     }
-    exact = core_schema.no_info_plain_validator_function(_plain_name)
+    exact = one_of(_ASCII_NAME, core_schema.no_info_plain_validator_function(_plain_name))
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, str) and not is_name(data):
@@ -324,7 +335,12 @@ class ExperimentReferenceField(serializers.Field[str, Any, str, Any]):
     """An experiment's id, or its key."""
 
     default_error_messages = {"invalid": "Must be an experiment's id or key."}  # noqa: RUF012 (DRF's way)
-    exact = core_schema.str_schema(strict=True, pattern=REFERENCE_PATTERN)
+    exact = one_of(
+        core_schema.chain_schema(
+            [core_schema.int_schema(strict=True, ge=1), core_schema.str_schema(coerce_numbers_to_str=True)]
+        ),
+        core_schema.str_schema(strict=True, pattern=REFERENCE_PATTERN),
+    )
 
     def to_internal_value(self, data: Any) -> str:
         usable = isinstance(data, int | str) and not isinstance(data, bool)

@@ -106,6 +106,26 @@ class Turns:
                     del self._wanting[name], self._locks[name]
 
 
+class OneAtATime:
+    """Lets a worker's threads act one at a time, as long as none waits longer than its ``patience`` in seconds.
+
+    It is a courtesy for what is faster so: where one is held up, the others go on without it.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience, self._lock = patience, threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Yield True if no other thread has the turn."""
+        has_turn = self._lock.acquire(timeout=self._patience)
+        try:
+            yield has_turn
+        finally:
+            if has_turn:
+                self._lock.release()
+
+
 def _folder_of_database() -> Path:
     """The folder that everyone who has this SQLite database shares; a database in memory is nobody else's."""
     folder = Path(connection.settings_dict["NAME"]).absolute().parent

@@ -7,6 +7,9 @@ waits for nobody. A group that the statement refuses is taken apart: each is tri
 database goes away, none of the group was acknowledged, and each is answered so.
 
 A group takes an experiment once, and callers of one name on one day: the day's line then counts each call.
+
+Large writes take turns in a worker instead. Many at once wait for each other's locks, and each holds on to old versions
+of rows that PostgreSQL would clear away: with 15 at once it works twice as long for each as with four.
 """
 
 import datetime as dt
@@ -18,6 +21,7 @@ from typing import NamedTuple
 from django.db import InterfaceError, OperationalError, connection
 
 from experiments.audit.intake import IntakeLine
+from experiments.database.locks import OneAtATime
 from experiments.ingestion.upsert import PlacedCounts, recorded_at_once
 
 # Rows of a group: a larger write gains nothing from company.
@@ -129,6 +133,7 @@ def _write_at_once(writes: Sequence[Write]) -> bool:
 
 
 _combiner = Combiner(_write_at_once)
+_large_writes = OneAtATime(patience=1)
 
 
 def recorded_in_company(write: Write) -> bool:
@@ -136,6 +141,9 @@ def recorded_in_company(write: Write) -> bool:
 
     Within a transaction it cannot: the group would be committed by another's.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block or len(write.rows) > _MOST_ROWS // 2:
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
         return _write_at_once([write])
+    if len(write.rows) > _MOST_ROWS // 2:
+        with _large_writes.turn():
+            return _write_at_once([write])
     return _combiner.write(write)

@@ -24,7 +24,12 @@ from experiments.ingestion.upsert import (
     upsert_daily_metrics,
     variants_of,
 )
-from experiments.ingestion.validation import count_issues, increment_issues, total_issues
+from experiments.ingestion.validation import (
+    count_issues,
+    have_no_issues,
+    increment_issues,
+    total_issues,
+)
 from experiments.metrics import (
     EXACT_DIGITS,
     MEASURE_NAMES,
@@ -32,6 +37,8 @@ from experiments.metrics import (
     DailyCounts,
     DayTotals,
     Reward,
+    columns_of,
+    every_goal_takes,
     some_goal_refuses,
 )
 from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
@@ -136,7 +143,7 @@ def _record(
     ids = sorted({experiment_id for experiment_id, _ in rows})
     _refuse_bad_rows(rows, ids, today, mode, policy)
     created: tuple[str, ...] = ()
-    is_simple = mode == "set" and not any(some_goal_refuses(row) for _, row in rows)
+    is_simple = mode == "set" and every_goal_takes(columns_of(row for _, row in rows))
     line = line_of_caller(source, today) if source in _PROGRAMS else None
     if not (is_simple and recorded_in_company(Write(rows, ids, now, line))):
         try:
@@ -206,21 +213,37 @@ def _refuse_bad_rows(
 ) -> None:
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
-    issues_of = increment_issues if mode == "add" else count_issues
-    found = [(index, issue) for index, (_, counts) in enumerate(rows) for issue in issues_of(counts, today)]
-    seen: set[tuple[int, dt.date, str]] = set()
-    for index, (experiment_id, counts) in enumerate(rows):
-        place = (experiment_id, counts.date, counts.variant_name)
-        if place in seen:
-            message = _("'%(name)s' is given twice for %(date)s")
-            said = message % {"name": counts.variant_name, "date": counts.date}
-            found.append((index, Issue("variant_name", "duplicate", said)))
-        seen.add(place)
+    found = _issues_of_rows([counts for _, counts in rows], today, mode)
+    found += _twice(rows)
     if found:
         # names that cannot be variants, too: all that is wrong in one answer
         known = variants_of(ids)
         found += new_name_issues(rows, _missing_names(rows, _ids_by_name(known)), known, policy)
         raise InvalidRowsError(sorted(found, key=itemgetter(0)))
+
+
+def _issues_of_rows(rows: Sequence[DailyCounts], today: dt.date, mode: Mode) -> list[tuple[int, Issue]]:
+    if mode == "set" and have_no_issues(rows, today):
+        return []
+    issues_of = increment_issues if mode == "add" else count_issues
+    return [(index, issue) for index, row in enumerate(rows) for issue in issues_of(row, today)]
+
+
+def _twice(rows: Sequence[PlacedCounts]) -> list[tuple[int, Issue]]:
+    """Find the rows of a variant and day that an earlier row has."""
+    places = [(experiment_id, row.date, row.variant_name) for experiment_id, row in rows]
+    if len(set(places)) == len(places):
+        return []
+    found: list[tuple[int, Issue]] = []
+    seen: set[tuple[int, dt.date, str]] = set()
+    message = _("'%(name)s' is given twice for %(date)s")
+    for index, place in enumerate(places):
+        if place in seen:
+            _id, date, name = place
+            issue = Issue("variant_name", "duplicate", message % {"name": name, "date": date})
+            found.append((index, issue))
+        seen.add(place)
+    return found
 
 
 def _raise_data_versions(experiment_ids: Sequence[int]) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from experiments.database.locks import Turns
+from experiments.database.locks import OneAtATime, Turns
 
 pytestmark = pytest.mark.database_free
 
@@ -47,3 +47,35 @@ def test_turns__a_turn_that_fails__leaves_nothing_behind() -> None:
         raise RuntimeError
 
     assert (dict(turns._locks), dict(turns._wanting)) == ({}, {})
+
+
+def test_one_at_a_time__another_has_the_turn__waits_until_it_is_over() -> None:
+    lock, waiting = OneAtATime(patience=10), threading.Event()
+    over: list[str] = []
+
+    def second() -> bool:
+        waiting.set()
+        with lock.turn() as has_turn:
+            over.append("second")
+        return has_turn
+
+    with ThreadPoolExecutor(1) as pool:
+        with lock.turn() as first:
+            answer = pool.submit(second)
+            waiting.wait(10)
+            over.append("first")
+        assert (first, answer.result()) == (True, True)
+
+    assert over == ["first", "second"]
+
+
+def test_one_at_a_time__another_is_held_up__goes_on_without_it_and_leaves_it_its_turn() -> None:
+    lock = OneAtATime(patience=0.001)
+
+    with lock.turn() as first:
+        with lock.turn() as second:
+            assert (first, second) == (True, False)
+        with lock.turn() as third:
+            assert third is False
+    with lock.turn() as fourth:
+        assert fourth is True

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
+from pydantic_core import SchemaValidator, core_schema
 from rest_framework import serializers
 
 from allocation.api.schemas import AsOfSerializer
@@ -159,12 +160,18 @@ class AllocationInForceSerializer(AllocationSerializer):
 class UnitField(TextField):
     """An id as it is: nothing is trimmed, for two clients must hash the same text."""
 
+    exact = core_schema.str_schema(strict=True, min_length=1, max_length=255, pattern="^[^\0]+$")
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=255, trim_whitespace=False, **kwargs)
 
 
 class AssignmentQuerySerializer(serializers.Serializer[Any]):
     unit = UnitField(help_text="Who is assigned: a visitor's or an account's id.")
+
+
+# Tells of a text, without a serializer, if it is a unit.
+is_unit = SchemaValidator(UnitField.exact).isinstance_python
 
 
 class UnitsSerializer(StrictSerializer):

@@ -2,11 +2,11 @@
 
 import datetime as dt
 import hashlib
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.core.cache import caches
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -31,7 +31,7 @@ from allocation.api.v1.lab_schemas import (
 )
 from allocation.campaigns.guards import resume_after_guard
 from allocation.campaigns.undo import undo_completion
-from allocation.engine.assignment import assign_many
+from allocation.engine.assignment import Race
 from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
 from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
@@ -39,6 +39,7 @@ from allocation.selectors import allocation_in_force, answer_key, state_with_in_
 from allocation.services import complete_experiment, compute_allocation
 from allocation.statistics.csv_file import statistics_download
 from allocation.statistics.experiment import experiment_statistics
+from experiments.api.fast_validation import validated
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
@@ -239,14 +240,15 @@ class AssignmentView(APIView):
     )
     def get(self, request: Request, reference: str) -> Response:
         """A unit keeps its variant as long as the shares stay as they are."""
-        return Response(assign_one(reference, request.query_params))
+        given = serializers.AssignmentQuerySerializer(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        return Response(assign_one(reference, given.validated_data["unit"]))
 
 
-def assign_one(reference: str, query: QueryDict) -> dict[str, str]:
-    """The body of the answer for the unit that the query names."""
-    given = serializers.AssignmentQuerySerializer(data=query)
-    given.is_valid(raise_exception=True)
-    return _assign(reference, [given.validated_data["unit"]])[1][0]
+def assign_one(reference: str, unit: str) -> dict[str, str]:
+    """The body of the answer for one unit."""
+    decision = _in_force(reference, today())
+    return decision.assignment(unit, Race(decision.experiment_key, decision.shares).winner(unit))
 
 
 @extend_schema(tags=["assignment"])
@@ -260,13 +262,19 @@ class AssignmentsView(APIView):
         summary=f"The variants that up to {serializers.MAX_UNITS:,} units see; writes nothing",
     )
     def post(self, request: Request, reference: str) -> Response:
-        body = serializers.UnitsSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        allocation_id, assigned = _assign(reference, body.validated_data["units"])
-        return Response({"allocation_id": allocation_id, "assignments": assigned})
+        return Response(assign_units(reference, request.data))
 
 
-class _Race(NamedTuple):
+def assign_units(reference: str, data: Any) -> dict[str, Any]:
+    """The body of the answer for the units that a body names."""
+    units: list[str] = validated(serializers.UnitsSerializer, data)["units"]
+    decision = _in_force(reference, today())
+    keys = Race(decision.experiment_key, decision.shares).winners(units)
+    assigned = [decision.assignment(unit, key) for unit, key in zip(units, keys, strict=True)]
+    return {"allocation_id": decision.allocation_id, "assignments": assigned}
+
+
+class _Decision(NamedTuple):
     """A decision in force as assignment needs it: its shares and its variants' names, by key."""
 
     allocation_id: int
@@ -274,32 +282,26 @@ class _Race(NamedTuple):
     shares: dict[str, float]
     names: dict[str, str]
 
-
-def _assign(reference: str, units: list[str]) -> tuple[int, list[dict[str, str]]]:
-    race = _race(reference, today())
-    keys = assign_many(race.experiment_key, race.shares, units)
-    return race.allocation_id, [
-        {"unit": unit, "variant_key": key, "variant_name": race.names[key]}
-        for unit, key in zip(units, keys, strict=True)
-    ]
+    def assignment(self, unit: str, key: str) -> dict[str, str]:
+        return {"unit": unit, "variant_key": key, "variant_name": self.names[key]}
 
 
-def _race(reference: str, date: dt.date) -> _Race:
+def _in_force(reference: str, date: dt.date) -> _Decision:
     """Read it, or return it of the worker's memory while nothing but data has changed."""
     state = state_with_in_force(reference, date)
     key = answer_key(_ASSIGNMENT, state._replace(data_version=0), date)
-    if (race := caches[_ASSIGNMENT].get(key)) is None:
-        race = _read_race(state.experiment_id, date)
-        caches[_ASSIGNMENT].set(key, race)
-    return _Race(*race)
+    if (decision := caches[_ASSIGNMENT].get(key)) is None:
+        decision = _read_in_force(state.experiment_id, date)
+        caches[_ASSIGNMENT].set(key, decision)
+    return _Decision(*decision)
 
 
 @one_moment()
-def _read_race(experiment_id: int, date: dt.date) -> _Race:
+def _read_in_force(experiment_id: int, date: dt.date) -> _Decision:
     experiment = find_experiment(experiment_id)
     found = allocation_in_force(experiment, date)
     shares = list(found.shares.all())
-    return _Race(
+    return _Decision(
         found.pk,
         experiment.key,
         {share.variant.key: float(share.share) for share in shares},

@@ -5,6 +5,8 @@ import json
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from allocation.engine.assignment import assign, assign_many
 from tests.conftest import ROOT
@@ -80,6 +82,28 @@ def test_assign__keys_that_run_together__are_told_apart() -> None:
     right = assign_many("a", {"bc": 0.5, "bd": 0.5}, UNITS[:200])
 
     assert [key[-1] for key in right] != left
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=3), st.sampled_from([0.0001, 0.3, 0.5, 1.0]), min_size=1, max_size=6),
+    st.lists(st.text(max_size=5), max_size=20),
+)
+def test_assign_many__any_shares_and_units__is_assign_of_each(
+    shares: dict[str, float], units: list[str]
+) -> None:
+    assert assign_many("exp", shares, units) == [assign("exp", shares, unit) for unit in units]
+
+
+def test_assign_many__a_race_too_close_for_other_logarithms__is_decided_as_that_of_one_unit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = {"a": 0.5, "b": 0.5}
+    expected = [assign("exp", one, unit) for unit in UNITS[:50]]
+
+    monkeypatch.setattr("allocation.engine.assignment._PHOTO_FINISH", 1e9)
+
+    assert assign_many("exp", one, UNITS[:50]) == expected
 
 
 def test_assign__variant_without_a_share__is_never_served() -> None:

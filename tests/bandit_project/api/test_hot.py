@@ -72,6 +72,7 @@ def _calls(e: int) -> dict[str, tuple[str, Any]]:
         "classic-events-slash": ("/events/", {"experiment_id": e, **ROW}),
         "v1:allocation": (f"/api/v1/experiments/{e}/allocation/", None),
         "v1:assignment": (f"/api/v1/experiments/{e}/assignment/?unit=visitor", None),
+        "v1:assignments": (f"/api/v1/experiments/{e}/assignments/", {"units": ["visitor", "another"]}),
         "v1:events": ("/api/v1/events/", {"rows": [{"experiment_id": e, **ROW}]}),
     }
 

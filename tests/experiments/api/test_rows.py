@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework import serializers
 
+from allocation.api.v1.schemas import UnitsSerializer
 from experiments.api.classic.schemas import EventsSerializer, FlatEventSerializer
 from experiments.api.fast_validation import validated
 from experiments.api.fields import StrictSerializer
@@ -63,6 +64,9 @@ _BATCHES = st.builds(
 _DAYS = st.builds(
     lambda variants, rest: {**rest, "variants": variants}, _lists(_nearly(VARIANT)), _nearly(PLACE)
 )
+_UNITS = st.builds(
+    lambda units, rest: {**rest, "units": units}, _lists(st.text(max_size=2)), _nearly({"mode": "add"})
+)
 
 
 def _by_serializer(kind: type[StrictSerializer], data: Any) -> object:
@@ -87,6 +91,7 @@ def _compiled(kind: type[StrictSerializer], data: Any) -> object:
         (IncrementsDaySerializer, _DAYS | _STRANGE),
         (EventsSerializer, _DAYS | _STRANGE),
         (FlatEventSerializer, _nearly(ROW) | _STRANGE),
+        (UnitsSerializer, _UNITS | _STRANGE),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "pt-br"])

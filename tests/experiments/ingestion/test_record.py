@@ -87,6 +87,17 @@ def test_record_events__renamed_variant_under_both_names__is_refused() -> None:
     assert DailyMetric.objects.get().impressions == 10
 
 
+def test_record_events__names_that_are_special_to_the_database__are_only_names() -> None:
+    names = ['say "hi"', "back\\slash", "{a,b}", "NULL", "it's", "açúcar 🍬", '"', "a,b"]
+    experiment = make_experiment()
+    record(experiment, *(counts(name, 10, 1) for name in names))
+
+    record(experiment, *(counts(name, 20 + n, 2) for n, name in enumerate(names)))
+
+    stored = DailyMetric.objects.values_list("variant__name", "impressions")
+    assert dict(stored) == {name: 20 + n for n, name in enumerate(names)}
+
+
 @pytest.mark.parametrize(
     ("row", "field"),
     [
