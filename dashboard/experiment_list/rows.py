@@ -17,7 +17,7 @@ from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
 from experiments.models import DailyMetric, Experiment, Status, Variant
 
-# What a forecast is told from: the latest days with data.
+# The latest days with data, from which a forecast is made.
 _RECENT_DAYS = 14
 # Shares have four places: what differs by less than their rounding is even.
 _EVEN = Decimal("0.0002")
@@ -35,7 +35,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: the variant whose lift is told;
+    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown;
     None before there is a result."""
 
     listed: Listed
@@ -125,8 +125,8 @@ class _Decisions(NamedTuple):
 
     @property
     def shares(self) -> list[AllocationShare]:
-        told = self.computed or self.current
-        return list(told.shares.all()) if told else []
+        decision = self.computed or self.current
+        return list(decision.shares.all()) if decision else []
 
 
 def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions]:

@@ -55,8 +55,8 @@ def test_list__running__shows_stage_split_and_lift_with_its_interval(client: Cli
 
     assert "Button &lt;b&gt;colour&lt;/b&gt;" in page
     assert "variant_b 70.0%" in page
-    (told,) = [v for v in experiment_statistics(experiment.pk, TODAY).variants if not v.is_control]
-    assert row.lift == pytest.approx(Lift(told.uplift or 0, told.uplift_low or 0, told.uplift_high or 0))
+    (other,) = [v for v in experiment_statistics(experiment.pk, TODAY).variants if not v.is_control]
+    assert row.lift == pytest.approx(Lift(other.uplift or 0, other.uplift_low or 0, other.uplift_high or 0))
 
 
 def test_list__even_split__says_so_in_place_of_a_share(client: Client) -> None:

@@ -74,7 +74,7 @@ def test_rate__tiny__keeps_two_significant_digits(rate: float, written: str) -> 
         ((0.05, 0.05), ("5.00%", "5.00%")),
     ],
 )
-def test_rates__ends_of_an_interval__are_told_apart(
+def test_rates__ends_of_an_interval__are_distinguished(
     ends: tuple[float, float], written: tuple[str, str]
 ) -> None:
     assert format_rates(*ends) == written

@@ -312,7 +312,9 @@ def test_health__gaps_changed_settings_and_newer_data__come_first(client: Client
     ]
 
 
-def test_health__variant_named_control_that_came_later__is_told_from_the_control(client: Client) -> None:
+def test_health__variant_named_control_that_came_later__is_distinguished_from_the_control(
+    client: Client,
+) -> None:
     experiment = make_experiment()
     for names in (["b"], ["control", "b"]):
         record(experiment, *(counts(name, 2000, 100) for name in names))
@@ -320,8 +322,8 @@ def test_health__variant_named_control_that_came_later__is_told_from_the_control
 
     checks = context(client, experiment)["health"]
 
-    told = "The control is 'b': it came first. 'control' is another variant"
-    assert [check.tab for check in checks if check.text == told and not check.ok] == ["settings"]
+    warning = "The control is 'b': it came first. 'control' is another variant"
+    assert [check.tab for check in checks if check.text == warning and not check.ok] == ["settings"]
 
 
 def test_health__a_variant_more__is_a_change_too(client: Client) -> None:

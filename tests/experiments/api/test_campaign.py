@@ -71,8 +71,8 @@ def test_patch__campaign__changes_what_is_given_and_is_in_the_history(api: APICl
         "on_end": "variant",
         "on_end_variant": "variant_b",
     }
-    told = Experiment.history.order_by("-history_id").values_list("owner", "tags", "on_end")
-    assert list(told[:2]) == [("Growth", "summer mail", "variant"), ("Growth", "summer mail", "pause")]
+    recorded = Experiment.history.order_by("-history_id").values_list("owner", "tags", "on_end")
+    assert list(recorded[:2]) == [("Growth", "summer mail", "variant"), ("Growth", "summer mail", "pause")]
 
 
 def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
