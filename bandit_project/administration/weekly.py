@@ -25,10 +25,10 @@ from django.utils.translation import override
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import State
 from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
-from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
+from experiments.address import public_address
 from experiments.database.locks import only_one
 from experiments.events import log_event, log_problem_event
 from experiments.exceptions import InvalidError

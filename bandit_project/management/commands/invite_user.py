@@ -6,9 +6,9 @@ from django.core.management.base import CommandError
 from django.urls import reverse
 from django.utils import timezone
 
-from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import invitation_token, send_invitation
 from bandit_project.administration.users import invite_user, renew_invitation
+from experiments.address import public_address
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.management.plain import PlainCommand
 from experiments.roles import Role
