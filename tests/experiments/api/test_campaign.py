@@ -87,8 +87,8 @@ def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"ends_at": "2025-08-31T00:00:00Z"}, "ends_at", "must be after starts_at"),
-        ({"ends_at": "2025-09-01T11:00:00+02:00"}, "ends_at", "must be after starts_at"),
+        ({"ends_at": "2025-08-31T00:00:00Z"}, "ends_at", "must be after the start"),
+        ({"ends_at": "2025-09-01T11:00:00+02:00"}, "ends_at", "must be after the start"),
         ({"ends_at": "2025-10-01T09:00:00"}, "ends_at", "with its offset from UTC"),
         ({"ends_at": "2025-13-01T09:00:00Z"}, "ends_at", "with its offset from UTC"),
         ({"ends_at": "0001-01-01T00:00:00+23:00"}, "ends_at", "with its offset from UTC"),
