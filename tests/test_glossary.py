@@ -35,6 +35,8 @@ ENGLISH = {
     r"chance of being the best": "probability to be best",
     r"\bdecided anew\b|\bcomputed anew\b": "updated",
     r"out of sight": "hidden",
+    r"(?<!of )\bdata (are|were|have|come|say)\b": "data is, was, has",
+    r"\be-mails?\b": "email",
     _FOR_ENGINEERS: "Minimum control share, Maximum daily change",
 }
 PORTUGUESE = {

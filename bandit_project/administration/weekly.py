@@ -1,4 +1,4 @@
-"""The weekly summary by e-mail: on Monday morning in each person's time zone, once for a user and week.
+"""The weekly summary by email: on Monday morning in each person's time zone, once for a user and week.
 
 That it is going out is written before it is sent: a crash between the two loses a mail, and never sends one twice. A
 mail server that refuses takes the note back, and the next round tries again, until Tuesday ends. A fault in writing the

@@ -78,7 +78,7 @@ class Row:
 
     @property
     def result_through(self) -> dt.date | None:
-        """The last day that the result rests on, where newer data have come since."""
+        """The last day that the result rests on, where newer data has come since."""
         decision, latest = self.summary.allocation, self.latest
         through = decision.data_through if decision and self.ahead else None
         return through if through and latest and through < latest else None

@@ -28,7 +28,7 @@ _SWITCH = (("unknown", _("Default")), ("true", _("Yes")), ("false", _("No")))
 # The words of the Settings page: what the models say is for programs, which know fields by their names.
 _HELP = {
     "value_cap": _("Single values above it count as this much, for every variant. Blank: no cap."),
-    "fixed_variants": _("Data of a variant that is not known yet are refused instead of adding it."),
+    "fixed_variants": _("Data of a variant that is not known yet is refused instead of adding it."),
     "tags": _("Words with a space between them."),
     "starts_at": _("A draft starts by itself then."),
     "on_end_variant": _("For “A chosen variant gets all traffic”."),

@@ -21,7 +21,7 @@ class Command(PlainCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="The e-mail address; it is the user name too.")
+        parser.add_argument("email", help="The email address; it is the user name too.")
         parser.add_argument("--role", choices=[role.group for role in Role], default=Role.VIEWER.group)
         parser.add_argument("--name", default="", help="How pages name the person.")
         parser.add_argument("--site", help="Where the dashboard is, such as https://bandit.example.com.")
