@@ -72,6 +72,20 @@ class Row:
         return leader is not None and leader.successes > 0
 
     @property
+    def waits_for(self) -> str:
+        """Name what its first result waits for, while it warms up: data, impressions, the allocation or variants."""
+        if self.warm_up is None:
+            return ""
+        if not self.warm_up.impressions:
+            return "data" if self.latest is None else "impressions"
+        if self.warm_up.impressions < self.warm_up.needed:
+            return "more"
+        decision = self.summary.allocation
+        through = decision.data_through if decision else None
+        is_behind = through is None or (self.latest is not None and through < self.latest)
+        return "allocation" if is_behind else "variants"
+
+    @property
     def days(self) -> int | None:
         """Days from the first with data to the last."""
         return None if self.first is None or self.latest is None else (self.latest - self.first).days + 1
