@@ -357,3 +357,11 @@ def test_title__each_tab__has_its_own(client: Client) -> None:
     pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
 
     assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
+
+
+def test_health__another_name_of_a_control_beside_the_control__is_no_warning(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, *(counts(name, 2000, 100) for name in ("baseline", "control")))
+    allocate(experiment)
+
+    assert [check for check in context(client, experiment)["health"] if "came first" in check.text] == []
