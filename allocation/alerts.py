@@ -45,13 +45,13 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
     """List the conditions that hold now, by experiment and kind; None where it is too early for an alarm."""
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
     ripe = {e.allocation.experiment_id: e for e in entries if _has_result(e) and _is_ripe(e.inputs)}
-    told = ripe.keys() - _arriving_otherwise(list(ripe.values()))
+    reportable = ripe.keys() - _arriving_otherwise(list(ripe.values()))
     for entry in entries:
         row = entry.allocation
         if not _has_result(entry):
             facts = None
         else:
-            facts = _leader_facts(entry) if row.experiment_id in told else None
+            facts = _leader_facts(entry) if row.experiment_id in reportable else None
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
         if row.state == State.DECIDED:
             active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
@@ -79,16 +79,16 @@ def is_alarming(ratio: SampleRatioResult | None) -> bool:
 
 
 def _arriving_otherwise(entries: Sequence[Entry]) -> set[int]:
-    """Look at the traffic itself before a first result is told: no sweep may have looked since it arrived.
+    """Look at the traffic itself before a first result is reported: no sweep may have looked since it arrived.
 
     Return the ids of the experiments whose traffic does not arrive as split; three queries, if there is a first result.
     """
     found = {e.allocation.experiment_id: e.allocation for e in entries}
     if not found:
         return set()
-    is_told = Alarm.objects.filter(experiment__in=found, kind=EventKind.LEADER_FOUND, cleared_at=None)
-    told = set(is_told.values_list("experiment_id", flat=True))
-    new = {pk: list(row.experiment.variants.all()) for pk, row in found.items() if pk not in told}
+    open_alarms = Alarm.objects.filter(experiment__in=found, kind=EventKind.LEADER_FOUND, cleared_at=None)
+    reported = set(open_alarms.values_list("experiment_id", flat=True))
+    new = {pk: list(row.experiment.variants.all()) for pk, row in found.items() if pk not in reported}
     ratios = sample_ratios_of(new, entries[0].allocation.target_date)
     return {pk for pk, ratio in ratios.items() if is_alarming(ratio)}
 

@@ -98,7 +98,7 @@ DEMO = (
         ends_as=Status.COMPLETED,
     ),
     DemoExperiment(
-        "Onboarding e-mail subject",
+        "Onboarding email subject",
         "Paused while the mail provider is moved.",
         66,
         900,

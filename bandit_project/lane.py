@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 from django.utils import translation
@@ -37,11 +38,11 @@ def lane(
             return get_response(request)
         request.get_host()  # refuses a host that is not ours
         translation.activate(settings.LANGUAGE_CODE)
-        request.resolver_match = match = _match(request.path_info)
+        request.resolver_match = _match(request.path_info)
         if _served(request) is not None:
             return counted(request)
         start = time.perf_counter()
-        response = try_hot(match.view_name or "", request, **match.kwargs)
+        response = _hot(request)
         if response is None:
             return get_response(request)
         count_response(request, response, time.perf_counter() - start)
@@ -57,8 +58,21 @@ def _served(request: HttpRequest) -> ServedView | None:
     return match.func if match is not None and isinstance(match.func, ServedView) else None
 
 
+def _hot(request: HttpRequest) -> HttpResponse | None:
+    match = request.resolver_match
+    if match is None:
+        return None
+    try:
+        return try_hot(match.view_name or "", request, **match.kwargs)
+    except Exception as error:  # an answer here, so that it is counted: no other middleware does
+        return response_for_exception(request, error)
+
+
 def _call(request: HttpRequest) -> HttpResponse:
     view, match = _served(request), request.resolver_match
     if view is None or match is None:
         raise TypeError("only what is served comes here")
-    return view(request, **match.kwargs)
+    try:
+        return view(request, **match.kwargs)
+    except Exception as error:  # as above
+        return response_for_exception(request, error)

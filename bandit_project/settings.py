@@ -317,6 +317,8 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
+# Commands that print what they did do not log it as well, unless a level is asked for.
+COMMAND_LOG_LEVEL = env.choice("LOG_LEVEL", "WARNING", LOG_LEVELS)
 configure_structlog()
 LOGGING = logging_config(LOG_LEVEL, json=not DEBUG)
 # A line for each request that succeeds, too.

@@ -55,7 +55,8 @@ def _steps(experiment: Experiment, summary: Summary) -> list[Step]:
         Step(
             _("Get a variant on your site"),
             _("Copy the code, or apply the traffic shares by hand."),
-            is_decided or _has_called(experiment),
+            # impressions are visitors who got a variant, also where calls need no key and leave no trace
+            has_data or _has_called(experiment),
             at("integrate"),
         ),
         Step(

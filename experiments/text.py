@@ -3,9 +3,11 @@
 import datetime as dt
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from django.utils.formats import number_format
+from django.utils.translation import get_language
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -57,6 +59,12 @@ def format_number(value: float | Decimal, decimals: int) -> str:
 
     What rounds to 0 has no sign.
     """
+    return _format(value, decimals, get_language())
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _format(value: float | Decimal, decimals: int, language: str | None) -> str:
+    """Write a number in the current ``language``. A page of many variants writes the same numbers several times."""
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0
     return number_format(exact, decimals, force_grouping=True)
 

@@ -14,6 +14,10 @@ from experiments.selectors import find_experiment
 from experiments.text import visible
 
 CONTROL_NAME = "control"
+# Names of a control, the plainest first: of several that come together, the first of these is it.
+CONTROL_NAMES = (CONTROL_NAME, "controle", "control group", "grupo de controle", "baseline", "original")
+# Alone it may stand for anything; beside other new names it is the first of them.
+_LETTER_OF_CONTROL = "a"
 _IDS_END = 2**63
 
 
@@ -29,7 +33,14 @@ def looks_alike(name: str, known: str) -> str:
 
 
 def is_control_name(name: str) -> bool:
-    return plain_name(name) == CONTROL_NAME
+    return plain_name(name).replace("_", " ") in CONTROL_NAMES
+
+
+def control_among(names: Sequence[str]) -> str:
+    """Choose the control of variants that come together: the one named so, else A, else the first."""
+    by_form = {plain_name(name).replace("_", " "): name for name in reversed(names)}
+    known = (*CONTROL_NAMES, _LETTER_OF_CONTROL)
+    return next((by_form[name] for name in known if name in by_form), names[0])
 
 
 def new_variants(
@@ -40,10 +51,8 @@ def new_variants(
     now: dt.datetime,
     control: str | None = None,
 ) -> list[Variant]:
-    """Build unsaved variants. Without a control so far, it is ``control``, else the one named so, else the first."""
-    chosen = None
-    if not has_control:
-        chosen = control or next(filter(is_control_name, names), names[0])
+    """Build unsaved variants. Without a control so far, it is ``control``, else the one that control_among chooses."""
+    chosen = None if has_control else control or control_among(names)
     return [
         Variant(experiment_id=experiment_id, key=name, name=name, is_control=name == chosen, created_at=now)
         for name in names

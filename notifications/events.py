@@ -54,7 +54,7 @@ EVENT_TYPES = {
         ),
         is_alarm=True,
     ),
-    EventKind.NO_DATA: EventType(_("No data have arrived for {days} days."), is_alarm=True),
+    EventKind.NO_DATA: EventType(_("No data has arrived for {days} days."), is_alarm=True),
     EventKind.RATES_CHANGED: EventType(
         _(
             "The variants compare differently since {since}. Days from before the change count less from now on."

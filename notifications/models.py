@@ -29,7 +29,7 @@ class Endpoint(models.Model):
 
     name = models.CharField(_("name"), max_length=100)
     channel = models.CharField(_("kind"), max_length=10, choices=Channel.choices, default=Channel.WEBHOOK)
-    address = models.CharField(_("address"), max_length=500, help_text=_("A URL, or an e-mail address."))
+    address = models.CharField(_("address"), max_length=500, help_text=_("A URL, or an email address."))
     events = models.JSONField(_("events"), default=list, blank=True, help_text=_("None chosen: all."))
     tags = models.CharField(
         _("tags"),

@@ -35,6 +35,8 @@ ENGLISH = {
     r"chance of being the best": "probability to be best",
     r"\bdecided anew\b|\bcomputed anew\b": "updated",
     r"out of sight": "hidden",
+    r"(?<!of )\bdata (are|were|have|come|say)\b": "data is, was, has",
+    r"\be-mails?\b": "email",
     _FOR_ENGINEERS: "Minimum control share, Maximum daily change",
 }
 PORTUGUESE = {
@@ -132,3 +134,16 @@ def test_prose__is_found__so_that_the_tests_above_can_fail(prose: dict[str, str]
 
 def test_messages__are_found__so_that_the_tests_above_can_fail() -> None:
     assert len(_messages()) > 1000
+
+
+_APPS = ("allocation", "bandit_project", "dashboard", "experiments", "notifications", "serving", "scripts")
+_PRIVATE = re.compile(r"(?<![a-z])(told|anew|mend(s|ed|ing)?|whoever|afresh)(?![a-z])", re.IGNORECASE)
+
+
+def test_code__private_word__is_in_no_name_comment_or_docstring() -> None:
+    modules = [
+        path for app in _APPS for path in ROOT.glob(f"{app}/**/*.py") if "migrations" not in path.parts
+    ]
+
+    assert len(modules) > 300
+    assert [str(path) for path in modules if _PRIVATE.search(path.read_text())] == []

@@ -1,4 +1,4 @@
-"""Notifications of guards: a harm is told once, and so is each time that the control gets all traffic.
+"""Notifications of guards: a harm is reported once, and so is each time that the control gets all traffic.
 
 Called in the transaction that records the decisions.
 """
@@ -82,10 +82,10 @@ def _news(
 
 
 def _warnings(entry: Entry, known: Sequence[Alarm], changes: _Changes) -> Iterator[NewEvent]:
-    """One event for each harm that no alarm has told of since a person resumed."""
+    """One event for each harm that no alarm has reported since a person resumed."""
     harms = [fact for fact in _facts(entry) if fact["action"] != "act"]
-    told = {_place(fact) for alarm in known if _counts(entry, alarm) for fact in alarm.facts[_HARMS]}
-    new = [fact for fact in harms if _place(fact) not in told]
+    reported = {_place(fact) for alarm in known if _counts(entry, alarm) for fact in alarm.facts[_HARMS]}
+    new = [fact for fact in harms if _place(fact) not in reported]
     if new or not harms:
         changes.clear(known)
     if new:

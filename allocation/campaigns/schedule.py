@@ -153,7 +153,7 @@ def _at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant 
 
 
 def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
-    """The leader as the latest data see it; None where a guard warns of harm: it may be the leader's."""
+    """The leader as the latest data sees it; None where a guard warns of harm: it may be the leader's."""
     if experiment.status == Status.ACTIVE:
         try:
             compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)

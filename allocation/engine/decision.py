@@ -61,10 +61,16 @@ def posterior_of(counts: Counts) -> Posterior:
     if counts.known is not None:
         return counts.known
     rules = counts.settings.evidence_rules
-    told = evidence_of_many(counts.trials, counts.successes, rules, counts.squares)
+    evidence = evidence_of_many(counts.trials, counts.successes, rules, counts.squares)
     trials, successes = counts.trials.sum(axis=1), counts.successes.sum(axis=1)
     return Posterior(
-        trials, successes, told.effective_trials, told.evidence_kept, told.alpha, told.beta, told
+        trials,
+        successes,
+        evidence.effective_trials,
+        evidence.evidence_kept,
+        evidence.alpha,
+        evidence.beta,
+        evidence,
     )
 
 

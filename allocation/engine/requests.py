@@ -23,7 +23,7 @@ from allocation.engine.batch import (
 )
 from allocation.engine.decision import decide, needed_trials
 from allocation.engine.evidence.learned import Evidence
-from allocation.engine.evidence.memory import TOLD_WITHIN
+from allocation.engine.evidence.memory import REPORTED_WITHIN
 from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
 from allocation.engine.evidence.window import History, Window, select_window
 from allocation.engine.posterior.beta import Floats, quantiles
@@ -264,7 +264,7 @@ def _change_day(request: Request, window: Window, start: int) -> int | None:
     if start < 0 or window.end is None:
         return None
     day = int(window.days[start])
-    return day if window.end - day < TOLD_WITHIN or request.rules == FIRST_RULES else None
+    return day if window.end - day < REPORTED_WITHIN or request.rules == FIRST_RULES else None
 
 
 def _missing_trials(

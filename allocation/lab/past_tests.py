@@ -21,7 +21,7 @@ from experiments.tables.reading.header import Columns, find_header
 from experiments.tables.reading.numbers import NumberError, is_blank
 from experiments.tables.reading.source import Table
 from experiments.text import format_number
-from experiments.variants import is_control_name, plain_name
+from experiments.variants import control_among, plain_name
 
 # What past tests can be played for, and the numbers that each needs, the trials first.
 GOALS: Mapping[Reward, tuple[str, ...]] = {
@@ -232,8 +232,8 @@ def _size_issues(tests: dict[str, _Found], names: dict[str, str]) -> Iterator[Ro
 
 def _past_test(name: str, variants: Mapping[str, _Numbers]) -> NamedTest:
     """Put a test's numbers, as its goal has them, into the engine's arrays."""
-    # the control comes first: the variant of that name, else the first listed
-    ordered = sorted(variants, key=lambda variant: not is_control_name(variant))
+    control = control_among(list(variants))  # it comes first
+    ordered = sorted(variants, key=lambda variant: variant != control)
     return NamedTest(name, tuple(ordered), _counts([variants[variant] for variant in ordered]))
 
 

@@ -196,7 +196,7 @@ def _counts(
 
 
 class RecordedGains(NamedTuple):
-    """The gains up to a day, as a decision recorded them, and the change of rates that it told of."""
+    """The gains up to a day, as a decision recorded them, and the change of rates that it reported."""
 
     through: dt.date
     rewards: Rewards

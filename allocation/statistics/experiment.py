@@ -93,7 +93,7 @@ class RewardsSoFar:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Everything that the data say about an experiment as of ``date``. ``leader``: its variant's key.
+    """Everything that the data says about an experiment as of ``date``. ``leader``: its variant's key.
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
     rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for

@@ -16,7 +16,7 @@ from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
 
-# What a week of traffic is told from, and a forecast: the latest days with data.
+# The latest days with data, from which a week of traffic and a forecast are estimated.
 _RECENT_DAYS = 14
 _WEEK = 7
 # Days that count less than this make "all data" another span than the evidence.
@@ -158,7 +158,7 @@ def _ranked(analysis: Analysis, shares: dict[int, AllocationShare]) -> list[Rank
 
 
 def by_rank(found: VariantStatistics) -> tuple[float, float]:
-    """Sort by probability to be best, and by rate where that is too small to be told apart."""
+    """Sort by probability to be best, and by rate where that is too small to tell them apart."""
     chance = found.probability_best
     return (-chance if chance >= EXCLUDED_BELOW else 0.0), -found.rate
 

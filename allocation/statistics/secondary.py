@@ -24,7 +24,7 @@ class SecondaryMetric:
 def secondary_metrics(
     inputs: AllocationInputs, history: DailyTable, *, always_valid: bool = True
 ) -> list[SecondaryMetric]:
-    """Every other metric that the data have. ``history``: all days since the start; both with their values."""
+    """Every other metric that the data has. ``history``: all days since the start; both with their values."""
     metrics = [metric for metric in Reward if metric != inputs.reward and is_in(metric, history)]
     judged = [judged_by(inputs, metric) for metric in metrics]
     decisions = engine.allocate_many([one.to_request() for one in judged])

@@ -44,7 +44,7 @@ def change_profile(*, user: User, name: str, email: str, preferences: Preference
     """Save the settings with the name and the address, which mails go to."""
     issues = list(_issues(preferences))
     if preferences.weekly_summary and not email:
-        issues.append(Issue("email", "required", _("The weekly summary needs an e-mail address.")))
+        issues.append(Issue("email", "required", _("The weekly summary needs an email address.")))
     if email and User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
         issues.append(Issue("email", "taken", _("There is an account with this address already.")))
     if issues:

@@ -111,7 +111,7 @@ def _new_address(email: str) -> str:
     try:
         validate_email(address)
     except ValidationError as error:
-        raise InvalidError([Issue("email", "invalid", _("Enter a valid e-mail address."))]) from error
+        raise InvalidError([Issue("email", "invalid", _("Enter a valid email address."))]) from error
     if len(address) > EMAIL_LENGTH:
         raise InvalidError([Issue("email", "too_long", _("The address is too long."))])
     if User.objects.filter(Q(email__iexact=address) | Q(username__iexact=address)).exists():

@@ -1,4 +1,4 @@
-"""The weekly summary by e-mail: on Monday morning in each person's time zone, once for a user and week.
+"""The weekly summary by email: on Monday morning in each person's time zone, once for a user and week.
 
 That it is going out is written before it is sent: a crash between the two loses a mail, and never sends one twice. A
 mail server that refuses takes the note back, and the next round tries again, until Tuesday ends. A fault in writing the
@@ -25,10 +25,10 @@ from django.utils.translation import override
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import State
 from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
-from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
+from experiments.address import public_address
 from experiments.database.locks import only_one
 from experiments.events import log_event, log_problem_event
 from experiments.exceptions import InvalidError

@@ -23,6 +23,7 @@ from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
+from bandit_project.api.gone import is_gone
 from dashboard.access import page_of
 from experiments.api.problems import flat_issues
 from experiments.events import request_id
@@ -119,7 +120,7 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
     if isinstance(error, DataError):
         logger.warning("a value that the database does not take", exc_info=error)
         return problem_response(400, "bad_request", "A value of the request is out of every range.")
-    if (gone := _gone_meanwhile(error)) is not None:
+    if (gone := _gone_meanwhile(error, context.get("request"))) is not None:
         return problem_response(*gone)
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable(error)
@@ -145,13 +146,14 @@ def _problem_of_domain(error: DomainError) -> HttpResponse:
     return _json(problem(status, error.code, str(error), **more))
 
 
-def _gone_meanwhile(error: BaseException | None) -> tuple[int, str, str] | None:
+def _gone_meanwhile(error: BaseException | None, request: HttpRequest | None) -> tuple[int, str, str] | None:
     """The answer where another client has deleted what the request was about, between two of its statements.
 
     Services lock what they change, and reads are of one moment (experiments/database/moment.py). This is for what is
-    left: the admin's own pages, and rows that refer to one another.
+    left: the admin's own pages, and rows that refer to one another. A row that is missed while all that the address
+    names is there is a fault of ours.
     """
-    if isinstance(error, ObjectDoesNotExist):
+    if isinstance(error, ObjectDoesNotExist) and request is not None and is_gone(request):
         found = 404, NotFoundError.code, _("It was deleted while this was being answered.")
     elif isinstance(error, IntegrityError) and _breaks_reference(error):
         found = (
@@ -286,7 +288,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if _is_bad_value(request, error):
         return bad_request(request, error)
-    if (gone := _gone_meanwhile(error)) is not None:
+    if (gone := _gone_meanwhile(error, request)) is not None:
         return page_or_problem(request, *gone)
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)

@@ -1,15 +1,16 @@
 """One id for each request: in every line of the log that it causes, and in its answer as X-Request-ID.
 
 A request that succeeds writes its own line at DEBUG, or at INFO with LOG_REQUESTS: a decision or an ingestion has a
-line of its own. One that is refused is logged at INFO. One that fails is logged at ERROR, with the traceback. Each line
-names the client's address, and the API key or the user that it came with.
+line of its own. One that is refused is logged at INFO. One that fails is logged at ERROR, with the traceback. The line
+is written when the answer is known, and says its status. Each line names the client's address, and the API key or the
+user that it came with.
 """
 
 import logging
 import re
+import sys
 import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -28,24 +29,26 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WITH_SECRETS = ("/accounts/reset/", "/accounts/invitation/", "/dashboard/shared/")
 _LEVELS = {4: logging.INFO, 5: logging.ERROR}
 
-# Set once the request's failure is in the log with its traceback; its answer needs no second line.
-_has_failed = ContextVar("has_failed", default=False)
+# Where a request keeps the exception that Django answers, until its answer is known and its line can say it.
+_FAILURE = "_failure"
 
 
 def log_requests(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: gives each request its id and logs how it ended."""
-    got_request_exception.connect(_log_failure, dispatch_uid="bandit-request-failed")
+    got_request_exception.connect(_keep_failure, dispatch_uid="bandit-request-failed")
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        _has_failed.set(False)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=_id_for(request))
-        response = get_response(request)
+        try:
+            response = get_response(request)
+        except Exception:  # the page of the error has failed itself
+            _logger.exception("request_failed", code=500, request=_line_of(request), **_caller(request))
+            raise
         response[HEADER] = request_id() or ""
-        if not _has_failed.get():
-            _log_finished(request, response)
+        _log_finished(request, response)
         structlog.contextvars.clear_contextvars()
         return response
 
@@ -59,15 +62,15 @@ def _id_for(request: HttpRequest) -> str:
 
 
 def _log_finished(request: HttpRequest, response: HttpResponse) -> None:
-    level = _LEVELS.get(response.status_code // 100, _level_of_success(request))
+    """Write the one line of a request; with the traceback where an exception has become a fault of ours."""
+    failure = vars(request).pop(_FAILURE, None)
+    code, level = response.status_code, _LEVELS.get(response.status_code // 100, _level_of_success(request))
+    if failure is not None and code >= 500:
+        event, more = "request_failed", {"exc_info": failure}
+    else:
+        event, more = "request_finished", {}
     if _logger.isEnabledFor(level):
-        _logger.log(
-            level,
-            "request_finished",
-            code=response.status_code,
-            request=_line_of(request),
-            **_caller(request),
-        )
+        _logger.log(level, event, code=code, request=_line_of(request), **_caller(request), **more)
 
 
 def _level_of_success(request: HttpRequest) -> int:
@@ -87,11 +90,10 @@ def _caller(request: HttpRequest) -> dict[str, str]:
     return caller
 
 
-def _log_failure(sender: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """Log the exception that Django is about to answer with a 500; the first one is the cause."""
-    if request is not None and not _has_failed.get():
-        _has_failed.set(True)
-        _logger.exception("request_failed", code=500, request=_line_of(request), **_caller(request))
+def _keep_failure(sender: Any, request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """Keep the exception that Django is about to answer; the first one is the cause."""
+    if request is not None:
+        vars(request).setdefault(_FAILURE, sys.exception())
 
 
 def _line_of(request: HttpRequest) -> str:

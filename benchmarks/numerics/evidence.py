@@ -196,11 +196,11 @@ def _newcomer_with(way: Mapping[str, Any], rate: float, age: int, runs: int) -> 
     trials = np.full((runs, 14, 2), 1000.0)
     trials[:, : 14 - age, 1] = 0
     successes = rng.binomial(trials.astype(np.int64), rate).astype(np.float64)
-    told = evidence_of_many(trials, successes, SettingsArrays.of([Settings(**way)] * runs).evidence_rules)
+    evidence = evidence_of_many(trials, successes, SettingsArrays.of([Settings(**way)] * runs).evidence_rules)
     best = contest_of_groups(
-        told.group_alpha, told.group_beta, np.ones((runs, 2), dtype=bool)
+        evidence.group_alpha, evidence.group_beta, np.ones((runs, 2), dtype=bool)
     ).probability_best
-    interval = quantiles(told.alpha[:, 1:], told.beta[:, 1:], (0.025, 0.975))[:, 0]
+    interval = quantiles(evidence.alpha[:, 1:], evidence.beta[:, 1:], (0.025, 0.975))[:, 0]
     return part_of(best[:, 1] >= 0.95), part_of((interval[:, 0] <= rate) & (rate <= interval[:, 1]))
 
 

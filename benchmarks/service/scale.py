@@ -249,9 +249,9 @@ def _print_sweeps(folder: str) -> None:
         command = [sys.executable, "-m", "benchmarks.service.scale", "--sweep"]
         with cpu_seconds([folder.encode()]) as used:
             start = time.perf_counter()
-            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             wall = time.perf_counter() - start
-        found = json.loads(told.splitlines()[-1])
+        found = json.loads(printed.splitlines()[-1])
         queries, peak = found["queries"], found["peak"]
         print(f"{name:32}{found['cpu']:8.1f}{used[0]:12.1f}{wall:8.1f}{queries:9,}{peak:10.0f}", flush=True)
 

@@ -138,7 +138,7 @@ def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 @require_POST
 @requires(Role.ADMIN)
 def load_demo(request: HttpRequest) -> HttpResponse:
-    """Load demo data into an empty installation only: invented data have no place among real ones."""
+    """Load demo data into an empty installation only: invented data has no place among real ones."""
     with transaction.atomic():
         if Experiment.objects.exists():
             messages.error(

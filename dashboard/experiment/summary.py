@@ -104,9 +104,10 @@ def summary_of(
 
     ``latest``: the last day with data. ``computed``: the last decision from data where the end explains nothing.
     """
-    colours = variant_colours(experiment.variants.all())
     split = list(allocation.shares.all()) if allocation else []
     shares = list(computed.shares.all()) if computed else split
+    # The decision may be newer than the list of variants, which was read before it.
+    colours = variant_colours({*experiment.variants.all(), *(share.variant for share in (*split, *shares))})
     ended = allocation is not None and allocation.kind in CLOSING
     leader = _winner(shares, split) if ended else leading_share(shares)
     return Summary(

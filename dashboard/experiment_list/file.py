@@ -62,7 +62,7 @@ def _text(rows: Sequence[Sequence[object]]) -> str:
 def _cells(row: Row) -> list[object]:
     """Values as the API has them, not as pages write them; empty where there is none."""
     experiment, gain, lift, ahead = row.experiment, row.summary.gain, row.lift, row.ahead
-    told_lift = (lift.value, lift.low, lift.high) if lift and ahead else (None, None, None)
+    shown_lift = (lift.value, lift.low, lift.high) if lift and ahead else (None, None, None)
     return [
         experiment.key,
         as_cell(experiment.name),
@@ -73,7 +73,7 @@ def _cells(row: Row) -> list[object]:
         as_cell(experiment.tags),
         len(experiment.variants.all()),
         as_cell(ahead.variant.key) if ahead else None,
-        *told_lift,
+        *shown_lift,
         ahead.probability_best if ahead else None,
         *((gain.value, gain.low, gain.high) if gain else (None, None, None)),
         row.first,

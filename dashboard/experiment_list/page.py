@@ -128,12 +128,12 @@ def archive_selected(request: HttpRequest) -> HttpResponse:
     restore = request.POST.get("do") == "restore"
     done, refused = _archive(request.POST.getlist("experiment"), archived=not restore)
     if done:
-        told = (
+        message = (
             ngettext("%(count)s experiment restored.", "%(count)s experiments restored.", done)
             if restore
             else ngettext("%(count)s experiment archived.", "%(count)s experiments archived.", done)
         )
-        messages.success(request, told % {"count": done})
+        messages.success(request, message % {"count": done})
     elif not refused:
         messages.error(request, _("Select at least one experiment."))
     for problem in refused:

@@ -17,7 +17,7 @@ from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
 from experiments.models import DailyMetric, Experiment, Status, Variant
 
-# What a forecast is told from: the latest days with data.
+# The latest days with data, from which a forecast is made.
 _RECENT_DAYS = 14
 # Shares have four places: what differs by less than their rounding is even.
 _EVEN = Decimal("0.0002")
@@ -35,7 +35,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: the variant whose lift is told;
+    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown;
     None before there is a result."""
 
     listed: Listed
@@ -72,13 +72,27 @@ class Row:
         return leader is not None and leader.successes > 0
 
     @property
+    def waits_for(self) -> str:
+        """Name what its first result waits for, while it warms up: data, impressions, the allocation or variants."""
+        if self.warm_up is None:
+            return ""
+        if not self.warm_up.impressions:
+            return "data" if self.latest is None else "impressions"
+        if self.warm_up.impressions < self.warm_up.needed:
+            return "more"
+        decision = self.summary.allocation
+        through = decision.data_through if decision else None
+        is_behind = through is None or (self.latest is not None and through < self.latest)
+        return "allocation" if is_behind else "variants"
+
+    @property
     def days(self) -> int | None:
         """Days from the first with data to the last."""
         return None if self.first is None or self.latest is None else (self.latest - self.first).days + 1
 
     @property
     def result_through(self) -> dt.date | None:
-        """The last day that the result rests on, where newer data have come since."""
+        """The last day that the result rests on, where newer data has come since."""
         decision, latest = self.summary.allocation, self.latest
         through = decision.data_through if decision and self.ahead else None
         return through if through and latest and through < latest else None
@@ -125,8 +139,8 @@ class _Decisions(NamedTuple):
 
     @property
     def shares(self) -> list[AllocationShare]:
-        told = self.computed or self.current
-        return list(told.shares.all()) if told else []
+        decision = self.computed or self.current
+        return list(decision.shares.all()) if decision else []
 
 
 def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions]:

@@ -114,7 +114,7 @@ class _Known(NamedTuple):
 
 
 class _Facts(NamedTuple):
-    """How many variants of an experiment are active, whether its data are late, and the allocation in force."""
+    """How many variants of an experiment are active, whether its data is late, and the allocation in force."""
 
     active: int
     is_late: bool

@@ -39,9 +39,7 @@ def _roles() -> list[tuple[str, object]]:
 
 
 class InvitationForm(DomainForm):
-    email = forms.EmailField(
-        label=_("E-mail address"), widget=forms.EmailInput(attrs={"autocomplete": "off"})
-    )
+    email = forms.EmailField(label=_("Email address"), widget=forms.EmailInput(attrs={"autocomplete": "off"}))
     name = forms.CharField(label=_("Name"), max_length=150, required=False)
     role = forms.ChoiceField(
         label=_("Role"),
@@ -96,7 +94,7 @@ class ChannelForm(DomainForm):
         max_length=500,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text=_(
-            "The URL that Slack, Teams or Discord gives you for incoming messages, an e-mail address, the URL of your "
+            "The URL that Slack, Teams or Discord gives you for incoming messages, an email address, the URL of your "
             "own webhook, or a URL of Apprise such as tgram://token/chat. "
             "Chats' URLs are secrets: they are not shown again."
         ),
@@ -131,7 +129,7 @@ class ChannelForm(DomainForm):
 class ProfileForm(DomainForm):
     name = forms.CharField(label=_("Name"), max_length=150, required=False)
     email = forms.EmailField(
-        label=_("E-mail address"),
+        label=_("Email address"),
         required=False,
         help_text=_("For a forgotten password and the weekly summary."),
     )
@@ -150,7 +148,7 @@ class ProfileForm(DomainForm):
         ),
     )
     weekly_summary = forms.BooleanField(
-        label=_("Weekly summary by e-mail"),
+        label=_("Weekly summary by email"),
         required=False,
         help_text=_(
             "On Monday morning in your time zone: what needs attention, and the results of active experiments."

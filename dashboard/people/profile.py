@@ -1,4 +1,4 @@
-"""One's own account: name, e-mail address, language, theme, time zone, the weekly summary."""
+"""One's own account: name, email address, language, theme, time zone, the weekly summary."""
 
 from django.conf import settings
 from django.contrib import messages

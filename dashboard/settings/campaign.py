@@ -62,7 +62,7 @@ class CampaignFields(forms.Form):
     )
     fixed_variants = _check(
         gettext_lazy("Variants are fixed"),
-        gettext_lazy("Data of a variant that is not known yet are refused instead of adding it."),
+        gettext_lazy("Data of a variant that is not known yet is refused instead of adding it."),
     )
     owner = _text(gettext_lazy("Owner"), gettext_lazy("The person or team to ask."), OWNER_LENGTH)
     tags = _text(gettext_lazy("Tags"), gettext_lazy("Words with a space between them."), TAGS_LENGTH)

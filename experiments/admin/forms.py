@@ -25,6 +25,19 @@ _FIELDS: dict[Kind, type[forms.Field]] = {
 _SWITCH = (("unknown", _("Default")), ("true", _("Yes")), ("false", _("No")))
 
 
+# The words of the Settings page: what the models say is for programs, which know fields by their names.
+_HELP = {
+    "value_cap": _("Single values above it count as this much, for every variant. Blank: no cap."),
+    "fixed_variants": _("Data of a variant that is not known yet is refused instead of adding it."),
+    "tags": _("Words with a space between them."),
+    "starts_at": _("A draft starts by itself then."),
+    "on_end_variant": _("For “A chosen variant gets all traffic”."),
+    "complete_when_decided": _(
+        "The leader then gets all traffic, unless traffic does not match or a guard warns."
+    ),
+}
+
+
 class CorrectionForm(forms.ModelForm[DailyMetric]):
     """A day's counts and the reason for the change; checked as the API checks them."""
 
@@ -70,6 +83,10 @@ class ExperimentForm(forms.ModelForm[Experiment]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in _HELP.keys() & self.fields.keys():
+            self.fields[name].help_text = _HELP[name]
+        if "on_end" in self.fields:
+            self.fields["on_end"].help_text = ""  # its label says it
         for name in ALGORITHM_SETTINGS.keys() & self.fields.keys():
             setting, field = ALGORITHM_SETTINGS[name], self.fields[name]
             field.help_text = setting.help

@@ -14,27 +14,27 @@ from experiments.text import format_number
 Facts = Mapping[str, Any]
 
 
-class Told(NamedTuple):
+class EventText(NamedTuple):
     """A title that says what happened, and a text with what else is known of it."""
 
     title: str
     text: str = ""
 
 
-def told(happened: Happened) -> Told:
+def describe(happened: Happened) -> EventText:
     """Write what a record says in a code; a code of a later version is shown as it is."""
     write = _SENTENCES.get(happened.code)
-    return write(happened.facts) if write else Told(happened.code)
+    return write(happened.facts) if write else EventText(happened.code)
 
 
 def reason_in_words(reason: str | None) -> str:
     """Write the reason of a record: a coded one as a sentence, any other as it is."""
     if (happened := read_reason(reason)) is None:
         return reason or ""
-    return ": ".join(filter(None, told(happened)))
+    return ": ".join(filter(None, describe(happened)))
 
 
-def _uploaded(facts: Facts) -> Told:
+def _uploaded(facts: Facts) -> EventText:
     """Name the file, and how many rows of days or single orders it brought."""
     count = int(facts.get("orders", facts.get("rows", 0)))
     title = ngettext(
@@ -44,7 +44,7 @@ def _uploaded(facts: Facts) -> Told:
         title = ngettext(
             "Orders uploaded (%(file)s, %(rows)s order)", "Orders uploaded (%(file)s, %(rows)s orders)", count
         )
-    return Told(title % {"file": facts.get("file", ""), "rows": format_number(count, 0)}, _capped(facts))
+    return EventText(title % {"file": facts.get("file", ""), "rows": format_number(count, 0)}, _capped(facts))
 
 
 def _capped(facts: Facts) -> str:
@@ -54,30 +54,30 @@ def _capped(facts: Facts) -> str:
     return text % {"cut": format_number(cut, 0)}
 
 
-def _day_edited(facts: Facts) -> Told:
-    return Told(_("Day edited: %(date)s") % {"date": _date(facts.get("date"))}, _names(facts))
+def _day_edited(facts: Facts) -> EventText:
+    return EventText(_("Day edited: %(date)s") % {"date": _date(facts.get("date"))}, _names(facts))
 
 
-def _day_added(facts: Facts) -> Told:
-    return Told(_("Day added: %(date)s") % {"date": _date(facts.get("date"))}, _names(facts))
+def _day_added(facts: Facts) -> EventText:
+    return EventText(_("Day added: %(date)s") % {"date": _date(facts.get("date"))}, _names(facts))
 
 
-def _guard_resumed(_facts: Facts) -> Told:
-    return Told(_("Resumed after a guard had stopped it"))
+def _guard_resumed(_facts: Facts) -> EventText:
+    return EventText(_("Resumed after a guard had stopped it"))
 
 
-def _columns_forgotten(facts: Facts) -> Told:
+def _columns_forgotten(facts: Facts) -> EventText:
     count = int(facts.get("count", 0))
     text = ngettext("%(n)s column", "%(n)s columns", count) % {"n": format_number(count, 0)}
-    return Told(_("Columns of files forgotten"), text)
+    return EventText(_("Columns of files forgotten"), text)
 
 
-def _link_made(facts: Facts) -> Told:
-    return Told(_("Link to the report made, valid until %(date)s") % {"date": _date(facts.get("until"))})
+def _link_made(facts: Facts) -> EventText:
+    return EventText(_("Link to the report made, valid until %(date)s") % {"date": _date(facts.get("until"))})
 
 
-def _link_revoked(facts: Facts) -> Told:
-    return Told(_("Link to the report revoked, made on %(date)s") % {"date": _date(facts.get("made"))})
+def _link_revoked(facts: Facts) -> EventText:
+    return EventText(_("Link to the report revoked, made on %(date)s") % {"date": _date(facts.get("made"))})
 
 
 def _names(facts: Facts) -> str:
@@ -94,7 +94,7 @@ def _date(text: Any) -> str:
         return str(text or "")
 
 
-_SENTENCES: dict[str, Callable[[Facts], Told]] = {
+_SENTENCES: dict[str, Callable[[Facts], EventText]] = {
     "data.uploaded": _uploaded,
     "day.edited": _day_edited,
     "day.added": _day_added,

@@ -157,7 +157,7 @@ def _cap_problem(experiment: "Experiment") -> str:
 
 def _ends_problem(experiment: "Experiment") -> str:
     starts, ends = experiment.starts_at, experiment.ends_at
-    return _("must be after starts_at") if starts and ends and ends <= starts else ""
+    return _("must be after the start") if starts and ends and ends <= starts else ""
 
 
 def _end_variant_problem(experiment: "Experiment") -> str:

@@ -8,7 +8,7 @@ from experiments.models import Experiment, Variant
 from experiments.tables.importing.rows import as_cell
 
 HISTORY_COLUMNS = ("at", "by", "subject", "field", "before", "after", "reason")
-_NOT_TOLD = {"updated_at", "data_version", "id", "experiment"}
+_NOT_SHOWN = {"updated_at", "data_version", "id", "experiment"}
 _CHUNK = 500
 
 
@@ -39,7 +39,7 @@ def _lines(before: Any, record: Any, kind: str) -> Iterator[tuple[object, ...]]:
         return
     for field in record.tracked_fields:
         old, new = getattr(before, field.attname), getattr(record, field.attname)
-        if field.name not in _NOT_TOLD and old != new:
+        if field.name not in _NOT_SHOWN and old != new:
             yield (*place, field.name, _cell(old), _cell(new), reason)
 
 

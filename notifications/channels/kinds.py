@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 class Channel(models.TextChoices):
     WEBHOOK = "webhook", _("Webhook (signed JSON)")
-    EMAIL = "email", _("E-mail")
+    EMAIL = "email", _("Email")
     SLACK = "slack", _("Slack")
     TEAMS = "teams", _("Microsoft Teams")
     DISCORD = "discord", _("Discord")

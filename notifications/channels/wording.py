@@ -1,12 +1,15 @@
 """An event in words, in the language of its reader."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from experiments.text import format_number, format_percent
+from experiments.text import format_number, format_percent, parse_date
 from notifications.channels.kinds import Message
 from notifications.events import EVENT_TYPES, EventKind
 
@@ -37,8 +40,34 @@ def _text(value: Any) -> Any:
     return _("nobody") if value is None else value
 
 
-_SHOWN = {
-    "probability_best": lambda value: format_percent(value or 0.0),
+def day_in_words(text: str) -> str:
+    """Write an ISO date as pages do; a text that is none as it is."""
+    day = parse_date(text)
+    return text if day is None else date_format(day, _("j M Y"))
+
+
+def chance_in_words(probability: float | None) -> str:
+    """Write a probability, never as certain."""
+    chance = probability or 0.0
+    return f"> {format_percent(0.999)}" if chance > 0.999 else format_percent(chance)
+
+
+def fall_in_words(percent: float) -> str:
+    return format_number(percent, 0) if percent == int(percent) else f"{percent:g}"
+
+
+def _moment(text: str) -> str:
+    """Write an ISO moment as pages do, in the service's time zone."""
+    moment = parse_datetime(text) if text else None
+    return text if moment is None else date_format(timezone.localtime(moment), _("j M Y, H:i"))
+
+
+_SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "probability_best": chance_in_words,
     "p_value": lambda value: f"{value:.2g}",
-    "max_fall": lambda value: format_number(value, 0) if value == int(value) else f"{value:g}",
+    "max_fall": fall_in_words,
+    "target_date": day_in_words,
+    "since": day_in_words,
+    "starts_at": _moment,
+    "ends_at": _moment,
 }

@@ -32,7 +32,7 @@ def test_admin__wrong_day_corrected__names_who_and_why_and_counts(operator: Clie
     assert "wrong export" in operator.get("/dashboard/experiments/button-colour/history/").content.decode()
 
 
-def test_admin__day_of_a_renamed_variant_corrected__is_told_under_its_name(operator: Client) -> None:
+def test_admin__day_of_a_renamed_variant_corrected__is_reported_under_its_name(operator: Client) -> None:
     experiment = make_running()
     experiment.variants.filter(key="variant_b").update(name="green")
     metric = metric_of("green")
@@ -158,7 +158,7 @@ def test_admin_export__filtered__is_the_file_that_the_upload_takes(operator: Cli
     ]
 
 
-def test_admin__values_corrected__are_checked_and_told(operator: Client) -> None:
+def test_admin__values_corrected__are_checked_and_shown(operator: Client) -> None:
     experiment, metric = make_running(), metric_of()
     url = f"/admin/experiments/dailymetric/{metric.pk}/change/"
 

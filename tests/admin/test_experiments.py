@@ -1,5 +1,6 @@
 """The admin of experiments: changes go through the services."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -119,8 +120,18 @@ def test_admin__campaign__is_saved_by_the_service_and_checked(operator: Client) 
         "summer mail",
         Decimal("9.5"),
     )
-    assert "must be after starts_at" in refused.content.decode()
+    assert "must be after the start" in refused.content.decode()
     assert "Select a valid choice" in foreign.content.decode()
+
+
+def test_admin__help_texts__are_the_words_of_the_settings_page(operator: Client) -> None:
+    experiment = make_running()
+
+    page = operator.get(f"/admin/experiments/experiment/{experiment.pk}/change/").content.decode()
+
+    helps = [re.sub(r"<[^>]*>", " ", text) for text in re.findall(r'(?s)class="help"[^>]*>(.*?)</div>', page)]
+    assert any("For “A chosen variant gets all traffic”." in text for text in helps)
+    assert [text for text in helps if re.search(r"(starts|ends|on|complete)_(at|end|when)", text)] == []
 
 
 def test_admin__list_by_tag__finds_its_experiments(operator: Client) -> None:

@@ -44,7 +44,7 @@ def _leading(days: int = 5, name: str = "Button colour") -> Experiment:
     return experiment
 
 
-def test_decision__new_split__is_told_with_both_splits() -> None:
+def test_decision__new_split__is_reported_with_both_splits() -> None:
     experiment = make_running()
     allocate(experiment)
 
@@ -61,7 +61,7 @@ def test_decision__new_split__is_told_with_both_splits() -> None:
     }  # fmt: skip
 
 
-def test_decision__same_split_again__is_not_told() -> None:
+def test_decision__same_split_again__is_not_reported() -> None:
     experiment = make_running()
     allocate(experiment)
     record(experiment, counts("control", 10000, 701), counts("variant_b", 10000, 950))
@@ -79,7 +79,7 @@ def test_decision__for_a_past_day__is_no_news() -> None:
     assert _kinds() == []
 
 
-def test_leader__found__is_told_once_however_often_it_is_decided() -> None:
+def test_leader__found__is_reported_once_however_often_it_is_decided() -> None:
     experiment = _leading()
 
     for day in (TODAY, TODAY, TODAY + dt.timedelta(days=1)):
@@ -92,7 +92,7 @@ def test_leader__found__is_told_once_however_often_it_is_decided() -> None:
     assert Alarm.objects.get().cleared_at is None
 
 
-def test_leader__lost_and_found_again__is_told_again() -> None:
+def test_leader__lost_and_found_again__is_reported_again() -> None:
     experiment = _leading()
     allocate(experiment)
     record(experiment, counts("control", 100000, 9000, date=_day(1)), counts("b", 100000, 9000, date=_day(1)))
@@ -105,14 +105,14 @@ def test_leader__lost_and_found_again__is_told_again() -> None:
     assert _kinds().count("leader.found") == 2
 
 
-@pytest.mark.parametrize(("days", "told"), [(2, 0), (3, 1)])
-def test_leader__within_the_grace_period__is_not_told(days: int, told: int) -> None:
+@pytest.mark.parametrize(("days", "expected"), [(2, 0), (3, 1)])
+def test_leader__within_the_grace_period__is_not_reported(days: int, expected: int) -> None:
     allocate(_leading(days))
 
-    assert _kinds().count("leader.found") == told
+    assert _kinds().count("leader.found") == expected
 
 
-def test_leader__before_the_minimum_of_data__is_told_once_it_is_reached(settings: Settings) -> None:
+def test_leader__before_the_minimum_of_data__is_reported_once_it_is_reached(settings: Settings) -> None:
     settings.ALARM_MIN_IMPRESSIONS = 10_001
     experiment = _leading()
     allocate(experiment)
@@ -124,7 +124,7 @@ def test_leader__before_the_minimum_of_data__is_told_once_it_is_reached(settings
     assert _kinds().count("leader.found") == 1
 
 
-def test_decided__enough_days_and_nothing_left__is_told_once() -> None:
+def test_decided__enough_days_and_nothing_left__is_reported_once() -> None:
     experiment = _leading(days=20)
 
     allocate(experiment)
@@ -152,7 +152,7 @@ def _mismatched(name: str = "Button colour") -> Experiment:
     return experiment
 
 
-def test_sweep__traffic_not_as_split__is_told_once_with_what_arrived() -> None:
+def test_sweep__traffic_not_as_split__is_reported_once_with_what_arrived() -> None:
     _mismatched()
 
     alert_on_traffic(TODAY, NOW)
@@ -163,7 +163,7 @@ def test_sweep__traffic_not_as_split__is_told_once_with_what_arrived() -> None:
     assert event.payload["data"]["p_value"] < 0.001
 
 
-def test_sweep__mismatch_on_too_little__is_not_told(settings: Settings) -> None:
+def test_sweep__mismatch_on_too_little__is_not_reported(settings: Settings) -> None:
     settings.ALARM_GRACE_DAYS = 6
     _mismatched()
 
@@ -179,18 +179,20 @@ def _quiet_since(age: int, name: str = "Button colour") -> Experiment:
     return experiment
 
 
-@pytest.mark.parametrize(("age", "told"), [(3, 0), (4, 1), (20, 1)])
-def test_sweep__no_data_for_days__is_told_once(age: int, told: int) -> None:
+@pytest.mark.parametrize(("age", "expected"), [(3, 0), (4, 1), (20, 1)])
+def test_sweep__no_data_for_days__is_reported_once(age: int, expected: int) -> None:
     _quiet_since(age)
 
     alert_on_traffic(TODAY, NOW)
     alert_on_traffic(TODAY, NOW)
 
-    assert _kinds().count("data.missing") == told
+    assert _kinds().count("data.missing") == expected
 
 
-@pytest.mark.parametrize(("age", "told"), [(0, 0), (3, 0), (4, 1)])
-def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(age: int, told: int) -> None:
+@pytest.mark.parametrize(("age", "expected"), [(0, 0), (3, 0), (4, 1)])
+def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(
+    age: int, expected: int
+) -> None:
     experiment = make_experiment(status=Status.DRAFT)
     Experiment.objects.filter(pk=experiment.pk).update(created_at=NOW - dt.timedelta(days=30))
     change_status(experiment_id=experiment.pk, to=Status.ACTIVE, now=NOW)
@@ -200,10 +202,10 @@ def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(a
 
     alert_on_traffic(TODAY, NOW)
 
-    assert _kinds().count("data.missing") == told
+    assert _kinds().count("data.missing") == expected
 
 
-def test_sweep__data_come_back_and_stay_away_again__is_told_again() -> None:
+def test_sweep__data_come_back_and_stay_away_again__is_reported_again() -> None:
     experiment = _quiet_since(10)
     alert_on_traffic(TODAY, NOW)
     record(experiment, counts("control", 10, 1))
@@ -405,7 +407,7 @@ def test_decision__change_beside_a_mismatch__waits() -> None:
     assert "rates.changed" not in _kinds()
 
 
-def test_decision__change__is_told_with_rates_of_mature_days() -> None:
+def test_decision__change__is_reported_with_rates_of_mature_days() -> None:
     experiment = _swapped()
     Experiment.objects.filter(pk=experiment.pk).update(maturity_days=1)
     record(experiment, counts("control", 10**6, 0), counts("b", 10**6, 0))

@@ -34,7 +34,7 @@ def _endpoint() -> None:
     )
 
 
-def told() -> list[tuple[str, dict[str, Any]]]:
+def notified() -> list[tuple[str, dict[str, Any]]]:
     rows = Delivery.objects.order_by("id").select_related("event")
     return [(row.event.kind, row.event.payload["data"]) for row in rows]
 
@@ -59,7 +59,7 @@ def test_follow_schedules__start_has_come__starts_the_draft_once_and_tells() -> 
 
     draft.refresh_from_db()
     assert draft.status == Status.ACTIVE
-    assert told() == [(EventKind.EXPERIMENT_STARTED, {"starts_at": "2025-09-01T12:00:00+00:00"})]
+    assert notified() == [(EventKind.EXPERIMENT_STARTED, {"starts_at": "2025-09-01T12:00:00+00:00"})]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_follow_schedules__end_that_hands_over__completes_with_a_fallback(on_end
     assert last.kind == Kind.FALLBACK
     assert last.reason == f"The experiment ended on schedule; {winner} gets all traffic."
     assert shares_of(last)[winner] == 1
-    [(kind, data)] = told()
+    [(kind, data)] = notified()
     assert (kind, data["outcome"]) == (EventKind.EXPERIMENT_ENDED, last.reason)
     assert [problem for found in verify_ledger() for problem in found.differences] == []
 
@@ -212,7 +212,7 @@ def test_sweep__decided_and_to_be_completed__completes_with_the_leader_and_tells
     )
     assert experiment.winner is not None
     assert experiment.winner.name == "b"
-    assert [kind for kind, _data in told()] == [EventKind.EXPERIMENT_COMPLETED]
+    assert [kind for kind, _data in notified()] == [EventKind.EXPERIMENT_COMPLETED]
     assert complete_decided(target_date=TODAY, now=NOW) == 0
 
 

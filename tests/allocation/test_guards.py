@@ -1,4 +1,4 @@
-"""Guards: harm that is told or acted on, what the decision log keeps of it, and the way back."""
+"""Guards: harm that is notified or acted on, what the decision log keeps of it, and the way back."""
 
 import datetime as dt
 from decimal import Decimal
@@ -239,7 +239,7 @@ def test_is_stopped__paused__is_not() -> None:
     ("action", "kind"),
     [(GuardAction.TELL, EventKind.GUARD_WARNED), (GuardAction.ACT, EventKind.GUARD_ACTED)],
 )
-def test_guard__harm_day_after_day__is_told_once(action: GuardAction, kind: EventKind) -> None:
+def test_guard__harm_day_after_day__is_reported_once(action: GuardAction, kind: EventKind) -> None:
     endpoint(*(EventKind.GUARD_WARNED, EventKind.GUARD_ACTED))
     experiment = make_guarded(action)
 
@@ -260,8 +260,8 @@ def test_guard_that_tells__a_second_variant__is_another_harm() -> None:
 
     allocate(experiment)
 
-    told = [row.event.payload["data"] for row in Delivery.objects.order_by("id")]
-    assert [data["variant"] for data in told] == ["b", "c"]
+    notified = [row.event.payload["data"] for row in Delivery.objects.order_by("id")]
+    assert [data["variant"] for data in notified] == ["b", "c"]
     assert [
         harm["variant"]
         for harm in Alarm.objects.get(kind=EventKind.GUARD_WARNED, cleared_at=None).facts["harms"]
@@ -278,7 +278,7 @@ def test_guard_that_tells__harm_that_is_corrected__clears_the_alarm() -> None:
     assert Alarm.objects.filter(kind=EventKind.GUARD_WARNED, cleared_at=None).count() == 0
 
 
-def test_guard_that_acts__resumed_and_harmful_again__is_told_again() -> None:
+def test_guard_that_acts__resumed_and_harmful_again__is_reported_again() -> None:
     endpoint(EventKind.GUARD_ACTED)
     experiment = make_guarded()
     allocate(experiment)

@@ -218,7 +218,7 @@ def test_undo__completed_once_decided__does_not_complete_by_itself_again() -> No
     assert complete_decided(target_date=TODAY, now=NOW + 2 * HOUR) == 0
 
 
-def test_undo__endpoint_that_wants_changes__is_told_of_the_split() -> None:
+def test_undo__endpoint_that_wants_changes__is_reported_of_the_split() -> None:
     experiment = make_running()
     allocate(experiment, TODAY - DAY)
     change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)

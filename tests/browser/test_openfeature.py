@@ -231,9 +231,7 @@ def test_openfeature_web__wrong_key__is_fatal(shop: _Shop, running: Experiment) 
     assert shop.answers == [(_BULK, 401)]
 
 
-def test_openfeature_web__throttled__waits_as_it_is_told(
-    shop: _Shop, running: Experiment, settings: Any
-) -> None:
+def test_openfeature_web__throttled__waits_as_asked(shop: _Shop, running: Experiment, settings: Any) -> None:
     settings.THROTTLE_RATES = {"read": "1/hour", "write": None}
     shop.start(_visitor(42), cacheMode="disabled")
 

@@ -135,7 +135,7 @@ def test_post__session_gone__leads_to_the_login_and_back_to_the_page_of_the_form
 
 
 @pytest.mark.usefixtures("login_required")
-def test_account__without_a_role__is_told_so_on_every_page() -> None:
+def test_account__without_a_role__is_informed_on_every_page() -> None:
     client = Client()
     client.force_login(get_user_model().objects.create_user("ann"))
 

@@ -11,6 +11,7 @@ from allocation.statistics.experiment import experiment_statistics
 from allocation.statistics.stored import Lift
 from dashboard.experiment_list.page import PAGE_SIZE
 from dashboard.experiment_list.rows import Row, WarmUp
+from dashboard.experiment_list.stages import Stage
 from dashboard.experiment_list.totals import totals
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status
@@ -55,8 +56,8 @@ def test_list__running__shows_stage_split_and_lift_with_its_interval(client: Cli
 
     assert "Button &lt;b&gt;colour&lt;/b&gt;" in page
     assert "variant_b 70.0%" in page
-    (told,) = [v for v in experiment_statistics(experiment.pk, TODAY).variants if not v.is_control]
-    assert row.lift == pytest.approx(Lift(told.uplift or 0, told.uplift_low or 0, told.uplift_high or 0))
+    (other,) = [v for v in experiment_statistics(experiment.pk, TODAY).variants if not v.is_control]
+    assert row.lift == pytest.approx(Lift(other.uplift or 0, other.uplift_low or 0, other.uplift_high or 0))
 
 
 def test_list__even_split__says_so_in_place_of_a_share(client: Client) -> None:
@@ -80,6 +81,32 @@ def test_list__warming_up__counts_what_is_there_and_the_days_that_it_still_takes
     assert row.warm_up == WarmUp(400, 1000, 3)
     assert b"about 3 more days" in client.get("/dashboard/").content
     assert row.ahead is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_decided", "waits_for", "words"),
+    [
+        ([], False, "data", "No data yet"),
+        ([("control", 0), ("b", 0)], True, "impressions", "No impressions yet"),
+        ([("control", 900), ("b", 900)], False, "allocation", "not yet in an allocation"),
+        ([("control", 1800), ("b", 0)], True, "variants", "two active variants need data"),
+    ],
+)
+def test_list__warming_up__says_what_the_first_result_waits_for(
+    client: Client, rows: list[tuple[str, int]], is_decided: bool, waits_for: str, words: str
+) -> None:
+    experiment = make_experiment()
+    if rows:
+        record(experiment, *(counts(name, shown, 0, date=YESTERDAY) for name, shown in rows))
+    if is_decided:
+        allocate(experiment)
+
+    (row,) = _rows(client)
+
+    assert (row.stage, row.waits_for) == (Stage.WARM_UP, waits_for)
+    page = client.get("/dashboard/").content.decode()
+    assert words in page
+    assert ("No data yet" in page) == (waits_for == "data")
 
 
 def test_list__completed__tells_what_it_brought(client: Client) -> None:

@@ -54,10 +54,17 @@ def test_steps__key_used_since_the_experiment_exists__ticks_the_call() -> None:
     assert _done(experiment) == [True, True, True, False, False]
 
 
+def test_steps__data_where_no_key_is_used__ticks_the_call_too() -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 500, 20), counts("b", 500, 30))
+
+    assert not ApiKey.objects.exists()
+    assert _done(experiment) == [True, True, True, True, False]
+
+
 def test_steps__data_and_then_the_first_allocation__complete_and_vanish(client: Client) -> None:
     experiment = make_experiment()
     record(experiment, counts("control", 500, 20), counts("b", 500, 30))
-    assert _done(experiment) == [True, True, False, True, False]
     assert "First steps" in client.get("/dashboard/experiments/button-colour/").content.decode()
 
     allocate(experiment)

@@ -49,6 +49,15 @@ def test_format_number__rounded_to_0__has_no_sign(value: float | Decimal) -> Non
         assert format_percent(float(value) / 100, 1) == "0.0%"
 
 
+@pytest.mark.parametrize(("language", "written"), [("en", "1,234.5"), ("pt-br", "1.234,5")])
+def test_format_number__again_in_another_language__has_its_separators(language: str, written: str) -> None:
+    for _turn in range(2):
+        with translation.override("en"):
+            format_number(1234.5, 1)
+        with translation.override(language):
+            assert format_number(1234.5, 1) == written
+
+
 VECTORS = json.loads((Path(__file__).parent / "vectors/decimals.json").read_text())
 
 
@@ -74,7 +83,7 @@ def test_rate__tiny__keeps_two_significant_digits(rate: float, written: str) -> 
         ((0.05, 0.05), ("5.00%", "5.00%")),
     ],
 )
-def test_rates__ends_of_an_interval__are_told_apart(
+def test_rates__ends_of_an_interval__are_distinguished(
     ends: tuple[float, float], written: tuple[str, str]
 ) -> None:
     assert format_rates(*ends) == written

@@ -108,7 +108,7 @@ def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Clien
     assert "Mudança diária máxima: <del>padrão</del> → <ins>2,5%</ins>" in text
 
 
-def test_refusal_of_a_service__portuguese_reader__is_told_in_portuguese(reader: Client) -> None:
+def test_refusal_of_a_service__portuguese_reader__is_reported_in_portuguese(reader: Client) -> None:
     make_experiment(status=Status.DRAFT)
 
     answer = reader.post(f"{_ONE}pause/", follow=True).content.decode()

@@ -132,16 +132,16 @@ def test_recompute__no_data_yet__says_so(client: Client) -> None:
     assert b"There are no data yet: traffic is split evenly." in answer.content
 
 
-def test_activity__changes__are_told_with_their_author(client: Client) -> None:
+def test_activity__changes__are_reported_with_their_author(client: Client) -> None:
     make_running()
     client.force_login(get_user_model().objects.create_superuser("ann"))
     client.post("/dashboard/experiments/button-colour/pause/")
 
     entries = client.get("/dashboard/experiments/button-colour/history/").context["entries"]
 
-    told = [(entry.title, entry.actor) for entry in entries]
-    assert ("Paused", "ann") in told
-    assert ("2 variants added", "") in told
+    titles = [(entry.title, entry.actor) for entry in entries]
+    assert ("Paused", "ann") in titles
+    assert ("2 variants added", "") in titles
 
 
 def test_demo__into_an_installation_with_experiments__is_refused(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes webhooks: it remembers what came, and answers what it is told to."""
+"""A real HTTP server that takes webhooks: it remembers what came, and answers as it is set to."""
 
 import threading
 from collections.abc import Iterator

@@ -290,7 +290,7 @@ def test_email__event__is_a_mail_in_plain_words(receiver: Receiver) -> None:
 
     (sent,) = mail.outbox
     assert (sent.subject, sent.to) == ("[bandit] Button colour: Allocation changed", ["team@example.com"])
-    assert "Traffic is split differently from 2030-01-01: variant_b leads" in str(sent.body)
+    assert "Traffic is split differently from 1 Jan 2030: variant_b leads" in str(sent.body)
 
 
 def test_email__server_away__is_tried_again(receiver: Receiver, settings: Settings) -> None:

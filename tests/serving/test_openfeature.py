@@ -84,7 +84,7 @@ def test_openfeature__what_cannot_be_evaluated__falls_back_with_the_code(
     assert found.error_message
 
 
-def test_openfeature__throttled__waits_as_it_is_told(client: OpenFeatureClient, settings: Settings) -> None:
+def test_openfeature__throttled__waits_as_asked(client: OpenFeatureClient, settings: Settings) -> None:
     settings.THROTTLE_RATES = {"read": "1/hour", "write": None}
     make_running()
     client.get_string_details("button-colour", "fallback", VISITOR)

@@ -321,7 +321,7 @@ class StatisticsSerializer(serializers.Serializer[Any]):
     comparable = serializers.BooleanField(help_text="false: variants were never shown on the same day.")
     variants = VariantStatisticsSerializer(many=True)
     secondary = SecondaryMetricSerializer(
-        many=True, help_text="The other metrics that the data have. They do not decide."
+        many=True, help_text="The other metrics that the data has. They do not decide."
     )
     sample_ratio = SampleRatioSerializer(allow_null=True)
     convergence = ConvergenceSerializer()

@@ -154,17 +154,17 @@ def _evidence_of_chunk(
     starts = _regime_starts(trials, successes, phi, rules.memory)
     weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
-    told = _information(trials, successes, every, rules)
-    kept = told.kept / phi[:, None, None]
+    information = _information(trials, successes, every, rules)
+    kept = information.kept / phi[:, None, None]
     own = kept * units.own[:, None] if units.some else kept
     beta_prior = np.where(units.are_values, np.nan, rules.beta_prior)
-    alpha, beta = _posterior(told, own, rules.alpha_prior[:, None, None], beta_prior[:, None, None])
+    alpha, beta = _posterior(information, own, rules.alpha_prior[:, None, None], beta_prior[:, None, None])
     return Evidence(
         regime_starts=starts,
         weights=weights,
         phi=phi,
-        effective_trials=units.trials(told.effective_trials[:, GROUPS]),
-        successes=units.values(told.successes[:, GROUPS]),
+        effective_trials=units.trials(information.effective_trials[:, GROUPS]),
+        successes=units.values(information.successes[:, GROUPS]),
         evidence_kept=kept[:, GROUPS],
         alpha=alpha[:, GROUPS],
         beta=beta[:, GROUPS],
@@ -174,7 +174,7 @@ def _evidence_of_chunk(
         change_probability=change.probability,
         unit=units.unit,
         spread=units.spread,
-        effective_orders=units.orders(own[:, GROUPS] * told.successes[:, GROUPS]),
+        effective_orders=units.orders(own[:, GROUPS] * information.successes[:, GROUPS]),
     )
 
 
@@ -221,16 +221,16 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
 
 
 def _posterior(
-    told: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
+    information: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
 ) -> tuple[Floats, Floats]:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)), the priors (N, 1, 1), NaN for one that is centred."""
-    trials = told.effective_trials.sum(axis=-1, keepdims=True)
-    mu = own_rate(trials, told.successes.sum(axis=-1, keepdims=True))
+    trials = information.effective_trials.sum(axis=-1, keepdims=True)
+    mu = own_rate(trials, information.successes.sum(axis=-1, keepdims=True))
     prior = np.where(np.isnan(beta_prior), alpha_prior * (1 / mu - 1), beta_prior)
-    failures = told.effective_trials - told.successes
+    failures = information.effective_trials - information.successes
     # where all trials succeeded the difference is the rounding of sums, and beside a small prior it would decide
-    failures[failures <= _NO_FAILURE * told.effective_trials] = 0.0
-    alpha, beta = alpha_prior + kept * told.successes, prior + kept * failures
+    failures[failures <= _NO_FAILURE * information.effective_trials] = 0.0
+    alpha, beta = alpha_prior + kept * information.successes, prior + kept * failures
     return np.maximum(alpha, SMALLEST_PARAMETER), np.maximum(beta, SMALLEST_PARAMETER)
 
 

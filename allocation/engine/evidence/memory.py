@@ -30,9 +30,9 @@ _LOG_ODDS = np.log(_CHANGE_CHANCE / (1 - _CHANGE_CHANCE))
 # A regime holds every weekday: younger starts count as this old.
 _LEAST_DAYS = 7
 GROUPS = 5
-# A change is told where a start after the first week, in the last four weeks, is at least this likely.
+# A change is reported where a start after the first week, in the last four weeks, is at least this likely.
 _CHANGE_FOUND = 0.9
-_TOLD_AFTER, TOLD_WITHIN = 7, 28
+_REPORTED_AFTER, REPORTED_WITHIN = 7, 28
 # The part of its successes that a variant is expected to have, less one: at 0 its logarithm would be infinite.
 _LEAST_PART = 1e-16 - 1
 # The second term of Binet's function; the third is below 4e-11 from a pseudo-count of 30 on.
@@ -81,7 +81,7 @@ def group_weights(starts: Floats) -> Floats:
 def change_found(starts: Floats, seen: Bools) -> Change:
     """Whether the rates have changed lately; ``seen`` (N, T) marks the days with trials, which alone are counted."""
     since, days = np.cumsum(seen, axis=1) - 1, seen.sum(axis=1, keepdims=True)
-    lately = np.where(since >= np.maximum(_TOLD_AFTER, days - TOLD_WITHIN), starts, 0.0)
+    lately = np.where(since >= np.maximum(_REPORTED_AFTER, days - REPORTED_WITHIN), starts, 0.0)
     probability = lately.sum(axis=1)
     found = probability >= _CHANGE_FOUND
     likeliest = np.argmax(lately[found], axis=1) if found.any() else 0

@@ -2,7 +2,7 @@ import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from allocation.ledger.entries import Entry
@@ -10,6 +10,7 @@ from allocation.services import Outcome, compute_allocations
 from allocation.sweep import run_daily_sweep
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
+from experiments.management.plain import PlainCommand
 from experiments.selectors import find_experiment, today
 
 _DATE_HELP = (
@@ -28,7 +29,7 @@ def _date(text: str) -> dt.date:
     return date
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Compute and record allocations, of one experiment or of all active ones (the default)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -4,18 +4,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 from tqdm import tqdm
 
 from allocation.demo import DEMO, seed_demo
+from experiments.management.plain import PlainCommand
 from experiments.models import Experiment
 from experiments.selectors import today
 
 _USER, _PASSWORD = "demo", "demo-only"
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Fill an empty installation with experiments in every state and months of history."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

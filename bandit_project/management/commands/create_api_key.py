@@ -1,11 +1,11 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from bandit_project.administration.keys import KEY_NAME_LENGTH, MOST_DAYS, create_key
 from bandit_project.models import Scope
+from experiments.management.plain import PlainCommand
 
 
 def _days(text: str) -> int:
@@ -14,7 +14,7 @@ def _days(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Make an API key and print it. It is shown this once and cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -2,25 +2,26 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.urls import reverse
 from django.utils import timezone
 
-from bandit_project.administration.address import public_address
 from bandit_project.administration.invitations import invitation_token, send_invitation
 from bandit_project.administration.users import invite_user, renew_invitation
+from experiments.address import public_address
 from experiments.exceptions import ConflictError, InvalidError
+from experiments.management.plain import PlainCommand
 from experiments.roles import Role
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Make an account and print the link that opens it: the person sets the password there. The link works once, "
         "for some days, and is mailed too where a mail server is configured."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="The e-mail address; it is the user name too.")
+        parser.add_argument("email", help="The email address; it is the user name too.")
         parser.add_argument("--role", choices=[role.group for role in Role], default=Role.VIEWER.group)
         parser.add_argument("--name", default="", help="How pages name the person.")
         parser.add_argument("--site", help="Where the dashboard is, such as https://bandit.example.com.")

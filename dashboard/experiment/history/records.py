@@ -13,7 +13,7 @@ from dashboard.experiment.history.entries import Entry, FieldChange, Topic
 from dashboard.formatting import format_moment
 from dashboard.settings.labels import format_value
 from experiments.audit import read_reason
-from experiments.audit.words import told
+from experiments.audit.words import describe
 from experiments.campaign.models import Guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
@@ -31,7 +31,7 @@ _NOT_SHOWN = {
 # Subjects of coded reasons, by the first word of the code.
 _TOPICS = {"data": Topic.DATA, "day": Topic.DATA, "guard": Topic.GUARDS, "report": Topic.SHARING}
 # Fields of the entry's own title or text.
-_TOLD = {"status", "archived_at", "winner", "decision_reason", "is_active", "is_control"}
+_IN_TITLES = {"status", "archived_at", "winner", "decision_reason", "is_active", "is_control"}
 
 
 def entries_of_records(experiment: Experiment) -> list[Entry]:
@@ -65,7 +65,7 @@ def _of_change(before: Any, record: Any, names: Mapping[int, str]) -> Iterator[E
     at, actor = record.history_date, _actor(record)
     happened = read_reason(record.history_change_reason)
     if happened is not None:
-        title, text = told(happened)
+        title, text = describe(happened)
         yield Entry(at, _TOPICS.get(happened.code.partition(".")[0], Topic.DATA), title, actor, text)
     elif record.history_change_reason:
         yield Entry(at, Topic.DATA, _("Changed"), actor, record.history_change_reason)
@@ -173,7 +173,7 @@ def _actor(record: Any) -> str:
 def _differences(before: Any, after: Any, names: Mapping[int, str]) -> Iterator[FieldChange]:
     for field in after.tracked_fields:
         old, new = getattr(before, field.attname), getattr(after, field.attname)
-        if field.name not in _NOT_SHOWN | _TOLD and old != new:
+        if field.name not in _NOT_SHOWN | _IN_TITLES and old != new:
             yield FieldChange(_label(field.name), _shown(field, old, names), _shown(field, new, names))
 
 

@@ -26,7 +26,7 @@ class UsedKey:
 
 @dataclass(frozen=True)
 class LastCalls:
-    """``data``: how long ago data of this experiment were written. Keys are valid for every experiment."""
+    """``data``: how long ago data of this experiment was written. Keys are valid for every experiment."""
 
     data: str
     keys: list[UsedKey]

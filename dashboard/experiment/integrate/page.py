@@ -63,11 +63,11 @@ def _home(request: HttpRequest) -> str:
 def _refusal(experiment: Experiment) -> str:
     """Say what calls are answered while the experiment does not run; empty while it does."""
     if experiment.archived_at:
-        return _("This experiment is archived: visitors get the fallback, and data are refused.")
+        return _("This experiment is archived: visitors get the fallback, and data is refused.")
     if experiment.status == Status.DRAFT:
         return _(
-            "This experiment is a draft: until it is started, visitors get the fallback, and data are refused."
+            "This experiment is a draft: until it is started, visitors get the fallback, and data is refused."
         )
     if experiment.status == Status.COMPLETED:
-        return _("This experiment has ended: everyone gets the final variant, and data are refused.")
+        return _("This experiment has ended: everyone gets the final variant, and data is refused.")
     return ""

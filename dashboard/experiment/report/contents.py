@@ -58,7 +58,7 @@ def _caveats(summary: Summary, found: Results | None) -> list[str]:
     doubts = [check.text for check in health_of(summary, found) if not check.ok] if found else []
     return [
         *(f"{text}." for text in doubts),
-        _("Intervals are 95% credible intervals of this moment. They move while data come in."),
+        _("Intervals are 95% credible intervals of this moment. They move while data comes in."),
         _(
             "An impression is a visitor's first, or at most one a day. Repeated views make intervals too narrow."
         ),

@@ -40,8 +40,10 @@ def health_of(summary: Summary, results: Results) -> list[Check]:
 def _control(results: Results) -> list[Check]:
     """Tell of a variant that is only named control: the first one that came is it, and stays so."""
     variants = results.analysis.inputs.variants
-    named = [variant.name for variant in variants if not variant.is_control and is_control_name(variant.name)]
     control = next((variant.name for variant in variants if variant.is_control), "")
+    if is_control_name(control):
+        return []
+    named = [variant.name for variant in variants if is_control_name(variant.name)]
     said = _("The control is '%(control)s': it came first. '%(name)s' is another variant")
     return [Check(False, said % {"control": control, "name": name}, "settings") for name in named]
 

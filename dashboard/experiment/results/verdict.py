@@ -1,4 +1,4 @@
-"""The verdict: what the data say in one sentence, and the one thing to do next."""
+"""The verdict: what the data says in one sentence, and the one thing to do next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ def _paused(found: Verdict) -> Verdict:
 
 
 def _of_data(results: Results) -> Verdict:
-    """Doubts come first, then too little data, then what the data say."""
+    """Doubts come first, then too little data, then what the data says."""
     statistics = results.analysis.statistics
     doubt = _doubt(results)
     if doubt is not None:

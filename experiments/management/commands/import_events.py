@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from experiments.exceptions import ExperimentNotFoundError, InvalidError
+from experiments.management.plain import PlainCommand
 from experiments.management.progress import read_with_bar, rows_with_bar
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
@@ -21,7 +22,7 @@ from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Load daily totals or single orders from a file (docs/importing.md) or a query, all rows or none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -2,12 +2,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from experiments.management.plain import PlainCommand
 from experiments.services import reset_data
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = "Delete every experiment with its variants, metrics and allocations."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -77,7 +77,7 @@ def test_assign__experiments__are_independent() -> None:
     assert both == pytest.approx(0.5, abs=0.015)
 
 
-def test_assign__keys_that_run_together__are_told_apart() -> None:
+def test_assign__keys_that_run_together__are_distinguished() -> None:
     left = assign_many("ab", {"c": 0.5, "d": 0.5}, UNITS[:200])
     right = assign_many("a", {"bc": 0.5, "bd": 0.5}, UNITS[:200])
 

@@ -216,17 +216,19 @@ def test_lead_of__nobody_has_enough_data__is_the_likeliest_with_data() -> None:
     assert decision.lead_of(best, mean, everyone, reporting, reporting).tolist() == [2]
 
 
-@pytest.mark.parametrize(("rules", "is_told"), [(RULES, False), (FIRST_RULES, True)])
-def test_allocate__change_months_ago_in_weekly_reports__is_not_told(rules: int, is_told: bool) -> None:
+@pytest.mark.parametrize(("rules", "is_reported"), [(RULES, False), (FIRST_RULES, True)])
+def test_allocate__change_months_ago_in_weekly_reports__is_not_reported(
+    rules: int, is_reported: bool
+) -> None:
     n, o = np.full((40, 2), 10_000.0), np.array([[500.0, 600.0]] * 20 + [[600.0, 500.0]] * 20)
     history = History(7 * np.arange(1, 41), n, n, o)
 
     (answer,) = allocate_many([make_request(history, rules=rules)])
 
-    assert (answer.change_day is not None) == is_told
+    assert (answer.change_day is not None) == is_reported
 
 
-def test_allocate__rates_swapped__the_present_leads_and_the_change_is_told() -> None:
+def test_allocate__rates_swapped__the_present_leads_and_the_change_is_reported() -> None:
     trials = [[2000.0, 2000.0]] * 60
     successes = [[80.0, 120.0]] * 40 + [[120.0, 80.0]] * 20
 

@@ -36,7 +36,7 @@ def test_read_past_tests__several_mistakes__are_all_named_by_line_and_column() -
     assert refusal.value.row_issues[0].message == "'x' is not a number; write it as 1234"
 
 
-def test_read_past_tests__all_lines_wrong__only_the_first_mistakes_are_told() -> None:
+def test_read_past_tests__all_lines_wrong__only_the_first_mistakes_are_shown() -> None:
     with pytest.raises(PastTestsError) as refusal:
         _read(HEADER, *("a,x,-,-\n" for _ in range(1000)))
 

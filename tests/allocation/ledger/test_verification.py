@@ -95,7 +95,7 @@ def test_verify_ledger__row_of_another_engine__is_counted_apart() -> None:
     assert out.getvalue() == "0 computed again, 0 differ, 1 are of another engine version.\n"
 
 
-def test_verify_ledger_command__difference__is_told_and_fails() -> None:
+def test_verify_ledger_command__difference__is_printed_and_fails() -> None:
     allocate(make_running())
     AllocationShare.objects.filter(variant__is_control=True).update(share="0.2999")
     out = StringIO()

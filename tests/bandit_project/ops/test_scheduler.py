@@ -234,7 +234,7 @@ def _revisions(*created: dt.datetime) -> None:
         Allocation.objects.filter(pk=allocation.pk).update(created_at=moment)
 
 
-def test_prune__ledger__keeps_everything_unless_told_otherwise() -> None:
+def test_prune__ledger__keeps_everything_unless_set_otherwise() -> None:
     _revisions(*[NOW - dt.timedelta(days=1000)] * 3)
 
     call_command("prune")

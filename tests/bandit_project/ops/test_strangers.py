@@ -73,7 +73,7 @@ def test_login__right_ones_of_an_address__are_not_counted() -> None:
 
 
 @pytest.mark.parametrize("path", _LOGINS)
-def test_login__two_are_being_checked__the_third_is_told_to_come_back(
+def test_login__two_are_being_checked__the_third_is_asked_to_come_back(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = threading.BoundedSemaphore(1)

@@ -184,7 +184,7 @@ def test_filter__no_such_days__says_so(analyst: Client) -> None:
     assert "No matching days" in analyst.get(f"{DATA}?from=2030-01-01").content.decode()
 
 
-def test_new_day__everything_wrong__is_told_in_one_round(analyst: Client) -> None:
+def test_new_day__everything_wrong__is_reported_in_one_round(analyst: Client) -> None:
     experiment = make_running()
     one, two = (experiment.variants.get(name=name).pk for name in ("control", "variant_b"))
     filled = {"date": "2025-08-31", f"impressions-{one}": "10", f"clicks-{one}": "20", f"clicks-{two}": "3"}

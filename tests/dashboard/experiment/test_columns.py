@@ -136,8 +136,8 @@ def test_upload__single_orders__columns_named_by_a_person__show_what_changes(ana
     assert "Recorded 2 orders. Here 0 added, 1 changed, 0 unchanged. 1 order is above" in done
     row = DailyMetric.objects.get(variant__name="control")
     assert (row.impressions, row.conversions, row.value_sum) == (10000, 2, Decimal("112.5"))
-    told = json.loads(Experiment.history.latest().history_change_reason)
-    assert told == {"event": "data.uploaded", "file": "totals.csv", "orders": 2, "capped": 1}
+    recorded = json.loads(Experiment.history.latest().history_change_reason)
+    assert recorded == {"event": "data.uploaded", "file": "totals.csv", "orders": 2, "capped": 1}
 
 
 def test_columns__value_of_orders_beside_counts__is_refused(analyst: Client) -> None:

@@ -35,8 +35,8 @@ def test_data__days__newest_first_with_the_rate_of_the_reward(analyst: Client) -
 
     days = analyst.get(DATA).context["days"]
 
-    told = [(day.date.day, [(line.variant.name, line.rate) for line in day.lines]) for day in days]
-    assert told == [(1, [("control", 0.0), ("variant_b", 0.0)]), (30, [("control", 0.025)])]
+    shown = [(day.date.day, [(line.variant.name, line.rate) for line in day.lines]) for day in days]
+    assert shown == [(1, [("control", 0.0), ("variant_b", 0.0)]), (30, [("control", 0.025)])]
 
 
 def test_data__many_days__come_in_pages(analyst: Client) -> None:

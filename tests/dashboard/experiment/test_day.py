@@ -41,7 +41,7 @@ LEFT = ": give what is left of the day's total"
 DIGITS = ": check its digits and separators"
 
 
-def test_day__edited__is_saved_told_and_offered_to_the_split(analyst: Client) -> None:
+def test_day__edited__is_saved_confirmed_and_offered_to_the_split(analyst: Client) -> None:
     make_running()
 
     sent = day_sent(control=(10000, 710, 5), variant_b=(10000, 950, 0))
@@ -124,7 +124,7 @@ def test_day__saved_unchanged__says_so(analyst: Client) -> None:
         ),
     ],
 )
-def test_day__a_bad_number__is_told_beside_it_and_nothing_is_written(
+def test_day__a_bad_number__is_shown_beside_it_and_nothing_is_written(
     analyst: Client, control: tuple[object, object, object], errors: list[tuple[str, list[str]]]
 ) -> None:
     make_running()
@@ -275,7 +275,7 @@ def test_settings__thousands_with_a_point__are_read_in_the_pages_language() -> N
         field.clean("10.000")
 
 
-def test_day__number_that_cannot_be_beside_one_that_is_missing__is_told_in_the_same_round(
+def test_day__number_that_cannot_be_beside_one_that_is_missing__is_reported_in_the_same_round(
     analyst: Client,
 ) -> None:
     experiment = make_running()

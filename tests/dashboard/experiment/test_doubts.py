@@ -109,7 +109,7 @@ def test_guard__stopped_by_it__the_variant_that_harms_is_no_leader(client: Clien
     assert "Stopped by a guard" in page(client, experiment, "history/")
 
 
-def test_ninety_five_percent__reached_once_and_lost__is_not_told_as_reached(client: Client) -> None:
+def test_ninety_five_percent__reached_once_and_lost__is_not_shown_as_reached(client: Client) -> None:
     experiment = make_experiment()
     record(experiment, counts("control", 5000, 500, date=TODAY - 10 * DAY))
     record(experiment, counts("b", 5000, 570, date=TODAY - 10 * DAY))

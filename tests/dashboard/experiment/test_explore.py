@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from allocation.statistics.experiment import analyse
+from allocation.statistics.over_time import some_dates
+from dashboard.experiment.summary import experiment_or_404
 from experiments.models import Experiment
 from tests.dashboard.experiment.test_results import DAY, add_days, make_decided
 from tests.factory import TODAY, allocate, counts, make_experiment, record
@@ -138,3 +141,14 @@ def test_files__of_charts__bear_names_of_their_own(client: Client) -> None:
     files = [chart.data()["file"] for chart in (*found["charts"], *found["count_charts"])]
     assert len(set(files)) == len(files)
     assert all(name.startswith("button-colour-") for name in files)
+
+
+@pytest.mark.parametrize(("variants", "points"), [(3, 7), (51, 3)])
+def test_some_dates__many_variants__are_fewer(variants: int, points: int) -> None:
+    experiment = make_experiment()
+    for day in range(10):
+        rows = [counts(f"v{n}", 100, 5, date=TODAY - dt.timedelta(days=day)) for n in range(variants)]
+        record(experiment, *rows)
+    analysis = analyse(experiment_or_404(experiment.key, TODAY), TODAY)
+
+    assert len(some_dates(analysis.inputs)) == points

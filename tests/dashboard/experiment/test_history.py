@@ -58,7 +58,7 @@ def test_history__moves__are_titled_by_what_they_were() -> None:
     assert [entry.text for entry in found if entry.title == "Ended"] == ["Enough."]
 
 
-def test_history__links_to_the_report__are_told_when_made_and_when_revoked() -> None:
+def test_history__links_to_the_report__are_reported_when_made_and_when_revoked() -> None:
     experiment = make_experiment()
     create_link(experiment=experiment, days=7, now=NOW)
     link = experiment.report_links.get()
@@ -73,7 +73,7 @@ def test_history__links_to_the_report__are_told_when_made_and_when_revoked() -> 
     assert ("Link to the report made" in shown, "Created" in shown) == (True, False)
 
 
-def test_history__settings__are_told_from_old_to_new() -> None:
+def test_history__settings__are_reported_from_old_to_new() -> None:
     experiment = make_experiment()
 
     update_experiment(experiment_id=experiment.pk, now=NOW, owner="Growth", settings={"control_floor": 0.25})
@@ -107,7 +107,7 @@ def test_history__day_by_hand__names_the_day_and_the_variants() -> None:
     assert (entry.title, entry.text) == ("Day edited: 1 Sep 2025", "control")
 
 
-def test_history__file__is_told_by_name_with_its_rows() -> None:
+def test_history__file__is_reported_by_name_with_its_rows() -> None:
     experiment = make_running()
     client = client_of("analyst")
     text = "date,variant_name,impressions,clicks\n2025-08-30,control,100,7\n2025-08-30,variant_b,100,9\n"
@@ -135,7 +135,7 @@ def test_history__data_by_a_key__is_one_line_a_day_with_its_rows(api: APIClient)
     )
 
 
-def test_history__guards_and_notes__are_told() -> None:
+def test_history__guards_and_notes__are_reported() -> None:
     experiment = make_guarded()
     guard = experiment.guards.get()
     allocate(experiment)
@@ -259,6 +259,6 @@ def test_history__variants_of_a_new_experiment__are_one_entry() -> None:
     names = [f"v{n}" for n in range(12)]
     experiment = create_experiment(name="Twelve", variants=names, now=NOW)
 
-    told = [(entry.title, entry.text) for entry in entries_of(experiment) if "variants" in entry.title]
+    titles = [(entry.title, entry.text) for entry in entries_of(experiment) if "variants" in entry.title]
 
-    assert told == [("12 variants added", "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more")]
+    assert titles == [("12 variants added", "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more")]

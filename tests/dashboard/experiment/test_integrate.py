@@ -133,7 +133,7 @@ def test_page__status__says_what_calls_are_answered(client: Client, status: Stat
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("today", "own_machine")
-def test_last_calls__data_and_keys__are_told_to_the_minute(client: Client) -> None:
+def test_last_calls__data_and_keys__are_reported_to_the_minute(client: Client) -> None:
     experiment = make_running()
     DailyMetric.objects.update(updated_at=NOW - dt.timedelta(minutes=3, seconds=20))
     for name, used in (("old", NOW - dt.timedelta(hours=5)), ("shop", NOW), ("idle", None)):

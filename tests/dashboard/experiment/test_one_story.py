@@ -104,11 +104,11 @@ def test_numbers__of_one_experiment__are_the_same_everywhere(client: Client, sto
 
     leader = results.context["leaderboard"].rows[0]
     key, found = leader.variant.key, leader.found
-    (told,) = [variant for variant in api["variants"] if variant["variant_key"] == key]
+    (answered,) = [variant for variant in api["variants"] if variant["variant_key"] == key]
     names = ("rate", "probability_best", "uplift", "uplift_low", "uplift_high")
 
     mine = {name: getattr(found, name) for name in names}
-    assert {name: told[name] for name in names} == pytest.approx(mine)
+    assert {name: answered[name] for name in names} == pytest.approx(mine)
     assert {name: getattr(explore[key], name) for name in names} == pytest.approx(mine)
     assert {name: float(lines[key][name]) if lines[key][name] else None for name in names} == pytest.approx(
         mine

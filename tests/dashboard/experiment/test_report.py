@@ -68,8 +68,8 @@ def test_numbers__list_results_explore_report_api_and_files__tell_one_story(
     zipped = _zip(client.get(f"{one}everything.zip"))
     in_file = list(csv.DictReader(io.StringIO(zipped.read("results.csv").decode())))[1]
 
-    told = [v for shown in (results, report) for v in shown["statistics"].variants if not v.is_control]
-    for found in (*told, explored):
+    compared = [v for shown in (results, report) for v in shown["statistics"].variants if not v.is_control]
+    for found in (*compared, explored):
         assert (found.uplift, found.uplift_low, found.uplift_high, found.probability_best) == (
             variant["uplift"],
             variant["uplift_low"],

@@ -312,7 +312,9 @@ def test_health__gaps_changed_settings_and_newer_data__come_first(client: Client
     ]
 
 
-def test_health__variant_named_control_that_came_later__is_told_from_the_control(client: Client) -> None:
+def test_health__variant_named_control_that_came_later__is_distinguished_from_the_control(
+    client: Client,
+) -> None:
     experiment = make_experiment()
     for names in (["b"], ["control", "b"]):
         record(experiment, *(counts(name, 2000, 100) for name in names))
@@ -320,8 +322,8 @@ def test_health__variant_named_control_that_came_later__is_told_from_the_control
 
     checks = context(client, experiment)["health"]
 
-    told = "The control is 'b': it came first. 'control' is another variant"
-    assert [check.tab for check in checks if check.text == told and not check.ok] == ["settings"]
+    warning = "The control is 'b': it came first. 'control' is another variant"
+    assert [check.tab for check in checks if check.text == warning and not check.ok] == ["settings"]
 
 
 def test_health__a_variant_more__is_a_change_too(client: Client) -> None:
@@ -355,3 +357,11 @@ def test_title__each_tab__has_its_own(client: Client) -> None:
     pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
 
     assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
+
+
+def test_health__another_name_of_a_control_beside_the_control__is_no_warning(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, *(counts(name, 2000, 100) for name in ("baseline", "control")))
+    allocate(experiment)
+
+    assert [check for check in context(client, experiment)["health"] if "came first" in check.text] == []

@@ -47,7 +47,7 @@ def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -
     assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
 
 
-def test_upload__bad_rows__are_listed_and_left_out_only_when_told(analyst: Client) -> None:
+def test_upload__bad_rows__are_listed_and_left_out_only_when_asked(analyst: Client) -> None:
     experiment = make_running()
     before = stored_rows()
     text = HEADER + f"{experiment.key},2025-08-31,control,5,9,0\n{experiment.key},2025-08-31,b,5,1,0\n"
@@ -106,7 +106,7 @@ def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(an
     ],
     ids=["none", "empty", "other columns", "no row"],
 )
-def test_upload__nothing_to_read__is_told_beside_the_file(
+def test_upload__nothing_to_read__is_shown_beside_the_file(
     analyst: Client, file: dict[str, SimpleUploadedFile], said: str
 ) -> None:
     make_running()

@@ -14,7 +14,7 @@ from tests.dashboard.streams import messages_of
 pytestmark = [pytest.mark.django_db, pytest.mark.database_free]
 
 
-def test_stream__a_thousand_steps__are_told_in_hundredths() -> None:
+def test_stream__a_thousand_steps__are_reported_in_hundredths() -> None:
     def work(on_step: Callable[[], object]) -> int:
         for _ in range(1000):
             on_step()
@@ -34,7 +34,7 @@ def test_stream__rendered_after_the_request__in_the_readers_language() -> None:
 
 
 @pytest.mark.parametrize("breaks", ["work", "render"])
-def test_stream__what_breaks__is_told_and_logged(breaks: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_stream__what_breaks__is_reported_and_logged(breaks: str, caplog: pytest.LogCaptureFixture) -> None:
     def work(on_step: Callable[[], object]) -> None:
         if breaks == "work":
             raise ZeroDivisionError

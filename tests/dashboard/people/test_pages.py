@@ -82,7 +82,7 @@ def test_invitation__mail_server_away__shows_the_link(admin: Client, settings: A
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
 
-    assert "The e-mail could not be sent." in _invite(admin)
+    assert "The email could not be sent." in _invite(admin)
 
 
 def test_invitation__weak_password__is_refused_and_the_link_still_works(admin: Client) -> None:

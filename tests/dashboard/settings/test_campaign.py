@@ -92,7 +92,7 @@ def test_campaign__form_without_these_fields__changes_none_of_them(analyst: Clie
         ({"value_cap": "-1"}, "Must be a positive number"),
     ],
 )
-def test_campaign__what_clashes__is_told_beside_its_field(
+def test_campaign__what_clashes__is_shown_beside_its_field(
     analyst: Client, fields: dict[str, str], said: str
 ) -> None:
     experiment = make_running()
@@ -124,7 +124,7 @@ def test_guards__added_changed_and_removed(analyst: Client) -> None:
 
 
 @pytest.mark.parametrize("fall", ["", "0", "100", "x", "nan"])
-def test_guards__fall_that_is_none__is_told_beside_it(analyst: Client, fall: str) -> None:
+def test_guards__fall_that_is_none__is_shown_beside_it(analyst: Client, fall: str) -> None:
     make_running()
     new = {"new-guard-metric": "ctr", "new-guard-max_fall": fall, "new-guard-action": "tell"}
 
@@ -134,7 +134,7 @@ def test_guards__fall_that_is_none__is_told_beside_it(analyst: Client, fall: str
     assert not Guard.objects.exists()
 
 
-def test_guards__second_one_of_a_metric__is_told_beside_it(analyst: Client) -> None:
+def test_guards__second_one_of_a_metric__is_shown_beside_it(analyst: Client) -> None:
     experiment = make_running()
     add_guard(experiment_id=experiment.pk, metric="ctr", max_fall=5, action="tell", now=NOW)
     new = {"new-guard-metric": "ctr", "new-guard-max_fall": "3", "new-guard-action": "tell"}

@@ -125,7 +125,7 @@ def test_variants__added_renamed_retired_and_brought_back__while_it_runs(analyst
 
 
 @pytest.mark.parametrize("name", ["control", "", "\u200b"])
-def test_variants__name_that_is_taken_or_no_name__is_told_beside_it(analyst: Client, name: str) -> None:
+def test_variants__name_that_is_taken_or_no_name__is_shown_beside_it(analyst: Client, name: str) -> None:
     make_running()
     pk = _variant("variant_b").pk
     url = f"{SETTINGS}variants/"

@@ -77,7 +77,7 @@ def test_new__without_variants__is_saved_all_the_same(analyst: Client) -> None:
         for value in ("x", "NaN", str(shown_number(name, setting.high) + 1), "-1", "1e99999")
     ],
 )
-def test_new__setting_outside_its_range__is_told_beside_it_and_nothing_is_lost(
+def test_new__setting_outside_its_range__is_shown_beside_it_and_nothing_is_lost(
     analyst: Client, name: str, value: str
 ) -> None:
     response = analyst.post(NEW, _filled("control", "b", **{name: value}))
@@ -105,7 +105,7 @@ def test_new__floors_without_room__are_refused_together(analyst: Client) -> None
     assert _errors(response) == {"control_floor": [said]}
 
 
-def test_new__same_name_twice__is_told_beside_the_second(analyst: Client) -> None:
+def test_new__same_name_twice__is_shown_beside_the_second(analyst: Client) -> None:
     response = analyst.post(NEW, _filled("a", "", "b", "a"))
 
     assert _errors_of_rows(response) == [{}, {}, {}, {"name": ["is given twice"]}]

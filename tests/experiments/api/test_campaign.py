@@ -71,8 +71,8 @@ def test_patch__campaign__changes_what_is_given_and_is_in_the_history(api: APICl
         "on_end": "variant",
         "on_end_variant": "variant_b",
     }
-    told = Experiment.history.order_by("-history_id").values_list("owner", "tags", "on_end")
-    assert list(told[:2]) == [("Growth", "summer mail", "variant"), ("Growth", "summer mail", "pause")]
+    recorded = Experiment.history.order_by("-history_id").values_list("owner", "tags", "on_end")
+    assert list(recorded[:2]) == [("Growth", "summer mail", "variant"), ("Growth", "summer mail", "pause")]
 
 
 def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
@@ -87,8 +87,8 @@ def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"ends_at": "2025-08-31T00:00:00Z"}, "ends_at", "must be after starts_at"),
-        ({"ends_at": "2025-09-01T11:00:00+02:00"}, "ends_at", "must be after starts_at"),
+        ({"ends_at": "2025-08-31T00:00:00Z"}, "ends_at", "must be after the start"),
+        ({"ends_at": "2025-09-01T11:00:00+02:00"}, "ends_at", "must be after the start"),
         ({"ends_at": "2025-10-01T09:00:00"}, "ends_at", "with its offset from UTC"),
         ({"ends_at": "2025-13-01T09:00:00Z"}, "ends_at", "with its offset from UTC"),
         ({"ends_at": "0001-01-01T00:00:00+23:00"}, "ends_at", "with its offset from UTC"),

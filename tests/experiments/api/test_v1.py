@@ -281,7 +281,7 @@ def test_metrics__filters_and_csv__agree(api: APIClient) -> None:
     ]
 
 
-def test_metrics__options_as_csv__are_told_all_the_same(api: APIClient) -> None:
+def test_metrics__options_as_csv__are_reported_all_the_same(api: APIClient) -> None:
     url = f"{V1}/experiments/{make_running().key}/metrics/"
 
     assert api.options(url, headers={"Accept": "text/csv"}).status_code == 200

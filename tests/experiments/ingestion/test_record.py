@@ -38,6 +38,26 @@ def test_record_events__first_call__creates_variants_with_control_by_name() -> N
     assert list(found) == [("blue", "blue", False), ("control", "control", True), ("green", "green", False)]
 
 
+@pytest.mark.parametrize(
+    ("names", "control"),
+    [
+        (("B", "A"), "A"),
+        (("new", "Baseline", "a"), "Baseline"),
+        (("original", "baseline", "Control_Group"), "Control_Group"),
+        (("CONTROLE", "nova"), "CONTROLE"),
+        (("variant_a", "original offer"), "variant_a"),
+    ],
+)
+def test_record_events__first_call_brings_several__control_is_the_one_named_so(
+    names: tuple[str, ...], control: str
+) -> None:
+    experiment = make_experiment()
+
+    record(experiment, *(counts(name, 10, 1) for name in names))
+
+    assert experiment.variants.get(is_control=True).name == control
+
+
 def test_record_events__no_variant_called_control__first_listed_is_control() -> None:
     experiment = make_experiment()
 

@@ -187,7 +187,7 @@ def test_prune__uploads__forgets_those_older_than_an_hour(capsys: Any) -> None:
     assert "1 uploads" in capsys.readouterr().out
 
 
-def test_set_day__changed_counts__are_told_and_kept_in_the_history() -> None:
+def test_set_day__changed_counts__are_reported_and_kept_in_the_history() -> None:
     experiment = make_running()
 
     rows = [counts("control", 10000, 700), counts("variant_b", 10000, 951)]
