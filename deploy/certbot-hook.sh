@@ -7,4 +7,4 @@ from=${RENEWED_LINEAGE:?certbot sets RENEWED_LINEAGE}
 to=deploy/secrets/certificates
 # In a folder that only root enters; nginx's user in the container is another.
 install -m 444 "$from/fullchain.pem" "$from/privkey.pem" "$to/"
-docker compose -f "${COMPOSE_FILE_NAME:-docker-compose.prod.yml}" exec --no-TTY nginx nginx -s reload
+COMPOSE_FILE="${COMPOSE_FILE:-docker-compose.prod.yml}" docker compose exec --no-TTY nginx nginx -s reload

@@ -6,21 +6,21 @@ log-in also gives the role of the groups (REMOTE_USER_ROLES), and takes it away 
 """
 
 import ipaddress
-from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.backends import RemoteUserBackend
 from django.contrib.auth.middleware import RemoteUserMiddleware
 from django.http import HttpRequest
-from django.utils import timezone
 
+from bandit_project.administration.groups import (
+    accept_invitation,
+    complete_account,
+    follow_groups,
+    highest_role,
+    known_name,
+)
 from bandit_project.administration.login import AccountBackend
-from bandit_project.administration.users import change_role, remove_role
-from bandit_project.models import UserSettings
-from experiments.events import log_event
-from experiments.exceptions import ConflictError
-from experiments.roles import Role
 
 _PAGES = ("/dashboard", "/accounts/", "/admin")
 _LONGEST_NAME = 150
@@ -28,6 +28,11 @@ _LONGEST_NAME = 150
 
 class ProxyLogin(RemoteUserMiddleware):
     """Middleware behind the one that knows the session: who the proxy names is logged in, on pages."""
+
+    def clean_username(self, username: str, request: HttpRequest) -> str:
+        """Take a name in another case for the one of the session, which goes on."""
+        own = request.user.get_username()
+        return own if own.casefold() == username.casefold() else username
 
     def __call__(self, request: HttpRequest) -> Any:
         if settings.REMOTE_USER_HEADER and request.path.startswith(_PAGES):
@@ -45,15 +50,15 @@ class ProxyBackend(RemoteUserBackend):
 
     get_user = AccountBackend.get_user
 
+    def clean_username(self, username: str) -> str:
+        return known_name(username)
+
     def configure_user(self, request: Any, user: Any, created: bool = True) -> Any:
         if created:
-            user.set_unusable_password()
-            user.email = user.username if "@" in user.username else ""
-            user.save(update_fields=["password", "email"])
-            log_event("login.account_made", user=user.username)
-        UserSettings.objects.filter(user=user, invited_at__isnull=False).update(invited_at=None)
-        if settings.REMOTE_USER_GROUPS_HEADER and not user.is_superuser:
-            _follow_groups(user, _role_of_groups(request))
+            complete_account(user, user.username if "@" in user.username else "")
+        accept_invitation(user)
+        if settings.REMOTE_USER_GROUPS_HEADER:
+            follow_groups(user, highest_role(_groups(request), settings.REMOTE_USER_ROLES))
         return user
 
 
@@ -73,17 +78,7 @@ def _is_usable(name: str) -> bool:
     return 0 < len(name) <= _LONGEST_NAME and name.isprintable()
 
 
-def _role_of_groups(request: HttpRequest) -> Role | None:
-    """The highest role of the groups that the proxy names, separated by commas."""
+def _groups(request: HttpRequest) -> list[str]:
+    """The groups that the proxy names, separated by commas."""
     given = str(request.META.get(meta_name(settings.REMOTE_USER_GROUPS_HEADER), ""))
-    groups = {group.strip() for group in given.split(",")}
-    roles = (Role[role.upper()] for group, role in settings.REMOTE_USER_ROLES.items() if group in groups)
-    return max(roles, default=None)
-
-
-def _follow_groups(user: Any, role: Role | None) -> None:
-    with suppress(ConflictError):  # the last administrator stays one
-        if role is None:
-            remove_role(user_id=user.pk, by=None, now=timezone.now())
-        else:
-            change_role(user_id=user.pk, role=role, by=None, now=timezone.now())
+    return [group.strip() for group in given.split(",")]

@@ -12,6 +12,8 @@ The worker promises:
 - A body in chunks is not received, nor one of unclear length. Django takes the first for empty and gunicorn refuses the
   second; such a request is its connection's last and goes to a thread with its head alone.
 - A body that is cut off reaches the service as cut off (see truncated_bodies.py), and closes its connection.
+- A worker that ends answers whoever has connected, and refuses the next connection at once: a proxy that has another
+  server goes there. Left open, as gunicorn does until the last answer, the socket would let clients wait and drop them.
 
 A buffering proxy does the same: behind one, WEB_THREADS=1 selects gunicorn's plain worker instead.
 
@@ -21,6 +23,7 @@ The class overrides methods of gunicorn that are not public. It was tested with 
 
 import contextlib
 import re
+import select
 import selectors
 import socket
 import time
@@ -146,6 +149,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._held = 0
         super().init_process()
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not enabled and not self.alive:
+            self._close_the_door()
+
     def enqueue_req(self, conn: Any) -> None:
         """Start to receive: a new connection, one that is readable again, or one with bytes left over."""
         if self.cfg.is_ssl:
@@ -180,6 +188,16 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         now = time.monotonic()
         for request in [request for request in self._requests.values() if request.deadline < now]:
             self._give_up(request)
+
+    def _close_the_door(self) -> None:
+        """Take the connections that wait already, then listen no more. More than a worker holds cannot wait."""
+        for listener in self.sockets:
+            for _ in range(self.worker_connections):
+                if not select.select([listener], [], [], 0)[0]:
+                    break
+                self.accept(listener)
+            listener.close()
+        self.sockets = []
 
     def _listen(self, request: _Request, data: bytes = b"") -> None:
         conn = request.conn

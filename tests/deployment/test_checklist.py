@@ -34,7 +34,7 @@ printf %s "${{KEY:-}}" > key
 """
 
 
-# What deploy/backup.sh calls: docker compose -f FILE exec|run OPTIONS SERVICE COMMAND, without containers.
+# What deploy/backup.sh calls: docker compose exec|run OPTIONS SERVICE COMMAND, without containers.
 _DOCKER = """#!/bin/sh
 until [ "$1" = database ] || [ "$1" = migrate ]; do shift; done
 service=$1
@@ -261,21 +261,30 @@ def _backup(operator: Operator, **variables: str) -> subprocess.CompletedProcess
     )
 
 
+def _backup_a_second_later(daily: Path) -> None:
+    """Let the dump of today look older than the next one, whose name has its second."""
+    today = max(daily.iterdir())
+    today.rename(today.with_name(f"{today.name[:11]}000000Z.dump"))
+
+
 def test_backup__each_run__is_a_generation_that_only_its_owner_reads_and_old_ones_go(
     operator: Operator,
 ) -> None:
     daily = operator.folder / "backups/daily"
     daily.mkdir(parents=True)
     for day in range(1, 5):
-        (daily / f"2025-09-0{day}T034000Z.dump").write_text("old")
+        for hour in ("03", "17"):
+            (daily / f"2025-09-0{day}T{hour}4000Z.dump").write_text("old")
+    _backup(operator)
+    _backup_a_second_later(daily)
 
     result = _backup(operator, KEEP_DAILY="3")
 
     assert result.returncode == 0, result.stderr
     names = sorted(path.name for path in daily.iterdir())
-    assert names[:2] == ["2025-09-03T034000Z.dump", "2025-09-04T034000Z.dump"]
-    assert len(names) == 3
-    newest = daily / names[2]
+    assert names[:2] == ["2025-09-03T174000Z.dump", "2025-09-04T174000Z.dump"]
+    assert len(names) == 4  # both of today
+    newest = daily / names[3]
     assert newest.stat().st_mode & 0o077 == 0
     for folder in ("weekly", "monthly"):
         (kept,) = (operator.folder / "backups" / folder).iterdir()
@@ -294,7 +303,7 @@ def test_backup__dump_that_breaks_off__fails_and_the_last_one_stays(operator: Op
     assert sorted((operator.folder / "backups").rglob("*.dump")) == before
 
 
-@pytest.mark.parametrize("name", ["backup.sh", "certbot-hook.sh"])
+@pytest.mark.parametrize("name", ["backup.sh", "certbot-hook.sh", "replace.sh"])
 def test_script__of_the_host__is_executable_and_parses(name: str) -> None:
     path = ROOT / "deploy" / name
 

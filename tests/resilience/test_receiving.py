@@ -208,6 +208,31 @@ def test_service__stopped__does_not_wait_for_silent_clients(tmp_path: Path, repo
         service.get("/health")
 
 
+def _is_open(front: Front) -> bool:
+    try:
+        front.connect().close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_service__stopping_while_a_request_arrives__refuses_others_at_once_and_answers_it(
+    tmp_path: Path,
+) -> None:
+    with served(sqlite_in(tmp_path)) as service:
+        front = Front(service.url)
+        with front.connect() as slow:
+            slow.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
+            service.server.terminate()
+            while service.server.poll() is None and _is_open(front):
+                time.sleep(0.01)
+
+            assert service.server.poll() is None
+            slow.sendall(b"Connection: close\r\n\r\n")
+            assert answer_to(slow).startswith(b"HTTP/1.1 200")
+        assert service.server.wait(timeout=20) == 0
+
+
 @pytest.mark.parametrize(
     "length",
     ["{n:020d}", "{n:0100d}", "+{n}", "{n},{n}", "\x0b{n}", "{n}_", "0x{n:x}", "9" * 40, " \t{n}\x0c", ""],

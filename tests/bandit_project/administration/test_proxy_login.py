@@ -49,6 +49,29 @@ def test_header__from_a_trusted_proxy__logs_in_and_makes_the_account_without_a_p
     assert role_of(made) is None
 
 
+def test_header__name_in_another_case__is_the_account_that_is_there_and_keeps_its_session(
+    client: Client,
+) -> None:
+    invite_user(email="ann@example.com", name="", role=Role.ANALYST, now=NOW)
+
+    client.get("/dashboard/", headers={"X-Remote-User": "Ann@Example.com"})
+    session = client.session.session_key
+    client.get("/dashboard/", headers={"X-Remote-User": "ANN@example.com"})
+
+    assert User.objects.get().username == _logged_in(client) == "ann@example.com"
+    assert client.session.session_key == session
+
+
+def test_header__two_accounts_that_differ_in_case__is_the_one_that_is_written_so(client: Client) -> None:
+    for name in ("Ann", "ann"):
+        User.objects.create_user(name)
+
+    client.get("/dashboard/", headers={"X-Remote-User": "ann"})
+
+    assert _logged_in(client) == "ann"
+    assert User.objects.count() == 2
+
+
 @pytest.mark.parametrize("address", ["10.9.9.9", "", "::1"])
 def test_header__from_anyone_else__is_nothing(client: Client, address: str) -> None:
     answer = client.get("/dashboard/", headers=ANN, REMOTE_ADDR=address)
