@@ -27,10 +27,10 @@ from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
+from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
 from experiments.database.moment import one_moment
-from experiments.database.rows import insert
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
@@ -270,11 +270,7 @@ def _record(
         _attach_objects(entry, experiments[pk])
         _follow(entry.allocation, latest.get(pk))
         entry.allocation.basis = bases[pk]
-    insert([entry.allocation for entry in entries])
-    for entry in entries:
-        for share in entry.shares:
-            share.allocation = entry.allocation
-    insert([share for entry in entries for share in entry.shares])
+    write_entries(entries)
     if entries and how.announce:
         alert_on_decisions(entries, how.now)
         alert_on_guards(entries, how.now)

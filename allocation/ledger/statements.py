@@ -13,6 +13,7 @@ from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
 from allocation.models import CLOSING, Allocation, AllocationShare
+from allocation.packing import unpack
 from experiments.database.rows import Columns, Row, places, rows_of, stream_of
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
@@ -34,6 +35,8 @@ _DECISION_BEFORE = f"""(
 _EXPERIMENTS = f"""
 SELECT {_EXPERIMENT.sql},
     EXISTS (SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind = %s AND cleared_at IS NULL),
+    EXISTS (SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind <> %s),
+    EXISTS (SELECT 1 FROM notifications_endpoint WHERE is_active),
     EXISTS (SELECT 1 FROM experiments_guard WHERE experiment_id = e.id),
     EXISTS (
         SELECT 1 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
@@ -130,12 +133,14 @@ def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> 
     """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, by id, but for the summary of
     the data, and the id of the decision in force before the date (``decision_before``).
 
-    ``has_older_days``: there are days before ``first``.
+    ``has_older_days``: there are days before ``first``. ``has_alarms``: of other kinds, open or over. ``is_heard``: an
+    endpoint takes events.
     """
     if not ids:
         return {}
     where, day = [*ids], date.isoformat()
-    parameters = [EventKind.SAMPLE_RATIO_MISMATCH.value, first.isoformat(), day, day, *where]
+    mismatch = EventKind.SAMPLE_RATIO_MISMATCH.value
+    parameters = [mismatch, mismatch, first.isoformat(), day, day, *where]
     rows = rows_of(_EXPERIMENTS.format(places=places(where)), parameters)
     found = {row[0]: _experiment(row) for row in rows}
     variants: defaultdict[int, list[Variant]] = defaultdict(list)
@@ -148,9 +153,11 @@ def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> 
 
 def _experiment(row: Row) -> Experiment:
     experiment = _EXPERIMENT.instance(row)
-    has_mismatch, has_guards, has_older, following, before = row[_EXPERIMENT.width :]
+    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before = row[_EXPERIMENT.width :]
     vars(experiment).update(
         has_mismatch=bool(has_mismatch),
+        has_alarms=bool(has_alarms),
+        is_heard=bool(is_heard),
         has_guards=bool(has_guards),
         has_older_days=bool(has_older),
         next_decision=_day(following),
@@ -197,6 +204,13 @@ def latest_revisions(ids: Collection[int], date: dt.date) -> dict[int, Allocatio
         return {}
     rows = rows_of(_LATEST.format(places=places(ids)), [*ids, date.isoformat()])
     return {one.experiment_id: one for one in map(_ALLOCATION.instance, rows)}
+
+
+def recorded_inputs(allocation: Allocation) -> Mapping[str, Any]:
+    """Read the inputs that a decision recorded, as JSON."""
+    sql = "SELECT packed_inputs FROM allocation_allocation WHERE id = %s AND packed_inputs IS NOT NULL"
+    found = rows_of(sql, [allocation.pk])
+    return unpack(bytes(found[0][0])) if found else allocation.recorded_inputs
 
 
 def shares_of(allocations: Collection[Allocation]) -> Mapping[int, list[AllocationShare]]:
