@@ -31,8 +31,12 @@ def alert_on_decisions(entries: Sequence[Entry], now: dt.datetime) -> None:
     current = [entry for entry in entries if entry.allocation.target_date >= today]
     if not current:
         return
+    conditions = _conditions(current)
+    concerned = {pk for pk, _kind in conditions}
     experiments = {e.allocation.experiment_id: e.allocation.experiment for e in current}
-    alarms = sync_alarms(experiments, _ALARMS, _conditions(current), now)
+    # nothing is asked of the others: no alarm has been raised about them, and none is now
+    settled = {pk: e for pk, e in experiments.items() if pk in concerned or getattr(e, "has_alarms", True)}
+    alarms = sync_alarms(settled, _ALARMS, conditions, now)
     queue([*split_changes(current), *alarms], now)
 
 
@@ -126,6 +130,8 @@ def _leader_facts(entry: Entry) -> dict[str, Any]:
 
 def split_changes(entries: Sequence[Entry]) -> list[NewEvent]:
     """An event for each split that differs from the one in force until now; no query if no endpoint wants them."""
+    if not any(getattr(entry.allocation.experiment, "is_heard", True) for entry in entries):
+        return []
     if not any(endpoint.wants(EventKind.ALLOCATION_CHANGED) for endpoint in active_endpoints()):
         return []
     before = _shares_before([entry.allocation for entry in entries])

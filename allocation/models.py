@@ -139,6 +139,8 @@ class Allocation(models.Model):
     packed_inputs = PackedJSONField(null=True)
     inputs = models.JSONField(null=True)
     inputs_digest = models.CharField(max_length=64)
+    # What the inputs came from (ledger.basis): where it is still so, they need not be read to know that they are equal.
+    basis = models.BigIntegerField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = AllocationQuerySet.as_manager()

@@ -6,11 +6,12 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
+from allocation.ledger.days import first_read
 from allocation.ledger.statements import rows_of_history, stream_of_shares
 from allocation.models import (
     CLOSING,
@@ -21,7 +22,7 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
-from experiments.models import Experiment, ExperimentQuerySet, Variant
+from experiments.models import DailyMetric, Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -171,22 +172,21 @@ def _newest(
 
 
 def experiments_for_allocation(target_date: dt.date) -> ExperimentQuerySet:
-    """Experiments with all that their inputs need: the summary of the data up to ``target_date``, the open alarm of a
-    sample-ratio mismatch (``has_mismatch``), whether there are guards (``has_guards``), the next later date that has a
-    decision (``next_decision``), and the variants, each with its ``days_with_data``."""
-    reported = Q(daily_metrics__date__lte=target_date, daily_metrics__impressions__gt=0)
-    variants = Variant.objects.annotate(days_with_data=Count("daily_metrics", filter=reported)).order_by("id")
+    """Experiments with all that their inputs need: whether the alarm of a sample-ratio mismatch is open
+    (``has_mismatch``), whether there are guards (``has_guards``) and days too old for any window (``has_older_days``),
+    the next later date that has a decision (``next_decision``), the variants, and the summary of the data."""
     mismatch = Alarm.objects.filter(
         experiment=OuterRef("pk"), kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None
     )
     guards = Guard.objects.filter(experiment=OuterRef("pk"))
+    older = DailyMetric.objects.filter(variant__experiment=OuterRef("pk"), date__lt=first_read(target_date))
     later = Allocation.objects.filter(experiment=OuterRef("pk"), target_date__gt=target_date)
-    found = Experiment.objects.with_data_summary(target_date).annotate(
+    return Experiment.objects.for_allocation(target_date).annotate(
         has_mismatch=Exists(mismatch),
         has_guards=Exists(guards),
+        has_older_days=Exists(older),
         next_decision=Subquery(later.order_by("target_date").values("target_date")[:1]),
     )
-    return found.prefetch_related(Prefetch("variants", queryset=variants))
 
 
 def without_decision(date: dt.date) -> ExperimentQuerySet:

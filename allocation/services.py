@@ -21,17 +21,16 @@ from allocation.alerts import alert_on_decisions
 from allocation.campaigns.guard_alerts import alert_on_guards
 from allocation.engine import Settings
 from allocation.exceptions import LaterDecisionError, NoActiveVariantError
-from allocation.ledger.entries import (
-    Entry,
-    compute_entries,
-)
+from allocation.ledger.basis import basis_of
+from allocation.ledger.days import first_read
+from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
 from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
+from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
 from experiments.database.moment import one_moment
-from experiments.database.rows import insert
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
@@ -155,18 +154,18 @@ class _How(NamedTuple):
 
 def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How) -> list[Outcome]:
     """Decide for a date, then again for those later ones that rest on what has changed; the experiments are locked."""
-    found = read_for_allocation(experiment_ids, target_date)
+    found = read_for_allocation(experiment_ids, target_date, first_read(target_date))
     settings, errors = _settings_or_errors(experiment_ids, found, even_paused=how.even_paused)
-    inputs = load_inputs([found[pk] for pk in settings], settings, target_date)
-    latest = _latest_revisions(inputs)
-    known = [one.experiment_id for one in inputs if _is_known(one, latest)]
-    later = _next_dates(found[pk] for pk in settings if pk not in known)
+    latest = latest_revisions(settings, target_date)
+    bases = {pk: basis_of(found[pk], chosen) for pk, chosen in settings.items()}
+    unsure = [found[pk] for pk, basis in bases.items() if pk not in latest or latest[pk].basis != basis]
+    inputs = [one for one in load_inputs(unsure, settings, target_date) if not _is_known(one, latest)]
+    new = {one.experiment_id for one in inputs}
+    later = _next_dates(found[pk] for pk in new)
     errors |= _refusals(later, how)
-    changed = [one for one in inputs if one.experiment_id not in {*known, *errors}]
-    entries = [
-        *_recorded_before([latest[pk] for pk in known], found),
-        *_record(changed, latest, found, how),
-    ]
+    known = [latest[pk] for pk in settings if pk not in new]
+    changed = [one for one in inputs if one.experiment_id not in errors]
+    entries = [*_recorded_before(known, found), *_record(changed, latest, found, bases, how)]
     _decide_what_follows({pk: date for pk, date in later.items() if pk not in errors}, how)
     decided = {entry.allocation.experiment_id: entry for entry in entries}
     return [Outcome(pk, entry=decided.get(pk), error=errors.get(pk)) for pk in experiment_ids]
@@ -239,11 +238,6 @@ def _refuse_retired(winner: Variant | None) -> None:
         raise InvalidError([Issue("winner", "retired", message)])
 
 
-def _latest_revisions(inputs: Sequence[AllocationInputs]) -> dict[int, Allocation]:
-    """The last revision for the target date, by experiment id."""
-    return latest_revisions([one.experiment_id for one in inputs], inputs[0].target_date) if inputs else {}
-
-
 def _is_known(inputs: AllocationInputs, latest: Mapping[int, Allocation]) -> bool:
     last = latest.get(inputs.experiment_id)
     return last is not None and last.inputs_digest == inputs.digest
@@ -263,6 +257,7 @@ def _record(
     inputs: Sequence[AllocationInputs],
     latest: Mapping[int, Allocation],
     experiments: Mapping[int, Experiment],
+    bases: Mapping[int, int],
     how: _How,
 ) -> list[Entry]:
     """Compute and write new entries: one bulk write of allocations, one of shares."""
@@ -271,13 +266,11 @@ def _record(
     seconds = time.perf_counter() - started
     entries = [replace(entry, is_new=True) for entry in computed]
     for entry in entries:
-        _attach_objects(entry, experiments[entry.allocation.experiment_id])
-        _follow(entry.allocation, latest.get(entry.allocation.experiment_id))
-    insert([entry.allocation for entry in entries])
-    for entry in entries:
-        for share in entry.shares:
-            share.allocation = entry.allocation
-    insert([share for entry in entries for share in entry.shares])
+        pk = entry.allocation.experiment_id
+        _attach_objects(entry, experiments[pk])
+        _follow(entry.allocation, latest.get(pk))
+        entry.allocation.basis = bases[pk]
+    write_entries(entries)
     if entries and how.announce:
         alert_on_decisions(entries, how.now)
         alert_on_guards(entries, how.now)

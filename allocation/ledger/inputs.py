@@ -8,12 +8,14 @@ value, the sums of values and of their squares are columns beside them.
 import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from allocation.engine import ENGINE_VERSION, FIRST_ENGINE, FIRST_RULES, RULES, History, Request, Settings
@@ -23,6 +25,10 @@ from allocation.engine.settings import recorded_settings
 from allocation.ledger.guards import Guarding, Harm, Watched, find_harms
 from allocation.ledger.table import DailyTable
 from experiments.metrics import Reward
+
+# An exponent, a number that json writes with one, an escape, or the one character of ASCII that json escapes and orjson
+# does not.
+_WRITTEN_OTHERWISE = re.compile(rb"\de|0\.0000|[\\\x7f]")
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,8 @@ class InputVariant:
     days_with_data: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        recorded = asdict(self)
-        del recorded["name"]
-        return recorded
+        # asdict looks for what is nested, and takes twenty times as long
+        return {name: value for name, value in vars(self).items() if name != "name"}
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ class AllocationInputs:
             "mismatch": self.mismatch,
             "previous": None if previous is None else {str(pk): share for pk, share in previous.items()},
             "gains": None if self.gains is None else self.gains.to_json(),
-            "settings": asdict(self.settings),
+            "settings": vars(self.settings),
             # only where there are any: the inputs of all others stay what they have been
             **({} if self.guarding is None else {"guarding": self.guarding.to_json()}),
             **({"fallback": True} if self.fallback else {}),
@@ -236,4 +241,18 @@ def _recorded_table(recorded: Any, variants: Sequence[InputVariant]) -> DailyTab
 
 def digest(inputs: Mapping[str, Any]) -> str:
     """SHA-256 of recorded inputs in one canonical form."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(canonical(inputs)).hexdigest()
+
+
+def canonical(inputs: Any) -> bytes:
+    """Write what json.dumps does of JSON with finite numbers, by orjson where it writes the same.
+
+    It is ten times as fast, and differs in exponents and in what json escapes.
+    """
+    try:
+        text = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        text = b"\\"
+    if text.isascii() and not _WRITTEN_OTHERWISE.search(text):
+        return text
+    return json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode()

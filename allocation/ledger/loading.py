@@ -11,14 +11,14 @@ from django.db.models import Q
 
 from allocation.engine import Settings
 from allocation.engine.analysis.gains import Rewards
+from allocation.ledger.days import DaysAsked, DaysRead, read_days
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, GainsSoFar, InputVariant
-from allocation.ledger.statements import rows_before, rows_of_days
-from allocation.ledger.table import DailyTable, MetricRow
+from allocation.ledger.statements import rows_before
 from allocation.models import CLOSING, Allocation, Kind
 from allocation.packing import unpack
 from experiments.campaign.models import End, Guard
-from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, Reward
+from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import SettingValue
 
@@ -46,21 +46,22 @@ def load_inputs(
     ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from
     ``selectors.experiments_for_allocation(target_date)``.
     """
+    if not experiments:
+        return []
     guards = _guard_rules(experiments)
     by_value = {
         e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
     }
-    rows = _counts(experiments, settings, guards, with_values=any(by_value.values()))
+    days = read_days([_asked(e, settings[e.pk], guards, by_value) for e in experiments], target_date)
     before = _decisions_before(experiments, target_date)
     return [
         _inputs(
             experiment,
-            rows[experiment.pk],
+            days[experiment.pk],
             before.get(experiment.pk),
             settings[experiment.pk],
             target_date,
             guards.get(experiment.pk, ()),
-            with_values=by_value[experiment.pk],
         )
         for experiment in experiments
     ]
@@ -87,29 +88,23 @@ class _Before(NamedTuple):
 
 def _inputs(
     experiment: Experiment,
-    rows: list[MetricRow],
+    days: DaysRead,
     before: _Before | None,
     settings: Settings,
     target_date: dt.date,
     guards: tuple[GuardRule, ...],
-    *,
-    with_values: bool,
 ) -> AllocationInputs:
     completed = experiment.status == Status.COMPLETED
-    variants = tuple(_input_variant(variant) for variant in experiment.variants.all())
-    reward, place = Reward(experiment.reward), {variant.id: n for n, variant in enumerate(variants)}
-    table = DailyTable.of_rows(rows, place, with_values=with_values)
-    summary = experiment.data_summary
     inputs = AllocationInputs(
         experiment_id=experiment.pk,
         target_date=target_date,
-        reward=reward,
+        reward=Reward(experiment.reward),
         completed=completed,
         winner=experiment.winner_id if completed else None,
-        variants=variants,
-        table=table,
-        earlier_impressions=summary.total_impressions - int(table.counts.impressions.sum()),
-        days_with_data=summary.days_with_data,
+        variants=tuple(_input_variant(v, days.variant_days[v.pk]) for v in experiment.variants.all()),
+        table=days.table,
+        earlier_impressions=days.earlier_impressions,
+        days_with_data=days.days_with_data,
         previous=None if before is None else before.shares,
         settings=settings,
         mismatch=bool(getattr(experiment, "has_mismatch", False)),
@@ -165,34 +160,26 @@ def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFa
     )
 
 
-def _input_variant(variant: Variant) -> InputVariant:
-    days = int(getattr(variant, "days_with_data", 0))
+def _input_variant(variant: Variant, days: int) -> InputVariant:
     return InputVariant(variant.pk, variant.key, variant.name, variant.is_control, variant.is_active, days)
 
 
-def _counts(
-    experiments: Sequence[Experiment],
-    settings: Mapping[int, Settings],
+def _asked(
+    experiment: Experiment,
+    settings: Settings,
     guards: Mapping[int, tuple[GuardRule, ...]],
-    *,
-    with_values: bool,
-) -> dict[int, list[MetricRow]]:
-    """Rows from the first day of each experiment's window, or for its guards, to its latest day, by experiment id."""
-    spans: defaultdict[tuple[dt.date, dt.date], list[int]] = defaultdict(list)
-    for experiment in experiments:
-        latest = experiment.data_summary.latest_date
-        if latest is not None:
-            chosen = settings[experiment.pk]
-            first = latest - dt.timedelta(days=chosen.maturity_days + chosen.longest_window - 1)
-            if experiment.pk in guards:
-                first = min(first, experiment.guards_since or dt.date.min)
-            spans[first, latest].append(experiment.pk)
-    rows: dict[int, list[MetricRow]] = {experiment.pk: [] for experiment in experiments}
-    if spans:
-        names = MEASURE_NAMES if with_values else COUNT_NAMES
-        for experiment_id, *row in rows_of_days([(ids, *span) for span, ids in spans.items()], names):
-            rows[experiment_id].append(tuple(row))
-    return rows
+    by_value: Mapping[int, bool],
+) -> DaysAsked:
+    """The days from the first of the window, or for its guards, to the latest."""
+    pk = experiment.pk
+    return DaysAsked(
+        experiment_id=pk,
+        variants=[variant.pk for variant in experiment.variants.all()],
+        span=settings.maturity_days + settings.longest_window,
+        since=(experiment.guards_since or dt.date.min) if pk in guards else None,
+        with_values=by_value[pk],
+        has_older=getattr(experiment, "has_older_days", True),
+    )
 
 
 class RecordedGains(NamedTuple):

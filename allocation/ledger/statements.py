@@ -13,6 +13,7 @@ from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
 from allocation.models import CLOSING, Allocation, AllocationShare
+from allocation.packing import unpack
 from experiments.database.rows import Columns, Row, places, rows_of, stream_of
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
@@ -24,30 +25,46 @@ _EXPERIMENT, _VARIANT = Columns(Experiment, "e"), Columns(Variant, "v")
 _ALLOCATION = Columns(Allocation, "a", without=("inputs", "packed_inputs"))
 _SHARE = Columns(AllocationShare, "s")
 
-# One reading of the days instead of one for each number.
+# The decision in force before a date. Kinds and status are written out, and it is found for each experiment by itself:
+# so PostgreSQL plans a statement with it once, where it planned each time, which took longer than to run it.
+_DECISION_BEFORE = f"""(
+    SELECT n.id FROM allocation_allocation n WHERE n.experiment_id = e.id AND n.target_date < %s
+    AND (n.kind NOT IN ({", ".join(f"'{kind}'" for kind in CLOSING)}) OR e.status = '{Status.COMPLETED}')
+    ORDER BY n.target_date DESC, n.revision DESC LIMIT 1
+)"""  # noqa: S608 (constants, columns and placeholders only, here and below)
 _EXPERIMENTS = f"""
-SELECT {_EXPERIMENT.sql}, data.latest_date, coalesce(data.days, 0), coalesce(data.impressions, 0),
+SELECT {_EXPERIMENT.sql},
     EXISTS (SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind = %s AND cleared_at IS NULL),
+    EXISTS (SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind <> %s),
+    EXISTS (SELECT 1 FROM notifications_endpoint WHERE is_active),
     EXISTS (SELECT 1 FROM experiments_guard WHERE experiment_id = e.id),
-    (SELECT min(target_date) FROM allocation_allocation WHERE experiment_id = e.id AND target_date > %s)
-FROM experiments_experiment e LEFT JOIN (
-    SELECT v.experiment_id, max(m.date) AS latest_date, count(DISTINCT m.date) AS days,
-        sum(m.impressions) AS impressions
-    FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-    WHERE v.experiment_id IN ({{places}}) AND m.date <= %s AND m.impressions > 0 GROUP BY v.experiment_id
-) data ON data.experiment_id = e.id
-WHERE e.id IN ({{places}})
-"""  # noqa: S608 (columns and placeholders only, here and below)
-_VARIANTS = f"""
-SELECT {_VARIANT.sql}, (
-    SELECT count(*) FROM experiments_dailymetric m
-    WHERE m.variant_id = v.id AND m.date <= %s AND m.impressions > 0
-) FROM experiments_variant v WHERE v.experiment_id IN ({{places}}) ORDER BY v.id
+    EXISTS (
+        SELECT 1 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+        AND (m.variant_id, m.date) < (v.id, %s) WHERE v.experiment_id = e.id
+    ),
+    (SELECT min(target_date) FROM allocation_allocation WHERE experiment_id = e.id AND target_date > %s),
+    {_DECISION_BEFORE}
+FROM experiments_experiment e WHERE e.id IN ({{places}})
 """  # noqa: S608
+_VARIANTS = (
+    f"SELECT {_VARIANT.sql} FROM experiments_variant v WHERE v.experiment_id IN ({{places}}) ORDER BY v.id"  # noqa: S608
+)
 _DAYS = """
 SELECT v.experiment_id, m.date, m.variant_id, {names}
 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
 WHERE {windows} ORDER BY m.date, m.variant_id
+"""
+_OLDER = """
+SELECT v.experiment_id, v.id, max(m.date), count(*), sum(m.impressions)
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+    AND (m.variant_id, m.date) < (v.id, %s)
+WHERE v.experiment_id IN ({places}) AND m.impressions > 0 GROUP BY v.experiment_id, v.id
+"""
+_OLDER_DATES = """
+SELECT v.experiment_id, count(DISTINCT m.date)
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+    AND (m.variant_id, m.date) < (v.id, %s)
+WHERE v.experiment_id IN ({places}) AND m.impressions > 0 GROUP BY v.experiment_id
 """
 # Of whole histories: what compares the traffic with its split, and nothing else.
 _IMPRESSIONS = """
@@ -62,7 +79,10 @@ WHERE a.experiment_id IN ({places}) AND a.target_date <= %s
 ORDER BY a.experiment_id, a.target_date, a.revision, s.variant_id
 """
 _KEYS = "SELECT experiment_id, id, key FROM experiments_variant WHERE experiment_id IN ({places}) ORDER BY id"
-_WINDOW = "(v.experiment_id IN ({places}) AND m.date BETWEEN %s AND %s)"
+# Pairs, which the index by variant and date alone answers: of two plain bounds on the date PostgreSQL chose the one by
+# date and variant, and looked into every day of every experiment.
+_WINDOW = """(v.experiment_id IN ({places}) AND (m.variant_id, m.date) >= (v.id, %s)
+    AND (m.variant_id, m.date) <= (v.id, %s))"""
 _LAST = """NOT EXISTS (
     SELECT 1 FROM allocation_allocation later WHERE later.experiment_id = a.experiment_id
     AND later.target_date = a.target_date AND later.revision > a.revision
@@ -81,14 +101,9 @@ SELECT a.experiment_id, s.variant_id, s.share, a.kind, a.target_date, CASE WHEN 
     SELECT first.id FROM allocation_allocationshare first WHERE first.allocation_id = a.id
     ORDER BY first.variant_id LIMIT 1
 ) THEN a.packed_inputs END, {", ".join(f"a.{name}" for name in Rewards._fields)}
-FROM allocation_allocation a JOIN allocation_allocationshare s ON s.allocation_id = a.id
-WHERE a.id IN (
-    SELECT (
-        SELECT n.id FROM allocation_allocation n WHERE n.experiment_id = e.id AND n.target_date < %s
-        AND (n.kind NOT IN ({places(CLOSING)}) OR e.status = %s)
-        ORDER BY n.target_date DESC, n.revision DESC LIMIT 1
-    ) FROM experiments_experiment e WHERE e.id IN ({{places}})
-) ORDER BY s.variant_id
+FROM experiments_experiment e JOIN allocation_allocation a ON a.id = {_DECISION_BEFORE}
+JOIN allocation_allocationshare s ON s.allocation_id = a.id
+WHERE e.id IN ({{places}}) ORDER BY s.variant_id
 """  # noqa: S608
 _HISTORY = f"""
 SELECT a.target_date, a.data_through, a.window_impressions, a.window_clicks, v.name, s.share FROM (
@@ -105,19 +120,31 @@ class VariantKey(NamedTuple):
     key: str
 
 
-def read_for_allocation(ids: Collection[int], date: dt.date) -> dict[int, Experiment]:
-    """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, by id."""
+class Older(NamedTuple):
+    """The days of an experiment before some date: the last with impressions, how many, of each variant (by id)."""
+
+    latest: dt.date | None = None
+    days: int = 0
+    impressions: int = 0
+    variant_days: Mapping[int, int] = {}
+
+
+def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> dict[int, Experiment]:
+    """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, by id, but for the summary of
+    the data, and the id of the decision in force before the date (``decision_before``).
+
+    ``has_older_days``: there are days before ``first``. ``has_alarms``: of other kinds, open or over. ``is_heard``: an
+    endpoint takes events.
+    """
     if not ids:
         return {}
-    where = [*ids]
-    sql = _EXPERIMENTS.format(places=places(where))
-    day = date.isoformat()
-    parameters = [EventKind.SAMPLE_RATIO_MISMATCH.value, day, *where, day, *where]
-    found = {row[0]: _experiment(row) for row in rows_of(sql, parameters)}
+    where, day = [*ids], date.isoformat()
+    mismatch = EventKind.SAMPLE_RATIO_MISMATCH.value
+    parameters = [mismatch, mismatch, first.isoformat(), day, day, *where]
+    rows = rows_of(_EXPERIMENTS.format(places=places(where)), parameters)
+    found = {row[0]: _experiment(row) for row in rows}
     variants: defaultdict[int, list[Variant]] = defaultdict(list)
-    for row in rows_of(_VARIANTS.format(places=places(where)), [day, *where]):
-        variant = _VARIANT.instance(row)
-        vars(variant)["days_with_data"] = row[-1]
+    for variant in map(_VARIANT.instance, rows_of(_VARIANTS.format(places=places(where)), where)):
         variants[variant.experiment_id].append(variant)
     for pk, experiment in found.items():
         hold_variants(experiment, variants[pk])
@@ -126,16 +153,37 @@ def read_for_allocation(ids: Collection[int], date: dt.date) -> dict[int, Experi
 
 def _experiment(row: Row) -> Experiment:
     experiment = _EXPERIMENT.instance(row)
-    latest, days, impressions, has_mismatch, has_guards, following = row[_EXPERIMENT.width :]
+    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before = row[_EXPERIMENT.width :]
     vars(experiment).update(
-        latest_date=_day(latest),
-        days_with_data=days,
-        total_impressions=impressions,
         has_mismatch=bool(has_mismatch),
+        has_alarms=bool(has_alarms),
+        is_heard=bool(is_heard),
         has_guards=bool(has_guards),
+        has_older_days=bool(has_older),
         next_decision=_day(following),
+        decision_before=before,
     )
     return experiment
+
+
+def older_days(ids: Collection[int], before: dt.date) -> dict[int, Older]:
+    """Add up the days before a date of each experiment that has some, by its id."""
+    if not ids:
+        return {}
+    parameters, found = [before.isoformat(), *ids], defaultdict[int, list[Row]](list)
+    for pk, *row in rows_of(_OLDER.format(places=places(ids)), parameters):
+        found[pk].append(row)
+    sql = _OLDER_DATES.format(places=places(ids))
+    dates = {pk: int(days) for pk, days in rows_of(sql, parameters)} if found else {}
+    return {
+        pk: Older(
+            latest=max(filter(None, (_day(latest) for _variant, latest, *_ in rows))),
+            days=dates[pk],
+            impressions=sum(int(impressions) for *_, impressions in rows),
+            variant_days={variant: days for variant, _latest, days, _impressions in rows},
+        )
+        for pk, rows in found.items()
+    }
 
 
 def _day(value: Any) -> dt.date | None:
@@ -156,6 +204,13 @@ def latest_revisions(ids: Collection[int], date: dt.date) -> dict[int, Allocatio
         return {}
     rows = rows_of(_LATEST.format(places=places(ids)), [*ids, date.isoformat()])
     return {one.experiment_id: one for one in map(_ALLOCATION.instance, rows)}
+
+
+def recorded_inputs(allocation: Allocation) -> Mapping[str, Any]:
+    """Read the inputs that a decision recorded, as JSON."""
+    sql = "SELECT packed_inputs FROM allocation_allocation WHERE id = %s AND packed_inputs IS NOT NULL"
+    found = rows_of(sql, [allocation.pk])
+    return unpack(bytes(found[0][0])) if found else allocation.recorded_inputs
 
 
 def shares_of(allocations: Collection[Allocation]) -> Mapping[int, list[AllocationShare]]:
@@ -205,9 +260,7 @@ def rows_before(ids: Collection[int], date: dt.date) -> list[Row]:
     """
     if not ids:
         return []
-    closing: list[Any] = [kind.value for kind in CLOSING]
-    parameters = [date.isoformat(), *closing, Status.COMPLETED.value, *ids]
-    return rows_of(_BEFORE.format(places=places(ids)), parameters)
+    return rows_of(_BEFORE.format(places=places(ids)), [date.isoformat(), *ids])
 
 
 def refresh_statistics() -> None:

@@ -42,7 +42,13 @@ class DailyTable(NamedTuple):
 
     def between(self, start: dt.date, end: dt.date) -> "DailyTable":
         """The days from ``start`` to ``end``, both inside."""
-        inside = (self.days >= start.toordinal()) & (self.days <= end.toordinal())
+        return self.within(start.toordinal(), end.toordinal())
+
+    def within(self, first: int, last: int) -> "DailyTable":
+        """The days with these numbers, both inside."""
+        if self.days.size and first <= self.days[0] and self.days[-1] <= last:
+            return self
+        inside = (self.days >= first) & (self.days <= last)
         values = None if self.values is None else Values(*(column[inside] for column in self.values))
         return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)), values)
 

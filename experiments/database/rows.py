@@ -85,30 +85,13 @@ def _insert(instances: Sequence[models.Model]) -> None:
         return
     fields = _written(model)
     rows = [[_value(instance, *field) for field in fields] for instance in instances]
-    keys = _insert_columns(model, rows) if connection.vendor == "postgresql" else _insert_rows(model, rows)
-    for instance, (key,) in zip(instances, keys, strict=True):
+    for instance, (key,) in zip(instances, _insert_rows(model, rows), strict=True):
         instance.pk, instance._state.adding, instance._state.db = key, False, connection.alias
 
 
 def _insert_rows(model: type[models.Model], rows: Sequence[Row]) -> list[Row]:
     values = ", ".join([f"({places(rows[0])})"] * len(rows))
     return rows_of(f"{_into(model)} VALUES {values} RETURNING id", [value for row in rows for value in row])
-
-
-def _insert_columns(model: type[models.Model], rows: Sequence[Row]) -> list[Row]:
-    """Insert by an array for each column: one statement for any number of rows, which stays prepared."""
-    return rows_of(_columns_sql(model), [list(column) for column in zip(*rows, strict=True)])
-
-
-@lru_cache
-def _columns_sql(model: type[models.Model]) -> str:
-    fields = [field for field, _is_plain in _written(model)]
-    columns = ", ".join(field.column for field in fields)
-    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
-    return (
-        f"{_into(model)} SELECT {columns} FROM unnest({arrays}) WITH ORDINALITY AS row ({columns}, place) "  # noqa: S608
-        "ORDER BY place RETURNING id"
-    )
 
 
 def _into(model: type[models.Model]) -> str:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation.api.schemas import AsOfSerializer
+from allocation.engine import ENGINE_VERSION
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings
+from allocation.ledger.statements import recorded_inputs
 from allocation.selectors import (
+    HISTORY_DATES,
     ExperimentState,
     HistoryDate,
     allocation_in_force,
@@ -203,7 +205,7 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
     return {
         "allocations": {share.variant.name: float(share.share) for share in entry.shares},
         "algorithm": ALGORITHM,
-        "parameters": asdict(effective_settings(experiment, {"window_days": window_days})),
+        "parameters": vars(effective_settings(experiment, {"window_days": window_days})),
         "experiment_id": experiment.pk,
         "window_days": window_days,
         "as_of": _as_of(decision.target_date, decision.data_through),
@@ -211,14 +213,43 @@ def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> 
         "reason": decision.reason,
         "limits": {share.variant.name: share.bound for share in entry.shares},
         "summary": _summary(experiment, entry),
-        "history": _history(history_dates(experiment.pk)),
+        "history": orjson.Fragment(_history_json(experiment, entry)),
     }
+
+
+def _history_json(experiment: Experiment, entry: Entry) -> bytes:
+    """The latest dates, newest first. Once today is decided those before it stay as they are: they are read once."""
+    decision = entry.allocation
+    if decision.pk is None or getattr(experiment, "next_decision", decision.target_date) is not None:
+        return orjson.dumps(_history(history_dates(experiment.pk)))
+    shares = {share.variant.name: float(share.share) for share in entry.shares}
+    newest = HistoryDate(
+        decision.target_date,
+        decision.data_through,
+        decision.window_impressions,
+        decision.window_clicks,
+        shares,
+    )
+    before = _earlier_json(experiment, decision.target_date)
+    return b"[%b%b]" % (orjson.dumps(_history([newest])[0]), before and b"," + before)
+
+
+def _earlier_json(experiment: Experiment, date: dt.date) -> bytes:
+    """The dates before a decided one, without brackets. A variant's new name is in ``updated_at``."""
+    known = (experiment.pk, vars(experiment)["decision_before"], experiment.updated_at)
+    key = ":".join(map(str, ("earlier", ENGINE_VERSION, *known, date))).replace(" ", "T")
+    if (earlier := caches[_HISTORY].get(key)) is None:
+        end = dt.date.fromordinal(max(date.toordinal() - 1, 1))
+        found = history_dates(experiment.pk, end=end, dates=HISTORY_DATES - 1)
+        earlier = orjson.dumps(_history(found))[1:-1]
+        caches[_HISTORY].set(key, earlier)
+    return bytes(earlier)
 
 
 def _summary(experiment: Experiment, entry: Entry) -> dict[str, object]:
     """The window's counts by variant, as the decision recorded them: no further query for the rows."""
     decision = entry.allocation
-    inputs = entry.inputs or AllocationInputs.from_json(decision.recorded_inputs, experiment.pk)
+    inputs = entry.inputs or AllocationInputs.from_json(recorded_inputs(decision), experiment.pk)
     start, end = decision.window_start, decision.window_end
     table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from allocation.engine import Settings
-from allocation.ledger.inputs import AllocationInputs, digest
+from allocation.ledger.inputs import AllocationInputs, canonical, digest
 from allocation.ledger.table import DailyTable
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation
@@ -95,3 +98,23 @@ def test_ledger__dumped_and_loaded__verifies(tmp_path: Path) -> None:
 
     assert Allocation.objects.get().recorded_inputs == json.loads(json.dumps(recorded))
     assert [verified.differences for verified in verify_ledger()] == [[]]
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(
+        ["\x7f", '"', "\\", "/", "\u2028", "\ud800", "1e5", -0.0, 0.0, 1e-5, 1e16, 1e22, 0.0001]
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_JSON)
+@hypothesis_settings(deadline=None)
+def test_canonical__any_json__is_the_text_of_json_dumps(value: object) -> None:
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

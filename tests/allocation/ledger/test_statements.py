@@ -7,6 +7,7 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.campaigns.undo import undo_completion
+from allocation.ledger.days import first_read
 from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
@@ -22,12 +23,12 @@ from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_ru
 pytestmark = pytest.mark.django_db
 
 DAY = dt.timedelta(days=1)
-ANNOTATIONS = ("data_summary", "has_mismatch", "has_guards")
+ANNOTATIONS = ("has_mismatch", "has_guards", "has_older_days", "next_decision")
 
 
 def _seen(experiment: Experiment) -> dict[str, object]:
     own = {field.attname: getattr(experiment, field.attname) for field in Experiment._meta.concrete_fields}
-    variants = [(v, v.key, v.is_active, v.days_with_data) for v in experiment.variants.all()]  # type: ignore[attr-defined]
+    variants = [(v, v.key, v.is_active) for v in experiment.variants.all()]
     return own | {name: getattr(experiment, name) for name in ANNOTATIONS} | {"variants": variants}
 
 
@@ -40,10 +41,13 @@ def test_read_for_allocation__experiments_of_any_kind__are_as_the_orm_reads_them
     record(running, counts("control", 10, 1, date=TODAY - 3 * DAY), counts("b", 0, 0, date=TODAY - DAY))
     Guard.objects.create(experiment=guarded, metric="conversion_rate", max_fall=5, action=GuardAction.TELL)
     Alarm.objects.create(experiment=guarded, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
-    ids = [empty.pk, running.pk, guarded.pk, 0]
+    old = make_running("Old")
+    record(old, counts("b", 10, 1, date=TODAY - 455 * DAY))
+    allocate(running)
+    ids = [empty.pk, running.pk, guarded.pk, old.pk, 0]
 
     for date in (TODAY - 2 * DAY, TODAY, TODAY + DAY):
-        read = read_for_allocation(ids, date)
+        read = read_for_allocation(ids, date, first_read(date))
         expected = experiments_for_allocation(date).in_bulk(ids)
 
         assert {pk: _seen(one) for pk, one in read.items()} == {
@@ -55,7 +59,7 @@ def test_read_for_allocation__variants__cost_no_further_query(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     experiment = make_running()
-    read = read_for_allocation([experiment.pk], TODAY)[experiment.pk]
+    read = read_for_allocation([experiment.pk], TODAY, TODAY)[experiment.pk]
 
     with django_assert_num_queries(0):
         assert [variant.experiment_id for variant in read.variants.all()] == [experiment.pk] * 2

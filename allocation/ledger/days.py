@@ -1,0 +1,122 @@
+"""The days of many experiments: those that a decision looks at, and how much data there is in all.
+
+One statement reads all days that any window can reach from the target date. What is older is added up by the database,
+and read only where an experiment's latest day lies so far back that its window begins before.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from allocation.ledger.statements import Older, older_days, rows_of_days
+from allocation.ledger.table import DailyTable, MetricRow
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES
+from experiments.settings_schema import ALGORITHM_SETTINGS
+
+_LONGEST_SPAN = int(ALGORITHM_SETTINGS["window_days"].high + ALGORITHM_SETTINGS["maturity_days"].high)
+
+
+class DaysAsked(NamedTuple):
+    """Which days of an experiment: ``span`` of them up to the latest with data, or all ``since`` an earlier date.
+
+    ``variants``: the ids, in the order of the columns. ``has_older``: there may be days before ``first_read(date)``.
+    """
+
+    experiment_id: int
+    variants: Sequence[int]
+    span: int
+    since: dt.date | None
+    with_values: bool
+    has_older: bool
+
+    def table(self, rows: Iterable[MetricRow]) -> DailyTable:
+        place = {variant: n for n, variant in enumerate(self.variants)}
+        return DailyTable.of_rows(rows, place, with_values=self.with_values)
+
+    def first(self, latest: int) -> int:
+        """The first day number, if ``latest`` is the last one with data."""
+        reached = max(latest - self.span + 1, 1)
+        return reached if self.since is None else min(reached, self.since.toordinal())
+
+
+class DaysRead(NamedTuple):
+    """``table``: the days asked for. Of the whole history: impressions before these, days with data, and of each
+    variant (by id)."""
+
+    table: DailyTable
+    earlier_impressions: int
+    days_with_data: int
+    variant_days: Mapping[int, int]
+
+
+def first_read(date: dt.date) -> dt.date:
+    """The first day that a window can reach if there is data of ``date``."""
+    return dt.date.fromordinal(max(date.toordinal() - _LONGEST_SPAN + 1, 1))
+
+
+def read_days(asked: Sequence[DaysAsked], date: dt.date) -> dict[int, DaysRead]:
+    """Read the days up to ``date`` of each experiment, by its id."""
+    start = first_read(date)
+    names = MEASURE_NAMES if any(one.with_values for one in asked) else COUNT_NAMES
+    rows = _by_experiment([([one.experiment_id for one in asked], start, date)], names)
+    older = older_days([one.experiment_id for one in asked if one.has_older], start)
+    recent = {one.experiment_id: one.table(rows[one.experiment_id]) for one in asked}
+    latest = {pk: _latest(table, older.get(pk)) for pk, table in recent.items()}
+    before = _rows_before(asked, latest, older, start, names)
+    read = {}
+    for one in asked:
+        pk, last = one.experiment_id, latest[one.experiment_id]
+        whole = one.table([*before[pk], *rows[pk]]) if pk in before else recent[pk]
+        cut = whole.within(one.first(last) if last else 1, last)
+        read[pk] = _summed(one, cut, recent[pk], older.get(pk, Older()))
+    return read
+
+
+def _by_experiment(
+    windows: Sequence[tuple[Sequence[int], dt.date, dt.date]], names: Sequence[str]
+) -> defaultdict[int, list[MetricRow]]:
+    rows: defaultdict[int, list[MetricRow]] = defaultdict(list)
+    for pk, *row in rows_of_days(windows, names):
+        rows[pk].append(tuple(row))
+    return rows
+
+
+def _latest(recent: DailyTable, older: Older | None) -> int:
+    """The last day number with impressions; 0 without any."""
+    seen = recent.days[(recent.counts.impressions > 0).any(axis=1)]
+    if seen.size:
+        return int(seen[-1])
+    return older.latest.toordinal() if older and older.latest else 0
+
+
+def _rows_before(
+    asked: Sequence[DaysAsked],
+    latest: Mapping[int, int],
+    older: Mapping[int, Older],
+    start: dt.date,
+    names: Sequence[str],
+) -> Mapping[int, list[MetricRow]]:
+    """The older rows of each experiment whose days asked for begin before ``start``."""
+    windows: defaultdict[int, list[int]] = defaultdict(list)
+    for one in asked:
+        pk = one.experiment_id
+        if pk in older and (first := one.first(latest[pk])) < start.toordinal():
+            windows[first].append(pk)
+    last = start - dt.timedelta(days=1)
+    spans = [(ids, dt.date.fromordinal(first), last) for first, ids in windows.items()]
+    return _by_experiment(spans, names) if spans else {}
+
+
+def _summed(one: DaysAsked, table: DailyTable, recent: DailyTable, older: Older) -> DaysRead:
+    counted = recent.counts.impressions > 0
+    total = older.impressions + int(recent.counts.impressions.sum())
+    days = counted.sum(axis=0).tolist()
+    return DaysRead(
+        table=table,
+        earlier_impressions=total - int(table.counts.impressions.sum()),
+        days_with_data=older.days + int(counted.any(axis=1).sum()),
+        variant_days={
+            pk: n + older.variant_days.get(pk, 0) for pk, n in zip(one.variants, days, strict=True)
+        },
+    )

@@ -1,0 +1,87 @@
+"""The days that a decision looks at, and those that are added up."""
+
+import datetime as dt
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from allocation.ledger.days import DaysAsked, DaysRead, first_read, read_days
+from experiments.models import Experiment
+from tests.factory import TODAY, counts, make_experiment, record
+
+pytestmark = pytest.mark.django_db
+
+DAY = dt.timedelta(days=1)
+
+
+def _with_variants() -> Experiment:
+    """Make an experiment of two variants without a single impression."""
+    experiment = make_experiment()
+    record(experiment, counts("control", 0, 0), counts("b", 0, 0))
+    return experiment
+
+
+def _read(experiment: Experiment, span: int, since: dt.date | None = None) -> DaysRead:
+    variants = [variant.pk for variant in experiment.variants.all()]
+    asked = DaysAsked(experiment.pk, variants, span, since, with_values=False, has_older=True)
+    return read_days([asked], TODAY)[experiment.pk]
+
+
+def _dates(read: DaysRead) -> list[dt.date]:
+    return read.table.dates
+
+
+def test_read_days__longer_history_than_any_window__is_added_up() -> None:
+    experiment = _with_variants()
+    old = first_read(TODAY) - DAY
+    record(experiment, counts("control", 5, 1, date=old), counts("b", 7, 1, date=old))
+    record(experiment, counts("control", 11, 1, date=old - DAY), counts("control", 100, 9, date=TODAY - DAY))
+
+    read = _read(experiment, span=2)
+
+    control, b = experiment.variants.order_by("pk")
+    assert _dates(read) == [TODAY - DAY]
+    assert (read.earlier_impressions, read.days_with_data) == (23, 3)
+    assert read.variant_days == {control.pk: 3, b.pk: 1}
+
+
+def test_read_days__no_data_lately__reads_the_window_that_ends_then() -> None:
+    experiment = _with_variants()
+    last = first_read(TODAY) - 10 * DAY
+    for n in range(4):
+        record(experiment, counts("control", 10, 1, date=last - n * DAY))
+
+    read = _read(experiment, span=2)
+
+    assert _dates(read) == [last - DAY, last]
+    assert (read.earlier_impressions, read.days_with_data) == (20, 4)
+
+
+def test_read_days__window_that_begins_before_what_is_read_at_first__is_whole() -> None:
+    experiment = _with_variants()
+    last, first = TODAY - 5 * DAY, first_read(TODAY) - 3 * DAY
+    record(experiment, counts("control", 10, 1, date=last), counts("control", 20, 1, date=first))
+
+    assert _dates(_read(experiment, span=(last - first).days + 1)) == [first, last]
+    assert _dates(_read(experiment, span=(last - first).days)) == [last]
+    assert _dates(_read(experiment, span=1, since=dt.date.min)) == [first, last]
+
+
+def test_read_days__rows_without_impressions__end_no_window() -> None:
+    experiment = _with_variants()
+    record(experiment, counts("control", 10, 1, date=TODAY - 3 * DAY), counts("b", 0, 0, date=TODAY))
+
+    read = _read(experiment, span=2)
+
+    assert _dates(read) == [TODAY - 3 * DAY]
+    assert read.days_with_data == 1
+
+
+def test_read_days__no_impressions__is_empty(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    experiment = _with_variants()
+
+    with django_assert_num_queries(3):  # the variants, the days, and whether there are older ones
+        read = _read(experiment, span=10)
+
+    assert read.table.counts.impressions.shape == (0, 2)
+    assert (read.earlier_impressions, read.days_with_data) == (0, 0)
