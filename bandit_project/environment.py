@@ -224,17 +224,25 @@ class Environment:
             self.problems.append(problem)
 
 
-def postgresql_options(statement_seconds: int) -> dict[str, Any]:
+def postgresql_options(statement_seconds: int, *, takes_options: bool = True) -> dict[str, Any]:
     """Options of a connection that never waits without end: where packets vanish, and for a statement (0: no limit).
 
-    Without them a worker whose database is gone would hang until it is killed.
+    Without them a worker whose database is gone would hang until it is killed, and what a machine that died has locked
+    would stay locked until the server's own system misses it: two hours. The server looks as often as we do, and ends
+    a transaction in which nothing happens for as long as a statement may take.
     """
     limits: dict[str, Any] = {
         "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "keepalives_interval": 5,
         "keepalives_count": 3,
     }  # fmt: skip
+    theirs = {"tcp_user_timeout": "15s", "tcp_keepalives_idle": "30s", "tcp_keepalives_interval": "5s",
+              "tcp_keepalives_count": "3"}  # fmt: skip
     if statement_seconds:
-        limits["options"] = f"-c statement_timeout={statement_seconds}s"
+        theirs |= dict.fromkeys(
+            ("statement_timeout", "idle_in_transaction_session_timeout"), f"{statement_seconds}s"
+        )
+    if takes_options:
+        limits["options"] = " ".join(f"-c {name}={value}" for name, value in theirs.items())
     return limits
 
 

@@ -127,7 +127,9 @@ else:
     statement_seconds = env.integer(
         "DATABASE_STATEMENT_SECONDS", 60 if "bandit_project.wsgi" in sys.modules else 0, 0, 86_400
     )
-    options = postgresql_options(statement_seconds)
+    # 0 is for a pooler that takes no options.
+    takes_options = env.string("DATABASE_STATEMENT_SECONDS") != "0"
+    options = postgresql_options(statement_seconds, takes_options=takes_options)
     # PostgreSQL plans a statement that comes again once for each connection: planning takes it as long as running it.
     # A pooler that gives each transaction another server must know of prepared statements (PgBouncer from 1.22 on).
     if env.boolean("DATABASE_PREPARE", True):
