@@ -8,6 +8,7 @@ import datetime as dt
 import ipaddress
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
@@ -146,6 +147,24 @@ class Environment:
         except ValueError:
             self._refuse(variable, "must be addresses or networks separated by commas, such as 10.0.0.0/8")
             return []
+
+    def issuer(self, variable: str, *, debug: bool) -> str:
+        """The address of an OpenID provider, exactly as it calls itself; over HTTPS, in DEBUG any."""
+        value = self.string(variable)
+        if value and not value.startswith(("https://", "http://") if debug else "https://"):
+            self._refuse(
+                variable, "must be the provider's issuer, such as https://login.example.com/realms/shop"
+            )
+            return ""
+        if value and find_spec("mozilla_django_oidc") is None:
+            self._refuse(variable, "needs the extra oidc: pip install 'bandit-service[oidc]'")
+            return ""
+        return value
+
+    def require(self, *variables: str, by: str) -> None:
+        for variable in variables:
+            if not self.string(variable):
+                self._refuse(variable, f"must be set where {by} is")
 
     def roles_of_groups(self, variable: str) -> dict[str, str]:
         """Names of groups with the role that each gives, such as data-team=analyst,platform=admin."""
