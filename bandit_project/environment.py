@@ -8,6 +8,7 @@ import datetime as dt
 import ipaddress
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
@@ -147,6 +148,24 @@ class Environment:
             self._refuse(variable, "must be addresses or networks separated by commas, such as 10.0.0.0/8")
             return []
 
+    def issuer(self, variable: str, *, debug: bool) -> str:
+        """The address of an OpenID provider, exactly as it calls itself; over HTTPS, in DEBUG any."""
+        value = self.string(variable)
+        if value and not value.startswith(("https://", "http://") if debug else "https://"):
+            self._refuse(
+                variable, "must be the provider's issuer, such as https://login.example.com/realms/shop"
+            )
+            return ""
+        if value and find_spec("mozilla_django_oidc") is None:
+            self._refuse(variable, "needs the extra oidc: pip install 'bandit-service[oidc]'")
+            return ""
+        return value
+
+    def require(self, *variables: str, by: str) -> None:
+        for variable in variables:
+            if not self.string(variable):
+                self._refuse(variable, f"must be set where {by} is")
+
     def roles_of_groups(self, variable: str) -> dict[str, str]:
         """Names of groups with the role that each gives, such as data-team=analyst,platform=admin."""
         pairs = [word.rpartition("=") for word in self.csv_list(variable)]
@@ -224,17 +243,25 @@ class Environment:
             self.problems.append(problem)
 
 
-def postgresql_options(statement_seconds: int) -> dict[str, Any]:
+def postgresql_options(statement_seconds: int, *, takes_options: bool = True) -> dict[str, Any]:
     """Options of a connection that never waits without end: where packets vanish, and for a statement (0: no limit).
 
-    Without them a worker whose database is gone would hang until it is killed.
+    Without them a worker whose database is gone would hang until it is killed, and what a machine that died has locked
+    would stay locked until the server's own system misses it: two hours. The server looks as often as we do, and ends
+    a transaction in which nothing happens for as long as a statement may take.
     """
     limits: dict[str, Any] = {
         "connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 30, "keepalives_interval": 5,
         "keepalives_count": 3,
     }  # fmt: skip
+    theirs = {"tcp_user_timeout": "15s", "tcp_keepalives_idle": "30s", "tcp_keepalives_interval": "5s",
+              "tcp_keepalives_count": "3"}  # fmt: skip
     if statement_seconds:
-        limits["options"] = f"-c statement_timeout={statement_seconds}s"
+        theirs |= dict.fromkeys(
+            ("statement_timeout", "idle_in_transaction_session_timeout"), f"{statement_seconds}s"
+        )
+    if takes_options:
+        limits["options"] = " ".join(f"-c {name}={value}" for name, value in theirs.items())
     return limits
 
 

@@ -71,6 +71,24 @@ class UserSettings(models.Model):
         return str(self.user)
 
 
+class OidcIdentity(models.Model):
+    """A person of an OpenID provider, and the account here. The provider never gives a subject to another person."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("issuer", "subject"), name="oidc_identity_one_account"),
+            models.UniqueConstraint(fields=("user", "issuer"), name="oidc_identity_one_person"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.subject} of {self.issuer}"
+
+
 class AdministrationChange(models.Model):
     """A change of a user, an API key or a channel, by whom; never changed. ``facts`` hold no secret."""
 

@@ -127,7 +127,9 @@ else:
     statement_seconds = env.integer(
         "DATABASE_STATEMENT_SECONDS", 60 if "bandit_project.wsgi" in sys.modules else 0, 0, 86_400
     )
-    options = postgresql_options(statement_seconds)
+    # 0 is for a pooler that takes no options.
+    takes_options = env.string("DATABASE_STATEMENT_SECONDS") != "0"
+    options = postgresql_options(statement_seconds, takes_options=takes_options)
     # PostgreSQL plans a statement that comes again once for each connection: planning takes it as long as running it.
     # A pooler that gives each transaction another server must know of prepared statements (PgBouncer from 1.22 on).
     if env.boolean("DATABASE_PREPARE", True):
@@ -356,6 +358,19 @@ REMOTE_USER_HEADER = env.string("REMOTE_USER_HEADER")
 REMOTE_USER_PROXIES = env.networks("REMOTE_USER_PROXIES", required_by="REMOTE_USER_HEADER")
 REMOTE_USER_GROUPS_HEADER = env.string("REMOTE_USER_GROUPS_HEADER")
 REMOTE_USER_ROLES = env.roles_of_groups("REMOTE_USER_ROLES")
+# Log-in by OpenID Connect (administration/oidc); off unless the issuer is named.
+OIDC_ISSUER = env.issuer("OIDC_ISSUER", debug=DEBUG)
+OIDC_CLIENT_ID = env.string("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.string("OIDC_CLIENT_SECRET")
+OIDC_NAME = env.string("OIDC_NAME", "OpenID Connect")
+OIDC_SCOPES = env.string("OIDC_SCOPES", "openid email profile")
+OIDC_TRUST_EMAIL = env.boolean("OIDC_TRUST_EMAIL", False)
+OIDC_GROUPS_CLAIM = env.string("OIDC_GROUPS_CLAIM")
+OIDC_ROLES = env.roles_of_groups("OIDC_ROLES")
+OIDC_SESSION_HOURS = env.integer("OIDC_SESSION_HOURS", 12, 1, 336)
+if OIDC_ISSUER:
+    env.require("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", by="OIDC_ISSUER")
+    AUTHENTICATION_BACKENDS.append("bandit_project.administration.oidc.token.OidcBackend")
 AXES_FAILURE_LIMIT = env.integer("LOGIN_FAILURE_LIMIT", 5, 1, 100)
 AXES_COOLOFF_TIME = dt.timedelta(minutes=env.integer("LOGIN_LOCKOUT_MINUTES", 30, 1, 10080))
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

@@ -1,19 +1,20 @@
 """Every path of the service."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, PasswordResetView
+from django.contrib.auth.views import PasswordResetView
 from django.urls import include, path, re_path
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 from allocation.api.v1.urls import urlpatterns as allocation_api
+from bandit_project.administration.oidc.views import LogIn, LogOut, oidc_callback, oidc_login, oidc_logout
 from bandit_project.api import errors
 from bandit_project.api.favicon import favicon
 from bandit_project.api.openapi.views import SchemaView, docs_view
 from bandit_project.api.served import ServedView
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.views import metrics
-from bandit_project.ops.strangers import guarded_login, limited_mails
+from bandit_project.ops.strangers import guarded_login, limited_mails, limited_round_trips
 from dashboard.people.invitation import invitation
 from dashboard.people.profile import choose_language
 from experiments.api.v1.urls import urlpatterns as experiments_api
@@ -38,7 +39,11 @@ urlpatterns = [
     path("dashboard/", include("dashboard.urls")),
     path("accounts/language/", choose_language, name="set_language"),
     path("accounts/invitation/<str:token>/", invitation, name="invitation"),
-    path("accounts/login/", guarded_login(LoginView.as_view()), name="login"),
+    path("accounts/login/", guarded_login(LogIn.as_view()), name="login"),
+    path("accounts/logout/", LogOut.as_view(), name="logout"),
+    path("accounts/oidc/", limited_round_trips(oidc_login), name="oidc_login"),
+    path("accounts/oidc/callback/", limited_round_trips(oidc_callback), name="oidc_callback"),
+    path("accounts/oidc/logout/", limited_round_trips(oidc_logout), name="oidc_logout"),
     path("accounts/password_reset/", limited_mails(PasswordResetView.as_view()), name="password_reset"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("health", health, name="health"),

@@ -2,7 +2,9 @@
 
 import ipaddress
 
+from axes.helpers import get_client_ip_address
 from django.core.cache import cache
+from django.http import HttpRequest
 
 
 def count_within(key: str, seconds: int) -> int:
@@ -16,6 +18,11 @@ def count_within(key: str, seconds: int) -> int:
 
 def counted(key: str) -> int:
     return int(cache.get(key) or 0)
+
+
+def caller_of(request: HttpRequest) -> str:
+    """The network that a caller without an account is counted by, as the outermost trusted proxy saw it."""
+    return network_of(get_client_ip_address(request))
 
 
 def network_of(address: str) -> str:

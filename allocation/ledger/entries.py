@@ -1,7 +1,7 @@
 """Entries of the decision log: what is stored of a decision and of the data it rests on, and for how long."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
@@ -246,10 +246,11 @@ def _missing_trials(decision: engine.Decision, i: int) -> float | None:
     return None if decision.engine_version == engine.FIRST_ENGINE else float(decision.missing_trials[i])
 
 
-def prune_superseded(*, before: dt.datetime) -> int:
+def prune_superseded(*, before: dt.datetime, stopped: Callable[[], bool] = lambda: False) -> int:
     """Delete revisions recorded before then that a later one of the same date replaced; return how many.
 
-    The last revision of a date stays: it is in force, and explains the next day's.
+    The last revision of a date stays: it is in force, and explains the next day's. Between batches ``stopped`` is
+    asked: what is left is deleted the next time.
     """
     later = Allocation.objects.filter(
         experiment=OuterRef("experiment"),
@@ -258,7 +259,7 @@ def prune_superseded(*, before: dt.datetime) -> int:
     )
     superseded = Allocation.objects.filter(Exists(later), created_at__lt=before).order_by("pk")
     deleted = 0
-    while batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH]):
+    while not stopped() and (batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH])):
         Allocation.objects.filter(pk__in=batch).delete()
         deleted += len(batch)
     return deleted

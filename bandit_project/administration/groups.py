@@ -15,7 +15,7 @@ from experiments.roles import Role
 
 
 def known_name(name: str) -> str:
-    """Return the user name of the account that is meant: this one, else one that differs in case alone, else this one."""
+    """Return the user name of the account that is meant: this one, or one that differs in case alone."""
     names = list(User.objects.filter(username__iexact=name).order_by("pk").values_list("username", flat=True))
     return name if name in names else next(iter(names), name)
 

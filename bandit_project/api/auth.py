@@ -12,6 +12,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bandit_project.api.keys import given_key, usable_key
 from bandit_project.models import ApiKey, Scope
+from experiments.rates import caller_of
 from experiments.roles import Role, role_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class ScopeThrottle(SimpleRateThrottle):
         elif request.user and request.user.pk:
             who = f"user-{request.user.pk}"
         else:
-            who = f"address-{self.get_ident(request)}"
+            who = f"address-{caller_of(request)}"
         return f"throttle-{self.scope}-{who}"
 
 

@@ -39,13 +39,18 @@ def run_due(now: dt.datetime, stopped: Stopped = lambda: False) -> None:
             with _log_failure("allocate"):
                 allocate_once_a_day(now, stopped)
             with _log_failure("prune"):
-                _once_a_day("prune", timezone.localdate(now), now, lambda: bool(prune(now=now)))
+                _once_a_day("prune", timezone.localdate(now), now, lambda: _pruned(now, stopped))
             with _log_failure("deliver"):
                 deliver_waiting()
             with _log_failure("weekly summaries"):
                 send_weekly_summaries(now)
             with _log_failure("heartbeat"):
                 record_heartbeat(Heartbeat.Job.SCHEDULER, now)
+
+
+def _pruned(now: dt.datetime, stopped: Stopped) -> bool:
+    prune(now=now, stopped=stopped)
+    return not stopped()
 
 
 def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:

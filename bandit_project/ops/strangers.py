@@ -17,8 +17,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from bandit_project.api.errors import page_or_problem
-from bandit_project.ops.lockout import client_address
-from experiments.rates import count_within, counted, network_of
+from experiments.rates import caller_of, count_within, counted
 
 View = Callable[..., HttpResponseBase]
 
@@ -30,9 +29,11 @@ WRONG_LOGINS_A_MINUTE = 20
 MOST_FAILED_LOGINS = 5000
 MAILS_AN_HOUR = 3
 RESETS_AN_HOUR = 20
+ROUND_TRIPS_A_MINUTE = 60
 _MINUTE, _HOUR = 60, 3600
 _CHECKS_AT_ONCE = 2
 
+_asking_provider = threading.BoundedSemaphore(3)
 _checking = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
 
@@ -46,7 +47,7 @@ def guarded_login(view: View) -> View:
         if len(request.POST.get("username", "")) > LONGEST_USERNAME:
             message = _("A user name has at most %(most)s characters.") % {"most": LONGEST_USERNAME}
             return page_or_problem(request, 400, "bad_request", message)
-        key = f"wrong-logins-{network_of(client_address(request))}"
+        key = f"wrong-logins-{caller_of(request)}"
         if counted(key) >= WRONG_LOGINS_A_MINUTE:
             return _refused(request, _MINUTE)
         if not _checking.acquire(blocking=False):
@@ -71,13 +72,31 @@ def limited_mails(view: View) -> View:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         person = hashlib.sha256(_written_plainly(request.POST.get("email", ""))).hexdigest()
-        network = network_of(client_address(request))
+        network = caller_of(request)
         if (
             count_within(f"resets-by-{network}", _HOUR) > RESETS_AN_HOUR
             or count_within(f"resets-of-{person}", _HOUR) > MAILS_AN_HOUR
         ):
             return redirect("password_reset_done")
         return view(request, *args, **kwargs)
+
+    return limited
+
+
+def limited_round_trips(view: View) -> View:
+    """Ask the OpenID provider for few at once, and seldom for one address: a call waits for it, and keeps a thread."""
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        key = f"round-trips-{caller_of(request)}"
+        if count_within(key, _MINUTE) > ROUND_TRIPS_A_MINUTE:
+            return _refused(request, _MINUTE)
+        if not _asking_provider.acquire(blocking=False):
+            return _refused(request, 1)
+        try:
+            return view(request, *args, **kwargs)
+        finally:
+            _asking_provider.release()
 
     return limited
 

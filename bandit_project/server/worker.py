@@ -143,6 +143,8 @@ class _Request:
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Receives requests in the worker's loop and gives them to threads whole."""
 
+    sockets: list[Any]
+
     def init_process(self) -> None:
         self._requests: dict[Any, _Request] = {}
         # Bytes of all requests, from their arrival until they are answered.

@@ -3,7 +3,6 @@
 import math
 from typing import Any, cast
 
-from axes.helpers import get_client_ip_address
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -11,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from experiments.rates import network_of
+from experiments.rates import caller_of
 
 
 def seconds_to_wait(request: HttpRequest) -> int:
@@ -39,4 +38,4 @@ class _LabThrottle(SimpleRateThrottle):
     def get_cache_key(self, request: Any, view: Any) -> str:
         if request.user.is_authenticated:
             return f"throttle-lab-user-{request.user.pk}"
-        return f"throttle-lab-address-{network_of(get_client_ip_address(request))}"
+        return f"throttle-lab-address-{caller_of(request)}"

@@ -180,7 +180,7 @@ def test_database__url_in_a_file__is_read(tmp_path: Path) -> None:
 def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query: str, seconds: str) -> None:
     show = (
         "from django.conf import settings; found = settings.DATABASES['default']['OPTIONS'];"
-        "print(found['connect_timeout'], found['tcp_user_timeout'], 'options' in found)"
+        "print(found['connect_timeout'], found['tcp_user_timeout'], 'statement' in found['options'])"
     )
 
     result = start(show, DEBUG="true", DATABASE_URL=f"postgresql://ann@db/x{query}")
@@ -190,7 +190,7 @@ def test_postgres__that_never_answers__is_given_up_long_before_a_worker_is(query
 
 @pytest.mark.parametrize(
     ("given", "limit"),
-    [("", "-c statement_timeout=60s"), ("5", "-c statement_timeout=5s"), ("0", "none")],
+    [("", "60s"), ("5", "5s"), ("0", "none")],
 )
 def test_postgres__statements_of_what_serves__end_in_time(given: str, limit: str) -> None:
     show = (
@@ -200,7 +200,10 @@ def test_postgres__statements_of_what_serves__end_in_time(given: str, limit: str
 
     result = start(show, DEBUG="true", DATABASE_URL="postgresql://ann@db/x", DATABASE_STATEMENT_SECONDS=given)
 
-    assert result.stdout.strip() == limit
+    found = dict(word.split("=") for word in result.stdout.split() if "=" in word)
+    assert found.get("statement_timeout", "none") == limit
+    assert found.get("idle_in_transaction_session_timeout", "none") == limit
+    assert (result.stdout.strip() == "none") is (given == "0")
 
 
 @pytest.mark.parametrize(("asked", "threshold"), [("", "2"), ("true", "2"), ("false", "None")])

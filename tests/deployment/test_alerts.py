@@ -36,7 +36,7 @@ def test_rules__of_outages__each_has_a_unit_test() -> None:
 
     assert tested == {
         "BanditDown", "BanditUnreachable", "BanditDatabaseDown", "BanditSchedulerStopped", "BanditBackupOld",
-        "BanditCertificateExpires",
+        "BanditNoBackup", "BanditCertificateExpires",
     }  # fmt: skip
 
 

@@ -375,6 +375,12 @@ def test_render__secrets__are_generated() -> None:
             assert variable == {"key": variable["key"], "generateValue": True}
 
 
+def test_render__metrics__are_not_served() -> None:
+    """Everything there is for visitors: without a token, /metrics answers 404."""
+    for service in load("render.yaml")["services"]:
+        assert not {name for name in _render_variables(service) if name.startswith("METRICS_")}
+
+
 @pytest.mark.parametrize("name", ["ci.yml", "explore.yml"])
 def test_workflow__file__follows_the_schema_and_pins_its_actions(name: str) -> None:
     text = (ROOT / ".github/workflows" / name).read_text()

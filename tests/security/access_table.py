@@ -43,6 +43,7 @@ _OPEN = {
         "accounts/login/", "accounts/password_reset/", "accounts/password_reset/done/",
         "accounts/reset/{uidb64}/{token}/", "accounts/reset/done/", "admin/login/",
         "accounts/invitation/{token}/", "dashboard/shared/{token}/",
+        "accounts/oidc/", "accounts/oidc/callback/", "accounts/oidc/logout/",
     ),
     ("POST", ANYONE): (
         "accounts/language/", "accounts/login/", "accounts/logout/", "accounts/password_reset/",

@@ -21,6 +21,7 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from allocation.sweep import compute_all
 from bandit_project.models import ApiKey, Heartbeat, JobRun
+from bandit_project.ops.pruning import prune
 from bandit_project.ops.scheduler import run_due
 from experiments.database.locks import only_one
 from notifications.models import Alarm, Delivery, Endpoint, Event
@@ -252,6 +253,36 @@ def test_prune__superseded_and_old__goes_and_the_last_revision_never(settings: S
 
     assert sorted(Allocation.objects.values_list("revision", flat=True)) == [2, 4]
     assert Allocation.objects.get(revision=4).shares.count() == 2
+
+
+@pytest.mark.usefixtures("today")
+def test_prune__told_to_end_between_two_batches__leaves_the_rest_for_the_next_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.LEDGER_RETENTION_DAYS = 30
+    monkeypatch.setattr("allocation.ledger.entries._PRUNE_BATCH", 1)
+    _revisions(*[NOW - dt.timedelta(days=31)] * 4)
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        """Asked before each kind and each batch; says so once the first decision is gone."""
+        asked.append(Allocation.objects.count())
+        return asked[-1] < 4
+
+    first, second = prune(now=NOW, stopped=stopped), prune(now=NOW)
+
+    assert asked[-2:] == [3, 3]
+    assert first["superseded decisions"] == 1
+    assert "notifications" not in first
+    assert second["superseded decisions"] == 2
+
+
+def test_prune__interrupted__runs_again_the_same_day() -> None:
+    run_due(_at(0, 5), lambda: True)
+    assert not JobRun.objects.filter(name="prune").exists()
+
+    run_due(_at(0, 6))
+    assert JobRun.objects.filter(name="prune").exists()
 
 
 @pytest.mark.usefixtures("today")

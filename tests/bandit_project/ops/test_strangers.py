@@ -11,7 +11,7 @@ from django.core import mail
 from django.test import Client
 
 from bandit_project.ops import strangers
-from bandit_project.ops.strangers import drop_oldest_failures
+from bandit_project.ops.strangers import ROUND_TRIPS_A_MINUTE, drop_oldest_failures
 from experiments.rates import network_of
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +129,15 @@ def test_reset__one_address_for_many_people__stops_at_twenty_an_hour() -> None:
 )
 def test_network__of_an_address__is_what_one_client_has(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+def test_round_trip__of_an_address_without_end__is_refused(client: Client) -> None:
+    """Counted also where log-in by OpenID Connect is off: a call must cost nothing either way."""
+    codes = {client.get("/accounts/oidc/").status_code for _ in range(ROUND_TRIPS_A_MINUTE)}
+
+    refused = client.get("/accounts/oidc/callback/")
+    elsewhere = client.get("/accounts/oidc/", REMOTE_ADDR="10.0.0.9")
+
+    assert codes == {404}
+    assert (refused.status_code, refused["Retry-After"]) == (429, "60")
+    assert elsewhere.status_code == 404

@@ -1,11 +1,15 @@
 """When a database connection is checked before it is used."""
 
+import contextlib
+import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from django.db import connection
 from django.db import connections as django_connections
 
+from bandit_project.environment import postgresql_options
 from bandit_project.server.connections import (
     FRESH_SECONDS,
     _answered_at,
@@ -50,3 +54,33 @@ def test_connection__that_failed__is_asked() -> None:
     connection.errors_occurred = False
 
     assert _will_be_asked()
+
+
+def test_connection__that_serves__lets_the_server_end_what_a_dead_machine_left() -> None:
+    """Locks go with the transaction in which nothing happens; the server misses a silent machine as soon as we do."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    place = {
+        n: v for n, v in connection.get_connection_params().items() if n in ("host", "port", "user", "dbname")
+    }
+    silent = psycopg.connect(**place, **postgresql_options(1))
+    with contextlib.closing(silent):
+        silent.execute("SELECT 1")
+        time.sleep(1.5)
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            silent.execute("SELECT 1")
+
+
+@pytest.mark.database_free
+def test_options__of_a_command__know_a_dead_machine_but_no_time_limit() -> None:
+    options = postgresql_options(0)["options"]
+
+    assert "tcp_keepalives_idle=30s" in options
+    assert "tcp_user_timeout=15s" in options
+    assert "timeout=0" not in options
+    assert "statement" not in options
+
+
+@pytest.mark.database_free
+def test_options__for_a_pooler_that_takes_none__are_none() -> None:
+    assert "options" not in postgresql_options(60, takes_options=False)
