@@ -181,8 +181,10 @@ def weighty_orders(large: Sequence[str]) -> str:
     """Say that one order may decide; single ones are not stored, so that it cannot be said which."""
     values = {"variant": large[0], "count": len(large), "part": format_percent(LARGEST_PART, 0)}
     if len(large) == 1:
-        return _("One order may make more than %(part)s of %(variant)s's value.") % values
-    return _("One order may make more than %(part)s of the value of %(count)s variants each.") % values
+        said = _("One order may make more than %(part)s of %(variant)s's value.") % values
+    else:
+        said = _("One order may make more than %(part)s of the value of %(count)s variants each.") % values
+    return f"{said} " + _("This bound is loose below about 100 orders of very different value.")
 
 
 def _lacking(low: Sequence[str]) -> str:

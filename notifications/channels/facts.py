@@ -1,4 +1,4 @@
-"""What an event says beside its sentence, as lines for people: a label and a value each.
+"""The facts of an event beside its sentence, as lines for people: a label and a value each.
 
 A fact of another version that is not understood is left out: the sentence and the page say what matters.
 """

@@ -1,4 +1,4 @@
-"""What a command prints at a terminal: its own words, which no line of the log repeats."""
+"""Words of a command at a terminal: its own, which no line of the log repeats."""
 
 import logging
 from typing import Any

@@ -114,8 +114,7 @@ def test_mail__address_of_the_service_is_known__leads_to_the_page(settings: Sett
 def test_mail__portuguese__writes_dates_and_numbers_as_its_pages_do() -> None:
     written = mail_of(_message(EventKind.ALLOCATION_CHANGED, CHANGED, "pt-br"))
 
-    assert "75,0%" in written.text
-    assert "1 set" in written.text
+    assert "75,0% do tráfego, antes 50,0%" in written.text
     assert 'lang="pt-br"' in written.html
 
 

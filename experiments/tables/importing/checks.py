@@ -42,7 +42,8 @@ class Check:
         # Every experiment that a good row names, in the order of the file.
         self.named: dict[str, None] = {}
         self._first_lines: dict[int, int] = {}
-        self._repeated: set[int] = set()
+        # How many good rows each place has that has several.
+        self.repeated: dict[int, int] = {}
         # Places with a row that is not taken: the others, alone or added up, would be less than the day's total.
         self._broken: set[int] = set()
         # Days with a row that cannot be read: the sum of the others is not that of the day.
@@ -102,10 +103,10 @@ class Check:
 
     def repeated_place(self, row: CsvRow) -> int | None:
         """Return the place of a row that is to be added to others; None for any other row."""
-        if not self._repeated:
+        if not self.repeated:
             return None
         place = self._place(row)
-        return place if place in self._repeated else None
+        return place if place in self.repeated else None
 
     def _refuse(self, line: int, issues: Iterable[RowIssue]) -> None:
         for issue in issues:
@@ -219,8 +220,8 @@ class Check:
 
     def _repetition(self, row: CsvRow, place: int, first: int) -> None:
         """Refuse all rows of a place, or note that they are to be added up. None of them alone is the day's total."""
-        is_second = place not in self._repeated
-        self._repeated.add(place)
+        is_second = place not in self.repeated
+        self.repeated[place] = self.repeated.get(place, 1) + 1
         self.report.kinds["repeated"] += 1 + is_second
         if self.options.repeated == "sum":
             return

@@ -176,7 +176,7 @@ def _write(
         )
         # a file without a good row may still be long
         good = check.good_rows(check.rows_of(reader)) if check.named else iter(())
-        writer.write(added_up(good, check.repeated_place))
+        writer.write(added_up(good, check.repeated_place, check.repeated))
         if line is not None:
             note_intake(report.recorded_rows, line, now)
         rejected = options.on_error == "reject" and report.total_issues > 0

@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
-from experiments.exceptions import DomainError, InvalidRowsError
+from django.utils.translation import gettext as _
+
+from experiments.exceptions import DomainError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Recorded, record_events, record_placed
@@ -20,18 +22,34 @@ Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]
 _BATCH_ROWS = 5000
 
 
-def added_up(rows: Iterable[CsvRow], repeated_place: Callable[[CsvRow], int | None]) -> Iterator[CsvRow]:
-    """Pass rows on; those of a place that comes several times as their sum, at the end."""
-    sums: dict[int, CsvRow] = {}
+def added_up(
+    rows: Iterable[CsvRow], repeated_place: Callable[[CsvRow], int | None], expected: Mapping[int, int]
+) -> Iterator[CsvRow]:
+    """Pass rows on; those of a place that comes several times as their sum, once it has all that are ``expected``.
+
+    So a file in the order of its days takes the memory of a few days, however long it is. What is left at the end
+    lacks a row that was refused later.
+    """
+    left, sums = dict(expected), dict[int, CsvRow]()
     for row in rows:
         if (place := repeated_place(row)) is None:
             yield row
-        elif before := sums.get(place):
-            total = before.counts.plus(row.counts.totals)
-            sums[place] = before._replace(counts=total, rows=before.rows + 1)
-        else:
-            sums[place] = row
+            continue
+        left[place] -= 1
+        if left[place] < 0:
+            raise InvalidError([Issue("file", "changed", _("changed while it was read; load it again"))])
+        sums[place] = total = _plus(sums.get(place), row)
+        if left[place] == 0:
+            del sums[place]
+            yield total
     yield from sums.values()
+
+
+def _plus(before: CsvRow | None, row: CsvRow) -> CsvRow:
+    """Add a row to those before it; the first one's line stands for all."""
+    if before is None:
+        return row
+    return before._replace(counts=before.counts.plus(row.counts.totals), rows=before.rows + row.rows)
 
 
 class Writer:
