@@ -8,7 +8,7 @@ from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from tests.exploration import EXPLORING, TIMES, load_profile, try_more
+from tests.exploration import adapt, load_profile
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,8 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_database_free(item.path):
             item.add_marker(pytest.mark.database_free)
-    if EXPLORING:
-        try_more((item.function for item in items if isinstance(item, pytest.Function)), TIMES)
+    adapt(item.function for item in items if isinstance(item, pytest.Function))
 
 
 @pytest.fixture(autouse=True)
