@@ -8,7 +8,7 @@ from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from tests.exploration import EXPLORING, TIMES, load_profile, try_more
+from tests.exploration import adapt, load_profile
 from tests.factory import NOW
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,13 +48,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if chosen and _is_database_free(collection_path) else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole folders of tests that say nothing of a database, even where a page reads from one."""
+    """Mark whole folders of tests that say nothing of a database, even where a page reads from one.
+
+    Long tests come first. Then pytest-django puts those that empty the database behind the others, whose order stays.
+    """
     for item in items:
         if _is_database_free(item.path):
             item.add_marker(pytest.mark.database_free)
-    if EXPLORING:
-        try_more((item.function for item in items if isinstance(item, pytest.Function)), TIMES)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    adapt(item.function for item in items if isinstance(item, pytest.Function))
 
 
 @pytest.fixture(autouse=True)

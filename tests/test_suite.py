@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.exploration import EXPLORING, try_more
+from tests.exploration import EXPLORING, adapt
 
 
 @pytest.mark.database_free
@@ -46,7 +46,20 @@ def test_explore__test_with_a_number_of_examples_of_its_own__tries_ten_times_as_
     def check(number: int) -> None:
         tried.append(number)
 
-    try_more([check, check], times=10)
+    adapt([check, check], times=10)
     check()
 
     assert len(tried) == 20
+
+
+@pytest.mark.database_free
+def test_hypothesis__test_with_health_checks_of_its_own__may_take_its_time_too() -> None:
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.integers())
+    def check(number: int) -> None:
+        pass
+
+    adapt([check])
+
+    suppressed = check._hypothesis_internal_use_settings.suppress_health_check  # type: ignore[attr-defined]
+    assert set(suppressed) == {HealthCheck.function_scoped_fixture, HealthCheck.too_slow}

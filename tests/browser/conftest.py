@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from experiments.roles import Role
 from scripts.screenshots import BROWSER_ARGUMENTS
 
 # Playwright's synchronous interface runs an event loop in this thread, which Django takes for an async caller.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# What is expected may come late on a busy machine; five seconds are the default.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

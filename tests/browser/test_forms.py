@@ -15,7 +15,8 @@ from tests.factory import counts, make_experiment, record
 
 ONCE = ": count at most one for each impression, on the impression's day"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# A day that ends between two steps would be another day on the page.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
 

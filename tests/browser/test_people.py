@@ -1,5 +1,6 @@
 """Pages of the administration and of one's own account in a real browser; what was typed survives a lost session."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from bandit_project.administration.users import invite_user
 from bandit_project.models import UserSettings
 from experiments.models import DailyMetric, Experiment
 from experiments.roles import Role
-from experiments.selectors import today
 from notifications.channels.kinds import Channel
 from notifications.models import Endpoint
 from tests.browser.accessibility import (
@@ -147,10 +147,10 @@ def test_theme__of_the_account__wins_until_it_is_switched_here(clean_page: Page,
 
 
 @pytest.fixture
-def running(transactional_db: None) -> Experiment:
+def running(transactional_db: None, today: dt.date) -> Experiment:
     experiment = make_experiment()
-    record(experiment, counts("control", 10000, 700, date=today()), today=today())
-    record(experiment, counts("variant_b", 10000, 950, date=today()), today=today())
+    record(experiment, counts("control", 10000, 700, date=today), today=today)
+    record(experiment, counts("variant_b", 10000, 950, date=today), today=today)
     return experiment
 
 

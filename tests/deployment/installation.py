@@ -22,7 +22,8 @@ import requests
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names
 
-START_SECONDS = 60
+# What has not happened by then hangs: on a machine with twenty other processes at work a start takes two minutes.
+START_SECONDS = COMMAND_SECONDS = 600
 _NGINX_HINT = "These tests need nginx. ./dev test installs it as root; else install the package 'nginx'."
 
 
@@ -63,7 +64,7 @@ class Installation:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments), env={**self.environment, **variables}, cwd=self.image.folder,
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=COMMAND_SECONDS,
         )  # fmt: skip
 
     @contextmanager
@@ -79,7 +80,7 @@ class Installation:
                 yield server
             finally:
                 server.send_signal(signal.SIGTERM)
-                server.wait(timeout=30)
+                server.wait(timeout=COMMAND_SECONDS)
 
 
 def wait_until_well(address: str, log: Path) -> None:
@@ -154,7 +155,7 @@ def database_of_its_own() -> Iterator[Path]:
             run_psql(folder, statement)
         yield folder
         server.stdin.close()
-        server.wait(timeout=30)
+        server.wait(timeout=COMMAND_SECONDS)
 
 
 def run_psql(folder: Path, statement: str) -> None:

@@ -1,4 +1,4 @@
-"""The person who operates default, logged in through its pages."""
+"""Sessions of the person who operates the installation, logged in through its pages, and of a program."""
 
 import re
 
@@ -26,4 +26,11 @@ def log_in(made: Installation, path: str = "/accounts/login/") -> requests.Sessi
         headers={"Referer": f"{made.url}{path}", "Origin": made.url},
     )
     assert answer.status_code == 200
+    return session
+
+
+def client_of(served: Installation, key: str) -> requests.Session:
+    """A program's session with its key."""
+    session = served.session()
+    session.headers["Authorization"] = f"Api-Key {key}"
     return session

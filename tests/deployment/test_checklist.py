@@ -12,7 +12,13 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
-from tests.deployment.installation import Image, Installation, installation, postgresql_program
+from tests.deployment.installation import (
+    COMMAND_SECONDS,
+    Image,
+    Installation,
+    installation,
+    postgresql_program,
+)
 from tests.deployment.login import PASSWORD, log_in
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
@@ -93,7 +99,7 @@ class Operator:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=10 * COMMAND_SECONDS,
         )
         assert result.returncode == 0, f"{section}\n{result.stdout}\n{result.stderr}"
         return result.stdout

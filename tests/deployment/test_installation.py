@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deployment.installation import Installation, free_port, nginx, wait_for_port
-from tests.deployment.login import PASSWORD, log_in
+from tests.deployment.installation import Installation, free_port
+from tests.deployment.login import client_of, log_in
 from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
@@ -33,48 +31,6 @@ CALLS = (
     "/api/v1/experiments/button/allocation/",
     "/api/v1/events/template.csv",
 )
-
-
-@pytest.fixture(scope="session")
-def with_user(served: Installation) -> Installation:
-    made = served.run(
-        "manage", "createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com",
-        DJANGO_SUPERUSER_PASSWORD=PASSWORD,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    return served
-
-
-@pytest.fixture(scope="session")
-def key(served: Installation) -> str:
-    return served.run("manage", "create_api_key", "shop", "--scope", "write").stdout.strip()
-
-
-@pytest.fixture(scope="session")
-def experiment(served: Installation, key: str) -> str:
-    """One that has decided, made by calls over HTTPS alone."""
-    session = _client(served, key)
-    session.post(f"{served.url}/experiments", json={"name": "Button", "description": ""}).raise_for_status()
-    rows = [
-        {"variant_name": name, "impressions": 5000, "clicks": n} for name, n in (("control", 350), ("b", 400))
-    ]
-    day = session.get(f"{served.url}/health").headers["Date"]
-    body = {"experiment_id": 1, "date": _iso(day), "variants": rows}
-    session.post(f"{served.url}/events", json=body).raise_for_status()
-    session.get(f"{served.url}/allocation", params={"experiment_id": 1}).raise_for_status()
-    return "button"
-
-
-def _iso(http_date: str) -> str:
-    from email.utils import parsedate_to_datetime
-
-    return parsedate_to_datetime(http_date).date().isoformat()
-
-
-def _client(served: Installation, key: str) -> requests.Session:
-    session = served.session()
-    session.headers["Authorization"] = f"Api-Key {key}"
-    return session
 
 
 def test_start__logs__say_nothing_that_worries(served: Installation) -> None:
@@ -93,7 +49,7 @@ def test_open_page__over_https__answers(served: Installation, path: str) -> None
 
 
 def test_every_page_and_call__over_https__answers(with_user: Installation, experiment: str, key: str) -> None:
-    visitor, program = log_in(with_user), _client(with_user, key)
+    visitor, program = log_in(with_user), client_of(with_user, key)
 
     answers = {path: visitor.get(f"{with_user.url}{path}") for path in PAGES}
     answers |= {path: program.get(f"{with_user.url}{path}") for path in CALLS}
@@ -144,103 +100,6 @@ def test_cookies__of_a_session__are_secure_and_of_this_site_alone(with_user: Ins
         assert cookie.secure
         assert cookie._rest.get("SameSite") in ("Lax", "Strict")  # type: ignore[attr-defined]  # not in the stubs
     assert "HttpOnly" in cookies["sessionid"]._rest  # type: ignore[attr-defined]  # not in the stubs
-
-
-def test_plain_http__any_path_and_method__leads_to_https_on_the_same_host_and_the_visitors_port(
-    served: Installation,
-) -> None:
-    address = f"http://localhost:{served.http}/dashboard/?a=1"
-
-    answer = requests.post(address, allow_redirects=False, timeout=10)
-
-    # 308: the method stays
-    assert answer.status_code == 308
-    assert answer.headers["Location"] == f"https://localhost:{served.https}/dashboard/?a=1"
-
-
-def test_proxy__service_away__answers_503_as_its_body_says(installed: Installation, tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
-    alone = replace(installed, folder=tmp_path, app=free_port(), http=free_port(), https=free_port())
-    shutil.copytree(installed.certificate.parent, alone.certificate.parent)
-
-    with nginx(alone):
-        wait_for_port(alone.https)
-        answer = alone.session().get(f"{alone.url}/dashboard/")
-
-    assert (answer.status_code, answer.json()["status"]) == (503, 503)
-    assert answer.headers["Retry-After"] == "5"
-    assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-def test_proxy__browser_that_speaks_http2__gets_it(served: Installation) -> None:
-    context = ssl.create_default_context(cafile=str(served.certificate))
-    context.set_alpn_protocols(["h2", "http/1.1"])
-
-    with (
-        socket.create_connection(("localhost", served.https)) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as connection,
-    ):
-        assert connection.selected_alpn_protocol() == "h2"
-
-
-def test_access_log__each_request__is_a_json_line_without_query_and_secrets(served: Installation) -> None:
-    paths = (
-        "/health?token=query-secret",
-        "/accounts/invitation/link-secret/",
-        "/dashboard/shared/report-secret/",
-    )
-    for path in paths:
-        served.session().get(f"{served.url}{path}", headers={"User-Agent": 'a "quoted" one'})
-
-    written = (served.folder / "nginx.log").read_text()
-    lines = [json.loads(line) for line in written.splitlines() if line.startswith("{")]
-    mine = [line for line in lines if line["agent"] == 'a "quoted" one']
-    assert [line["path"] for line in mine] == ["/accounts/invitation/...", "/dashboard/shared/..."]
-    assert {"address", "method", "code", "seconds", "request_id"} <= mine[0].keys()
-    assert mine[0]["request_id"]
-    assert "secret" not in written
-
-
-def test_acme_challenge__over_plain_http__is_served_from_its_folder(served: Installation) -> None:
-    folder = served.folder / "acme/.well-known/acme-challenge"
-    folder.mkdir(parents=True)
-    (folder / "token").write_text("answer")
-
-    answer = requests.get(f"http://localhost:{served.http}/.well-known/acme-challenge/token", timeout=10)
-
-    assert answer.text == "answer"
-
-
-def test_forwarded_headers__written_by_a_client__are_not_believed(served: Installation) -> None:
-    """nginx removes them, and only nginx can reach the service itself."""
-    claims = {"X-Forwarded-Proto": "http", "X-Forwarded-For": "10.9.9.9", "X-Forwarded-Host": "evil.example"}
-
-    answer = served.session().get(f"{served.url}/accounts/login/", headers=claims, allow_redirects=False)
-
-    assert answer.status_code == 200
-    assert "evil.example" not in answer.text
-
-
-def test_host__not_ours__is_refused(served: Installation) -> None:
-    answer = served.session().get(f"{served.url}/dashboard/", headers={"Host": "evil.example"})
-
-    assert answer.status_code == 400
-
-
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
-def test_metrics__from_outside__are_not_there(served: Installation, path: str) -> None:
-    assert served.session().get(f"{served.url}{path}").headers["Content-Type"] == "text/html"
-
-
-def test_body__larger_than_the_limit__is_a_problem_that_nginx_words(served: Installation, key: str) -> None:
-    answer = _client(served, key).post(f"{served.url}/events", data=b" " * (10 * 1024 * 1024 + 1))
-
-    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-    assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-def test_answer__large_json__is_compressed(served: Installation) -> None:
-    assert served.session().get(f"{served.url}/schema").headers["Content-Encoding"] == "gzip"
 
 
 def test_check_deploy__production_settings__is_silent(installed: Installation) -> None:

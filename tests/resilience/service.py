@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from tests.conftest import ROOT
-from tests.deployment.installation import free_port, wait_until_well
+from tests.deployment.installation import COMMAND_SECONDS, free_port, wait_until_well
 from tests.resilience.production import production
 
 WORKERS = 2
@@ -36,7 +36,7 @@ class Service:
     def run(self, *arguments: str) -> str:
         """Run a command, which must succeed; its output."""
         with self.manage(*arguments) as command:
-            output, errors = command.communicate(timeout=120)
+            output, errors = command.communicate(timeout=COMMAND_SECONDS)
         assert command.returncode == 0, errors
         return output
 
@@ -85,4 +85,4 @@ def served(database: str, options: Sequence[str] = (), **variables: str) -> Iter
             yield service
         finally:
             service.server.send_signal(signal.SIGTERM)
-            service.server.wait(timeout=60)
+            service.server.wait(timeout=COMMAND_SECONDS)

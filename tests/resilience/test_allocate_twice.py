@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.deployment.installation import COMMAND_SECONDS
 from tests.resilience.databases import postgresql, sqlite
 from tests.resilience.load import make_experiments, yesterday
 from tests.resilience.scale import scaled
@@ -42,7 +43,7 @@ def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
     """Start several commands at once; the last line each printed, and its errors."""
     with ExitStack() as stack:
         running = [stack.enter_context(service.manage(*ALLOCATE)) for _ in range(processes)]
-        ended = [command.communicate(timeout=120) for command in running]
+        ended = [command.communicate(timeout=COMMAND_SECONDS) for command in running]
     assert {command.returncode for command in running} == {0}, ended
     return [(output.splitlines()[-1], errors) for output, errors in ended]
 

@@ -294,6 +294,7 @@ def test_api__schemathesis_for_ten_minutes_along_its_links__never_answers_5xx(
             *("--checks", "not_a_server_error", "--phases", "fuzzing,stateful", "--continue-on-failure"),
             *("--max-time", str(seconds), "--max-examples", "1000000", "--workers", "2", "--no-color"),
             *("--request-timeout", "60", "--max-response-time", "60"),
+            *("--suppress-health-check", "too_slow"),
         ],
         capture_output=True, text=True, cwd=ROOT, check=False,
     )  # fmt: skip

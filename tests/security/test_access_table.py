@@ -41,6 +41,7 @@ def test_table__each_path_and_method__has_one_row() -> None:
 _CALLERS = [n if n == "admin" else pytest.param(n, marks=pytest.mark.database_free) for n in NAMES]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", _CALLERS)
 def test_access__each_path_and_method__is_as_in_the_table(name: str) -> None:
     who, world = caller(name), World.make()

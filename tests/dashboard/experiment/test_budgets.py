@@ -42,8 +42,10 @@ def test_tab__with_everything_to_read__takes_twelve_queries_at_most(
         assert client.get(url).status_code == 200
 
 
-@pytest.mark.parametrize("tab", ["", "explore/", "traffic/"])
-def test_tab__a_hundred_variants__stays_below_400_kilobytes(client: Client, tab: str) -> None:
-    experiment = make_watched(100, 22)
+@pytest.mark.database_free
+def test_tabs__a_hundred_variants__stay_below_400_kilobytes(client: Client) -> None:
+    home = f"/dashboard/experiments/{make_watched(100, 22).key}/"
 
-    assert len(client.get(f"/dashboard/experiments/{experiment.key}/{tab}").content) < MOST_BYTES
+    sizes = {tab: len(client.get(f"{home}{tab}").content) for tab in ("", "explore/", "traffic/")}
+
+    assert {tab: size for tab, size in sizes.items() if size >= MOST_BYTES} == {}
