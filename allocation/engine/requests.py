@@ -127,26 +127,38 @@ def allocate(
 
 
 def allocate_many(requests: Sequence[Request]) -> list[Decision]:
-    """The allocations of many experiments, in order; the same numbers as one by one."""
-    return [answer for batch in _batches(requests) for answer in _allocate_batch(batch)]
+    """The allocations of many experiments, in order; to the last bit the same numbers as one by one."""
+    answers: dict[int, Decision] = {}
+    for places, days in _batches(requests):
+        batch = _allocate_batch([requests[place] for place in places], days)
+        answers.update(zip(places, batch, strict=True))
+    return [answers[place] for place in range(len(requests))]
 
 
-def _batches(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:
-    """Runs of requests whose padded counts stay small; one that is too large by itself goes alone."""
-    start = days = variants = 0
-    for n, request in enumerate(requests):
-        own = min(len(request.history.days), request.settings.longest_window), len(request.active)
-        days, variants, size = max(days, own[0]), max(variants, own[1]), n - start + 1
-        if size > 1 and (size > _BATCH or size * days * variants > _BATCH_COUNTS):
-            yield requests[start:n]
-            start, (days, variants) = n, own
-    if len(requests) > start:
-        yield requests[start:]
+def _batches(requests: Sequence[Request]) -> Iterator[tuple[Sequence[int], int]]:
+    """Places of requests with as many variants, and how many days their arrays have.
+
+    That is a matter of each request by itself, as sums of more zeros may round otherwise.
+    """
+    alike: dict[tuple[int, int], list[int]] = {}
+    for place, request in enumerate(requests):
+        days = min(len(request.history.days), request.settings.longest_window)
+        alike.setdefault((len(request.active), _padded(days)), []).append(place)
+    for (variants, days), places in alike.items():
+        size = max(1, min(_BATCH, _BATCH_COUNTS // (days * variants)))
+        for start in range(0, len(places), size):
+            yield places[start : start + size], days
 
 
-def _allocate_batch(requests: Sequence[Request]) -> list[Decision]:
+def _padded(days: int) -> int:
+    """So many days or an eighth more, that experiments of about as many may be worked on together."""
+    step = max(8, (1 << max(days, 1).bit_length()) // 16)
+    return max(-(-days // step), 1) * step
+
+
+def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     windows = [request.window() for request in requests]
-    counts = _counts(requests, windows)
+    counts = _counts(requests, windows, days)
     decision = decide(counts)
     alpha, beta = decision.posterior.alpha, decision.posterior.beta
     interval = _around(decision.posterior.mean, quantiles(alpha, beta, _INTERVAL), requests)
@@ -177,13 +189,12 @@ def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
     return remaining
 
 
-def _counts(requests: Sequence[Request], windows: Sequence[Window]) -> Counts:
-    """Pad ragged experiments to one array: absent days and variants are zeros."""
+def _counts(requests: Sequence[Request], windows: Sequence[Window], days: int) -> Counts:
+    """Pad ragged experiments of as many variants to one array of ``days``: absent days are zeros."""
     if not all(request.active.any() for request in requests):
         raise ValueError("an experiment needs at least one active variant")
-    size = len(requests)
-    days, variants = max(len(w.trials) for w in windows), max(len(r.active) for r in requests)
-    trials, successes = np.zeros((size, max(days, 1), variants)), np.zeros((size, max(days, 1), variants))
+    size, variants = len(requests), len(requests[0].active)
+    trials, successes = np.zeros((size, days, variants)), np.zeros((size, days, variants))
     active, control = np.zeros((size, variants), dtype=bool), np.zeros((size, variants), dtype=bool)
     previous = np.zeros((size, variants))
     for n, (request, window) in enumerate(zip(requests, windows, strict=True)):

@@ -36,7 +36,8 @@ def target_shares(
     shares = np.where(
         active, np.maximum((1 - min_explore_rate) * weight + min_explore_rate * even, SMALLEST_TARGET), 0
     )
-    if not (low_evidence & (shares > even)).any():
-        return shares
-    highest = np.where(low_evidence, even, 1.0)
-    return project(shares, np.zeros_like(shares), np.where(active, highest, 0), np.ones(len(shares)))
+    held = np.flatnonzero((low_evidence & (shares > even)).any(axis=-1))
+    if held.size:
+        highest = np.where(active, np.where(low_evidence, even, 1.0), 0)[held]
+        shares[held] = project(shares[held], np.zeros_like(highest), highest, np.ones(len(held)))
+    return shares

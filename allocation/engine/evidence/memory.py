@@ -116,14 +116,19 @@ def _starts(trials: Floats, successes: Floats, days: NDArray[np.intp]) -> Floats
         now += worth[day, :rows, : day + 1]
         now -= np.maximum.reduce(now, axis=1, keepdims=True)
     p = np.exp(log_p)
-    return _at_least_a_week(p / p.sum(axis=1, keepdims=True), days)
+    return _at_least_a_week(p / _in_order(p), days)
 
 
 def _at_least_a_week(starts: Floats, days: NDArray[np.intp]) -> Floats:
     youngest = np.maximum(days - _LEAST_DAYS, 0)[:, None]
     place = np.arange(starts.shape[1])
-    younger = np.where(place > youngest, starts, 0).sum(axis=1, keepdims=True)
+    younger = _in_order(np.where(place > youngest, starts, 0))
     return np.where(place > youngest, 0, starts + younger * (place == youngest))
+
+
+def _in_order(rows: Floats) -> Floats:
+    """Sums (N, 1) of rows, added from left to right: zeros at the end, for others' days, do not change a bit."""
+    return np.asarray(np.cumsum(rows, axis=1)[:, -1:])
 
 
 def _log_likelihood(trials: Floats, successes: Floats, going: NDArray[np.intp]) -> Floats:

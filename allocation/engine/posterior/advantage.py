@@ -12,7 +12,7 @@ Shapes: N experiments, K variants, the first column the leader's; E panel edges.
 Measured error below 1e-9 where a parameter is tiny or huge, else below 1e-8.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from allocation.engine.posterior.beta import (
     panel_edges,
     rate_at,
 )
-from allocation.engine.posterior.panels import FEW, needed_cuts
+from allocation.engine.posterior.panels import FEW, alike, needed_cuts
 from allocation.engine.posterior.probability_best import Bools
 
 # Floats in one temporary array: about what a core's own cache holds.
@@ -74,21 +74,21 @@ def on(
 def _within(field: Field, log_factor: Floats, grid: Grid) -> tuple[Floats, Floats]:
     """The probability and its derivative in the log-factor, shape (N,)."""
     probability, rise = np.zeros(len(log_factor)), np.zeros(len(log_factor))
-    cuts, panels = _panels(field, log_factor, grid)
-    for count in sorted(set(panels.tolist())):
-        for chunk in _chunks(np.flatnonzero(panels == count), field.alpha.shape[1], count):
-            edges = cuts[chunk, : count + 1]
-            probability[chunk], rise[chunk] = _within_rows(field.rows(chunk), log_factor[chunk], edges, grid)
+    for rows, cuts in _panels(field, log_factor, grid):
+        for some in _chunks(len(rows), field.alpha.shape[1], cuts.shape[1]):
+            chunk = rows[some]
+            found = _within_rows(field.rows(chunk), log_factor[chunk], cuts[some], grid)
+            probability[chunk], rise[chunk] = found
     return probability, rise
 
 
-def _chunks(rows: NDArray[np.intp], k: int, panels: int) -> list[NDArray[np.intp]]:
-    size = max(1, _CHUNK_FLOATS // (k * (panels + 1) * PLAIN.nodes))
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
+def _chunks(rows: int, k: int, cuts: int) -> list[slice]:
+    size = max(1, _CHUNK_FLOATS // (k * cuts * PLAIN.nodes))
+    return [slice(i, i + size) for i in range(0, rows, size)]
 
 
-def _panels(field: Field, log_factor: Floats, grid: Grid) -> tuple[Floats, NDArray[np.intp]]:
-    """Panel edges (N, P + 1) on the axis of the rivals' rates, and how many panels (N,) are to be used.
+def _panels(field: Field, log_factor: Floats, grid: Grid) -> Iterable[tuple[NDArray[np.intp], Floats]]:
+    """Some rows (M,) and their panel edges (M, P + 1) on the axis of the rivals' rates.
 
     They begin where the last of all variants' distributions leaves 0, and end where the first variant's mass does or
     every rival's.
@@ -112,9 +112,9 @@ def _panels(field: Field, log_factor: Floats, grid: Grid) -> tuple[Floats, NDArr
     own = np.clip(own, low, high)
     cuts = np.sort(own.reshape(len(low), -1), axis=-1)
     if grid == PLAIN:
-        return cuts, np.where(bent, cuts.shape[1], field.edges[0].size) - 1
-    chosen = needed_cuts(cuts, own, known, count <= FEW)
-    return np.take_along_axis(cuts, chosen, axis=-1), (chosen < cuts.shape[1] - 1).sum(axis=-1)
+        kinds = ((np.flatnonzero(~bent), field.edges[0].size), (np.flatnonzero(bent), cuts.shape[1]))
+        return [(rows, cuts[rows, :size]) for rows, size in kinds if rows.size]
+    return alike(cuts, needed_cuts(cuts, own, known, count <= FEW))
 
 
 def _bends(lead: Floats, log_factor: Floats, low: Floats, high: Floats) -> tuple[Floats, Bools]:

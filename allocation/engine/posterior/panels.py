@@ -6,6 +6,8 @@ cut, the axis of a hundred variants has 700 panels; where variants are alike, th
 Shapes: N experiments, K variants, E edges of each, C rising cuts of the axis that contain all edges.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ FEW = 6
 _WHOLE_PANEL = 1 + 1e-9
 # Floats in one temporary array, about what a core's own cache holds; there are about as many arrays as levels.
 _CHUNK_FLOATS, _LEVELS = 1 << 15, 8
+# Rows are worked on together whose numbers of panels differ by less.
+_PANELS_MORE = 8
 
 
 def needed_cuts(
@@ -32,6 +36,22 @@ def needed_cuts(
     for rows, some in found:
         chosen[rows, : some.shape[1]] = some
     return chosen
+
+
+def alike(cuts: Floats, chosen: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+    """Rows with about as many panels, and their edges (M, P + 1).
+
+    A row's P is its own: sums of more zeros may round otherwise, and nothing is to depend on what is computed beside.
+    """
+    last = cuts.shape[1] - 1
+    panels = (chosen < last).sum(axis=-1)
+    sizes = -(-panels // _PANELS_MORE) * _PANELS_MORE
+    for size in sorted(set(sizes.tolist())):
+        rows = np.flatnonzero(sizes == size)
+        places = np.full((len(rows), size + 1), last)
+        known = chosen[rows, : size + 1]
+        places[:, : known.shape[1]] = known
+        yield rows, np.take_along_axis(cuts[rows], places, axis=-1)
 
 
 def _distinct(cuts: Floats) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ marks the variants that exist in a ragged batch, all of them by default; the oth
 Source: Scott, "A modern Bayesian look at the multi-armed bandit" (2010), integrated piecewise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from allocation.engine.posterior.beta import (
     panel_edges,
     rate_at,
 )
-from allocation.engine.posterior.panels import FEW, needed_cuts
+from allocation.engine.posterior.panels import FEW, alike, needed_cuts
 
 Bools = NDArray[np.bool_]
 
@@ -58,7 +58,9 @@ def contest(
     best, loss = np.zeros_like(a), np.zeros_like(a)
     as_before = np.broadcast_to(coarse, np.shape(alpha)[:-1]).reshape(-1)
     for rows, grid in _grids(a, b, exists, as_before):
-        best[rows], loss[rows] = _contest_rows(a[rows], b[rows], exists[rows], grid)
+        for some, edges in _cuts(a[rows], b[rows], exists[rows], grid):
+            own = rows[some]
+            best[own], loss[own] = _contest_rows(a[own], b[own], exists[own], edges, grid)
     shape = np.shape(alpha)
     return Contest(best.reshape(shape), loss.reshape(shape))
 
@@ -133,9 +135,10 @@ def _in_chunks(kinds: Sequence[tuple[Bools, Grid]], k: int) -> list[tuple[NDArra
     return [(rows[i : i + size], grid) for rows, grid in chosen for i in range(0, len(rows), size)]
 
 
-def _contest_rows(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> tuple[Floats, Floats]:
+def _contest_rows(
+    alpha: Floats, beta: Floats, present: Bools, edges: Floats, grid: Grid
+) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(grid.nodes)
-    edges = _cuts(alpha, beta, present, grid)
     half = np.diff(edges)[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
@@ -151,13 +154,15 @@ def _contest_rows(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> tu
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _cuts(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> Floats:
-    """Rising positions (N, P + 1). Of few ordinary variants all, as finding those to be spared takes longer."""
+def _cuts(
+    alpha: Floats, beta: Floats, present: Bools, grid: Grid
+) -> Iterable[tuple[NDArray[np.intp], Floats]]:
+    """Some rows (M,) and their panel edges (M, P + 1). Of few ordinary variants all: to spare some takes longer."""
     own = panel_edges(alpha, beta, grid)
     cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
     if grid == PLAIN:
-        return cuts
-    return np.take_along_axis(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW), axis=-1)
+        return [(np.arange(len(cuts)), cuts)]
+    return alike(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW))
 
 
 def _winning_density(density: Floats, present: Bools, grid: Grid) -> Floats:

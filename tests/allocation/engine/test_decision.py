@@ -320,9 +320,9 @@ def test_allocate_many__more_counts_than_fit__are_worked_on_in_parts(monkeypatch
     sizes: list[int] = []
     whole = engine_requests._allocate_batch
 
-    def counted(batch: Sequence[Request]) -> list[Decision]:
+    def counted(batch: Sequence[Request], days: int) -> list[Decision]:
         sizes.append(len(batch))
-        return whole(batch)
+        return whole(batch, days)
 
     monkeypatch.setattr(engine_requests, "_BATCH_COUNTS", 100)
     monkeypatch.setattr(engine_requests, "_allocate_batch", counted)
