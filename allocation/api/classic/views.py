@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation.api.schemas import AsOfSerializer
-from allocation.engine import ENGINE_VERSION
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings
@@ -235,9 +235,10 @@ def _history_json(experiment: Experiment, entry: Entry) -> bytes:
 
 
 def _earlier_json(experiment: Experiment, date: dt.date) -> bytes:
-    """The dates before a decided one, without brackets. A variant's new name is in ``updated_at``."""
-    known = (experiment.pk, vars(experiment)["decision_before"], experiment.updated_at)
-    key = ":".join(map(str, ("earlier", ENGINE_VERSION, *known, date))).replace(" ", "T")
+    """The dates before a decided one, without brackets; kept until a variant gets another name."""
+    names = repr([(variant.pk, variant.name) for variant in experiment.variants.all()])
+    known = (experiment.pk, vars(experiment)["decision_before"], date, sha256(names.encode()).hexdigest())
+    key = ":".join(map(str, ("earlier", *known)))
     if (earlier := caches[_HISTORY].get(key)) is None:
         end = dt.date.fromordinal(max(date.toordinal() - 1, 1))
         found = history_dates(experiment.pk, end=end, dates=HISTORY_DATES - 1)
