@@ -146,18 +146,15 @@ def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFa
     window = inputs.to_request().window()
     place = {variant.id: n for n, variant in enumerate(earlier.variants)}
     columns = [place.get(variant.id, -1) for variant in inputs.variants]
-    # one more column of zeros, for variants that are new
-    trials = np.pad(known.trials, ((0, 0), (0, 1)))[:, columns].astype(np.int64)
-    priced = dict(zip(known.days.tolist(), map(tuple, trials.tolist()), strict=True))
-    nothing = (0,) * len(columns)
-    return GainsSoFar(
-        before.rewards,
-        {
-            dt.date.fromordinal(day): priced.get(day, nothing)
-            for day, now in zip(window.days.tolist(), window.trials.astype(np.int64).tolist(), strict=True)
-            if (known.start is None or day >= known.start) and priced.get(day, nothing) != tuple(now)
-        },
-    )
+    # one more column of zeros, for variants that are new; one more row of zeros, for days that are new
+    trials = np.pad(known.trials, ((0, 1), (0, 1)))[:, columns].astype(np.int64)
+    row = np.searchsorted(known.days, window.days)
+    row[~np.isin(window.days, known.days)] = len(known.days)
+    priced = trials[row]
+    changed = (priced != window.trials.astype(np.int64)).any(axis=1)
+    changed &= window.days >= (known.start or 0)
+    open_days = zip(window.days[changed].tolist(), priced[changed].tolist(), strict=True)
+    return GainsSoFar(before.rewards, {dt.date.fromordinal(day): tuple(n) for day, n in open_days})
 
 
 def _input_variant(variant: Variant, days: int) -> InputVariant:

@@ -88,7 +88,7 @@ def _row(instance: models.Model) -> dict[str, Any]:
 
 
 def _value(field: Any, value: Any) -> Any:
-    """What JSON has no word for is a text that PostgreSQL reads: an exact number, no finite number, bytes."""
+    """Write as a text that PostgreSQL reads what JSON has no word for: an exact number, no finite number, bytes."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):

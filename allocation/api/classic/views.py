@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from allocation.api.schemas import AsOfSerializer
-from allocation.engine import ENGINE_VERSION
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings
@@ -170,8 +170,8 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.
     Whatever else changed since ``before`` was read makes the answer newer than its key, and that key is never asked for
     again: states do not return. ``now`` was read once, since midnight may pass meanwhile.
     """
-    experiment, entry, window_days = _decision(before, asked_window, now)
-    answer = orjson.dumps(_allocation_body(experiment, window_days, entry))
+    experiment, entry, asked = _decision(before, asked_window, now)
+    answer = orjson.dumps(_allocation_body(experiment, entry, asked))
     # made now, or by another worker since ``before`` was read: either way the newest that is known
     newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
     state = before._replace(allocation_id=newest or None)
@@ -181,8 +181,11 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.
 
 def _decision(
     state: ExperimentState, asked_window: int | None, now: dt.datetime
-) -> tuple[Experiment, Entry, int]:
-    """The experiment, its decision and the window used. Another window than the experiment's own is not recorded."""
+) -> tuple[Experiment, Entry, int | None]:
+    """The experiment, its decision, and the window asked for if it is another than the experiment's own.
+
+    Such a decision is not recorded.
+    """
     pk, date = state.experiment_id, timezone.localdate(now)
     if asked_window is not None:
         own_window = effective_settings(find_experiment(pk)).window_days
@@ -197,15 +200,17 @@ def _decision(
     else:
         entry = compute_allocation(experiment_id=pk, target_date=date, now=now)
         experiment = entry.allocation.experiment
-    return experiment, entry, effective_settings(experiment).longest_window
+    return experiment, entry, None
 
 
-def _allocation_body(experiment: Experiment, window_days: int, entry: Entry) -> dict[str, object]:
+def _allocation_body(experiment: Experiment, entry: Entry, asked_window: int | None) -> dict[str, object]:
     decision = entry.allocation
+    settings = entry.inputs.settings if entry.inputs else effective_settings(experiment)
+    window_days = asked_window or settings.longest_window
     return {
         "allocations": {share.variant.name: float(share.share) for share in entry.shares},
         "algorithm": ALGORITHM,
-        "parameters": vars(effective_settings(experiment, {"window_days": window_days})),
+        "parameters": {**vars(settings), "window_days": window_days},
         "experiment_id": experiment.pk,
         "window_days": window_days,
         "as_of": _as_of(decision.target_date, decision.data_through),
@@ -235,9 +240,10 @@ def _history_json(experiment: Experiment, entry: Entry) -> bytes:
 
 
 def _earlier_json(experiment: Experiment, date: dt.date) -> bytes:
-    """The dates before a decided one, without brackets. A variant's new name is in ``updated_at``."""
-    known = (experiment.pk, vars(experiment)["decision_before"], experiment.updated_at)
-    key = ":".join(map(str, ("earlier", ENGINE_VERSION, *known, date))).replace(" ", "T")
+    """The dates before a decided one, without brackets; kept until a variant gets another name."""
+    names = repr([(variant.pk, variant.name) for variant in experiment.variants.all()])
+    known = (experiment.pk, vars(experiment)["decision_before"], date, sha256(names.encode()).hexdigest())
+    key = ":".join(map(str, ("earlier", *known)))
     if (earlier := caches[_HISTORY].get(key)) is None:
         end = dt.date.fromordinal(max(date.toordinal() - 1, 1))
         found = history_dates(experiment.pk, end=end, dates=HISTORY_DATES - 1)

@@ -236,6 +236,35 @@ def test_get_allocation__anything_changed__is_computed_anew(api: APIClient, chan
     assert api.get("/allocation", query).json() != first
 
 
+def test_get_allocation__after_days_of_decisions__has_the_history_that_its_own_call_has(
+    api: APIClient,
+) -> None:
+    experiment = make_running()
+    query, history = {"experiment_id": experiment.pk}, f"/experiments/{experiment.pk}/history"
+    for n in (40, *range(34, 0, -1)):
+        record(experiment, counts("control", 1000, 70 + n, date=TODAY - dt.timedelta(days=n)))
+        allocate(experiment, TODAY - dt.timedelta(days=n))
+    variant = experiment.variants.get(name="variant_b")
+
+    for n in range(2):
+        record(experiment, counts("control", 10_000, 700 + 50 * n))
+        assert api.get("/allocation", query).json()["history"] == api.get(history).json()["history"]
+        api.patch(f"/api/v1/experiments/{experiment.key}/variants/{variant.pk}/", {"name": f"Blue {n}"})
+        assert api.get("/allocation", query).json()["history"] == api.get(history).json()["history"]
+    allocate(experiment, TODAY + dt.timedelta(days=1))
+    assert api.get("/allocation", query).json()["history"] == api.get(history).json()["history"]
+
+
+def test_get_allocation__by_a_worker_that_has_not_answered_yet__is_the_same(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment, TODAY - dt.timedelta(days=1))
+    first = api.get("/allocation", {"experiment_id": experiment.pk}).json()
+    for cache in ("allocation", "history"):
+        caches[cache].clear()
+
+    assert api.get("/allocation", {"experiment_id": experiment.pk}).json() == first
+
+
 def test_get_history__any_length__two_queries(api: APIClient, django_assert_num_queries: Any) -> None:
     experiment = make_running()
     for n in range(5):
