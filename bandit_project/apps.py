@@ -10,7 +10,8 @@ class BanditProjectConfig(AppConfig):
         from bandit_project import checks  # noqa: F401  (registers itself)
         from bandit_project.api.openapi import schema  # noqa: F401  (registers itself)
         from bandit_project.ops.metrics.counters import start_counting
-        from bandit_project.server.connections import spare_health_checks
+        from bandit_project.server.connections import spare_closing_caches, spare_health_checks
 
         start_counting()
         spare_health_checks()
+        spare_closing_caches()

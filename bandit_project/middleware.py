@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from corsheaders.middleware import CorsMiddleware
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 from bandit_project.administration.profile import preferences_of
 from bandit_project.api.errors import problem_response
@@ -53,6 +55,19 @@ class PagePolicy(CSPMiddleware):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if response.headers.get("Content-Type", "").startswith("text/html"):
             return super().process_response(request, response)
+        return response
+
+
+class Cors(CorsMiddleware):
+    """Adds the headers that let browsers of other sites call; of a program's call, which names no origin, it does not
+    read all headers to find that out.
+    """
+
+    def add_response_headers(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if "HTTP_ORIGIN" in request.META or not hasattr(request, "_cors_enabled"):
+            return super().add_response_headers(request, response)
+        if request._cors_enabled:
+            patch_vary_headers(response, ("origin",))
         return response
 
 

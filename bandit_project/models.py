@@ -20,10 +20,16 @@ class Scope(models.TextChoices):
     ADMIN = "admin", _("Everything, deleting and resetting too")
 
     def includes(self, other: "Scope") -> bool:
-        if Scope.SERVE in (self, other):
-            return self is other
-        order = list(Scope)
-        return order.index(self) >= order.index(other)
+        return other in _INCLUDED[self]
+
+
+# What each scope includes, by its value or its member: asked at each call with a key.
+_INCLUDED = {
+    Scope.SERVE: {Scope.SERVE},
+    Scope.READ: {Scope.READ},
+    Scope.WRITE: {Scope.READ, Scope.WRITE},
+    Scope.ADMIN: {Scope.READ, Scope.WRITE, Scope.ADMIN},
+}
 
 
 class ApiKey(AbstractAPIKey):

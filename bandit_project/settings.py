@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "bandit_project.middleware.resource_policy",
-    "corsheaders.middleware.CorsMiddleware",
+    "bandit_project.middleware.Cors",
     "bandit_project.middleware.body_limit",
     "bandit_project.lane.lane",
     "bandit_project.middleware.PagePolicy",

@@ -300,7 +300,7 @@ def test_evaluation__fault_of_the_service__is_500_with_details(
     shop: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.raise_request_exception = False
-    monkeypatch.setattr("serving.ofrep.assign", None)
+    monkeypatch.setattr("serving.snapshot.Race", None)
     make_running()
 
     response = evaluate(shop, "button-colour")

@@ -214,6 +214,14 @@ def test_cors__off_by_default_and_on_for_named_origins(settings: Settings) -> No
     )
 
 
+def test_cors__a_program_that_names_no_origin__gets_an_answer_that_caches_keep_apart(api: APIClient) -> None:
+    answer, from_a_page = api.get("/experiments"), api.get("/experiments", HTTP_ORIGIN="https://else.example")
+
+    assert "origin" in answer["Vary"].lower()
+    assert answer["Vary"] == from_a_page["Vary"]
+    assert "origin" not in api.get("/accounts/login/").get("Vary", "").lower()
+
+
 def test_cors__refusals_of_any_call__can_be_read_by_a_named_origin(settings: Settings) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     settings.MAX_BODY_BYTES = 1024

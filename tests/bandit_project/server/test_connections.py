@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.core.cache import close_caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.signals import request_finished
 from django.db import connection
 from django.db import connections as django_connections
 
@@ -15,6 +18,7 @@ from bandit_project.server.connections import (
     _answered_at,
     _note_answers,
     _trust_fresh_ones,
+    spare_closing_caches,
 )
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +88,20 @@ def test_options__of_a_command__know_a_dead_machine_but_no_time_limit() -> None:
 @pytest.mark.database_free
 def test_options__for_a_pooler_that_takes_none__are_none() -> None:
     assert "options" not in postgresql_options(60, takes_options=False)
+
+
+def test_caches__none_has_anything_to_close__are_not_asked_after_each_request() -> None:
+    request_finished.connect(close_caches)
+
+    spare_closing_caches()
+
+    assert not request_finished.disconnect(close_caches)
+
+
+def test_caches__one_closes_connections__are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    request_finished.connect(close_caches)
+    monkeypatch.setattr(LocMemCache, "close", lambda self, **kwargs: None, raising=False)
+
+    spare_closing_caches()
+
+    assert request_finished.disconnect(close_caches)
