@@ -68,19 +68,20 @@ def _variance(expected: Floats, trials: Floats) -> Floats:
 def _expected_second(n1: Floats, n2: Floats, both_days: Floats, total: Floats) -> Floats:
     """Expect each variant's successes on the second day: those of both days times a part in [0, 1].
 
-    Newton's steps on the log-ratio of the levels, in which the sum of the parts is a sum of logistic curves.
+    Newton's steps on the log-ratio of the levels, in which the sum of the parts is a sum of logistic curves. Each pair
+    stays where it has settled, however many steps others take.
     """
     whole = both_days.sum(axis=-1)
     solvable = (total > 0) & (total < whole)
     log_odds = np.log(np.maximum(n2, 1)) - np.log(np.maximum(n1, 1))
-    x = _first_guess(n1, n2, total, whole, solvable)
+    x, moving = _first_guess(n1, n2, total, whole, solvable), solvable
     for _ in range(_MAX_STEPS):
         part = 1 / (1 + np.exp(-(x[..., None] + log_odds)))
         slope = (both_days * part * (1 - part)).sum(axis=-1)
         step = (total - (both_days * part).sum(axis=-1)) / np.where(slope > 0, slope, 1.0)
-        step = np.where(solvable, np.clip(step, -_LARGEST_STEP, _LARGEST_STEP), 0.0)
-        x = x + step
-        if (np.abs(step) <= _TOLERANCE).all():
+        step = np.where(moving, np.clip(step, -_LARGEST_STEP, _LARGEST_STEP), 0.0)
+        x, moving = x + step, np.abs(step) > _TOLERANCE
+        if not moving.any():
             break
     part = 1 / (1 + np.exp(-(x[..., None] + log_odds)))
     return np.where(solvable[..., None], both_days * part, 0.0)

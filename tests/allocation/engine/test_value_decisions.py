@@ -12,7 +12,7 @@ from allocation.engine.analysis.gains import new_gains
 from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.state import state_of
-from tests.allocation.engine.factories import make_request, random_request
+from tests.allocation.engine.factories import make_history, make_request, random_request
 
 SEED = st.integers(0, 2**32 - 1)
 
@@ -137,13 +137,21 @@ def test_allocate__other_currency__leaves_shares_and_scales_rates(seed: int, pow
         assert scaled.interval_high.tolist() == (one.interval_high * factor).tolist()
 
 
+def ordinary_request(rng: np.random.Generator, k: int) -> Request:
+    """Up to a month of days, whose numbers of trials differ widely."""
+    trials = np.floor(10 ** rng.uniform(1, 4, (int(rng.integers(1, 31)), k)))
+    successes = rng.binomial(trials.astype(np.int64), rng.beta(2, 30, (1, k))).astype(np.float64)
+    return make_request(make_history(trials.tolist(), successes.tolist()))
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=SEED, sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_allocate_many__any_company__is_to_the_last_bit_what_each_is_alone(
     seed: int, sizes: list[int]
 ) -> None:
     rng = np.random.default_rng(seed)
-    requests = [random_values(seed), *(random_request(rng, k) for k in sizes), random_values(seed + 1)]
+    odd, plain = ([make(rng, k) for k in sizes] for make in (random_request, ordinary_request))
+    requests = [random_values(seed), *odd, *plain, random_values(seed + 1)]
 
     together = allocate_many(requests)
 
