@@ -229,6 +229,27 @@ class AllocationShare(models.Model):
         return f"{self.variant}: {self.share}"
 
 
+class SweepMark(models.Model):
+    """Facts that a sweep's last decision of an experiment rests on: with the same again there is nothing new.
+
+    ``changed_at`` is the experiment's own, ``decision`` the id of an allocation, and ``rules`` a digest of what is the
+    same for all experiments (allocation.sweep.marks).
+    """
+
+    experiment = models.OneToOneField(
+        Experiment, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    target_date = models.DateField()
+    data_version = models.BigIntegerField()
+    changed_at = models.DateTimeField()
+    decision = models.BigIntegerField()
+    mismatch = models.BooleanField()
+    rules = models.CharField(max_length=16)
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.target_date}"
+
+
 def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
     """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
     known = [share for share in shares if share.probability_best is not None and not share.missing_trials]
