@@ -250,6 +250,27 @@ class SweepMark(models.Model):
         return f"{self.experiment}: {self.target_date}"
 
 
+class ClosedTraffic(models.Model):
+    """An experiment's traffic beside its split, added up over the days that are closed, so that a sweep reads the
+    later ones alone (allocation.sweep.closed_days).
+
+    ``through`` is the last of these days, and ``decision`` the id of the last allocation for one of them, 0 for none.
+    """
+
+    experiment = models.OneToOneField(
+        Experiment, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    through = models.DateField()
+    decision = models.BigIntegerField()
+    days = models.IntegerField()
+    compared_days = models.IntegerField()
+    # Numbers of 8 bytes, for K variants: ids, shares in force, observed, expected, and K * K products of shares.
+    sums = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.through}"
+
+
 def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
     """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
     known = [share for share in shares if share.probability_best is not None and not share.missing_trials]

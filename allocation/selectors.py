@@ -98,7 +98,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
     found: dict[int, list[tuple[str, Split]]] = {pk: [] for pk in experiment_ids}
     for (pk, target_date, _revision, data_through, kind), shares in groupby(in_order, lambda row: row[:5]):
         found[pk].append((kind, _split(target_date, data_through, kind, list(shares))))
-    return {pk: _with_undone_ends(splits) for pk, splits in found.items()}
+    return {pk: with_undone_ends(splits) for pk, splits in found.items()}
 
 
 def stream_of_splits(experiment_ids: Sequence[int], date: dt.date) -> Iterator[tuple[int, list[Split]]]:
@@ -108,11 +108,11 @@ def stream_of_splits(experiment_ids: Sequence[int], date: dt.date) -> Iterator[t
         splits = []
         for (_id, target_date, through, kind), shares in groupby(rows, lambda row: row[1:5]):
             split = {variant: share for *_, variant, share in shares}
-            splits.append((kind, Split(target_date, _served_from(target_date, through), split, {}, {})))
-        yield pk, _with_undone_ends(splits)
+            splits.append((kind, Split(target_date, served_from_of(target_date, through), split, {}, {})))
+        yield pk, with_undone_ends(splits)
 
 
-def _with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
+def with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
     """Mark ends after which it went on. Such an end holds from its own day, what follows from the day after it."""
     marked: list[Split] = []
     last_open = max((n for n, (kind, _) in enumerate(splits) if kind not in CLOSING), default=-1)
@@ -134,14 +134,14 @@ def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: 
     known = rows if kind in {Kind.OPTIMIZED, Kind.GUARD} else []
     return Split(
         target_date,
-        _served_from(target_date, data_through),
+        served_from_of(target_date, data_through),
         {variant_id: float(share) for *_, variant_id, share, _chance, _target in rows},
         {variant_id: chance for *_, variant_id, _share, chance, _target in known if chance is not None},
         {variant_id: target for *_, variant_id, _share, _chance, target in rows if target is not None},
     )
 
 
-def _served_from(target_date: dt.date, data_through: dt.date | None) -> dt.date:
+def served_from_of(target_date: dt.date, data_through: dt.date | None) -> dt.date:
     """Tell the first day; a decision that rests on its own day's counts cannot have split them."""
     is_late = data_through is not None and data_through >= target_date
     return target_date + dt.timedelta(days=1) if is_late else target_date

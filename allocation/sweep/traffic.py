@@ -11,7 +11,8 @@ from django.db import transaction
 
 from allocation.alerts import is_alarming
 from allocation.ledger.statements import VariantKey, variant_keys
-from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
+from allocation.sample_ratio import SampleRatioResult
+from allocation.sweep.closed_days import compared_traffic
 from allocation.sweep.database import is_away
 from experiments.models import Experiment
 from experiments.services import lock_experiments
@@ -42,15 +43,22 @@ def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime)
     """Raise and clear the alarms about the traffic of these experiments, which run."""
     if not ids:
         return
-    stale = set(stale_experiments(target_date).filter(pk__in=ids).values_list("pk", flat=True))
-    is_open = defaultdict[int, set[str]](set)
+    with transaction.atomic():
+        lock_experiments(ids)
+        stale = set(stale_experiments(target_date).filter(pk__in=ids).values_list("pk", flat=True))
+        is_open = _open_alarms(ids)
+        ratios = _compared(variant_keys(ids), target_date)
+        holding = {pk: _conditions(pk, pk in stale, ratio, target_date) for pk, ratio in ratios.items()}
+        news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
+        _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
+
+
+def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:
+    kinds = defaultdict[int, set[str]](set)
     known = Alarm.objects.filter(experiment__in=ids, kind__in=ALARMS, cleared_at=None)
     for pk, kind in known.values_list("experiment", "kind"):
-        is_open[pk].add(kind)
-    ratios = _sample_ratios(variant_keys(ids), target_date)
-    holding = {pk: _conditions(pk, pk in stale, ratio, target_date) for pk, ratio in ratios.items()}
-    news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
-    _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
+        kinds[pk].add(kind)
+    return kinds
 
 
 def _is_news(active: ActiveConditions, is_open: Collection[str]) -> bool:
@@ -59,7 +67,7 @@ def _is_news(active: ActiveConditions, is_open: Collection[str]) -> bool:
     return not (raised <= set(is_open) <= {kind for _pk, kind in active})
 
 
-def _sample_ratios(
+def _compared(
     variants: Mapping[int, Sequence[VariantKey]], date: dt.date
 ) -> Mapping[int, SampleRatioResult | None]:
     """The comparison of each experiment; one that cannot be compared is left out, and its alarms stay as they are.
@@ -67,14 +75,15 @@ def _sample_ratios(
     Raises OperationalError or InterfaceError where the database is away.
     """
     try:
-        return sample_ratios_of(variants, date)
+        with transaction.atomic():
+            return compared_traffic(variants, date)
     except Exception as error:
         if is_away(error):
             raise
         logger.exception("looking for alarms failed for %s experiments", len(variants))
         if len(variants) == 1:
             return {}
-    return {pk: found for one in variants for pk, found in _sample_ratios({one: variants[one]}, date).items()}
+    return {pk: found for one in variants for pk, found in _compared({one: variants[one]}, date).items()}
 
 
 def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> None:

@@ -251,7 +251,7 @@ def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: py
     def fails(experiments: Any, date: dt.date) -> Any:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("allocation.sweep.traffic.sample_ratios_of", fails)
+    monkeypatch.setattr("allocation.sweep.traffic.compared_traffic", fails)
     _look_at_traffic()
 
     assert Alarm.objects.get(experiment=experiment).cleared_at is None
@@ -282,9 +282,11 @@ def test_sweep__new_alarms_of_many__are_settled_at_once() -> None:
         return len(captured)
 
     _mismatched("First")
+    _look_at_traffic()
     one = queries()
     for n in range(4):
         _mismatched(f"Further {n}")
+    _look_at_traffic()
 
     assert queries() == one
     assert Alarm.objects.filter(cleared_at=None).count() == 5
