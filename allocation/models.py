@@ -146,10 +146,9 @@ class Allocation(models.Model):
     class Meta:
         ordering = ("-target_date", "-revision")
         indexes = (
-            # The newest entry of a ledger, asked for by every classic read.
-            models.Index(fields=("experiment", "-id"), name="allocation_newest"),
-            # The admin's list and its calendar, and what was decided today.
-            models.Index(fields=("target_date", "id"), name="allocation_target_date"),
+            # The admin's list and its calendar, and what was decided today. Of the date alone, which the index has
+            # once for many decisions: a list sorts those of a day.
+            models.Index(fields=("target_date",), name="allocation_by_date"),
         )
         constraints = (
             models.UniqueConstraint(

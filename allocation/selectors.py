@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, Subquery
 from django.utils import timezone
 
@@ -21,8 +20,9 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
+from experiments.database.rows import Row, rows_of
 from experiments.models import Experiment, ExperimentQuerySet, Variant
-from experiments.selectors import id_or_key, not_found
+from experiments.selectors import id_or_key, not_found, today
 from notifications.events import EventKind
 from notifications.models import Alarm
 
@@ -208,24 +208,26 @@ class ExperimentState(NamedTuple):
 
 
 # Written by hand: this is the whole of an unchanged read, and the ORM takes longer to build it than the database to
-# answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one.
+# answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one. No entry is for a
+# date before that in force, and those for later dates are few: the newest of all is one of the last of either.
+_LAST = """(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id {until}
+    ORDER BY a.target_date DESC, a.revision DESC LIMIT 1)"""
+_IN_FORCE, _LAST_OF_ALL = _LAST.format(until="AND a.target_date <= %s"), _LAST.format(until="")
 _STATE = (
-    "SELECT e.id, e.status, e.data_version, e.updated_at, "
-    "(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id {ledger} LIMIT 1) "
-    "FROM experiments_experiment e WHERE e.{column} = %s"
+    "SELECT e.id, e.status, e.data_version, e.updated_at, {ledger} FROM experiments_experiment e "
+    "WHERE e.{column} = %s"
 )
-_NEWEST = "ORDER BY a.id DESC"
-_IN_FORCE = "AND a.target_date <= %s ORDER BY a.target_date DESC, a.revision DESC"
 
 
 def state_with_newest(reference: int | str) -> ExperimentState:
     """The state with the last entry of the ledger; raises ExperimentNotFoundError."""
-    return _state(reference, _NEWEST)
+    pk, status, version, at, *entries = _state(reference, f"{_IN_FORCE}, {_LAST_OF_ALL}", today())
+    return ExperimentState(pk, status, version, at, max(entry or 0 for entry in entries) or None)
 
 
 def state_with_in_force(reference: int | str, date: dt.date) -> ExperimentState:
     """The state with the decision that counts on ``date``; raises ExperimentNotFoundError."""
-    return _state(reference, _IN_FORCE, date.isoformat())
+    return ExperimentState(*_state(reference, _IN_FORCE, date))
 
 
 def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
@@ -233,11 +235,9 @@ def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
     return ":".join(str(part) for part in (call, ENGINE_VERSION, *state, *arguments)).replace(" ", "T")
 
 
-def _state(reference: int | str, ledger: str, *arguments: str) -> ExperimentState:
+def _state(reference: int | str, ledger: str, date: dt.date) -> Row:
     column, value = id_or_key(reference)
-    with connection.cursor() as cursor:
-        cursor.execute(_STATE.format(ledger=ledger, column=column), [*arguments, value])
-        row = cursor.fetchone()
-    if row is None:
+    rows = rows_of(_STATE.format(ledger=ledger, column=column), [date.isoformat(), value])
+    if not rows:
         raise not_found(reference)
-    return ExperimentState(*row)
+    return rows[0]

@@ -28,7 +28,8 @@ SELECT e.id, (SELECT count(*) FROM experiments_variant v WHERE v.experiment_id =
         SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind = %s AND cleared_at IS NULL
     ) AND m.decision = (
         SELECT a.id FROM allocation_allocation a
-        WHERE a.experiment_id = e.id AND a.target_date <= %s ORDER BY a.id DESC LIMIT 1
+        WHERE a.experiment_id = e.id AND a.target_date <= %s
+        ORDER BY a.target_date DESC, a.revision DESC LIMIT 1
     )
 FROM experiments_experiment e LEFT JOIN allocation_sweepmark m ON m.experiment_id = e.id AND m.target_date = %s
     AND m.data_version = e.data_version AND m.changed_at = e.updated_at AND m.rules = %s
