@@ -257,8 +257,9 @@ def prune_superseded(*, before: dt.datetime) -> int:
         revision__gt=OuterRef("revision"),
     )
     superseded = Allocation.objects.filter(Exists(later), created_at__lt=before).order_by("pk")
-    deleted = 0
-    while batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH]):
+    deleted = last = 0
+    # each batch goes on behind the one before: the log is read once
+    while batch := list(superseded.filter(pk__gt=last).values_list("pk", flat=True)[:_PRUNE_BATCH]):
         Allocation.objects.filter(pk__in=batch).delete()
-        deleted += len(batch)
+        deleted, last = deleted + len(batch), batch[-1]
     return deleted

@@ -44,7 +44,9 @@ def pack_as_json(apps: Any, schema_editor: Any) -> None:
     allocations = apps.get_model("allocation", "Allocation").objects.using(schema_editor.connection.alias)
     last = 0
     while rows := list(
-        allocations.filter(pk__gt=last, packed_inputs__isnull=False).only("packed_inputs").order_by("pk")[:500]
+        allocations.filter(pk__gt=last, packed_inputs__isnull=False)
+        .only("packed_inputs")
+        .order_by("pk")[:500]
     ):
         changed = [row for row in rows if bytes(row.packed_inputs)[:1] == b"\x05"]
         for row in changed:
