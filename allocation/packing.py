@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.rice import rice, unrice
+from allocation.slim import slim, whole
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -44,6 +45,20 @@ DICTIONARY = (
     '"key":"control"},{"days_with_data":60,"id":2,"is_active":true,"is_control":false,"key":"variant_b"}],'
     '"winner":null},"shape":[4,60]}'
 ).encode()
+# The same of those in bits, whose JSON is slim.
+DICTIONARY_OF_BITS = (
+    b'"reward":"conversion_rate","guarding":{"rules":[{"action":"act","max_fall":5.0,"metric":"conversion_rate"}],'
+    b'"since":null,"stopped":false},"_variants":{"days_with_data":[60,60],"id":[1,2],"is_active":[true,true],'
+    b'"is_control":[true,false],"key":["control","variant_b"]},'
+    b'{"_days":60,"_previous":[0.1,0.2,0.3,0.4],"_variants":{"days_with_data":[60,60,60,60],"id":[1,2,3,4],'
+    b'"is_active":[true,true,true,true],"is_control":[true,false,false,false],"key":["control","variant_b","variant_c",'
+    b'"variant_d"]},"completed":false,"counts":{"first_date":"2026-01-01"},"days_with_data":60,"earlier_impressions":0,'
+    b'"engine_version":"2","gains":{"gain_error":100.0,"gained_over_even":200.0,"given_up":200.0,"open":{'
+    b'"2026-01-01":[0,0,0,0]}},"mismatch":false,"reward":"ctr","rules":4,"settings":{"alpha_prior":1.0,"beta_prior":null,'
+    b'"control_floor":0.1,"day_adjustment":true,"dispersion":true,"exploitation":1.0,"maturity_days":0,'
+    b'"max_daily_shift":0.2,"memory":true,"min_explore_rate":0.05,"min_impressions":1000,"window_days":null},'
+    b'"target_date":"2026-01-01","winner":null}'
+)
 _LENGTH = 4
 # What the counts of a day and variant take, and the JSON: past it another form may be shorter.
 _USUAL_BYTES, _USUAL_JSON = 4, 200
@@ -89,8 +104,8 @@ def pack(value: Any) -> bytes:
 def _pack_in_bits(value: Any, columns: Mapping[str, Numbers]) -> bytes:
     """Pack counts alone; nothing where a count is too far from the others."""
     names = {name: numbers for name, numbers in value["counts"].items() if name not in columns}
-    packer = zlib.compressobj(9, wbits=_BARE, zdict=DICTIONARY)
-    text = packer.compress(_json({**value, "counts": names})) + packer.flush()
+    packer = zlib.compressobj(9, wbits=_BARE, zdict=DICTIONARY_OF_BITS)
+    text = packer.compress(_json(slim({**value, "counts": names}))) + packer.flush()
     impressions = columns[_NAMES[0]]
     parts = [np.float32(b.sum() / max(a.sum(), 1)) for a, b in pairwise(columns.values())]
     away = [np.diff(impressions, axis=1, prepend=0)]
@@ -105,8 +120,8 @@ def _pack_in_bits(value: Any, columns: Mapping[str, Numbers]) -> bytes:
 
 
 def _unpack_in_bits(packed: bytes) -> Any:
-    unpacker = zlib.decompressobj(wbits=_BARE, zdict=DICTIONARY)
-    value = json.loads(unpacker.decompress(packed[1:]))
+    unpacker = zlib.decompressobj(wbits=_BARE, zdict=DICTIONARY_OF_BITS)
+    value = whole(json.loads(unpacker.decompress(packed[1:])))
     rest = unpacker.unused_data
     shape = tuple(np.frombuffer(rest, dtype="<u4", count=2).tolist())
     parts = np.frombuffer(rest, dtype="<f4", count=2, offset=8).tolist()

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.packing import DICTIONARY, _columns, _pack_in_bytes, pack, unpack
+from allocation.packing import DICTIONARY, DICTIONARY_OF_BITS, _columns, _pack_in_bytes, pack, unpack
 from allocation.rice import rice, unrice
+from allocation.slim import slim, whole
 
 pytestmark = pytest.mark.database_free
 
@@ -86,6 +87,26 @@ def test_dictionary__once_released__never_changes() -> None:
         hashlib.sha256(DICTIONARY).hexdigest()
         == "321f1c26ce2b7c945812e156062d5745c652015e2adc328e935cda9130d89f0c"
     )
+    assert (
+        hashlib.sha256(DICTIONARY_OF_BITS).hexdigest()
+        == "d753cb8638bc81e77b30907c7698442e85077b027510e7cd61e8ca686e523993"
+    )
+
+
+VARIANT = st.fixed_dictionaries({"id": st.integers(-5, 5), "key": st.text(max_size=2)})
+
+
+@given(
+    days=st.lists(st.integers(0, 4), max_size=4),
+    variants=st.one_of(st.lists(VARIANT, max_size=3), st.just([{}]), st.just([{"id": 1}, {"key": "b"}])),
+    previous=st.one_of(st.none(), st.dictionaries(st.sampled_from(["-1", "1", "2"]), st.floats(0, 1))),
+)
+def test_slim__inputs_of_any_form__come_back_as_they_were(
+    days: list[int], variants: list[dict[str, Any]], previous: dict[str, float] | None
+) -> None:
+    inputs = {"counts": {"days": days, "first_date": None}, "variants": variants, "previous": previous}
+
+    assert whole(json.loads(json.dumps(slim(inputs)))) == inputs
 
 
 @pytest.mark.parametrize("a_day", [2_000, 20_000, 200_000])

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from allocation.packing import DICTIONARY
+from allocation.packing import DICTIONARY, DICTIONARY_OF_BITS
 from experiments.metrics import DailyCounts, Reward
 from tests.factory import TODAY, allocate, make_experiment, make_running, record
 
@@ -51,3 +51,4 @@ def test_packed_columns__backwards__are_json_with_counts_and_values() -> None:
 
 def test_dictionary__of_the_migration__is_that_of_the_code() -> None:
     assert _dictionary.DICTIONARY == DICTIONARY
+    assert _bits.DICTIONARY_OF_BITS == DICTIONARY_OF_BITS
