@@ -19,7 +19,7 @@ def slim(inputs: Mapping[str, Any]) -> dict[str, Any]:
         short["counts"] = {name: value for name, value in inputs["counts"].items() if name != "days"}
         short[_DAYS] = len(days)
     variants = inputs.get("variants")
-    if _are_alike(variants):
+    if isinstance(variants, list) and _are_alike(variants):
         short[_VARIANTS] = {name: [one[name] for one in variants] for name in variants[0]}
         del short["variants"]
         previous = inputs.get("previous")
@@ -45,9 +45,7 @@ def whole(short: Mapping[str, Any]) -> dict[str, Any]:
     return inputs
 
 
-def _are_alike(variants: Any) -> bool:
-    return (
-        isinstance(variants, list)
-        and bool(variants)
-        and all(isinstance(one, dict) and one and one.keys() == variants[0].keys() for one in variants)
-    )
+def _are_alike(variants: list[Any]) -> bool:
+    if not variants or not isinstance(variants[0], dict) or not variants[0]:
+        return False
+    return all(isinstance(one, dict) and one.keys() == variants[0].keys() for one in variants)

@@ -81,13 +81,10 @@ def copy_decisions(times: int, **expressions: str) -> None:
     allocation = _next_id(Allocation, times)
     _copy(Allocation, times, id=allocation, experiment_id="experiment_id + n", **expressions)
     own = allocation.replace("(id ", "(allocation_id ")
-    _copy(
-        AllocationShare,
-        times,
-        id=_next_id(AllocationShare, times),
-        allocation_id=own,
-        variant_id=_own_variant(),
-    )
+    # the shares of a decision are written together
+    order = "allocation_id, n, id"
+    place = f"{_last_id(AllocationShare)} + row_number() OVER (ORDER BY {order})"
+    _copy(AllocationShare, times, order, id=place, allocation_id=own, variant_id=_own_variant())
 
 
 def settle() -> None:
@@ -105,10 +102,13 @@ def _own_variant() -> str:
 
 def _next_id(model: "type[models.Model]", times: int) -> str:
     """The id of the n-th copy: behind all originals, those of one original beside each other."""
+    return f"{_last_id(model)} + (id - 1) * {times} + n"
+
+
+def _last_id(model: "type[models.Model]") -> int:
     from django.db.models import Max
 
-    last = model._default_manager.aggregate(last=Max("pk"))["last"]
-    return f"{last} + (id - 1) * {times} + n"
+    return int(model._default_manager.aggregate(last=Max("pk"))["last"])
 
 
 def live_through(days: int, variants: Sequence[str]) -> None:
@@ -121,8 +121,8 @@ def live_through(days: int, variants: Sequence[str]) -> None:
     seed_demo(today=today(), now=dt.datetime.now(tz=dt.UTC), seed=1, stories=[story])
 
 
-def _copy(model: "type[models.Model]", times: int, **expressions: str) -> None:
-    """Make ``times`` copies of all rows, with other values of the named columns."""
+def _copy(model: "type[models.Model]", times: int, order: str = "id, n", **expressions: str) -> None:
+    """Make ``times`` copies of all rows, in this order, with other values of the named columns."""
     from django.db import connection
 
     columns = [str(field.column) for field in model._meta.concrete_fields]
@@ -132,7 +132,7 @@ def _copy(model: "type[models.Model]", times: int, **expressions: str) -> None:
         cursor.execute(
             f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {times}) "  # noqa: S608
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies "
-            f"ORDER BY {table}.id, n"
+            f"ORDER BY {', '.join(f'{table}.{name}' if name != 'n' else name for name in order.split(', '))}"
         )
 
 
