@@ -148,10 +148,9 @@ class Allocation(models.Model):
     class Meta:
         ordering = ("-target_date", "-revision")
         indexes = (
-            # The newest entry of a ledger, asked for by every classic read.
-            models.Index(fields=("experiment", "-id"), name="allocation_newest"),
-            # The admin's list and its calendar, and what was decided today.
-            models.Index(fields=("target_date", "id"), name="allocation_target_date"),
+            # The admin's list and its calendar, and what was decided today. Of the date alone, which the index has
+            # once for many decisions: a list sorts those of a day.
+            models.Index(fields=("target_date",), name="allocation_by_date"),
         )
         constraints = (
             models.UniqueConstraint(
@@ -229,6 +228,48 @@ class AllocationShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.variant}: {self.share}"
+
+
+class SweepMark(models.Model):
+    """Facts that a sweep's last decision of an experiment rests on: with the same again there is nothing new.
+
+    ``changed_at`` is the experiment's own, ``decision`` the id of an allocation, and ``rules`` a digest of what is the
+    same for all experiments (allocation.sweep.marks).
+    """
+
+    experiment = models.OneToOneField(
+        Experiment, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    target_date = models.DateField()
+    data_version = models.BigIntegerField()
+    changed_at = models.DateTimeField()
+    decision = models.BigIntegerField()
+    mismatch = models.BooleanField()
+    rules = models.CharField(max_length=16)
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.target_date}"
+
+
+class ClosedTraffic(models.Model):
+    """An experiment's traffic beside its split, added up over the days that are closed, so that a sweep reads the
+    later ones alone (allocation.sweep.closed_days).
+
+    ``through`` is the last of these days, and ``decision`` the id of the last allocation for one of them, 0 for none.
+    """
+
+    experiment = models.OneToOneField(
+        Experiment, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    through = models.DateField()
+    decision = models.BigIntegerField()
+    days = models.IntegerField()
+    compared_days = models.IntegerField()
+    # Numbers of 8 bytes, for K variants: ids, shares in force, observed, expected, and K * K products of shares.
+    sums = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.through}"
 
 
 def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.analysis.sample_ratio import sample_ratio
+from allocation.engine.analysis.sample_ratio import TrafficSums, sample_ratio_of_sums, traffic_sums
 from allocation.ledger.inputs import InputVariant
 from allocation.ledger.statements import VariantKey, stream_of_impressions
 from allocation.ledger.table import DailyTable, MetricRow
@@ -89,12 +89,24 @@ def compare(variants: Compared, splits: Sequence[Split], table: DailyTable) -> S
 def _compare(
     variants: Compared, splits: Sequence[Split], dates: Sequence[dt.date], impressions: NDArray[np.float64]
 ) -> SampleRatioResult | None:
-    in_force = splits_in_force(splits, dates)
+    sums, compared_days = sums_of_days(variants, splits_in_force(splits, dates), impressions)
+    return result_of_sums(variants, sums, len(dates), compared_days) if compared_days else None
+
+
+def sums_of_days(
+    variants: Compared, in_force: Sequence[Mapping[int, float]], impressions: NDArray[np.float64]
+) -> tuple[TrafficSums, int]:
+    """Add up the days on which a split was in force, and count them."""
     known = [n for n, shares in enumerate(in_force) if shares]
-    if not known:
-        return None
-    expected = np.array([[in_force[n].get(variant.id, 0.0) for variant in variants] for n in known])
-    found = sample_ratio(impressions[known], expected)
+    expected = [[in_force[n].get(variant.id, 0.0) for variant in variants] for n in known]
+    shares = np.array(expected, dtype=np.float64).reshape(len(known), len(variants))
+    return traffic_sums(impressions[known], shares), len(known)
+
+
+def result_of_sums(
+    variants: Compared, sums: TrafficSums, days: int, compared_days: int
+) -> SampleRatioResult | None:
+    found = sample_ratio_of_sums(sums)
     if found is None:
         return None
     keys = [variant.key for variant in variants]
@@ -105,8 +117,8 @@ def _compare(
         degrees_of_freedom=found.degrees_of_freedom,
         observed=dict(zip(keys, found.observed.tolist(), strict=True)),
         expected=dict(zip(keys, found.expected.tolist(), strict=True)),
-        days=len(dates),
-        compared_days=len(known),
+        days=days,
+        compared_days=compared_days,
     )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
@@ -22,8 +21,9 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
+from experiments.database.rows import Row, rows_of
 from experiments.models import DailyMetric, Experiment, ExperimentQuerySet, Variant
-from experiments.selectors import id_or_key, not_found
+from experiments.selectors import id_or_key, not_found, today
 from notifications.events import EventKind
 from notifications.models import Alarm
 
@@ -99,7 +99,7 @@ def splits_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list
     found: dict[int, list[tuple[str, Split]]] = {pk: [] for pk in experiment_ids}
     for (pk, target_date, _revision, data_through, kind), shares in groupby(in_order, lambda row: row[:5]):
         found[pk].append((kind, _split(target_date, data_through, kind, list(shares))))
-    return {pk: _with_undone_ends(splits) for pk, splits in found.items()}
+    return {pk: with_undone_ends(splits) for pk, splits in found.items()}
 
 
 def stream_of_splits(experiment_ids: Sequence[int], date: dt.date) -> Iterator[tuple[int, list[Split]]]:
@@ -109,11 +109,11 @@ def stream_of_splits(experiment_ids: Sequence[int], date: dt.date) -> Iterator[t
         splits = []
         for (_id, target_date, through, kind), shares in groupby(rows, lambda row: row[1:5]):
             split = {variant: share for *_, variant, share in shares}
-            splits.append((kind, Split(target_date, _served_from(target_date, through), split, {}, {})))
-        yield pk, _with_undone_ends(splits)
+            splits.append((kind, Split(target_date, served_from_of(target_date, through), split, {}, {})))
+        yield pk, with_undone_ends(splits)
 
 
-def _with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
+def with_undone_ends(splits: Sequence[tuple[str, Split]]) -> list[Split]:
     """Mark ends after which it went on. Such an end holds from its own day, what follows from the day after it."""
     marked: list[Split] = []
     last_open = max((n for n, (kind, _) in enumerate(splits) if kind not in CLOSING), default=-1)
@@ -135,14 +135,14 @@ def _split(target_date: dt.date, data_through: dt.date | None, kind: str, rows: 
     known = rows if kind in {Kind.OPTIMIZED, Kind.GUARD} else []
     return Split(
         target_date,
-        _served_from(target_date, data_through),
+        served_from_of(target_date, data_through),
         {variant_id: float(share) for *_, variant_id, share, _chance, _target in rows},
         {variant_id: chance for *_, variant_id, _share, chance, _target in known if chance is not None},
         {variant_id: target for *_, variant_id, _share, _chance, target in rows if target is not None},
     )
 
 
-def _served_from(target_date: dt.date, data_through: dt.date | None) -> dt.date:
+def served_from_of(target_date: dt.date, data_through: dt.date | None) -> dt.date:
     """Tell the first day; a decision that rests on its own day's counts cannot have split them."""
     is_late = data_through is not None and data_through >= target_date
     return target_date + dt.timedelta(days=1) if is_late else target_date
@@ -208,24 +208,26 @@ class ExperimentState(NamedTuple):
 
 
 # Written by hand: this is the whole of an unchanged read, and the ORM takes longer to build it than the database to
-# answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one.
+# answer. Every decision is a new entry of the ledger, so that the newest tells whether there was one. No entry is for a
+# date before that in force, and those for later dates are few: the newest of all is one of the last of either.
+_LAST = """(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id {until}
+    ORDER BY a.target_date DESC, a.revision DESC LIMIT 1)"""
+_IN_FORCE, _LAST_OF_ALL = _LAST.format(until="AND a.target_date <= %s"), _LAST.format(until="")
 _STATE = (
-    "SELECT e.id, e.status, e.data_version, e.updated_at, "
-    "(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.id {ledger} LIMIT 1) "
-    "FROM experiments_experiment e WHERE e.{column} = %s"
+    "SELECT e.id, e.status, e.data_version, e.updated_at, {ledger} FROM experiments_experiment e "
+    "WHERE e.{column} = %s"
 )
-_NEWEST = "ORDER BY a.id DESC"
-_IN_FORCE = "AND a.target_date <= %s ORDER BY a.target_date DESC, a.revision DESC"
 
 
 def state_with_newest(reference: int | str) -> ExperimentState:
     """The state with the last entry of the ledger; raises ExperimentNotFoundError."""
-    return _state(reference, _NEWEST)
+    pk, status, version, at, *entries = _state(reference, f"{_IN_FORCE}, {_LAST_OF_ALL}", today())
+    return ExperimentState(pk, status, version, at, max(entry or 0 for entry in entries) or None)
 
 
 def state_with_in_force(reference: int | str, date: dt.date) -> ExperimentState:
     """The state with the decision that counts on ``date``; raises ExperimentNotFoundError."""
-    return _state(reference, _IN_FORCE, date.isoformat())
+    return ExperimentState(*_state(reference, _IN_FORCE, date))
 
 
 def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
@@ -233,11 +235,9 @@ def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
     return ":".join(str(part) for part in (call, ENGINE_VERSION, *state, *arguments)).replace(" ", "T")
 
 
-def _state(reference: int | str, ledger: str, *arguments: str) -> ExperimentState:
+def _state(reference: int | str, ledger: str, date: dt.date) -> Row:
     column, value = id_or_key(reference)
-    with connection.cursor() as cursor:
-        cursor.execute(_STATE.format(ledger=ledger, column=column), [*arguments, value])
-        row = cursor.fetchone()
-    if row is None:
+    rows = rows_of(_STATE.format(ledger=ledger, column=column), [date.isoformat(), value])
+    if not rows:
         raise not_found(reference)
-    return ExperimentState(*row)
+    return rows[0]

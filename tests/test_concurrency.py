@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation, AllocationShare
-from allocation.sweep import compute_all
+from allocation.sweep import run_daily_sweep
 from bandit_project.models import ApiKey
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.services import reset_data
@@ -175,7 +175,7 @@ def test_imports__opposite_orders_beside_allocations__wait_for_each_other_and_ne
 
     def import_or_allocate(client: int) -> int:
         if client % 4 == 0:
-            return sum(outcome.error is not None for outcome in compute_all(target_date=TODAY, now=NOW))
+            return run_daily_sweep(target_date=TODAY, now=NOW).failed
         ordered = experiments if client % 2 else experiments[::-1]
         text = _csv(ordered, 200)
         return import_table(make_table(text), today=TODAY, now=NOW).total_issues

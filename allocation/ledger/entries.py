@@ -258,8 +258,11 @@ def prune_superseded(*, before: dt.datetime, stopped: Callable[[], bool] = lambd
         revision__gt=OuterRef("revision"),
     )
     superseded = Allocation.objects.filter(Exists(later), created_at__lt=before).order_by("pk")
-    deleted = 0
-    while not stopped() and (batch := list(superseded.values_list("pk", flat=True)[:_PRUNE_BATCH])):
+    deleted = last = 0
+    # each batch goes on behind the one before: the log is read once
+    while not stopped() and (
+        batch := list(superseded.filter(pk__gt=last).values_list("pk", flat=True)[:_PRUNE_BATCH])
+    ):
         Allocation.objects.filter(pk__in=batch).delete()
-        deleted += len(batch)
+        deleted, last = deleted + len(batch), batch[-1]
     return deleted

@@ -5,8 +5,8 @@ row with its table. The last line has the number of rows and the SHA-256 of all 
 short, changed or of another schema is refused. An import writes everything or nothing, into an empty installation.
 
 The file does not hold sessions, answers kept for an Idempotency-Key, unconfirmed uploads, the scheduler's finished
-jobs and heartbeats, counts against the caps of serve keys, and failed logins. It holds keys and passwords as digests,
-and the secrets that sign webhooks in plain text: keep it as safe as the database.
+jobs and heartbeats, a sweep's marks and sums, counts against the caps of serve keys, and failed logins. It holds keys
+and passwords as digests, and the secrets that sign webhooks in plain text: keep it as safe as the database.
 """
 
 import datetime as dt
@@ -34,7 +34,8 @@ FORMAT, VERSION = "bandit-installation", 1
 _APPS = ("auth", "bandit_project", "experiments", "allocation", "notifications", "dashboard")
 _LEFT_OUT = {
     "auth.permission", "experiments.idempotentanswer", "experiments.csvupload",
-    "bandit_project.jobrun", "bandit_project.heartbeat",
+    "bandit_project.jobrun", "bandit_project.heartbeat", "allocation.sweepmark",
+    "allocation.closedtraffic",
 }  # fmt: skip
 _CHUNK = 1000
 

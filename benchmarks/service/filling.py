@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = ("control", "b", "c", "d", "e")
-# Copies keep their distance: no original's id reaches the next copy's.
-STRIDE = {"variant": 10, "metric": 1000, "allocation": 1000, "share": 1000}
+# Between the ids of an experiment's variants and those of its next copy.
+VARIANTS_APART = 10
 _EMPTY_JSON = {"postgresql": "CAST('{}' AS jsonb)", "sqlite": "'{}'"}
 
 
@@ -54,29 +54,64 @@ def fill(
     """Run one experiment through all its days in the service, and copy it for the others.
 
     Copies without their decisions' recorded inputs fit many more on a disk, where no page reads them. Rows are written
-    day by day, as in an installation: those of one experiment are far from each other.
+    day by day, as in an installation: those of one experiment are far from each other, and ids rise.
     """
     from django.db import connection
 
+    live_through(days, variants)
+    slim = {} if with_inputs else {"inputs": _EMPTY_JSON[connection.vendor]}
+    copy_experiments(experiments - 1)
+    copy_decisions(experiments - 1, **slim)
+    settle()
+
+
+def copy_experiments(times: int) -> None:
+    """Copy the one experiment with its variants and days."""
+    from experiments.models import DailyMetric, Experiment, Variant
+
+    _copy(Experiment, times, id="id + n", key="key || '-' || n", name="name || ' ' || n")
+    _copy(Variant, times, id=f"id + {VARIANTS_APART} * n", experiment_id="experiment_id + n")
+    _copy(DailyMetric, times, id=_next_id(DailyMetric, times), variant_id=_own_variant())
+
+
+def copy_decisions(times: int, **expressions: str) -> None:
+    """Copy its decisions with their shares."""
+    from allocation.models import Allocation, AllocationShare
+
+    allocation = _next_id(Allocation, times)
+    _copy(Allocation, times, id=allocation, experiment_id="experiment_id + n", **expressions)
+    own = allocation.replace("(id ", "(allocation_id ")
+    # the shares of a decision are written together
+    order = "allocation_id, n, id"
+    place = f"{_last_id(AllocationShare)} + row_number() OVER (ORDER BY {order})"
+    _copy(AllocationShare, times, order, id=place, allocation_id=own, variant_id=_own_variant())
+
+
+def settle() -> None:
+    """Have the next rows get ids behind those of the copies, and collect statistics."""
     from allocation.models import Allocation, AllocationShare
     from experiments.models import DailyMetric, Experiment, Variant
 
-    _live_through(days, variants)
-    more = experiments - 1
-    _copy(Experiment, {"id": 1}, more, key="key || '-' || n", name="name || ' ' || n")
-    _copy(Variant, {"id": STRIDE["variant"], "experiment_id": 1}, more)
-    _copy(DailyMetric, {"id": STRIDE["metric"], "variant_id": STRIDE["variant"]}, more)
-    slim = {} if with_inputs else {"inputs": _EMPTY_JSON[connection.vendor]}
-    _copy(Allocation, {"id": STRIDE["allocation"], "experiment_id": 1}, more, **slim)
-    shifts = {
-        "id": STRIDE["share"], "allocation_id": STRIDE["allocation"], "variant_id": STRIDE["variant"],
-    }  # fmt: skip
-    _copy(AllocationShare, shifts, more)
     _go_on_behind([Experiment, Variant, DailyMetric, Allocation, AllocationShare])
     _analyze()
 
 
-def _live_through(days: int, variants: Sequence[str]) -> None:
+def _own_variant() -> str:
+    return f"variant_id + {VARIANTS_APART} * n"
+
+
+def _next_id(model: "type[models.Model]", times: int) -> str:
+    """The id of the n-th copy: behind all originals, those of one original beside each other."""
+    return f"{_last_id(model)} + (id - 1) * {times} + n"
+
+
+def _last_id(model: "type[models.Model]") -> int:
+    from django.db.models import Max
+
+    return int(model._default_manager.aggregate(last=Max("pk"))["last"])
+
+
+def live_through(days: int, variants: Sequence[str]) -> None:
     """Run one experiment through its days, by the service's own demo."""
     from allocation.demo import DemoExperiment, seed_demo
     from experiments.selectors import today
@@ -86,21 +121,18 @@ def _live_through(days: int, variants: Sequence[str]) -> None:
     seed_demo(today=today(), now=dt.datetime.now(tz=dt.UTC), seed=1, stories=[story])
 
 
-def _copy(model: "type[models.Model]", shifts: Mapping[str, int], times: int, **expressions: str) -> None:
-    """Make ``times`` copies of all rows, each with the named columns shifted further."""
+def _copy(model: "type[models.Model]", times: int, order: str = "id, n", **expressions: str) -> None:
+    """Make ``times`` copies of all rows, in this order, with other values of the named columns."""
     from django.db import connection
 
     columns = [str(field.column) for field in model._meta.concrete_fields]
-    values = [
-        f"{column} + n * {shifts[column]}" if column in shifts else expressions.get(column, column)
-        for column in columns
-    ]
+    values = [expressions.get(column, column) for column in columns]
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {times}) "  # noqa: S608
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {table}, copies "
-            f"ORDER BY {table}.id, n"
+            f"ORDER BY {', '.join(f'{table}.{name}' if name != 'n' else name for name in order.split(', '))}"
         )
 
 

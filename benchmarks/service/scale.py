@@ -1,12 +1,13 @@
-"""Measure what calls and the daily sweep cost as experiments become many.
+"""Measure what calls and the daily sweep cost as experiments become many, beside the goals.
 
-Experiments of 4 variants with 60 days of data and 60 dates of decisions, in production's settings, on a PostgreSQL of
-its own. The service runs one experiment through its days, the others are copies of it; the last decision of each is its
-own. Calls go to the WSGI application in this process, with a key: printed are the CPU of this process and of PostgreSQL
-for each. The sweep is `manage.py allocate --all`, in a process of its own.
+50 experiments of 4 variants with 60 days of data and 60 dates of decisions, then as many as asked for, in production's
+settings, on PostgreSQL databases of their own. The service runs one experiment through its days; the others are copies
+of its rows, the last decision of each with its own ids. Calls go to the WSGI application in one process, with a key:
+printed are the CPU of that process and of PostgreSQL for each. A sweep is `manage.py allocate --all` in a process of
+its own.
 
-    ./dev bench scale                       # 1,000 experiments
-    ./dev bench scale --experiments 10000   # some minutes, 3 GB of disk
+    ./dev bench scale                        # 1,000 experiments
+    ./dev bench scale --experiments 10000    # some minutes, 5 GB of disk
 """
 
 import argparse
@@ -28,7 +29,14 @@ import psycopg
 
 from benchmarks.machine import machine
 from benchmarks.service.cpu import cpu_seconds
-from benchmarks.service.filling import STRIDE, fill, prepare
+from benchmarks.service.filling import (
+    VARIANTS_APART,
+    copy_decisions,
+    copy_experiments,
+    live_through,
+    prepare,
+    settle,
+)
 from tests.postgresql import postgresql
 
 if TYPE_CHECKING:
@@ -38,7 +46,20 @@ VARIANTS, DAYS = ("control", "b", "c", "d"), 60
 # More than a worker once remembered.
 _IN_TURN = 2300
 _TIMES = 200
+_FEW = 50
+_BIG = (
+    "experiments_dailymetric",
+    "experiments_variant",
+    "allocation_allocation",
+    "allocation_allocationshare",
+)
 Work = Iterable[Callable[[], object]]
+
+
+class Goal(NamedTuple):
+    words: str
+    name: str
+    most: float
 
 
 class Cost(NamedTuple):
@@ -49,32 +70,85 @@ class Cost(NamedTuple):
     wall: float
 
 
+# Of the issue: milliseconds, seconds, MB and bytes; calls as times of those at 50 experiments.
+GOALS = (
+    Goal("POST /events, times of 50", "post", 1.3),
+    Goal("GET /allocation, a hit, times of 50", "hit", 1.3),
+    Goal("GET /allocation, a miss, times of 50", "miss", 1.5),
+    Goal("the list of the dashboard, CPU of both, ms", "list", 200),
+    Goal("allocate --all, wall, s", "sweep", 40),
+    Goal("allocate --all, peak, MB", "peak", 200),
+    Goal("allocate --all, queries an experiment", "queries", 1),
+    Goal("a decision, bytes", "bytes", 1800),
+)
+
+
 def main() -> None:
     options = _options()
     if options.sweep:
-        _sweep_here()
+        _sweep_here(options.jobs)
+        return
+    if options.database:
+        print(json.dumps(_measure(options.database, options.experiments)))
         return
     print(machine())
     with postgresql() as url:
-        start = time.perf_counter()
-        prepare(url)
-        with _unsafe_but_fast(url):
-            fill(options.experiments, days=DAYS, variants=VARIANTS)
-            _own_last_decisions()
-        print(f"{options.experiments:,} experiments, {len(VARIANTS)} variants, {DAYS} days;", end=" ")
-        print(f"filled in {time.perf_counter() - start:.0f} s; load {os.getloadavg()[0]:.1f}")
-        _print_sizes()
-        folder = url.partition("host=")[2]
-        _print_sweeps(folder)
-        _print_bytes_of_today()
-        _print_calls(folder)
+        few = _measured_apart(url, _FEW)
+        many = _measured_apart(url, options.experiments)
+    _print_goals(few, many)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench scale", description=__doc__)
     parser.add_argument("--experiments", type=int, default=1000)
-    parser.add_argument("--sweep", action="store_true", help=argparse.SUPPRESS)
+    for name in ("--database", "--sweep", "--jobs"):
+        parser.add_argument(name, type=int if name == "--jobs" else str, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def _measured_apart(url: str, experiments: int) -> dict[str, float]:
+    """Measure in a process of its own, which has a database of its own; print what it prints."""
+    name = f"scale_{experiments}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    own = url.replace("/postgres?", f"/{name}?")
+    command = [sys.executable, "-m", "benchmarks.service.scale", "--database", own]
+    command += ["--experiments", str(experiments)]
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        for line in running.stdout or ():
+            print(last, end="", flush=True)
+            last = line
+    if running.returncode:
+        sys.exit(running.returncode)
+    found: dict[str, float] = json.loads(last)
+    return found
+
+
+def _measure(url: str, experiments: int) -> dict[str, float]:
+    start = time.perf_counter()
+    prepare(url)
+    with _unsafe_but_fast(url):
+        _fill(experiments)
+    print(f"\n{experiments:,} experiments, {len(VARIANTS)} variants, {DAYS} days;", end=" ")
+    print(f"filled in {time.perf_counter() - start:.0f} s; load {os.getloadavg()[0]:.1f}")
+    folder = url.partition("host=")[2]
+    found = {"bytes": _print_sizes()}
+    before = _scans()
+    found |= _print_sweeps(folder)
+    found |= _print_calls(folder)
+    _print_scans(before)
+    _print_retention()
+    return found
+
+
+def _print_goals(few: Mapping[str, float], many: Mapping[str, float]) -> None:
+    print(f"\n{'goal':44}{'at most':>10}{'reached':>10}")
+    for goal in GOALS:
+        reached = many[goal.name] / few[goal.name] if "times of" in goal.words else many[goal.name]
+        print(
+            f"{goal.words:44}{goal.most:10,.1f}{reached:10,.2f}{'' if reached <= goal.most else '  missed'}"
+        )
 
 
 @contextmanager
@@ -91,69 +165,114 @@ def _unsafe_but_fast(url: str) -> Iterator[None]:
             yield
 
 
-def _own_last_decisions() -> None:
-    """Take away today's decisions, and write into each copy's last one the ids of its own variants.
+def _fill(experiments: int) -> None:
+    from django.db import connection
 
-    The next decision rests on the one before: with another's variants it would price everything again.
+    from allocation.models import Allocation
+    from experiments.selectors import today
+
+    live_through(DAYS, VARIANTS)
+    Allocation.objects.filter(target_date=today()).delete()
+    with connection.cursor() as cursor:
+        # copies of what is right are right: a million references need no look
+        cursor.execute("SET session_replication_role = replica")
+        _own_inputs(experiments - 1)
+        copy_experiments(experiments - 1)
+        copy_decisions(experiments - 1, packed_inputs=_OWN_INPUTS)
+        cursor.execute("SET session_replication_role = DEFAULT")
+        settle()
+        cursor.execute("VACUUM ANALYZE")
+
+
+_OWN_INPUTS = (
+    "coalesce((SELECT own.packed FROM own WHERE own.decision = id AND own.n = copies.n), packed_inputs)"
+)
+
+
+def _own_inputs(copies: int) -> None:
+    """Pack, for each copy, the inputs of the last decision with the ids of its own variants.
+
+    The next decision rests on it: with another's variants it would price everything again.
     """
     from django.db import connection
 
     from allocation.models import Allocation
     from allocation.packing import pack
-    from experiments.selectors import today
 
-    Allocation.objects.filter(target_date=today()).delete()
     last = Allocation.objects.order_by("target_date").last()
     assert last is not None
-    first, recorded = last.experiment_id, last.recorded_inputs
-    where = Allocation.objects.filter(target_date=last.target_date).values_list("pk", "experiment_id")
-    rows = [(pack(_shifted(recorded, experiment - first)), pk) for pk, experiment in where]
+    recorded = last.recorded_inputs
+    rows = [(last.pk, n, pack(_shifted(recorded, n))) for n in range(1, copies + 1)]
     with connection.cursor() as cursor:
-        cursor.executemany("UPDATE allocation_allocation SET packed_inputs = %s WHERE id = %s", rows)
-        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CREATE TEMPORARY TABLE own (decision bigint, n int, packed bytea, PRIMARY KEY (n))")
+        cursor.executemany("INSERT INTO own VALUES (%s, %s, %s)", rows)
+        cursor.execute("ANALYZE own")
 
 
 def _shifted(recorded: Mapping[str, Any], copies: int) -> dict[str, Any]:
-    by = copies * STRIDE["variant"]
+    by = copies * VARIANTS_APART
     previous = {str(int(pk) + by): share for pk, share in recorded["previous"].items()}
     variants = [{**variant, "id": variant["id"] + by} for variant in recorded["variants"]]
     return {**recorded, "previous": previous, "variants": variants}
 
 
-def _print_sizes() -> None:
-    """Print bytes a row, heap and TOAST beside indexes."""
+def _print_sizes() -> float:
+    """Print bytes a row, heap and TOAST beside indexes, then each index; return those of a decision."""
     print(f"\n{'table':36}{'rows':>12}{'bytes a row':>13}{'of indexes':>12}")
-    for table in (
-        "experiments_dailymetric", "allocation_allocation", "allocation_allocationshare",
-    ):  # fmt: skip
+    for table in _BIG:
         rows, heap, indexes = _row(
             f"SELECT count(*), pg_table_size('{table}'), pg_indexes_size('{table}') FROM {table}"  # noqa: S608
         )
         print(f"{table:36}{rows:12,}{heap / rows:13,.0f}{indexes / rows:12,.0f}")
-    count, size = _row(
-        "SELECT (SELECT count(*) FROM allocation_allocation), pg_total_relation_size('allocation_allocation') "
-        "+ pg_total_relation_size('allocation_allocationshare')"
+        for name, size in _rows(
+            f"SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index "  # noqa: S608
+            f"WHERE indrelid = '{table}'::regclass ORDER BY 1"
+        ):
+            print(f"  {name:59}{size / rows:12,.0f}")
+    count, size, inputs = _row(
+        "SELECT count(*), pg_total_relation_size('allocation_allocation') "
+        "+ pg_total_relation_size('allocation_allocationshare'), avg(pg_column_size(packed_inputs)) "
+        "FROM allocation_allocation"
     )
-    print(f"a decision with its shares and indexes: {size / count:,.0f} bytes")
+    print(f"a decision with its shares and indexes: {size / count:,.0f} bytes, of them {inputs:,.0f} inputs")
+    return float(size / count)
 
 
-def _print_bytes_of_today() -> None:
-    inputs, row = _row(
-        "SELECT avg(pg_column_size(packed_inputs)), avg(pg_column_size(a.*)) FROM allocation_allocation a "
-        "WHERE target_date = (SELECT max(target_date) FROM allocation_allocation)"
-    )
-    print(f"\ntoday's decisions: {row:,.0f} bytes a row, of them {inputs:,.0f} inputs")
+def _print_retention() -> None:
+    """Print what the retention of the decision log takes away: what a later revision of the same date replaced."""
+    from allocation.ledger.entries import prune_superseded
+
+    (before,) = _row("SELECT count(*) FROM allocation_allocation")
+    start = time.process_time()
+    deleted = prune_superseded(before=dt.datetime.now(tz=dt.UTC))
+    print(f"\nretention: {deleted:,} of {before:,} decisions go; {time.process_time() - start:.1f} s of CPU")
 
 
-def _row(sql: str) -> Any:
+def _scans() -> dict[str, int]:
+    """The sequential scans of big tables so far."""
+    return dict(_rows(f"SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN {_BIG}"))  # noqa: S608
+
+
+def _print_scans(before: Mapping[str, int]) -> None:
+    time.sleep(2)  # the server counts with a delay
+    more = {name: scans - before[name] for name, scans in _scans().items() if scans > before[name]}
+    print(f"\nsequential scans of big tables by sweeps and calls: {more or 'none'}")
+
+
+def _rows(sql: str) -> list[Any]:
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchone()
+        rows: list[Any] = cursor.fetchall()
+    return rows
 
 
-def _print_calls(folder: str) -> None:
+def _row(sql: str) -> Any:
+    return _rows(sql)[0]
+
+
+def _print_calls(folder: str) -> dict[str, float]:
     from django.contrib.auth import get_user_model
     from django.test import Client
 
@@ -167,16 +286,16 @@ def _print_calls(folder: str) -> None:
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     print(f"\n{'milliseconds a call':44}{'CPU':>8}{'PostgreSQL':>12}{'wall':>8}")
     post = [caller.post(pk, today, n) for n, pk in enumerate(islice(cycle(some), _TIMES))]
-    _print(folder, "POST /events, 4 variants", post)
-    _print(folder, "GET /allocation, a miss", [caller.get(pk) for pk in some])
-    _print(
-        folder, "GET /allocation, a hit, 50 in turn", [caller.get(pk) for pk in islice(cycle(some), _TIMES)]
-    )
+    found = {"post": _print(folder, "POST /events, 4 variants", post)}
+    found["miss"] = _print(folder, "GET /allocation, a miss", [caller.get(pk) for pk in some])
+    hits = [caller.get(pk) for pk in islice(cycle(some), _TIMES)]
+    found["hit"] = _print(folder, "GET /allocation, a hit, 50 in turn", hits)
     for get in map(caller.get, many):
         get()
     _print(folder, f"GET /allocation, a hit, {len(many):,} in turn", [caller.get(pk) for pk in many])
-    _print_page(folder, browser, "/dashboard/")
+    found["list"] = _print_page(folder, browser, "/dashboard/")
     _print_page(folder, browser, "/dashboard/?order=traffic")
+    return found
 
 
 class Caller:
@@ -214,11 +333,13 @@ class Caller:
             sys.exit(f"{method} {path}?{query} answered {status[0]}: {text[:300]!r}")
 
 
-def _print(folder: str, name: str, work: Work) -> None:
+def _print(folder: str, name: str, work: Work) -> float:
+    """Print the cost of each call; return its CPU, this process's and PostgreSQL's."""
     calls = list(work)
     cost = _cost(folder, calls)
     each = [1000 * seconds / len(calls) for seconds in cost]
     print(f"{name:44}{each[0]:8.2f}{each[1]:12.2f}{each[2]:8.2f}", flush=True)
+    return each[0] + each[1]
 
 
 def _cost(folder: str, work: Work) -> Cost:
@@ -230,7 +351,7 @@ def _cost(folder: str, work: Work) -> Cost:
     return Cost(client, used[0], wall)
 
 
-def _print_page(folder: str, browser: "Client", page: str) -> None:
+def _print_page(folder: str, browser: "Client", page: str) -> float:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -238,26 +359,55 @@ def _print_page(folder: str, browser: "Client", page: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         browser.get(page, secure=True)
         number = len(queries)  # the next request empties the log
-    _print(folder, f"{page}, {number} queries", [lambda: browser.get(page, secure=True)] * 7)
+    return _print(folder, f"{page}, {number} queries", [lambda: browser.get(page, secure=True)] * 7)
 
 
-def _print_sweeps(folder: str) -> None:
+def _print_sweeps(folder: str) -> dict[str, float]:
+    """Sweep four times; return the cost of a day with new data of all, by one process."""
     print(
-        f"\n{'allocate --all, seconds':32}{'CPU':>8}{'PostgreSQL':>12}{'wall':>8}{'queries':>9}{'peak, MB':>10}"
+        f"\n{'allocate --all, seconds':36}{'CPU':>8}{'PostgreSQL':>12}{'wall':>8}{'queries':>9}{'peak, MB':>10}"
     )
-    for name in ("new data", "nothing new"):
-        command = [sys.executable, "-m", "benchmarks.service.scale", "--sweep"]
-        with cpu_seconds([folder.encode()]) as used:
-            start = time.perf_counter()
-            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            wall = time.perf_counter() - start
-        found = json.loads(printed.splitlines()[-1])
-        queries, peak = found["queries"], found["peak"]
-        print(f"{name:32}{found['cpu']:8.1f}{used[0]:12.1f}{wall:8.1f}{queries:9,}{peak:10.0f}", flush=True)
+    _print_sweep(folder, "the first, which reads whole histories")
+    _print_sweep(folder, "nothing new")
+    _new_data()
+    found = _print_sweep(folder, "new data of all")
+    _new_data()
+    _print_sweep(folder, "new data of all, --jobs 2", jobs=2)
+    (experiments,) = _row("SELECT count(*) FROM experiments_experiment")
+    return {"sweep": found["wall"], "peak": found["peak"], "queries": found["queries"] / experiments}
 
 
-def _sweep_here() -> None:
-    """Run the command and print what it took, as JSON."""
+def _new_data() -> None:
+    """Write today's counts of every experiment, as POST /events does."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO experiments_dailymetric (variant_id, date, impressions, clicks, conversions, updated_at) "
+            "SELECT id, current_date, 1000, 50, 5, now() FROM experiments_variant "
+            "ON CONFLICT (variant_id, date) DO UPDATE SET impressions = experiments_dailymetric.impressions + 1000"
+        )
+        cursor.execute(
+            "UPDATE experiments_experiment SET data_version = data_version + 1, changed_from = current_date"
+        )
+
+
+def _print_sweep(folder: str, name: str, jobs: int = 1) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.service.scale", "--sweep", "all", "--jobs", str(jobs)]
+    with cpu_seconds([folder.encode()]) as used:
+        start = time.perf_counter()
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        wall = time.perf_counter() - start
+    found: dict[str, float] = json.loads(printed.splitlines()[-1])
+    queries = f"{found['queries']:,}" if jobs == 1 else "-"
+    print(
+        f"{name:36}{found['cpu']:8.1f}{used[0]:12.1f}{wall:8.1f}{queries:>9}{found['peak']:10.0f}", flush=True
+    )
+    return {**found, "wall": wall}
+
+
+def _sweep_here(jobs: int) -> None:
+    """Run the command and print what it and its processes took, as JSON; the peak is that of the largest."""
     import django
 
     django.setup()
@@ -272,10 +422,11 @@ def _sweep_here() -> None:
         return execute(*arguments)
 
     with connection.execute_wrapper(count), open(os.devnull, "w") as nowhere:
-        call_command("allocate", "--all", stdout=nowhere)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = used.ru_utime + used.ru_stime
-    print(json.dumps({"cpu": cpu, "queries": queries, "peak": used.ru_maxrss / 1024}))
+        call_command("allocate", "--all", jobs=jobs, stdout=nowhere)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(one.ru_utime + one.ru_stime for one in used)
+    peak = max(one.ru_maxrss for one in used) / 1024
+    print(json.dumps({"cpu": cpu, "queries": queries, "peak": peak}))
 
 
 if __name__ == "__main__":

@@ -175,7 +175,7 @@ def _record_in_steps(
     names of new variants.
     """
     with transaction.atomic():
-        _raise_data_versions(experiment_ids)
+        _raise_data_versions(experiment_ids, min(counts.date for _pk, counts in rows))
         variants, created = _variant_ids(experiment_ids, rows, now, policy)
         totals = [(variants[pk, counts.variant_name], counts) for pk, counts in rows]
         _refuse_two_names_of_one(totals)
@@ -246,11 +246,11 @@ def _twice(rows: Sequence[PlacedCounts]) -> list[tuple[int, Issue]]:
     return found
 
 
-def _raise_data_versions(experiment_ids: Sequence[int]) -> None:
+def _raise_data_versions(experiment_ids: Sequence[int], first: dt.date) -> None:
     """Lock the experiments by a guarded UPDATE; refuse those that take no events."""
     if len(experiment_ids) > 1:
         lock_experiments(experiment_ids)
-    if raise_data_versions(experiment_ids) == len(experiment_ids):
+    if raise_data_versions(experiment_ids, first) == len(experiment_ids):
         return
     for experiment_id in experiment_ids:
         experiment = find_experiment(experiment_id)

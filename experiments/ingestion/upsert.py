@@ -40,7 +40,8 @@ class _Statements(NamedTuple):
 _READY = """id = ANY(%s::bigint[]) AND archived_at IS NULL AND status = ANY(%s)
     AND %s = (SELECT count(*) FROM (
         SELECT FROM placed WHERE variant_id IS NOT NULL GROUP BY variant_id, date) AS place)"""
-_RAISE = "UPDATE experiments_experiment experiment SET data_version = data_version + 1"
+_RAISE = """UPDATE experiments_experiment experiment SET data_version = data_version + 1,
+    changed_from = least(changed_from, (SELECT min(date) FROM placed))"""
 _RAISE_ONE = f"changed AS ({_RAISE} WHERE {_READY} RETURNING id)"
 # Locks are taken in the order of ids, as everywhere.
 _RAISE_SEVERAL = f"""locked AS MATERIALIZED (
@@ -142,15 +143,17 @@ def _write_at_once(
     return written > 0
 
 
-def raise_data_versions(experiment_ids: Sequence[int]) -> int:
+def raise_data_versions(experiment_ids: Sequence[int], first: dt.date) -> int:
     """Raise the data version of those that take events, which locks them until the transaction ends; return their
-    number.
+    number. ``first`` is the earliest day of what is written.
     """
+    day = first.isoformat()
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE experiments_experiment SET data_version = data_version + 1 WHERE archived_at IS NULL "  # noqa: S608
+            "UPDATE experiments_experiment SET data_version = data_version + 1, changed_from = "  # noqa: S608
+            "CASE WHEN changed_from < %s THEN changed_from ELSE %s END WHERE archived_at IS NULL "
             f"AND status IN ({_places(TAKES_EVENTS)}) AND id IN ({_places(experiment_ids)})",
-            [*TAKES_EVENTS, *experiment_ids],
+            [day, day, *TAKES_EVENTS, *experiment_ids],
         )
         changed: int = cursor.rowcount
     return changed

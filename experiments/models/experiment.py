@@ -146,6 +146,8 @@ class Experiment(models.Model):
     # Everything that may change an allocation (ingestion, settings, variants, status) raises it in its own transaction.
     # It shows if an answer is still up to date.
     data_version = models.BigIntegerField(default=0, editable=False)
+    # The earliest day whose counts were written since the sweep last added up the traffic.
+    changed_from = models.DateField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -203,7 +205,14 @@ class Experiment(models.Model):
 
     objects = ExperimentQuerySet.as_manager()
     history = audit_history(
-        excluded_fields=["data_version", "updated_at", "completed_at", "completed_by", "status_before_end"]
+        excluded_fields=[
+            "data_version",
+            "changed_from",
+            "updated_at",
+            "completed_at",
+            "completed_by",
+            "status_before_end",
+        ]
     )
 
     class Meta:

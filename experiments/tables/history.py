@@ -8,7 +8,7 @@ from experiments.models import Experiment, Variant
 from experiments.tables.importing.rows import as_cell
 
 HISTORY_COLUMNS = ("at", "by", "subject", "field", "before", "after", "reason")
-_NOT_SHOWN = {"updated_at", "data_version", "id", "experiment"}
+_NOT_SHOWN = {"updated_at", "data_version", "changed_from", "id", "experiment"}
 _CHUNK = 500
 
 

@@ -12,12 +12,14 @@ from pytest_django import Settings
 from allocation.models import Allocation
 from allocation.services import complete_experiment, compute_allocations
 from allocation.statistics.experiment import experiment_statistics
-from allocation.sweep import alert_on_traffic, run_daily_sweep
+from allocation.sweep import begin_sweep, run_daily_sweep
+from allocation.sweep.traffic import alert_on_traffic
 from experiments.models import Experiment, Status
 from experiments.services import change_status
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
 from notifications.models import Alarm, Endpoint, Event
+from notifications.selectors import active_experiments
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "endpoint")]
@@ -34,6 +36,12 @@ def _day(age: int) -> dt.date:
 
 def _kinds() -> list[str]:
     return list(Event.objects.order_by("created_at", "deliveries__pk").values_list("kind", flat=True))
+
+
+def _look_at_traffic(date: dt.date = TODAY) -> None:
+    """As the sweep does before it decides."""
+    begin_sweep(target_date=date, now=NOW)
+    alert_on_traffic(list(active_experiments().values_list("pk", flat=True)), date, NOW)
 
 
 def _leading(days: int = 5, name: str = "Button colour") -> Experiment:
@@ -155,8 +163,8 @@ def _mismatched(name: str = "Button colour") -> Experiment:
 def test_sweep__traffic_not_as_split__is_reported_once_with_what_arrived() -> None:
     _mismatched()
 
-    alert_on_traffic(TODAY, NOW)
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
+    _look_at_traffic()
 
     (event,) = Event.objects.filter(kind="sample_ratio.mismatch")
     assert event.payload["data"]["observed"]["b"] < event.payload["data"]["expected"]["b"]
@@ -167,7 +175,7 @@ def test_sweep__mismatch_on_too_little__is_not_reported(settings: Settings) -> N
     settings.ALARM_GRACE_DAYS = 6
     _mismatched()
 
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     assert not Alarm.objects.filter(kind="sample_ratio.mismatch").exists()
 
@@ -183,8 +191,8 @@ def _quiet_since(age: int, name: str = "Button colour") -> Experiment:
 def test_sweep__no_data_for_days__is_reported_once(age: int, expected: int) -> None:
     _quiet_since(age)
 
-    alert_on_traffic(TODAY, NOW)
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
+    _look_at_traffic()
 
     assert _kinds().count("data.missing") == expected
 
@@ -200,19 +208,19 @@ def test_sweep__started_long_after_it_was_made__has_its_grace_period_from_then(
         record_of.history_date = NOW - dt.timedelta(days=days)
         record_of.save()
 
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     assert _kinds().count("data.missing") == expected
 
 
 def test_sweep__data_come_back_and_stay_away_again__is_reported_again() -> None:
     experiment = _quiet_since(10)
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
     record(experiment, counts("control", 10, 1))
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
     assert Alarm.objects.get().cleared_at == NOW
 
-    alert_on_traffic(TODAY + dt.timedelta(days=9), NOW)
+    _look_at_traffic(TODAY + dt.timedelta(days=9))
 
     assert _kinds().count("data.missing") == 2
 
@@ -223,30 +231,30 @@ def test_sweep__young_paused_or_draft_experiments__are_left_alone() -> None:
     change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
     make_experiment("Draft", status=Status.DRAFT)
 
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     assert not Alarm.objects.exists()
 
 
 def test_sweep__paused_meanwhile__its_alarm_is_over() -> None:
     experiment = _quiet_since(10)
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
     change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
 
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     assert Alarm.objects.get().cleared_at == NOW
 
 
 def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = _mismatched()
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     def fails(experiments: Any, date: dt.date) -> Any:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("allocation.sweep.sample_ratios_of", fails)
-    alert_on_traffic(TODAY, NOW)
+    monkeypatch.setattr("allocation.sweep.traffic.compared_traffic", fails)
+    _look_at_traffic()
 
     assert Alarm.objects.get(experiment=experiment).cleared_at is None
 
@@ -254,15 +262,15 @@ def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: py
 def test_sweep__alarms_that_stay_open__cost_no_query_each() -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            alert_on_traffic(TODAY, NOW)
+            _look_at_traffic()
         return len(captured)
 
     _mismatched("First")
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
     one = queries()
     for n in range(4):
         _mismatched(f"Further {n}")
-    alert_on_traffic(TODAY, NOW)
+    _look_at_traffic()
 
     assert Alarm.objects.filter(cleared_at=None).count() == 5
     assert queries() == one
@@ -272,13 +280,15 @@ def test_sweep__new_alarms_of_many__are_settled_at_once() -> None:
     def queries() -> int:
         Alarm.objects.all().delete()
         with CaptureQueriesContext(connection) as captured:
-            alert_on_traffic(TODAY, NOW)
+            _look_at_traffic()
         return len(captured)
 
     _mismatched("First")
+    _look_at_traffic()
     one = queries()
     for n in range(4):
         _mismatched(f"Further {n}")
+    _look_at_traffic()
 
     assert queries() == one
     assert Alarm.objects.filter(cleared_at=None).count() == 5
@@ -292,8 +302,8 @@ def test_sweep__one_that_cannot_be_settled__stops_no_other(monkeypatch: pytest.M
             raise ZeroDivisionError("a fault")
         return sync_alarms(experiments, *arguments)
 
-    monkeypatch.setattr("allocation.sweep.sync_alarms", settle)
-    alert_on_traffic(TODAY, NOW)
+    monkeypatch.setattr("allocation.sweep.traffic.sync_alarms", settle)
+    _look_at_traffic()
 
     assert Alarm.objects.get().experiment == other
 

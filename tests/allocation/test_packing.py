@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.packing import DICTIONARY, pack, unpack
+from allocation.packing import DICTIONARY, DICTIONARY_OF_BITS, _columns, _pack_in_bytes, pack, unpack
+from allocation.rice import rice, unrice
+from allocation.slim import slim, whole
 
 pytestmark = pytest.mark.database_free
 
@@ -47,9 +49,37 @@ def test_unpack__packed_by_an_earlier_version__is_read() -> None:
 
 def test_unpack__packed_without_the_dictionary__is_read() -> None:
     value = _inputs([(1000, 50, 5)], 2)
-    plain = zlib.decompressobj(zdict=DICTIONARY).decompress(pack(value)[1:])
+    packed = _pack_in_bytes(value, _columns(value))
+    assert (packed[:1], unpack(packed)) == (b"\x03", value)
+    plain = zlib.decompressobj(zdict=DICTIONARY).decompress(packed[1:])
 
     assert unpack(b"\x01" + zlib.compress(plain, 9)) == value
+
+
+def test_pack__one_count_far_from_the_others__takes_the_shorter_form() -> None:
+    value = _inputs([(3, 2, 1)] * 300 + [(10**12, 2, 1)], 4)
+
+    packed = pack(value)
+
+    assert packed[:1] == b"\x03"
+    assert len(packed) < 1000
+    assert unpack(packed) == value
+
+
+@given(numbers=st.lists(st.integers(0, 2**40), min_size=1, max_size=50))
+def test_rice__any_numbers__come_back_as_they_were(numbers: list[int]) -> None:
+    packed = rice(np.array(numbers, dtype=np.uint64))
+
+    if packed is not None:
+        found, used = unrice(packed + b"more", len(numbers))
+        assert (found.tolist(), used) == (numbers, len(packed))
+
+
+def test_rice__small_numbers__take_few_bits() -> None:
+    # k = 0: 0 and 3 in unary, 1 and 0001
+    assert rice(np.array([0, 3], dtype=np.uint64)) == bytes([0, 0b10001000])
+    # k = 1: the low bits 0 and 1, then the halves 2 and 2 in unary, 001 and 001
+    assert rice(np.array([4, 5], dtype=np.uint64)) == bytes([1, 0b01001001])
 
 
 def test_dictionary__once_released__never_changes() -> None:
@@ -57,6 +87,26 @@ def test_dictionary__once_released__never_changes() -> None:
         hashlib.sha256(DICTIONARY).hexdigest()
         == "321f1c26ce2b7c945812e156062d5745c652015e2adc328e935cda9130d89f0c"
     )
+    assert (
+        hashlib.sha256(DICTIONARY_OF_BITS).hexdigest()
+        == "d753cb8638bc81e77b30907c7698442e85077b027510e7cd61e8ca686e523993"
+    )
+
+
+VARIANT = st.fixed_dictionaries({"id": st.integers(-5, 5), "key": st.text(max_size=2)})
+
+
+@given(
+    days=st.lists(st.integers(0, 4), max_size=4),
+    variants=st.one_of(st.lists(VARIANT, max_size=3), st.just([{}]), st.just([{"id": 1}, {"key": "b"}])),
+    previous=st.one_of(st.none(), st.dictionaries(st.sampled_from(["-1", "1", "2"]), st.floats(0, 1))),
+)
+def test_slim__inputs_of_any_form__come_back_as_they_were(
+    days: list[int], variants: list[dict[str, Any]], previous: dict[str, float] | None
+) -> None:
+    inputs = {"counts": {"days": days, "first_date": None}, "variants": variants, "previous": previous}
+
+    assert whole(json.loads(json.dumps(slim(inputs)))) == inputs
 
 
 @pytest.mark.parametrize("a_day", [2_000, 20_000, 200_000])

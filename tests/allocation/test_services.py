@@ -1,7 +1,7 @@
 """Decisions: computed once for the same inputs, explained step by step."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +18,12 @@ from allocation.selectors import (
 )
 from allocation.services import compute_allocations, preview_allocation
 from allocation.statistics.experiment import experiment_statistics
-from allocation.sweep import _chunks, compute_all
+from allocation.sweep import SweptChunk, sweep_chunk
+from allocation.sweep.chunk import batches
+from allocation.sweep.marks import Active
 from experiments.exceptions import InvalidError, StatusConflictError
 from experiments.metrics import Reward
-from experiments.models import Status, Variant
+from experiments.models import Experiment, Status, Variant
 from experiments.services import change_status
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record, shares_of
 
@@ -237,14 +239,19 @@ def test_compute_allocations__many__same_as_one_by_one(
         assert allocate(experiment).revision == 1
 
 
-def test_compute_all__one_fails__the_others_go_on() -> None:
+def _sweep_all() -> SweptChunk:
+    ids = list(Experiment.objects.order_by("pk").values_list("pk", flat=True))
+    return sweep_chunk(experiment_ids=ids, target_date=TODAY, now=NOW)
+
+
+def test_sweep_chunk__one_fails__the_others_go_on() -> None:
     make_running("Good")
     make_experiment("Without variants")
     make_running("Paused", status=Status.PAUSED)
 
-    outcomes = list(compute_all(target_date=TODAY, now=NOW))
+    swept = _sweep_all()
 
-    assert [outcome.error is None for outcome in outcomes] == [True, False]
+    assert [one.error for one in swept.experiments] == ["", "no_active_variant"]
     assert Allocation.objects.count() == 1
 
 
@@ -275,7 +282,7 @@ def test_compute_allocation__new_variant_in_front_on_its_prior__says_that_it_can
     assert shares_of(allocation)["newcomer"] <= 0.3334
 
 
-def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
+def test_sweep_chunk__a_fault_of_ours_in_one__the_others_are_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good, bad, other = make_running("A"), make_running("B"), make_running("C")
@@ -287,10 +294,10 @@ def test_compute_all__a_fault_of_ours_in_one__the_others_are_computed(
 
     monkeypatch.setattr("allocation.services.load_inputs", fail_for_bad)
 
-    outcomes = {outcome.experiment_id: outcome.error for outcome in compute_all(target_date=TODAY, now=NOW)}
+    found = {one.experiment_id: one for one in _sweep_all().experiments}
 
-    assert "a fault" in str(outcomes[bad.pk])
-    assert outcomes[good.pk] is outcomes[other.pk] is None
+    assert "a fault" in found[bad.pk].words
+    assert found[good.pk].error == found[other.pk].error == ""
     assert Allocation.objects.count() == 2
 
 
@@ -315,11 +322,12 @@ def test_state__days_that_are_not_mature__do_not_count_toward_two_weeks(
     assert allocate(experiment).state == experiment_statistics(experiment.pk, TODAY).state == state
 
 
-def test_compute_all__many_variants__are_decided_in_small_transactions() -> None:
-    sizes = [(1, 4), (2, 4), (3, 400), (4, 100), (5, 200), (6, 100)]
+def test_sweep_chunk__many_variants__are_decided_in_small_transactions() -> None:
+    def of(sizes: Sequence[int]) -> list[list[int]]:
+        return list(batches(Active(pk, variants, False, False) for pk, variants in enumerate(sizes, 1)))
 
-    assert list(_chunks(sizes)) == [[1, 2], [3], [4, 5], [6]]
-    assert [len(chunk) for chunk in _chunks([(n, 1) for n in range(401)])] == [200, 200, 1]
+    assert of([4, 4, 400, 100, 200, 100]) == [[1, 2], [3], [4, 5], [6]]
+    assert [len(batch) for batch in of([1] * 401)] == [200, 200, 1]
 
 
 def test_comparable__retired_variant_that_ran_alone__keeps_the_others_comparable() -> None:

@@ -8,6 +8,7 @@ Source: Fabijan et al., "Diagnosing sample ratio mismatch in online controlled e
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,15 +32,37 @@ class SampleRatio:
     mismatch: bool
 
 
+class TrafficSums(NamedTuple):
+    """Sums over days, which can be added: impressions (K,), those that the shares let expect (K,), and the products of
+    shares weighted by impressions (K, K)."""
+
+    observed: Floats
+    expected: Floats
+    products: Floats
+
+    def plus(self, other: "TrafficSums") -> "TrafficSums":
+        return TrafficSums(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+def traffic_sums(impressions: Floats, shares: Floats) -> TrafficSums:
+    """Add up the days with an allocation in force, (D, K) each; shares of a day sum to 1."""
+    served = np.where(shares > 0, impressions, 0)
+    totals = served.sum(axis=1)
+    return TrafficSums(served.sum(axis=0), totals @ shares, (shares * totals[:, None]).T @ shares)
+
+
 def sample_ratio(impressions: Floats, shares: Floats) -> SampleRatio | None:
-    """The test over the days with an allocation in force, (D, K) each; shares of a day sum to 1.
+    """The test over the days with an allocation in force, (D, K) each; shares of a day sum to 1."""
+    return sample_ratio_of_sums(traffic_sums(impressions, shares))
+
+
+def sample_ratio_of_sums(sums: TrafficSums) -> SampleRatio | None:
+    """The test over the days of the sums.
 
     A variant without any share has nothing to be compared with and is left out. None where fewer than two remain.
     """
-    served = np.where(shares > 0, impressions, 0)
-    totals = served.sum(axis=1)
-    observed, expected = served.sum(axis=0), totals @ shares
-    covariance = np.diag(expected) - (shares * totals[:, None]).T @ shares
+    observed, expected = sums.observed, sums.expected
+    covariance = np.diag(expected) - sums.products
     compared = expected > 0
     if compared.sum() < 2:
         return None

@@ -25,7 +25,7 @@ _MOST = 2000
 # Variants added together that are named one by one.
 _MOST_NAMED = 10
 _NOT_SHOWN = {
-    "created_at", "updated_at", "data_version", "experiment", "key", "ended_at", "guards_since",
+    "created_at", "updated_at", "data_version", "changed_from", "experiment", "key", "ended_at", "guards_since",
     "completed_at", "completed_by", "status_before_end",
 }  # fmt: skip
 # Subjects of coded reasons, by the first word of the code.

@@ -19,7 +19,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from allocation.models import Allocation
-from allocation.sweep import compute_all
+from allocation.sweep import run_daily_sweep
 from bandit_project.models import ApiKey, Heartbeat, JobRun
 from bandit_project.ops.pruning import prune
 from bandit_project.ops.scheduler import run_due
@@ -105,11 +105,11 @@ def test_scheduler__database_away_half_way__is_not_done_and_starts_again(
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr("allocation.sweep.compute_allocations", away)
+        patch.setattr("allocation.sweep.chunk.compute_allocations", away)
         patch.setattr(connections["default"], "is_usable", lambda: False)
         run_due(_at(1))
         with pytest.raises(OperationalError):  # so that cron's command fails too, and may be run again
-            list(compute_all(target_date=TODAY, now=NOW))
+            run_daily_sweep(target_date=TODAY, now=NOW)
     assert not JobRun.objects.filter(name="allocate").exists()
 
     run_due(_at(1, 1))
@@ -129,7 +129,7 @@ def test_scheduler__one_part_fails__the_others_go_on_and_it_is_tried_again(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("allocation.sweep.alert_on_traffic", broken)
+        patch.setattr("allocation.sweep.traffic.alert_on_traffic", broken)
         run_due(_at(1))
     assert not JobRun.objects.filter(name="allocate").exists()
     assert endpoint.deliveries.order_by("pk")[0].attempts_made == 1

@@ -1,0 +1,25 @@
+"""An index of the dates alone, and none that another one answers as well."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("allocation", "0011_scale_closed_traffic"),
+        ("experiments", "0022_scale_changed_from"),
+    ]
+
+    operations = [
+        migrations.RemoveIndex(
+            model_name="allocation",
+            name="allocation_newest",
+        ),
+        migrations.RemoveIndex(
+            model_name="allocation",
+            name="allocation_target_date",
+        ),
+        migrations.AddIndex(
+            model_name="allocation",
+            index=models.Index(fields=["target_date"], name="allocation_by_date"),
+        ),
+    ]

@@ -1,0 +1,34 @@
+"""On PostgreSQL the key of a share is its allocation and its variant: one index less, and 22 bytes of each share.
+
+The column id stays, for Django; nothing looks for a share by it. SQLite keeps its rows by id without an index.
+"""
+
+from typing import Any
+
+from django.db import migrations
+
+_TABLE, _ID, _NATURAL = (
+    "allocation_allocationshare",
+    "allocation_allocationshare_pkey",
+    "allocationshare_variant_unique",
+)
+# One statement: the table is never without a key.
+_CHANGE = f"ALTER TABLE {_TABLE} DROP CONSTRAINT {_ID}, DROP CONSTRAINT {_NATURAL}, ADD CONSTRAINT {_NATURAL} PRIMARY KEY (allocation_id, variant_id)"
+_BACK = f"ALTER TABLE {_TABLE} DROP CONSTRAINT {_NATURAL}, ADD CONSTRAINT {_NATURAL} UNIQUE (allocation_id, variant_id), ADD CONSTRAINT {_ID} PRIMARY KEY (id)"
+
+
+def use_natural_key(apps: Any, schema_editor: Any) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(_CHANGE)
+
+
+def use_id(apps: Any, schema_editor: Any) -> None:
+    if schema_editor.connection.vendor == "postgresql":
+        schema_editor.execute(_BACK)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("allocation", "0013_scale_packing_in_bits")]
+
+    # A squash keeps it: models do not say it.
+    operations = [migrations.RunPython(use_natural_key, use_id)]

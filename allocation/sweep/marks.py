@@ -1,0 +1,96 @@
+"""Marks of what a sweep need not look at again: experiments of which nothing has changed since it decided.
+
+A decision follows from the experiment's data and settings, whose every change raises its data version, from the
+decisions before, from the alarm of a sample-ratio mismatch, and from the installation's settings and the engine. The
+sweep notes them beside each experiment that it decides; one statement compares them for a whole chunk.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.conf import settings
+
+from allocation.engine import ENGINE_VERSION, RULES
+from allocation.ledger.entries import Entry
+from allocation.models import SweepMark
+from experiments.database.rows import places, rows_of
+from experiments.models import Status
+from experiments.settings_schema import with_defaults
+from notifications.events import EventKind
+
+_NOTED = ("target_date", "data_version", "changed_at", "decision", "mismatch", "rules")
+_ACTIVE = """
+SELECT e.id, (SELECT count(*) FROM experiments_variant v WHERE v.experiment_id = e.id), e.archived_at IS NOT NULL,
+    m.experiment_id IS NOT NULL
+    AND m.mismatch = EXISTS (
+        SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind = %s AND cleared_at IS NULL
+    ) AND m.decision = (
+        SELECT a.id FROM allocation_allocation a
+        WHERE a.experiment_id = e.id AND a.target_date <= %s
+        ORDER BY a.target_date DESC, a.revision DESC LIMIT 1
+    )
+FROM experiments_experiment e LEFT JOIN allocation_sweepmark m ON m.experiment_id = e.id AND m.target_date = %s
+    AND m.data_version = e.data_version AND m.changed_at = e.updated_at AND m.rules = %s
+WHERE e.id IN ({among}) AND e.status = %s ORDER BY e.id
+"""
+
+
+class Active(NamedTuple):
+    """An active experiment with its number of variants; ``is_unchanged`` since it was swept for the date."""
+
+    id: int
+    variants: int
+    is_archived: bool
+    is_unchanged: bool
+
+
+def active_of(ids: Sequence[int], target_date: dt.date) -> list[Active]:
+    """Those of the experiments that are active; one statement."""
+    if not ids:
+        return []
+    day = target_date.isoformat()
+    parameters = [EventKind.SAMPLE_RATIO_MISMATCH.value, day, day, rules(), *ids, Status.ACTIVE.value]
+    rows = rows_of(_ACTIVE.format(among=places(ids)), parameters)
+    return [Active(pk, variants, bool(archived), bool(same)) for pk, variants, archived, same in rows]
+
+
+def mark_as_swept(entries: Sequence[Entry], target_date: dt.date) -> None:
+    """Note what the decisions rest on; call in their transaction, which holds the experiments' locks."""
+    by = rules()
+    marks = [_mark(entry, target_date, by) for entry in entries if _is_settled(entry)]
+    SweepMark.objects.bulk_create(
+        marks, update_conflicts=True, unique_fields=["experiment"], update_fields=_NOTED
+    )
+
+
+def rules() -> str:
+    """A digest of all that decisions and alarms depend on and that is the same for every experiment."""
+    known = (
+        ENGINE_VERSION, RULES, sorted(with_defaults({}).items()), settings.NO_DATA_DAYS,
+        settings.ALARM_GRACE_DAYS, settings.ALARM_MIN_IMPRESSIONS,
+    )  # fmt: skip
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+def _mark(entry: Entry, target_date: dt.date, by: str) -> SweepMark:
+    experiment = entry.allocation.experiment
+    return SweepMark(
+        experiment=experiment,
+        target_date=target_date,
+        data_version=experiment.data_version,
+        changed_at=experiment.updated_at,
+        decision=entry.allocation.pk,
+        mismatch=bool(getattr(experiment, "has_mismatch", False)),
+        rules=by,
+    )
+
+
+def _is_settled(entry: Entry) -> bool:
+    """False where the new decision splits traffic of the date that was compared with the one before."""
+    if entry.inputs is None or not entry.inputs.table.days.size:
+        return True
+    row, last = entry.allocation, int(entry.inputs.table.days[-1])
+    through = row.data_through
+    return last < row.target_date.toordinal() or (through is not None and through >= row.target_date)

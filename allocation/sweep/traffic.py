@@ -1,0 +1,123 @@
+"""Alarms about traffic that does not arrive as split, and about missing data, for a chunk of experiments."""
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from allocation.alerts import is_alarming
+from allocation.ledger.statements import VariantKey, variant_keys
+from allocation.sample_ratio import SampleRatioResult
+from allocation.sweep.closed_days import compared_traffic
+from allocation.sweep.database import is_away
+from experiments.models import Experiment
+from experiments.services import lock_experiments
+from notifications.alarms import ActiveConditions, sync_alarms
+from notifications.events import EventKind
+from notifications.models import Alarm
+from notifications.outbox import queue
+from notifications.selectors import stale_experiments
+
+logger = logging.getLogger(__name__)
+
+ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
+
+
+def try_to_alert(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> bool:
+    """Return False where these experiments could not be looked at: that stops no decision."""
+    try:
+        alert_on_traffic(ids, target_date, now)
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("looking for alarms failed for %s experiments", len(ids))
+        return False
+    return True
+
+
+def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> None:
+    """Raise and clear the alarms about the traffic of these experiments, which run."""
+    if not ids:
+        return
+    with transaction.atomic():
+        lock_experiments(ids)
+        stale = set(stale_experiments(target_date).filter(pk__in=ids).values_list("pk", flat=True))
+        is_open = _open_alarms(ids)
+        ratios = _compared(variant_keys(ids), target_date)
+        holding = {pk: _conditions(pk, pk in stale, ratio, target_date) for pk, ratio in ratios.items()}
+        news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
+        _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
+
+
+def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:
+    kinds = defaultdict[int, set[str]](set)
+    known = Alarm.objects.filter(experiment__in=ids, kind__in=ALARMS, cleared_at=None)
+    for pk, kind in known.values_list("experiment", "kind"):
+        kinds[pk].add(kind)
+    return kinds
+
+
+def _is_news(active: ActiveConditions, is_open: Collection[str]) -> bool:
+    """True where an alarm is to be raised or cleared; what is as it was costs no query."""
+    raised = {kind for (_pk, kind), facts in active.items() if facts is not None}
+    return not (raised <= set(is_open) <= {kind for _pk, kind in active})
+
+
+def _compared(
+    variants: Mapping[int, Sequence[VariantKey]], date: dt.date
+) -> Mapping[int, SampleRatioResult | None]:
+    """The comparison of each experiment; one that cannot be compared is left out, and its alarms stay as they are.
+
+    Raises OperationalError or InterfaceError where the database is away.
+    """
+    try:
+        with transaction.atomic():
+            return compared_traffic(variants, date)
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("looking for alarms failed for %s experiments", len(variants))
+        if len(variants) == 1:
+            return {}
+    return {pk: found for one in variants for pk, found in _compared({one: variants[one]}, date).items()}
+
+
+def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> None:
+    """Settle the alarms of these experiments at once; a chunk that fails is taken apart."""
+    if not ids:
+        return
+    try:
+        with transaction.atomic():
+            lock_experiments(ids)
+            found = Experiment.objects.in_bulk(ids)  # without those that were deleted meanwhile
+            holding = {place: facts for place, facts in active.items() if place[0] in found}
+            queue(sync_alarms(found, ALARMS, holding, now), now)
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("looking for alarms failed for %s experiments", len(ids))
+        for pk in ids if len(ids) > 1 else ():
+            _sync([pk], active, now)
+
+
+def _conditions(pk: int, is_stale: bool, ratio: SampleRatioResult | None, date: dt.date) -> ActiveConditions:
+    active: dict[tuple[int, str], dict[str, Any] | None] = {}
+    if is_stale:
+        active[pk, EventKind.NO_DATA] = {"days": settings.NO_DATA_DAYS, "date": date.isoformat()}
+    if ratio is not None and ratio.mismatch:
+        facts = _mismatch_facts(ratio) if is_alarming(ratio) else None
+        active[pk, EventKind.SAMPLE_RATIO_MISMATCH] = facts
+    return active
+
+
+def _mismatch_facts(ratio: SampleRatioResult) -> dict[str, Any]:
+    return {
+        "p_value": ratio.p_value,
+        "chi_square": ratio.chi_square,
+        "observed": ratio.observed,
+        "expected": ratio.expected,
+    }
