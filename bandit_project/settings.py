@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "bandit_project.middleware.body_limit",
     "bandit_project.lane.lane",
+    "bandit_project.middleware.read_own_writes",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
@@ -135,6 +136,12 @@ else:
     DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
+# Copies of the database that follow it, for reads that may lag (experiments/database/replica.py).
+_replicas = env.replicas("DATABASE_REPLICA_URL", DATABASES["default"])
+DATABASES |= _replicas
+DATABASE_REPLICAS = list(_replicas)
+DATABASE_ROUTERS = ["experiments.database.replica.Router"] if _replicas else []
+DATABASE_REPLICA_LAG_SECONDS = env.integer("DATABASE_REPLICA_LAG_SECONDS", 10, 1, 60)
 # Answers kept until something changes, of each worker by itself; what was not asked for the longest goes first. Each
 # call has room of its own, for 10,000 experiments where clients poll: in less room, answers that are read in turn are
 # gone before they are asked for again. An allocation takes 2 to 5 kB.
