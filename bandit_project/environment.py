@@ -8,6 +8,7 @@ import datetime as dt
 import ipaddress
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
@@ -193,6 +194,17 @@ class Environment:
             self._refuse(variable, fix)
             return {}
         return {f"replica-{n}": _as_primary(one, primary) for n, one in enumerate(found, 1) if one}
+
+    def redis(self, variable: str, extra: str) -> str:
+        """The URL of a Redis; it takes the packages of the extra."""
+        url = self.string(variable)
+        if not url:
+            return ""
+        if not url.startswith(("redis://", "rediss://")):
+            self._refuse(variable, "must be like redis://:password@host:6379/0, or rediss:// for TLS")
+        elif find_spec(extra) is None:
+            self._refuse(variable, f"needs the extra [{extra}]: pip install 'bandit-service[{extra}]'")
+        return url
 
     def email(self, variable: str, default: str) -> dict[str, Any]:
         """Django's mail settings from a URL such as smtp+tls://user:password@mail.example.com:587."""

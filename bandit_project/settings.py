@@ -160,6 +160,25 @@ CACHES = {
     }
     for name, entries in _CACHED_ANSWERS.items()
 }
+# What workers and servers count together: throttles and the like. Each worker process by itself without a Redis.
+REDIS_URL = env.redis("REDIS_URL", "redis")
+CACHES["shared"] = (
+    {
+        "BACKEND": "bandit_project.ops.shared_cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "bandit",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
+    if REDIS_URL
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "shared",
+        "OPTIONS": {"MAX_ENTRIES": 2000},
+    }
+)
+# Workers of other machines (bandit_project/workers), and when what a dead one had goes to another.
+CELERY_BROKER_URL = env.redis("CELERY_BROKER_URL", "celery")
+WORKER_RETRY_SECONDS = env.integer("WORKER_RETRY_SECONDS", 600, 10, 86_400)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from experiments.rates import network_of
+from experiments.rates import network_of, shared
 
 
 def seconds_to_wait(request: HttpRequest) -> int:
@@ -32,6 +32,7 @@ class _LabThrottle(SimpleRateThrottle):
     """Counts people with a login, visitors by their address; people's sessions share theirs with the API."""
 
     scope = "lab"
+    cache = shared
 
     def get_rate(self) -> Any:
         return settings.THROTTLE_RATES["lab"]

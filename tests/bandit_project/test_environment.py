@@ -83,6 +83,7 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
         ("DATABASE_URL", "mysql://x", "postgresql://user"),
         ("DATABASE_URL", "postgresql://localhost:port/x", "postgresql://user"),
         ("DATABASE_REPLICA_URL", "postgresql://replica/x", "beside a DATABASE_URL of PostgreSQL"),
+        ("CELERY_BROKER_URL", "amqp://rabbit", "must be like redis://"),
         ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
@@ -221,6 +222,20 @@ def test_replicas__two__connect_as_the_primary_does_and_with_its_password() -> N
     assert result.stdout.strip() == (
         "('replica-1', 'near', 'secret', True, 60) ('replica-2', 'far', 'own', True, 60)"
     ), result.stderr
+
+
+def test_workers__no_broker__leave_celery_and_redis_unimported() -> None:
+    show = "import sys, bandit_project.wsgi; print({'celery', 'redis', 'kombu'} & set(sys.modules))"
+
+    assert start(show, DEBUG="true").stdout.strip() == "set()"
+
+
+def test_workers__extra_that_is_not_installed__is_named() -> None:
+    environment = Environment({"CELERY_BROKER_URL": "redis://here"})
+
+    environment.redis("CELERY_BROKER_URL", "a_package_that_nobody_has")
+
+    assert "needs the extra [a_package_that_nobody_has]" in environment.problems[0].fix
 
 
 def test_replicas__none_named__leave_django_without_a_router() -> None:
