@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,6 +13,8 @@ class BanditProjectConfig(AppConfig):
         from bandit_project.ops.metrics.counters import start_counting
         from bandit_project.server.connections import spare_closing_caches, spare_health_checks
 
+        if settings.CELERY_BROKER_URL:
+            from bandit_project import workers  # noqa: F401  (the broker that work is sent to)
         start_counting()
         spare_health_checks()
         spare_closing_caches()

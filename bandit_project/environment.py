@@ -21,6 +21,7 @@ from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue, settin
 _ROLES = [role.group for role in Role]
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_POSTGRESQL = ("postgresql://", "postgres://")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # 43 characters of URL-safe base64 hold 256 bits. A random key of that length has at least 10 different ones.
 _KEY_LENGTH, _KEY_DISTINCT = 43, 10
@@ -196,15 +197,32 @@ class Environment:
 
     def database(self, variable: str, default: str) -> dict[str, Any]:
         """Django's database settings from a URL of SQLite or PostgreSQL."""
-        url = self.string(variable, default)
-        try:
-            if url.startswith(("sqlite:///", "postgresql://", "postgres://")):
-                return dict(environ.Env.db_url_config(url))
-        except ValueError:
-            pass  # For example a port that is not a number; refused below like any other invalid URL.
+        found = _database(self.string(variable, default), "sqlite:///", *_POSTGRESQL)
+        if found is not None:
+            return found
         fix = "must be like sqlite:////data/bandit.sqlite3 or postgresql://user:password@host:5432/name"
         self._refuse(variable, fix)
         return dict(environ.Env.db_url_config(default))
+
+    def replicas(self, variable: str, primary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Settings of the primary's replicas by their names; what a URL leaves out is as the primary has it."""
+        found = [_database(url, *_POSTGRESQL) for url in self.csv_list(variable)]
+        if None in found or (found and "postgresql" not in primary["ENGINE"]):
+            fix = "must be one or more URLs of PostgreSQL, separated by commas, beside a DATABASE_URL of PostgreSQL"
+            self._refuse(variable, fix)
+            return {}
+        return {f"replica-{n}": _as_primary(one, primary) for n, one in enumerate(found, 1) if one}
+
+    def redis(self, variable: str, extra: str) -> str:
+        """The URL of a Redis; it takes the packages of the extra."""
+        url = self.string(variable)
+        if not url:
+            return ""
+        if not url.startswith(("redis://", "rediss://")):
+            self._refuse(variable, "must be like redis://:password@host:6379/0, or rediss:// for TLS")
+        elif find_spec(extra) is None:
+            self._refuse(variable, f"needs the extra [{extra}]: pip install 'bandit-service[{extra}]'")
+        return url
 
     def email(self, variable: str, default: str) -> dict[str, Any]:
         """Django's mail settings from a URL such as smtp+tls://user:password@mail.example.com:587."""
@@ -241,6 +259,25 @@ class Environment:
         problem = EnvironmentProblem(variable, value, fix)
         if problem not in self.problems:
             self.problems.append(problem)
+
+
+def _database(url: str, *kinds: str) -> dict[str, Any] | None:
+    """Django's settings for a URL of one of the kinds; None for any other, such as one whose port is no number."""
+    try:
+        return dict(environ.Env.db_url_config(url)) if url.startswith(kinds) else None
+    except ValueError:
+        return None
+
+
+def _as_primary(replica: Mapping[str, Any], primary: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what the settings say of connections to the primary, and its password; tests make no database for it."""
+    return {
+        **primary,
+        **replica,
+        "PASSWORD": replica.get("PASSWORD") or primary.get("PASSWORD"),
+        "OPTIONS": {**primary.get("OPTIONS", {}), **replica.get("OPTIONS", {})},
+        "TEST": {"MIRROR": "default"},
+    }
 
 
 def postgresql_options(statement_seconds: int, *, takes_options: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from corsheaders.middleware import CorsMiddleware
 from csp.middleware import CSPMiddleware
 from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
@@ -13,10 +14,14 @@ from django.utils.cache import patch_vary_headers
 from bandit_project.administration.profile import preferences_of
 from bandit_project.api.errors import problem_response
 from dashboard.formatting import shown_in
+from experiments.database.replica import primary_only
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 _PAGES = ("/dashboard", "/accounts/", "/admin")
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
+# The browser's note that a person has just changed something.
+_CHANGED = "just_changed"
 
 
 class PageLanguage(LocaleMiddleware):
@@ -47,6 +52,42 @@ def own_settings(get_response: GetResponse) -> GetResponse:
             return get_response(request)
 
     return middleware
+
+
+def read_own_writes(get_response: GetResponse) -> GetResponse:
+    """Show people what they have just changed: for as long as a replica may lag their pages come from the primary.
+
+    Programs keep no cookies: they ask with ``Cache-Control: no-cache``, as a browser's full reload does.
+    """
+    if not settings.DATABASE_REPLICAS:
+        raise MiddlewareNotUsed
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        is_look = request.method in _LOOKS
+        if is_look and _CHANGED not in request.COOKIES and "no-cache" not in _cache_control(request):
+            return get_response(request)
+        with primary_only():
+            response = get_response(request)
+        if not is_look and request.path.startswith(_PAGES):
+            _note_change(response)
+        return response
+
+    return middleware
+
+
+def _cache_control(request: HttpRequest) -> str:
+    return request.headers.get("Cache-Control", "").lower()
+
+
+def _note_change(response: HttpResponse) -> None:
+    response.set_cookie(
+        _CHANGED,
+        "1",
+        max_age=settings.DATABASE_REPLICA_LAG_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 class PagePolicy(CSPMiddleware):

@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "bandit_project.middleware.Cors",
     "bandit_project.middleware.body_limit",
     "bandit_project.lane.lane",
+    "bandit_project.middleware.read_own_writes",
     "bandit_project.middleware.PagePolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "bandit_project.middleware.PageLanguage",
@@ -137,6 +138,12 @@ else:
     DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
+# Copies of the database that follow it, for reads that may lag (experiments/database/replica.py).
+_replicas = env.replicas("DATABASE_REPLICA_URL", DATABASES["default"])
+DATABASES |= _replicas
+DATABASE_REPLICAS = list(_replicas)
+DATABASE_ROUTERS = ["experiments.database.replica.Router"] if _replicas else []
+DATABASE_REPLICA_LAG_SECONDS = env.integer("DATABASE_REPLICA_LAG_SECONDS", 10, 1, 60)
 # Answers kept until something changes, of each worker by itself; what was not asked for the longest goes first. Each
 # call has room of its own, for 10,000 experiments where clients poll: in less room, answers that are read in turn are
 # gone before they are asked for again. An allocation takes 2 to 5 kB.
@@ -155,6 +162,25 @@ CACHES = {
     }
     for name, entries in _CACHED_ANSWERS.items()
 }
+# What workers and servers count together: throttles and the like. Each worker process by itself without a Redis.
+REDIS_URL = env.redis("REDIS_URL", "redis")
+CACHES["shared"] = (
+    {
+        "BACKEND": "bandit_project.ops.shared_cache.SharedCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "bandit",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
+    if REDIS_URL
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "shared",
+        "OPTIONS": {"MAX_ENTRIES": 2000},
+    }
+)
+# Workers of other machines (bandit_project/workers), and when what a dead one had goes to another.
+CELERY_BROKER_URL = env.redis("CELERY_BROKER_URL", "celery")
+WORKER_RETRY_SECONDS = env.integer("WORKER_RETRY_SECONDS", 600, 10, 86_400)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -31,11 +31,12 @@ def visitor_role(request: HttpRequest) -> Role | None:
 
 
 def requires(
-    needed: Role, to_post: Role | None = None, *, one_moment_to_look: bool = True
+    needed: Role, to_post: Role | None = None, *, one_moment_to_look: bool = True, may_lag: bool = False
 ) -> Callable[[View], View]:
     """Open a page to people of at least this role; others are asked to log in, or refused.
 
     A page that is only looked at is read as of one moment, unless it tries out a write that it takes back.
+    One that ``may_lag`` shows what a replica has, if there is one: what people only read.
     ``to_post`` is what it takes to change something on a page that others may look at.
     """
 
@@ -52,7 +53,7 @@ def requires(
                 raise PermissionDenied(_refusal(least))
             if request.method not in _LOOKS or not one_moment_to_look:
                 return view(request, *args, **kwargs)
-            with one_moment():
+            with one_moment(may_lag=may_lag):
                 return view(request, *args, **kwargs)
 
         return checked

@@ -8,8 +8,9 @@ usage() {
 usage: entrypoint.sh web         serve HTTP on PORT (8000); with MIGRATE_ON_START=true migrate first
        entrypoint.sh migrate     bring the database up to this version
        entrypoint.sh scheduler   allocate daily, deliver webhooks, prune, for as long as it runs
+       entrypoint.sh worker      do what the scheduler spreads over workers (CELERY_BROKER_URL), WORKER_CONCURRENCY at a time
        entrypoint.sh manage ...  any command of manage.py
-Each waits for the database, DATABASE_WAIT_SECONDS (60) at most; the scheduler until it is migrated, too.
+Each waits for the database, DATABASE_WAIT_SECONDS (60) at most; scheduler and worker until it is migrated, too.
 TEXT
     exit 2
 }
@@ -65,6 +66,12 @@ migrate)
     ;;
 scheduler)
     exec python manage.py wait_for_database --seconds "$seconds" --migrated scheduler "$@"
+    ;;
+worker)
+    python manage.py wait_for_database --seconds "$seconds" --migrated
+    # A process of it that has grown is replaced by a new one.
+    exec python -m celery --app bandit_project.workers --quiet worker --max-memory-per-child 400000 \
+        ${WORKER_CONCURRENCY:+--concurrency "$WORKER_CONCURRENCY"} "$@"
     ;;
 manage)
     [ $# -gt 0 ] || usage

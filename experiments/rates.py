@@ -1,23 +1,28 @@
-"""How often something has happened lately, counted in the cache: in each worker, unless the cache is shared."""
+"""How often something has happened lately: counted by all servers together with REDIS_URL, else in each worker."""
 
 import ipaddress
+from typing import Any
 
 from axes.helpers import get_client_ip_address
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import HttpRequest
+from django.utils.connection import ConnectionProxy
+
+# The cache that all servers share where there is a Redis; throttles count there, too.
+shared: Any = ConnectionProxy(caches, "shared")
 
 
 def count_within(key: str, seconds: int) -> int:
     """Count once more; return how often since the first within so many seconds."""
-    cache.add(key, 0, seconds)
+    shared.add(key, 0, seconds)
     try:
-        return int(cache.incr(key))
+        return int(shared.incr(key))
     except ValueError:  # it ran out between the two calls
         return 1
 
 
 def counted(key: str) -> int:
-    return int(cache.get(key) or 0)
+    return int(shared.get(key) or 0)
 
 
 def caller_of(request: HttpRequest) -> str:

@@ -28,13 +28,17 @@ def decision_log_download(experiment: Experiment) -> StreamingHttpResponse:
 
 
 def decision_log_lines(experiment: Experiment) -> Iterator[str]:
-    """Write the file block by block; a query for the decisions and one for the shares of each block."""
+    """Write the file block by block; a query for the decisions and one for the shares of each block.
+
+    They are read from where the experiment was read: a replica may have neither it nor them all yet.
+    """
+    database = experiment._state.db
     variants = list(experiment.variants.all())
     yield _lines([[*COLUMNS, *(as_cell(f"share of {variant.key}") for variant in variants)]])
-    decisions = Allocation.objects.filter(experiment=experiment).values_list(*_FIELDS)
+    decisions = Allocation.objects.using(database).filter(experiment=experiment).values_list(*_FIELDS)
     rows = decisions.iterator(chunk_size=_BLOCK)
     while block := list(islice(rows, _BLOCK)):
-        shares = _shares([row[0] for row in block])
+        shares = _shares([row[0] for row in block], database)
         yield _lines(
             [_cells(row) + [shares[row[0]].get(variant.pk) for variant in variants] for row in block]
         )
@@ -45,10 +49,10 @@ def _cells(row: Sequence[Any]) -> list[object]:
     return [date, revision, kind, state, at.isoformat(), through, as_cell(reason)]
 
 
-def _shares(allocations: Sequence[int]) -> dict[int, dict[int, object]]:
+def _shares(allocations: Sequence[int], database: str | None) -> dict[int, dict[int, object]]:
     """Read the shares of each allocation by variant id."""
     found: defaultdict[int, dict[int, object]] = defaultdict(dict)
-    rows = AllocationShare.objects.filter(allocation__in=allocations).order_by()
+    rows = AllocationShare.objects.using(database).filter(allocation__in=allocations).order_by()
     for allocation, variant, share in rows.values_list("allocation_id", "variant_id", "share"):
         found[allocation][variant] = share
     return found

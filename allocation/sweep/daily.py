@@ -24,6 +24,10 @@ CHUNK = 500
 _CHUNKS_EACH = 4
 
 
+# Has chunks swept elsewhere, and gives what came of each; it ends early once the question is answered with True.
+Spread = Callable[[Sequence[Sequence[int]], Callable[[], bool]], Iterator[SweptChunk]]
+
+
 @dataclass(frozen=True)
 class Sweep:
     """The result of a sweep, or of some of its chunks.
@@ -63,17 +67,23 @@ def run_daily_sweep(
     report: Callable[[SweptChunk], object] = lambda chunk: None,
     stopped: Callable[[], bool] = lambda: False,
     jobs: int = 1,
+    spread: Spread | None = None,
 ) -> Sweep:
     """Start and end what is due, sync the alarms about the traffic of all active experiments, decide, and complete what
     is to be once decided. On equal data nothing is written.
 
     ``report`` is called with each chunk as it comes; once ``stopped`` answers True the rest is left for the next run.
-    With several ``jobs`` as many processes run the chunks (allocation.sweep.processes).
+    With several ``jobs`` as many processes run the chunks (allocation.sweep.processes), with ``spread`` other machines.
     """
     problem = _try_to_begin(target_date, now)
     done, stops = Sweep(), _Stops(stopped)
     chunks = stops.until(chunks_to_sweep(jobs))
-    for chunk in sweep_chunks(chunks, jobs=jobs, target_date=target_date, now=now):
+    sweeping = (
+        spread(list(chunks), stops.now)
+        if spread
+        else sweep_chunks(chunks, jobs=jobs, target_date=target_date, now=now)
+    )
+    for chunk in sweeping:
         report(chunk)
         done = done.plus(Sweep.of(chunk))
         stops.ask()
@@ -123,6 +133,10 @@ class _Stops:
 
     def ask(self) -> None:
         self.has_stopped = self.has_stopped or self._stopped()
+
+    def now(self) -> bool:
+        self.ask()
+        return self.has_stopped
 
     def until(self, chunks: Iterable[Sequence[int]]) -> Iterator[Sequence[int]]:
         for chunk in chunks:

@@ -12,7 +12,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from bandit_project.api.keys import given_key, usable_key
 from bandit_project.models import ApiKey, Scope
-from experiments.rates import caller_of
+from experiments.rates import caller_of, shared
 from experiments.roles import Role, role_of
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class ScopeThrottle(SimpleRateThrottle):
 
     What visitors' software calls counts as reading, whatever its method, and a view with a ``throttled_as`` as that.
     """
+
+    cache = shared
 
     def __init__(self) -> None:
         self.rate = None  # It depends on the request's method.

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection
 from django.db.models import Q
 from django.utils import timezone
 
 from bandit_project.models import ApiKey
+from experiments.database.replica import reading_from
 from experiments.database.rows import Columns, Row, rows_of
 
 # OpenFeature's providers send one of the last two.
@@ -78,6 +79,7 @@ def note_use(key: ApiKey) -> None:
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)
 
 
+@reading_from(DEFAULT_DB_ALIAS)
 def ask(sql: str, parameters: Row = ()) -> list[Row]:
     """Ask the first thing of a request, without the query by which Django tests each connection first; a dead one is
     opened again.

@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -14,17 +15,21 @@ from django.utils import timezone
 
 from allocation.campaigns.schedule import follow_schedules
 from allocation.sweep import run_daily_sweep
+from allocation.sweep.spread import sweep_by_workers
 from bandit_project.administration.weekly import send_weekly_summaries
 from bandit_project.models import Heartbeat, JobRun
 from bandit_project.ops.heartbeats import record_heartbeat
 from bandit_project.ops.pruning import prune
 from experiments.database.locks import only_one
+from experiments.workers import has_workers
 from notifications.delivery import deliver_waiting
 
 logger = logging.getLogger(__name__)
 
 Stopped = Callable[[], bool]
 
+# As many as there may be: chunks so small that each has work until the end.
+_WORKERS = 16
 # Clocks of two machines may differ by less.
 _AHEAD = dt.timedelta(minutes=5)
 
@@ -62,8 +67,16 @@ def allocate_once_a_day(now: dt.datetime, stopped: Stopped) -> None:
             "allocate",
             local.date(),
             now,
-            lambda: run_daily_sweep(target_date=local.date(), now=now, stopped=stopped).finished,
+            lambda: _sweep(local.date(), now, stopped),
         )
+
+
+def _sweep(date: dt.date, now: dt.datetime, stopped: Stopped) -> bool:
+    """Decide here or, where there are workers, by them; tell whether it came to its end."""
+    if not has_workers():
+        return run_daily_sweep(target_date=date, now=now, stopped=stopped).finished
+    spread = partial(sweep_by_workers, target_date=date, now=now)
+    return run_daily_sweep(target_date=date, now=now, stopped=stopped, jobs=_WORKERS, spread=spread).finished
 
 
 def _once_a_day(name: str, date: dt.date, now: dt.datetime, run: Callable[[], bool]) -> None:

@@ -69,7 +69,7 @@ class Chip(NamedTuple):
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
     date, asked = today(), _asked(request)

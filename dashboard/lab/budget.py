@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from experiments.rates import caller_of
+from experiments.rates import caller_of, shared
 
 
 def seconds_to_wait(request: HttpRequest) -> int:
@@ -31,6 +31,7 @@ class _LabThrottle(SimpleRateThrottle):
     """Counts people with a login, visitors by their address; people's sessions share theirs with the API."""
 
     scope = "lab"
+    cache = shared
 
     def get_rate(self) -> Any:
         return settings.THROTTLE_RATES["lab"]

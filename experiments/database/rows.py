@@ -8,7 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from experiments.database.replica import alias_to_read
 
 Instance = TypeVar("Instance", bound=models.Model)
 Row = Sequence[Any]
@@ -34,11 +37,11 @@ class Columns(Generic[Instance]):
 
     def instance(self, row: Row) -> Instance:
         """Build the instance; what is in the row behind its columns is the caller's."""
-        values = list(row[: self.width])
-        for place, converters, expression in self._converters(connection.vendor):
+        reading, values = _reading(), list(row[: self.width])
+        for place, converters, expression in self._converters(reading.vendor):
             for convert in converters:
-                values[place] = convert(values[place], expression, connection)
-        return self._model.from_db(connection.alias, self._names, values)
+                values[place] = convert(values[place], expression, reading)
+        return self._model.from_db(reading.alias, self._names, values)
 
     def _converters_for(self, vendor: str) -> _Converters:
         """List the conversions that the ORM would make, by the column's place."""
@@ -51,9 +54,14 @@ class Columns(Generic[Instance]):
         return found
 
 
+def _reading() -> BaseDatabaseWrapper:
+    """Where the statement goes that the ORM would send to what it reads from."""
+    return connections[alias_to_read()]
+
+
 def rows_of(sql: str, parameters: Row) -> list[Row]:
-    """Run a SELECT and return its rows as the driver has them."""
-    with connection.cursor() as cursor:
+    """Run a SELECT and return its rows as the driver has them; within a block that may lag, a replica's."""
+    with _reading().cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[Row] = cursor.fetchall()
     return rows
@@ -61,7 +69,7 @@ def rows_of(sql: str, parameters: Row) -> list[Row]:
 
 def stream_of(sql: str, parameters: Row) -> Iterator[Row]:
     """Run a SELECT and give its rows one after the other: of many, only a few are Python's at a time."""
-    with connection.cursor() as cursor:
+    with _reading().cursor() as cursor:
         cursor.execute(sql, parameters)
         while rows := cursor.fetchmany(_AT_ONCE):
             yield from rows

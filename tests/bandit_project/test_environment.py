@@ -82,6 +82,8 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
         ("MAX_BODY_BYTES", "lots", "a whole number"),
         ("DATABASE_URL", "mysql://x", "postgresql://user"),
         ("DATABASE_URL", "postgresql://localhost:port/x", "postgresql://user"),
+        ("DATABASE_REPLICA_URL", "postgresql://replica/x", "beside a DATABASE_URL of PostgreSQL"),
+        ("CELERY_BROKER_URL", "amqp://rabbit", "must be like redis://"),
         ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
@@ -204,6 +206,45 @@ def test_postgres__statements_of_what_serves__end_in_time(given: str, limit: str
     assert found.get("statement_timeout", "none") == limit
     assert found.get("idle_in_transaction_session_timeout", "none") == limit
     assert (result.stdout.strip() == "none") is (given == "0")
+
+
+def test_replicas__two__connect_as_the_primary_does_and_with_its_password() -> None:
+    show = (
+        "from django.conf import settings; found = settings.DATABASES;"
+        "print(*[(name, found[name]['HOST'], found[name]['PASSWORD'], found[name]['OPTIONS']"
+        " == found['default']['OPTIONS'], found[name]['CONN_MAX_AGE']) for name in settings.DATABASE_REPLICAS])"
+    )
+
+    result = start(
+        show,
+        DEBUG="true",
+        DATABASE_URL="postgresql://ann:secret@db/x",
+        DATABASE_REPLICA_URL="postgresql://ann@near/x, postgresql://ann:own@far/x",
+    )
+
+    assert result.stdout.strip() == (
+        "('replica-1', 'near', 'secret', True, 60) ('replica-2', 'far', 'own', True, 60)"
+    ), result.stderr
+
+
+def test_workers__no_broker__leave_celery_and_redis_unimported() -> None:
+    show = "import sys, bandit_project.wsgi; print({'celery', 'redis', 'kombu'} & set(sys.modules))"
+
+    assert start(show, DEBUG="true").stdout.strip() == "set()"
+
+
+def test_workers__extra_that_is_not_installed__is_named() -> None:
+    environment = Environment({"CELERY_BROKER_URL": "redis://here"})
+
+    environment.redis("CELERY_BROKER_URL", "a_package_that_nobody_has")
+
+    assert "needs the extra [a_package_that_nobody_has]" in environment.problems[0].fix
+
+
+def test_replicas__none_named__leave_django_without_a_router() -> None:
+    show = "from django.conf import settings; print(settings.DATABASE_ROUTERS, list(settings.DATABASES))"
+
+    assert start(show, DEBUG="true").stdout.strip() == "[] ['default']"
 
 
 @pytest.mark.parametrize(("asked", "threshold"), [("", "2"), ("true", "2"), ("false", "None")])

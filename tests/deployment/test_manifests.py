@@ -170,7 +170,7 @@ def test_compose__production__one_service_builds_the_image_that_all_use(file: st
     ours = [service for service in services.values() if service["image"].startswith("bandit:")]
 
     assert [name for name, service in services.items() if "build" in service] == ["migrate"]
-    assert len(ours) == 3
+    assert len(ours) == (4 if "worker" in services else 3)
     assert {service["pull_policy"] for service in ours} == {"never"}
     assert services["migrate"]["build"]["args"].keys() == {"VERSION", "REVISION"}
 
@@ -280,6 +280,24 @@ def test_kubernetes__metrics__are_not_for_visitors(name: str) -> None:
 
     assert re.search(r"/metrics\b.*?name: bandit-nothing", text, re.S)
     assert selectors["bandit-nothing"] not in {"bandit", "bandit-job"}
+
+
+def test_workers__compose_and_kubernetes__run_as_the_scheduler_does() -> None:
+    """Each is optional, and what the scheduler is not: several."""
+    services = load("docker-compose.prod.yml")["services"]
+    deployment, policy = yaml.safe_load_all((KUBERNETES / "optional/workers.yaml").read_text())
+    pod, scheduler = deployment["spec"]["template"]["spec"], _pods()["Deployment/bandit-scheduler"]["spec"]
+
+    for document in (deployment, policy):
+        for version in KUBERNETES_VERSIONS:
+            kubernetes_validate.validate(document, version, strict=True)
+    for name in ("worker", "redis"):
+        assert services[name]["profiles"] == ["workers"]
+    assert services["worker"]["command"] == pod["containers"][0]["args"] == ["worker"]
+    assert pod["securityContext"] == scheduler["securityContext"]
+    for name in ("securityContext", "image", "envFrom", "volumeMounts", "livenessProbe"):
+        assert pod["containers"][0][name] == scheduler["containers"][0][name]
+    assert {rule["port"] for rule in policy["spec"]["egress"][0]["ports"]} == {6379}
 
 
 def test_kubernetes__every_pod__is_restricted_as_its_namespace_demands() -> None:

@@ -5,13 +5,13 @@ own, made from the seed and its name, so that its numbers do not depend on which
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from allocation.engine.lab.backtest import PastTest, backtest
+from allocation.engine.lab.backtest import PastTest, PolicyResult, backtest
 from allocation.engine.lab.policies import Even, Policy
 from allocation.engine.lab.simulation import Outcome, World, simulate
 from allocation.engine.lab.tape import Tape
@@ -121,6 +121,23 @@ def backtest_policies(
         name: backtest(tests, policy, settings, generator_of(seed, name), days=days, runs=runs, on_day=on_day)
         for name, policy in {**policies, "even": policies.get("even", Even())}.items()
     }
+    return compared({name: Played.of(result) for name, result in results.items()}, policies)
+
+
+class Played(NamedTuple):
+    """Sums over the past tests that a policy was played on, and the part of runs that end with the best in front."""
+
+    regret: float
+    gain_over_even: float
+    best_in_front: float
+
+    @classmethod
+    def of(cls, result: PolicyResult) -> "Played":
+        return cls(result.regret, result.gain_over_even, result.best_in_front)
+
+
+def compared(results: Mapping[str, Played], policies: Iterable[str]) -> dict[str, BacktestResult]:
+    """Compare each policy with the even split among the results."""
     even = results["even"].regret
     return {
         name: BacktestResult(

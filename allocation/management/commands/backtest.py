@@ -1,5 +1,6 @@
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from allocation.engine.lab.backtest import PastTest, by_size
+from allocation.engine.lab.policies import Policy
 from allocation.engine.lab.report import BacktestResult, backtest_policies
+from allocation.engine.settings import Settings
 from allocation.exceptions import PastTestsError
 from allocation.lab.past_tests import GOALS, Repeated, read_past_tests
+from allocation.lab.spread import backtest_by_workers
 from allocation.management.setting_options import (
     add_run_options,
     add_setting_options,
@@ -20,6 +24,7 @@ from allocation.management.setting_options import (
 from experiments.exceptions import InvalidError
 from experiments.metrics import Reward
 from experiments.tables.reading.opening import open_table
+from experiments.workers import NoWorkersError, has_workers
 
 # Eight arrays of this many numbers fit into two gigabytes.
 _MAX_CELLS = 30_000_000
@@ -38,6 +43,21 @@ def _read(path: Path, goal: Reward, repeated: Repeated) -> list[PastTest]:
         raise CommandError(f"{place}: {first.message}") from error
     except InvalidError as error:
         raise CommandError(f"{path}: {error.issues[0].message}") from error
+
+
+def _play(
+    policies: Mapping[str, Policy], tests: list[PastTest], settings: Settings, options: dict[str, Any]
+) -> dict[str, BacktestResult]:
+    """Play here, with a progress bar; where there are workers, each policy in one of them, to the same numbers."""
+    seed, days, runs = options["seed"], options["days"], options["runs"]
+    if has_workers():
+        try:
+            return backtest_by_workers(list(policies), tests, settings, seed, days=days, runs=runs)
+        except NoWorkersError as error:
+            raise CommandError(f"{error}. Without CELERY_BROKER_URL it is computed here.") from error
+    total = days * len({*policies, "even"}) * len(by_size(tests))
+    with tqdm(total=total, desc="days", leave=False) as bar:
+        return backtest_policies(policies, tests, settings, seed, days=days, runs=runs, on_day=bar.update)
 
 
 class Command(BaseCommand):
@@ -69,11 +89,7 @@ class Command(BaseCommand):
         groups = by_size(tests)
         if max(k * len(group) for (k, _), group in groups.items()) * days * runs > _MAX_CELLS:
             raise CommandError(f"--runs times --days times variants must not exceed {_MAX_CELLS:,}")
-        played = len({*policies, "even"})
-        with tqdm(total=days * played * len(groups), desc="days", leave=False) as bar:
-            results = backtest_policies(
-                policies, tests, settings, options["seed"], days=days, runs=runs, on_day=bar.update
-            )
+        results = _play(policies, tests, settings, options)
         if options["json"]:
             printed = {name: result.to_json() for name, result in results.items()}
             self.stdout.write(json.dumps({"tests": len(tests), "policies": printed}))

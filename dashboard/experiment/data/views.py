@@ -204,7 +204,7 @@ def _back(request: HttpRequest, experiment: Experiment) -> str:
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def download(request: HttpRequest, reference: str) -> HttpResponseBase:
     experiment = experiment_or_404(reference, today())
     rows = DailyMetric.objects.filter(variant__experiment=experiment)

@@ -38,7 +38,7 @@ _MOST_COMPARED = 12
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def explore(request: HttpRequest, reference: str) -> HttpResponse:
     """Show one metric over one span: ``?range=14|28``, ``?metric=``, ``?variant=``, ``?from=`` and ``?to=``."""
     date = today()

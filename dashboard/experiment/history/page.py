@@ -29,7 +29,7 @@ _PER_PAGE = 50
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def history(request: HttpRequest, reference: str) -> HttpResponse:
     """Show a page of entries; ``?about=`` keeps those of one topic."""
     return _page(request, experiment_or_404(reference, today()), NoteForm(initial={"date": today()}))

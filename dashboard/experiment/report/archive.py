@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DEFAULT_DB_ALIAS
 from django.template.loader import render_to_string
 
 from allocation.exceptions import NoActiveVariantError
@@ -47,8 +48,11 @@ class _Outlet(io.RawIOBase):
 
 
 def experiment_archive(experiment: Experiment, date: dt.date) -> Iterator[bytes]:
-    """Yield the ZIP of an experiment from experiment_or_404, file after file, all as of one moment."""
-    with one_moment():
+    """Yield the ZIP of an experiment from experiment_or_404, file after file, all as of one moment.
+
+    It is read from a replica if the experiment was.
+    """
+    with one_moment(may_lag=experiment._state.db != DEFAULT_DB_ALIAS):
         yield from _zipped(experiment, date)
 
 

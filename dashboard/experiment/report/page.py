@@ -29,7 +29,7 @@ _USUAL_DAYS = 30
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@requires(Role.VIEWER, to_post=Role.ANALYST)
+@requires(Role.VIEWER, to_post=Role.ANALYST, may_lag=True)
 def report(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the report; a POST makes a link for so many ``days`` and shows it in the answer, and never again."""
     made = ""
@@ -87,7 +87,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         count_wrong_link(request)
         problem = _("This link is wrong, has expired or was revoked. Ask for a new one.")
         return _for_strangers(request, {"problem": problem}, 404)
-    with one_moment():
+    with one_moment(may_lag=True):
         experiment = experiment_or_404(str(link.experiment_id), today())
         context = report_of(experiment, today()) | {"link": link, "now": timezone.now()}
         return _for_strangers(request, context, 200)
@@ -103,7 +103,7 @@ def _for_strangers(request: HttpRequest, context: dict[str, Any], status: int) -
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def archive(request: HttpRequest, reference: str) -> StreamingHttpResponse:
     """Stream everything that is known of an experiment as one ZIP."""
     experiment = experiment_or_404(reference, today())

@@ -34,7 +34,7 @@ ALL_ALIKE = "all"
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def results(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the results; ``?range=all`` counts every day alike."""
     date = today()
@@ -75,7 +75,7 @@ def named(chart: Chart, experiment: Experiment) -> Chart:
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def statistics_csv(request: HttpRequest, reference: str) -> HttpResponse:
     """Answer with the numbers of this tab as a file."""
     experiment = experiment_or_404(reference, today())

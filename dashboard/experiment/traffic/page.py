@@ -32,7 +32,7 @@ _PAGE_SIZE = 20
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def traffic(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the allocation in force and the decision log, 20 decisions a page (``?page=``)."""
     date = today()
@@ -80,7 +80,7 @@ def _ratio(
 
 
 @require_safe
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, may_lag=True)
 def decision_log_csv(request: HttpRequest, reference: str) -> StreamingHttpResponse:
     """Answer with every decision as a file."""
     return decision_log_download(experiment_or_404(reference, today()))

@@ -1,0 +1,44 @@
+"""Workers on other processes and machines: `celery --app bandit_project.workers worker`, with the extra [celery].
+
+Only a process that has CELERY_BROKER_URL imports this. A message is acknowledged once its task has ended: that of a
+worker which is killed goes to another, at once where one of its processes dies, some two minutes after
+WORKER_RETRY_SECONDS where all of it does. A worker takes one message for each of its processes and no more ahead, so
+that none waits beside an idle one.
+"""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
+
+from django.conf import settings
+
+app = Celery(
+    "bandit",
+    broker=settings.CELERY_BROKER_URL,
+    backend=f"bandit_project.workers.results:Results+{settings.CELERY_BROKER_URL}",
+    include=["bandit_project.workers.tasks"],
+    set_as_current=True,
+)
+app.conf.update(
+    accept_content=["json"],
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"visibility_timeout": settings.WORKER_RETRY_SECONDS},
+    result_expires=24 * 3600,
+    task_acks_late=True,
+    task_default_queue="bandit",
+    task_reject_on_worker_lost=True,
+    timezone="UTC",
+    worker_prefetch_multiplier=1,
+)
+app.set_default()
+
+
+def _log_as_django(**kwargs: Any) -> None:
+    """Leave the log as the settings have it: Celery would set up its own."""
+
+
+setup_logging.connect(_log_as_django)

@@ -1,0 +1,209 @@
+"""Workers behind a real broker, of which one is killed in the middle: nothing is lost, and nothing done twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.conftest import ROOT
+from tests.deployment.installation import free_port
+from tests.resilience.databases import postgresql
+
+EXPERIMENTS, DAYS, FILES = 64, 6, 24
+# The shortest time after which a dead worker's task goes to another.
+RETRY_SECONDS = "10"
+SEED = f"""
+import datetime as dt
+from django.utils import timezone
+from experiments.ingestion.record import record_events
+from experiments.metrics import DailyCounts
+from experiments.services import create_experiment
+
+today = timezone.localdate()
+for number in range({EXPERIMENTS}):
+    made = create_experiment(name=f"Test {{number}}", now=timezone.now())
+    rows = [
+        DailyCounts(today - dt.timedelta(days=day), name, 1000, clicks + number % 7, 0)
+        for day in range({DAYS}) for name, clicks in (("control", 70), ("variant_b", 80))
+    ]
+    record_events(experiment_id=made.pk, rows=rows, today=today, now=timezone.now())
+"""
+
+
+class Crew:
+    """A database, a broker, and workers that the tests start and kill."""
+
+    def __init__(self, folder: Path, database: str, port: int, stack: ExitStack) -> None:
+        self.database, self._folder, self._stack = database, folder, stack
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "DEBUG": "true",
+            "DATABASE_URL": database,
+            "CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0",
+            "WORKER_RETRY_SECONDS": RETRY_SECONDS,
+            "SCHEDULER_ALLOCATE_AT": "00:00",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+
+    def manage(self, *arguments: str, **variables: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        environment = self.environment | variables
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "manage.py", *arguments]
+        output = self._stack.enter_context((self._folder / "command.log").open("w"))
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=output, stderr=output, text=True
+        )
+        self._stack.callback(process.kill)
+        return process
+
+    def worker(self, name: str) -> "subprocess.Popen[str]":
+        """Start a worker of one process, in a group that can be killed as a machine dies; return once it is ready."""
+        log = self._folder / f"{name}.log"
+        output = self._stack.enter_context(log.open("w"))
+        options = ("--concurrency", "1", "--hostname", f"{name}@here")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "--app", "bandit_project.workers", "worker", *options],
+            cwd=ROOT, env=self.environment, stdout=output, stderr=output, text=True, start_new_session=True,
+        )  # fmt: skip
+        self._stack.callback(_kill_group, process)
+        _wait_until(lambda: "ready" in log.read_text(), log)
+        return process
+
+    def log(self) -> str:
+        return (self._folder / "command.log").read_text()
+
+    def ask(self, sql: str) -> int:
+        with psycopg.connect(self.database) as connection:
+            row = connection.execute(sql).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def wait_for(self, sql: str, least: int) -> None:
+        _wait_until(lambda: self.ask(sql) >= least, self._folder / "command.log")
+
+
+def _kill_group(process: "subprocess.Popen[str]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _kill_child(process: "subprocess.Popen[str]") -> None:
+    """Kill the process of a worker that does the work, as a machine without memory does."""
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+
+
+def _wait_until(is_so: Callable[[], bool], log: Path, seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, log.read_text()
+        time.sleep(0.05)
+
+
+@contextmanager
+def _broker(folder: str) -> Iterator[int]:
+    server = shutil.which("redis-server")
+    assert server, "install redis-server, as ./dev test does"
+    port = free_port()
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder)
+    with subprocess.Popen([server, *options], stdout=subprocess.DEVNULL) as process:
+        try:
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def crew() -> Iterator[Crew]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bandit-"))
+        database = stack.enter_context(postgresql())
+        port = stack.enter_context(_broker(folder))
+        yield Crew(Path(folder), database, port, stack)
+
+
+ALLOCATIONS = "SELECT count(*) FROM allocation_allocation"
+
+
+def test_sweep__worker_and_process_killed_in_the_middle__decides_each_experiment_once(crew: Crew) -> None:
+    crew.manage("shell", "--no-imports", "--command", SEED)
+    first, second = crew.worker("first"), crew.worker("second")
+
+    sweep = crew.begin("scheduler", "--once")
+    crew.wait_for(ALLOCATIONS, 5)
+    _kill_child(second)
+    _kill_group(first)
+    assert sweep.wait(timeout=400) == 0, crew.log()
+
+    assert crew.ask(ALLOCATIONS) == EXPERIMENTS
+    assert crew.ask(f"{ALLOCATIONS} WHERE revision = 1 AND target_date = current_date") == EXPERIMENTS
+    assert crew.ask("SELECT count(*) FROM bandit_project_jobrun WHERE name = 'allocate'") == 1
+    assert f"{EXPERIMENTS} " in crew.manage("verify_ledger")
+
+
+@pytest.mark.parametrize("broker", ["without workers", "away"])
+def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str) -> None:
+    crew.manage("shell", "--no-imports", "--command", SEED)
+    if broker == "away":
+        crew.environment["CELERY_BROKER_URL"] = "redis://127.0.0.1:1/0"
+
+    assert crew.begin("scheduler", "--once").wait(timeout=400) == 0, crew.log()
+
+    assert crew.ask(ALLOCATIONS) == EXPERIMENTS
+    assert "it goes on without workers" in crew.log()
+
+
+def test_imports__worker_killed_in_the_middle__records_each_file_once(crew: Crew, tmp_path: Path) -> None:
+    crew.manage("shell", "--no-imports", "--command", SEED)
+    files = [tmp_path / f"{number}.csv" for number in range(FILES)]
+    for number, file in enumerate(files):
+        rows = "".join(f"2025-{1 + number // 2:02}-{day:02},new,100,{number}\n" for day in range(1, 29))
+        file.write_text(f"date,variant_name,impressions,clicks\n{rows}")
+    first, second = crew.worker("first"), crew.worker("second")
+    recorded = (
+        "SELECT count(*) FROM experiments_historicalexperiment WHERE history_change_reason LIKE '%uploaded%'"
+    )
+
+    queue = crew.begin("queue_imports", *map(str, files), "--experiment", "test-0")
+    crew.wait_for(recorded, 2)
+    _kill_group(first)
+    _kill_child(second)
+    assert queue.wait(timeout=400) == 0, crew.log()
+
+    assert crew.ask(recorded) == FILES
+    assert crew.ask("SELECT count(*) FROM experiments_csvupload") == 0
+    assert crew.ask("SELECT sum(impressions) FROM experiments_dailymetric m JOIN experiments_variant v"
+                    " ON v.id = m.variant_id WHERE v.name = 'new'") == FILES // 2 * 28 * 100  # fmt: skip
+
+
+def test_backtest__by_workers__has_the_numbers_of_one_process(crew: Crew) -> None:
+    crew.worker("first")
+    asked = ("backtest", "benchmarks/data/upworthy_tests.csv", "--json", "--days", "3", "--runs", "1")
+
+    by_workers = json.loads(crew.manage(*asked))
+    here = json.loads(crew.manage(*asked, CELERY_BROKER_URL=""))
+
+    assert by_workers == here
+    assert set(_policies(here)) == {"thompson", "even"}
+
+
+def _policies(report: dict[str, Any]) -> dict[str, Any]:
+    policies: dict[str, Any] = report["policies"]
+    return policies
