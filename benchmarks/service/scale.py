@@ -37,6 +37,7 @@ from benchmarks.service.filling import (
     prepare,
     settle,
 )
+from benchmarks.service.scale_tables import print_retention, print_scans, print_sizes, row_of, scans
 from tests.postgresql import postgresql
 
 if TYPE_CHECKING:
@@ -47,12 +48,6 @@ VARIANTS, DAYS = ("control", "b", "c", "d"), 60
 _IN_TURN = 2300
 _TIMES = 200
 _FEW = 50
-_BIG = (
-    "experiments_dailymetric",
-    "experiments_variant",
-    "allocation_allocation",
-    "allocation_allocationshare",
-)
 Work = Iterable[Callable[[], object]]
 
 
@@ -94,7 +89,7 @@ def main() -> None:
     print(machine())
     with postgresql() as url:
         few = _measured_apart(url, _FEW)
-        many = _measured_apart(url, options.experiments)
+        many = few if options.experiments == _FEW else _measured_apart(url, options.experiments)
     _print_goals(few, many)
 
 
@@ -133,12 +128,12 @@ def _measure(url: str, experiments: int) -> dict[str, float]:
     print(f"\n{experiments:,} experiments, {len(VARIANTS)} variants, {DAYS} days;", end=" ")
     print(f"filled in {time.perf_counter() - start:.0f} s; load {os.getloadavg()[0]:.1f}")
     folder = url.partition("host=")[2]
-    found = {"bytes": _print_sizes()}
-    before = _scans()
+    found = {"bytes": print_sizes()}
+    before = scans()
     found |= _print_sweeps(folder)
     found |= _print_calls(folder)
-    _print_scans(before)
-    _print_retention()
+    print_scans(before)
+    print_retention()
     return found
 
 
@@ -214,62 +209,6 @@ def _shifted(recorded: Mapping[str, Any], copies: int) -> dict[str, Any]:
     previous = {str(int(pk) + by): share for pk, share in recorded["previous"].items()}
     variants = [{**variant, "id": variant["id"] + by} for variant in recorded["variants"]]
     return {**recorded, "previous": previous, "variants": variants}
-
-
-def _print_sizes() -> float:
-    """Print bytes a row, heap and TOAST beside indexes, then each index; return those of a decision."""
-    print(f"\n{'table':36}{'rows':>12}{'bytes a row':>13}{'of indexes':>12}")
-    for table in _BIG:
-        rows, heap, indexes = _row(
-            f"SELECT count(*), pg_table_size('{table}'), pg_indexes_size('{table}') FROM {table}"  # noqa: S608
-        )
-        print(f"{table:36}{rows:12,}{heap / rows:13,.0f}{indexes / rows:12,.0f}")
-        for name, size in _rows(
-            f"SELECT indexrelid::regclass::text, pg_relation_size(indexrelid) FROM pg_index "  # noqa: S608
-            f"WHERE indrelid = '{table}'::regclass ORDER BY 1"
-        ):
-            print(f"  {name:59}{size / rows:12,.0f}")
-    count, size, inputs = _row(
-        "SELECT count(*), pg_total_relation_size('allocation_allocation') "
-        "+ pg_total_relation_size('allocation_allocationshare'), avg(pg_column_size(packed_inputs)) "
-        "FROM allocation_allocation"
-    )
-    print(f"a decision with its shares and indexes: {size / count:,.0f} bytes, of them {inputs:,.0f} inputs")
-    return float(size / count)
-
-
-def _print_retention() -> None:
-    """Print what the retention of the decision log takes away: what a later revision of the same date replaced."""
-    from allocation.ledger.entries import prune_superseded
-
-    (before,) = _row("SELECT count(*) FROM allocation_allocation")
-    start = time.process_time()
-    deleted = prune_superseded(before=dt.datetime.now(tz=dt.UTC))
-    print(f"\nretention: {deleted:,} of {before:,} decisions go; {time.process_time() - start:.1f} s of CPU")
-
-
-def _scans() -> dict[str, int]:
-    """The sequential scans of big tables so far."""
-    return dict(_rows(f"SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN {_BIG}"))  # noqa: S608
-
-
-def _print_scans(before: Mapping[str, int]) -> None:
-    time.sleep(2)  # the server counts with a delay
-    more = {name: scans - before[name] for name, scans in _scans().items() if scans > before[name]}
-    print(f"\nsequential scans of big tables by sweeps and calls: {more or 'none'}")
-
-
-def _rows(sql: str) -> list[Any]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        rows: list[Any] = cursor.fetchall()
-    return rows
-
-
-def _row(sql: str) -> Any:
-    return _rows(sql)[0]
 
 
 def _print_calls(folder: str) -> dict[str, float]:
@@ -373,7 +312,7 @@ def _print_sweeps(folder: str) -> dict[str, float]:
     found = _print_sweep(folder, "new data of all")
     _new_data()
     _print_sweep(folder, "new data of all, --jobs 2", jobs=2)
-    (experiments,) = _row("SELECT count(*) FROM experiments_experiment")
+    (experiments,) = row_of("SELECT count(*) FROM experiments_experiment")
     return {"sweep": found["wall"], "peak": found["peak"], "queries": found["queries"] / experiments}
 
 
