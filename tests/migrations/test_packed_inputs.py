@@ -24,7 +24,7 @@ class _Editor(NamedTuple):
 
 
 _migration: Any = importlib.import_module("allocation.migrations.0005_packed_columns")
-_bits: Any = importlib.import_module("allocation.migrations.0013_scale_packing_in_bits")
+_bits: Any = importlib.import_module("allocation.migrations.0013_packing_in_bits")
 _dictionary: Any = importlib.import_module("allocation.migrations.0009_packing_dictionary")
 
 

@@ -28,7 +28,7 @@ def use_id(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("allocation", "0013_scale_packing_in_bits")]
+    dependencies = [("allocation", "0013_packing_in_bits")]
 
     # A squash keeps it: models do not say it.
     operations = [migrations.RunPython(use_natural_key, use_id)]

@@ -83,7 +83,7 @@ def pack_as_json(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("allocation", "0012_scale_indexes")]
+    dependencies = [("allocation", "0012_fewer_indexes")]
 
     # A squash keeps it: there is no other way back.
     operations = [migrations.RunPython(migrations.RunPython.noop, pack_as_json)]

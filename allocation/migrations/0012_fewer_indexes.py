@@ -5,8 +5,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("allocation", "0011_scale_closed_traffic"),
-        ("experiments", "0022_scale_changed_from"),
+        ("allocation", "0011_closed_traffic"),
+        ("experiments", "0022_changed_from"),
     ]
 
     operations = [

@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("allocation", "0010_scale_marks"),
-        ("experiments", "0022_scale_changed_from"),
+        ("allocation", "0010_sweep_marks"),
+        ("experiments", "0022_changed_from"),
     ]
 
     operations = [

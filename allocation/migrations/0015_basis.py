@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("allocation", "0009_packing_dictionary"),
+        ("allocation", "0014_key_of_shares"),
     ]
 
     operations = [
