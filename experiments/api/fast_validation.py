@@ -26,11 +26,21 @@ _EXACT, _JUDGED = "exact", "judged"
 def validated(kind: type[StrictSerializer], data: object) -> dict[str, Any]:
     """Return the values of a body; raise DRF's ValidationError with everything that is wrong with it."""
     compiled = _compiled(kind)
+    if not _no_wider([data], compiled.serializer):
+        return _judged(kind, compiled, data)
     try:
         values: dict[str, Any] = compiled.exact.validate_python(data)
     except ValidationError:
         return _judged(kind, compiled, data)
     return values
+
+
+def _no_wider(items: Sequence[Any], serializer: StrictSerializer) -> bool:
+    """Tell whether none has more members than the serializer: pydantic-core keeps a problem for each unknown one."""
+    try:
+        return max(map(len, items), default=0) <= len(serializer.fields)
+    except TypeError:
+        return False
 
 
 def _judged(kind: type[StrictSerializer], compiled: "_Compiled", data: object) -> dict[str, Any]:
@@ -90,14 +100,17 @@ def _with_default(field: AnyField, value: _ValueSchema) -> core_schema.CoreSchem
 
 def _list_schema(field: AnyField, value: _ValueSchema) -> core_schema.CoreSchema:
     """Check the length before any item: a long list costs nothing to refuse."""
+    child = field.child
+    has_members = isinstance(child, StrictSerializer)
 
     def check(data: Any) -> Any:
         if type(data) is not list or not 0 < len(data) <= field.max_length:
             _judge(field)(data)
+        if value is _exact and has_members and not _no_wider(data, child):
+            raise ValueError("to be judged by the fields")
         return data
 
-    child = field.child
-    item = _serializer_schema(child, value) if isinstance(child, StrictSerializer) else value(child)
+    item = _serializer_schema(child, value) if has_members else value(child)
     items = core_schema.list_schema(item, fail_fast=value is _exact)
     return core_schema.no_info_before_validator_function(check, items)
 

@@ -39,12 +39,12 @@ def _revisions(service: Service, experiment: int) -> list[int]:
     return sorted(row["revision"] for row in rows)
 
 
-def _allocate(service: Service, processes: int) -> list[tuple[str, str]]:
-    """Start several commands at once; the last line each printed, and its errors."""
+def _allocate(service: Service, processes: int, code: int = 0) -> list[tuple[str, str]]:
+    """Start several commands at once, which end with this code; the last line each printed, and its errors."""
     with ExitStack() as stack:
         running = [stack.enter_context(service.manage(*ALLOCATE)) for _ in range(processes)]
         ended = [command.communicate(timeout=COMMAND_SECONDS) for command in running]
-    assert {command.returncode for command in running} == {0}, ended
+    assert {command.returncode for command in running} == {code}, ended
     return [(output.splitlines()[-1], errors) for output, errors in ended]
 
 
@@ -73,10 +73,11 @@ def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_othe
         _record(service, experiments, clicks=100)
         well = _allocate(service, processes=2)
         corrupt = experiments.pop(count // 2)
+        _record(service, [corrupt], clicks=101)  # a sweep passes over what has nothing new
         _corrupt(url, corrupt)
         for number in range(rounds):
             _record(service, experiments, clicks=101 + number)
-            broken = _allocate(service, processes=2)
+            broken = _allocate(service, processes=2, code=1)
         revisions = [_revisions(service, experiment) for experiment in experiments]
 
     assert [last for last, _ in well] == [f"{count + 1} computed for {DAY}, 0 failed."] * 2

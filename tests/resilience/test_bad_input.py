@@ -219,6 +219,9 @@ BODIES = {
     "half a surrogate pair": rb'{"name": "\ud800", "rows": [{"variant_name": "\ud800"}]}',
     "a key twice": b'{"rows": [], "rows": ' + _batch(_row())[9:],
     "half a million keys": b"{" + b",".join(b'"%d":1' % number for number in range(500_000)) + b"}",
+    "half a million keys in a row": b'{"rows": [{'
+    + b",".join(b'"%d":1' % n for n in range(500_000))
+    + b"}]}",
     "10,001 rows": _batch(*[_row(variant_name=f"v{number}") for number in range(10_001)]),
     "10,000 bad rows": _batch(*[_row(clicks="x")] * 10_000),
     "a good row, then a bad one": _batch(_row(impressions=77_777), _row(date="2025-08-15", clicks=-1)),

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core import mail
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from experiments.models import CsvUpload, Experiment
+from experiments.rates import shared
 from tests.factory import make_running
 from tests.security.access_table import ACCESS, Row
 from tests.security.callers import person, program
@@ -255,7 +255,7 @@ def test_throttle__each_method_past_its_rate__is_429_for_that_key_alone(settings
         assert (response.status_code, response["Content-Type"]) == (429, "application/problem+json")
         assert 0 < int(response["Retry-After"]) <= 60
     assert other.get("/api/v1/experiments/").status_code == 200
-    cache.clear()
+    shared.clear()
     assert one.get("/api/v1/experiments/").status_code == 200
 
 
