@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, router, transaction
+from django.db.models import F
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -163,6 +164,7 @@ def test_decisions__asked_for_within_a_block_that_may_lag__rest_on_the_primary(
     replica: None, experiment: Experiment
 ) -> None:
     DailyMetric.objects.filter(variant__name="control").update(clicks=800)
+    Experiment.objects.filter(pk=experiment.pk).update(data_version=F("data_version") + 1)
 
     with one_moment(may_lag=True):
         (outcome,) = compute_allocations(experiment_ids=[experiment.pk], target_date=TODAY, now=NOW)
