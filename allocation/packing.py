@@ -60,6 +60,8 @@ DICTIONARY_OF_BITS = (
     b'"target_date":"2026-01-01","winner":null}'
 )
 _LENGTH = 4
+# Ten times what a day can have. What is expected of larger counts, or of some below 0, may not fit into 64 bits.
+_LARGEST_COUNT = 10**13
 # What the counts of a day and variant take, and the JSON: past it another form may be shorter.
 _USUAL_BYTES, _USUAL_JSON = 4, 200
 # Without the marks that zlib puts around it.
@@ -266,7 +268,10 @@ def _columns(value: Any) -> dict[str, Numbers]:
     columns = {name: np.array(counts[name]) for name in _NAMES}
     shapes = {column.shape for column in columns.values()}
     whole = all(column.dtype == np.int64 and column.ndim == 2 for column in columns.values())
-    return columns if whole and len(shapes) == 1 and columns[_NAMES[0]].size else {}
+    if not whole or len(shapes) != 1 or not columns[_NAMES[0]].size:
+        return {}
+    possible = all(column.min() >= 0 and column.max() <= _LARGEST_COUNT for column in columns.values())
+    return columns if possible else {}
 
 
 def _expected(before: Numbers, part: float) -> Numbers:

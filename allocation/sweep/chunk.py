@@ -6,7 +6,7 @@ number of statements serves the whole chunk, and a single one where nothing is n
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,7 +86,7 @@ def sweep_chunk(*, experiment_ids: Sequence[int], target_date: dt.date, now: dt.
     is_current = target_date == timezone.localdate(now)
     watched = [one.id for one in changed if not one.is_archived]
     failed = is_current and not try_to_alert(watched, target_date, now)
-    how = _How(target_date, now, marks=is_current and not failed)
+    how = _How(target_date, now, {one.id: one for one in changed} if is_current and not failed else None)
     decided = [one for ids in batches(changed) for one in _decide(ids, how)]
     return SweptChunk(tuple(decided), unchanged=len(active) - len(changed), traffic_failed=failed)
 
@@ -113,11 +113,11 @@ def batches(active: Iterable[Active]) -> Iterator[list[int]]:
 
 
 class _How(NamedTuple):
-    """``marks``: whether they need not be looked at again while nothing changes."""
+    """``seen``: the experiments whose traffic was looked at, which need not be again while nothing changes."""
 
     target_date: dt.date
     now: dt.datetime
-    marks: bool
+    seen: Mapping[int, Active] | None
 
 
 def _decide(ids: Sequence[int], how: _How) -> list[SweptExperiment]:
@@ -133,8 +133,9 @@ def _compute(ids: Sequence[int], how: _How) -> list[Outcome]:
     try:
         with transaction.atomic():
             outcomes = compute_allocations(experiment_ids=ids, target_date=how.target_date, now=how.now)
-            if how.marks:
-                mark_as_swept([outcome.entry for outcome in outcomes if outcome.entry], how.target_date)
+            if how.seen is not None:
+                entries = [outcome.entry for outcome in outcomes if outcome.entry]
+                mark_as_swept(entries, how.target_date, how.seen)
             return outcomes
     except Exception as error:
         if is_away(error):

@@ -107,7 +107,7 @@ def compared_traffic(variants: Variants, date: dt.date) -> dict[int, SampleRatio
         )
         if days.variants and not days.has_ends:
             kept.append(_row(pk, until, days.variants))
-    _keep(kept, variants)
+    _keep(kept)
     return found
 
 
@@ -208,13 +208,18 @@ def _row(pk: int, closed: _Closed, variants: Sequence[VariantKey]) -> ClosedTraf
     )
 
 
-def _keep(rows: Sequence[ClosedTraffic], ids: Iterable[int]) -> None:
-    """Write the sums; what is written to days from now on has not been seen by them."""
-    if rows:
-        ClosedTraffic.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["experiment"],
-            update_fields=["through", "decision", "days", "compared_days", "sums"],
-        )
-    Experiment.objects.filter(pk__in=list(ids), changed_from__isnull=False).update(changed_from=None)
+def _keep(rows: Sequence[ClosedTraffic]) -> None:
+    """Write the sums; what is written to their days from now on has not been seen by them.
+
+    Of the others the earlier sums stay, which have not seen what was written before either.
+    """
+    if not rows:
+        return
+    ClosedTraffic.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["experiment"],
+        update_fields=["through", "decision", "days", "compared_days", "sums"],
+    )
+    ids = [row.experiment_id for row in rows]
+    Experiment.objects.filter(pk__in=ids, changed_from__isnull=False).update(changed_from=None)

@@ -50,13 +50,25 @@ class Processes:
     def run(self, chunks: Iterable[Sequence[int]]) -> Iterator[SweptChunk]:
         try:
             for ids in chunks:
-                self._at_work[self._pool.submit(self._work, ids)] = ids
+                self._begin(ids)
                 if len(self._at_work) == self._jobs:
                     yield from self._done()
             while self._at_work:
                 yield from self._done()
         finally:
             self._pool.shutdown(cancel_futures=True)
+
+    def _begin(self, ids: Sequence[int]) -> None:
+        try:
+            future = self._pool.submit(self._work, ids)
+        except BrokenProcessPool:  # one died while it waited for work
+            self._renew()
+            future = self._pool.submit(self._work, ids)
+        self._at_work[future] = ids
+
+    def _renew(self) -> None:
+        self._pool.shutdown()
+        self._pool = pool_of_processes(self._jobs)
 
     def _done(self) -> Iterator[SweptChunk]:
         """Give what is done, once something is; raise where the database is away."""
@@ -67,8 +79,7 @@ class Processes:
             ids = self._at_work.pop(future)
             yield failed_chunk(ids, _DIED) if _has_died(future) else future.result()
         if broken:
-            self._pool.shutdown()
-            self._pool = pool_of_processes(self._jobs)
+            self._renew()
 
 
 def _sweep(ids: Sequence[int], *, target_date: dt.date, now: dt.datetime) -> SweptChunk:

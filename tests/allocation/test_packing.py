@@ -183,3 +183,12 @@ def test_pack__sums_of_floats__a_few_digits_from_decimals__come_back() -> None:
 
     assert packed[:1] == b"\x04"
     assert unpack(packed) == inputs
+
+
+@pytest.mark.parametrize("count", [-(10**12), 10**12 + 1, 2**62, 2**63 - 1])
+def test_pack__count_that_no_day_can_have__comes_back(count: int) -> None:
+    inputs = {
+        "counts": {"impressions": [[10**12, count]], "clicks": [[count, -3]], "conversions": [[5, count]]}
+    }
+
+    assert unpack(pack(inputs)) == inputs

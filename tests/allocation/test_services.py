@@ -324,7 +324,9 @@ def test_state__days_that_are_not_mature__do_not_count_toward_two_weeks(
 
 def test_sweep_chunk__many_variants__are_decided_in_small_transactions() -> None:
     def of(sizes: Sequence[int]) -> list[list[int]]:
-        return list(batches(Active(pk, variants, False, False) for pk, variants in enumerate(sizes, 1)))
+        return list(
+            batches(Active(pk, variants, False, 0, None, False) for pk, variants in enumerate(sizes, 1))
+        )
 
     assert of([4, 4, 400, 100, 200, 100]) == [[1, 2], [3], [4, 5], [6]]
     assert [len(batch) for batch in of([1] * 401)] == [200, 200, 1]

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from pytest_django import Settings
 
 from allocation.models import Allocation, SweepMark
 from allocation.sweep import SweptChunk, sweep_chunk
+from allocation.sweep.traffic import try_to_alert
 from experiments.models import Experiment, Status
 from experiments.services import change_status, update_experiment
 from notifications.events import EventKind
@@ -118,6 +120,30 @@ def test_sweep_chunk__change_of_one__looks_at_that_one(change: Callable[[Experim
 
     assert [one.experiment_id for one in swept.experiments] == [changed.pk]
     assert swept.unchanged == 1
+
+
+def _more_data_decided(experiment: Experiment) -> None:
+    record(experiment, counts("control", 10_000, 800))
+    allocate(experiment)
+
+
+@pytest.mark.parametrize("change", [_more_data, _another_setting, _paused_and_resumed, _more_data_decided])
+def test_sweep_chunk__change_after_its_traffic_was_looked_at__is_looked_at_by_the_next(
+    change: Callable[[Experiment], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = make_running()
+
+    def then_change(*arguments: Any) -> bool:
+        looked = try_to_alert(*arguments)
+        change(experiment)
+        return looked
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("allocation.sweep.chunk.try_to_alert", then_change)
+        _sweep(experiment)
+
+    assert _sweep(experiment).unchanged == 0
+    assert _sweep(experiment).unchanged == 1
 
 
 def test_sweep_chunk__default_of_the_installation__looks_at_all(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from allocation.campaigns.undo import undo_completion
+from allocation.ledger.entries import prune_superseded
 from allocation.ledger.statements import variant_keys
 from allocation.models import ClosedTraffic
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
@@ -71,6 +72,19 @@ def test_closed_days__day_by_day__are_read_once() -> None:
     days = [query["sql"] for query in captured if "dailymetric" in query["sql"]]
     assert len(days) == 1
     assert (TODAY - 7 * DAY).isoformat() in days[0]
+
+
+def test_closed_days__decisions_that_rest_on_their_own_days__split_the_day_after() -> None:
+    experiment = make_experiment(min_impressions=0)
+    for age in range(20, 0, -1):
+        date = TODAY - age * DAY
+        record(
+            experiment,
+            counts("control", 1000, 50, date=date),
+            counts("b", 1000, 50 + 5 * (age % 3), date=date),
+        )
+        _decide(experiment, date)
+        _compare(experiment, date)
 
 
 def _correct_closed(experiment: Experiment) -> None:
@@ -135,6 +149,17 @@ def test_closed_days__decision_for_a_closed_day__is_seen() -> None:
     found = compared_traffic(ids, TODAY)[experiment.pk]
     assert found is not None
     assert found.expected == pytest.approx(before.expected)
+
+
+def test_closed_days__correction_while_an_undone_end_is_open__is_seen_once_that_end_is_pruned() -> None:
+    experiment = _lived()
+    _ended_and_undone(experiment)
+    _correct_closed(experiment)
+    _compare(experiment, TODAY)
+
+    assert prune_superseded(before=NOW + DAY) == 1
+
+    _compare(experiment, TODAY)
 
 
 def test_closed_days__of_a_past_date__are_not_asked() -> None:

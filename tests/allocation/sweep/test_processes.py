@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,34 @@ def test_processes__one_dies__its_chunk_has_failed_and_the_others_go_on() -> Non
     (failed,) = (chunk for chunk in swept if chunk.failed)
     assert [one.experiment_id for one in failed.experiments] == [3, 4]
     assert failed.faults == 2
+
+
+def _own_process(ids: Sequence[int]) -> SweptChunk:
+    return SweptChunk(unchanged=os.getpid())
+
+
+@pytest.mark.database_free
+def test_processes__one_dies_while_it_waits__the_next_chunk_has_another() -> None:
+    processes = Processes(1, _own_process)
+    swept = processes.run([[1], [2]])
+    first = next(swept).unchanged
+    os.kill(first, signal.SIGKILL)
+    while _is_alive(processes):
+        time.sleep(0.01)
+
+    (second,) = swept
+
+    assert second.failed == 0
+    assert second.unchanged != first
+
+
+def _is_alive(processes: Processes) -> bool:
+    """False once the pool has noticed that one of its processes is gone."""
+    try:
+        processes._pool.submit(int)
+    except BrokenProcessPool:
+        return False
+    return True
 
 
 @pytest.mark.django_db
