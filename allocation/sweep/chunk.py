@@ -85,9 +85,11 @@ def sweep_chunk(*, experiment_ids: Sequence[int], target_date: dt.date, now: dt.
     changed = [one for one in active if not one.is_unchanged]
     is_current = target_date == timezone.localdate(now)
     watched = [one.id for one in changed if not one.is_archived]
-    failed = is_current and not try_to_alert(watched, target_date, now)
-    how = _How(target_date, now, {one.id: one for one in changed} if is_current and not failed else None)
+    looked = try_to_alert(watched, target_date, now) if is_current else set()
+    seen = {one.id: one for one in changed if is_current and (one.id in looked or one.is_archived)}
+    how = _How(target_date, now, seen)
     decided = [one for ids in batches(changed) for one in _decide(ids, how)]
+    failed = is_current and bool(watched) and not looked
     return SweptChunk(tuple(decided), unchanged=len(active) - len(changed), traffic_failed=failed)
 
 
@@ -117,7 +119,7 @@ class _How(NamedTuple):
 
     target_date: dt.date
     now: dt.datetime
-    seen: Mapping[int, Active] | None
+    seen: Mapping[int, Active]
 
 
 def _decide(ids: Sequence[int], how: _How) -> list[SweptExperiment]:
@@ -133,9 +135,7 @@ def _compute(ids: Sequence[int], how: _How) -> list[Outcome]:
     try:
         with transaction.atomic():
             outcomes = compute_allocations(experiment_ids=ids, target_date=how.target_date, now=how.now)
-            if how.seen is not None:
-                entries = [outcome.entry for outcome in outcomes if outcome.entry]
-                mark_as_swept(entries, how.target_date, how.seen)
+            mark_as_swept([one.entry for one in outcomes if one.entry], how.target_date, how.seen)
             return outcomes
     except Exception as error:
         if is_away(error):

@@ -78,11 +78,10 @@ def mark_as_swept(entries: Sequence[Entry], target_date: dt.date, seen: Mapping[
     not marked: nobody has looked at the traffic that came meanwhile.
     """
     by = rules()
-    marks = [
-        _mark(entry, target_date, by)
-        for entry in entries
-        if _is_settled(entry, seen[entry.allocation.experiment_id])
-    ]
+    looked_at = [(entry, seen.get(entry.allocation.experiment_id)) for entry in entries]
+    marks = [_mark(entry, target_date, by) for entry, one in looked_at if one and _is_settled(entry, one)]
+    if not marks:
+        return
     SweepMark.objects.bulk_create(
         marks, update_conflicts=True, unique_fields=["experiment"], update_fields=_NOTED
     )

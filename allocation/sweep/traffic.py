@@ -27,22 +27,21 @@ logger = logging.getLogger(__name__)
 ALARMS = (EventKind.SAMPLE_RATIO_MISMATCH, EventKind.NO_DATA)
 
 
-def try_to_alert(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> bool:
-    """Return False where these experiments could not be looked at: that stops no decision."""
+def try_to_alert(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> set[int]:
+    """Return those of the experiments that could be looked at: a fault with others stops no decision."""
     try:
-        alert_on_traffic(ids, target_date, now)
+        return alert_on_traffic(ids, target_date, now)
     except Exception as error:
         if is_away(error):
             raise
         logger.exception("looking for alarms failed for %s experiments", len(ids))
-        return False
-    return True
+        return set()
 
 
-def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> None:
-    """Raise and clear the alarms about the traffic of these experiments, which run."""
+def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> set[int]:
+    """Raise and clear the alarms about the traffic of these experiments, which run; return those that had no fault."""
     if not ids:
-        return
+        return set()
     with transaction.atomic():
         lock_experiments(ids)
         stale = set(stale_experiments(target_date).filter(pk__in=ids).values_list("pk", flat=True))
@@ -50,7 +49,8 @@ def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime)
         ratios = _compared(variant_keys(ids), target_date)
         holding = {pk: _conditions(pk, pk in stale, ratio, target_date) for pk, ratio in ratios.items()}
         news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
-        _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
+        failed = _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
+        return set(ratios) - failed
 
 
 def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:
@@ -86,10 +86,10 @@ def _compared(
     return {pk: found for one in variants for pk, found in _compared({one: variants[one]}, date).items()}
 
 
-def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> None:
-    """Settle the alarms of these experiments at once; a chunk that fails is taken apart."""
+def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> set[int]:
+    """Settle the alarms of these experiments at once; a chunk that fails is taken apart. Return those that failed."""
     if not ids:
-        return
+        return set()
     try:
         with transaction.atomic():
             lock_experiments(ids)
@@ -100,8 +100,10 @@ def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> Non
         if is_away(error):
             raise
         logger.exception("looking for alarms failed for %s experiments", len(ids))
-        for pk in ids if len(ids) > 1 else ():
-            _sync([pk], active, now)
+        if len(ids) == 1:
+            return set(ids)
+        return {failed for pk in ids for failed in _sync([pk], active, now)}
+    return set()
 
 
 def _conditions(pk: int, is_stale: bool, ratio: SampleRatioResult | None, date: dt.date) -> ActiveConditions:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from allocation.models import Allocation, SweepMark
 from allocation.sweep import SweptChunk, sweep_chunk
+from allocation.sweep.closed_days import compared_traffic
 from allocation.sweep.traffic import try_to_alert
 from experiments.models import Experiment, Status
 from experiments.services import change_status, update_experiment
@@ -133,7 +134,7 @@ def test_sweep_chunk__change_after_its_traffic_was_looked_at__is_looked_at_by_th
 ) -> None:
     experiment = make_running()
 
-    def then_change(*arguments: Any) -> bool:
+    def then_change(*arguments: Any) -> set[int]:
         looked = try_to_alert(*arguments)
         change(experiment)
         return looked
@@ -144,6 +145,26 @@ def test_sweep_chunk__change_after_its_traffic_was_looked_at__is_looked_at_by_th
 
     assert _sweep(experiment).unchanged == 0
     assert _sweep(experiment).unchanged == 1
+
+
+def test_sweep_chunk__traffic_of_one_cannot_be_compared__the_next_looks_at_that_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = make_running("One"), make_running("Other")
+
+    def compared(variants: Mapping[int, Any], date: dt.date) -> Any:
+        if one.pk in variants:
+            raise ValueError("no comparison")
+        return compared_traffic(variants, date)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("allocation.sweep.traffic.compared_traffic", compared)
+        first = _sweep(one, other)
+
+    assert (first.recorded, first.failed, first.traffic_failed) == (2, 0, False)
+    again = _sweep(one, other)
+    assert [swept.experiment_id for swept in again.experiments] == [one.pk]
+    assert _sweep(one, other).unchanged == 2
 
 
 def test_sweep_chunk__default_of_the_installation__looks_at_all(settings: Settings) -> None:
