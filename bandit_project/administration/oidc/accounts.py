@@ -1,9 +1,9 @@
 """Whose account a log-in means: by issuer and subject for ever, by a verified e-mail address the first time alone.
 
 An address may change hands, and a provider may let people choose theirs. So it counts only if the provider says that
-it is verified, and never leads to an account that somebody else of the provider's has. Here anybody may write any address
-into the own profile: an account found by that alone is from then on its owner's who proved the address, and no password
-opens it.
+it is verified, and never leads to an account that somebody else of the provider's has. Here anybody may write any
+address into the own profile: an account found by that alone is from then on theirs who proved the address, and no
+password opens it.
 """
 
 from collections.abc import Mapping
