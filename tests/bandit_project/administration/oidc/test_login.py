@@ -430,6 +430,13 @@ def test_userinfo__of_another_subject__is_refused(client: Client, at: Provider) 
     _assert_refused(client, _log_in(client))
 
 
+@pytest.mark.parametrize("oddity", [[{"sub": "0815"}], "0815", 815])
+def test_userinfo__of_another_shape__is_refused(client: Client, at: Provider, oddity: Any) -> None:
+    at.oddity = oddity
+
+    _assert_refused(client, _log_in(client))
+
+
 def test_userinfo__against_the_token__does_not_count(client: Client, at: Provider) -> None:
     at.userinfo |= {"email": "root@example.com", "email_verified": True}
 
