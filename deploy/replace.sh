@@ -2,7 +2,7 @@
 # Replace the app and the scheduler of docker-compose.prod.yml by what .env and the compose file say now, without a
 # moment in which nobody serves: a new app starts beside the old one, and the old one ends once the new one is healthy.
 #   deploy/replace.sh
-# Build and migrate first (DEPLOY_CHECKLIST.md, 8). If the new one does not get healthy, it is removed, the old one
+# Build and migrate first (DEPLOY_CHECKLIST.md, 8). Workers are not among them (docs/operations.md, Workers). If the new one does not get healthy, it is removed, the old one
 # serves on, and this ends with 1. COMPOSE_FILE and COMPOSE_PROJECT_NAME are read as docker compose reads them.
 set -eu
 export COMPOSE_FILE="${COMPOSE_FILE:-docker-compose.prod.yml}"
@@ -27,7 +27,9 @@ else
     }
     if ! up --no-recreate --scale app="$(($(echo "$old" | wc -l) + 1))" app; then
         docker compose logs --tail 20 app >&2
-        docker rm --force $(added)
+        new=$(added)
+        # none where it could not even be made
+        [ -z "$new" ] || docker rm --force $new
         echo "The new app is not healthy and was removed. The old one serves on." >&2
         exit 1
     fi

@@ -13,6 +13,8 @@ from django.conf import settings
 _PAUSE_SECONDS = 0.1
 # After so long a silence the workers are asked whether they are there, and have so long to answer.
 _SILENT_SECONDS, _PING_SECONDS = 10.0, 2.0
+# A task that nobody has ended by then is dropped: one of another day, or one that kills each worker that takes it.
+_WANTED_SECONDS = 6 * 3600
 # Celery looks only so often for what dead workers had.
 _LOOKS_EVERY = 200
 
@@ -53,7 +55,10 @@ def ask_workers(
 def _ask(task: str, questions: Sequence[Mapping[str, Any]], stopped: Callable[[], bool]) -> Iterator[Done]:
     from celery import current_app
 
-    waiting = {place: current_app.send_task(task, kwargs=asked) for place, asked in enumerate(questions)}
+    waiting = {
+        place: current_app.send_task(task, kwargs=asked, expires=_WANTED_SECONDS)
+        for place, asked in enumerate(questions)
+    }
     heard_at = asked_at = time.monotonic()
     while waiting and not stopped():
         for place in [place for place, result in waiting.items() if result.ready()]:

@@ -6,6 +6,7 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from bandit_project.models import Theme, UserSettings
@@ -45,12 +46,18 @@ def change_profile(*, user: User, name: str, email: str, preferences: Preference
     issues = list(_issues(preferences))
     if preferences.weekly_summary and not email:
         issues.append(Issue("email", "required", _("The weekly summary needs an email address.")))
-    if email and User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
+    if email and _is_anothers(email, user):
         issues.append(Issue("email", "taken", _("There is an account with this address already.")))
     if issues:
         raise InvalidError(issues)
     User.objects.filter(pk=user.pk).update(first_name=name, last_name="", email=email)
     UserSettings.objects.update_or_create(user=user, defaults=preferences._asdict())
+
+
+def _is_anothers(email: str, user: User) -> bool:
+    """Tell if an account has the address, or is named by it: a log-in could not tell the two apart."""
+    named = User.objects.filter(Q(email__iexact=email) | Q(username__iexact=email))
+    return named.exclude(pk=user.pk).exists()
 
 
 def _issues(preferences: Preferences) -> list[Issue]:

@@ -16,6 +16,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
 from django.conf import settings
 
+# A broker that takes connections and is silent would else keep the scheduler for ever, and none of its jobs be done.
+_ANSWER_SECONDS = 5
+
 app = Celery(
     "bandit",
     broker=settings.CELERY_BROKER_URL,
@@ -26,7 +29,13 @@ app = Celery(
 app.conf.update(
     accept_content=["json"],
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"visibility_timeout": settings.WORKER_RETRY_SECONDS},
+    broker_transport_options={
+        "visibility_timeout": settings.WORKER_RETRY_SECONDS,
+        "socket_connect_timeout": _ANSWER_SECONDS,
+        "socket_timeout": _ANSWER_SECONDS,
+    },
+    redis_socket_connect_timeout=_ANSWER_SECONDS,
+    redis_socket_timeout=_ANSWER_SECONDS,
     result_expires=24 * 3600,
     task_acks_late=True,
     task_default_queue="bandit",

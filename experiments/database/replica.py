@@ -119,12 +119,17 @@ class _Progress:
         connection = connections[alias]
         if connection.vendor != "postgresql":
             return True
-        with self._guard:
-            asked_at, near = self._near.get(alias, (float("-inf"), False))
-            if time.monotonic() - asked_at < _KNOWN_SECONDS:
-                return near
+        asked_at, near = self._near.get(alias, (float("-inf"), False))
+        if time.monotonic() - asked_at < _KNOWN_SECONDS:
+            return near
+        # One thread asks. A replica that is silent keeps that one waiting; the others read from the primary.
+        if not self._guard.acquire(blocking=False):
+            return False
+        try:
             near = self._ask(connection)
             self._near[alias] = time.monotonic(), near
+        finally:
+            self._guard.release()
         return near
 
     def _ask(self, replica: BaseDatabaseWrapper) -> bool:

@@ -317,6 +317,25 @@ def test_script__of_the_host__is_executable_and_parses(name: str) -> None:
     subprocess.run(["sh", "-n", path], check=True)
 
 
+def test_replace__new_app_that_could_not_even_be_made__says_that_the_old_one_serves_on(
+    tmp_path: Path,
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\ncase "$*" in\n"compose ps"*) echo old ;;\n"compose up"*) exit 1 ;;\n"rm --force") exit 2 ;;\nesac\n'
+    )
+    docker.chmod(0o755)
+
+    done = subprocess.run(
+        [ROOT / "deploy/replace.sh"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (
+        1, "The new app is not healthy and was removed. The old one serves on.\n",
+    )  # fmt: skip
+
+
 def test_certbot_hook__new_certificate__is_copied_readable_and_taken(tmp_path: Path) -> None:
     renewed, docker = tmp_path / "live", tmp_path / "bin/docker"
     for folder in (renewed, docker.parent, tmp_path / "deploy/secrets/certificates"):

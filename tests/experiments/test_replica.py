@@ -2,7 +2,9 @@
 
 import datetime as dt
 import shutil
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +166,7 @@ def test_decisions__asked_for_within_a_block_that_may_lag__rest_on_the_primary(
     replica: None, experiment: Experiment
 ) -> None:
     DailyMetric.objects.filter(variant__name="control").update(clicks=800)
-    Experiment.objects.filter(pk=experiment.pk).update(data_version=F("data_version") + 1)
+    Experiment.objects.update(data_version=F("data_version") + 1)
 
     with one_moment(may_lag=True):
         (outcome,) = compute_allocations(experiment_ids=[experiment.pk], target_date=TODAY, now=NOW)
@@ -304,6 +306,33 @@ def test_replica__that_cannot_be_reached__is_replaced_by_the_primary_and_left_ou
     assert replicas.usable_replicas() == []
     replicas.forget()
     assert replicas.usable_replicas() == [REPLICA]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_replica__that_takes_connections_and_is_silent__keeps_one_reader_waiting(replica: None) -> None:
+    connections[REPLICA].close()
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as one:
+        waiting = one.submit(_read_from_host, *silent.getsockname()[:2])
+        with silent.accept()[0] as caller:
+            caller.recv(1000)
+            with one_moment(may_lag=True):
+                assert _names() == IS
+            caller.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                caller.recv(1000)  # the other has not stopped waiting
+        assert waiting.result() == IS
+
+
+def _read_from_host(host: str, port: int) -> list[object]:
+    """Read in a thread, whose connection to the replica is its own."""
+    connections[REPLICA] = connection.copy(REPLICA)
+    options = {**connection.settings_dict["OPTIONS"], "connect_timeout": 30}
+    connections[REPLICA].settings_dict |= {"HOST": host, "PORT": port, "OPTIONS": options}
+    try:
+        with one_moment(may_lag=True):
+            return _names()
+    finally:
+        connection.close()
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'")

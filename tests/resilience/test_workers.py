@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from redis import Redis
 
 from tests.conftest import ROOT
 from tests.deployment.installation import free_port
@@ -46,11 +48,12 @@ class Crew:
 
     def __init__(self, folder: Path, database: str, port: int, stack: ExitStack) -> None:
         self.database, self._folder, self._stack = database, folder, stack
+        self.broker = f"redis://127.0.0.1:{port}/0"
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "DEBUG": "true",
             "DATABASE_URL": database,
-            "CELERY_BROKER_URL": f"redis://127.0.0.1:{port}/0",
+            "CELERY_BROKER_URL": self.broker,
             "WORKER_RETRY_SECONDS": RETRY_SECONDS,
             "SCHEDULER_ALLOCATE_AT": "00:00",
             "OPENBLAS_NUM_THREADS": "1",
@@ -158,16 +161,22 @@ def test_sweep__worker_and_process_killed_in_the_middle__decides_each_experiment
     assert f"{EXPERIMENTS} " in crew.manage("verify_ledger")
 
 
-@pytest.mark.parametrize("broker", ["without workers", "away"])
+@pytest.mark.parametrize("broker", ["without workers", "away", "silent"])
 def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str) -> None:
     crew.manage("shell", "--no-imports", "--command", SEED)
-    if broker == "away":
-        crew.environment["CELERY_BROKER_URL"] = "redis://127.0.0.1:1/0"
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        places = {"away": 1, "silent": silent.getsockname()[1]}
+        if broker in places:
+            crew.environment["CELERY_BROKER_URL"] = f"redis://127.0.0.1:{places[broker]}/0"
 
-    assert crew.begin("scheduler", "--once").wait(timeout=400) == 0, crew.log()
+        assert crew.begin("scheduler", "--once").wait(timeout=400) == 0, crew.log()
 
     assert crew.ask(ALLOCATIONS) == EXPERIMENTS
     assert "it goes on without workers" in crew.log()
+    with Redis.from_url(crew.broker) as redis:
+        queued = [json.loads(message) for message in redis.lrange("bandit", 0, -1)]
+    assert bool(queued) == (broker == "without workers")
+    assert all(message["headers"]["expires"] for message in queued)  # nobody does them another day
 
 
 def test_imports__worker_killed_in_the_middle__records_each_file_once(crew: Crew, tmp_path: Path) -> None:

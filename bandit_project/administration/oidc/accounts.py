@@ -1,7 +1,9 @@
 """Whose account a log-in means: by issuer and subject for ever, by a verified email address the first time alone.
 
 An address may change hands, and a provider may let people choose theirs. So it counts only if the provider says that
-it is verified, and never leads to an account that somebody else of the provider's has.
+it is verified, and never leads to an account that somebody else of the provider's has. Here anybody may write any
+address into the own profile: an account found by that alone is from then on theirs who proved the address, and no
+password opens it.
 """
 
 from collections.abc import Mapping
@@ -51,6 +53,8 @@ def _introduced(claims: Claims) -> User:
     try:
         with transaction.atomic():
             user = _with_address(address) or _made(address)
+            if user.username.lower() != address:
+                _end_password(user)
             return _tied(user, claims)
     except IntegrityError:  # the same person in two windows at once
         known = _known(claims)
@@ -82,6 +86,15 @@ def _made(address: str) -> User:
     user = User.objects.create(username=address)
     complete_account(user, address)
     return user
+
+
+def _end_password(user: User) -> None:
+    """Shut out the one who had the account, and end the sessions. A superuser's gives nobody more than they had."""
+    if user.is_superuser or not user.has_usable_password():
+        return
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    log_event("login.password_ended", user=user.username)
 
 
 def _tied(user: User, claims: Claims) -> User:

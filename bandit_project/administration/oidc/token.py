@@ -45,7 +45,9 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
         except requests.RequestException as error:
             # Its text holds the provider's answer.
             raise OidcError("provider_refused", type(error).__name__) from error
-        except (SuspiciousOperation, jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        except (
+            SuspiciousOperation, jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError,
+        ) as error:  # fmt: skip  # the last four where an answer of the provider has another shape
             raise OidcError("token_refused", f"{type(error).__name__}: {error}"[:200]) from error
 
     def _follow(self, provider: Provider) -> None:

@@ -38,6 +38,8 @@ class Provider:
     # What each code was given for: the query of the authorization.
     codes: dict[str, Claims] = field(default_factory=dict)
     tokens_asked: list[Claims] = field(default_factory=list)
+    # In the place of what it says of a person: an answer of another shape.
+    oddity: Any = None
 
     def signed(self, claims: Claims) -> str:
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "one"})
@@ -104,7 +106,8 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             elif place.path == "/keys":
                 self._answer(200, provider.keys())
             elif place.path == "/userinfo" and self.headers["Authorization"] == "Bearer access":
-                self._answer(200, {"sub": provider.person.get("sub"), **provider.userinfo})
+                subject = {"sub": provider.person.get("sub")}
+                self._answer(200, provider.oddity or {**subject, **provider.userinfo})
             else:
                 self._answer(404, {})
 
@@ -113,7 +116,7 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             form = {name: values[0] for name, values in parse_qs(body).items()}
             self._answer(*provider.token(form, self.headers.get("Authorization", "")))
 
-        def _answer(self, code: int, content: Claims, **headers: str) -> None:
+        def _answer(self, code: int, content: Any, **headers: str) -> None:
             body = json.dumps(content).encode()
             self.send_response(code)
             for name, value in {"Content-Type": "application/json", **headers}.items():

@@ -17,7 +17,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from bandit_project.administration.oidc.views import BACKEND
-from bandit_project.administration.users import invite_user
+from bandit_project.administration.users import change_role, invite_user
 from bandit_project.environment import Environment
 from bandit_project.models import OidcIdentity, UserSettings
 from experiments.roles import Role, role_of
@@ -346,6 +346,41 @@ def test_account__two_with_the_address__is_neither(client: Client, at: Provider)
     assert not OidcIdentity.objects.exists()
 
 
+def test_account__whose_owner_wrote_the_address_into_the_profile__is_no_longer_the_owners(
+    client: Client, at: Provider, settings: Settings
+) -> None:
+    """Eve waits with Ann's address for the role that Ann's groups give."""
+    User.objects.create_superuser("root")
+    settings.OIDC_GROUPS_CLAIM, settings.OIDC_ROLES = "groups", {"platform": "admin"}
+    at.person["groups"] = ["platform"]
+    eve = User.objects.create_user("eve", email="ann@example.com", password="waiting-for-ann")
+    change_role(user_id=eve.pk, role=Role.VIEWER, by=None, now=NOW)
+    (waiting := Client()).force_login(eve)
+    assert waiting.get("/dashboard/").status_code == 200
+
+    _log_in(client)
+
+    assert (_who(client), client.get("/dashboard/").status_code) == ("eve", 200)
+    assert not User.objects.get(username="eve").has_usable_password()
+    assert waiting.get("/dashboard/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("name", "is_superuser"), [("ann@example.com", False), ("Ann@Example.com", False), ("root", True)]
+)
+def test_account__named_by_the_address_or_of_a_superuser__keeps_its_password(
+    client: Client, at: Provider, name: str, is_superuser: bool
+) -> None:
+    User.objects.create_user(
+        name, email="ann@example.com", password="for-a-bad-day", is_superuser=is_superuser
+    )
+
+    _log_in(client)
+
+    assert _who(client) == name
+    assert User.objects.get().check_password("for-a-bad-day")
+
+
 def test_account__deactivated__stays_shut(client: Client, at: Provider) -> None:
     User.objects.create_user("ann@example.com", is_active=False)
 
@@ -391,6 +426,13 @@ def test_role__of_the_last_administrator__stays_without_a_group(
 
 def test_userinfo__of_another_subject__is_refused(client: Client, at: Provider) -> None:
     at.userinfo["sub"] = "4711"
+
+    _assert_refused(client, _log_in(client))
+
+
+@pytest.mark.parametrize("oddity", [[{"sub": "0815"}], "0815", 815])
+def test_userinfo__of_another_shape__is_refused(client: Client, at: Provider, oddity: Any) -> None:
+    at.oddity = oddity
 
     _assert_refused(client, _log_in(client))
 
