@@ -9,6 +9,7 @@ import socket
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -33,16 +34,20 @@ def url_problem(url: str) -> str | None:
     """Name the problem of a URL by itself, or None."""
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        port = parts.port
     except ValueError:
-        return "This is not a URL."
+        return _("This is not a URL.")
     schemes = {"https", "http"} if settings.WEBHOOK_ALLOW_PRIVATE else {"https"}
     if parts.scheme not in schemes or not parts.hostname:
-        return f"The URL must begin with {' or '.join(sorted(schemes))}:// and name a host."
-    if parts.username or parts.password:
-        return "The URL must not hold a user name or a password."
+        return _("The URL must begin with %(schemes)s:// and name a host.") % {
+            "schemes": ":// / ".join(sorted(schemes))
+        }
+    if "@" in parts.netloc:
+        return _("The URL must not have a user name, a password or an @ before its host.")
+    if port == 0:
+        return _("The URL's port must be between 1 and 65535. Without one it is the usual port.")
     if not url.isascii() or not url.isprintable() or " " in url:
-        return "The URL must be written in visible ASCII characters."
+        return _("The URL must be written in visible ASCII characters.")
     return None
 
 

@@ -151,9 +151,9 @@ def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, grid: Grid) -
     reached = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
     goal = probabilities * reached[..., -1:]
     panel = np.clip((reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1, 0, mass.shape[-1] - 1)
-    low, high = np.take_along_axis(edges, panel, axis=-1), np.take_along_axis(edges, panel + 1, axis=-1)
-    under = goal - np.take_along_axis(reached, panel, axis=-1)
-    over = goal - np.take_along_axis(reached, panel + 1, axis=-1)
+    each = np.arange(len(alpha))[:, None]  # take_along_axis needs longer for a few rows
+    low, high = edges[each, panel], edges[each, panel + 1]
+    under, over = goal - reached[each, panel], goal - reached[each, panel + 1]
     # Newton from the nearer edge. Should it leave the panel it starts again at the other edge; of the two,
     # the one toward the mode always leads to the root, as the density only falls from there.
     start = np.where(under < -over, low, high)
@@ -169,7 +169,7 @@ def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, grid: Grid) -
             break
         if not moving.all():
             rows, search = rows[moving], _Search(*(part[moving] for part in search))
-    return np.exp(-np.logaddexp(0, -root))
+    return np.asarray(np.exp(-np.logaddexp(0, -root)))
 
 
 class _Search(NamedTuple):

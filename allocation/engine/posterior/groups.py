@@ -29,13 +29,13 @@ class GroupContest:
     present: Bools
     best: Floats
     place: NDArray[np.intp]
-    coarse: Bools
+    coarse: Bools | None
 
     def value_remaining(self, lead: NDArray[np.intp]) -> Floats:
         """How much better than the leader, ``lead`` (N,), the best may still be: the 95% quantile, averaged; (N,)."""
         leads = np.empty(len(self.alpha), dtype=np.intp)
         leads[self.place] = lead[:, None]
-        own = np.take_along_axis(self.best, leads[:, None], axis=1)[:, 0]
+        own = self.best[np.arange(len(leads)), leads]
         remaining = value_remaining(self.alpha, self.beta, self.present, leads, own, coarse=self.coarse)
         return _average(remaining, self.place)
 
@@ -48,8 +48,7 @@ def contest_of_groups(
     new[:, 1:] = ((alpha[:, 1:] != alpha[:, :-1]) | (beta[:, 1:] != beta[:, :-1])).any(axis=-1)
     place = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     whose = np.nonzero(new)[0]
-    there, as_before = present[whose], np.zeros(len(present), dtype=bool) if coarse is None else coarse
-    as_before = as_before[whose]
+    there, as_before = present[whose], None if coarse is None else coarse[whose]
     each: Contest = contest(alpha[new], beta[new], there, as_before)
     best, loss = (_average(part, place) for part in each)
     return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place, as_before)

@@ -48,7 +48,7 @@ class Contest(NamedTuple):
 
 
 def contest(
-    alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None, coarse: ArrayLike = False
+    alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None, coarse: ArrayLike | None = None
 ) -> Contest:
     """probability_best and expected_loss_i = E[max_j theta_j] - E[theta_i], in rate, from the same nodes.
 
@@ -56,8 +56,7 @@ def contest(
     """
     a, b, exists = checked_rows(alpha, beta, present)
     best, loss = np.zeros_like(a), np.zeros_like(a)
-    as_before = np.broadcast_to(coarse, np.shape(alpha)[:-1]).reshape(-1)
-    for rows, grid in _grids(a, b, exists, as_before):
+    for rows, grid in _grids(a, b, exists, marked(coarse, len(a))):
         for some, edges in _cuts(a[rows], b[rows], exists[rows], grid):
             own = rows[some]
             best[own], loss[own] = _contest_rows(a[own], b[own], exists[own], edges, grid)
@@ -96,12 +95,19 @@ def checked_rows(
         raise ValueError("alpha and beta must be positive and finite")
     k = a.shape[-1]
     a, b, exists = a.reshape(-1, k), b.reshape(-1, k), exists.reshape(-1, k)
+    if exists.all():
+        return a, b, exists
     # An absent variant takes the place of a present one: its panels then cost no accuracy anywhere.
     stand_in = np.argmax(exists, axis=-1)[:, None]
     nobody = ~exists.any(axis=-1, keepdims=True)
     a = np.where(exists, a, np.where(nobody, 1.0, np.take_along_axis(a, stand_in, axis=-1)))
     b = np.where(exists, b, np.where(nobody, 1.0, np.take_along_axis(b, stand_in, axis=-1)))
     return a, b, exists
+
+
+def marked(coarse: ArrayLike | None, size: int) -> Bools:
+    """Which rows (N,) are integrated as before rules 5: by default none."""
+    return np.zeros(size, dtype=bool) if coarse is None else np.asarray(coarse, dtype=bool).reshape(size)
 
 
 def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid]]:
@@ -111,15 +117,19 @@ def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid
 
 def _grids(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> list[tuple[NDArray[np.intp], Grid]]:
     """Rows to work on together, and their grid."""
-    kinds = [(rows & ~coarse, grid) for rows, grid in grids(alpha, beta, present)]
-    kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
+    kinds = grids(alpha, beta, present)
+    if coarse.any():
+        kinds = [(rows & ~coarse, grid) for rows, grid in kinds]
+        kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
     return _in_chunks(kinds, alpha.shape[-1])
 
 
 def grids(alpha: Floats, beta: Floats, present: Bools) -> list[tuple[Bools, Grid]]:
     """Which rows (N,) take which grid. Each row's is its own, whatever it is computed beside."""
-    many = np.asarray(present.sum(axis=-1) > FEW)
     (plain, _), (odd, _) = _bare_grids(alpha, beta)
+    if alpha.shape[-1] <= FEW:
+        return [(plain, PLAIN), (odd, GRADED)]
+    many = np.asarray(present.sum(axis=-1) > FEW)
     return [(plain & ~many, PLAIN), (plain & many, MANY), (odd, GRADED)]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from allocation.engine.posterior import advantage, earlier_advantage
-from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import Bools, checked_rows, grids
+from allocation.engine.posterior.beta import Floats, Grid
+from allocation.engine.posterior.probability_best import Bools, checked_rows, grids, marked
 
 # The probability and its derivative at log-factors (M,) of some rows (M,).
 _Within = Callable[[NDArray[np.intp], Floats], tuple[Floats, Floats]]
@@ -90,10 +90,12 @@ def _axes(
     alpha: Floats, beta: Floats, present: Bools, coarse: Bools | None
 ) -> list[tuple[NDArray[np.intp], _Within]]:
     """Rows that are integrated alike, and how."""
-    before = np.zeros(len(alpha), dtype=bool) if coarse is None else coarse
-    found = list[tuple[NDArray[np.intp], _Within]]()
-    for chosen, grid in [*grids(alpha, beta, present), (before, None)]:
-        rows = np.flatnonzero(chosen & ~before if grid else chosen)
+    kinds: list[tuple[Bools, Grid | None]] = [*grids(alpha, beta, present)]
+    if coarse is not None and coarse.any():
+        kinds = [*((rows & ~coarse, grid) for rows, grid in kinds), (coarse, None)]
+    found = []
+    for chosen, grid in kinds:
+        rows = np.flatnonzero(chosen)
         if rows.size:
             own = alpha[rows], beta[rows], present[rows]
             found.append((rows, advantage.on(*own, grid) if grid else earlier_advantage.on(*own)))
@@ -107,7 +109,7 @@ def value_remaining(
     lead: ArrayLike,
     best: ArrayLike | None = None,
     level: float = 0.95,
-    coarse: ArrayLike = False,
+    coarse: ArrayLike | None = None,
 ) -> Floats:
     """How much better than the leader the true best may still be: the ``level`` quantile, shape (...).
 
@@ -116,11 +118,10 @@ def value_remaining(
     ``coarse`` marks rows (...) to be integrated as before rules 5.
     """
     a, b, exists = checked_rows(alpha, beta, present)
-    order = _first(np.asarray(lead).reshape(-1), a.shape[-1])
-    a, b = np.take_along_axis(a, order, axis=-1), np.take_along_axis(b, order, axis=-1)
-    exists = np.take_along_axis(exists, order, axis=-1)
+    rows, order = np.arange(len(a))[:, None], _first(np.asarray(lead).reshape(-1), a.shape[-1])
+    a, b, exists = a[rows, order], b[rows, order], exists[rows, order]
     at_zero = None if best is None else np.asarray(best, dtype=np.float64).reshape(-1)
-    before = np.broadcast_to(coarse, np.shape(alpha)[:-1]).reshape(-1)
+    before = None if coarse is None else marked(coarse, len(a))
     return margin_at(a, b, exists, np.full(len(a), level), at_zero, before).reshape(np.shape(alpha)[:-1])
 
 

@@ -255,7 +255,7 @@ def test_value_remaining__rival_next_to_one__has_the_closed_form(beta: float) ->
 def test_value_remaining__coarse__is_what_it_was_before_rules_5() -> None:
     alpha, beta = [[1.0, 1.0], [30.0, 40.0]], [[1.0, 1e-3], [970.0, 960.0]]
 
-    before = value_remaining(alpha, beta, None, [0, 0], coarse=True)
+    before = value_remaining(alpha, beta, None, [0, 0], coarse=[True, True])
 
     assert before.tolist() == pytest.approx([19.059163619985284, 0.9890096465901963], rel=1e-9)
 
