@@ -30,6 +30,7 @@ class Machine:
         # whatever is run with it, such as pytest
         self.add("../.venv/bin/python", 'case "$*" in *playwright*) ;; *) echo "ran $*" ;; esac')
         self.add("nginx", "")
+        self.add("redis-server", "")
         summed = subprocess.run(
             ["cksum"], input=(folder / "requirements-dev.txt").read_bytes(), capture_output=True, check=True
         )
