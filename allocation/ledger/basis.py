@@ -1,4 +1,4 @@
-"""Can anything that a decision rests on have changed since it was made? Told without reading the days."""
+"""Can anything that a decision rests on have changed since it was made? Answered without reading the days."""
 
 import hashlib
 

@@ -24,7 +24,7 @@ _RUNS_KEPT = dt.timedelta(days=30)
 
 def prune(*, now: dt.datetime, stopped: Stopped = lambda: False) -> dict[str, int]:
     """Delete, and return how many of each kind. ``stopped`` is asked between kinds, and between batches of decisions:
-    the scheduler shows meanwhile that it goes on, and ends soon when it is told to."""
+    the scheduler shows meanwhile that it goes on, and ends soon when it is asked to."""
     deleted = {}
     for kind, delete in _KINDS.items():
         if stopped():

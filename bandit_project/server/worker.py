@@ -12,7 +12,7 @@ The worker promises:
 - A body in chunks is not received, nor one of unclear length. Django takes the first for empty and gunicorn refuses the
   second; such a request is its connection's last and goes to a thread with its head alone.
 - A body that is cut off reaches the service as cut off (see truncated_bodies.py), and closes its connection.
-- A worker that ends answers whoever has connected, and refuses the next connection at once: a proxy that has another
+- A worker that ends answers who has connected, and refuses the next connection at once: a proxy that has another
   server goes there. Left open, as gunicorn does until the last answer, the socket would let clients wait and drop them.
 
 A buffering proxy does the same: behind one, WEB_THREADS=1 selects gunicorn's plain worker instead.

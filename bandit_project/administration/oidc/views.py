@@ -140,7 +140,7 @@ def _goal(request: HttpRequest, wanted: str) -> str:
 def _sentence(reason: str) -> str:
     name = {"name": settings.OIDC_NAME}
     if reason == "no_verified_address":
-        return _("%(name)s does not say that your e-mail address is verified. Ask an administrator.") % name
+        return _("%(name)s does not say that your email address is verified. Ask an administrator.") % name
     if reason in ("taken", "several_accounts", "inactive"):
         return _("Your account here cannot be opened with %(name)s. Ask an administrator.") % name
     if reason == "provider_away":

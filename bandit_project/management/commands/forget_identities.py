@@ -9,7 +9,7 @@ from bandit_project.models import OidcIdentity
 
 class Command(BaseCommand):
     help = (
-        "Forget which person of an OpenID provider has an account, so that the next log-in by its verified e-mail "
+        "Forget which person of an OpenID provider has an account, so that the next log-in by its verified email "
         "address gets it: after a change of the provider, or of the person's account there."
     )
 
