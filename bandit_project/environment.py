@@ -158,7 +158,7 @@ class Environment:
             )
             return ""
         if value and find_spec("mozilla_django_oidc") is None:
-            self._refuse(variable, "needs the extra oidc: pip install 'bandit-service[oidc]'")
+            self._refuse(variable, "needs mozilla-django-oidc: pip install -r requirements.txt")
             return ""
         return value
 
@@ -214,14 +214,14 @@ class Environment:
         return {f"replica-{n}": _as_primary(one, primary) for n, one in enumerate(found, 1) if one}
 
     def redis(self, variable: str, extra: str) -> str:
-        """The URL of a Redis; it takes the packages of the extra."""
+        """The URL of a Redis; it takes the package of the extra of its name."""
         url = self.string(variable)
         if not url:
             return ""
         if not url.startswith(("redis://", "rediss://")):
             self._refuse(variable, "must be like redis://:password@host:6379/0, or rediss:// for TLS")
         elif find_spec(extra) is None:
-            self._refuse(variable, f"needs the extra [{extra}]: pip install 'bandit-service[{extra}]'")
+            self._refuse(variable, f"needs {extra}: pip install -r requirements.txt")
         return url
 
     def email(self, variable: str, default: str) -> dict[str, Any]:

@@ -32,15 +32,20 @@ class EventKind(models.TextChoices):
 class EventType:
     """A kind of event. ``sentence``: the first line of a mail, filled in from the event's data.
 
-    ``is_alarm``: a condition that holds for a while; it is notified once, when it begins.
+    ``is_alarm``: a condition that holds for a while; it is notified once, when it begins. ``elsewhere``: the sentence
+    in languages other than English, where the first one quotes what the decision log says in English.
     """
 
     sentence: Text
     is_alarm: bool = False
+    elsewhere: Text = ""
 
 
 EVENT_TYPES = {
-    EventKind.ALLOCATION_CHANGED: EventType(_("Traffic is split differently from {target_date}: {reason}")),
+    EventKind.ALLOCATION_CHANGED: EventType(
+        _("Traffic is split differently from {target_date}: {reason}"),
+        elsewhere=_("Traffic is split differently from {target_date}."),
+    ),
     EventKind.LEADER_FOUND: EventType(
         _("{leader} leads: its probability to be best is {probability_best}."), is_alarm=True
     ),
@@ -64,10 +69,15 @@ EVENT_TYPES = {
     EventKind.GUARD_WARNED: EventType(
         _("{variant} is more than {max_fall}% below the control in {ratio}: a guard warns."), is_alarm=True
     ),
-    EventKind.GUARD_ACTED: EventType("{reason}", is_alarm=True),
+    EventKind.GUARD_ACTED: EventType(
+        "{reason}",
+        is_alarm=True,
+        elsewhere=_("A guard gave the control all traffic, until a person resumes."),
+    ),
     EventKind.EXPERIMENT_STARTED: EventType(_("The experiment has started, as scheduled for {starts_at}.")),
     EventKind.EXPERIMENT_ENDED: EventType(
-        _("The experiment has ended, as scheduled for {ends_at}: {outcome}")
+        _("The experiment has ended, as scheduled for {ends_at}: {outcome}"),
+        elsewhere=_("The experiment has ended, as scheduled for {ends_at}."),
     ),
     EventKind.EXPERIMENT_COMPLETED: EventType(_("Ready to decide, and ended: {winner} gets all traffic.")),
     EventKind.TEST: EventType(_("A test: this channel receives notifications.")),

@@ -43,8 +43,11 @@ class Machine:
         return program
 
     def test(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.run("test", **variables)
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": str(self.bin), **variables}
-        command: list[str | Path] = [self.bin / "sh", self.folder / "dev", "test"]
+        command: list[str | Path] = [self.bin / "sh", self.folder / "dev", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -95,3 +98,19 @@ def test_chromium__not_to_be_had__ends_with_what_to_install(machine: Machine) ->
     assert "apt-get could not install chromium." in done.stderr
     assert "Install the package 'chromium', or put the path of a Chromium into CHROMIUM" in done.stderr
     assert "Tests on" not in done.stderr
+
+
+@pytest.mark.parametrize("asked", [(), ("--help",), ("nothing",)])
+def test_bench__without_the_name_of_one__lists_them_and_installs_nothing(
+    machine: Machine, asked: tuple[str, ...]
+) -> None:
+    shutil.rmtree(machine.folder / ".venv")
+    folder = machine.folder / "benchmarks/numerics"
+    folder.mkdir(parents=True)
+    (folder / "engine.py").write_text('"""Measure the speed."""\n\nif __name__ == "__main__":\n    main()\n')
+    (folder / "recorded.py").write_text('"""A policy."""\n')
+
+    done = machine.run("bench", *asked)
+
+    assert done.returncode == 2
+    assert done.stderr == "usage: ./dev bench NAME [--help], one of:\n  engine       Measure the speed.\n"

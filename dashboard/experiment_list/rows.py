@@ -80,6 +80,8 @@ class Row:
             return "data" if self.latest is None else "impressions"
         if self.warm_up.impressions < self.warm_up.needed:
             return "more"
+        if sum(variant.is_active for variant in self.experiment.variants.all()) < 2:
+            return "variants"
         decision = self.summary.allocation
         through = decision.data_through if decision else None
         is_behind = through is None or (self.latest is not None and through < self.latest)

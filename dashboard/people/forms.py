@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from bandit_project.administration.keys import KEY_NAME_LENGTH, MOST_DAYS, Scope
@@ -113,7 +114,9 @@ class ChannelForm(DomainForm):
         help_text=_("Separated by spaces; one of them is enough. Blank: all experiments."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    language = forms.ChoiceField(label=_("Language"), choices=lambda: settings.LANGUAGES)
+    language = forms.ChoiceField(
+        label=_("Language"), choices=lambda: settings.LANGUAGES, initial=lambda: get_language()
+    )
     is_active = forms.BooleanField(label=_("Active"), required=False, initial=True)
 
     def __init__(self, *args: Any, stored: Endpoint | None = None, **options: Any) -> None:

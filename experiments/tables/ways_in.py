@@ -23,10 +23,11 @@ class Advice(NamedTuple):
     blank: Text
     repeated: Text
     no_experiment: Text
-    unknown_experiment: Text = ""
+    unknown_experiment: Text
 
 
 _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
+_CREATE_FIRST = _("Create it first, or correct the name.")
 
 ADVICE: Mapping[WayIn, Advice] = {
     "v1": Advice(
@@ -38,6 +39,7 @@ ADVICE: Mapping[WayIn, Advice] = {
             "the same experiment, date and variant are on line %(line)s; remove one, or add them up (repeated=sum)"
         ),
         no_experiment=_OWN_PAGE,
+        unknown_experiment=_CREATE_FIRST,
     ),
     "classic": Advice(
         blank=_("is blank: outcome not known yet. Fill it in, or remove the row"),
@@ -45,6 +47,7 @@ ADVICE: Mapping[WayIn, Advice] = {
             "the same experiment, date and variant are on line %(line)s; add their numbers up in one row"
         ),
         no_experiment=_OWN_PAGE,
+        unknown_experiment=_CREATE_FIRST,
     ),
     "command": Advice(
         blank=_(
@@ -66,5 +69,6 @@ ADVICE: Mapping[WayIn, Advice] = {
             "the same experiment, date and variant are on line %(line)s; remove one, or choose above to add them up"
         ),
         no_experiment=_OWN_PAGE,
+        unknown_experiment=_CREATE_FIRST,
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 
 from experiments.text import format_number, format_percent
-from notifications.channels.wording import chance_in_words, day_in_words, fall_in_words
+from notifications.channels.wording import chance_in_words, day_in_words, fall_in_words, ratio_in_words
 
 Data = Mapping[str, Any]
 
@@ -69,7 +69,7 @@ def _rates(data: Data) -> Iterator[Fact]:
 
 def _harms(data: Data) -> Iterator[Fact]:
     for harm in data["harms"]:
-        facts = {"fall": fall_in_words(harm["max_fall"]), "metric": harm["ratio"]}
+        facts = {"fall": fall_in_words(harm["max_fall"]), "metric": ratio_in_words(harm)}
         yield Fact(harm["variant"], _("more than %(fall)s%% below the control in %(metric)s") % facts)
 
 

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
+from experiments.metrics import Reward
 from experiments.text import format_number, format_percent, parse_date
 from notifications.channels.kinds import Message
-from notifications.events import EVENT_TYPES, EventKind
+from notifications.events import EVENT_TYPES, EventKind, EventType
 
 
 class Words(NamedTuple):
@@ -27,13 +28,22 @@ def words_of(message: Message) -> Words:
     with override(message.language):
         about = f"{experiment['name']}: " if (experiment := message.payload["experiment"]) else ""
         subject = " ".join(f"{about}{kind.label}".split())
-        sentence = str(EVENT_TYPES[kind].sentence).format_map(_shown(message.payload["data"]))
+        sentence = _sentence(EVENT_TYPES[kind]).format_map(_shown(message.payload["data"]))
     return Words(subject, sentence)
+
+
+def _sentence(event_type: EventType) -> str:
+    return str(event_type.sentence if _is_english() else event_type.elsewhere or event_type.sentence)
+
+
+def _is_english() -> bool:
+    return (get_language() or "en").startswith("en")
 
 
 def _shown(data: Mapping[str, Any]) -> dict[str, Any]:
     """Write the facts as pages do."""
-    return {name: _SHOWN[name](value) if name in _SHOWN else _text(value) for name, value in data.items()}
+    shown = {name: _SHOWN[name](value) if name in _SHOWN else _text(value) for name, value in data.items()}
+    return shown | ({"ratio": ratio_in_words(data)} if "ratio" in data else {})
 
 
 def _text(value: Any) -> Any:
@@ -50,6 +60,14 @@ def chance_in_words(probability: float | None) -> str:
     """Write a probability, never as certain."""
     chance = probability or 0.0
     return f"> {format_percent(0.999)}" if chance > 0.999 else format_percent(chance)
+
+
+def ratio_in_words(harm: Mapping[str, Any]) -> str:
+    """Name the metric of a harm within a sentence: the event has it in English, and its code for other languages."""
+    if _is_english() or harm.get("metric") not in Reward.values:
+        return str(harm["ratio"])
+    label = str(Reward(harm["metric"]).label)
+    return label[:1].lower() + label[1:]
 
 
 def fall_in_words(percent: float) -> str:

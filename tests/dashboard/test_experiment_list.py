@@ -88,7 +88,8 @@ def test_list__warming_up__counts_what_is_there_and_the_days_that_it_still_takes
     [
         ([], False, "data", "No data yet"),
         ([("control", 0), ("b", 0)], True, "impressions", "No impressions yet"),
-        ([("control", 900), ("b", 900)], False, "allocation", "not yet in an allocation"),
+        ([("control", 900), ("b", 900)], False, "allocation", "counted from the next allocation on"),
+        ([("control", 1800)], False, "variants", "two active variants need data"),
         ([("control", 1800), ("b", 0)], True, "variants", "two active variants need data"),
     ],
 )

@@ -39,7 +39,10 @@ def page(reader: Client, path: str) -> str:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/dashboard/", ["Experimentos", "variant_b 70,0%"]),
+        (
+            "/dashboard/",
+            ["Experimentos", "variant_b 70,0%", "<dt>Cliques a mais que a divisão igual, últimos 7 dias"],
+        ),
         (_ONE, ["variant_b lidera: ", "Classificação", "% do tráfego", "Aumento diário máximo"]),
         (f"{_ONE}explore/", ["Todos os dados", "Prob. de superar o controle", "9,50%"]),
         (f"{_ONE}traffic/", ["Registro de decisões", "1 set. 2025, 12:00", "Limitada por", "Otimizado"]),

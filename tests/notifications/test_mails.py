@@ -118,6 +118,27 @@ def test_mail__portuguese__writes_dates_and_numbers_as_its_pages_do() -> None:
     assert 'lang="pt-br"' in written.html
 
 
+@pytest.mark.database_free
+@pytest.mark.parametrize(
+    ("kind", "data", "english"),
+    [
+        (EventKind.ALLOCATION_CHANGED, CHANGED, "likely to be the best"),
+        (EventKind.GUARD_ACTED, {"reason": "A guard has stopped it.", "harms": [HARM]}, "has stopped it"),
+        (EventKind.GUARD_WARNED, HARM, "conversion rate"),
+        (EventKind.EXPERIMENT_ENDED, {"ends_at": "2025-09-01T09:00:00Z", "outcome": "paused."}, "paused."),
+    ],
+)
+def test_mail__portuguese__quotes_no_english_of_the_decision_log(
+    kind: EventKind, data: dict[str, Any], english: str
+) -> None:
+    assert english in mail_of(_message(kind, data)).text
+
+    written = mail_of(_message(kind, data, "pt-br"))
+
+    assert english not in written.text
+    assert english not in written.html
+
+
 @pytest.mark.django_db
 @pytest.mark.usefixtures("today")
 def test_mail__decision__is_sent_with_both_parts_and_no_json() -> None:

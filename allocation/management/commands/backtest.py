@@ -110,7 +110,7 @@ class Command(BaseCommand):
         for name, result in results.items():
             ratio = "-" if result.regret_ratio is None else f"{result.regret_ratio:.3f}"
             self.stdout.write(
-                f"{name:15}{result.regret:12,.0f}{ratio:>9}{result.gain_over_even:16,.0f}{result.best_in_front:15.3f}"
+                f"{name:15}{result.regret:12,.0f}{ratio:>9}{result.gain_over_even:z16,.0f}{result.best_in_front:15.3f}"
             )
         if len(tests) == 1:
             self.stdout.write("One test says little: do not choose settings by it.")

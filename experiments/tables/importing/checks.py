@@ -174,8 +174,9 @@ class Check:
 
     def _judge(self, experiment: str, name: str, *, is_good: bool) -> str:
         """Say why a name cannot become a variant, if it is none; "" where it can."""
-        if name in self.references.identity(experiment).variants:
-            return ""
+        known = self.references.identity(experiment)
+        if name in known.variants or (self.references.problem(experiment) and not known.variants):
+            return ""  # an experiment that there is not has no variants to list
         judge = self._judge_of(experiment)
         issue = judge.problem(name)
         if issue is None and is_good:

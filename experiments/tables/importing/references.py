@@ -92,7 +92,7 @@ class References:
         likest = self._likest(reference)
         said = _("There is no experiment %(name)s.") % {"name": shown(reference)}
         if likest:
-            said += " " + _("The nearest keys: %(keys)s.") % {"keys": ", ".join(likest)}
+            return f"{said} " + _("The nearest keys: %(keys)s.") % {"keys": ", ".join(likest)}
         return f"{said} {self._advice}" if self._advice and not self._create else said
 
     @cached_property

@@ -57,6 +57,14 @@ def test_backtest__text__says_what_was_played(tmp_path: Path) -> None:
     assert "2 tests, 5 variants, 3 days, 2 runs each, seed 1" in text
 
 
+def test_backtest__even_split__gains_zero_and_no_minus_zero(tmp_path: Path) -> None:
+    path = write(tmp_path, "experiment,variant,impressions,clicks\nh,control,12000,500\nh,b,12000,600\n")
+
+    *_, even, _advice = backtest(path, "--policies", "even", "--days", "7", "--runs", "5").splitlines()
+
+    assert even.split()[3] == "0"
+
+
 VALUED = (
     "experiment,variant,impressions,conversions,value_sum,value_squares\n"
     "a,one,5000,100,1000,20000\na,two,5000,100,3000,180000\nb,one,5000,90,900,18000\nb,two,5000,100,2000,80000\n"

@@ -78,6 +78,8 @@ def test_one_variant__sure_to_be_the_best__is_neither_leader_nor_a_result(client
 
     assert "Ready to decide" not in html
     assert "Leader (95%)" not in html
+    assert "Nothing to compare it with" in html
+    assert "95% not reached yet" not in html
     assert not context(client, experiment)["leaderboard"].rows[0].is_certain
     (row,) = listed.context["rows"]
     assert (row.stage, row.flags, row.ahead) == ("learning", ("alone",), None)

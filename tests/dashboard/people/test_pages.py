@@ -204,6 +204,13 @@ def test_channel__made_and_looked_at_later__shows_no_secret(admin: Client) -> No
     assert endpoint.secret not in one
 
 
+def test_channel__new__begins_with_the_language_of_the_page(admin: Client) -> None:
+    page = admin.get(f"{CHANNELS}new/", headers={"Accept-Language": "pt-BR"})
+
+    assert '<option value="pt-br" selected>' in _text(page)
+    assert '<option value="en" selected>' in _text(admin.get(f"{CHANNELS}new/"))
+
+
 def test_channels__list__says_how_the_last_delivery_went(admin: Client) -> None:
     endpoint = Endpoint.objects.create(name="ops", channel="slack", address="https://127.0.0.1/x")
     Endpoint.objects.create(name="quiet", channel="slack", address="https://127.0.0.1/x")

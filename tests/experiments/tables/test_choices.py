@@ -240,6 +240,15 @@ def test_experiment__unknown__is_answered_with_the_nearest_keys() -> None:
     assert issue.message == "There is no experiment 'ads-tset'. The nearest keys: ads-test."
 
 
+def test_experiment__unknown_and_like_none__is_answered_with_what_to_do_and_no_word_on_variants() -> None:
+    make_experiment("Ads test")
+    text = HEADER + "spring,2025-08-14,a,5,1,0\n"
+
+    [issue] = _import(text, new_variants="refuse").issues
+
+    assert issue.message == "There is no experiment 'spring'. Create it first, or correct the name."
+
+
 def test_experiment__many_unknown_ones__the_first_20_get_suggestions() -> None:
     make_experiment("Ads test")
     rows = "".join(f"ads-tes{n},2025-08-14,a,5,1,0\n" for n in range(25))

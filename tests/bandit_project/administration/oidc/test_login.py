@@ -279,7 +279,7 @@ def test_address__not_verified__makes_and_opens_no_account(
 
     answer = _log_in(client)
 
-    assert "does not say that your e-mail address is verified" in _assert_refused(client, answer)
+    assert "does not say that your email address is verified" in _assert_refused(client, answer)
     assert not OidcIdentity.objects.exists()
 
 
