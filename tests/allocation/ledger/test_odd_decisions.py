@@ -15,7 +15,12 @@ pytestmark = pytest.mark.django_db
 
 _HOW_MANY = 14
 _RATES = (0.0, 1e-6, 0.05, 0.5, 0.999999, 1.0)
-_PRIORS = ({}, {"alpha_prior": 0.001}, {"alpha_prior": 0.001, "beta_prior": 0.001}, {"beta_prior": 1e-6})
+_PRIORS: tuple[dict[str, float], ...] = (
+    {},
+    {"alpha_prior": 0.001},
+    {"alpha_prior": 0.001, "beta_prior": 0.001},
+    {"beta_prior": 1e-6},
+)
 
 
 def _make_odd(number: int) -> Experiment:
