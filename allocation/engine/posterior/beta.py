@@ -10,6 +10,7 @@ Densities are normalised by their own integral; no gamma function is needed (num
 
 from collections.abc import Sequence
 from functools import cache
+from math import ceil, log
 from typing import NamedTuple
 
 import numpy as np
@@ -107,15 +108,26 @@ def panel_edges(alpha: Floats, beta: Floats, grid: Grid = PLAIN) -> Floats:
 
 
 def _graded(edges: Floats, alpha: Floats, beta: Floats) -> Floats:
-    """The edges and, within them, cuts beside both bends of each log-density.
+    """The edges and, within them, cuts beside both bends of each log-density, and beside the mode for many variants.
 
     It is -alpha log(1 + e^-z) - beta log(1 + e^z): to the right of 0, or of log(alpha) where that is more, the first
-    part vanishes; to the left of 0, or of -log(beta), the second.
+    part vanishes; to the left of 0, or of -log(beta), the second. From there a tiny parameter's distribution falls
+    evenly, and the product of K of them K times as fast.
     """
     right = np.maximum(np.log(alpha), 0)[..., None] + _BEND_STEPS
     left = -np.maximum(np.log(beta), 0)[..., None] - _BEND_STEPS
     beside = np.clip(np.concatenate([left, right], axis=-1), edges[..., :1], edges[..., -1:])
-    return np.sort(np.concatenate([edges, beside], axis=-1), axis=-1)
+    middle, parts = EDGES // 2, 0.25 ** np.arange(1, _steps_to_the_mode(alpha.shape[-1]) + 1)
+    steep = [
+        edges[..., middle, None] + (edges[..., n, None] - edges[..., middle, None]) * parts
+        for n in (middle - 1, middle + 1)
+    ]
+    return np.sort(np.concatenate([edges, beside, *steep], axis=-1), axis=-1)
+
+
+def _steps_to_the_mode(variants: int) -> int:
+    """How often to quarter the panel beside the mode, until the product of all falls there by no more than e^-16."""
+    return ceil(log(max(variants * _EDGE_DROPS[0] / 16, 1), 4))
 
 
 def _distance_at_drop(near: Floats, far: Floats) -> Floats:

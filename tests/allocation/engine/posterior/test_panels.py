@@ -59,15 +59,22 @@ def test_expected_loss__small_parameters__agrees_with_scipy(
     np.testing.assert_allclose(loss, np.maximum(exact, 0), atol=1e-8)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="off by 3.1e-8, by a cause still to be found; the rule of scipy has converged"
-)
 def test_expected_loss__tiny_alphas_beside_a_tiny_beta__agrees_with_scipy() -> None:
     alpha, beta = np.array([(1e-4, 1.0), (1e-4, 1.0), (1e-4, 10**-2.5)] * 7).T
 
     loss = probability_best.expected_loss(alpha, beta)
 
     np.testing.assert_allclose(loss, highest_by_scipy(alpha, beta) - alpha / (alpha + beta), atol=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e-4, 0.01, 0.5, 1.0])
+@pytest.mark.parametrize("count", [2, 21, 100])
+def test_expected_loss__many_equal_variants__has_the_closed_form(count: int, alpha: float) -> None:
+    """With beta = 1 each F is x^alpha, so that the highest of them has x^(count alpha), with mean c a / (c a + 1)."""
+    loss = probability_best.expected_loss([alpha] * count, [1.0] * count)
+
+    expected = count * alpha / (count * alpha + 1) - alpha / (alpha + 1)
+    np.testing.assert_allclose(loss, expected, rtol=1e-8)
 
 
 BETAS = [1e-6, 1e-4, 0.0005, 10**-2.875, 0.01, 0.05, 0.2, 0.35]
