@@ -15,8 +15,8 @@ _PAUSE_SECONDS = 0.1
 _SILENT_SECONDS, _PING_SECONDS = 10.0, 2.0
 # A task that nobody has ended by then is dropped: one of another day, or one that kills each worker that takes it.
 _WANTED_SECONDS = 6 * 3600
-# Celery looks only so often for what dead workers had.
-_LOOKS_EVERY = 200
+# Workers look every ten seconds for what dead ones had (bandit_project/workers), when they are not busy.
+_LOOKS_EVERY = 20
 
 
 class NoWorkersError(Exception):
@@ -55,27 +55,35 @@ def ask_workers(
 def _ask(task: str, questions: Sequence[Mapping[str, Any]], stopped: Callable[[], bool]) -> Iterator[Done]:
     from celery import current_app
 
-    waiting = {
-        place: current_app.send_task(task, kwargs=asked, expires=_WANTED_SECONDS)
-        for place, asked in enumerate(questions)
-    }
+    def send(place: int) -> Any:
+        return current_app.send_task(task, kwargs=questions[place], expires=_WANTED_SECONDS)
+
+    waiting = {place: send(place) for place in range(len(questions))}
     heard_at = asked_at = time.monotonic()
+    sent_again = False
     while waiting and not stopped():
         for place in [place for place, result in waiting.items() if result.ready()]:
             heard_at = asked_at = time.monotonic()
             yield _done(place, waiting.pop(place))
         if time.monotonic() - asked_at > _SILENT_SECONDS:
-            _refuse_silence(time.monotonic() - heard_at, current_app)
+            if _is_overdue(time.monotonic() - heard_at, current_app):
+                if sent_again:
+                    raise NoWorkersError("no worker has ended what was queued twice")
+                # A message is nobody's between the broker's answer and the worker's note: one that dies then loses it.
+                waiting, sent_again, heard_at = (
+                    {place: send(place) for place in waiting},
+                    True,
+                    time.monotonic(),
+                )
             asked_at = time.monotonic()
         time.sleep(_PAUSE_SECONDS)
 
 
-def _refuse_silence(seconds: float, app: Any) -> None:
-    """Raise where no worker is there, or what a dead one had should long have been ended by another."""
+def _is_overdue(seconds: float, app: Any) -> bool:
+    """Tell whether what a dead worker had should long have been ended by another; raise where no worker is there."""
     if not app.control.ping(timeout=_PING_SECONDS):
         raise NoWorkersError("no worker answers")
-    if seconds > 2 * settings.WORKER_RETRY_SECONDS + _LOOKS_EVERY:
-        raise NoWorkersError(f"no worker has ended anything for {seconds:.0f} seconds")
+    return bool(seconds > 2 * settings.WORKER_RETRY_SECONDS + _LOOKS_EVERY)
 
 
 def _done(place: int, result: Any) -> Done:

@@ -1,7 +1,7 @@
 """Workers on other processes and machines: `celery --app bandit_project.workers worker`, with the extra [celery].
 
 Only a process that has CELERY_BROKER_URL imports this. A message is acknowledged once its task has ended: that of a
-worker which is killed goes to another, at once where one of its processes dies, some two minutes after
+worker which is killed goes to another, at once where one of its processes dies, some ten seconds after
 WORKER_RETRY_SECONDS where all of it does. A worker takes one message for each of its processes and no more ahead, so
 that none waits beside an idle one.
 """
@@ -31,6 +31,8 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "visibility_timeout": settings.WORKER_RETRY_SECONDS,
+        # looked for every ten seconds, not every hundred
+        "unacked_restore_throttle": 1,
         "socket_connect_timeout": _ANSWER_SECONDS,
         "socket_timeout": _ANSWER_SECONDS,
     },
