@@ -1,4 +1,4 @@
-"""Counts of recorded inputs are packed in bits from here on (allocation.rice); what was packed before stays as it is.
+"""Counts of recorded inputs are packed in bits from here on (allocation.packing.rice); what was packed before stays as it is.
 
 Backwards, they are written as JSON alone, which every version reads. What this migration has to read is frozen here.
 """

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocation.packing import DICTIONARY, DICTIONARY_OF_BITS, _columns, _pack_in_bytes, pack, unpack
-from allocation.rice import rice, unrice
-from allocation.slim import slim, whole
+from allocation.packing.rice import rice, unrice
+from allocation.packing.slim import slim, whole
 
 pytestmark = pytest.mark.database_free
 

@@ -1,7 +1,7 @@
 """Recorded inputs as bytes: JSON, compressed, with the daily counts as binary columns beside it.
 
 Digits of counts hardly compress. Each count is written as its distance from what the one before lets expect (so many
-clicks of the impressions, as many impressions as the day before), in as many bits as that takes (allocation.rice): a
+clicks of the impressions, as many impressions as the day before), in as many bits as that takes (packing.rice): a
 year of four variants takes less than 8 KB, whatever the traffic. Counts beside values, or far from each other, take the
 form that all once had: integers of as few bytes as the largest needs, all lowest bytes together, then the next ones.
 Values follow as whole numbers of their last decimal place (see ``_Decimals``). 8 KB cannot hold their digits, which are
@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.rice import rice, unrice
-from allocation.slim import slim, whole
+from allocation.packing.rice import rice, unrice
+from allocation.packing.slim import slim, whole
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
