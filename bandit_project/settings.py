@@ -144,40 +144,29 @@ DATABASES |= _replicas
 DATABASE_REPLICAS = list(_replicas)
 DATABASE_ROUTERS = ["experiments.database.replica.Router"] if _replicas else []
 DATABASE_REPLICA_LAG_SECONDS = env.integer("DATABASE_REPLICA_LAG_SECONDS", 10, 1, 60)
-# Answers kept until something changes, of each worker by itself; what was not asked for the longest goes first. Each
-# call has room of its own, for 10,000 experiments where clients poll: in less room, answers that are read in turn are
-# gone before they are asked for again. An allocation takes 2 to 5 kB.
-_CACHED_ANSWERS = {
-    "default": 2000,
-    "allocation": 12_000,
-    "history": 4000,
-    "v1-allocation": 12_000,
-    "assignment": 12_000,
-}
+# Entries of each cache. Answers are each worker's own and kept until something changes. Each call has room for 10,000
+# experiments: in less, answers that are read in turn are gone before they are asked for again. An allocation takes 2 to
+# 5 kB. What workers and servers count together, such as throttles, is in the shared one (without Redis: each its own).
+_CACHED_ENTRIES = {
+    "default": 2000, "allocation": 12_000, "history": 4000, "v1-allocation": 12_000, "assignment": 12_000,
+    "shared": 2000,
+}  # fmt: skip
 CACHES = {
     name: {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": name,
         "OPTIONS": {"MAX_ENTRIES": entries},
     }
-    for name, entries in _CACHED_ANSWERS.items()
+    for name, entries in _CACHED_ENTRIES.items()
 }
-# What workers and servers count together: throttles and the like. Each worker process by itself without a Redis.
 REDIS_URL = env.redis("REDIS_URL", "redis")
-CACHES["shared"] = (
-    {
+if REDIS_URL:
+    CACHES["shared"] = {
         "BACKEND": "bandit_project.ops.shared_cache.SharedCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "bandit",
         "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     }
-    if REDIS_URL
-    else {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "shared",
-        "OPTIONS": {"MAX_ENTRIES": 2000},
-    }
-)
 # Workers of other machines (bandit_project/workers), and when what a dead one had goes to another.
 CELERY_BROKER_URL = env.redis("CELERY_BROKER_URL", "celery")
 WORKER_RETRY_SECONDS = env.integer("WORKER_RETRY_SECONDS", 600, 10, 86_400)

@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
 from django.conf import settings
 
-# A broker that takes connections and is silent would else keep the scheduler for ever, and none of its jobs be done.
+# A broker that takes connections and is silent would otherwise block the scheduler and all its jobs.
 _ANSWER_SECONDS = 5
 
 app = Celery(

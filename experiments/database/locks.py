@@ -109,7 +109,7 @@ class Turns:
 class OneAtATime:
     """Lets a worker's threads act one at a time, as long as none waits longer than its ``patience`` in seconds.
 
-    It is a courtesy for what is faster so: where one is held up, the others go on without it.
+    It is a courtesy for what is faster so: where one is slow, the others continue without it.
     """
 
     def __init__(self, patience: float) -> None:

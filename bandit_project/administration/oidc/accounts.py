@@ -1,4 +1,4 @@
-"""Whose account a log-in means: by issuer and subject for ever, by a verified email address the first time alone.
+"""Whose account a log-in means: by issuer and subject each time, by a verified email address the first time only.
 
 An address may change hands, and a provider may let people choose theirs. So it counts only if the provider says that
 it is verified, and never leads to an account that somebody else of the provider's has. Here anybody may write any
