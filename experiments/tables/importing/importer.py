@@ -121,26 +121,9 @@ def import_table(
     whole cannot be read: no header, columns missing, no text.
     """
     options, target = options or ImportOptions(), target or Target()
-    header = target.header_of(table, options.advice)
-    report = ImportReport(
-        kept_issues,
-        ignored_columns=header.ignored,
-        encoding=table.encoding,
-        has_orders=ORDER_VALUE in header.places,
-    )
-    references = References(
-        default=target.experiment, create=options.create, advice=options.advice.unknown_experiment
-    )
-    reader = _reader(header, options, references)
-    check = Check(
-        today=today,
-        options=options,
-        report=report,
-        references=references,
-        names=header.names,
-        only=target.experiment if target.only else None,
-    )
+    check, reader = _prepare(table, options, target, today, kept_issues)
     check.read(partial(check.rows_of, reader))
+    report = check.report
     if options.on_error == "reject" and report.total_issues:
         return report
     # what is taken back was not received either
@@ -149,6 +132,31 @@ def import_table(
     if not dry_run:
         _log(report, source)
     return report
+
+
+def _prepare(
+    table: Table, options: ImportOptions, target: Target, today: dt.date, kept_issues: int
+) -> tuple[Check, RowReader]:
+    """Find the table's header, and build the check and the reader of its rows. Raises InvalidError."""
+    header = target.header_of(table, options.advice)
+    references = References(
+        default=target.experiment, create=options.create, advice=options.advice.unknown_experiment
+    )
+    report = ImportReport(
+        kept_issues,
+        ignored_columns=header.ignored,
+        encoding=table.encoding,
+        has_orders=ORDER_VALUE in header.places,
+    )
+    check = Check(
+        today=today,
+        options=options,
+        report=report,
+        references=references,
+        names=header.names,
+        only=target.experiment if target.only else None,
+    )
+    return check, _reader(header, options, references)
 
 
 def _write(
