@@ -81,13 +81,13 @@ def read_provider() -> Provider:
     return Provider(*found)
 
 
-def find_key(provider: Provider, key_id: str, algorithm: str) -> Mapping[str, Any] | None:
-    """Return the provider's key of this name; one that is not among those remembered is asked for: keys change.
+def find_key(provider: Provider, key_id: str | None, algorithm: str) -> Mapping[str, Any] | None:
+    """Return the provider's key of this name; a token of a provider with one key need not name it (section 10.1).
 
-    Call while ``asking_provider``.
+    One that is not among those remembered is asked for: keys change. Call while ``asking_provider``.
     """
     kept = f"oidc-keys-{provider.keys}"
-    found = _matching(cache.get(kept) or {}, key_id, algorithm)
+    found = _matching(cache.get(kept) or {}, key_id, algorithm) if key_id is not None else None
     if found is None:
         document = _fetched(provider.keys)
         cache.set(kept, document, _KEPT_SECONDS)
@@ -95,9 +95,12 @@ def find_key(provider: Provider, key_id: str, algorithm: str) -> Mapping[str, An
     return found
 
 
-def _matching(document: Mapping[str, Any], key_id: str, algorithm: str) -> Mapping[str, Any] | None:
-    keys = [key for key in document.get("keys", []) if key.get("kid") == key_id]
-    return next((key for key in keys if key.get("alg", algorithm) == algorithm), None)
+def _matching(document: Mapping[str, Any], key_id: str | None, algorithm: str) -> Mapping[str, Any] | None:
+    keys = document.get("keys", [])
+    if key_id is None:
+        return keys[0] if len(keys) == 1 else None
+    named = [key for key in keys if key.get("kid") == key_id]
+    return next((key for key in named if key.get("alg", algorithm) == algorithm), None)
 
 
 def _fetched(address: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
 
     def retrieve_matching_jwk(self, token: str) -> jwt.PyJWK:
         head = jwt.get_unverified_header(token)
-        key = find_key(self._provider, str(head["kid"]), head["alg"])
+        key = find_key(self._provider, head.get("kid"), head["alg"])
         if key is None:
             raise SuspiciousOperation("The token is signed with a key that the provider does not publish.")
         return jwt.PyJWK(dict(key))

@@ -45,6 +45,7 @@ class Provider:
     answers: threading.Event = field(default_factory=threading.Event)
 
     key_id: str = "one"
+    more_keys: list[Claims] = field(default_factory=list)
 
     def signed(self, claims: Claims) -> str:
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
@@ -65,7 +66,8 @@ class Provider:
 
     def keys(self) -> Claims:
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**public, "kid": self.key_id, "alg": "RS256", "use": "sig"}]}
+        own = {**public, "kid": self.key_id, "alg": "RS256", "use": "sig"}
+        return {"keys": [own, *self.more_keys]}
 
     def authorize(self, query: Claims) -> str:
         """Where the browser is sent with its code."""

@@ -227,7 +227,7 @@ _FORGED: dict[str, Callable[[Provider, Claims], str]] = {
     "key that is not published": lambda at, c: jwt.encode(
         c, at.key, algorithm="RS256", headers={"kid": "two"}
     ),
-    "no key named": lambda at, c: jwt.encode(c, at.key, algorithm="RS256"),
+    "no key named, and signed by somebody else": lambda at, c: jwt.encode(c, new_key(), algorithm="RS256"),
     "no signature": lambda at, c: jwt.encode(c, "", algorithm="none", headers={"kid": "one"}),
     "signed with the public key as a secret": lambda at, c: _signed_by_hand(c, _public(at)),
     "not a token": lambda at, c: "not a token",
@@ -364,6 +364,18 @@ def test_keys__of_the_provider__are_remembered_until_it_has_another(client: Clie
 
     assert _who(client) == "ann@example.com"
     assert at.asked.count("/keys") == 2
+
+
+@pytest.mark.parametrize(("number", "who"), [(1, "ann@example.com"), (2, None)])
+def test_token__that_names_no_key__counts_where_the_provider_has_one_key(
+    client: Client, at: Provider, number: int, who: str | None
+) -> None:
+    at.more_keys = [{"kty": "oct", "kid": "two", "k": "c2VjcmV0"}][: number - 1]
+    at.sign = lambda claims: jwt.encode(claims, at.key, algorithm="RS256")
+
+    _log_in(client)
+
+    assert _who(client) == who
 
 
 @pytest.mark.parametrize(
