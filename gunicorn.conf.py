@@ -41,11 +41,11 @@ def usable_cores(limit_file: str = "/sys/fs/cgroup/cpu.max") -> int:
 
 bind = f"{os.environ.get('BIND_ADDRESS', '0.0.0.0')}:{_whole('PORT', 8000)}"  # noqa: S104  (a container's own network)
 workers = _whole("WEB_CONCURRENCY", usable_cores())
-# One thread (sync) suits a proxy that buffers slow clients, as deploy/nginx does. Without one, our own worker receives
-# requests whole before a thread takes them; otherwise a few slow clients would occupy all threads.
+# Our own worker receives requests whole before a thread takes them, with one thread too: otherwise a few slow clients
+# would occupy all threads.
 # A write waits for the disk most of its time: with 8 threads twice as many do so at once as with 4, at no cost of CPU.
 threads = _whole("WEB_THREADS", 8)
-worker_class = "bandit_project.server.worker.BufferingWorker" if threads > 1 else "sync"
+worker_class = "bandit_project.server.worker.BufferingWorker"
 # Connections of a worker. Each is an open file, so the limit of open files is raised too: it is often 1,024.
 worker_connections = 1000
 _most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -7,7 +7,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 from allocation.api.v1.urls import urlpatterns as allocation_api
-from bandit_project.administration.oidc.views import LogIn, LogOut, oidc_callback, oidc_login, oidc_logout
+from bandit_project.administration.oidc.views import (
+    LogIn,
+    LogOut,
+    log_in_to_admin,
+    oidc_callback,
+    oidc_login,
+    oidc_logout,
+)
 from bandit_project.api import errors
 from bandit_project.api.favicon import favicon
 from bandit_project.api.openapi.views import SchemaView, docs_view
@@ -33,7 +40,7 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("", RedirectView.as_view(pattern_name="dashboard:experiments"), name="home"),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/login/", guarded_login(admin.site.login)),
+    path("admin/login/", guarded_login(log_in_to_admin)),
     path("admin/", admin.site.urls),
     path("dashboard", RedirectView.as_view(pattern_name="dashboard:experiments")),
     path("dashboard/", include("dashboard.urls")),

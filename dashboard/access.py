@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 from django.utils.translation import gettext as _
 
-from experiments.database.moment import one_moment
+from experiments.database.moment import answer_may_lag, one_moment
 from experiments.roles import Role, role_of
 
 View = Callable[..., HttpResponseBase]
@@ -41,6 +41,10 @@ def requires(
     """
 
     def decorate(view: View) -> View:
+        look = view
+        if one_moment_to_look:
+            look = answer_may_lag(view) if may_lag else one_moment()(view)
+
         @wraps(view)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             held = visitor_role(request)
@@ -51,10 +55,7 @@ def requires(
             least = to_post or needed if request.method == "POST" else needed
             if held < least:
                 raise PermissionDenied(_refusal(least))
-            if request.method not in _LOOKS or not one_moment_to_look:
-                return view(request, *args, **kwargs)
-            with one_moment(may_lag=may_lag):
-                return view(request, *args, **kwargs)
+            return (look if request.method in _LOOKS else view)(request, *args, **kwargs)
 
         return checked
 

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Replace the app and the scheduler of docker-compose.prod.yml by what .env and the compose file say now, without a
-# moment in which nobody serves: a new app starts beside the old one, and the old one ends once the new one is healthy.
+# Replace the app, the scheduler and the workers of docker-compose.prod.yml by what .env and the compose file say now,
+# without a moment in which nobody serves: a new app starts beside the old one, and the old one ends once the new one is
+# healthy.
 #   deploy/replace.sh
-# Build and migrate first (DEPLOY_CHECKLIST.md, 8). Workers are not among them (docs/operations.md, Workers). If the new one does not get healthy, it is removed, the old one
-# serves on, and this ends with 1. COMPOSE_FILE and COMPOSE_PROJECT_NAME are read as docker compose reads them.
+# Build and migrate first (DEPLOY_CHECKLIST.md, 8). If the new app does not get healthy, it is removed, the old one serves
+# on, and this ends with 1. Workers of other machines are not among them (docs/operations.md). COMPOSE_FILE and
+# COMPOSE_PROJECT_NAME are read as docker compose reads them.
 set -eu
 export COMPOSE_FILE="${COMPOSE_FILE:-docker-compose.prod.yml}"
 
@@ -39,3 +41,6 @@ else
 fi
 # Nobody waits for it. Also where only a secret's file has changed, which compose does not see.
 up --force-recreate scheduler
+# As many as there are: none where the profile is not used, or the compose file has none.
+workers=$(docker compose --profile workers ps --quiet worker 2>/dev/null | wc -l)
+[ "$workers" -eq 0 ] || up --force-recreate --scale worker="$workers" worker

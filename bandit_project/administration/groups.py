@@ -14,10 +14,15 @@ from experiments.exceptions import ConflictError
 from experiments.roles import Role
 
 
-def known_name(name: str) -> str:
-    """Return the user name of the account that is meant: this one, or one that differs in case alone."""
-    names = list(User.objects.filter(username__iexact=name).order_by("pk").values_list("username", flat=True))
-    return name if name in names else next(iter(names), name)
+def known_name(name: str) -> str | None:
+    """Return the user name of the account that is meant: this one, or the one that differs in case alone.
+
+    None where several do: a guess would open somebody else's account.
+    """
+    names = list(User.objects.filter(username__iexact=name).values_list("username", flat=True))
+    if name in names or not names:
+        return name
+    return names[0] if len(names) == 1 else None
 
 
 def highest_role(groups: Iterable[str], roles: Mapping[str, str]) -> Role | None:

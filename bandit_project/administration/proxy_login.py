@@ -21,6 +21,7 @@ from bandit_project.administration.groups import (
     known_name,
 )
 from bandit_project.administration.login import AccountBackend
+from experiments.events import log_problem_event
 
 _PAGES = ("/dashboard", "/accounts/", "/admin")
 _LONGEST_NAME = 150
@@ -32,7 +33,9 @@ class ProxyLogin(RemoteUserMiddleware):
     def clean_username(self, username: str, request: HttpRequest) -> str:
         """Take a name in another case for the one of the session, which goes on."""
         own = request.user.get_username()
-        return own if own.casefold() == username.casefold() else username
+        if own == username or own.casefold() != username.casefold():
+            return username
+        return known_name(username) or username
 
     def __call__(self, request: HttpRequest) -> Any:
         if settings.REMOTE_USER_HEADER and request.path.startswith(_PAGES):
@@ -50,8 +53,15 @@ class ProxyBackend(RemoteUserBackend):
 
     get_user = AccountBackend.get_user
 
+    def authenticate(self, request: Any, remote_user: str) -> Any:  # type: ignore[override]  # as Django itself does
+        """Refuse a name that may be several accounts'."""
+        if known_name(remote_user) is None:
+            log_problem_event("login.proxy_refused", reason="several_accounts", detail=remote_user)
+            return None
+        return super().authenticate(request, remote_user)
+
     def clean_username(self, username: str) -> str:
-        return known_name(username)
+        return known_name(username) or username
 
     def configure_user(self, request: Any, user: Any, created: bool = True) -> Any:
         if created:

@@ -33,7 +33,6 @@ ROUND_TRIPS_A_MINUTE = 60
 _MINUTE, _HOUR = 60, 3600
 _CHECKS_AT_ONCE = 2
 
-_asking_provider = threading.BoundedSemaphore(3)
 _checking = threading.BoundedSemaphore(_CHECKS_AT_ONCE)
 
 
@@ -84,19 +83,14 @@ def limited_mails(view: View) -> View:
 
 
 def limited_round_trips(view: View) -> View:
-    """Ask the OpenID provider for few at once, and seldom for one address: a call waits for it, and keeps a thread."""
+    """Ask the OpenID provider seldom for one address: a call waits for it. How many do at once is bounded there."""
 
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key = f"round-trips-{caller_of(request)}"
         if count_within(key, _MINUTE) > ROUND_TRIPS_A_MINUTE:
             return _refused(request, _MINUTE)
-        if not _asking_provider.acquire(blocking=False):
-            return _refused(request, 1)
-        try:
-            return view(request, *args, **kwargs)
-        finally:
-            _asking_provider.release()
+        return view(request, *args, **kwargs)
 
     return limited
 

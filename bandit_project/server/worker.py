@@ -15,8 +15,6 @@ The worker promises:
 - A worker that ends answers all that have connected, and refuses the next connection at once: a proxy that has another
   server goes there. Left open, as gunicorn does until the last answer, the socket would let clients wait and drop them.
 
-A buffering proxy does the same: behind one, WEB_THREADS=1 selects gunicorn's plain worker instead.
-
 The class overrides methods of gunicorn that are not public. It was tested with the version in TESTED_GUNICORN
 (tests/resilience/test_receiving.py, test_clients.py), and pyproject.toml pins exactly that one.
 """

@@ -4,8 +4,12 @@ Only a process that has CELERY_BROKER_URL imports this. A message is acknowledge
 worker which is killed goes to another, at once where one of its processes dies, some ten seconds after
 WORKER_RETRY_SECONDS where all of it does. A worker takes one message for each of its processes and no more ahead, so
 that none waits beside an idle one.
+
+Queue and questions to workers have the name of the code: a worker that an upgrade has left with the code before gets
+nothing of a scheduler that has the new one, and is none of the workers that answer it.
 """
 
+import hashlib
 import os
 from typing import Any
 
@@ -16,9 +20,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
 
 from django.conf import settings
 
+from bandit_project import __version__
+
+# Where the functions are that tasks call.
+_CODE = ("allocation", "experiments", "notifications")
 # A broker that takes connections and is silent would otherwise block the scheduler and all its jobs.
 _ANSWER_SECONDS = 5
 
+
+def _name_of_code() -> str:
+    """Name the version and what its files hold: between two releases the number stays."""
+    files = sorted(path for app in _CODE for path in (settings.BASE_DIR / app).rglob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return f"bandit-{__version__}-{digest.hexdigest()[:8]}"
+
+
+QUEUE = _name_of_code()
 app = Celery(
     "bandit",
     broker=settings.CELERY_BROKER_URL,
@@ -29,6 +46,7 @@ app = Celery(
 app.conf.update(
     accept_content=["json"],
     broker_connection_retry_on_startup=True,
+    control_exchange=QUEUE,
     broker_transport_options={
         "visibility_timeout": settings.WORKER_RETRY_SECONDS,
         # looked for every ten seconds, not every hundred
@@ -40,7 +58,7 @@ app.conf.update(
     redis_socket_timeout=_ANSWER_SECONDS,
     result_expires=24 * 3600,
     task_acks_late=True,
-    task_default_queue="bandit",
+    task_default_queue=QUEUE,
     task_reject_on_worker_lost=True,
     timezone="UTC",
     worker_prefetch_multiplier=1,

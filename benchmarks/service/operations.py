@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -101,6 +102,13 @@ class Installation:
     def compose(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return self.run("docker", "compose", *words, given=given)
 
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command of docker compose; what it says is on its standard output."""
+        return subprocess.Popen(
+            ("docker", "compose", *words), cwd=self.folder, env=self._environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
     def replace(self, after: str) -> None:
         done = self.run("deploy/replace.sh")
         self.expect(f"deploy/replace.sh ends with 0 after {after}", done.returncode == 0, done.stderr)
@@ -134,17 +142,16 @@ class Installation:
         # Modes as a fresh checkout has them, whatever this one has; the secrets are read by the containers' users.
         subprocess.run(["chmod", "-R", "u=rwX,go=rX", self.folder], check=True)
 
-    def become(self, version: str) -> None:
-        """Have the source of a version: its number, in the code and in .env."""
+    def become(self, version: str, settings: str = "") -> None:
+        """Have the source of a version: its number, in the code and in .env, where more settings may be."""
         file = self.folder / "bandit_project/__init__.py"
         file.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', file.read_text()))
-        self.select(version)
+        self.select(version, settings)
 
-    def select(self, version: str) -> None:
+    def select(self, version: str, settings: str = "") -> None:
         """Choose the image that containers are made of."""
-        (self.folder / ".env").write_text(
-            f"ALLOWED_HOSTS=localhost,nginx\nVERSION={version}\nHTTP_PORT=18080\nHTTPS_PORT=18443\n"
-        )
+        own = f"ALLOWED_HOSTS=localhost,nginx\nVERSION={version}\nHTTP_PORT=18080\nHTTPS_PORT=18443\n"
+        (self.folder / ".env").write_text(own + settings)
 
     def add_migration(self, name: str, body: str) -> None:
         folder = self.folder / "experiments/migrations"
@@ -288,34 +295,25 @@ _STEPS: tuple[tuple[str, Callable[[Installation, Visitor], None]], ...] = (
 )
 
 
-def timed(
-    name: str, step: Callable[[Installation, Visitor], None], made: Installation, visitor: Visitor
-) -> None:
+def run(made: Installation) -> None:
+    visitor = Visitor()
+    made.become("0.1.0")
+    timed("install: build, start, healthy", partial(install, made, visitor))
+    with visitor.asking("bandit:0.1.0"):
+        time.sleep(3)
+        for name, step in _STEPS:
+            timed(name, partial(step, made, visitor))
+
+
+def timed(name: str, step: Callable[[], None]) -> None:
     began = time.monotonic()
-    step(made, visitor)
+    step()
     print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
 
 
-def run(made: Installation) -> int:
-    visitor = Visitor()
-    made.prepare()
-    made.become("0.1.0")
-    try:
-        timed("install: build, start, healthy", install, made, visitor)
-        with visitor.asking("bandit:0.1.0"):
-            time.sleep(3)
-            for name, step in _STEPS:
-                timed(name, step, made, visitor)
-    finally:
-        made.compose("down", "--volumes", "--timeout", "5")
-    print("\n".join(f"NOT SO: {failure}" for failure in made.failures) or "All as promised.")
-    return bool(made.failures)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description="Run the production compose file, and time what visitors notice."
-    )
+def run_in_a_copy(what: str, run: Callable[[Installation], None]) -> int:
+    """Run what a benchmark of an installation does, in a copy of the source that is removed afterwards."""
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--folder", type=Path, help="an empty folder for the copy of the source")
     parser.add_argument("--also", action="append", default=[], help="another compose file on top")
     options = parser.parse_args()
@@ -324,10 +322,21 @@ def main() -> int:
         return 2
     print(f"{machine()}; load before: {os.getloadavg()[0]:.1f}", flush=True)
     if options.folder:
-        return run(Installation(options.folder, options.also))
+        return _run_once(Installation(options.folder, options.also), run)
     with tempfile.TemporaryDirectory(prefix="bandit-operations-") as folder:
-        return run(Installation(Path(folder), options.also))
+        return _run_once(Installation(Path(folder), options.also), run)
+
+
+def _run_once(made: Installation, run: Callable[[Installation], None]) -> int:
+    made.prepare()
+    try:
+        run(made)
+    finally:
+        # also what only a profile starts
+        made.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
+    print("\n".join(f"NOT SO: {failure}" for failure in made.failures) or "All as promised.")
+    return bool(made.failures)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_in_a_copy("Run the production compose file, and time what visitors notice.", run))

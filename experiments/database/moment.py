@@ -4,27 +4,40 @@ Between two statements another client may delete an experiment or record the fir
 that is put together from before and after names things that it does not have.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from experiments.database.replica import alias_to_read, leave_out, reading_from, usable_replicas
+from experiments.database.replica import (
+    alias_to_read,
+    leave_out,
+    primary_only,
+    reading_from,
+    usable_replicas,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# PostgreSQL's code for a statement that took too long: it would take as long on the primary.
+_TOOK_TOO_LONG = "57014"
 
 
 @contextmanager
-def one_moment(*, may_lag: bool = False) -> Iterator[None]:
+def one_moment(*, may_lag: bool = False) -> Iterator[str | None]:
     """Let every read of the block see the database as it was at the first; nothing may be written there.
 
     Within a transaction it changes nothing: that one has its own rules. Where the answer ``may_lag``, it is a replica's
-    if there is one: never for what decides, is kept for later, or must know what the caller has just written.
+    if there is one, whose name the block gets: never for what decides, is kept for later, or must know what the caller
+    has just written. A function can do better (``answer_may_lag``).
     """
     if connections[alias_to_read()].in_atomic_block:
-        yield
+        yield None
         return
     alias = None
     try:
@@ -32,10 +45,31 @@ def one_moment(*, may_lag: bool = False) -> Iterator[None]:
             alias = _begun_on_replica(stack) if may_lag else None
             if alias is None:
                 stack.enter_context(_begun(connections[DEFAULT_DB_ALIAS]))
-            yield
+            yield alias
     except (OperationalError, InterfaceError) as error:
         _note_loss(alias, error)
         raise
+
+
+def answer_may_lag(read: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function that only reads: it reads one moment of a replica, or of the primary where that one fails.
+
+    A standby ends a statement that stands in the way of what it has to follow, and it may go away in the middle.
+    """
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
+        alias = None
+        try:
+            with one_moment(may_lag=True) as alias:
+                return read(*args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            if alias is None or getattr(error.__cause__, "sqlstate", None) == _TOOK_TOO_LONG:
+                raise
+        with primary_only(), one_moment():
+            return read(*args, **kwargs)
+
+    return reading
 
 
 def _begun_on_replica(stack: ExitStack) -> str | None:

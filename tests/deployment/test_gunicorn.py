@@ -24,11 +24,11 @@ def _configuration(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[st
     return runpy.run_path(str(FILE))
 
 
-@pytest.mark.parametrize(("threads", "kind"), [("", BUFFERING), ("4", BUFFERING), ("1", "sync")])
-def test_worker__facing_clients_or_behind_a_buffer__is_of_the_kind_that_suits(
-    monkeypatch: pytest.MonkeyPatch, threads: str, kind: str
+@pytest.mark.parametrize("threads", ["", "4", "1"])
+def test_worker__of_any_number_of_threads__receives_requests_whole(
+    monkeypatch: pytest.MonkeyPatch, threads: str
 ) -> None:
-    assert _configuration(monkeypatch, WEB_THREADS=threads)["worker_class"] == kind
+    assert _configuration(monkeypatch, WEB_THREADS=threads)["worker_class"] == BUFFERING
 
 
 @pytest.mark.parametrize(

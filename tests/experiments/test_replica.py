@@ -20,7 +20,7 @@ from allocation.services import compute_allocations
 from bandit_project.api.keys import usable_key
 from bandit_project.models import ApiKey, Scope
 from experiments.database import replica as replicas
-from experiments.database.moment import one_moment
+from experiments.database.moment import answer_may_lag, one_moment
 from experiments.database.rows import rows_of
 from experiments.models import DailyMetric, Experiment, Variant
 from experiments.roles import Role
@@ -306,6 +306,50 @@ def test_replica__that_cannot_be_reached__is_replaced_by_the_primary_and_left_ou
     assert replicas.usable_replicas() == []
     replicas.forget()
     assert replicas.usable_replicas() == [REPLICA]
+
+
+def test_replica__that_fails_in_the_middle_of_a_read__is_replaced_by_the_primary(replica: None) -> None:
+    @answer_may_lag
+    def read() -> list[object]:
+        found = _names()
+        if found == WAS:
+            raise OperationalError("canceling statement due to conflict with recovery")
+        return found
+
+    assert read() == IS
+
+
+def test_read__that_fails_on_the_primary_too__fails_once(replica: None) -> None:
+    read_from = []
+
+    @answer_may_lag
+    def read() -> None:
+        read_from.append(replicas.alias_to_read())
+        raise OperationalError("away")
+
+    with pytest.raises(OperationalError):
+        read()
+    with pytest.raises(OperationalError), replicas.primary_only():
+        read()
+
+    assert read_from == [REPLICA, DEFAULT_DB_ALIAS, DEFAULT_DB_ALIAS]
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_read__that_takes_too_long_on_a_replica__is_not_tried_again(replica: None) -> None:
+    read_from = []
+
+    @answer_may_lag
+    def read() -> None:
+        read_from.append(replicas.alias_to_read())
+        with connections[replicas.alias_to_read()].cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 10")
+            cursor.execute("SELECT pg_sleep(60)")
+
+    with pytest.raises(OperationalError, match="statement timeout"):
+        read()
+
+    assert read_from == [REPLICA]
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'")

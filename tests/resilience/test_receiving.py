@@ -216,10 +216,11 @@ def _is_open(front: Front) -> bool:
     return True
 
 
+@pytest.mark.parametrize("threads", ["8", "1"])
 def test_service__stopping_while_a_request_arrives__refuses_others_at_once_and_answers_it(
-    tmp_path: Path,
+    tmp_path: Path, threads: str
 ) -> None:
-    with served(sqlite_in(tmp_path)) as service:
+    with served(sqlite_in(tmp_path), WEB_THREADS=threads) as service:
         front = Front(service.url)
         with front.connect() as slow:
             slow.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
@@ -231,6 +232,16 @@ def test_service__stopping_while_a_request_arrives__refuses_others_at_once_and_a
             slow.sendall(b"Connection: close\r\n\r\n")
             assert answer_to(slow).startswith(b"HTTP/1.1 200")
         assert service.server.wait(timeout=20) == 0
+
+
+def test_worker__of_one_thread__answers_others_while_a_request_arrives(tmp_path: Path) -> None:
+    with served(sqlite_in(tmp_path), WEB_THREADS="1", WEB_CONCURRENCY="1") as service:
+        front = Front(service.url)
+        with front.connect() as slow:
+            slow.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
+            assert [front.get("/health").status_code for _ in range(3)] == [200] * 3
+            slow.sendall(b"Connection: close\r\n\r\n")
+            assert answer_to(slow).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(

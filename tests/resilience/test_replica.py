@@ -112,3 +112,31 @@ def test_standby__too_far_behind_or_gone__is_left_out(pair: Pair) -> None:
     ], shown.stderr
     assert without.stdout.splitlines() == ["default As it is"], without.stderr
     assert "replica.lost" in without.stderr
+
+
+def test_read__in_the_way_of_what_the_standby_follows__is_the_primarys(pair: Pair) -> None:
+    shown = pair.read("""
+        from django.core.management import call_command
+        from experiments.database.moment import answer_may_lag
+        call_command("migrate", verbosity=0)
+        now = timezone.now()
+        Experiment.objects.create(key="button", name="As it was", created_at=now, updated_at=now)
+        follow()
+        ask("replica-1", "ALTER SYSTEM SET max_standby_streaming_delay = 0")
+        ask("replica-1", "SELECT pg_reload_conf()")
+
+        @answer_may_lag
+        def read():
+            found = Experiment.objects.get()
+            print(found._state.db, found.name)
+            if found._state.db == "replica-1":
+                Experiment.objects.using("default").update(name="As it is")
+                ask("default", "VACUUM experiments_experiment")
+                for _ in range(1000):  # the standby ends it as soon as it comes to that
+                    Experiment.objects.get()
+                    time.sleep(0.02)
+
+        read()
+    """)
+
+    assert shown.stdout.splitlines() == ["replica-1 As it was", "default As it is"], shown.stderr

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from redis import Redis
 
+from bandit_project import __version__
 from tests.conftest import ROOT
 from tests.deployment.installation import free_port
 from tests.resilience.databases import postgresql
@@ -25,6 +26,8 @@ from tests.resilience.databases import postgresql
 EXPERIMENTS, DAYS, FILES = 64, 6, 24
 # The shortest time after which a dead worker's task goes to another.
 RETRY_SECONDS = "10"
+# celery's command, with the code of a version.
+_CELERY = "import bandit_project; bandit_project.__version__ = {version!r}; from celery.__main__ import main; main()"
 SEED = f"""
 import datetime as dt
 from django.utils import timezone
@@ -75,13 +78,21 @@ class Crew:
         self._stack.callback(process.kill)
         return process
 
-    def worker(self, name: str) -> "subprocess.Popen[str]":
+    def worker(self, name: str, version: str = __version__) -> "subprocess.Popen[str]":
         """Start a worker of one process, in a group that can be killed as a machine dies; return once it is ready."""
         log = self._folder / f"{name}.log"
         output = self._stack.enter_context(log.open("w"))
-        options = ("--concurrency", "1", "--hostname", f"{name}@here")
+        options = (
+            "--app",
+            "bandit_project.workers",
+            "worker",
+            "--concurrency",
+            "1",
+            "--hostname",
+            f"{name}@here",
+        )
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "--app", "bandit_project.workers", "worker", *options],
+            [sys.executable, "-c", _CELERY.format(version=version), *options],
             cwd=ROOT, env=self.environment, stdout=output, stderr=output, text=True, start_new_session=True,
         )  # fmt: skip
         self._stack.callback(_kill_group, process)
@@ -161,21 +172,25 @@ def test_sweep__worker_and_process_killed_in_the_middle__decides_each_experiment
     assert f"{EXPERIMENTS} " in crew.manage("verify_ledger")
 
 
-@pytest.mark.parametrize("broker", ["without workers", "away", "silent"])
+@pytest.mark.parametrize("broker", ["without workers", "workers of another version", "away", "silent"])
 def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str) -> None:
     crew.manage("shell", "--no-imports", "--command", SEED)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         places = {"away": 1, "silent": silent.getsockname()[1]}
         if broker in places:
             crew.environment["CELERY_BROKER_URL"] = f"redis://127.0.0.1:{places[broker]}/0"
+        elif broker != "without workers":
+            crew.worker("old", version="0.0.9")
 
         assert crew.begin("scheduler", "--once").wait(timeout=400) == 0, crew.log()
 
     assert crew.ask(ALLOCATIONS) == EXPERIMENTS
     assert "it goes on without workers" in crew.log()
     with Redis.from_url(crew.broker) as redis:
-        queued = [json.loads(message) for message in redis.lrange("bandit", 0, -1)]
-    assert bool(queued) == (broker == "without workers")
+        queues = redis.keys(f"bandit-{__version__}-*")
+        queued = [json.loads(message) for queue in queues for message in redis.lrange(queue, 0, -1)]
+    # no worker of another version has taken any
+    assert bool(queued) == (broker not in places)
     assert all(message["headers"]["expires"] for message in queued)  # nobody does them another day
 
 

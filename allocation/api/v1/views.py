@@ -44,7 +44,7 @@ from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
 from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
-from experiments.database.moment import one_moment
+from experiments.database.moment import answer_may_lag, one_moment
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
@@ -210,7 +210,7 @@ class LedgerView(GenericAPIView[Allocation]):
         responses=serializers.AllocationSerializer(many=True),
         summary="Every decision, newest first, with what explains each share",
     )
-    @one_moment(may_lag=True)
+    @answer_may_lag
     def get(self, request: Request, reference: str) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
@@ -322,7 +322,7 @@ class StatisticsView(APIView):
         },
         summary="Rates, uplifts, state, mismatch, convergence and rewards as of today",
     )
-    @one_moment(may_lag=True)
+    @answer_may_lag
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """`Accept: text/csv` or `?format=csv` gives a line for each variant, with its rates and uplifts."""
         experiment = find_experiment(reference)

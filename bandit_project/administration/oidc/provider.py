@@ -1,5 +1,13 @@
-"""The provider's own description (OpenID Connect Discovery 1.0), read once an hour by each worker."""
+"""The provider's own description (OpenID Connect Discovery 1.0) and its keys, read once an hour by each worker.
 
+Who asks the provider waits for it, and holds a thread that long. So few threads of a worker do at once, and one alone
+while the provider is silent: the others go on serving.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import requests
@@ -8,6 +16,8 @@ from django.core.cache import cache
 
 TIMEOUT_SECONDS = 5
 _KEPT_SECONDS = 3600
+# Threads that ask at once; for so long after a silence one alone.
+_AT_ONCE, _SILENT_SECONDS = 3, 30.0
 
 
 class OidcError(Exception):
@@ -29,22 +39,77 @@ class Provider(NamedTuple):
     takes_basic: bool
 
 
+class _Turns:
+    """Threads of this worker that ask the provider."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._asking, self._silent_until = 0, float("-inf")
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Let the block ask; refuse at once where as many do as may."""
+        with self._guard:
+            is_silent = time.monotonic() < self._silent_until
+            if self._asking >= (1 if is_silent else _AT_ONCE):
+                raise OidcError("provider_away" if is_silent else "provider_busy")
+            self._asking += 1
+        try:
+            yield
+        except (requests.Timeout, requests.ConnectionError) as error:
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
+            raise OidcError("provider_away", type(error).__name__) from error
+        else:
+            self._silent_until = float("-inf")
+        finally:
+            with self._guard:
+                self._asking -= 1
+
+
+asking_provider = _Turns().taken
+
+
 def read_provider() -> Provider:
     """Return the provider that OIDC_ISSUER names."""
     key = f"oidc-provider-{settings.OIDC_ISSUER}"
     found = cache.get(key)
     if found is None:
-        found = _described(_fetched())
+        with asking_provider():
+            document = _fetched(settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration")
+        found = _described(document)
         cache.set(key, found, _KEPT_SECONDS)
     return Provider(*found)
 
 
-def _fetched() -> dict[str, Any]:
-    address = settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration"
+def find_key(provider: Provider, key_id: str | None, algorithm: str) -> Mapping[str, Any] | None:
+    """Return the provider's key of this name; a token of a provider with one key need not name it (section 10.1).
+
+    One that is not among those remembered is asked for: keys change. Call while ``asking_provider``.
+    """
+    kept = f"oidc-keys-{provider.keys}"
+    found = _matching(cache.get(kept) or {}, key_id, algorithm) if key_id is not None else None
+    if found is None:
+        document = _fetched(provider.keys)
+        cache.set(kept, document, _KEPT_SECONDS)
+        found = _matching(document, key_id, algorithm)
+    return found
+
+
+def _matching(document: Mapping[str, Any], key_id: str | None, algorithm: str) -> Mapping[str, Any] | None:
+    keys = document.get("keys", [])
+    if key_id is None:
+        return keys[0] if len(keys) == 1 else None
+    named = [key for key in keys if key.get("kid") == key_id]
+    return next((key for key in named if key.get("alg", algorithm) == algorithm), None)
+
+
+def _fetched(address: str) -> dict[str, Any]:
     try:
         answer = requests.get(address, timeout=TIMEOUT_SECONDS, allow_redirects=False)
         answer.raise_for_status()
         return dict(answer.json())
+    except (requests.Timeout, requests.ConnectionError):
+        raise  # what those who ask next must know
     except (requests.RequestException, ValueError, TypeError) as error:
         raise OidcError("provider_away", type(error).__name__) from error
 

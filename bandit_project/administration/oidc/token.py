@@ -16,7 +16,14 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
 from bandit_project.administration.login import AccountBackend
 from bandit_project.administration.oidc.accounts import account_of
-from bandit_project.administration.oidc.provider import TIMEOUT_SECONDS, OidcError, Provider, read_provider
+from bandit_project.administration.oidc.provider import (
+    TIMEOUT_SECONDS,
+    OidcError,
+    Provider,
+    asking_provider,
+    find_key,
+    read_provider,
+)
 
 # Never "none", and none with a shared secret: a public key would pass for it.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -41,7 +48,8 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
         """Return the account; refuse for any other reason than a fault of ours."""
         self._follow(read_provider())
         try:
-            return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
+            with asking_provider():
+                return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
         except requests.RequestException as error:
             # Its text holds the provider's answer.
             raise OidcError("provider_refused", type(error).__name__) from error
@@ -51,8 +59,8 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
             raise OidcError("token_refused", f"{type(error).__name__}: {error}"[:200]) from error
 
     def _follow(self, provider: Provider) -> None:
+        self._provider = provider
         self.OIDC_OP_TOKEN_ENDPOINT, self.OIDC_OP_USER_ENDPOINT = provider.token, provider.userinfo
-        self.OIDC_OP_JWKS_ENDPOINT = provider.keys
         self.OIDC_RP_CLIENT_ID = settings.OIDC_CLIENT_ID
         self.OIDC_RP_CLIENT_SECRET = settings.OIDC_CLIENT_SECRET
         self._options = {
@@ -60,6 +68,13 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
             "OIDC_AUTHENTICATION_CALLBACK_URL": "oidc_callback",
             "OIDC_TOKEN_USE_BASIC_AUTH": provider.takes_basic,
         }
+
+    def retrieve_matching_jwk(self, token: str) -> jwt.PyJWK:
+        head = jwt.get_unverified_header(token)
+        key = find_key(self._provider, head.get("kid"), head["alg"])
+        if key is None:
+            raise SuspiciousOperation("The token is signed with a key that the provider does not publish.")
+        return jwt.PyJWK(dict(key))
 
     def verify_token(self, token: str, **kwargs: Any) -> dict[str, Any]:
         client = settings.OIDC_CLIENT_ID

@@ -6,12 +6,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth import login
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -23,6 +24,8 @@ from experiments.events import log_problem_event
 
 BACKEND = "bandit_project.administration.oidc.token.OidcBackend"
 _CHALLENGE_METHOD = "S256"
+# Browsers keep no cookie of more than 4,096 bytes, and this one holds a third more and 350 bytes beside it.
+_LONGEST_GOAL = 2000
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -88,11 +91,17 @@ class LogIn(LoginView):
     """The page with the password, and with the provider's button where there is one."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        more = {
-            "oidc": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
-            "has_left": "left" in self.request.GET,
-        }
+        more = {"oidc": _name_on_button(), "has_left": "left" in self.request.GET}
         return super().get_context_data(**kwargs, **more)
+
+
+def log_in_to_admin(request: HttpRequest) -> HttpResponse:
+    """Show the admin's own page with the password, and with the provider's button where there is one."""
+    return admin.site.login(request, {"oidc": _name_on_button()})
+
+
+def _name_on_button() -> str:
+    return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
 
 
 class LogOut(LogoutView):
@@ -134,7 +143,8 @@ def _goal(request: HttpRequest, wanted: str) -> str:
     is_ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+    goal = iri_to_uri(wanted)
+    return goal if is_ours and len(goal) <= _LONGEST_GOAL else resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
 def _sentence(reason: str) -> str:
@@ -145,4 +155,6 @@ def _sentence(reason: str) -> str:
         return _("Your account here cannot be opened with %(name)s. Ask an administrator.") % name
     if reason == "provider_away":
         return _("%(name)s does not answer. Try again later.") % name
+    if reason == "provider_busy":
+        return _("Too many requests. Try again later.")
     return _("The log-in with %(name)s did not work. Try again.") % name

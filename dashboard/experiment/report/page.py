@@ -18,7 +18,8 @@ from dashboard.experiment.report.limits import count_wrong_link, seconds_to_wait
 from dashboard.experiment.report.links import DAYS, create_link, find_link, open_links, revoke_link
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from experiments.database.moment import one_moment
+from dashboard.models import ReportLink
+from experiments.database.moment import answer_may_lag, one_moment
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
 from experiments.roles import Role
@@ -87,10 +88,14 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
         count_wrong_link(request)
         problem = _("This link is wrong, has expired or was revoked. Ask for a new one.")
         return _for_strangers(request, {"problem": problem}, 404)
-    with one_moment(may_lag=True):
-        experiment = experiment_or_404(str(link.experiment_id), today())
-        context = report_of(experiment, today()) | {"link": link, "now": timezone.now()}
-        return _for_strangers(request, context, 200)
+    return _report_by_link(request, link)
+
+
+@answer_may_lag
+def _report_by_link(request: HttpRequest, link: ReportLink) -> HttpResponse:
+    experiment = experiment_or_404(str(link.experiment_id), today())
+    context = report_of(experiment, today()) | {"link": link, "now": timezone.now()}
+    return _for_strangers(request, context, 200)
 
 
 def _for_strangers(request: HttpRequest, context: dict[str, Any], status: int) -> HttpResponse:

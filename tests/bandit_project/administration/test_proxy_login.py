@@ -62,14 +62,30 @@ def test_header__name_in_another_case__is_the_account_that_is_there_and_keeps_it
     assert client.session.session_key == session
 
 
-def test_header__two_accounts_that_differ_in_case__is_the_one_that_is_written_so(client: Client) -> None:
+@pytest.mark.parametrize(("header", "who"), [("ann", "ann"), ("Ann", "Ann"), ("ANN", None)])
+def test_header__two_accounts_that_differ_in_case__is_the_one_that_is_written_so_or_neither(
+    client: Client, header: str, who: str | None
+) -> None:
     for name in ("Ann", "ann"):
         User.objects.create_user(name)
 
+    client.get("/dashboard/", headers={"X-Remote-User": header})
+
+    assert _logged_in(client) == who
+    assert User.objects.count() == 2
+
+
+@pytest.mark.parametrize(("header", "who"), [("Ann", "Ann"), ("ANN", None)])
+def test_session__header_of_another_account_that_differs_in_case__ends(
+    client: Client, header: str, who: str | None
+) -> None:
+    for name in ("Ann", "ann"):
+        User.objects.create_user(name)
     client.get("/dashboard/", headers={"X-Remote-User": "ann"})
 
-    assert _logged_in(client) == "ann"
-    assert User.objects.count() == 2
+    client.get("/dashboard/", headers={"X-Remote-User": header})
+
+    assert _logged_in(client) == who
 
 
 @pytest.mark.parametrize("address", ["10.9.9.9", "", "::1"])

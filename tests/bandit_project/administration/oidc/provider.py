@@ -40,9 +40,15 @@ class Provider:
     tokens_asked: list[Claims] = field(default_factory=list)
     # In the place of what it says of a person: an answer of another shape.
     oddity: Any = None
+    # The paths that it was asked for; it answers none while it is held.
+    asked: list[str] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    key_id: str = "one"
+    more_keys: list[Claims] = field(default_factory=list)
 
     def signed(self, claims: Claims) -> str:
-        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "one"})
+        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
     def claims(self, nonce: str) -> Claims:
         now = int(time.time())
@@ -60,7 +66,8 @@ class Provider:
 
     def keys(self) -> Claims:
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [{**public, "kid": "one", "alg": "RS256", "use": "sig"}]}
+        own = {**public, "kid": self.key_id, "alg": "RS256", "use": "sig"}
+        return {"keys": [own, *self.more_keys]}
 
     def authorize(self, query: Claims) -> str:
         """Where the browser is sent with its code."""
@@ -98,6 +105,8 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             place = urlsplit(self.path)
+            provider.asked.append(place.path)
+            provider.answers.wait()
             if place.path == "/authorize":
                 query = {name: values[0] for name, values in parse_qs(place.query).items()}
                 self._answer(302, {}, Location=provider.authorize(query))
@@ -132,6 +141,7 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 def provider(key: rsa.RSAPrivateKey) -> Iterator[Provider]:
     made = Provider(key)
     made.sign = made.signed
+    made.answers.set()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(made)) as server:
         made.issuer = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
@@ -139,5 +149,6 @@ def provider(key: rsa.RSAPrivateKey) -> Iterator[Provider]:
         try:
             yield made
         finally:
+            made.answers.set()
             server.shutdown()
             thread.join()

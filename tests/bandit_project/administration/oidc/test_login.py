@@ -1,6 +1,11 @@
 """Log-in by OpenID Connect against a provider over HTTP: who gets in, which token counts, whose account it is."""
 
+import hashlib
+import hmac
+import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +19,7 @@ from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
+from jwt.utils import base64url_encode
 from pytest_django import Settings
 
 from bandit_project.administration.oidc.views import BACKEND
@@ -142,6 +148,27 @@ def test_login__from_a_page__leads_there_and_to_no_other_site(
     assert _log_in(client, wanted)["Location"] == led_to
 
 
+@pytest.mark.parametrize("long", ["/dashboard/?q=" + "x" * 100_000, "/dashboard/?q=" + "é" * 2000])
+def test_login__from_an_address_that_no_cookie_holds__leads_to_the_first_page(
+    client: Client, at: Provider, long: str
+) -> None:
+    answer = _log_in(client, long)
+
+    assert answer["Location"] == "/dashboard/"
+    assert _who(client) == "ann@example.com"
+
+
+def test_login__from_the_longest_address_that_is_kept__leads_there_by_a_cookie_that_browsers_keep(
+    client: Client, at: Provider
+) -> None:
+    longest = "/dashboard/?q=%22" + "x" * 1983
+
+    back = _at_the_provider(client, longest)
+
+    assert len(client.cookies["oidc"].OutputString()) < 4096
+    assert client.get(back)["Location"] == longest
+
+
 def test_session__by_the_provider__ends_after_the_hours_set(
     client: Client, at: Provider, settings: Settings
 ) -> None:
@@ -171,6 +198,14 @@ def _public(at: Provider) -> bytes:
     return at.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def _signed_by_hand(claims: Claims, secret: bytes) -> str:
+    """Sign with HS256 and any secret: PyJWT takes no public key for one."""
+    head = {"alg": "HS256", "kid": "one", "typ": "JWT"}
+    content = b".".join(base64url_encode(json.dumps(part).encode()) for part in (head, claims))
+    signature = hmac.new(secret, content, hashlib.sha256).digest()
+    return b".".join((content, base64url_encode(signature))).decode()
+
+
 _FORGED: dict[str, Callable[[Provider, Claims], str]] = {
     "nonce of another log-in": _other("nonce", "another"),
     "no nonce": _without("nonce"),
@@ -192,11 +227,9 @@ _FORGED: dict[str, Callable[[Provider, Claims], str]] = {
     "key that is not published": lambda at, c: jwt.encode(
         c, at.key, algorithm="RS256", headers={"kid": "two"}
     ),
-    "no key named": lambda at, c: jwt.encode(c, at.key, algorithm="RS256"),
+    "no key named, and signed by somebody else": lambda at, c: jwt.encode(c, new_key(), algorithm="RS256"),
     "no signature": lambda at, c: jwt.encode(c, "", algorithm="none", headers={"kid": "one"}),
-    "signed with the public key as a secret": lambda at, c: jwt.encode(
-        c, _public(at), algorithm="HS256", headers={"kid": "one"}
-    ),
+    "signed with the public key as a secret": lambda at, c: _signed_by_hand(c, _public(at)),
     "not a token": lambda at, c: "not a token",
 }
 
@@ -266,6 +299,83 @@ def test_provider__away__is_said(client: Client, at: Provider, settings: Setting
     answer = client.get("/accounts/oidc/")
 
     assert _assert_refused(client, answer) == "Example does not answer. Try again later."
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait long for an answer, and remember a silence longer than a busy machine takes."""
+    for name in ("TIMEOUT_SECONDS", "_SILENT_SECONDS"):
+        monkeypatch.setattr(f"bandit_project.administration.oidc.provider.{name}", 300)
+
+
+def test_provider__asked_by_many_at_once__holds_few_threads(
+    client: Client, at: Provider, patience: None
+) -> None:
+    _log_in(client)  # it answers
+    cache.clear()
+    at.asked.clear()
+    at.answers.clear()
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(Client().get, "/accounts/oidc/") for _ in range(3)]
+        _wait_until(lambda: len(at.asked) == 3)
+
+        answer = (other := Client()).get("/accounts/oidc/")
+        at.answers.set()
+
+    assert _assert_refused(other, answer) == "Too many requests. Try again later."
+    assert [done.result()["Location"].startswith(at.issuer) for done in waiting] == [True] * 3
+    assert len(at.asked) == 3
+
+
+def test_provider__after_a_silence__holds_one_thread_until_it_answers(
+    client: Client, at: Provider, settings: Settings, patience: None
+) -> None:
+    settings.OIDC_ISSUER = "http://127.0.0.1:9"
+    client.get("/accounts/oidc/")
+    settings.OIDC_ISSUER = at.issuer
+    at.answers.clear()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Client().get, "/accounts/oidc/")
+        _wait_until(lambda: bool(at.asked))
+
+        answer = (other := Client()).get("/accounts/oidc/")
+        at.answers.set()
+
+    assert _assert_refused(other, answer) == "Example does not answer. Try again later."
+    assert waiting.result()["Location"].startswith(at.issuer)
+    _log_in(other)
+    assert _who(other) == "ann@example.com"
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_keys__of_the_provider__are_remembered_until_it_has_another(client: Client, at: Provider) -> None:
+    for _ in range(3):
+        _log_in(Client())
+    assert (at.asked.count("/keys"), at.asked.count("/.well-known/openid-configuration")) == (1, 1)
+
+    at.key, at.key_id = new_key(), "two"
+    _log_in(client)
+
+    assert _who(client) == "ann@example.com"
+    assert at.asked.count("/keys") == 2
+
+
+@pytest.mark.parametrize(("number", "who"), [(1, "ann@example.com"), (2, None)])
+def test_token__that_names_no_key__counts_where_the_provider_has_one_key(
+    client: Client, at: Provider, number: int, who: str | None
+) -> None:
+    at.more_keys = [{"kty": "oct", "kid": "two", "k": "c2VjcmV0"}][: number - 1]
+    at.sign = lambda claims: jwt.encode(claims, at.key, algorithm="RS256")
+
+    _log_in(client)
+
+    assert _who(client) == who
 
 
 @pytest.mark.parametrize(
@@ -487,9 +597,22 @@ def test_login_page__with_a_provider__has_its_button_which_keeps_the_goal(
     assert 'href="/accounts/oidc/?next=/dashboard/limits/"' in page
 
 
+def test_admin__with_a_provider__has_its_button_which_leads_back_there(client: Client, at: Provider) -> None:
+    User.objects.create_superuser("ann@example.com")
+    asked = client.get("/admin/experiments/", follow=True)
+    page = asked.content.decode()
+    goal = "/admin/experiments/"
+
+    assert "Log in with Example" in page
+    assert f'href="/accounts/oidc/?next={goal}"' in page
+    assert _log_in(client, goal)["Location"] == goal
+    assert client.get(goal).status_code == 200
+
+
 @pytest.mark.database_free
 def test_oidc__switched_off__is_not_there(client: Client) -> None:
-    assert b"oidc" not in client.get("/accounts/login/").content
+    for path in ("/accounts/login/", "/admin/login/"):
+        assert b"oidc" not in client.get(path).content
     for path in ("", "callback/", "logout/"):
         assert client.get(f"/accounts/oidc/{path}").status_code == 404
 
