@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
-from experiments.database.rows import Row, rows_of
+from experiments.database.prepared import Prepared
+from experiments.database.rows import Row
 from experiments.models import DailyMetric, Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found, today
 from notifications.events import EventKind
@@ -235,9 +237,14 @@ def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
     return ":".join(str(part) for part in (call, ENGINE_VERSION, *state, *arguments)).replace(" ", "T")
 
 
+@cache
+def _statement(column: str, ledger: str) -> Prepared:
+    return Prepared(_STATE.format(column=column, ledger=ledger))
+
+
 def _state(reference: int | str, ledger: str, date: dt.date) -> Row:
     column, value = id_or_key(reference)
-    rows = rows_of(_STATE.format(ledger=ledger, column=column), [date.isoformat(), value])
+    rows = _statement(column, ledger).rows([date.isoformat(), value])
     if not rows:
         raise not_found(reference)
     return rows[0]
