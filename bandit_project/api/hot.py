@@ -57,7 +57,9 @@ def try_hot(view_name: str, request: HttpRequest, **named: Any) -> HttpResponse 
         return None
     except (OperationalError, InterfaceError, UnreadablePostError) as error:
         response = handle_api_exception(error, {})
-    return None if response is None else _as_the_view_would(response, hot)
+    if response is not None and response.status_code < 400:
+        response["Allow"] = hot.allow
+    return None if response is None else as_the_view_would(response)
 
 
 @contextmanager
@@ -91,10 +93,8 @@ def _is_admitted(request: HttpRequest, hot: Hot) -> bool:
     return True
 
 
-def _as_the_view_would(response: HttpResponse, hot: Hot) -> HttpResponse:
-    """Add the headers that REST framework and the middleware behind the lane add."""
-    if response.status_code < 400:
-        response["Allow"] = hot.allow
+def as_the_view_would(response: HttpResponse) -> HttpResponse:
+    """Add the headers that the middleware behind the lane adds."""
     response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
     if "Content-Length" not in response:
         response["Content-Length"] = str(len(response.content))
