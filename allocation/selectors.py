@@ -205,7 +205,7 @@ class ExperimentState(NamedTuple):
     experiment_id: int
     status: str
     data_version: int
-    updated_at: object
+    updated_at: str
     allocation_id: int | None
 
 
@@ -216,7 +216,7 @@ _LAST = """(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.i
     ORDER BY a.target_date DESC, a.revision DESC LIMIT 1)"""
 _IN_FORCE, _LAST_OF_ALL = _LAST.format(until="AND a.target_date <= %s"), _LAST.format(until="")
 _STATE = (
-    "SELECT e.id, e.status, e.data_version, e.updated_at, {ledger} FROM experiments_experiment e "
+    "SELECT e.id, e.status, e.data_version, CAST(e.updated_at AS text), {ledger} FROM experiments_experiment e "
     "WHERE e.{column} = %s"
 )
 
