@@ -21,7 +21,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 class Heads:
-    """What gunicorn's parser makes of a head, by its bytes and the peer's address, which decides whom it trusts."""
+    """Keeps what gunicorn makes of a head, by its bytes and the peer's address, which decides whom it trusts."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
@@ -58,7 +58,7 @@ class Heads:
 
 
 class _Empty:
-    """What gunicorn looks into for bytes that came behind a request; the worker keeps those itself."""
+    """Shows gunicorn that nothing came behind a request: the worker keeps such bytes itself."""
 
     buf = BytesIO()
 
