@@ -6,6 +6,7 @@ read before. And of two system calls for an answer's head and body, each lets an
 A kept head holds its key or cookie, in the memory of the worker alone, until newer ones push it out.
 """
 
+import select
 import socket
 from collections import OrderedDict
 from copy import copy
@@ -70,21 +71,16 @@ class Received:
 
     def __init__(self, heads: Heads, client: Any) -> None:
         self._heads, self._client = heads, client
-        self._data, self._head_end = b"", 0
+        self._head, self._body, self.is_whole = b"", b"", False
 
-    def give(self, data: bytes, head_end: int) -> None:
-        """Take what was received; ``head_end`` is where its body begins, 0 for a request that is not whole."""
-        self._data, self._head_end = data, head_end
-
-    @property
-    def is_whole(self) -> bool:
-        return self._head_end > 0
+    def give(self, head: bytes, body: bytes, *, is_whole: bool) -> None:
+        self._head, self._body, self.is_whole = head, body, is_whole
 
     def __next__(self) -> Any:
-        data, self._data = self._data, b""  # a large body is freed with its request
+        body, self._body = self._body, b""  # a large one is freed with its request
         if not self.is_whole:
-            return self._heads.cut_off(data, self._client)
-        return self._heads.request(data[: self._head_end], data[self._head_end :], self._client)
+            return self._heads.cut_off(self._head + body, self._client)
+        return self._heads.request(self._head, body, self._client)
 
     def finish_body(self, deadline: float | None = None) -> bool:
         """Say that the connection can go on: nothing of the body is on it any more."""
@@ -118,3 +114,10 @@ class Outbox:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+def is_readable(sock: socket.socket, seconds: float) -> bool:
+    """Wait so long for bytes or the end; a worker has more open files than select() can name."""
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(1000 * seconds))

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from gunicorn.workers.gthread import ThreadWorker
 
-from bandit_project.server.messages import Heads, Outbox, Received
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable
 
 TESTED_GUNICORN = "27.0.1"
 
@@ -174,9 +174,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             conn.answered_at = time.monotonic()
             if conn.surplus or not self._comes_soon(conn):
                 return True
-            request = _Request(conn, _REQUEST_SECONDS)
+            request = _Request(conn, self.cfg.keepalive)
             with contextlib.suppress(OSError):
-                request.add(conn.sock.recv(_HEAD_BYTES))
+                request.add(conn.sock.recv(_HEAD_BYTES, socket.MSG_DONTWAIT))
             if not request.is_whole:
                 conn.begun = request
                 return True
@@ -231,7 +231,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             return False
         self._awaited.add(conn)
         try:
-            conn.is_brisk = bool(select.select([conn.sock], [], [], _SOON_SECONDS)[0])
+            conn.is_brisk = is_readable(conn.sock, _SOON_SECONDS)
         finally:
             self._awaited.discard(conn)
         return bool(conn.is_brisk)
@@ -291,7 +291,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _give(self, request: _Request) -> None:
         conn, whole = request.conn, request.is_whole
         conn.surplus = request.take_surplus()
-        conn.parser.give(bytes(request.data), request.head_end if whole else 0)
+        data = memoryview(request.data)
+        conn.parser.give(bytes(data[: request.head_end]), bytes(data[request.head_end :]), is_whole=whole)
 
     def _give_up(self, request: _Request) -> None:
         if request.data and not request.is_farewell:

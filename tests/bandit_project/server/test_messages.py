@@ -1,5 +1,7 @@
 """A head that was read before means what gunicorn read; an answer goes out in order and at once."""
 
+import fcntl
+import resource
 import socket
 from contextlib import closing
 from typing import Any
@@ -10,7 +12,7 @@ from gunicorn.http import get_parser
 from gunicorn.http.errors import InvalidHeader
 
 from bandit_project.server import messages
-from bandit_project.server.messages import Heads, Outbox, Received
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable
 
 pytestmark = pytest.mark.database_free
 
@@ -82,7 +84,7 @@ def test_heads__more_than_are_kept_or_too_long__push_out_the_oldest(monkeypatch:
 
 def test_received__cut_off__gives_what_came_and_ends_the_connection() -> None:
     received = Received(Heads(Config()), PEER)
-    received.give(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{}", 0)
+    received.give(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", b"{}", is_whole=False)
 
     request = next(received)
 
@@ -130,3 +132,17 @@ def test_outbox__with_a_file__sends_the_head_first() -> None:
         outbox.sendfile(file, offset=0, count=3)
 
         assert far.recv(7, socket.MSG_WAITALL) == b'head"""'
+
+
+def test_waiting__on_a_file_that_select_cannot_name__ends_with_bytes_or_the_time() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 1500:
+        pytest.skip("so many files are not allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))
+    near, far = socket.socketpair()
+    with closing(near), closing(far), socket.socket(fileno=fcntl.fcntl(near, fcntl.F_DUPFD, 1200)) as high:
+        silent = is_readable(high, 0.001)
+        far.send(b"x")
+
+        assert (silent, is_readable(high, 5)) == (False, True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
