@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ from allocation.models import (
     shares_with_variants,
 )
 from experiments.campaign.models import Guard
-from experiments.database.rows import Row, rows_of
+from experiments.database.prepared import Prepared
+from experiments.database.rows import Row
 from experiments.models import DailyMetric, Experiment, ExperimentQuerySet, Variant
 from experiments.selectors import id_or_key, not_found, today
 from notifications.events import EventKind
@@ -203,7 +205,7 @@ class ExperimentState(NamedTuple):
     experiment_id: int
     status: str
     data_version: int
-    updated_at: object
+    updated_at: str
     allocation_id: int | None
 
 
@@ -214,7 +216,7 @@ _LAST = """(SELECT a.id FROM allocation_allocation a WHERE a.experiment_id = e.i
     ORDER BY a.target_date DESC, a.revision DESC LIMIT 1)"""
 _IN_FORCE, _LAST_OF_ALL = _LAST.format(until="AND a.target_date <= %s"), _LAST.format(until="")
 _STATE = (
-    "SELECT e.id, e.status, e.data_version, e.updated_at, {ledger} FROM experiments_experiment e "
+    "SELECT e.id, e.status, e.data_version, CAST(e.updated_at AS text), {ledger} FROM experiments_experiment e "
     "WHERE e.{column} = %s"
 )
 
@@ -235,9 +237,14 @@ def answer_key(call: str, state: ExperimentState, *arguments: object) -> str:
     return ":".join(str(part) for part in (call, ENGINE_VERSION, *state, *arguments)).replace(" ", "T")
 
 
+@cache
+def _statement(column: str, ledger: str) -> Prepared:
+    return Prepared(_STATE.format(column=column, ledger=ledger))
+
+
 def _state(reference: int | str, ledger: str, date: dt.date) -> Row:
     column, value = id_or_key(reference)
-    rows = rows_of(_STATE.format(ledger=ledger, column=column), [date.isoformat(), value])
+    rows = _statement(column, ledger).rows([date.isoformat(), value])
     if not rows:
         raise not_found(reference)
     return rows[0]

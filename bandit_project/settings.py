@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "bandit_project.ops.metrics.requests.count_requests",
     "bandit_project.ops.request_log.log_requests",
+    "bandit_project.lane.first_lane",
     "bandit_project.middleware.by_address",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

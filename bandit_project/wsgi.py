@@ -6,7 +6,7 @@ import sys
 from django.core import checks
 from django.core.wsgi import get_wsgi_application
 
-from bandit_project.server.connections import keep_sqlite_open
+from bandit_project.server.connections import ask_connections_once, keep_sqlite_open
 from bandit_project.server.truncated_bodies import reject_truncated_bodies
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bandit_project.settings")
@@ -22,4 +22,5 @@ if errors:
         print(error, file=sys.stderr)
     sys.exit(_CANNOT_START)
 
+ask_connections_once()
 keep_sqlite_open()

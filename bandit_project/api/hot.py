@@ -8,7 +8,7 @@ recorded is in those cores; nothing is checked twice in different words.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import orjson
@@ -35,12 +35,15 @@ _IDEMPOTENT = f"HTTP_{HEADER.upper().replace('-', '_')}"
 
 
 class Hot(NamedTuple):
-    """A hot call: its method, the scope that it needs, what answers it, and the methods that its view takes."""
+    """A hot call: its method, the scope that it needs, what answers it, the methods that its view takes, and whether it
+    may write.
+    """
 
     method: str
     scope: Scope
     answer: Callable[..., HttpResponse | None]
     allow: str
+    writes: bool = False
 
 
 def try_hot(view_name: str, request: HttpRequest, **named: Any) -> HttpResponse | None:
@@ -51,13 +54,15 @@ def try_hot(view_name: str, request: HttpRequest, **named: Any) -> HttpResponse 
     try:
         if not _is_admitted(request, hot):
             return None
-        with _known_to_history(request):
+        with _known_to_history(request) if hot.writes else nullcontext():
             response = hot.answer(request, **named)
     except (DomainError, APIException, orjson.JSONDecodeError):
         return None
     except (OperationalError, InterfaceError, UnreadablePostError) as error:
         response = handle_api_exception(error, {})
-    return None if response is None else _as_the_view_would(response, hot)
+    if response is not None and response.status_code < 400:
+        response["Allow"] = hot.allow
+    return None if response is None else as_the_view_would(response)
 
 
 @contextmanager
@@ -91,10 +96,8 @@ def _is_admitted(request: HttpRequest, hot: Hot) -> bool:
     return True
 
 
-def _as_the_view_would(response: HttpResponse, hot: Hot) -> HttpResponse:
-    """Add the headers that REST framework and the middleware behind the lane add."""
-    if response.status_code < 400:
-        response["Allow"] = hot.allow
+def as_the_view_would(response: HttpResponse) -> HttpResponse:
+    """Add the headers that the middleware behind the lane adds."""
     response["X-Frame-Options"] = settings.X_FRAME_OPTIONS
     if "Content-Length" not in response:
         response["Content-Length"] = str(len(response.content))
@@ -158,15 +161,15 @@ HOT: dict[str, Hot] = {
     "v1:allocation": Hot("GET", Scope.READ, _in_force, _BOTH),
     "v1:assignment": Hot("GET", Scope.READ, _assignment, _READS),
     "v1:assignments": Hot("POST", Scope.READ, _assignments, _WRITES),
-    "v1:events": Hot("POST", Scope.WRITE, _rows, _WRITES),
+    "v1:events": Hot("POST", Scope.WRITE, _rows, _WRITES, writes=True),
     **{
         f"classic-{name}{slash}": hot
         for slash in ("", "-slash")
         for name, hot in {
-            "allocation": Hot("GET", Scope.READ, _allocation, "GET, OPTIONS"),
+            "allocation": Hot("GET", Scope.READ, _allocation, "GET, OPTIONS", writes=True),
             "history": Hot("GET", Scope.READ, _history, "GET, OPTIONS"),
             "experiments": Hot("GET", Scope.READ, _list, _BOTH),
-            "events": Hot("POST", Scope.WRITE, _events, "OPTIONS, POST"),
+            "events": Hot("POST", Scope.WRITE, _events, "OPTIONS, POST", writes=True),
         }.items()
     },
 }

@@ -12,6 +12,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from bandit_project import __version__
 from bandit_project.api.errors import problem_response
+from experiments.database.prepared import Prepared
+from experiments.database.rows import rows_of
 
 
 @csrf_exempt
@@ -37,28 +39,49 @@ def live(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "alive", "version": __version__})
 
 
+# How many migrations the database had, and the last one's id, when none was pending. Ids are not given twice.
+_complete: tuple[int, int] | None = None
+_NUMBER = Prepared("SELECT count(*), max(id) FROM django_migrations")
+
+
 def database_problem() -> str | None:
     """Why requests cannot be served, or None."""
+    global _complete
     try:
-        pending = len(_known_migrations() - _applied_migrations())
+        if _complete is not None and _number() == _complete:
+            return None
+        applied = _applied_migrations()
+        pending = len(_known_migrations() - set(applied))
     except Error:
         return "unreachable"
+    _complete = None if pending else (len(applied), max(applied.values()))
     return f"{pending} pending migrations" if pending else None
 
 
-def _applied_migrations() -> set[tuple[str, str]]:
-    """Migrations of the database, by one short query, as a balancer may ask every second.
+def _number() -> tuple[int, int] | None:
+    try:
+        ((number, last),) = _NUMBER.rows([])
+    except _table_is_missing():
+        return None
+    return number, last
+
+
+def _applied_migrations() -> dict[tuple[str, str], int]:
+    """Migrations of the database and their ids, by one short query, as a balancer may ask every second.
 
     Where only the table is missing, Django's recorder says so. A database that does not answer is not asked a second
     time: each attempt to connect may take as long as a probe waits.
     """
-    table_is_missing = OperationalError if connection.vendor == "sqlite" else ProgrammingError
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT app, name FROM django_migrations")
-            return set(cursor.fetchall())
-    except table_is_missing:
-        return set(MigrationRecorder(connection).applied_migrations())
+        return {
+            (app, name): pk for app, name, pk in rows_of("SELECT app, name, id FROM django_migrations", [])
+        }
+    except _table_is_missing():
+        return {place: made.pk for place, made in MigrationRecorder(connection).applied_migrations().items()}
+
+
+def _table_is_missing() -> type[Error]:
+    return OperationalError if connection.vendor == "sqlite" else ProgrammingError
 
 
 @cache

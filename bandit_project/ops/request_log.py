@@ -40,7 +40,6 @@ def log_requests(
     got_request_exception.connect(_keep_failure, dispatch_uid="bandit-request-failed")
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=_id_for(request))
         try:
             response = get_response(request)
@@ -49,7 +48,7 @@ def log_requests(
             raise
         response[HEADER] = request_id() or ""
         _log_finished(request, response)
-        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.unbind_contextvars("request_id")
         return response
 
     return middleware

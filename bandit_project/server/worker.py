@@ -5,7 +5,8 @@ occupy all eight threads. Here the worker's event loop receives requests, from a
 
 The worker promises:
 
-- A thread gets a request once it has arrived whole. It never reads from a socket.
+- A thread gets a request once it has arrived whole. It reads the next one itself where a client sends one right after
+  the other, as programs do: if it comes within two milliseconds, and while other threads are free.
 - The loop never waits: not for a request, and not for a client to close its end.
 - What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker
   holds for all of them, requests that wait for a thread included. A refusal is 408, 431 or 503.
@@ -26,11 +27,12 @@ import selectors
 import socket
 import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
+
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable
 
 TESTED_GUNICORN = "27.0.1"
 
@@ -46,6 +48,10 @@ _HEAD_BYTES = 64 * 1024
 _WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
+# For so long a thread waits for a client's next request, if the one before came as soon; and so many do not wait.
+_SOON_SECONDS = 0.002
+_THREADS_AT_HAND = 2
+
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _SOME_LENGTH = re.compile(rb"\r\ncontent-length", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
@@ -58,28 +64,12 @@ _TOO_MUCH = (
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class _Source:
-    """Stands in for the socket that gunicorn's parser reads: first the received bytes, then the end."""
+class _Answering(NamedTuple):
+    """A connection as gunicorn knows it while it answers."""
 
-    def __init__(self) -> None:
-        self.whole = False
-        self._data, self._at = memoryview(b""), 0
-
-    def give(self, data: bytearray, *, whole: bool) -> None:
-        self.whole = whole
-        self._data, self._at = memoryview(data), 0
-
-    @property
-    def is_used_up(self) -> bool:
-        return self._at == len(self._data)
-
-    def recv(self, size: int) -> bytes:
-        piece = self._data[self._at : self._at + size].tobytes()
-        self._at += len(piece)
-        if self.is_used_up:
-            # Frees the last body while the connection is kept alive.
-            self.give(bytearray(), whole=self.whole)
-        return piece
+    sock: Outbox
+    client: Any
+    server: Any
 
 
 class _Request:
@@ -89,7 +79,7 @@ class _Request:
         self.conn, self.data = conn, bytearray()
         self.is_farewell = is_farewell
         self.deadline = time.monotonic() + seconds
-        self._head_end = self._progress = 0
+        self.head_end = self._progress = 0
         # Bytes of head and body together. None until the head is read, and for a body in chunks or of unclear length.
         self.length: int | None = None
         self.is_unmeasured = False
@@ -100,11 +90,11 @@ class _Request:
         if is_first or len(self.data) >= self._progress + _PROGRESS_BYTES:
             self._progress = len(self.data)
             self.deadline = time.monotonic() + _REQUEST_SECONDS
-        if not self._head_end and (found := self.data.find(b"\r\n\r\n", searched, _HEAD_BYTES)) >= 0:
+        if not self.head_end and (found := self.data.find(b"\r\n\r\n", searched, _HEAD_BYTES)) >= 0:
             self._read_head(found + 4)
 
     def _read_head(self, end: int) -> None:
-        self._head_end, head = end, bytes(self.data[:end])
+        self.head_end, head = end, bytes(self.data[:end])
         found = _LENGTH.search(head)
         # A length that we read otherwise than gunicorn would make a body the next request.
         is_unclear = found is None and _SOME_LENGTH.search(head) is not None
@@ -117,7 +107,7 @@ class _Request:
 
     @property
     def is_head_too_long(self) -> bool:
-        return not self._head_end and len(self.data) >= _HEAD_BYTES
+        return not self.head_end and len(self.data) >= _HEAD_BYTES
 
     @property
     def is_whole(self) -> bool:
@@ -126,7 +116,7 @@ class _Request:
     @property
     def is_ready(self) -> bool:
         """True when a thread can take it. A body that is too large is refused by its length, unread."""
-        is_too_large = self.length is not None and self.length - self._head_end > settings.MAX_BODY_BYTES
+        is_too_large = self.length is not None and self.length - self.head_end > settings.MAX_BODY_BYTES
         return self.is_whole or self.is_unmeasured or is_too_large
 
     def take_surplus(self) -> bytes:
@@ -147,6 +137,13 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._requests: dict[Any, _Request] = {}
         # Bytes of all requests, from their arrival until they are answered.
         self._held = 0
+        self._is_tls = self.cfg.is_ssl
+        self._heads = Heads(self.cfg)
+        self._most_awaited = self.cfg.threads - _THREADS_AT_HAND
+        # Connections that wait for a thread, and those for which one waits.
+        self._queued, self._awaited = set[Any](), set[Any]()
+        # As soon as logging has a configuration, gunicorn puts together a line of each request that nobody reads.
+        self.log._access_log_enabled = bool(self.cfg.accesslog)
         super().init_process()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -156,31 +153,57 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def enqueue_req(self, conn: Any) -> None:
         """Start to receive: a new connection, one that is readable again, or one with bytes left over."""
-        if self.cfg.is_ssl:
+        if self._is_tls:
             super().enqueue_req(conn)
             return
         if conn.parser is None:
-            conn.parser = get_parser(self.cfg, _Source(), conn.client)
-            conn.initialized, conn.held = True, 0
-        conn.sock.setblocking(False)
-        self._listen(_Request(conn, self.cfg.keepalive), conn.parser.unreader.take_buffered())
+            conn.parser = Received(self._heads, conn.client)
+            conn.initialized, conn.held, conn.surplus, conn.begun, conn.answered_at = True, 0, b"", None, 0.0
+        conn.is_brisk = time.monotonic() - conn.answered_at < _SOON_SECONDS
+        surplus, conn.surplus = conn.surplus, b""
+        self._listen(_Request(conn, self.cfg.keepalive), surplus)
+
+    def handle(self, conn: Any) -> Any:
+        """Answer, in a thread, and go on while the next request is here as soon as the one before is answered."""
+        if self._is_tls:
+            return super().handle(conn)
+        self._queued.discard(conn)
+        while super().handle(conn):
+            conn.answered_at = time.monotonic()
+            if conn.surplus or not self._comes_soon(conn):
+                return True
+            request = _Request(conn, self.cfg.keepalive)
+            with contextlib.suppress(OSError):
+                request.add(conn.sock.recv(_HEAD_BYTES, socket.MSG_DONTWAIT))
+            if not request.is_whole:
+                conn.begun = request
+                return True
+            self._give(request)
+        return False
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer, in a thread. A request that did not arrive whole is its connection's last."""
-        if not self.cfg.is_ssl:
-            req._expected_100_continue = False  # sent while the head was read, where the client asked for it
-        keep = super().handle_request(req, conn)
-        return bool(keep and (self.cfg.is_ssl or conn.parser.unreader.sock.whole))
+        if self._is_tls:
+            return bool(super().handle_request(req, conn))
+        req._expected_100_continue = False  # sent while the head was read, where the client asked for it
+        outbox = Outbox(conn.sock)
+        keep = super().handle_request(req, _Answering(outbox, conn.client, conn.server))
+        outbox.flush()
+        return bool(keep and conn.parser.is_whole)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
-        if self.cfg.is_ssl:
+        if self._is_tls:
             super().finish_request(conn, fs)
             return
         self._release(conn)
-        if fs.cancelled() or fs.exception() or not fs.result() or not conn.parser.unreader.sock.is_used_up:
+        begun, conn.begun = conn.begun, None
+        if fs.cancelled() or fs.exception() or not fs.result():
             self._say_farewell(conn)
+        elif begun is not None:
+            self._listen(begun)
+        elif conn.surplus:
+            self.enqueue_req(conn)
         else:
-            conn.parser.unreader.unread(conn.surplus)
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
@@ -199,10 +222,23 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             listener.close()
         self.sockets = []
 
+    def _comes_soon(self, conn: Any) -> bool:
+        """Wait a moment for the next request of a client that has just sent two; not if others wait for a thread."""
+        others_wait = self._queued and self.nr_conns > self.cfg.threads
+        if not (conn.is_brisk and self.alive) or others_wait or len(self._awaited) >= self._most_awaited:
+            return False
+        self._awaited.add(conn)
+        try:
+            conn.is_brisk = is_readable(conn.sock, _SOON_SECONDS)
+        finally:
+            self._awaited.discard(conn)
+        return bool(conn.is_brisk)
+
     def _listen(self, request: _Request, data: bytes = b"") -> None:
         conn = request.conn
+        conn.sock.setblocking(False)
         self._requests[conn] = request
-        if data:
+        if data or request.data:
             self._go_on(request, data)
         if self._requests.get(conn) is request:
             # Most requests are in the socket's buffer already.
@@ -228,8 +264,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _go_on(self, request: _Request, data: bytes) -> None:
         request.add(data)
-        request.conn.held += len(data)
-        self._held += len(data)
+        self._held += len(request.data) - request.conn.held
+        request.conn.held = len(request.data)
         if request.is_head_too_long:
             self._refuse(request, _TOO_LONG)
         elif self._held > _WORKER_BYTES and len(request.data) > _HEAD_BYTES:
@@ -246,10 +282,15 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _hand_over(self, request: _Request) -> None:
         self._stop_receiving(request)
+        self._give(request)
+        self._queued.add(request.conn)
+        super().enqueue_req(request.conn)
+
+    def _give(self, request: _Request) -> None:
         conn, whole = request.conn, request.is_whole
         conn.surplus = request.take_surplus()
-        conn.parser.unreader.sock.give(request.data, whole=whole)
-        super().enqueue_req(conn)
+        data = memoryview(request.data)
+        conn.parser.give(bytes(data[: request.head_end]), bytes(data[request.head_end :]), is_whole=whole)
 
     def _give_up(self, request: _Request) -> None:
         if request.data and not request.is_farewell:
@@ -266,7 +307,6 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _say_farewell(self, conn: Any) -> None:
         try:
-            conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._close(conn)

@@ -14,6 +14,7 @@ import orjson
 from django.db import IntegrityError, connection, transaction
 
 from experiments.audit.intake import UPSERT_INTAKE, IntakeLine
+from experiments.database.prepared import Prepared
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
 
@@ -27,8 +28,8 @@ _BEFORE_MEASURES = len(DailyCounts._fields) - len(MEASURES)
 class _Statements(NamedTuple):
     """SQL that writes the first so many measures of each row; the others stay, and are 0 in a new row."""
 
-    one_at_once: str
-    several_at_once: str
+    one_at_once: Prepared
+    several_at_once: Prepared
     arrays: str
     rows: str
     measures: int
@@ -62,7 +63,7 @@ WITH given AS (
     LEFT JOIN ours keyed ON keyed.experiment_id = given.experiment_id AND keyed.key = given.name
 ), {change}, noted AS ({note})
 INSERT INTO experiments_dailymetric {columns}
-SELECT variant_id, date, {selected}, %s FROM placed
+SELECT variant_id, date, {selected}, %s::timestamptz FROM placed
 JOIN changed ON changed.id = placed.experiment_id {overwrite}
 """
 # Written with the rows or not at all: a deletion at the same moment would leave it without its experiment.
@@ -92,7 +93,9 @@ def _statements(given: int) -> _Statements:
         "overwrite": f"ON CONFLICT (variant_id, date) DO UPDATE SET {updated}",
     }
     one, several = (_AT_ONCE.format(change=how, note=_NOTE, **parts) for how in (_RAISE_ONE, _RAISE_SEVERAL))
-    return _Statements(one, several, _ARRAYS.format(**parts), _ROWS.format(**parts), given)
+    return _Statements(
+        Prepared(one), Prepared(several), _ARRAYS.format(**parts), _ROWS.format(**parts), given
+    )
 
 
 # Most installations send no values: their rows are as short as if there were none.
@@ -134,12 +137,10 @@ def _write_at_once(
     among = _array(list(experiment_ids))  # their variants alone: a large installation has 10^5 others
     ready: list[Any] = [among, among, _STATUSES, len(rows)]
     noted: list[Any] = [*(line or (now.date(), "", "")), now]
-    with connection.cursor() as cursor:
-        if len(experiment_ids) == 1:
-            cursor.execute(sql.one_at_once, [*columns, *ready, *noted, now])
-        else:
-            cursor.execute(sql.several_at_once, [*columns, *ready, len(experiment_ids), *noted, now])
-        written: int = cursor.rowcount
+    if len(experiment_ids) == 1:
+        written = sql.one_at_once.change([*columns, *ready, *noted, now])
+    else:
+        written = sql.several_at_once.change([*columns, *ready, len(experiment_ids), *noted, now])
     return written > 0
 
 
@@ -216,11 +217,12 @@ def _array(values: Sequence[Number | dt.date]) -> str:
     return f"{{{orjson.dumps(values, default=str)[1:-1].decode()}}}"
 
 
-def _texts(values: Sequence[str]) -> str | list[str]:
-    """Write an array of texts; those that have to be escaped are left to the driver."""
+def _texts(values: Sequence[str]) -> str:
+    """Write an array of texts."""
     listed = '","'.join(values)
-    is_plain = "\\" not in listed and listed.count('"') == 2 * (len(values) - 1)
-    return f'{{"{listed}"}}' if is_plain else list(values)
+    if "\\" in listed or listed.count('"') != 2 * (len(values) - 1):
+        listed = '","'.join(value.replace("\\", r"\\").replace('"', r"\"") for value in values)
+    return f'{{"{listed}"}}'
 
 
 # Those that take events, as an array.

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from bandit_project.api.errors import PROBLEM_JSON
 
@@ -36,6 +36,34 @@ def test_health__migration_pending__is_503(client: Client) -> None:
     response = client.get("/health")
 
     assert (response.status_code, response.json()["database"]) == (503, "1 pending migrations")
+
+
+def test_health__migration_taken_back_and_applied_again__is_known(client: Client) -> None:
+    from django.db.migrations.recorder import MigrationRecorder
+
+    applied = MigrationRecorder.Migration.objects
+    codes = [client.get("/health").status_code]
+    for change in (
+        lambda: applied.filter(app="allocation", name="0001_initial").delete(),
+        lambda: applied.create(app="allocation", name="another"),  # as many as before
+        lambda: applied.create(app="allocation", name="0001_initial"),
+        lambda: applied.filter(name="another").delete(),
+    ):
+        change()
+        codes.append(client.get("/health").status_code)
+
+    assert codes == [200, 503, 503, 200, 200]
+
+
+def test_health__nothing_has_changed__reads_one_row(
+    client: Client, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client.get("/health")
+
+    with django_assert_num_queries(1) as captured:
+        client.get("/health")
+
+    assert "count(*)" in captured.captured_queries[0]["sql"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/schema", "/docs", "/experiments", "/api/v1/events/"])

@@ -62,6 +62,39 @@ def test_requests__sent_without_waiting_for_answers__are_answered_in_order(front
     assert _statuses(answer) == [200, 200, 200, 404]
 
 
+def test_client__that_sends_one_request_right_after_the_other__may_do_what_others_may(front: Front) -> None:
+    """After two quick requests a thread waits for the next: whole, in pieces, large, asking first, or cut off."""
+    quick, large = front.head("GET", "/health/live"), b" " * 300_000
+    asking = front.head(
+        "POST", "/api/v1/events/", Content_Type="application/json", Content_Length=2, Expect="100-continue"
+    )
+    heavy = front.head("POST", "/api/v1/events/", Content_Type="application/json", Content_Length=300_000)
+
+    with front.connect() as connection:
+        answers = [_next_answers(connection, [quick]) for _ in range(20)]
+        in_pieces = _next_answers(connection, [quick[:10], quick[10:]])
+        _next_answers(connection, [quick])
+        interim = _next_answers(connection, [asking])
+        refused = _next_answers(connection, [b"{}"])
+        _next_answers(connection, [quick])
+        unreadable = _next_answers(connection, [heavy + large])
+        _next_answers(connection, [quick])
+        connection.sendall(heavy + b"{")
+        connection.shutdown(socket.SHUT_WR)
+        cut_off = _statuses(answer_to(connection))
+
+    assert answers == [[200]] * 20
+    assert (in_pieces, interim, refused, unreadable, cut_off) == ([200], [100], [422], [400], [400])
+
+
+def _next_answers(connection: socket.socket, pieces: list[bytes]) -> list[int]:
+    """Send a request in pieces; the statuses of what comes back at once."""
+    for piece in pieces:
+        time.sleep(0.005 if piece is not pieces[0] else 0)  # so that the pieces arrive as such
+        connection.sendall(piece)
+    return _statuses(connection.recv(65_536))
+
+
 def _statuses(answer: bytes) -> list[int]:
     return [int(found) for found in re.findall(rb"HTTP/1\.1 ([0-9]{3})", answer)]
 

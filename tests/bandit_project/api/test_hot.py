@@ -197,3 +197,74 @@ def test_list__not_changed__is_304_until_it_has_changed(client_with: Callable[[s
     Experiment.objects.filter(pk=experiment.pk).update(data_version=99)
     again = client.get("/experiments/", headers={"If-None-Match": first["ETag"]})
     assert (again.status_code, again.content, again["ETag"] == first["ETag"]) == (200, first.content, False)
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_hot_call__with_an_origin__is_answered_with_the_same_headers(
+    client_with: Callable[[str], APIClient], ran_hot: list[str], name: str
+) -> None:
+    experiment, client = make_running(), client_with("write")
+    allocate(experiment)
+    path, body = _calls(experiment.pk)[name]
+    if body:
+        _ask(client, path, body)
+
+    first, behind_cors = (
+        _ask(client, path, body),
+        _ask(client, path, body, {"Origin": "https://other.example"}),
+    )
+
+    assert ran_hot[-2:] == [name, name]
+    assert _seen(first) == _seen(behind_cors)
+    assert first["X-Content-Type-Options"] == "nosniff"
+
+
+def test_hot_call__over_http_where_https_is_required__is_redirected(
+    client_with: Callable[[str], APIClient], ran_hot: list[str], settings: Settings
+) -> None:
+    experiment, client = make_running(), client_with("write")
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS = True, 60
+    path = f"/experiments/{experiment.pk}/history"
+
+    plain, secure = client.get(path), client.get(path, secure=True)
+
+    assert (plain.status_code, plain["Location"]) == (301, f"https://testserver{path}")
+    assert (secure.status_code, secure["Strict-Transport-Security"]) == (200, "max-age=60")
+    assert ran_hot == ["classic-history"]
+
+
+def test_hot_call__for_another_host__is_refused(
+    client_with: Callable[[str], APIClient], ran_hot: list[str], settings: Settings
+) -> None:
+    experiment, client = make_running(), client_with("read")
+    settings.ALLOWED_HOSTS = ["bandit.example"]
+    path = f"/experiments/{experiment.pk}/history"
+
+    answers = [client.get(path, headers={"Host": host}) for host in ("bandit.example", "evil.example") * 2]
+
+    assert [answer.status_code for answer in answers] == [200, 400] * 2
+    assert len(ran_hot) == 2
+
+
+def test_hot_call__body_beyond_the_limit__is_refused_unread(
+    client_with: Callable[[str], APIClient], ran_hot: list[str], settings: Settings
+) -> None:
+    experiment = make_running()
+    settings.MAX_BODY_BYTES = 20
+
+    response = client_with("write").post("/events", {"experiment_id": experiment.pk, **DAY})
+
+    assert (response.status_code, ran_hot) == (413, [])
+
+
+def test_path__of_no_view__is_404_with_the_headers_of_all(client_with: Callable[[str], APIClient]) -> None:
+    response = client_with("read").get("/events/of/nothing")
+
+    assert (response.status_code, response["X-Content-Type-Options"]) == (404, "nosniff")
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live"])
+def test_probe__by_the_short_way__is_answered_as_by_the_usual_one(api: APIClient, path: str) -> None:
+    short, usual = api.get(path), api.get(path, headers={"Origin": "https://other.example"})
+
+    assert _seen(short) == _seen(usual)

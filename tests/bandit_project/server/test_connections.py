@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from django.core.cache import close_caches
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.signals import request_finished
+from django.core.signals import request_finished, request_started
 from django.db import connection
 from django.db import connections as django_connections
+from django.dispatch import Signal
 
 from bandit_project.environment import postgresql_options
 from bandit_project.server.connections import (
@@ -18,6 +19,7 @@ from bandit_project.server.connections import (
     _answered_at,
     _note_answers,
     _trust_fresh_ones,
+    ask_connections_once,
     spare_closing_caches,
 )
 
@@ -105,3 +107,37 @@ def test_caches__one_closes_connections__are_asked(monkeypatch: pytest.MonkeyPat
     spare_closing_caches()
 
     assert request_finished.disconnect(close_caches)
+
+
+@pytest.fixture
+def serving() -> Iterator[None]:
+    """Go through the connections as a process that serves does; other tests' receivers come back."""
+    before = [(signal, list(signal.receivers)) for signal in (request_started, request_finished)]
+    ask_connections_once()
+    yield
+    for signal, receivers in before:
+        signal.receivers[:] = receivers
+        signal.sender_receivers_cache.clear()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("serving")
+@pytest.mark.parametrize("signal", [request_started, request_finished], ids=["begins", "ends"])
+def test_connection__older_than_it_may_be__is_closed_when_a_request_begins_or_ends(signal: Signal) -> None:
+    connection.close_at = time.monotonic() - 1
+
+    signal.send(sender=None)
+
+    assert connection.connection is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("serving")
+def test_connection__that_answered_the_last_request__is_not_asked_by_the_next() -> None:
+    connection.close_at, done = None, []  # on SQLite each request has its own
+    for _ in range(2):
+        request_started.send(sender=None)
+        done.append(vars(django_connections["default"])["health_check_done"])
+        request_finished.send(sender=None)
+
+    assert done == [False, True]

@@ -1,0 +1,123 @@
+"""The two ends of a request in a thread: gunicorn's reading of its head, kept, and an answer that is sent at once.
+
+Programs send one head again and again: reading it, with all of gunicorn's rules, takes longer than finding what it
+read before. And of two system calls for an answer's head and body, each lets another thread run in between.
+
+A kept head holds its key or cookie, in the memory of the worker alone, until newer ones push it out.
+"""
+
+import select
+import socket
+from collections import OrderedDict
+from copy import copy
+from io import BytesIO
+from typing import Any
+
+from gunicorn.http import get_parser
+
+# Heads that a worker keeps, and how long one may be: a few MB in all.
+_MOST_HEADS, _LONGEST_HEAD = 1024, 2048
+# An answer that comes in pieces is sent when so much has gathered.
+_PIECE_BYTES = 64 * 1024
+
+
+class Heads:
+    """Keeps what gunicorn makes of a head, by its bytes and the peer's address, which decides whom it trusts."""
+
+    def __init__(self, cfg: Any) -> None:
+        self._cfg = cfg
+        self._read: OrderedDict[tuple[bytes, Any], Any] = OrderedDict()
+
+    def request(self, head: bytes, body: bytes, client: Any) -> Any:
+        """Return gunicorn's request, with its body; raise as gunicorn does for a head that it refuses."""
+        key = head, client[0] if isinstance(client, tuple) else client
+        known = self._read.get(key)
+        if known is None:
+            known = self._parsed(head, client)
+            if len(head) <= _LONGEST_HEAD:
+                self._keep(key, known)
+        request = copy(known)
+        request.peer_addr = request.remote_addr = client
+        request.body = BytesIO(body)
+        return request
+
+    def cut_off(self, data: bytes, client: Any) -> Any:
+        """Return the request of a body that ends early or cannot be measured."""
+        return next(get_parser(self._cfg, iter([data]), client))
+
+    def _parsed(self, head: bytes, client: Any) -> Any:
+        parser = get_parser(self._cfg, iter([head]), client)
+        request = next(parser)
+        if parser.unreader.take_buffered():
+            request.force_close()  # it ends elsewhere for gunicorn than for us
+        return request
+
+    def _keep(self, key: tuple[bytes, Any], request: Any) -> None:
+        self._read[key] = request
+        if len(self._read) > _MOST_HEADS:
+            self._read.popitem(last=False)
+
+
+class _Empty:
+    """Shows gunicorn that nothing came behind a request: the worker keeps such bytes itself."""
+
+    buf = BytesIO()
+
+
+class Received:
+    """Stands in for gunicorn's parser of a connection: gives it the request that has been received."""
+
+    unreader = _Empty()
+
+    def __init__(self, heads: Heads, client: Any) -> None:
+        self._heads, self._client = heads, client
+        self._head, self._body, self.is_whole = b"", b"", False
+
+    def give(self, head: bytes, body: bytes, *, is_whole: bool) -> None:
+        self._head, self._body, self.is_whole = head, body, is_whole
+
+    def __next__(self) -> Any:
+        body, self._body = self._body, b""  # a large one is freed with its request
+        if not self.is_whole:
+            return self._heads.cut_off(self._head + body, self._client)
+        return self._heads.request(self._head, body, self._client)
+
+    def finish_body(self, deadline: float | None = None) -> bool:
+        """Say that the connection can go on: nothing of the body is on it any more."""
+        return self.is_whole
+
+
+class Outbox:
+    """Stands in for the socket that gunicorn writes an answer to: what is small goes out as one."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._gathered, self._size = sock, list[bytes](), 0
+
+    def sendall(self, data: bytes) -> None:
+        if len(data) >= _PIECE_BYTES:
+            self.flush()
+            self._sock.sendall(data)
+            return
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= _PIECE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        gathered, self._gathered, self._size = self._gathered, [], 0
+        if gathered:
+            self._sock.sendall(b"".join(gathered))
+
+    def sendfile(self, *args: Any, **kwargs: Any) -> int | None:
+        self.flush()
+        return self._sock.sendfile(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def is_readable(sock: socket.socket, seconds: float) -> bool:
+    """Wait so long for bytes or the end; a worker has more open files than select() can name."""
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return bool(poller.poll(1000 * seconds))

@@ -1,0 +1,148 @@
+"""A head that was read before means what gunicorn read; an answer goes out in order and at once."""
+
+import fcntl
+import resource
+import socket
+from contextlib import closing
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http import get_parser
+from gunicorn.http.errors import InvalidHeader
+
+from bandit_project.server import messages
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable
+
+pytestmark = pytest.mark.database_free
+
+PEER = ("127.0.0.1", 5000)
+HEADS = [
+    b"GET /allocation?experiment_id=1 HTTP/1.1\r\nHost: a\r\nX-API-Key: k\r\n\r\n",
+    b"POST /events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\n\r\n",
+]
+
+
+def _meaning(request: Any) -> tuple[object, ...]:
+    return (
+        request.method, request.uri, request.path, request.query, request.version, request.headers,
+        request.scheme, request.should_close(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_head__read_before__means_what_gunicorn_reads(head: bytes) -> None:
+    heads, config = Heads(Config()), Config()
+    by_gunicorn = _meaning(next(get_parser(config, iter([head]), PEER)))
+
+    found = [heads.request(head, body, ("127.0.0.1", port)) for port, body in ((1, b"{}"), (2, b"[]"))]
+
+    assert [_meaning(request) for request in found] == [by_gunicorn] * 2
+    assert [request.body.read() for request in found] == [b"{}", b"[]"]
+    assert [request.peer_addr[1] for request in found] == [1, 2]
+
+
+def test_head__of_a_proxy_that_is_not_trusted__is_not_taken_for_that_of_one_that_is() -> None:
+    heads = Heads(Config())
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n"
+
+    schemes = [heads.request(head, b"", (peer, 1)).scheme for peer in ("127.0.0.1", "203.0.113.5") * 2]
+
+    assert schemes == ["https", "http"] * 2
+
+
+def test_head__refused__is_refused_again() -> None:
+    heads = Heads(Config())
+    twice = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n"
+
+    for _ in range(2):
+        with pytest.raises(InvalidHeader):
+            heads.request(twice, b"{}", PEER)
+
+
+def test_connection__closed_after_one_request__does_not_close_the_next_one_with_its_head() -> None:
+    heads = Heads(Config())
+    heads.request(HEADS[0], b"", PEER).force_close()
+
+    assert not heads.request(HEADS[0], b"", PEER).should_close()
+
+
+def test_heads__more_than_are_kept_or_too_long__push_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_MOST_HEADS", 3)
+    heads = Heads(Config())
+
+    for number in range(10):
+        heads.request(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number, b"", PEER)
+    heads.request(b"GET / HTTP/1.1\r\nX: " + b"x" * 3000 + b"\r\n\r\n", b"", PEER)
+
+    assert [head.split()[1] for head, _peer in heads._read] == [b"/7", b"/8", b"/9"]
+
+
+def test_received__cut_off__gives_what_came_and_ends_the_connection() -> None:
+    received = Received(Heads(Config()), PEER)
+    received.give(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", b"{}", is_whole=False)
+
+    request = next(received)
+
+    assert (request.body.read(9), received.finish_body()) == (b"{}", False)
+
+
+class _Wire:
+    """A socket that remembers what each system call sent."""
+
+    def __init__(self) -> None:
+        self.sent = list[bytes]()
+
+    def sendall(self, data: bytes) -> None:
+        self.sent.append(data)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([b"head", b"body"], [b"headbody"]),
+        ([b"head", b"x" * 65_536], [b"head", b"x" * 65_536]),
+        ([b"head", *[b"x" * 30_000] * 3, b"end"], [b"head" + b"x" * 90_000, b"end"]),
+        ([], []),
+    ],
+    ids=["small", "large body", "many pieces", "nothing"],
+)
+def test_outbox__of_any_pieces__sends_them_in_order_and_what_is_small_as_one(
+    given: list[bytes], sent: list[bytes]
+) -> None:
+    wire = _Wire()
+    outbox = Outbox(wire)  # type: ignore[arg-type]  # the part of a socket that it uses
+
+    for piece in given:
+        outbox.sendall(piece)
+    outbox.flush()
+
+    assert wire.sent == sent
+
+
+def test_outbox__with_a_file__sends_the_head_first() -> None:
+    near, far = socket.socketpair()
+    with closing(near), closing(far), open(__file__, "rb") as file:
+        outbox = Outbox(near)
+        outbox.sendall(b"head")
+        outbox.sendfile(file, offset=0, count=3)
+
+        assert far.recv(7, socket.MSG_WAITALL) == b'head"""'
+
+
+def test_waiting__on_a_file_that_select_cannot_name__ends_with_bytes_or_the_time() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < 1500:
+        pytest.skip("so many files are not allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))
+    near, far = socket.socketpair()
+    with closing(near), closing(far), socket.socket(fileno=fcntl.fcntl(near, fcntl.F_DUPFD, 1200)) as high:
+        silent = is_readable(high, 0.001)
+        far.send(b"x")
+
+        assert (silent, is_readable(high, 5)) == (False, True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
