@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.servers.basehttp import WSGIRequestHandler
 from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -30,6 +31,10 @@ load_profile()
 
 # Production's million rounds cost a third of a second per login, to slow down guessing. The algorithm stays the same.
 PBKDF2PasswordHasher.iterations = 1000
+
+# The live server writes the head of an answer, then its body. The second would wait 40 ms for the client to confirm the
+# first: in tests of browsers and Schemathesis, which keep their connections, most of the time.
+WSGIRequestHandler.disable_nagle_algorithm = True
 
 
 def pytest_report_header() -> str:
@@ -67,12 +72,9 @@ def english() -> None:
     translation.activate("en")
 
 
-@pytest.fixture(autouse=True)
-def empty_cache(settings: Settings) -> None:
-    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
-
-    Workers ask the database at each call, so that a test sees what it has just changed.
-    """
+def forget_all() -> None:
+    """Empty what this process keeps in memory of a database."""
+    from django.conf import settings
     from django.core.cache import caches
 
     from bandit_project.api import keys, served
@@ -83,6 +85,15 @@ def empty_cache(settings: Settings) -> None:
     snapshot.forget()
     served.forget()
     keys.forget()
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(settings: Settings) -> None:
+    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
+
+    Workers ask the database at each call, so that a test sees what it has just changed.
+    """
+    forget_all()
     settings.SERVE_REMEMBER_SECONDS = settings.API_KEY_REMEMBER_SECONDS = 0
 
 
