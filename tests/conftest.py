@@ -17,9 +17,26 @@ ROOT = Path(__file__).resolve().parent.parent
 _DATABASE_FREE = (
     "tests/allocation/engine",
     "tests/browser",
-    "tests/dashboard/lab",
+    "tests/dashboard",
     "tests/deployment",
     "tests/resilience",
+)
+# What pages say does not depend on the database, except in these: order and search, sums and pages of many rows, files
+# in blocks, JSON. tests/dashboard/test_every_page.py opens all pages, lists and files on both.
+_ON_BOTH = (
+    "tests/dashboard/__init__.py",
+    "tests/dashboard/conftest.py",
+    "tests/dashboard/experiment/__init__.py",
+    "tests/dashboard/experiment/test_archive.py",
+    "tests/dashboard/experiment/test_columns.py",
+    "tests/dashboard/experiment/test_explore.py",
+    "tests/dashboard/experiment/test_history.py",
+    "tests/dashboard/experiment/test_one_story.py",
+    "tests/dashboard/experiment/test_traffic.py",
+    "tests/dashboard/experiment/test_upload.py",
+    "tests/dashboard/test_every_page.py",
+    "tests/dashboard/test_experiment_list.py",
+    "tests/dashboard/test_list_file.py",
 )
 
 # A second thread of numpy's would only wait for the first: the test processes keep every core busy. numpy reads this
@@ -44,18 +61,19 @@ def pytest_report_header() -> str:
 
 
 def _is_database_free(path: Path) -> bool:
-    return any(folder in path.as_posix() for folder in _DATABASE_FREE)
+    place = path.as_posix()
+    return any(folder in place for folder in _DATABASE_FREE) and not place.endswith(_ON_BOTH)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Load no folder of which nothing would run: the libraries of its tests take seconds in each process."""
+    """Load no file of which nothing would run: the libraries of its tests take seconds in each process."""
     chosen = config.getoption("markexpr") == "not database_free"
-    return True if chosen and _is_database_free(collection_path) else None
+    return True if chosen and collection_path.is_file() and _is_database_free(collection_path) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole folders of tests that say nothing of a database, even where a page reads from one.
+    """Mark the tests of folders that say nothing of a database, even where a page reads from one.
 
     Long tests come first. Then pytest-django puts those that empty the database behind the others, whose order stays.
     """
