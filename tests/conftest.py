@@ -85,6 +85,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     adapt(item.function for item in items if isinstance(item, pytest.Function))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> None:
+    """Empty the database at little cost after each test that commits."""
+    from tests.flush import spare_empty_tables
+
+    spare_empty_tables()
+
+
 def pytest_collection_finish() -> None:
     """Pass over what has been collected when Python looks for garbage: 400,000 objects that stay."""
     gc.collect()
