@@ -24,7 +24,7 @@ _DATABASE_FREE = (
 )
 # What pages say does not depend on the database, except in these: order and search, sums and pages of many rows, files
 # in blocks, JSON. tests/dashboard/test_every_page.py opens all pages, lists and files on both.
-_ON_BOTH = (
+ON_BOTH = (
     "tests/dashboard/__init__.py",
     "tests/dashboard/conftest.py",
     "tests/dashboard/experiment/__init__.py",
@@ -63,7 +63,7 @@ def pytest_report_header() -> str:
 
 def _is_database_free(path: Path) -> bool:
     place = path.as_posix()
-    return any(folder in place for folder in _DATABASE_FREE) and not place.endswith(_ON_BOTH)
+    return any(folder in place for folder in _DATABASE_FREE) and not place.endswith(ON_BOTH)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
