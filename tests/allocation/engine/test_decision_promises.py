@@ -1,4 +1,4 @@
-"""What every decision keeps: for any input, in any order, at the ends of what floats hold, and for many at once."""
+"""Promises of every decision: for any input, in any order, at the ends of what floats hold, and for many at once."""
 
 import dataclasses
 from collections.abc import Sequence
