@@ -1,9 +1,11 @@
 import datetime as dt
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.servers.basehttp import WSGIRequestHandler
 from django.utils import translation
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -16,9 +18,26 @@ ROOT = Path(__file__).resolve().parent.parent
 _DATABASE_FREE = (
     "tests/allocation/engine",
     "tests/browser",
-    "tests/dashboard/lab",
+    "tests/dashboard",
     "tests/deployment",
     "tests/resilience",
+)
+# What pages say does not depend on the database, except in these: order and search, sums and pages of many rows, files
+# in blocks, JSON. tests/dashboard/test_every_page.py opens all pages, lists and files on both.
+ON_BOTH = (
+    "tests/dashboard/__init__.py",
+    "tests/dashboard/conftest.py",
+    "tests/dashboard/experiment/__init__.py",
+    "tests/dashboard/experiment/test_archive.py",
+    "tests/dashboard/experiment/test_columns.py",
+    "tests/dashboard/experiment/test_explore.py",
+    "tests/dashboard/experiment/test_history.py",
+    "tests/dashboard/experiment/test_one_story.py",
+    "tests/dashboard/experiment/test_traffic.py",
+    "tests/dashboard/experiment/test_upload.py",
+    "tests/dashboard/test_every_page.py",
+    "tests/dashboard/test_experiment_list.py",
+    "tests/dashboard/test_list_file.py",
 )
 
 # A second thread of numpy's would only wait for the first: the test processes keep every core busy. numpy reads this
@@ -31,6 +50,10 @@ load_profile()
 # Production's million rounds cost a third of a second per login, to slow down guessing. The algorithm stays the same.
 PBKDF2PasswordHasher.iterations = 1000
 
+# The live server writes the head of an answer, then its body. The second would wait 40 ms for the client to confirm the
+# first: in tests of browsers and Schemathesis, which keep their connections, most of the time.
+WSGIRequestHandler.disable_nagle_algorithm = True
+
 
 def pytest_report_header() -> str:
     from django.db import connection
@@ -39,18 +62,19 @@ def pytest_report_header() -> str:
 
 
 def _is_database_free(path: Path) -> bool:
-    return any(folder in path.as_posix() for folder in _DATABASE_FREE)
+    place = path.as_posix()
+    return any(folder in place for folder in _DATABASE_FREE) and not place.endswith(ON_BOTH)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Load no folder of which nothing would run: the libraries of its tests take seconds in each process."""
+    """Load no file of which nothing would run: the libraries of its tests take seconds in each process."""
     chosen = config.getoption("markexpr") == "not database_free"
-    return True if chosen and _is_database_free(collection_path) else None
+    return True if chosen and collection_path.is_file() and _is_database_free(collection_path) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole folders of tests that say nothing of a database, even where a page reads from one.
+    """Mark the tests of folders that say nothing of a database, even where a page reads from one.
 
     Long tests come first. Then pytest-django puts those that empty the database behind the others, whose order stays.
     """
@@ -61,18 +85,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     adapt(item.function for item in items if isinstance(item, pytest.Function))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> None:
+    """Empty the database at little cost after each test that commits."""
+    from tests.flush import spare_empty_tables
+
+    spare_empty_tables()
+
+
+def pytest_collection_finish() -> None:
+    """Pass over what has been collected when Python looks for garbage: 400,000 objects that stay."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def english() -> None:
     """Begin in English: a page that a test has asked for in another language leaves that one active."""
     translation.activate("en")
 
 
-@pytest.fixture(autouse=True)
-def empty_cache(settings: Settings) -> None:
-    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
-
-    Workers ask the database at each call, so that a test sees what it has just changed.
-    """
+def forget_all() -> None:
+    """Empty what this process keeps in memory of a database."""
+    from django.conf import settings
     from django.core.cache import caches
 
     from bandit_project.api import keys, served
@@ -83,6 +118,15 @@ def empty_cache(settings: Settings) -> None:
     snapshot.forget()
     served.forget()
     keys.forget()
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(settings: Settings) -> None:
+    """Empty the cache and the snapshot: the next test gets the ids of one that was rolled back.
+
+    Workers ask the database at each call, so that a test sees what it has just changed.
+    """
+    forget_all()
     settings.SERVE_REMEMBER_SECONDS = settings.API_KEY_REMEMBER_SECONDS = 0
 
 

@@ -3,10 +3,16 @@
 import os
 
 import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from experiments.models import Experiment, Variant
+from tests.committed import committed
+from tests.conftest import ON_BOTH, ROOT
 from tests.exploration import EXPLORING, adapt
+from tests.factory import allocate, make_running
 
 
 @pytest.mark.database_free
@@ -63,3 +69,33 @@ def test_hypothesis__test_with_health_checks_of_its_own__may_take_its_time_too()
 
     suppressed = check._hypothesis_internal_use_settings.suppress_health_check  # type: ignore[attr-defined]
     assert set(suppressed) == {HealthCheck.function_scoped_fixture, HealthCheck.too_slow}
+
+
+@pytest.mark.database_free
+def test_tests_of_pages_on_both_databases__each_that_is_named__is_there() -> None:
+    assert [name for name in ON_BOTH if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_committed__rows_of_its_block__are_gone_afterwards_and_those_before_stay() -> None:
+    groups = set(Group.objects.values_list("name", flat=True))
+
+    with committed():
+        allocate(make_running())
+        assert Experiment.objects.count() == 1
+
+    assert not Experiment.objects.exists()
+    assert not Experiment.history.exists()
+    assert set(Group.objects.values_list("name", flat=True)) == groups != set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flush__tables_with_rows__are_empty_and_their_numbers_go_on() -> None:
+    before = make_running()
+    allocate(before)
+
+    call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
+
+    assert not Experiment.objects.exists()
+    assert not Variant.objects.exists()
+    assert make_running().pk > before.pk

@@ -5,13 +5,14 @@ data that is not read again: a write that one of them does not notice would be l
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core.cache import caches
-from pytest_django import Settings
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker, Settings
 from rest_framework.test import APIClient
 
 from allocation.api.classic.views import allocation_json, history_json
@@ -32,6 +33,8 @@ from experiments.services import change_status, update_experiment
 from experiments.variants import add_variant, change_variant
 from notifications.models import Alarm
 from serving.counting import Increments, count_increments
+from tests.committed import committed
+from tests.conftest import forget_all
 from tests.factory import NOW, TODAY, counts, make_experiment, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -41,17 +44,29 @@ DAY = dt.timedelta(days=1)
 LATER = NOW + dt.timedelta(minutes=1)
 # Of a day that is closed, and of today.
 AGES = (12, 0)
+# Alarms rest on little data.
+_EAGER = {"ALARM_GRACE_DAYS": 1, "ALARM_MIN_IMPRESSIONS": 1}
 Write = Callable[[Experiment], object]
 
 
 @pytest.fixture(autouse=True)
 def eager(settings: Settings) -> None:
-    """Let alarms rest on little data."""
-    settings.ALARM_GRACE_DAYS = settings.ALARM_MIN_IMPRESSIONS = 1
+    for name, value in _EAGER.items():
+        setattr(settings, name, value)
 
 
-def _lived() -> Experiment:
-    """Sixteen days of three variants, decided and swept, read by the workers, with nothing new."""
+@pytest.fixture(scope="module")
+def lived(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
+    """The id of an experiment with sixteen days of three variants, decided and swept, with nothing new."""
+    forget_all()
+    with django_db_blocker.unblock(), committed():
+        with pytest.MonkeyPatch.context() as clock, override_settings(**_EAGER):
+            clock.setattr("django.utils.timezone.now", lambda: NOW)
+            made = _live()
+        yield made
+
+
+def _live() -> int:
     experiment = make_experiment(min_impressions=100)
     dates = [TODAY - age * DAY for age in range(16, -1, -1)]
     names = ("control", "b", "c")
@@ -70,7 +85,15 @@ def _lived() -> Experiment:
         _sweep(age)
     _answers(experiment)
     _sweep()
-    return Experiment.objects.get()
+    return experiment.pk
+
+
+@pytest.fixture
+def experiment(lived: int) -> Experiment:
+    """The one that has lived, as this process's memory has it, too."""
+    made = Experiment.objects.get(pk=lived)
+    _answers(made)
+    return made
 
 
 def _sweep(age: int = 0) -> int:
@@ -276,9 +299,9 @@ WRITES: dict[str, Write] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-def test_decision__after_each_write__is_the_one_without_short_ways(write: Write) -> None:
-    experiment = _lived()
-
+def test_decision__after_each_write__is_the_one_without_short_ways(
+    experiment: Experiment, write: Write
+) -> None:
     write(experiment)
     found = _answers(experiment)
 
@@ -289,9 +312,7 @@ def test_decision__after_each_write__is_the_one_without_short_ways(write: Write)
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-def test_sweep__after_each_write__is_the_one_without_short_ways(write: Write) -> None:
-    experiment = _lived()
-
+def test_sweep__after_each_write__is_the_one_without_short_ways(experiment: Experiment, write: Write) -> None:
     write(experiment)
     _sweep()
 

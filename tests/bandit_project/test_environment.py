@@ -1,5 +1,7 @@
 """Environment variables: how they are read, and what an invalid one does."""
 
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,21 +72,41 @@ def test_algorithm_defaults__floors_that_do_not_fit__name_the_fix() -> None:
     assert "must not exceed 0.99 together" in environment.problems[0].fix
 
 
+# A start names all that is wrong, so one serves for these.
+_INVALID = [
+    ("CONTROL_FLOOR", "0.7", "from 0 to 0.5"),
+    ("DEFAULT_WINDOW_DAYS", "14.5", "a whole number from 1 to 365"),
+    ("MAX_DAILY_SHIFT", "0.12345", "a multiple of 0.0001"),
+    ("TIME_ZONE", "Berlin", "the name of a time zone"),
+    ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
+    ("ALLOW_RESET", "perhaps", "true or false"),
+    ("MAX_BODY_BYTES", "lots", "a whole number"),
+    ("DATABASE_URL", "mysql://x", "postgresql://user"),
+    ("CELERY_BROKER_URL", "amqp://rabbit", "must be like redis://"),
+    ("THROTTLE_READ", "many", "such as 600/min"),
+]
+
+
+@cache
+def _start_with_each() -> "subprocess.CompletedProcess[str]":
+    return start(CHECK, DEBUG="true", **{variable: value for variable, value, _fix in _INVALID})
+
+
+@pytest.mark.parametrize(("variable", "value", "fix"), _INVALID)
+def test_start__many_invalid__stops_with_each_variable_and_its_fix(
+    variable: str, value: str, fix: str
+) -> None:
+    result = _start_with_each()
+
+    assert result.returncode != 0
+    assert [line for line in result.stderr.splitlines() if f"{variable} is '{value}'" in line and fix in line]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "fix"),
     [
-        ("CONTROL_FLOOR", "0.7", "from 0 to 0.5"),
-        ("DEFAULT_WINDOW_DAYS", "14.5", "a whole number from 1 to 365"),
-        ("MAX_DAILY_SHIFT", "0.12345", "a multiple of 0.0001"),
-        ("TIME_ZONE", "Berlin", "the name of a time zone"),
-        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
-        ("ALLOW_RESET", "perhaps", "true or false"),
-        ("MAX_BODY_BYTES", "lots", "a whole number"),
-        ("DATABASE_URL", "mysql://x", "postgresql://user"),
         ("DATABASE_URL", "postgresql://localhost:port/x", "postgresql://user"),
         ("DATABASE_REPLICA_URL", "postgresql://replica/x", "beside a DATABASE_URL of PostgreSQL"),
-        ("CELERY_BROKER_URL", "amqp://rabbit", "must be like redis://"),
-        ("THROTTLE_READ", "many", "such as 600/min"),
     ],
 )
 def test_start__invalid__stops_with_the_variable_and_the_fix(variable: str, value: str, fix: str) -> None:

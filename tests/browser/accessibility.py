@@ -12,6 +12,13 @@ SCHEMES = ("light", "dark")
 # The rules of axe about colours that are in WCAG.
 _COLOURS = ["color-contrast", "link-in-text-block"]
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# The rules about names, languages and sizes: what can be wrong in a translation of a page that keeps all rules.
+_TRANSLATED = [
+    "aria-command-name", "aria-dialog-name", "aria-input-field-name", "aria-toggle-field-name", "button-name",
+    "document-title", "empty-heading", "frame-title", "html-has-lang", "html-lang-valid", "image-alt",
+    "input-button-name", "label", "label-content-name-mismatch", "landmark-unique", "link-name", "role-img-alt",
+    "scrollable-region-focusable", "select-name", "summary-name", "svg-img-alt", "target-size", "valid-lang",
+]  # fmt: skip
 
 
 # The page has its fonts, and a frame with them has been drawn.
@@ -66,6 +73,15 @@ def violations_at_each_width(page: Page) -> list[str]:
         f"{width} {scheme}: {violation}"
         for width, scheme in _each_layout(page, zip(WIDTHS, SCHEMES[::-1], strict=True))
         for violation in violations(page)
+    ]
+
+
+def violations_of_translation(page: Page) -> list[str]:
+    """Check the open page at each width: for another language of a page that has been checked with all rules."""
+    return [
+        f"{width} {scheme}: {violation}"
+        for width, scheme in _each_layout(page, zip(WIDTHS, SCHEMES[::-1], strict=True))
+        for violation in _violations(page, {"type": "rule", "values": _TRANSLATED})
     ]
 
 

@@ -24,6 +24,7 @@ from tests.browser.accessibility import (
     violations_at_each_width,
     violations_in_each_layout,
     violations_of_each,
+    violations_of_translation,
 )
 from tests.factory import NOW, counts, make_experiment, record
 
@@ -83,7 +84,7 @@ def test_pages__each_width_theme_and_language__fit_and_are_accessible(
 
     def check(page: Page) -> list[str]:
         expect(page.locator("html")).to_have_attribute("lang", language)
-        return (violations_in_each_layout if language == "en" else violations_at_each_width)(page)
+        return (violations_in_each_layout if language == "en" else violations_of_translation)(page)
 
     assert violations_of_each(clean_page, pages, check) == {}
 

@@ -12,7 +12,12 @@ from playwright.sync_api import Page, expect
 
 from experiments.models import Experiment
 from experiments.services import create_experiment
-from tests.browser.accessibility import show, violations_at_each_width, violations_of_each
+from tests.browser.accessibility import (
+    show,
+    violations_at_each_width,
+    violations_of_each,
+    violations_of_translation,
+)
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "today")
@@ -68,7 +73,7 @@ def test_tabs__in_portuguese__fit(clean_page: Page, live_server: Any) -> None:
 
     def check(page: Page) -> list[str]:
         expect(page.locator("html")).to_have_attribute("lang", "pt-br")
-        return violations_at_each_width(page)
+        return violations_of_translation(page)
 
     tabs = _tabs(live_server, experiment, "", explored, "traffic/")
     assert violations_of_each(clean_page, tabs, check) == {}

@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.database_free
 
 FOLDER = ROOT / "deploy/prometheus"
+TESTS = ("alerts_test.yml", "alerts_days_test.yml")
 
 
 def _promtool(*arguments: str) -> str:
@@ -27,11 +28,11 @@ def test_rules__by_promtool__are_valid() -> None:
 
 
 def test_rules__on_made_up_series__fire_when_they_should_and_only_then() -> None:
-    assert "SUCCESS" in _promtool("test", "rules", "alerts_test.yml")
+    assert "SUCCESS" in _promtool("test", "rules", *TESTS)
 
 
 def test_rules__of_outages__each_has_a_unit_test() -> None:
-    tests = yaml.safe_load((FOLDER / "alerts_test.yml").read_text())["tests"]
+    tests = [test for name in TESTS for test in yaml.safe_load((FOLDER / name).read_text())["tests"]]
     tested = {t["alertname"] for test in tests for t in test["alert_rule_test"] if t["exp_alerts"]}
 
     assert tested == {

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, router, transaction
 from django.db.models import F
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation
@@ -26,7 +27,8 @@ from experiments.models import DailyMetric, Experiment, Variant
 from experiments.roles import Role
 from tests.factory import NOW, TODAY, allocate, make_running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Each test makes rows of the numbers that the copy has.
+pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
 REPLICA = "replica-1"
 NAMES = "SELECT name FROM experiments_experiment"
@@ -47,7 +49,6 @@ def _copied() -> str:
 
 
 def _drop(copy: str) -> None:
-    connections[REPLICA].close()
     if connection.vendor == "sqlite":
         for suffix in ("", "-wal", "-shm"):
             Path(copy + suffix).unlink(missing_ok=True)
@@ -63,10 +64,22 @@ def experiment() -> Experiment:
     return made
 
 
+@pytest.fixture(scope="module")
+def copies(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[str]]:
+    """The one copy that all tests read, once it is made: each of them begins with the rows it has."""
+    made: list[str] = []
+    yield made
+    with django_db_blocker.unblock():
+        for copy in made:
+            _drop(copy)
+
+
 @pytest.fixture
-def replica(experiment: Experiment, settings: Any) -> Iterator[None]:
+def replica(experiment: Experiment, settings: Any, copies: list[str]) -> Iterator[None]:
     """A copy that follows no more: in the primary the experiment has been renamed since."""
-    copy = _copied()
+    if not copies:
+        copies.append(_copied())
+    (copy,) = copies
     connections[REPLICA] = connection.copy(REPLICA)
     connections[REPLICA].settings_dict["NAME"] = copy
     settings.DATABASE_REPLICAS = [REPLICA]
@@ -74,7 +87,7 @@ def replica(experiment: Experiment, settings: Any) -> Iterator[None]:
     replicas.forget()
     Experiment.objects.filter(pk=experiment.pk).update(name="As it is")
     yield
-    _drop(copy)
+    connections[REPLICA].close()
     del connections[REPLICA]
 
 

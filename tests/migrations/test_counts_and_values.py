@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 from django.db.migrations.executor import MigrationExecutor
+from pytest_django import DjangoDbBlocker
 
-pytestmark = pytest.mark.django_db(transaction=True)
+from tests.committed import committed
+
+# The test of the way back goes on from where the others have been.
+pytestmark = pytest.mark.xdist_group("migrations")
 
 _BEFORE, _AFTER = "0006_memory_and_dispersion", "0013_validate_daily_checks"
 Migrate = Callable[[str], Any]
 
 
-@pytest.fixture
-def migrate() -> Iterator[Migrate]:
+@pytest.fixture(scope="module")
+def migrate(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Migrate]:
     """Move the app's tables to a migration and return its models; in the end all are applied again."""
 
     def to(name: str) -> Any:
@@ -24,9 +28,17 @@ def migrate() -> Iterator[Migrate]:
         executor.migrate([("experiments", name)])
         return MigrationExecutor(connection).loader.project_state([("experiments", name)]).apps
 
-    leaves = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    yield to
-    MigrationExecutor(connection).migrate(leaves)
+    with django_db_blocker.unblock(), committed():
+        leaves = MigrationExecutor(connection).loader.graph.leaf_nodes()
+        yield to
+        MigrationExecutor(connection).migrate(leaves)
+
+
+@pytest.fixture(scope="module")
+def filled(migrate: Migrate) -> Any:
+    """A row of the version before, at the version after."""
+    row = _fill(migrate(_BEFORE))
+    return row, migrate(_AFTER)
 
 
 def _fill(apps: Any) -> Any:
@@ -40,10 +52,8 @@ def _fill(apps: Any) -> Any:
     )
 
 
-def test_migrate__rows_of_the_version_before__stay_without_values(migrate: Migrate) -> None:
-    row = _fill(migrate(_BEFORE))
-
-    apps = migrate(_AFTER)
+def test_migrate__rows_of_the_version_before__stay_without_values(filled: Any) -> None:
+    row, apps = filled
 
     stored = apps.get_model("experiments", "DailyMetric").objects.get()
     assert (stored.pk, stored.impressions, stored.clicks, stored.conversions) == (row.pk, 100, 7, 7)
@@ -52,9 +62,9 @@ def test_migrate__rows_of_the_version_before__stay_without_values(migrate: Migra
     assert (experiment.on_end, experiment.tags, experiment.fixed_variants) == ("pause", "", False)
 
 
-def test_migrate__after__the_new_checks_hold_and_the_version_before_can_still_write(migrate: Migrate) -> None:
-    _fill(migrate(_BEFORE))
-    rows = migrate(_AFTER).get_model("experiments", "DailyMetric").objects
+def test_migrate__after__the_new_checks_hold_and_the_version_before_can_still_write(filled: Any) -> None:
+    _row, apps = filled
+    rows = apps.get_model("experiments", "DailyMetric").objects
 
     rows.update(conversions=100)
     with pytest.raises(IntegrityError):
@@ -68,9 +78,12 @@ def test_migrate__after__the_new_checks_hold_and_the_version_before_can_still_wr
     assert rows.filter(value_sum=0, value_squares=0).count() == 2
 
 
-def test_migrate__back_with_rows_that_the_old_check_refuses__fails_and_keeps_them(migrate: Migrate) -> None:
-    _fill(migrate(_BEFORE))
-    rows = migrate(_AFTER).get_model("experiments", "DailyMetric").objects
+def test_migrate__back_with_rows_that_the_old_check_refuses__fails_and_keeps_them(
+    filled: Any, migrate: Migrate
+) -> None:
+    _row, apps = filled
+    rows = apps.get_model("experiments", "DailyMetric").objects
+    rows.filter(date=dt.date(2025, 8, 15)).delete()
     rows.update(conversions=8)
 
     with pytest.raises(IntegrityError):

@@ -23,7 +23,8 @@ import pytest
 from tests.bandit_project.starts import manage
 from tests.deployment.installation import database_of_its_own
 
-pytestmark = pytest.mark.database_free
+# In one process: another would bring a database of its own up to date.
+pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("earlier")]
 
 _DATA = Path(__file__).parent / "data"
 _KEPT = {

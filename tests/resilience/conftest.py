@@ -1,4 +1,4 @@
-"""Run these tests one at a time, since each starts services, and print their figures at the end of the output."""
+"""Run these tests in two rows, since each starts services, and print their figures at the end of the output."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +13,9 @@ _FIGURE = "figure"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("resilience"))
+            # The tests of workers wait most of their time: the others need not wait for them.
+            row = "workers" if item.path.stem == "test_workers" else "resilience"
+            item.add_marker(pytest.mark.xdist_group(row))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,6 +1,7 @@
 """Databases for the services of these tests: each has its tables already, and belongs to one test.
 
-Migrations run once for each kind of database. Every test gets a copy of the result.
+Migrations run once for each kind of database. Every test gets a copy of the result. Tests of what other tests show on
+both kinds, with fewer processes, run on one of them in ./dev test and on both in ./dev bench resilience.
 """
 
 import itertools

@@ -11,7 +11,7 @@ import pytest
 from tests.deployment.installation import COMMAND_SECONDS
 from tests.resilience.databases import postgresql, sqlite
 from tests.resilience.load import make_experiments, yesterday
-from tests.resilience.scale import scaled
+from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served
 
 Database = Callable[[], AbstractContextManager[str]]
@@ -61,7 +61,7 @@ def _corrupt(url: str, experiment: int) -> None:
         server.execute(update.encode())
 
 
-@pytest.mark.parametrize("database", [sqlite, postgresql])
+@pytest.mark.parametrize("database", [sqlite, postgresql] if FULL else [postgresql])
 def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_other_once(
     database: Database, report: Callable[[str], None]
 ) -> None:

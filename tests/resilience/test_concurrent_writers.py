@@ -21,7 +21,7 @@ from tests.resilience.load import (
     send_until_acknowledged,
     yesterday,
 )
-from tests.resilience.scale import scaled
+from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served
 
 ADDERS, SETTERS, ALLOCATORS = 16, 8, 8
@@ -99,7 +99,7 @@ def _assert_one_revision_per_change(ledger: list[dict[str, Any]]) -> None:
         assert all(a["inputs_digest"] != b["inputs_digest"] for a, b in itertools.pairwise(of_day))
 
 
-@pytest.mark.parametrize("database", [sqlite, postgresql])
+@pytest.mark.parametrize("database", [sqlite, postgresql] if FULL else [sqlite])
 def test_concurrent_writers__beside_allocators__nothing_is_lost_and_the_ledger_holds(
     database: Callable[[], AbstractContextManager[str]], report: Callable[[str], None]
 ) -> None:

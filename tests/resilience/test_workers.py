@@ -23,12 +23,12 @@ from tests.conftest import ROOT
 from tests.deployment.installation import free_port
 from tests.resilience.databases import postgresql
 
-EXPERIMENTS, DAYS, FILES = 64, 6, 24
+EXPERIMENTS, FEW, DAYS, FILES = 64, 8, 6, 24
 # The shortest time after which a dead worker's task goes to another.
 RETRY_SECONDS = "10"
 # celery's command, with the code of a version.
 _CELERY = "import bandit_project; bandit_project.__version__ = {version!r}; from celery.__main__ import main; main()"
-SEED = f"""
+_SEED = f"""
 import datetime as dt
 from django.utils import timezone
 from experiments.ingestion.record import record_events
@@ -36,8 +36,8 @@ from experiments.metrics import DailyCounts
 from experiments.services import create_experiment
 
 today = timezone.localdate()
-for number in range({EXPERIMENTS}):
-    made = create_experiment(name=f"Test {{number}}", now=timezone.now())
+for number in range({{experiments}}):
+    made = create_experiment(name=f"Test {{{{number}}}}", now=timezone.now())
     rows = [
         DailyCounts(today - dt.timedelta(days=day), name, 1000, clicks + number % 7, 0)
         for day in range({DAYS}) for name, clicks in (("control", 70), ("variant_b", 80))
@@ -68,6 +68,10 @@ class Crew:
         return subprocess.run(
             command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
         ).stdout
+
+    def seed(self, experiments: int) -> None:
+        """Make experiments with some days."""
+        self.manage("shell", "--no-imports", "--command", _SEED.format(experiments=experiments))
 
     def begin(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "manage.py", *arguments]
@@ -157,7 +161,7 @@ ALLOCATIONS = "SELECT count(*) FROM allocation_allocation"
 
 
 def test_sweep__worker_and_process_killed_in_the_middle__decides_each_experiment_once(crew: Crew) -> None:
-    crew.manage("shell", "--no-imports", "--command", SEED)
+    crew.seed(EXPERIMENTS)
     first, second = crew.worker("first"), crew.worker("second")
 
     sweep = crew.begin("scheduler", "--once")
@@ -174,7 +178,7 @@ def test_sweep__worker_and_process_killed_in_the_middle__decides_each_experiment
 
 @pytest.mark.parametrize("broker", ["without workers", "workers of another version", "away", "silent"])
 def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str) -> None:
-    crew.manage("shell", "--no-imports", "--command", SEED)
+    crew.seed(FEW)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         places = {"away": 1, "silent": silent.getsockname()[1]}
         if broker in places:
@@ -184,7 +188,7 @@ def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str)
 
         assert crew.begin("scheduler", "--once").wait(timeout=400) == 0, crew.log()
 
-    assert crew.ask(ALLOCATIONS) == EXPERIMENTS
+    assert crew.ask(ALLOCATIONS) == FEW
     assert "it goes on without workers" in crew.log()
     with Redis.from_url(crew.broker) as redis:
         queues = redis.keys(f"bandit-{__version__}-*")
@@ -195,7 +199,7 @@ def test_sweep__nobody_to_ask__is_done_by_the_scheduler(crew: Crew, broker: str)
 
 
 def test_imports__worker_killed_in_the_middle__records_each_file_once(crew: Crew, tmp_path: Path) -> None:
-    crew.manage("shell", "--no-imports", "--command", SEED)
+    crew.seed(1)
     files = [tmp_path / f"{number}.csv" for number in range(FILES)]
     for number, file in enumerate(files):
         rows = "".join(f"2025-{1 + number // 2:02}-{day:02},new,100,{number}\n" for day in range(1, 29))

@@ -101,7 +101,7 @@ def _call(client: Client, method: str, path: str) -> HttpResponse:
         body: dict[str, Any] = {} if method == "GET" else {"data": {}}
         if ("api/" in path or "ofrep/" in path) and method != "GET":
             body = {"data": "{}", "content_type": "application/json"}
-        if path == "/dashboard/backtest/" and method == "POST":
+        if path.startswith("/dashboard/backtest/") and method == "POST":
             body = {"data": _small_backtest()}
         answer: HttpResponse = getattr(client, method.lower())(path, **body)
         transaction.set_rollback(True)

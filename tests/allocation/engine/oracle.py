@@ -28,11 +28,11 @@ def contest_by_scipy(alpha: Floats, beta: Floats) -> tuple[Floats, Floats]:
     mass = np.exp(log_f) * weights
     # betaln has few digits left for 10^8 trials; the mass itself is known to be one
     mass /= mass.sum(axis=1, keepdims=True)
-    cdf = np.where(
-        x <= 0.5,
-        special.betainc(alpha[:, None], beta[:, None], x),
-        special.betaincc(beta[:, None], alpha[:, None], y),
-    )
+    # Each half by the function that has digits there.
+    low = x <= 0.5
+    cdf = np.empty_like(mass)
+    cdf[:, low] = special.betainc(alpha[:, None], beta[:, None], x[low])
+    cdf[:, ~low] = special.betaincc(beta[:, None], alpha[:, None], y[~low])
     others = np.array([np.delete(cdf, i, axis=0).prod(axis=0) for i in range(len(alpha))])
     best = (mass * others).sum(axis=1)
     highest = (mass * others * x).sum() / best.sum()

@@ -144,7 +144,7 @@ def provider(key: rsa.RSAPrivateKey) -> Iterator[Provider]:
     made.answers.set()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(made)) as server:
         made.issuer = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
             yield made

@@ -1,0 +1,81 @@
+"""Each page, list and file of experiments in every state, on either database.
+
+What pages say is tested beside this on one database. Here each of their statements runs on both.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Experiment, Status
+from experiments.services import archive_experiment
+from tests.dashboard.experiment.test_one_story import STORIES
+from tests.factory import NOW, make_experiment
+from tests.security.access_table import ACCESS
+from tests.security.places import make_one_of_each
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+_PAGES = [
+    row.place.removeprefix("dashboard/experiments/{reference}/")
+    for row in ACCESS
+    if row.method == "GET" and row.place.startswith("dashboard/experiments/{reference}/")
+]
+_LISTS = ["", "?order=name", "?order=newest", "?order=traffic", "?order=decision", "?q=s", "?tag=shop"]
+
+
+def _watched() -> Experiment:
+    """Make one with a note, a guard and an alarm."""
+    experiment = STORIES["clear"]()
+    make_one_of_each(experiment)
+    return experiment
+
+
+def _archived() -> Experiment:
+    experiment = STORIES["completed"]()
+    archive_experiment(experiment_id=experiment.pk, now=NOW)
+    return experiment
+
+
+STATES: dict[str, Callable[[], Experiment]] = {
+    "draft": lambda: make_experiment("Story", status=Status.DRAFT),
+    "without data": lambda: make_experiment("Story"),
+    "watched": _watched,
+    "archived": _archived,
+    "value": STORIES["value"],
+    "completed": STORIES["completed"],
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_pages__of_an_experiment_in_each_state__open(client: Client, state: str) -> None:
+    experiment = STATES[state]()
+    one = f"/dashboard/experiments/{experiment.key}/"
+    explored = [f"explore/?metric={metric}&range=7" for metric in ("ctr", "conversion_rate", "value")]
+
+    found = {path: _status(client, one + path) for path in (*_PAGES, *explored) if "{" not in path}
+
+    empty = {"statistics.csv"} if state in ("draft", "without data") else set()
+    assert {path for path, status in found.items() if status == 404} == empty
+    assert set(found.values()) <= {200, 301, 302, 404}
+
+
+@pytest.mark.parametrize("stage", ["", "learning", "leader", "paused", "completed", "archived", "draft"])
+def test_lists__of_experiments_in_each_state__open(client: Client, stage: str) -> None:
+    for state in ("draft", "watched", "completed"):
+        STATES[state]()
+
+    for query in _LISTS:
+        query = f"{query or '?'}&stage={stage}"
+        assert _status(client, f"/dashboard/{query}") == 200, query
+        assert _status(client, f"/dashboard/experiments.csv{query}") == 200, query
+
+
+def _status(client: Client, path: str) -> int:
+    """The status of an answer that has come to its end."""
+    answer: Any = client.get(path)
+    for _block in answer if answer.streaming else ():
+        pass
+    return int(answer.status_code)
