@@ -16,8 +16,18 @@ from experiments.roles import Role
 
 def known_name(name: str) -> str:
     """Return the user name of the account that is meant: this one, or one that differs in case alone."""
-    names = list(User.objects.filter(username__iexact=name).order_by("pk").values_list("username", flat=True))
+    found = User.objects.filter(username__iexact=name).order_by("pk").values_list("username", flat=True)
+    names = [one for one in found if differs_in_case_alone(one, name)]
     return name if name in names else next(iter(names), name)
+
+
+def differs_in_case_alone(one: str, other: str) -> bool:
+    """Tell whether two names are one but for capitals.
+
+    A database may take more for one, and so does Python's casefold: the long s and s, the sign of Kelvin and k, the
+    German sharp s and ss. These are names of different people.
+    """
+    return (one.lower(), one.upper()) == (other.lower(), other.upper())
 
 
 def highest_role(groups: Iterable[str], roles: Mapping[str, str]) -> Role | None:

@@ -8,6 +8,8 @@ from django.core.cache import cache
 
 TIMEOUT_SECONDS = 5
 _KEPT_SECONDS = 3600
+# One that did not answer is not asked again for so long: each call keeps a thread until its time is over.
+_AWAY_SECONDS = 10
 
 
 class OidcError(Exception):
@@ -31,12 +33,24 @@ class Provider(NamedTuple):
 
 def read_provider() -> Provider:
     """Return the provider that OIDC_ISSUER names."""
+    if cache.get(_away_key()):
+        raise OidcError("provider_away", "it did not answer a moment ago")
     key = f"oidc-provider-{settings.OIDC_ISSUER}"
     found = cache.get(key)
     if found is None:
         found = _described(_fetched())
         cache.set(key, found, _KEPT_SECONDS)
     return Provider(*found)
+
+
+def note_problem(error: requests.RequestException) -> None:
+    """Remember for a moment that the provider does not answer."""
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        cache.set(_away_key(), True, _AWAY_SECONDS)
+
+
+def _away_key() -> str:
+    return f"oidc-provider-away-{settings.OIDC_ISSUER}"
 
 
 def _fetched() -> dict[str, Any]:
@@ -46,6 +60,8 @@ def _fetched() -> dict[str, Any]:
         answer.raise_for_status()
         return dict(answer.json())
     except (requests.RequestException, ValueError, TypeError) as error:
+        if isinstance(error, requests.RequestException):
+            note_problem(error)
         raise OidcError("provider_away", type(error).__name__) from error
 
 

@@ -16,7 +16,13 @@ from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
 from bandit_project.administration.login import AccountBackend
 from bandit_project.administration.oidc.accounts import account_of
-from bandit_project.administration.oidc.provider import TIMEOUT_SECONDS, OidcError, Provider, read_provider
+from bandit_project.administration.oidc.provider import (
+    TIMEOUT_SECONDS,
+    OidcError,
+    Provider,
+    note_problem,
+    read_provider,
+)
 
 # Never "none", and none with a shared secret: a public key would pass for it.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -43,6 +49,7 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
         try:
             return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
         except requests.RequestException as error:
+            note_problem(error)
             # Its text holds the provider's answer.
             raise OidcError("provider_refused", type(error).__name__) from error
         except (

@@ -12,6 +12,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -22,6 +23,8 @@ from bandit_project.administration.oidc.provider import OidcError, Provider, rea
 from experiments.events import log_problem_event
 
 BACKEND = "bandit_project.administration.oidc.token.OidcBackend"
+# A cookie with a longer one is more than browsers keep.
+LONGEST_GOAL = 2000
 _CHALLENGE_METHOD = "S256"
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -134,7 +137,8 @@ def _goal(request: HttpRequest, wanted: str) -> str:
     is_ours = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else resolve_url(settings.LOGIN_REDIRECT_URL)
+    goal = iri_to_uri(wanted) if is_ours else ""
+    return goal if 0 < len(goal) <= LONGEST_GOAL else resolve_url(settings.LOGIN_REDIRECT_URL)
 
 
 def _sentence(reason: str) -> str:

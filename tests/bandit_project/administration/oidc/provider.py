@@ -40,6 +40,9 @@ class Provider:
     tokens_asked: list[Claims] = field(default_factory=list)
     # In the place of what it says of a person: an answer of another shape.
     oddity: Any = None
+    # Closes the connection without an answer; how often it was called.
+    hangs_up: bool = False
+    calls: int = 0
 
     def signed(self, claims: Claims) -> str:
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "one"})
@@ -91,39 +94,48 @@ class Provider:
         }
 
 
-def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
+class _Answering(BaseHTTPRequestHandler):
+    provider: Provider
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _answer(self, code: int, content: Any, **headers: str) -> None:
+        self.provider.calls += 1
+        if self.provider.hangs_up:
+            return
+        body = json.dumps(content).encode()
+        self.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _handler(made: Provider) -> type[BaseHTTPRequestHandler]:
+    class Handler(_Answering):
+        provider = made
 
         def do_GET(self) -> None:
             place = urlsplit(self.path)
             if place.path == "/authorize":
                 query = {name: values[0] for name, values in parse_qs(place.query).items()}
-                self._answer(302, {}, Location=provider.authorize(query))
+                self._answer(302, {}, Location=made.authorize(query))
             elif place.path == "/.well-known/openid-configuration":
-                self._answer(200, provider.document())
+                self._answer(200, made.document())
             elif place.path == "/keys":
-                self._answer(200, provider.keys())
+                self._answer(200, made.keys())
             elif place.path == "/userinfo" and self.headers["Authorization"] == "Bearer access":
-                subject = {"sub": provider.person.get("sub")}
-                self._answer(200, provider.oddity or {**subject, **provider.userinfo})
+                subject = {"sub": made.person.get("sub")}
+                self._answer(200, made.oddity or {**subject, **made.userinfo})
             else:
                 self._answer(404, {})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
-            self._answer(*provider.token(form, self.headers.get("Authorization", "")))
-
-        def _answer(self, code: int, content: Any, **headers: str) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(code)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self._answer(*made.token(form, self.headers.get("Authorization", "")))
 
     return Handler
 

@@ -142,6 +142,19 @@ def test_login__from_a_page__leads_there_and_to_no_other_site(
     assert _log_in(client, wanted)["Location"] == led_to
 
 
+@pytest.mark.parametrize("search", ["x" * 2500, "ã" * 1900], ids=["long", "six bytes a sign"])
+def test_login__from_a_page_of_a_very_long_address__still_works(
+    client: Client, at: Provider, search: str
+) -> None:
+    short, long = "/dashboard/?search=" + "x" * 1900, f"/dashboard/?search={search}"
+
+    begun = client.get("/accounts/oidc/", {"next": short})
+
+    assert len(begun.cookies["oidc"].OutputString()) < 4096  # browsers keep no longer one
+    assert _log_in(client, short)["Location"] == short
+    assert _log_in(Client(), long)["Location"] == "/dashboard/"
+
+
 def test_session__by_the_provider__ends_after_the_hours_set(
     client: Client, at: Provider, settings: Settings
 ) -> None:
@@ -268,6 +281,21 @@ def test_provider__away__is_said(client: Client, at: Provider, settings: Setting
     assert _assert_refused(client, answer) == "Example does not answer. Try again later."
 
 
+def test_provider__that_did_not_answer__is_not_asked_again_for_a_moment(
+    client: Client, at: Provider, settings: Settings
+) -> None:
+    """A call of a provider that hangs keeps a thread for seconds: others would soon have none."""
+    answer = _at_the_provider(client)
+    at.hangs_up = True
+    client.get(answer)
+    asked = at.calls
+
+    refused = (other := Client()).get("/accounts/oidc/")
+
+    assert _assert_refused(other, refused) == "Example does not answer. Try again later."
+    assert at.calls == asked
+
+
 @pytest.mark.parametrize(
     "more", [{"email_verified": False}, {"email_verified": None}, {"email": ""}, {"email": 7}]
 )
@@ -379,6 +407,23 @@ def test_account__named_by_the_address_or_of_a_superuser__keeps_its_password(
 
     assert _who(client) == name
     assert User.objects.get().check_password("for-a-bad-day")
+
+
+@pytest.mark.parametrize("sign", ["mi\u212ae", "\u017fam"], ids=["Kelvin", "long s"])
+def test_account__of_another_person_whose_letters_the_sign_folds_to__stays_shut(
+    client: Client, at: Provider, sign: str
+) -> None:
+    for name in ("mike", "sam"):
+        User.objects.create_user(name, email=f"{name}@example.com")
+        User.objects.create_user(f"{name}@example.org")
+    at.person |= {"email": f"{sign}@example.com"}
+
+    _log_in(client)
+    at.person |= {"email": f"{sign}@example.org", "sub": "4711"}
+    _log_in(other := Client())
+
+    assert (_who(client), _who(other)) == (f"{sign}@example.com", f"{sign}@example.org")
+    assert User.objects.count() == 6
 
 
 def test_account__deactivated__stays_shut(client: Client, at: Provider) -> None:
