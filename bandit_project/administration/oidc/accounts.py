@@ -96,9 +96,9 @@ def _made(address: str) -> User:
 
 def _end_password(user: User) -> None:
     """Shut out the one who had the account, and end the sessions. A superuser's gives nobody more than they had."""
-    if user.is_superuser or not user.has_usable_password():
+    if user.is_superuser:
         return
-    user.set_unusable_password()
+    user.set_unusable_password()  # another one each time, which ends the sessions of an account without a password, too
     user.save(update_fields=["password"])
     log_event("login.password_ended", user=user.username)
 

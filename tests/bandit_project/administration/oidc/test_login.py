@@ -374,14 +374,15 @@ def test_account__two_with_the_address__is_neither(client: Client, at: Provider)
     assert not OidcIdentity.objects.exists()
 
 
+@pytest.mark.parametrize("password", ["waiting-for-ann", None], ids=["by password", "by another provider"])
 def test_account__whose_owner_wrote_the_address_into_the_profile__is_no_longer_the_owners(
-    client: Client, at: Provider, settings: Settings
+    client: Client, at: Provider, settings: Settings, password: str | None
 ) -> None:
     """Eve waits with Ann's address for the role that Ann's groups give."""
     User.objects.create_superuser("root")
     settings.OIDC_GROUPS_CLAIM, settings.OIDC_ROLES = "groups", {"platform": "admin"}
     at.person["groups"] = ["platform"]
-    eve = User.objects.create_user("eve", email="ann@example.com", password="waiting-for-ann")
+    eve = User.objects.create_user("eve", email="ann@example.com", password=password)
     change_role(user_id=eve.pk, role=Role.VIEWER, by=None, now=NOW)
     (waiting := Client()).force_login(eve)
     assert waiting.get("/dashboard/").status_code == 200
