@@ -75,14 +75,14 @@ def _ids_by_key(ids: Collection[int], keys: Collection[str]) -> dict[str, int]:
     return {key: pk for key, pk in rows_of(sql, [*ids, *keys])}  # noqa: C416 (it says what a row is)
 
 
-def daily_rows(experiments: Iterable[Experiment]) -> dict[int, list[DailyCounts]]:
+def daily_rows(experiments: Iterable[Experiment], most: int | None = None) -> dict[int, list[DailyCounts]]:
     """Read every day of every variant, by experiment id, oldest first, without a model instance for each row; one
-    query.
+    query, of at most so many rows.
     """
     rows: dict[int, list[DailyCounts]] = {experiment.pk: [] for experiment in experiments}
     found = DailyMetric.objects.filter(variant__experiment_id__in=list(rows)).order_by("date", "variant_id")
     fields = ("variant__experiment_id", "date", "variant__name", *MEASURE_NAMES)
-    for experiment_id, *row in found.values_list(*fields):
+    for experiment_id, *row in found.values_list(*fields)[:most]:
         rows[experiment_id].append(DailyCounts(*row))
     return rows
 

@@ -8,12 +8,16 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from django.utils import timezone
+
 from allocation.sweep.chunk import SweptChunk, SweptExperiment, sweep_chunk
+from experiments.selectors import today
 from experiments.workers import NoWorkersError, ask_workers
 
 logger = logging.getLogger(__name__)
 
 TASK = "sweep"
+_A_DAY = dt.timedelta(days=1)
 
 
 def sweep_by_workers(
@@ -42,13 +46,20 @@ def sweep_by_workers(
 
 
 def sweep_ids(experiment_ids: list[int], target_date: str, now: str) -> dict[str, Any]:
-    """Sweep a chunk in a worker, and return the SweptChunk as JSON."""
-    found = sweep_chunk(
-        experiment_ids=experiment_ids,
-        target_date=dt.date.fromisoformat(target_date),
-        now=dt.datetime.fromisoformat(now),
-    )
-    return dataclasses.asdict(found)
+    """Sweep a chunk in a worker, and return the SweptChunk as JSON.
+
+    Raises ValueError where it is asked for another day: a decision for next year, which anybody who can write to the
+    broker could ask for, would have all before it refused.
+    """
+    date, moment = dt.date.fromisoformat(target_date), dt.datetime.fromisoformat(now)
+    if not (_is_near(date) and _is_near(timezone.localdate(moment))):
+        raise ValueError(f"asked to decide for {target_date} at {now}, which is not about today")
+    return dataclasses.asdict(sweep_chunk(experiment_ids=experiment_ids, target_date=date, now=moment))
+
+
+def _is_near(date: dt.date) -> bool:
+    """Tell whether a task of this date may still wait, or a clock be ahead."""
+    return abs(date - today()) <= _A_DAY
 
 
 def _chunk_of(result: dict[str, Any]) -> SweptChunk:

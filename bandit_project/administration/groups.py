@@ -19,10 +19,20 @@ def known_name(name: str) -> str | None:
 
     None where several do: a guess would open somebody else's account.
     """
-    names = list(User.objects.filter(username__iexact=name).values_list("username", flat=True))
+    found = User.objects.filter(username__iexact=name).values_list("username", flat=True)
+    names = [one for one in found if differs_in_case_alone(one, name)]
     if name in names or not names:
         return name
     return names[0] if len(names) == 1 else None
+
+
+def differs_in_case_alone(one: str, other: str) -> bool:
+    """Tell whether two names are one but for capitals.
+
+    A database may take more for one, and so does Python's casefold: the long s and s, the sign of Kelvin and k, the
+    German sharp s and ss. These are names of different people.
+    """
+    return (one.lower(), one.upper()) == (other.lower(), other.upper())
 
 
 def highest_role(groups: Iterable[str], roles: Mapping[str, str]) -> Role | None:

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from bandit_project.administration.groups import (
     accept_invitation,
     complete_account,
+    differs_in_case_alone,
     follow_groups,
     highest_role,
     known_name,
@@ -31,9 +32,9 @@ class ProxyLogin(RemoteUserMiddleware):
     """Middleware behind the one that knows the session: who the proxy names is logged in, on pages."""
 
     def clean_username(self, username: str, request: HttpRequest) -> str:
-        """Take a name in another case for the one of the session, which goes on."""
+        """Take a name in another case for the one of the session, which goes on unless another account is named so."""
         own = request.user.get_username()
-        if own == username or own.casefold() != username.casefold():
+        if own == username or not differs_in_case_alone(own, username):
             return username
         return known_name(username) or username
 

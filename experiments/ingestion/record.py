@@ -15,6 +15,7 @@ from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
 from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.combining import Write, recorded_in_company
+from experiments.ingestion.long_past import long_past_issues
 from experiments.ingestion.new_names import NewVariants, new_name_issues
 from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
@@ -214,7 +215,7 @@ def _refuse_bad_rows(
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
     found = _issues_of_rows([counts for _, counts in rows], today, mode)
-    found += _twice(rows)
+    found += _twice(rows) + long_past_issues(rows, today)
     if found:
         # names that cannot be variants, too: all that is wrong in one answer
         known = variants_of(ids)

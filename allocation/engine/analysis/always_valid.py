@@ -33,6 +33,8 @@ _CLOSE = 1e-9
 # Of ln M: days that fall so far short of the highest by a rough estimate are not computed exactly.
 _ROOM = 0.5
 _CLOSE_ENOUGH = 0.1
+# More looks than these take the square of the days, and seconds for many variants.
+MOST_LOOKS = 400
 # The estimate works on fewer days at once than fit, so that early days are not padded to the whole history.
 _FEWER_DAYS = 4
 
@@ -87,11 +89,22 @@ def _bets_that_count(pair: Pair) -> Floats:
     The estimate is Laplace's, off by much less than the room it is given. A day that it should miss would only make
     the p-value larger, and so still valid.
     """
-    days = np.arange(len(pair.own))
+    days = looks(len(pair.own))
     estimate = by_chunks(lambda chosen: _estimate(pair, chosen), days, _FEWER_DAYS)
     near = estimate >= max(float(estimate.max(initial=0.0)), 0.0) - _ROOM
     near[-1:] = True
     return by_chunks(lambda chosen: _log_bets_on(pair, 0.0, chosen), days[near], len(_NODES))
+
+
+def looks(days: int) -> NDArray[np.intp]:
+    """The days at whose end one looks: the last, and each of at most MOST_LOOKS; of more days every second, fourth ...
+
+    A look that is left out can only make the p-value larger, and so still valid.
+    """
+    every = 1
+    while days > every * MOST_LOOKS:
+        every *= 2
+    return np.unique(np.append(np.arange(every - 1, days, every), np.arange(days)[-1:]))
 
 
 def _estimate(pair: Pair, days: NDArray[np.intp]) -> Floats:

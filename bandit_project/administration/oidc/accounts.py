@@ -18,6 +18,7 @@ from django.utils import timezone
 from bandit_project.administration.groups import (
     accept_invitation,
     complete_account,
+    differs_in_case_alone,
     follow_groups,
     highest_role,
 )
@@ -53,7 +54,7 @@ def _introduced(claims: Claims) -> User:
     try:
         with transaction.atomic():
             user = _with_address(address) or _made(address)
-            if user.username.lower() != address:
+            if not differs_in_case_alone(user.username, address):
                 _end_password(user)
             return _tied(user, claims)
     except IntegrityError:  # the same person in two windows at once
@@ -65,7 +66,9 @@ def _introduced(claims: Claims) -> User:
 
 def _verified_address(claims: Claims) -> str:
     """The address, if the provider answers for it."""
-    address = str(claims.get("email") or "").strip().lower()
+    given = str(claims.get("email") or "").strip()
+    # Where lower case makes another letter of a sign, it makes the address of another person.
+    address = given.lower() if differs_in_case_alone(given, given.lower()) else given
     # Some write the word. A provider that says nothing counts where the operator trusts it with addresses.
     is_verified = claims.get("email_verified", settings.OIDC_TRUST_EMAIL) in (True, "true")
     if not is_verified or "@" not in address or len(address) > EMAIL_LENGTH or not address.isprintable():
@@ -74,9 +77,12 @@ def _verified_address(claims: Claims) -> str:
 
 
 def _with_address(address: str) -> User | None:
-    found = list(
-        User.objects.select_for_update().filter(Q(email__iexact=address) | Q(username__iexact=address))
-    )
+    near = User.objects.select_for_update().filter(Q(email__iexact=address) | Q(username__iexact=address))
+    found = [
+        user
+        for user in near
+        if any(differs_in_case_alone(own, address) for own in (user.email, user.username))
+    ]
     if len(found) > 1:
         raise OidcError("several_accounts", address)
     return found[0] if found else None
@@ -90,9 +96,9 @@ def _made(address: str) -> User:
 
 def _end_password(user: User) -> None:
     """Shut out the one who had the account, and end the sessions. A superuser's gives nobody more than they had."""
-    if user.is_superuser or not user.has_usable_password():
+    if user.is_superuser:
         return
-    user.set_unusable_password()
+    user.set_unusable_password()  # another one each time, which ends the sessions of an account without a password, too
     user.save(update_fields=["password"])
     log_event("login.password_ended", user=user.username)
 

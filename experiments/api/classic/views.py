@@ -25,7 +25,7 @@ from experiments.api.v1 import examples as api_examples
 from experiments.database.moment import one_moment
 from experiments.database.prepared import Prepared
 from experiments.database.rows import Row
-from experiments.exceptions import InvalidError, InvalidRowsError
+from experiments.exceptions import InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.record import record_events
 from experiments.models import Experiment
 from experiments.selectors import daily_rows, find_experiment, find_experiment_id, today
@@ -35,6 +35,8 @@ from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.rows import template
 
 _REPORTED_ERRORS = 10
+# A page of so many takes a second and a half; a row takes about so many bytes of it.
+MOST_LISTED_ROWS, _ROW_BYTES = 300_000, 120
 
 
 class ExperimentsView(APIView):
@@ -106,11 +108,25 @@ def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment
     cached = cache.get_many(states)
     bodies = {key: body for key, (state, body) in cached.items() if state == states[key]}
     missing = [e for e in experiments if f"classic:{e.pk}" not in bodies]
-    rows = daily_rows(missing) if missing else {}
+    most = MOST_LISTED_ROWS + 1 if len(experiments) > 1 else None
+    rows = daily_rows(missing, most) if missing else {}
+    if most:
+        held = sum(len(body) for _state, body in cached.values()) // _ROW_BYTES
+        _refuse_large_page(held + sum(map(len, rows.values())))
     fresh = {f"classic:{e.pk}": orjson.dumps(serializers.experiment_body(e, rows[e.pk])) for e in missing}
     cache.set_many({key: (states[key], body) for key, body in fresh.items()})
     bodies |= fresh
     return [orjson.Fragment(bodies[key]) for key in states]
+
+
+def _refuse_large_page(rows: int) -> None:
+    """Refuse a page of more rows than are read at once; a thousand experiments may have millions together."""
+    if rows > MOST_LISTED_ROWS:
+        message = (
+            f"these experiments have more than {MOST_LISTED_ROWS:,} daily rows together: ask for fewer at once, or for "
+            "single ones"
+        )
+        raise InvalidError([Issue("limit", "too_large", message)])
 
 
 @extend_schema(

@@ -26,6 +26,8 @@ _LONGEST_TEXT = 32_767
 # Characters of the texts that cells share, once for each of those cells.
 _MOST_TEXT = 512 * 1024 * 1024
 _CHUNK = 1 << 20
+# No tag, comment or declaration is as long. The parser may read an unfinished one again with each chunk.
+_LONGEST_MARKUP = 1 << 22
 _SHEET_MARK = b"sheetData"
 _PLACE = re.compile(r"\s*([A-Za-z]{1,3})0*([0-9]{1,7})\s*")
 _ROW = re.compile(r"\s*0*([0-9]{1,7})\s*")
@@ -94,6 +96,8 @@ def _count(chunks: Iterator[bytes], extent: "_Extent") -> int:
         for chunk in chunks:
             parser.Parse(chunk)
             length += len(chunk)
+            if length - parser.CurrentByteIndex > _LONGEST_MARKUP:
+                raise no_workbook()
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise no_workbook() from error

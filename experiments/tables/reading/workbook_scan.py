@@ -23,7 +23,9 @@ _CELL = re.compile(
     rb'<c r="([A-Z]{1,3}[1-9][0-9]{0,6})"(?: s="[0-9]{1,6}")?(?: t="[A-Za-z]{1,9}")?(?: s="[0-9]{1,6}")? ?/?>'
 )
 _ANY_TEXT = re.compile(rb"<(?:is|si)[\s/>]")
-_TEXT = re.compile(rb"<(is|si)>.*?</\1>", re.DOTALL)
+# No text is within another. A beginning without an end is looked at up to the next one, not up to the end of the part:
+# a file of nothing else would take hours.
+_TEXT = re.compile(rb"<(is|si)>(?:[^<]++|<(?!/?(?:is|si)[\s/>]))*+</\1>")
 _SHARED = b't="s"'
 _LETTERS, _DIGITS = bytes(range(ord("A"), ord("Z") + 1)), bytes(range(ord("0"), ord("9") + 1))
 

@@ -88,6 +88,32 @@ def test_session__header_of_another_account_that_differs_in_case__ends(
     assert _logged_in(client) == who
 
 
+def test_session__of_an_account_in_another_case__ends_where_the_proxy_names_the_other(client: Client) -> None:
+    for name in ("Ann", "ann"):
+        User.objects.create_user(name)
+    client.get("/dashboard/", headers={"X-Remote-User": "Ann"})
+
+    client.get("/dashboard/", headers={"X-Remote-User": "ann"})
+
+    assert _logged_in(client) == "ann"
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("sam", "\u017fam"), ("kim", "\u212aim"), ("strasse", "stra\u00dfe")]
+)
+def test_header__sign_that_folds_to_the_letters_of_another__is_another_person(
+    client: Client, name: str, other: str
+) -> None:
+    client.get("/dashboard/", headers={"X-Remote-User": name})
+
+    client.get("/dashboard/", HTTP_X_REMOTE_USER=other)
+    client.get("/dashboard/", HTTP_X_REMOTE_USER=other)
+    Client().get("/dashboard/", HTTP_X_REMOTE_USER=other)
+
+    assert _logged_in(client) == other
+    assert User.objects.count() == 2
+
+
 @pytest.mark.parametrize("address", ["10.9.9.9", "", "::1"])
 def test_header__from_anyone_else__is_nothing(client: Client, address: str) -> None:
     answer = client.get("/dashboard/", headers=ANN, REMOTE_ADDR=address)

@@ -172,3 +172,18 @@ def test_content_length__malformed__is_no_server_error(api: APIClient, length: s
 
 def test_unknown_path__post__is_404_as_json(api: APIClient) -> None:
     assert problem_of(APIClient(enforce_csrf_checks=True).post("/event", {}), 404)["code"] == "not_found"
+
+
+def test_list_experiments__more_rows_than_are_listed_at_once__is_refused_but_for_smaller_pages(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand experiments may have millions of rows together: one call would take a worker's memory."""
+    monkeypatch.setattr("experiments.api.classic.views.MOST_LISTED_ROWS", 3)
+    for name in ("One", "Two"):
+        make_running(name)
+
+    assert refused_fields(api.get("/experiments")) == ["limit"]
+    for offset in ("0", "1"):
+        assert api.get("/experiments", {"limit": "1", "offset": offset}).status_code == 200
+    # what the cache holds by now counts, too
+    assert refused_fields(api.get("/experiments")) == ["limit"]

@@ -222,6 +222,8 @@ def test_variants__renamed__keep_the_key_and_free_no_name(api: APIClient) -> Non
         "ＶＡＲＩＡＮＴ_B",
         "VARIANT_B",
         "control\ufe0f",
+        "control\U0001bca0",
+        "control\U0001d17a",
         "con\u180etrol",
         "control\U000e0041",
         "c\u034fontrol",

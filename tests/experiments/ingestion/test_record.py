@@ -289,3 +289,24 @@ def test_record_events__any_counts__stored_exactly_or_not_at_all(
     stored = DailyMetric.objects.filter(variant__experiment=experiment).order_by("variant_id")
     expected = given_counts if possible else []
     assert list(stored.values_list("impressions", "clicks", "conversions")) == expected
+
+
+def test_record_events__days_long_past_of_a_full_experiment__are_refused_but_for_corrections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A report reads all days: a million rows of one experiment would cost its readers a minute each time."""
+    monkeypatch.setattr("experiments.ingestion.long_past.MOST_ROWS", 3)
+    experiment = make_experiment()
+    long_past, lately = TODAY - dt.timedelta(days=1001), TODAY - dt.timedelta(days=1000)
+    record(experiment, *(counts(name, 10, 1, date=long_past) for name in ("control", "b", "c")))
+
+    with pytest.raises(InvalidRowsError) as caught:
+        record(
+            experiment,
+            counts("control", 20, 2, date=long_past),
+            counts("b", 10, 1, date=long_past - dt.timedelta(days=1)),
+        )
+    record(experiment, counts("control", 20, 2, date=long_past), counts("d", 10, 1, date=lately))
+
+    assert [(index, issue.code) for index, issue in caught.value.row_issues] == [(1, "too_many_days")]
+    assert DailyMetric.objects.count() == 4

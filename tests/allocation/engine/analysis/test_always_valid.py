@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from allocation.engine.analysis.always_valid import always_valid_lift, log_bets
+from allocation.engine.analysis.always_valid import MOST_LOOKS, always_valid_lift, log_bets, looks
 from allocation.engine.posterior.beta import Floats
 
 Counts = tuple[Floats, Floats]
@@ -152,3 +152,24 @@ def test_always_valid_lift__long_history__misses_no_day_that_counts(lift: float,
 
     highest = max(float(log_bets(trials, successes, 0.0).max()), 0.0)
     assert answer.p_value[1] == pytest.approx(np.exp(-highest), rel=1e-9)
+
+
+@pytest.mark.parametrize("days", [1, 399, 400, 401, 1000, 9800])
+def test_looks__of_a_long_history__are_few_and_the_last_day_is_among_them(days: int) -> None:
+    found = looks(days)
+
+    assert len(found) <= min(days, MOST_LOOKS + 1)
+    assert found[-1] == days - 1
+    # of the looks at a history twice as long each is one of this, so that what one has seen stays seen
+    assert set(looks(2 * days)[:-1]) - {days - 1} <= {*found, *range(days, 2 * days)}
+
+
+def test_always_valid_lift__more_days_than_looks__has_a_p_value_that_is_still_valid() -> None:
+    rng = np.random.default_rng(5)
+    trials = (1 + rng.poisson(300, (900, 2))).astype(np.float64)
+    successes = rng.binomial(trials.astype(np.int64), [0.05, 0.055]).astype(np.float64)
+
+    answer = always_valid_lift(trials, successes, 0)
+
+    of_every_day = np.exp(-max(float(log_bets(trials, successes, 0.0).max()), 0.0))
+    assert of_every_day <= answer.p_value[1] <= 3 * of_every_day

@@ -99,14 +99,15 @@ def test_account__two_with_the_address__is_neither(client: Client, at: Provider)
     assert not OidcIdentity.objects.exists()
 
 
+@pytest.mark.parametrize("password", ["waiting-for-ann", None], ids=["by password", "by another provider"])
 def test_account__whose_owner_wrote_the_address_into_the_profile__is_no_longer_the_owners(
-    client: Client, at: Provider, settings: Settings
+    client: Client, at: Provider, settings: Settings, password: str | None
 ) -> None:
     """Eve waits with Ann's address for the role that Ann's groups give."""
     User.objects.create_superuser("root")
     settings.OIDC_GROUPS_CLAIM, settings.OIDC_ROLES = "groups", {"platform": "admin"}
     at.person["groups"] = ["platform"]
-    eve = User.objects.create_user("eve", email="ann@example.com", password="waiting-for-ann")
+    eve = User.objects.create_user("eve", email="ann@example.com", password=password)
     change_role(user_id=eve.pk, role=Role.VIEWER, by=None, now=NOW)
     (waiting := Client()).force_login(eve)
     assert waiting.get("/dashboard/").status_code == 200
@@ -132,6 +133,23 @@ def test_account__named_by_the_address_or_of_a_superuser__keeps_its_password(
 
     assert who(client) == name
     assert User.objects.get().check_password("for-a-bad-day")
+
+
+@pytest.mark.parametrize("sign", ["mi\u212ae", "\u017fam"], ids=["Kelvin", "long s"])
+def test_account__of_another_person_whose_letters_the_sign_folds_to__stays_shut(
+    client: Client, at: Provider, sign: str
+) -> None:
+    for name in ("mike", "sam"):
+        User.objects.create_user(name, email=f"{name}@example.com")
+        User.objects.create_user(f"{name}@example.org")
+    at.person |= {"email": f"{sign}@example.com"}
+
+    log_in(client)
+    at.person |= {"email": f"{sign}@example.org", "sub": "4711"}
+    log_in(other := Client())
+
+    assert (who(client), who(other)) == (f"{sign}@example.com", f"{sign}@example.org")
+    assert User.objects.count() == 6
 
 
 def test_account__deactivated__stays_shut(client: Client, at: Provider) -> None:

@@ -294,6 +294,21 @@ def test_workbook__long_text_below_ordinary_rows__is_refused(rows: str) -> None:
         make_table(workbook({"A": []}, sheet1=_ORDINARY + rows))
 
 
+@pytest.mark.parametrize("text", ["<is>", "<si>", "<is></si>", "<si>x"])
+def test_workbook__texts_that_never_end__are_refused_without_being_looked_at_again_and_again(
+    text: str,
+) -> None:
+    # Hours, where each beginning is followed to the end of the part.
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
+        make_table(workbook({"A": []}, sheet1=_ORDINARY + text * 250_000 + "</row>"))
+
+
+@pytest.mark.parametrize("markup", ['<x y="{}"/>', "<!--{}-->", "<?x {}?>"])
+def test_workbook__tag_or_comment_of_megabytes__is_refused_before_it_has_ended(markup: str) -> None:
+    with pytest.raises(InvalidError, match="not a workbook that can be read"):
+        make_table(workbook({"A": []}, sheet1=markup.format("x" * 8_000_000)))
+
+
 @pytest.mark.parametrize(
     "rows",
     ['<row r="99999999"/>', '<row><c r="AAAA1"/></row>', '<row><c r="1"/></row>', '<row><c r="A"/></row>'],
