@@ -39,7 +39,8 @@ _CHUNK_COUNTS = 1 << 14
 class EvidenceSettings:
     """The settings that evidence depends on; with a ``beta_prior`` of None it is centred on the experiment's own rate.
 
-    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them.
+    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them. ``earlier``: as before
+    rules 6, whose last digits were others.
     """
 
     memory: bool = True
@@ -48,6 +49,7 @@ class EvidenceSettings:
     alpha_prior: float = 1.0
     beta_prior: float | None = None
     drawn_levels: bool = True
+    earlier: bool = False
 
 
 class EvidenceRules(NamedTuple):
@@ -59,6 +61,7 @@ class EvidenceRules(NamedTuple):
     alpha_prior: Floats
     beta_prior: Floats
     drawn_levels: Bools
+    earlier: Bools
 
     @classmethod
     def of(cls, settings: Sequence[EvidenceSettings]) -> "EvidenceRules":
@@ -69,6 +72,7 @@ class EvidenceRules(NamedTuple):
             alpha_prior=np.array([s.alpha_prior for s in settings], dtype=np.float64),
             beta_prior=np.array([s.beta_prior for s in settings], dtype=np.float64),
             drawn_levels=np.array([s.drawn_levels for s in settings], dtype=bool),
+            earlier=np.array([s.earlier for s in settings], dtype=bool),
         )
 
     def rows(self, chosen: slice | NDArray[np.intp]) -> "EvidenceRules":
@@ -79,6 +83,7 @@ class EvidenceRules(NamedTuple):
             self.alpha_prior[chosen],
             self.beta_prior[chosen],
             self.drawn_levels[chosen],
+            self.earlier[chosen],
         )
 
 
@@ -151,7 +156,7 @@ def _evidence_of_chunk(
     units = units_of(trials, values, squares)
     trials, successes = units.counts(trials, values)
     phi = _dispersion(trials, successes, rules.dispersion)
-    starts = _regime_starts(trials, successes, phi, rules.memory)
+    starts = _regime_starts(trials, successes, phi, rules)
     weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
     information = _information(trials, successes, every, rules)
@@ -185,13 +190,15 @@ def _dispersion(trials: Floats, successes: Floats, wanted: Bools) -> Floats:
     return phi
 
 
-def _regime_starts(trials: Floats, successes: Floats, phi: Floats, wanted: Bools) -> Floats:
+def _regime_starts(trials: Floats, successes: Floats, phi: Floats, rules: EvidenceRules) -> Floats:
     """Without memory the present regime began with the window."""
-    starts, rows = np.zeros(trials.shape[:2]), np.flatnonzero(wanted)
+    starts = np.zeros(trials.shape[:2])
     starts[:, :1] = 1
-    if rows.size:
-        scale = phi[rows, None, None]
-        starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale)
+    for earlier in (False, True):
+        rows = np.flatnonzero(rules.memory & (rules.earlier == earlier))
+        if rows.size:
+            scale = phi[rows, None, None]
+            starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale, earlier)
     return starts
 
 
