@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, at, between
 from allocation.engine.posterior.probability_best import Bools
 
 TICKS = 10_000
@@ -74,16 +74,16 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     """
     p = np.where(target > 0, target, 1.0)
     points = np.sort(np.concatenate([low / p, high / p], axis=-1), axis=-1)
-    reached = np.clip(points[..., None] * target[:, None], low[:, None], high[:, None]).sum(axis=-1)
+    reached = between(points[..., None] * target[:, None], low[:, None], high[:, None]).sum(axis=-1)
     last = np.maximum((reached <= total[:, None] + 1e-12 * total[:, None]).sum(axis=-1) - 1, 0)
-    k = np.take_along_axis(points, last[:, None], axis=-1)
+    k = at(points, last[:, None])
     # A share becomes free at low_i / p_i: the point, but for the last digit.
     free = (k * target >= low * (1 - _LAST_DIGITS)) & (k * target < high * (1 - _LAST_DIGITS)) & (target > 0)
-    fixed = np.where(free, 0, np.clip(k * target, low, high)).sum(axis=-1, keepdims=True)
+    fixed = np.where(free, 0, between(k * target, low, high)).sum(axis=-1, keepdims=True)
     room = np.where(free, target, 0).sum(axis=-1, keepdims=True)
     # never back below the point: with only traces of target free, a last digit of the total would undo it all
     k = np.where(room > 0, np.maximum((total[:, None] - fixed) / np.where(room > 0, room, 1.0), k), k)
-    return np.clip(k * target, low, high)
+    return between(k * target, low, high)
 
 
 def round_shares(shares: Floats, high: Floats, preference: Floats | None = None) -> Floats:

@@ -43,7 +43,7 @@ def level_evidence(trials: Floats, successes: Floats) -> DayLevels:
     effective, kept = trials.sum(axis=1), np.ones((len(trials), trials.shape[2]))
     some = np.flatnonzero(successes.sum(axis=(1, 2)) > 0)
     if some.size:
-        n, o = trials[some], successes[some]
+        n, o = (trials, successes) if len(some) == len(trials) else (trials[some], successes[some])
         level, theta = drawn_levels(n, o)
         weighted = _by_variant(n, level)
         scale = n.sum(axis=(1, 2)) / weighted.sum(axis=-1)
@@ -93,7 +93,7 @@ class _Fit(NamedTuple):
         return np.asarray((self.by_day + _LEVEL_PRIOR) / (self.expected(theta) + _LEVEL_PRIOR / self.pooled))
 
     def expected(self, theta: Floats) -> Floats:
-        return np.asarray((self.trials @ theta[..., None])[..., 0])
+        return (self.trials @ theta[..., None])[..., 0]
 
     def scaled(self, theta: Floats) -> Floats:
         """Theta that averages 1."""
@@ -145,7 +145,8 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     mean_other = (by_day[..., None] * others / day_total).sum(axis=1) / by_day.sum(axis=1)[:, None]
     known = by_variant * mean_other
     whole = (known <= 0) | ((trials.sum(axis=1) > 0).sum(axis=-1, keepdims=True) < 2)
-    return np.where(whole, 1.0, np.clip(inside / np.where(whole, 1.0, known), 0.0, 1.0))
+    part = inside / np.where(whole, 1.0, known)
+    return np.where(whole, 1.0, np.minimum(np.maximum(part, 0.0), 1.0))
 
 
 def _by_variant(trials: Floats, level: Floats) -> Floats:

@@ -149,7 +149,7 @@ def _contest_rows(
     alpha: Floats, beta: Floats, present: Bools, edges: Floats, grid: Grid
 ) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(grid.nodes)
-    half = np.diff(edges)[..., None] / 2
+    half = (edges[:, 1:] - edges[:, :-1])[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
     density = np.exp(log_density(z[:, None], mode, a, b, grid.plain))
