@@ -56,7 +56,10 @@ def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evid
     """
     asked = np.round(cap)
     low_cap, high_cap = asked, np.full_like(asked, TICKS)
-    works = _fits(*_around(previous, floor, asked, active, low_evidence))
+    as_asked = _around(previous, floor, asked, active, low_evidence)
+    works = _fits(*as_asked)
+    if works.all():
+        return Bounds(*as_asked, floor, asked)
     while not np.all(works | (low_cap + 1 >= high_cap)):
         middle = np.floor((low_cap + high_cap) / 2)
         fits = _fits(*_around(previous, floor, middle, active, low_evidence))
@@ -107,7 +110,7 @@ def previous_ticks(previous: Floats, active: Bools, preference: Floats) -> Float
     A retired variant leaves at once, and the others' shares are divided by their sum; a new one has 0. Ticks to
     spare go by ``preference``: by position they could move a cap that has to give way, and with it every share.
     """
-    kept = np.where(active, np.nan_to_num(previous), 0)
+    kept = np.where(active & ~np.isnan(previous), previous, 0)
     total = kept.sum(axis=-1, keepdims=True)
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
     shares = np.where(total > 0, kept / np.where(total > 0, total, 1.0), active / count)

@@ -15,6 +15,7 @@ Source: Breslow & Day, "Statistical Methods in Cancer Research II" (1987), chapt
 Shapes: weighted trials and successes (N, T, K), experiments by days by variants; zeros where there is no data.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -138,7 +139,7 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     by_day, by_variant = successes.sum(axis=2), successes.sum(axis=1)
     expected = trials * theta[:, None]
     # the others' part is summed, not 1 - own: the difference would lose its digits when one variant has all
-    others = expected @ (1 - np.eye(trials.shape[2]))
+    others = expected @ _all_but_one(trials.shape[2])
     day_total = expected.sum(axis=2, keepdims=True)
     day_total = np.where(day_total > 0, day_total, np.inf)
     inside = (by_day[..., None] * expected / day_total * others / day_total).sum(axis=1)
@@ -147,6 +148,11 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     whole = (known <= 0) | ((trials.sum(axis=1) > 0).sum(axis=-1, keepdims=True) < 2)
     part = inside / np.where(whole, 1.0, known)
     return np.where(whole, 1.0, np.minimum(np.maximum(part, 0.0), 1.0))
+
+
+@cache
+def _all_but_one(variants: int) -> Floats:
+    return np.asarray(1 - np.eye(variants))
 
 
 def _by_variant(trials: Floats, level: Floats) -> Floats:

@@ -202,6 +202,12 @@ def _regime_starts(trials: Floats, successes: Floats, phi: Floats, rules: Eviden
     return starts
 
 
+def _in_parts(rows: NDArray[np.intp], counts: int) -> list[NDArray[np.intp]]:
+    """Rows of so many counts each, as many at a time as a core's own cache holds."""
+    size = max(1, _CHUNK_COUNTS // max(counts, 1))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
 class _Information(NamedTuple):
     """(N, W, K) for each of W weightings of the days."""
 
@@ -221,8 +227,8 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
     effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
     adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
     for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
-        if chosen.any():
-            effective[chosen], kept[chosen] = day_effects(n[chosen], o[chosen])
+        for rows in _in_parts(np.flatnonzero(chosen), n[0].size):
+            effective[rows], kept[rows] = day_effects(n[rows], o[rows])
     back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     return _Information(effective[back], o.sum(axis=1)[back], kept[back])
 

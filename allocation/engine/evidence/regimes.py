@@ -30,6 +30,7 @@ _BEGUN = np.tri(_STRIDE)
 _LEAST_MASS = 1e-250
 
 
+@np.errstate(divide="ignore")  # the logarithm of no mass is -inf
 def regime_masses(worth: Floats, days: NDArray[np.intp]) -> Floats:
     """(N, T) from the worth (N, P + 1) of each pair, 0 at the end: how likely each start is, but for a factor.
 
@@ -96,12 +97,13 @@ def _stride(
     for day in stride:
         rows, then = going[day], day + 1
         np.vecdot(chances[:rows, day - begin, :then], masses[:rows, :then], out=masses[:rows, then])
+    lost, last = masses[:, begin + 1 : end] < _LEAST_MASS, worth[:, -1]
     if days[-1] <= end:
-        masses[np.arange(end + 1) >= days[:, None]] = 0
-    begun = masses[:, begin + 1 : end]
-    lost = ((begun < _LEAST_MASS) & (np.arange(begin + 1, end) < days[:, None])).any(axis=1)
-    with np.errstate(divide="ignore"):
-        np.log(masses, out=log_mass[:, : end + 1])
-    log_mass[:, :end] += worth[np.arange(len(worth)), np.minimum(days, end) - begin - 1]
+        ended = np.arange(end + 1) >= days[:, None]
+        masses[ended] = 0
+        lost &= ~ended[:, begin + 1 : end]
+        last = worth[np.arange(len(worth)), np.minimum(days, end) - begin - 1]
+    np.log(masses, out=log_mass[:, : end + 1])
+    log_mass[:, :end] += last
     log_mass -= np.maximum.reduce(log_mass, axis=1, keepdims=True)
-    return np.asarray(lost)
+    return np.asarray(lost.any(axis=1))

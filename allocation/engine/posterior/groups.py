@@ -58,5 +58,6 @@ def _average(each: Floats, place: NDArray[np.intp]) -> Floats:
     """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where all are one."""
     several = (place[:, :1] != place).any(axis=1)
     average = each[place[:, 0]]
-    average[several] = each[place[several]].mean(axis=1)
+    if several.any():
+        average[several] = each[place[several]].mean(axis=1)
     return average
