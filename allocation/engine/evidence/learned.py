@@ -120,7 +120,7 @@ class Evidence:
         return self.rows(n)
 
     def rows(self, chosen: int | Bools) -> "Evidence":
-        return Evidence(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Evidence(*(getattr(self, name)[chosen] for name in _NAMES))
 
 
 def evidence_of(
@@ -147,7 +147,10 @@ def evidence_of_many(
     ]
     if len(parts) == 1:
         return parts[0]
-    return Evidence(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Evidence)))
+    return Evidence(*(np.concatenate([getattr(p, name) for p in parts]) for name in _NAMES))
+
+
+_NAMES = [field.name for field in fields(Evidence)]
 
 
 def _evidence_of_chunk(
@@ -227,7 +230,7 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
     effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
     adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
     for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
-        for rows in _in_parts(np.flatnonzero(chosen), n[0].size):
+        for rows in _in_parts(np.flatnonzero(chosen), trials.shape[1] * trials.shape[2]):
             effective[rows], kept[rows] = day_effects(n[rows], o[rows])
     back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     return _Information(effective[back], o.sum(axis=1)[back], kept[back])

@@ -85,7 +85,7 @@ def units_of(trials: Floats, values: Floats, squares: Floats | None) -> Units:
     pooled, spread = np.ones(size), np.ones((size, k))
     if squares is None:
         return Units(pooled, spread, np.ones(size), np.zeros(size, dtype=bool))
-    have = ~np.isnan(squares).any(axis=(1, 2))
+    have = np.asarray(~np.isnan(squares).any(axis=(1, 2)))
     unit = np.where(have, _REMOTE, 1.0)
     rows = np.flatnonzero(have & (values.sum(axis=(1, 2)) > 0))
     if rows.size:

@@ -23,13 +23,13 @@ from allocation.engine.posterior.beta import (
     Floats,
     Grid,
     at,
+    between,
     columns,
     integral,
     legendre,
     log_density,
     panel_edges,
     rate_at,
-    between,
 )
 from allocation.engine.posterior.panels import FEW, alike, needed_cuts
 from allocation.engine.posterior.probability_best import Bools

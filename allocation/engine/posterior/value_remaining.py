@@ -133,7 +133,10 @@ def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
 
 def _score(probability: Floats) -> tuple[Floats, Floats]:
     """A stand-in for the probit, in which P is nearly straight in log(1 + margin); and its slope in P."""
-    p, q = (np.minimum(np.maximum(part, least), 1) for part, least in ((probability, 1e-60), (1 - probability, 1e-16)))
+    p, q = (
+        np.minimum(np.maximum(part, least), 1)
+        for part, least in ((probability, 1e-60), (1 - probability, 1e-16))
+    )
     return (p**_LAMBDA - q**_LAMBDA) / _LAMBDA, p ** (_LAMBDA - 1) + q ** (_LAMBDA - 1)
 
 
