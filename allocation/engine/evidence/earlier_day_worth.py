@@ -19,7 +19,7 @@ _BLOCK_FLOATS = 1 << 15
 
 
 def worth_of_days(trials: Floats, successes: Floats, days: NDArray[np.intp]) -> Iterator[Floats]:
-    """What each day is worth under each start, (M, day + 1) for the M first experiments, that have such a day."""
+    """How much each day is worth under each start, (M, day + 1) for the M first experiments, that have such a day."""
     going = (days[:, None] > np.arange(trials.shape[1])).sum(axis=0)
     worth = _log_likelihood(trials, successes, going)
     return (worth[day, :rows, : day + 1] for day, rows in enumerate(going.tolist()))
