@@ -21,9 +21,10 @@ ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # a retired variant may have too little data, no variant without data leads, and a change is dated by the calendar.
 # Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval. Since 5
 # posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
-# more nodes, and value remaining on the axis of the rivals' rates.
-FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED = 1, 3, 4, 5
-RULES = BENDS_RESOLVED
+# more nodes, and value remaining on the axis of the rivals' rates. Since 6 the memory finds the same starts in fewer
+# steps, but for the last digits.
+FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS = 1, 3, 4, 5, 6
+RULES = FEWER_STEPS
 
 
 class Counts(NamedTuple):
@@ -48,7 +49,7 @@ class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
     ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too;
-    ``coarse``: by any before 5, or of the first engine.
+    ``coarse``: by any before 5, or of the first engine; ``earlier``: by any before 6.
     """
 
     alpha_prior: Floats
@@ -64,6 +65,7 @@ class SettingsArrays(NamedTuple):
     first_engine: Bools
     first_rules: Bools
     coarse: Bools
+    earlier: Bools
 
     @classmethod
     def of(
@@ -81,6 +83,7 @@ class SettingsArrays(NamedTuple):
             "first_engine": first,
             "first_rules": [number == FIRST_RULES for number in numbers],
             "coarse": [n < BENDS_RESOLVED or is_first for n, is_first in zip(numbers, first, strict=True)],
+            "earlier": [n < FEWER_STEPS for n in numbers],
         }
         columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
         return cls(*(np.array(column)[:, None] for column in columns))
@@ -95,6 +98,7 @@ class SettingsArrays(NamedTuple):
             alpha_prior=self.alpha_prior[:, 0],
             beta_prior=self.beta_prior[:, 0],
             drawn_levels=later,
+            earlier=self.earlier[:, 0],
         )
 
 

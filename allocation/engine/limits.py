@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, at, between
 from allocation.engine.posterior.probability_best import Bools
 
 TICKS = 10_000
@@ -56,7 +56,10 @@ def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evid
     """
     asked = np.round(cap)
     low_cap, high_cap = asked, np.full_like(asked, TICKS)
-    works = _fits(*_around(previous, floor, asked, active, low_evidence))
+    as_asked = _around(previous, floor, asked, active, low_evidence)
+    works = _fits(*as_asked)
+    if works.all():
+        return Bounds(*as_asked, floor, asked)
     while not np.all(works | (low_cap + 1 >= high_cap)):
         middle = np.floor((low_cap + high_cap) / 2)
         fits = _fits(*_around(previous, floor, middle, active, low_evidence))
@@ -74,16 +77,16 @@ def project(target: Floats, low: Floats, high: Floats, total: Floats) -> Floats:
     """
     p = np.where(target > 0, target, 1.0)
     points = np.sort(np.concatenate([low / p, high / p], axis=-1), axis=-1)
-    reached = np.clip(points[..., None] * target[:, None], low[:, None], high[:, None]).sum(axis=-1)
+    reached = between(points[..., None] * target[:, None], low[:, None], high[:, None]).sum(axis=-1)
     last = np.maximum((reached <= total[:, None] + 1e-12 * total[:, None]).sum(axis=-1) - 1, 0)
-    k = np.take_along_axis(points, last[:, None], axis=-1)
+    k = at(points, last[:, None])
     # A share becomes free at low_i / p_i: the point, but for the last digit.
     free = (k * target >= low * (1 - _LAST_DIGITS)) & (k * target < high * (1 - _LAST_DIGITS)) & (target > 0)
-    fixed = np.where(free, 0, np.clip(k * target, low, high)).sum(axis=-1, keepdims=True)
+    fixed = np.where(free, 0, between(k * target, low, high)).sum(axis=-1, keepdims=True)
     room = np.where(free, target, 0).sum(axis=-1, keepdims=True)
     # never back below the point: with only traces of target free, a last digit of the total would undo it all
     k = np.where(room > 0, np.maximum((total[:, None] - fixed) / np.where(room > 0, room, 1.0), k), k)
-    return np.clip(k * target, low, high)
+    return between(k * target, low, high)
 
 
 def round_shares(shares: Floats, high: Floats, preference: Floats | None = None) -> Floats:
@@ -107,7 +110,7 @@ def previous_ticks(previous: Floats, active: Bools, preference: Floats) -> Float
     A retired variant leaves at once, and the others' shares are divided by their sum; a new one has 0. Ticks to
     spare go by ``preference``: by position they could move a cap that has to give way, and with it every share.
     """
-    kept = np.where(active, np.nan_to_num(previous), 0)
+    kept = np.where(active & ~np.isnan(previous), previous, 0)
     total = kept.sum(axis=-1, keepdims=True)
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
     shares = np.where(total > 0, kept / np.where(total > 0, total, 1.0), active / count)

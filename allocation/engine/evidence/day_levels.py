@@ -15,6 +15,7 @@ Source: Breslow & Day, "Statistical Methods in Cancer Research II" (1987), chapt
 Shapes: weighted trials and successes (N, T, K), experiments by days by variants; zeros where there is no data.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def level_evidence(trials: Floats, successes: Floats) -> DayLevels:
     effective, kept = trials.sum(axis=1), np.ones((len(trials), trials.shape[2]))
     some = np.flatnonzero(successes.sum(axis=(1, 2)) > 0)
     if some.size:
-        n, o = trials[some], successes[some]
+        n, o = (trials, successes) if len(some) == len(trials) else (trials[some], successes[some])
         level, theta = drawn_levels(n, o)
         weighted = _by_variant(n, level)
         scale = n.sum(axis=(1, 2)) / weighted.sum(axis=-1)
@@ -93,7 +94,7 @@ class _Fit(NamedTuple):
         return np.asarray((self.by_day + _LEVEL_PRIOR) / (self.expected(theta) + _LEVEL_PRIOR / self.pooled))
 
     def expected(self, theta: Floats) -> Floats:
-        return np.asarray((self.trials @ theta[..., None])[..., 0])
+        return (self.trials @ theta[..., None])[..., 0]
 
     def scaled(self, theta: Floats) -> Floats:
         """Theta that averages 1."""
@@ -138,14 +139,20 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     by_day, by_variant = successes.sum(axis=2), successes.sum(axis=1)
     expected = trials * theta[:, None]
     # the others' part is summed, not 1 - own: the difference would lose its digits when one variant has all
-    others = expected @ (1 - np.eye(trials.shape[2]))
+    others = expected @ _all_but_one(trials.shape[2])
     day_total = expected.sum(axis=2, keepdims=True)
     day_total = np.where(day_total > 0, day_total, np.inf)
     inside = (by_day[..., None] * expected / day_total * others / day_total).sum(axis=1)
     mean_other = (by_day[..., None] * others / day_total).sum(axis=1) / by_day.sum(axis=1)[:, None]
     known = by_variant * mean_other
     whole = (known <= 0) | ((trials.sum(axis=1) > 0).sum(axis=-1, keepdims=True) < 2)
-    return np.where(whole, 1.0, np.clip(inside / np.where(whole, 1.0, known), 0.0, 1.0))
+    part = inside / np.where(whole, 1.0, known)
+    return np.where(whole, 1.0, np.minimum(np.maximum(part, 0.0), 1.0))
+
+
+@cache
+def _all_but_one(variants: int) -> Floats:
+    return np.asarray(1 - np.eye(variants))
 
 
 def _by_variant(trials: Floats, level: Floats) -> Floats:

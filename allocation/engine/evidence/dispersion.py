@@ -14,7 +14,7 @@ Shapes: trials and successes (N, T, K); pairs (N, P, K); phi (N,).
 
 import numpy as np
 
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, at
 from allocation.engine.posterior.probability_best import Bools
 
 _PRIOR = 30.0
@@ -41,15 +41,18 @@ def comparisons(trials: Floats, successes: Floats) -> Floats:
 
 def _neighbours(trials: Floats, successes: Floats) -> tuple[Floats, Floats]:
     """X2 over its median, and k, for each pair of days that follow each other."""
-    order = np.argsort(trials.sum(axis=2) <= 0, axis=1, kind="stable")[..., None]
-    n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
+    n, o, empty = trials, successes, trials.sum(axis=2) <= 0
+    if (empty[:, 1:] < empty[:, :-1]).any():
+        order = np.argsort(empty, axis=1, kind="stable")[..., None]
+        n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
     return _pairs(n[:, :-1], n[:, 1:], o[:, :-1], o[:, 1:])
 
 
 def _pairs(n1: Floats, n2: Floats, o1: Floats, o2: Floats) -> tuple[Floats, Floats]:
     """X2 over its median, and k, for each pair: (N, P) each; k = 0 where a pair says nothing."""
     both = (n1 > 0) & (n2 > 0)
-    n1, n2, o1, o2 = (np.where(both, counts, 0.0) for counts in (n1, n2, o1, o2))
+    if not both.all():
+        n1, n2, o1, o2 = (np.where(both, counts, 0.0) for counts in (n1, n2, o1, o2))
     second = _expected_second(n1, n2, o1 + o2, o2.sum(axis=-1))
     first = o1 + o2 - second
     counted = (first >= _LEAST_EXPECTED) & (second >= _LEAST_EXPECTED)
@@ -77,9 +80,10 @@ def _expected_second(n1: Floats, n2: Floats, both_days: Floats, total: Floats) -
     x, moving = _first_guess(n1, n2, total, whole, solvable), solvable
     for _ in range(_MAX_STEPS):
         part = 1 / (1 + np.exp(-(x[..., None] + log_odds)))
-        slope = (both_days * part * (1 - part)).sum(axis=-1)
-        step = (total - (both_days * part).sum(axis=-1)) / np.where(slope > 0, slope, 1.0)
-        step = np.where(moving, np.clip(step, -_LARGEST_STEP, _LARGEST_STEP), 0.0)
+        expected = both_days * part
+        slope = (expected * (1 - part)).sum(axis=-1)
+        step = (total - expected.sum(axis=-1)) / np.where(slope > 0, slope, 1.0)
+        step = np.where(moving, np.minimum(np.maximum(step, -_LARGEST_STEP), _LARGEST_STEP), 0.0)
         x, moving = x + step, np.abs(step) > _TOLERANCE
         if not moving.any():
             break
@@ -100,8 +104,5 @@ def _median(values: Floats, count: Floats) -> Floats:
         return np.ones(len(values))
     rising = np.sort(values, axis=1)
     low, high = (np.maximum(place, 0).astype(np.intp)[:, None] for place in ((count - 1) // 2, count // 2))
-    middle = (
-        np.take_along_axis(rising, low, axis=1),
-        np.take_along_axis(rising, np.minimum(high, len(rising[0]) - 1), axis=1),
-    )
-    return np.where(count > 0, (middle[0] + middle[1])[:, 0] / 2, 1.0)
+    middle = at(rising, low) + at(rising, np.minimum(high, len(rising[0]) - 1))
+    return np.where(count > 0, middle[:, 0] / 2, 1.0)

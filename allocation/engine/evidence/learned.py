@@ -39,7 +39,8 @@ _CHUNK_COUNTS = 1 << 14
 class EvidenceSettings:
     """The settings that evidence depends on; with a ``beta_prior`` of None it is centred on the experiment's own rate.
 
-    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them.
+    ``drawn_levels`` False: day effects by maximum likelihood, as the first engine had them. ``earlier``: as before
+    rules 6, whose last digits were others.
     """
 
     memory: bool = True
@@ -48,6 +49,7 @@ class EvidenceSettings:
     alpha_prior: float = 1.0
     beta_prior: float | None = None
     drawn_levels: bool = True
+    earlier: bool = False
 
 
 class EvidenceRules(NamedTuple):
@@ -59,6 +61,7 @@ class EvidenceRules(NamedTuple):
     alpha_prior: Floats
     beta_prior: Floats
     drawn_levels: Bools
+    earlier: Bools
 
     @classmethod
     def of(cls, settings: Sequence[EvidenceSettings]) -> "EvidenceRules":
@@ -69,6 +72,7 @@ class EvidenceRules(NamedTuple):
             alpha_prior=np.array([s.alpha_prior for s in settings], dtype=np.float64),
             beta_prior=np.array([s.beta_prior for s in settings], dtype=np.float64),
             drawn_levels=np.array([s.drawn_levels for s in settings], dtype=bool),
+            earlier=np.array([s.earlier for s in settings], dtype=bool),
         )
 
     def rows(self, chosen: slice | NDArray[np.intp]) -> "EvidenceRules":
@@ -79,6 +83,7 @@ class EvidenceRules(NamedTuple):
             self.alpha_prior[chosen],
             self.beta_prior[chosen],
             self.drawn_levels[chosen],
+            self.earlier[chosen],
         )
 
 
@@ -115,7 +120,7 @@ class Evidence:
         return self.rows(n)
 
     def rows(self, chosen: int | Bools) -> "Evidence":
-        return Evidence(*(getattr(self, field.name)[chosen] for field in fields(self)))
+        return Evidence(*(getattr(self, name)[chosen] for name in _NAMES))
 
 
 def evidence_of(
@@ -142,7 +147,10 @@ def evidence_of_many(
     ]
     if len(parts) == 1:
         return parts[0]
-    return Evidence(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Evidence)))
+    return Evidence(*(np.concatenate([getattr(p, name) for p in parts]) for name in _NAMES))
+
+
+_NAMES = [field.name for field in fields(Evidence)]
 
 
 def _evidence_of_chunk(
@@ -151,7 +159,7 @@ def _evidence_of_chunk(
     units = units_of(trials, values, squares)
     trials, successes = units.counts(trials, values)
     phi = _dispersion(trials, successes, rules.dispersion)
-    starts = _regime_starts(trials, successes, phi, rules.memory)
+    starts = _regime_starts(trials, successes, phi, rules)
     weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
     information = _information(trials, successes, every, rules)
@@ -185,14 +193,22 @@ def _dispersion(trials: Floats, successes: Floats, wanted: Bools) -> Floats:
     return phi
 
 
-def _regime_starts(trials: Floats, successes: Floats, phi: Floats, wanted: Bools) -> Floats:
+def _regime_starts(trials: Floats, successes: Floats, phi: Floats, rules: EvidenceRules) -> Floats:
     """Without memory the present regime began with the window."""
-    starts, rows = np.zeros(trials.shape[:2]), np.flatnonzero(wanted)
+    starts = np.zeros(trials.shape[:2])
     starts[:, :1] = 1
-    if rows.size:
-        scale = phi[rows, None, None]
-        starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale)
+    for earlier in (False, True):
+        rows = np.flatnonzero(rules.memory & (rules.earlier == earlier))
+        if rows.size:
+            scale = phi[rows, None, None]
+            starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale, earlier)
     return starts
+
+
+def _in_parts(rows: NDArray[np.intp], counts: int) -> list[NDArray[np.intp]]:
+    """Rows of so many counts each, as many at a time as a core's own cache holds."""
+    size = max(1, _CHUNK_COUNTS // max(counts, 1))
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 class _Information(NamedTuple):
@@ -214,8 +230,8 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
     effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
     adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
     for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
-        if chosen.any():
-            effective[chosen], kept[chosen] = day_effects(n[chosen], o[chosen])
+        for rows in _in_parts(np.flatnonzero(chosen), trials.shape[1] * trials.shape[2]):
+            effective[rows], kept[rows] = day_effects(n[rows], o[rows])
     back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
     return _Information(effective[back], o.sum(axis=1)[back], kept[back])
 

@@ -82,12 +82,13 @@ class Units(NamedTuple):
 def units_of(trials: Floats, values: Floats, squares: Floats | None) -> Units:
     """The units of N experiments; where all values are 0 as if the mean were 1."""
     size, _days, k = trials.shape
-    have = np.zeros(size, dtype=bool)
-    if squares is not None:
-        have |= ~np.isnan(squares).any(axis=(1, 2))
-    pooled, spread, unit = np.ones(size), np.ones((size, k)), np.where(have, _REMOTE, 1.0)
+    pooled, spread = np.ones(size), np.ones((size, k))
+    if squares is None:
+        return Units(pooled, spread, np.ones(size), np.zeros(size, dtype=bool))
+    have = np.asarray(~np.isnan(squares).any(axis=(1, 2)))
+    unit = np.where(have, _REMOTE, 1.0)
     rows = np.flatnonzero(have & (values.sum(axis=(1, 2)) > 0))
-    if squares is not None and rows.size:
+    if rows.size:
         n, s, q = trials[rows], values[rows], squares[rows]
         mean = _ratio(s.sum(axis=1), n.sum(axis=1))
         pooled[rows], spread[rows] = _spread(n, s, q, mean)

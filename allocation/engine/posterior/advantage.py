@@ -22,6 +22,8 @@ from allocation.engine.posterior.beta import (
     PLAIN,
     Floats,
     Grid,
+    at,
+    between,
     columns,
     integral,
     legendre,
@@ -50,6 +52,9 @@ class Field(NamedTuple):
     below: Floats
 
     def rows(self, chosen: NDArray[np.intp]) -> "Field":
+        """The chosen rows, in rising order."""
+        if len(chosen) == len(self.alpha):
+            return self
         return Field(
             self.alpha[chosen],
             self.beta[chosen],
@@ -109,7 +114,7 @@ def _panels(field: Field, log_factor: Floats, grid: Grid) -> Iterable[tuple[NDAr
         more = np.where(bent[:, None, None], _beside(lead, bend, own.shape[-1]), high)
         own = np.concatenate([own, more], axis=1)
         known = np.concatenate([known, np.ones((len(own), more.shape[1]), dtype=bool)], axis=1)
-    own = np.clip(own, low, high)
+    own = between(own, low, high)
     cuts = np.sort(own.reshape(len(low), -1), axis=-1)
     if grid == PLAIN:
         kinds = ((np.flatnonzero(~bent), field.edges[0].size), (np.flatnonzero(bent), cuts.shape[1]))
@@ -144,7 +149,7 @@ def _beside(lead: Floats, bend: Floats, size: int) -> Floats:
 
 def _within_rows(field: Field, log_factor: Floats, cuts: Floats, grid: Grid) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(grid.nodes)
-    half = np.diff(cuts)[..., None] / 2
+    half = (cuts[:, 1:] - cuts[:, :-1])[..., None] / 2
     z = cuts[:, :-1, None] + half * (nodes + 1)
     place, complement = _shrink(z, log_factor[:, None, None])
     mode, a, b = columns(field.mode, field.alpha, field.beta)
@@ -165,12 +170,14 @@ def _within_rows(field: Field, log_factor: Floats, cuts: Floats, grid: Grid) -> 
 
 def _outside(field: Field, log_factor: Floats, cuts: Floats, grid: Grid) -> Floats:
     """(N, K, 1): the leader's unnormalised mass before the last cut and the rivals' before the first, on own panels."""
-    edges, below, z = field.edges, field.below, np.repeat(cuts[:, None, :1], field.edges.shape[1], axis=1)
+    edges, z = field.edges, np.empty((*field.alpha.shape, 1))
+    z[:] = cuts[:, None, :1]
     z[:, 0] = _shrink(cuts[:, -1:], log_factor[:, None])[0]
-    panel = np.clip((edges <= z).sum(axis=-1, keepdims=True) - 1, 0, edges.shape[-1] - 2)
-    start, end = (np.take_along_axis(edges, panel + step, axis=-1) for step in (0, 1))
-    inside = integral(start, np.clip(z, start, end), field.mode, field.alpha, field.beta, grid)
-    return np.asarray(np.take_along_axis(below, panel, axis=-1) + inside)
+    panel = (edges <= z).sum(axis=-1, keepdims=True) - 1
+    panel = np.minimum(np.maximum(panel, 0), edges.shape[-1] - 2)
+    start, end = at(edges, panel), at(edges, panel + 1)
+    inside = integral(start, between(z, start, end), field.mode, field.alpha, field.beta, grid)
+    return at(field.below, panel) + inside
 
 
 def _below_all(
@@ -184,10 +191,12 @@ def _below_all(
     present, total = field.present[:, 1:], field.below[:, 1:, -1, None, None]
     mass = (density @ weights) * half[..., 0]
     before = before + np.cumsum(mass, axis=-1) - mass
-    distribution = np.clip((before[..., None] + (density @ antiderivative.T) * half) / total, 1e-200, 1)
-    distribution[~present] = 1
+    distribution = (before[..., None] + (density @ antiderivative.T) * half) / total
+    distribution = np.minimum(np.maximum(distribution, 1e-200, out=distribution), 1, out=distribution)
+    absent = ~present
+    distribution[absent] = 1
     density = density / total / distribution
-    density[~present] = 0
+    density[absent] = 0
     return distribution.prod(axis=1), density.sum(axis=1)
 
 

@@ -50,6 +50,18 @@ PLAIN, MANY = Grid(10, plain=True, graded=False), Grid(14, plain=True, graded=Fa
 GRADED, LONG = Grid(14, plain=False, graded=True), Grid(40, plain=False, graded=False)
 
 
+def between(values: Floats, low: Floats, high: Floats) -> Floats:
+    """The values between the bounds: what np.clip says, in a third of its time for a few."""
+    return np.asarray(np.minimum(np.maximum(values, low), high))
+
+
+def at(rows: Floats, place: NDArray[np.intp]) -> Floats:
+    """The values at some places of the last axis: what np.take_along_axis says, in a third of its time for a few."""
+    shape = rows.shape
+    first = np.arange(0, rows.size, shape[-1]).reshape(*shape[:-1], 1)
+    return rows.take(first + place)
+
+
 @cache
 def legendre(order: int) -> tuple[Floats, Floats, Floats]:
     """Gauss-Legendre nodes and weights on [-1, 1], and the matrix that integrates from -1 to each node.
@@ -101,7 +113,8 @@ def _drop(distance: Floats, alpha: Floats, beta: Floats) -> Floats:
 
 def panel_edges(alpha: Floats, beta: Floats, grid: Grid = PLAIN) -> Floats:
     """The cuts of the logit axis for each Beta: (..., K) parameters to (..., K, E) rising positions."""
-    left, right = _distance_at_drop(np.stack([alpha, beta]), np.stack([beta, alpha]))
+    both = np.array([alpha, beta])
+    left, right = _distance_at_drop(both, both[::-1])
     offsets = np.concatenate([-left[..., ::-1], np.zeros((*alpha.shape, 1)), right], axis=-1)
     edges = np.asarray((np.log(alpha) - np.log(beta))[..., None] + offsets)
     return _graded(edges, alpha, beta) if grid.graded else edges
@@ -116,7 +129,7 @@ def _graded(edges: Floats, alpha: Floats, beta: Floats) -> Floats:
     """
     right = np.maximum(np.log(alpha), 0)[..., None] + _BEND_STEPS
     left = -np.maximum(np.log(beta), 0)[..., None] - _BEND_STEPS
-    beside = np.clip(np.concatenate([left, right], axis=-1), edges[..., :1], edges[..., -1:])
+    beside = between(np.concatenate([left, right], axis=-1), edges[..., :1], edges[..., -1:])
     middle, parts = EDGES // 2, 0.25 ** np.arange(1, _steps_to_the_mode(alpha.shape[-1]) + 1)
     steep = [
         edges[..., middle, None] + (edges[..., n, None] - edges[..., middle, None]) * parts
@@ -162,10 +175,10 @@ def _quantiles(alpha: Floats, beta: Floats, probabilities: Floats, grid: Grid) -
     mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, grid)
     reached = np.concatenate([np.zeros((*alpha.shape, 1)), np.cumsum(mass, axis=-1)], axis=-1)
     goal = probabilities * reached[..., -1:]
-    panel = np.clip((reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1, 0, mass.shape[-1] - 1)
-    each = np.arange(len(alpha))[:, None]  # take_along_axis needs longer for a few rows
-    low, high = edges[each, panel], edges[each, panel + 1]
-    under, over = goal - reached[each, panel], goal - reached[each, panel + 1]
+    below = (reached[..., None, :] < goal[..., None]).sum(axis=-1) - 1
+    panel = np.minimum(np.maximum(below, 0), mass.shape[-1] - 1)
+    low, high = at(edges, panel), at(edges, panel + 1)
+    under, over = goal - at(reached, panel), goal - at(reached, panel + 1)
     # Newton from the nearer edge. Should it leave the panel it starts again at the other edge; of the two,
     # the one toward the mode always leads to the root, as the density only falls from there.
     start = np.where(under < -over, low, high)
@@ -201,7 +214,7 @@ class _Search(NamedTuple):
         newton = (self.missing - integral(self.start, root, self.mode, self.alpha, self.beta, grid)) / density
         bend = 1 + newton * (a - (a + b) * rate_at(root)) / 2  # Halley: half the log-density's slope
         step = newton / np.where(bend > _LEAST_BEND, bend, 1.0)
-        return np.asarray(np.clip(root + step, self.low, self.high) - root)
+        return between(root + step, self.low, self.high) - root
 
 
 def integral(start: Floats, end: Floats, mode: Floats, alpha: Floats, beta: Floats, grid: Grid) -> Floats:

@@ -37,7 +37,7 @@ class GroupContest:
         leads[self.place] = lead[:, None]
         own = self.best[np.arange(len(leads)), leads]
         remaining = value_remaining(self.alpha, self.beta, self.present, leads, own, coarse=self.coarse)
-        return _average(remaining, self.place)
+        return _average(remaining, self.place, (self.place[:, :1] != self.place).any(axis=1))
 
 
 def contest_of_groups(
@@ -50,13 +50,14 @@ def contest_of_groups(
     whose = np.nonzero(new)[0]
     there, as_before = present[whose], None if coarse is None else coarse[whose]
     each: Contest = contest(alpha[new], beta[new], there, as_before)
-    best, loss = (_average(part, place) for part in each)
+    several = (place[:, :1] != place).any(axis=1)
+    best, loss = (_average(part, place, several) for part in each)
     return GroupContest(best, loss, alpha[new], beta[new], there, each.probability_best, place, as_before)
 
 
-def _average(each: Floats, place: NDArray[np.intp]) -> Floats:
-    """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where all are one."""
-    several = (place[:, :1] != place).any(axis=1)
+def _average(each: Floats, place: NDArray[np.intp], several: Bools) -> Floats:
+    """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where not ``several``."""
     average = each[place[:, 0]]
-    average[several] = each[place[several]].mean(axis=1)
+    if several.any():
+        average[several] = np.add.reduce(each[place[several]], axis=1) / place.shape[1]
     return average

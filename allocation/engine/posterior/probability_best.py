@@ -57,9 +57,11 @@ def contest(
     a, b, exists = checked_rows(alpha, beta, present)
     best, loss = np.zeros_like(a), np.zeros_like(a)
     for rows, grid in _grids(a, b, exists, marked(coarse, len(a))):
-        for some, edges in _cuts(a[rows], b[rows], exists[rows], grid):
+        these = (a, b, exists) if len(rows) == len(a) else (a[rows], b[rows], exists[rows])
+        for some, edges in _cuts(*these, grid):
             own = rows[some]
-            best[own], loss[own] = _contest_rows(a[own], b[own], exists[own], edges, grid)
+            chosen = these if len(some) == len(rows) else (a[own], b[own], exists[own])
+            best[own], loss[own] = _contest_rows(*chosen, edges, grid)
     shape = np.shape(alpha)
     return Contest(best.reshape(shape), loss.reshape(shape))
 
@@ -141,7 +143,7 @@ def _bare_grids(alpha: Floats, beta: Floats) -> list[tuple[Bools, Grid]]:
 
 def _in_chunks(kinds: Sequence[tuple[Bools, Grid]], k: int) -> list[tuple[NDArray[np.intp], Grid]]:
     size = max(1, _CHUNK_FLOATS // (k * k * EDGES * PLAIN.nodes))
-    chosen = [(np.flatnonzero(rows), grid) for rows, grid in kinds]
+    chosen = [(rows.nonzero()[0], grid) for rows, grid in kinds]
     return [(rows[i : i + size], grid) for rows, grid in chosen for i in range(0, len(rows), size)]
 
 
@@ -149,7 +151,7 @@ def _contest_rows(
     alpha: Floats, beta: Floats, present: Bools, edges: Floats, grid: Grid
 ) -> tuple[Floats, Floats]:
     nodes, weights, _ = legendre(grid.nodes)
-    half = np.diff(edges)[..., None] / 2
+    half = (edges[:, 1:] - edges[:, :-1])[..., None] / 2
     z = edges[:, :-1, None] + half * (nodes + 1)
     mode, a, b = columns(np.log(alpha) - np.log(beta), alpha, beta)
     density = np.exp(log_density(z[:, None], mode, a, b, grid.plain))

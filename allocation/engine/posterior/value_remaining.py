@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from allocation.engine.posterior import advantage, earlier_advantage
-from allocation.engine.posterior.beta import Floats, Grid
+from allocation.engine.posterior.beta import Floats, Grid, at
 from allocation.engine.posterior.probability_best import Bools, checked_rows, grids, marked
 
 # The probability and its derivative at log-factors (M,) of some rows (M,).
@@ -133,7 +133,10 @@ def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
 
 def _score(probability: Floats) -> tuple[Floats, Floats]:
     """A stand-in for the probit, in which P is nearly straight in log(1 + margin); and its slope in P."""
-    p, q = np.clip(probability, 1e-60, 1), np.clip(1 - probability, 1e-16, 1)
+    p, q = (
+        np.minimum(np.maximum(part, least), 1)
+        for part, least in ((probability, 1e-60), (1 - probability, 1e-16))
+    )
     return (p**_LAMBDA - q**_LAMBDA) / _LAMBDA, p ** (_LAMBDA - 1) + q ** (_LAMBDA - 1)
 
 
@@ -187,8 +190,8 @@ def _first_guess(alpha: Floats, beta: Floats, present: Bools, rise: Floats) -> F
     spread = np.sqrt(variance[:, 1:] + variance[:, :1])
     reach = np.where(present[:, 1:], mean[:, 1:] - mean[:, :1] + 2 * spread, -np.inf)
     strongest = np.argmax(reach, axis=1)[:, None]
-    spread = np.take_along_axis(spread, strongest, axis=1)[:, 0]
-    return np.asarray(np.clip(rise * spread * _SPREAD_PER_SCORE, 1e-9, _LARGEST_LOG))
+    spread = at(spread, strongest)[:, 0]
+    return np.minimum(np.maximum(rise * spread * _SPREAD_PER_SCORE, 1e-9), _LARGEST_LOG)
 
 
 def _hermite(last: _Point, here: _Point, wanted: Floats) -> Floats:

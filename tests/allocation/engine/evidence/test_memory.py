@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from allocation.engine.evidence import memory
+from allocation.engine.evidence.day_worth import log_worth
 from allocation.engine.evidence.log_gamma import LEAST, remainder
 from allocation.engine.evidence.memory import (
     GROUPS,
@@ -37,14 +37,14 @@ def test_remainder__large_arguments__completes_stirlings_formula() -> None:
     np.testing.assert_allclose(stirling + remainder(x), special.gammaln(x), rtol=1e-14)
 
 
-def test_log_likelihood__one_day__is_the_ratio_of_negative_binomials() -> None:
+def test_log_worth__one_day__is_the_ratio_of_negative_binomials() -> None:
     """Day 2 under the starts 0 and 1, against scipy's negative binomials."""
     trials, successes = (
         np.array([[[800, 200], [900, 300], [500, 400.0]]]),
         np.array([[[40, 12], [50, 20], [30, 31.0]]]),
     )
 
-    def log_worth(start: int) -> float:
+    def ratio(start: int) -> float:
         a, b = np.full(2, 30.0), np.full(2, 30.0)
         for n, o in zip(trials[0, start:2], successes[0, start:2], strict=True):
             a, b = a + o, b + n * o.sum() / (n * a / b).sum()
@@ -55,10 +55,10 @@ def test_log_likelihood__one_day__is_the_ratio_of_negative_binomials() -> None:
         apart = np.sum(stats.nbinom.logpmf(o, a, b / (b + q)))
         return float(apart - stats.nbinom.logpmf(o.sum(), k, k / (k + o.sum())))
 
-    worth = memory._log_likelihood(trials, successes, np.array([1, 1, 1]))[2, 0]
+    worth = log_worth(trials, successes)[0, -4:-1]
 
-    assert worth[0] - worth[1] == pytest.approx(log_worth(0) - log_worth(1), abs=1e-10)
-    assert worth[1] - worth[2] == pytest.approx(log_worth(1) - log_worth(2), abs=1e-10)
+    assert worth[0] - worth[1] == pytest.approx(ratio(0) - ratio(1), abs=1e-10)
+    assert worth[1] - worth[2] == pytest.approx(ratio(1) - ratio(2), abs=1e-10)
 
 
 def test_regime_starts__no_successes__are_as_likely_as_a_change_on_any_day() -> None:
