@@ -272,6 +272,29 @@ class ClosedTraffic(models.Model):
         return f"{self.experiment}: {self.through}"
 
 
+class NewestDecision(models.Model):
+    """The last entry of an experiment's decision log, beside what lists over all experiments show, sort and add up.
+
+    Triggers on the log keep it (allocation.ledger.newest): a migration that has SQLite write the log's table again
+    must make them again.
+    """
+
+    experiment = models.OneToOneField(
+        Experiment, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    decision = models.BigIntegerField()
+    target_date = models.DateField()
+    revision = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10)
+    state = models.CharField(max_length=12)
+    data_through = models.DateField(null=True)
+    value_remaining = models.FloatField(null=True)
+    gained_over_even = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.target_date}"
+
+
 def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
     """The likeliest to be the best of those with enough data, as the engine breaks ties: by rate, then by id."""
     known = [share for share in shares if share.probability_best is not None and not share.missing_trials]

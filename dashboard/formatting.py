@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from experiments.text import format_percent
@@ -21,12 +23,18 @@ from experiments.text import format_percent
 
 def format_date(date: dt.date) -> str:
     """Write 4 Sep 2026."""
-    return date_format(date, _("j M Y"))
+    return _written(date, _("j M Y"), get_language())
 
 
 def format_weekday(date: dt.date) -> str:
     """Write Fri, 4 Sep 2026: swings go by the day of the week."""
-    return date_format(date, _("D, j M Y"))
+    return _written(date, _("D, j M Y"), get_language())
+
+
+@lru_cache(maxsize=1000)
+def _written(date: dt.date, form: str, language: str) -> str:
+    """Write a day in the current language; a page names few days, each of them many times."""
+    return date_format(date, form)
 
 
 def format_moment(moment: dt.datetime) -> str:

@@ -9,12 +9,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
+from allocation.ledger.table import Numbers
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.packing import unpack
 from experiments.database.rows import Columns, Row, places, rows_of, stream_of
+from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
 
@@ -54,6 +57,24 @@ SELECT v.experiment_id, m.date, m.variant_id, {names}
 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
 WHERE {windows} ORDER BY m.date, m.variant_id
 """
+# The days and counts of each variant as texts, which numpy reads at once: rows would be thousands for Python to go
+# through. Days are numbered as Python numbers them, from 1 for the first of the year 1.
+_COLUMNS = {
+    "postgresql": """
+SELECT m.variant_id, string_agg(CAST(m.date - DATE '0001-01-01' + 1 AS text), ','), {counts}
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+WHERE {window} GROUP BY m.variant_id
+""",
+    "sqlite": """
+SELECT m.variant_id, group_concat(CAST(julianday(m.date) - 1721424.5 AS integer)), {counts}
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+WHERE {window} GROUP BY m.variant_id
+""",
+}
+_COUNTS = {
+    "postgresql": ", ".join(f"string_agg(CAST(m.{name} AS text), ',')" for name in COUNT_NAMES),
+    "sqlite": ", ".join(f"group_concat(m.{name})" for name in COUNT_NAMES),
+}
 _OLDER = """
 SELECT v.experiment_id, v.id, max(m.date), count(*), sum(m.impressions)
 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
@@ -231,6 +252,19 @@ def rows_of_days(windows: Collection[Window], names: Sequence[str]) -> list[Row]
         value for ids, first, last in windows for value in (*ids, first.isoformat(), last.isoformat())
     ]
     return rows_of(_DAYS.format(names=", ".join(f"m.{name}" for name in names), windows=where), parameters)
+
+
+def columns_of_days(ids: Collection[int], first: dt.date, last: dt.date) -> dict[int, list[Numbers]]:
+    """Read the day numbers and the counts of each variant of these experiments that has data, by variant id."""
+    if not ids:
+        return {}
+    sql = _COLUMNS[connection.vendor].format(
+        counts=_COUNTS[connection.vendor], window=_WINDOW.format(places=places(ids))
+    )
+    rows = rows_of(sql, [*ids, first.isoformat(), last.isoformat()])
+    return {
+        pk: [np.fromstring(column, dtype=np.int64, sep=",") for column in columns] for pk, *columns in rows
+    }
 
 
 def variant_keys(ids: Collection[int]) -> dict[int, list[VariantKey]]:

@@ -1,7 +1,7 @@
 """Daily counts in columns: the dates once, and for each number an array for each variant."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -11,6 +11,8 @@ from experiments.metrics import COUNT_NAMES, VALUE_NAMES, Counts, Measures
 
 # A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
 MetricRow = tuple[Any, ...]
+
+Numbers = NDArray[np.int64]
 
 
 class Values(NamedTuple):
@@ -77,6 +79,18 @@ class DailyTable(NamedTuple):
         return cls(
             days, Counts(*columns), Values(*(v.reshape(shape).T for v in values)) if has_values else None
         )
+
+    @classmethod
+    def of_columns(cls, variants: Sequence[Sequence[Numbers] | None]) -> "DailyTable":
+        """From the columns of each variant: day numbers in any order, and the counts beside them; None without data."""
+        known = [(place, columns) for place, columns in enumerate(variants) if columns is not None]
+        days = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(own[0] for _place, own in known)]))
+        counts = Counts(*(np.zeros((len(days), len(variants)), dtype=np.int64) for _name in COUNT_NAMES))
+        for place, (own, *numbers) in known:
+            rows = np.searchsorted(days, own)
+            for column, of in zip(counts, numbers, strict=True):
+                column[rows, place] = of
+        return cls(days, counts)
 
     @classmethod
     def of_rows(

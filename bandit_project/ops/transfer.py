@@ -5,8 +5,9 @@ row with its table. The last line has the number of rows and the SHA-256 of all 
 short, changed or of another schema is refused. An import writes everything or nothing, into an empty installation.
 
 The file does not hold sessions, answers kept for an Idempotency-Key, unconfirmed uploads, the scheduler's finished
-jobs and heartbeats, a sweep's marks and sums, counts against the caps of serve keys, and failed logins. It holds keys
-and passwords as digests, and the secrets that sign webhooks in plain text: keep it as safe as the database.
+jobs and heartbeats, a sweep's marks and sums, what the database itself keeps of the newest decisions, counts against
+the caps of serve keys, and failed logins. It holds keys and passwords as digests, and the secrets that sign webhooks in
+plain text: keep it as safe as the database.
 """
 
 import datetime as dt
@@ -35,7 +36,7 @@ _APPS = ("auth", "bandit_project", "experiments", "allocation", "notifications",
 _LEFT_OUT = {
     "auth.permission", "experiments.idempotentanswer", "experiments.csvupload",
     "bandit_project.jobrun", "bandit_project.heartbeat", "allocation.sweepmark",
-    "allocation.closedtraffic",
+    "allocation.closedtraffic", "allocation.newestdecision",
 }  # fmt: skip
 _CHUNK = 1000
 

@@ -1,12 +1,11 @@
 """The list of experiments: what needs attention, the result of each, and the traffic that it sends."""
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,9 +16,18 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.access import requires
+from dashboard.experiment_list.listing import (
+    ATTENTION,
+    BY_TRAFFIC,
+    Asked,
+    Found,
+    Numbers,
+    numbers_of,
+    page_of,
+)
 from dashboard.experiment_list.rows import rows_of
-from dashboard.experiment_list.stages import Listed, Stage, listed
-from dashboard.experiment_list.totals import recent_impressions, totals
+from dashboard.experiment_list.stages import Listed, Stage
+from dashboard.experiment_list.totals import totals
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
 from experiments.roles import Role
@@ -29,33 +37,14 @@ from experiments.text import Text
 
 PAGE_SIZE = 50
 _LONGEST_SEARCH = 200
-_ATTENTION = "attention"
-_TRAFFIC = "traffic"
 
-# How the entries are sorted, each order with its label.
-_Sort = Callable[[list[Listed], Mapping[int, int]], list[Listed]]
-
-
-def _by(key: Callable[[Listed], Any], *, reverse: bool = False) -> _Sort:
-    return lambda entries, _traffic: sorted(entries, key=key, reverse=reverse)
-
-
-def _busiest_first(entries: list[Listed], traffic: Mapping[int, int]) -> list[Listed]:
-    return sorted(entries, key=lambda one: -traffic.get(one.pk, 0))
-
-
-def _closest(one: Listed) -> tuple[bool, float]:
-    runs = one.stage in {Stage.LEARNING, Stage.LEADER, Stage.READY} and one.value_remaining is not None
-    return not runs, one.value_remaining or 0.0
-
-
-ORDERS: dict[str, tuple[Text, _Sort]] = {
-    "attention": (gettext_lazy("Needs attention first"), _by(lambda one: one.urgency)),
-    "newest": (gettext_lazy("Newest first"), lambda entries, _traffic: entries),
-    "changed": (gettext_lazy("Recently changed"), _by(lambda one: one.updated_at, reverse=True)),
-    "name": (gettext_lazy("By name"), _by(lambda one: (one.name.casefold(), one.pk))),
-    _TRAFFIC: (gettext_lazy("Most traffic (7 days)"), _busiest_first),
-    "decision": (gettext_lazy("Closest to a decision"), _by(_closest)),
+ORDERS: dict[str, Text] = {
+    ATTENTION: gettext_lazy("Needs attention first"),
+    "newest": gettext_lazy("Newest first"),
+    "changed": gettext_lazy("Recently changed"),
+    "name": gettext_lazy("By name"),
+    BY_TRAFFIC: gettext_lazy("Most traffic (7 days)"),
+    "decision": gettext_lazy("Closest to a decision"),
 }
 
 
@@ -68,32 +57,45 @@ class Chip(NamedTuple):
     is_chosen: bool
 
 
+class _Pages(Paginator[Listed]):
+    """Pages of a list whose length is known."""
+
+    def __init__(self, asked: Asked, date: dt.date, known: int) -> None:
+        super().__init__([], PAGE_SIZE)
+        self.count, self._asked, self._date = known, asked, date
+
+    def page(self, number: int | str) -> Page[Listed]:
+        place = self.validate_number(number)
+        start = (place - 1) * PAGE_SIZE
+        return Page(page_of(self._asked, self._date, start=start, most=PAGE_SIZE), place, self)
+
+
 @require_safe
 @requires(Role.VIEWER, may_lag=True)
 def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
-    date, asked = today(), _asked(request)
-    entries = listed(date)
-    found = _searched(entries, asked.search, asked.tag)
-    page = Paginator(_sorted(found, asked, date), PAGE_SIZE).get_page(request.GET.get("page"))
+    date, query = today(), _query(request)
+    asked = _asked(query)
+    numbers = numbers_of(asked.found, date)
+    page = _Pages(asked, date, numbers.shown(asked.stage)).get_page(request.GET.get("page"))
     context = {
         "section": "experiments",
         "page": page,
         "rows": rows_of(list(page), date),
-        "totals": totals(len(entries), date),
-        "chips": _chips(found, asked.stage),
-        "orders": [(name, label, name == asked.order) for name, (label, _sort) in ORDERS.items()],
-        "search": asked.search,
-        "tag": asked.tag,
-        "stage": asked.stage,
-        "archived": asked.stage == Stage.ARCHIVED,
-        "any": bool(entries),
+        "totals": totals(numbers.everything, date),
+        "chips": _chips(numbers, query.stage),
+        "orders": [(name, label, name == query.order) for name, label in ORDERS.items()],
+        "search": query.search,
+        "tag": query.tag,
+        "stage": query.stage,
+        "archived": query.stage == Stage.ARCHIVED,
+        "any": numbers.everything > 0,
     }
     return render(request, "dashboard/experiment_list/page.html", context)
 
 
-class _Asked(NamedTuple):
-    """The search, the filters and the order that the query names."""
+class _Query(NamedTuple):
+    """The search, the filters and the order that the address names."""
 
     search: str
     tag: str
@@ -101,24 +103,21 @@ class _Asked(NamedTuple):
     order: str
 
 
-def _asked(request: HttpRequest) -> _Asked:
+def _query(request: HttpRequest) -> _Query:
     def text(name: str) -> str:
         return request.GET.get(name, "").strip()[:_LONGEST_SEARCH].replace("\x00", "")
 
     order = text("order")
-    return _Asked(text("q"), text("tag"), text("stage"), order if order in ORDERS else "attention")
+    return _Query(text("q"), text("tag"), text("stage"), order if order in ORDERS else ATTENTION)
+
+
+def _asked(query: _Query) -> Asked:
+    return Asked(_found(query.search, query.tag), query.stage, query.order)
 
 
 def shown_entries(request: HttpRequest, date: dt.date) -> list[Listed]:
-    """List what the query shows, on all pages."""
-    asked = _asked(request)
-    return _sorted(_searched(listed(date), asked.search, asked.tag), asked, date)
-
-
-def _sorted(found: Sequence[Listed], asked: _Asked, date: dt.date) -> list[Listed]:
-    """Keep what the filter shows, in order; one query, if the order is that of the traffic."""
-    traffic = recent_impressions(date) if asked.order == _TRAFFIC else {}
-    return ORDERS[asked.order][1](_shown(found, asked.stage), traffic)
+    """List what the query shows, on all pages, as of one moment."""
+    return page_of(_asked(_query(request)), date)
 
 
 @require_POST
@@ -157,10 +156,10 @@ def _archive(references: Sequence[str], *, archived: bool) -> tuple[int, list[st
     return done, refused
 
 
-def _searched(entries: list[Listed], search: str, tag: str) -> list[Listed]:
-    """Keep those that have the tag and every word, in whatever field; at most one query."""
+def _found(search: str, tag: str) -> Found:
+    """Find those that have the tag and every word, in whatever field."""
     if not (search or tag):
-        return entries
+        return Found()
     chosen = Experiment.objects.tagged(tag) if tag else Experiment.objects.all()
     for word in search.split():
         chosen = chosen.filter(
@@ -170,27 +169,15 @@ def _searched(entries: list[Listed], search: str, tag: str) -> list[Listed]:
             | Q(owner__icontains=word)
             | Q(tags__icontains=word)
         )
-    found = set(chosen.order_by().values_list("pk", flat=True))
-    return [one for one in entries if one.pk in found]
+    return Found(*chosen.order_by().values("pk").query.sql_with_params())
 
 
-def _shown(found: Sequence[Listed], stage: str) -> list[Listed]:
-    if stage == _ATTENTION:
-        return [one for one in found if one.needs_attention]
-    if stage in Stage.values:
-        return [one for one in found if one.stage == stage]
-    return [one for one in found if one.stage != Stage.ARCHIVED]
-
-
-def _chips(found: Sequence[Listed], chosen: str) -> list[Chip]:
+def _chips(numbers: Numbers, chosen: str) -> list[Chip]:
     """One chip for each stage that has experiments; those for all and for what needs attention come first."""
-    numbers = Counter(one.stage for one in found)
-    everything = len(found) - numbers[Stage.ARCHIVED]
-    attention = sum(one.needs_attention for one in found)
-    known = chosen in Stage.values or chosen == _ATTENTION
+    known = chosen in Stage.values or chosen == ATTENTION
     chips = [
-        Chip("", gettext_lazy("All"), everything, not known),
-        Chip(_ATTENTION, gettext_lazy("Needs attention"), attention, chosen == _ATTENTION),
-        *(Chip(stage.value, stage.label, numbers[stage], chosen == stage) for stage in Stage),
+        Chip("", gettext_lazy("All"), numbers.shown(""), not known),
+        Chip(ATTENTION, gettext_lazy("Needs attention"), numbers.attention, chosen == ATTENTION),
+        *(Chip(stage.value, stage.label, numbers.shown(stage), chosen == stage) for stage in Stage),
     ]
     return [chip for chip in chips if chip.number or chip.is_chosen or not chip.value]

@@ -3,13 +3,15 @@
 import datetime as dt
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, Prefetch, Q, Subquery, Sum
+from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
+from allocation.ledger.newest import decisions_of
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from dashboard.charts import SplitPart
@@ -57,7 +59,7 @@ class Row:
     def flags(self) -> tuple[Flag, ...]:
         return self.listed.flags
 
-    @property
+    @cached_property
     def ahead(self) -> AllocationShare | None:
         """No variant is named before one is judged, nor while traffic does not arrive as split."""
         distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
@@ -65,13 +67,13 @@ class Row:
             self.summary.leader if self.stage in _JUDGED and self.has_successes and not distrusted else None
         )
 
-    @property
+    @cached_property
     def has_successes(self) -> bool:
         """False while every rate is 0: the first of them is no better than the others."""
         leader = self.summary.leader
         return leader is not None and leader.successes > 0
 
-    @property
+    @cached_property
     def waits_for(self) -> str:
         """Name what its first result waits for, while it warms up: data, impressions, the allocation or variants."""
         if self.warm_up is None:
@@ -87,19 +89,19 @@ class Row:
         is_behind = through is None or (self.latest is not None and through < self.latest)
         return "allocation" if is_behind else "variants"
 
-    @property
+    @cached_property
     def days(self) -> int | None:
         """Days from the first with data to the last."""
         return None if self.first is None or self.latest is None else (self.latest - self.first).days + 1
 
-    @property
+    @cached_property
     def result_through(self) -> dt.date | None:
         """The last day that the result rests on, where newer data has come since."""
         decision, latest = self.summary.allocation, self.latest
         through = decision.data_through if decision and self.ahead else None
         return through if through and latest and through < latest else None
 
-    @property
+    @cached_property
     def top_part(self) -> SplitPart | None:
         """The largest share; None where the split is even."""
         shares = sorted(part.share for part in self.summary.split)
@@ -113,11 +115,11 @@ class Row:
 
 
 def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
-    """Complete these entries, in their order; at most five queries, however many there are."""
+    """Complete these entries, in their order; at most six queries, however many there are."""
     found = Experiment.objects.prefetch_related(_variants(today)).in_bulk([one.pk for one in chosen])
     # what was deleted meanwhile is left out
     chosen = [one for one in chosen if one.pk in found]
-    decisions = _decisions(chosen, today)
+    decisions = _decisions(chosen, found, today)
     days = {pk: _days_of(experiment) for pk, experiment in found.items()}
     summaries = [
         summary_of(
@@ -145,13 +147,15 @@ class _Decisions(NamedTuple):
         return list(decision.shares.all()) if decision else []
 
 
-def _decisions(chosen: Sequence[Listed], today: dt.date) -> dict[int, _Decisions]:
-    current = {one.pk: one.decision.pk for one in chosen if one.decision}
+def _decisions(
+    chosen: Sequence[Listed], experiments: Mapping[int, Experiment], today: dt.date
+) -> dict[int, _Decisions]:
+    current = {one.pk: one.decision for one in chosen if one.decision}
     ended = [one.pk for one in chosen if one.status == Status.COMPLETED]
-    computed = Allocation.objects.exclude(kind__in=CLOSING).newest_of(ended, today).values("pk")
-    found = Allocation.objects.filter(Q(pk__in=current.values()) | Q(pk__in=computed)).with_shares()
+    before = Allocation.objects.exclude(kind__in=CLOSING).newest_of(ended, today)
+    computed = before.values_list("pk", flat=True) if ended else ()
     by_experiment: defaultdict[int, list[Allocation]] = defaultdict(list)
-    for allocation in found:
+    for allocation in decisions_of({*current.values(), *computed}, experiments.values()):
         by_experiment[allocation.experiment_id].append(allocation)
     return {one.pk: _both(by_experiment[one.pk], current.get(one.pk)) for one in chosen}
 

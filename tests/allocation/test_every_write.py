@@ -33,6 +33,7 @@ from experiments.services import change_status, update_experiment
 from experiments.variants import add_variant, change_variant
 from notifications.models import Alarm
 from serving.counting import Increments, count_increments
+from tests.allocation.ledger.test_newest import kept, newest_of_the_log
 from tests.committed import committed
 from tests.conftest import forget_all
 from tests.factory import NOW, TODAY, counts, make_experiment, record
@@ -309,6 +310,16 @@ def test_decision__after_each_write__is_the_one_without_short_ways(
     _forget()
     assert _answers(experiment) == found
     assert Allocation.objects.count() == entries
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_newest_decision__after_each_write__is_the_last_of_the_log(
+    experiment: Experiment, write: Write
+) -> None:
+    write(experiment)
+    _answers(experiment)
+
+    assert kept() == newest_of_the_log()
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

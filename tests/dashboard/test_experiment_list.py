@@ -1,20 +1,26 @@
 import datetime as dt
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from allocation.models import Allocation
 from allocation.services import complete_experiment
 from allocation.statistics.experiment import experiment_statistics
 from allocation.statistics.stored import Lift
+from dashboard.experiment_list.listing import ATTENTION, Asked, Found, numbers_of, page_of
 from dashboard.experiment_list.page import PAGE_SIZE
 from dashboard.experiment_list.rows import Row, WarmUp
-from dashboard.experiment_list.stages import Stage
+from dashboard.experiment_list.stages import Flag, Stage
 from dashboard.experiment_list.totals import totals
+from experiments.database.rows import rows_of
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status
+from experiments.variants import change_variant
 from notifications.events import EventKind
 from notifications.models import Alarm
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
@@ -155,6 +161,62 @@ def test_list__late_data__is_flagged_while_it_runs_only(client: Client) -> None:
         "Running": ["late"],
         "Paused": [],
     }
+
+
+def test_list__data_after_a_decision_on_old_days__is_not_late(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("a", 10, 1, date=TODAY - dt.timedelta(days=9)))
+    allocate(experiment)
+    record(experiment, counts("a", 10, 1, date=YESTERDAY))
+
+    assert [row.flags for row in _rows(client)] == [()]
+
+
+def test_list__split_decided_for_tomorrow_too__is_judged_by_that_of_today(client: Client) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    tomorrow = allocate(experiment, TODAY + dt.timedelta(days=1))
+    Allocation.objects.filter(pk=tomorrow.pk).update(state="decided")
+
+    assert [row.stage for row in _rows(client)] == [Stage.LEADER]
+    assert [row.stage for row in _rows(client, "?order=decision")] == [Stage.LEADER]
+
+
+def test_list__leader_whose_rival_is_deactivated__is_alone_and_no_result(client: Client) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    rival = experiment.variants.get(name="variant_b")
+    change_variant(experiment_id=experiment.pk, variant_id=rival.pk, now=NOW, is_active=False)
+
+    assert [(row.stage, row.flags) for row in _rows(client)] == [(Stage.LEARNING, (Flag.ALONE,))]
+
+
+def test_list__decisions_rest_on_recent_days__reads_no_daily_row() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite does not tell what it has read")
+    for n in range(3):
+        allocate(make_running(f"E{n}"))
+    asked = Asked(Found(), "", ATTENTION)
+
+    read = Counter[str]()
+    for run in (lambda: numbers_of(Found(), TODAY), lambda: page_of(asked, TODAY, start=0, most=50)):
+        with CaptureQueriesContext(connection) as queries:
+            run()
+        (statement,) = (query["sql"] for query in queries)
+        ((plan,),) = rows_of(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", [])
+        read += _rows_read(plan[0]["Plan"])
+
+    # of tables as small as these PostgreSQL may read the log for its index
+    assert read["experiments_experiment"]
+    assert "experiments_dailymetric" not in read
+
+
+def _rows_read(node: dict[str, Any]) -> Counter[str]:
+    """Rows that a plan read, by table."""
+    read = Counter({node.get("Relation Name", ""): round(node["Actual Rows"] * node["Actual Loops"])})
+    for part in node.get("Plans", ()):
+        read += _rows_read(part)
+    return Counter({name: rows for name, rows in read.items() if name and rows})
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,18 @@ def test_migrate__earlier_database__is_complete(migrated: str) -> None:
     assert "[ ]" not in _manage(migrated, "showmigrations", "--plan")
 
 
+def test_migrate__earlier_database__keeps_the_newest_decision_of_each_experiment(migrated: str) -> None:
+    kept = _rows(migrated, "SELECT decision FROM allocation_newestdecision ORDER BY decision")
+
+    assert kept == _rows(
+        migrated,
+        "SELECT id FROM allocation_allocation a WHERE NOT EXISTS (SELECT 1 FROM allocation_allocation n "
+        "WHERE n.experiment_id = a.experiment_id AND (n.target_date > a.target_date "
+        "OR n.target_date = a.target_date AND n.revision > a.revision)) ORDER BY id",
+    )
+    assert kept
+
+
 def test_verify_ledger__earlier_database__finds_no_difference(migrated: str) -> None:
     assert "130 computed again, 0 differ" in _manage(migrated, "verify_ledger")
 

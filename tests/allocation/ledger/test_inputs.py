@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 from hypothesis import given
@@ -39,6 +40,22 @@ def test_inputs__read_back_from_the_decision_log__are_the_ones_recorded() -> Non
         assert json.loads(json.dumps(inputs.as_json)) == allocation.recorded_inputs
         assert inputs.digest == digest(allocation.recorded_inputs) == allocation.inputs_digest
     assert (inputs.completed, inputs.winner, len(inputs.variants)) == (True, winner, 3)
+
+
+def test_daily_table__columns_of_variants__are_those_of_their_rows() -> None:
+    rows = [(3, 7, 10**12, 5, 2), (2, 7, 4, 1, 0), (3, 9, 6, 0, 0), (1, 9, 8, 8, 1)]
+    dated = [(dt.date.fromordinal(day), *rest) for day, *rest in rows]
+    columns = {
+        pk: list(np.array([row[:1] + row[2:] for row in rows if row[1] == pk], dtype=np.int64).T)
+        for pk in (7, 9)
+    }
+
+    table = DailyTable.of_columns([columns[9], None, columns[7]])
+
+    same = DailyTable.of_rows(dated, {9: 0, 8: 1, 7: 2})
+    assert table.days.tolist() == same.days.tolist() == [1, 2, 3]
+    for column, expected in zip(table.counts, same.counts, strict=True):
+        assert column.tolist() == expected.tolist()
 
 
 def test_daily_table__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:
