@@ -1,20 +1,22 @@
 """Hand-written statements read and write what the ORM does."""
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.campaigns.undo import undo_completion
 from allocation.ledger.days import first_read
 from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
-from allocation.models import Allocation
+from allocation.models import Allocation, AllocationShare
 from allocation.selectors import experiments_for_allocation
 from allocation.services import complete_experiment
 from allocation.sweep import run_daily_sweep
 from experiments.campaign.models import Guard, GuardAction
-from experiments.database.rows import insert
+from experiments.database.rows import Columns, insert, rows_of, unsaved
 from experiments.models import Experiment, Variant
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -115,3 +117,29 @@ def test_sweep__new_date_in_the_ledger__is_in_the_planners_statistics() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'allocation_allocation'")
         assert cursor.fetchone()[0] > 0
+
+
+def _held(instance: Model) -> dict[str, object]:
+    return {name: value for name, value in vars(instance).items() if name != "_state"}
+
+
+def test_unsaved__values_of_some_columns__is_what_the_constructor_makes() -> None:
+    given = {"allocation_id": 1, "variant_id": 2, "share": Decimal("0.25"), "rate": 0.5}
+
+    made, expected = unsaved(AllocationShare, **given), AllocationShare(**given)
+
+    assert _held(made) == _held(expected)
+    assert (made._state.adding, made._state.db) == (True, None)
+
+
+def test_columns__row_of_the_database__is_the_instance_that_the_orm_makes() -> None:
+    decision = allocate(make_running())
+    columns = Columns(Allocation, "a", without=("inputs", "packed_inputs"))
+    sql = f"SELECT {columns.sql} FROM allocation_allocation a"  # noqa: S608
+
+    made, expected = columns.instance(rows_of(sql, [])[0]), Allocation.objects.without_inputs().get()
+
+    assert made.get_deferred_fields() == expected.get_deferred_fields()
+    assert _held(made) == _held(expected)
+    assert (made._state.adding, made._state.db) == (False, "default")
+    assert made.recorded_inputs == decision.recorded_inputs
