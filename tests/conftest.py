@@ -75,12 +75,14 @@ def empty_cache(settings: Settings) -> None:
     """
     from django.core.cache import caches
 
+    from allocation.ledger import before
     from bandit_project.api import keys, served
     from serving import snapshot
 
     for name in settings.CACHES:
         caches[name].clear()
     snapshot.forget()
+    before.forget()
     served.forget()
     keys.forget()
     settings.SERVE_REMEMBER_SECONDS = settings.API_KEY_REMEMBER_SECONDS = 0

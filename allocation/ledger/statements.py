@@ -52,14 +52,15 @@ SELECT {_EXPERIMENT.sql},
         SELECT min(l.target_date) FROM allocation_allocation l WHERE l.experiment_id = e.id
         AND (l.experiment_id, l.target_date) > (e.id, %s)
     ),
-    {_DECISION_BEFORE},
+    b.id, b.inputs_digest,
     (SELECT {{variants}} FROM experiments_variant v WHERE v.experiment_id = e.id),
     {_ALLOCATION.sql}
 FROM experiments_experiment e LEFT JOIN allocation_allocation a ON a.id = (
     SELECT l.id FROM allocation_allocation l
     WHERE (l.experiment_id, l.target_date) >= (e.id, %s) AND (l.experiment_id, l.target_date) <= (e.id, %s)
     ORDER BY l.experiment_id DESC, l.target_date DESC, l.revision DESC LIMIT 1
-) WHERE e.id IN ({{places}})
+) LEFT JOIN allocation_allocation b ON b.id = {_DECISION_BEFORE}
+WHERE e.id IN ({{places}})
 """  # noqa: S608
 # Rows of variants as one text of JSON.
 _VARIANTS = {
@@ -151,7 +152,8 @@ class ForAllocation(NamedTuple):
 
 def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> ForAllocation:
     """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, but for the summary of the
-    data, with the id of the decision in force before the date (``decision_before``), and the decisions for the date.
+    data, with the decision in force before the date (its id, ``decision_before``, and the digest of its inputs,
+    ``digest_before``), and the decisions for the date.
 
     ``has_older_days``: there are days before ``first``. ``has_alarms``: of other kinds, open or over. ``is_heard``: an
     endpoint takes events.
@@ -170,12 +172,12 @@ def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> 
 
 
 # The number of facts between the experiment and its decision.
-_BESIDE = 8
+_BESIDE = 9
 
 
 def _experiment(row: Row) -> Experiment:
     experiment, beside = _EXPERIMENT.instance(row), row[_EXPERIMENT.width :][:_BESIDE]
-    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before, variants = beside
+    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before, digest, variants = beside
     vars(experiment).update(
         has_mismatch=bool(has_mismatch),
         has_alarms=bool(has_alarms),
@@ -184,6 +186,7 @@ def _experiment(row: Row) -> Experiment:
         has_older_days=bool(has_older),
         next_decision=_day(following),
         decision_before=before,
+        digest_before=digest,
     )
     rows = sorted(orjson.loads(variants or "[]"))  # by id, which is the first
     hold_variants(experiment, [_VARIANT.instance(one) for one in rows])
