@@ -110,11 +110,17 @@ SELECT {_SHARE.sql} FROM allocation_allocationshare s
 WHERE s.allocation_id IN ({{places}}) ORDER BY s.variant_id
 """  # noqa: S608
 # The inputs are large: they come with the first share alone.
-_BEFORE = f"""
-SELECT a.experiment_id, s.variant_id, s.share, a.kind, a.target_date, CASE WHEN s.id = (
+_INPUTS_ONCE = """CASE WHEN s.id = (
     SELECT first.id FROM allocation_allocationshare first WHERE first.allocation_id = a.id
     ORDER BY first.variant_id LIMIT 1
-) THEN a.packed_inputs END, {", ".join(f"a.{name}" for name in Rewards._fields)}
+) THEN a.packed_inputs END"""
+_RECORDED = f"""
+SELECT {_SHARE.sql}, {_INPUTS_ONCE} FROM allocation_allocation a
+JOIN allocation_allocationshare s ON s.allocation_id = a.id WHERE a.id = %s ORDER BY s.variant_id
+"""  # noqa: S608
+_BEFORE = f"""
+SELECT a.experiment_id, s.variant_id, s.share, a.kind, a.target_date, {_INPUTS_ONCE},
+    {", ".join(f"a.{name}" for name in Rewards._fields)}
 FROM experiments_experiment e JOIN allocation_allocation a ON a.id = {_DECISION_BEFORE}
 JOIN allocation_allocationshare s ON s.allocation_id = a.id
 WHERE e.id IN ({{places}}) ORDER BY s.variant_id
@@ -225,8 +231,21 @@ def hold_variants(experiment: Experiment, variants: Sequence[Variant]) -> None:
     vars(experiment)["_prefetched_objects_cache"] = {"variants": held}
 
 
+def read_recorded(allocation: Allocation) -> list[AllocationShare]:
+    """Read the shares of a decision in the order of the variants, and its inputs into it; nothing of one that is gone.
+
+    At once, as what would be read later may be gone then.
+    """
+    rows = rows_of(_RECORDED, [allocation.pk])
+    if rows and rows[0][-1] is not None:
+        allocation.packed_inputs = unpack(bytes(rows[0][-1]))
+    return [_SHARE.instance(row) for row in rows]
+
+
 def recorded_inputs(allocation: Allocation) -> Mapping[str, Any]:
-    """Read the inputs that a decision recorded, as JSON."""
+    """Give the inputs that a decision recorded, as JSON; they are read where they have not been."""
+    if "packed_inputs" in vars(allocation):
+        return allocation.recorded_inputs
     sql = "SELECT packed_inputs FROM allocation_allocation WHERE id = %s AND packed_inputs IS NOT NULL"
     found = rows_of(sql, [allocation.pk])
     return unpack(bytes(found[0][0])) if found else allocation.recorded_inputs
