@@ -48,15 +48,16 @@ def _write_at_once(entries: Sequence[Entry]) -> None:
         for entry in entries
         for share in entry.shares
     ]
+    alias = connection.alias  # the connection of a thread takes long to find
     keys: dict[int, tuple[int, dict[int, int]]] = {}
     for experiment, pk, variant, share_pk in rows_of(_statement(), [_json(rows), _json(shares)]):
         keys.setdefault(experiment, (pk, {}))[1][variant] = share_pk
     for entry in entries:
         pk, of_shares = keys[entry.allocation.experiment_id]
-        _is_stored(entry.allocation, pk)
+        _is_stored(entry.allocation, pk, alias)
         _link_shares(entry)
         for share in entry.shares:
-            _is_stored(share, of_shares[share.variant_id])
+            _is_stored(share, of_shares[share.variant_id], alias)
 
 
 def _link_shares(entry: Entry) -> None:
@@ -66,8 +67,8 @@ def _link_shares(entry: Entry) -> None:
         share._state.fields_cache["allocation"] = entry.allocation
 
 
-def _is_stored(instance: Allocation | AllocationShare, pk: int) -> None:
-    instance.id, instance._state.adding, instance._state.db = pk, False, connection.alias
+def _is_stored(instance: Allocation | AllocationShare, pk: int, alias: str) -> None:
+    instance.id, instance._state.adding, instance._state.db = pk, False, alias
 
 
 @cache

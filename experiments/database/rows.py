@@ -38,18 +38,19 @@ class Columns(Generic[Instance]):
 
     def instance(self, row: Row) -> Instance:
         """Build the instance; what is in the row behind its columns is the caller's."""
-        reading, values = _reading(), list(row[: self.width])
-        for place, converters, expression in self._converters(reading.vendor):
+        alias, values = alias_to_read(), list(row[: self.width])
+        for place, converters, expression in self._converters(alias):
             for convert in converters:
-                values[place] = convert(values[place], expression, reading)
-        return _made(self._model, zip(self._names, values, strict=True), reading.alias)
+                values[place] = convert(values[place], expression, connections[alias])
+        return _made(self._model, zip(self._names, values, strict=True), alias)
 
-    def _converters_for(self, vendor: str) -> _Converters:
+    def _converters_for(self, alias: str) -> _Converters:
         """List the conversions that the ORM would make, by the column's place."""
         found: _Converters = []
+        reading = connections[alias]
         for place, field in enumerate(self._fields):
             expression = field.cached_col
-            own = [*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection)]
+            own = [*reading.ops.get_db_converters(expression), *expression.get_db_converters(reading)]
             if own:
                 found.append((place, own, expression))
         return found
