@@ -26,7 +26,7 @@ from allocation.ledger.days import first_read
 from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
-from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
+from allocation.ledger.statements import read_for_allocation, read_recorded, shares_of
 from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
@@ -57,6 +57,24 @@ def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.date
     if outcome.entry is None:
         raise outcome.error or _not_found(experiment_id)
     return outcome.entry
+
+
+def known_allocation(*, experiment_id: int, target_date: dt.date) -> Entry | None:
+    """Find the decision for a date if nothing that it rests on has changed since; None where it must be computed.
+
+    It takes no lock, waits for nobody and writes nothing: of one moment, the decision and what it rests on agree.
+    """
+    found, latest = read_for_allocation([experiment_id], target_date, first_read(target_date))
+    settings, _errors = _settings_or_errors([experiment_id], found, even_paused=False)
+    last, chosen = latest.get(experiment_id), settings.get(experiment_id)
+    if last is None or chosen is None or last.basis != basis_of(found[experiment_id], chosen):
+        return None
+    shares = read_recorded(last)
+    if not shares:
+        return None  # deleted meanwhile
+    entry = Entry(last, tuple(shares))
+    _attach_objects(entry, found[experiment_id])
+    return entry
 
 
 def compute_allocations(
@@ -154,9 +172,8 @@ class _How(NamedTuple):
 
 def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How) -> list[Outcome]:
     """Decide for a date, then again for those later ones that rest on what has changed; the experiments are locked."""
-    found = read_for_allocation(experiment_ids, target_date, first_read(target_date))
+    found, latest = read_for_allocation(experiment_ids, target_date, first_read(target_date))
     settings, errors = _settings_or_errors(experiment_ids, found, even_paused=how.even_paused)
-    latest = latest_revisions(settings, target_date)
     bases = {pk: basis_of(found[pk], chosen) for pk, chosen in settings.items()}
     unsure = [found[pk] for pk, basis in bases.items() if pk not in latest or latest[pk].basis != basis]
     inputs = [one for one in load_inputs(unsure, settings, target_date) if not _is_known(one, latest)]

@@ -247,11 +247,10 @@ def lock_experiments(ids: Sequence[int] | None = None) -> None:
     """
     if ids is None:
         list(Experiment.objects.select_for_update().order_by("pk").values_list("pk"))
-    elif ids:
-        suffix = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    elif ids and connection.features.has_select_for_update:  # SQLite lets one transaction write at a time
         # by hand: it begins every decision
         rows_of(
-            f"SELECT id FROM experiments_experiment WHERE id IN ({places(ids)}) ORDER BY id{suffix}",  # noqa: S608
+            f"SELECT id FROM experiments_experiment WHERE id IN ({places(ids)}) ORDER BY id FOR UPDATE",  # noqa: S608
             [*ids],
         )
 

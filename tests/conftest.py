@@ -110,12 +110,14 @@ def forget_all() -> None:
     from django.conf import settings
     from django.core.cache import caches
 
+    from allocation.ledger import before
     from bandit_project.api import keys, served
     from serving import snapshot
 
     for name in settings.CACHES:
         caches[name].clear()
     snapshot.forget()
+    before.forget()
     served.forget()
     keys.forget()
 

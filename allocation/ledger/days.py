@@ -91,8 +91,8 @@ def _by_experiment(
     windows: Sequence[tuple[Sequence[int], dt.date, dt.date]], names: Sequence[str]
 ) -> defaultdict[int, list[MetricRow]]:
     rows: defaultdict[int, list[MetricRow]] = defaultdict(list)
-    for pk, *row in rows_of_days(windows, names):
-        rows[pk].append(tuple(row))
+    for row in rows_of_days(windows, names):
+        rows[row[0]].append(tuple(row[1:]))
     return rows
 
 

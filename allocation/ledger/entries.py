@@ -19,6 +19,7 @@ from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs, InputVariant
 from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
+from experiments.database.rows import unsaved
 
 _SHARE_STEP = Decimal("0.0001")
 _PRUNE_BATCH = 500
@@ -60,7 +61,8 @@ def compute_entries(inputs: Sequence[AllocationInputs], now: dt.datetime) -> lis
 
 def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
     """The row as far as it is known before anything is computed."""
-    return Allocation(
+    return unsaved(
+        Allocation,
         experiment_id=inputs.experiment_id,
         target_date=inputs.target_date,
         revision=0,
@@ -85,7 +87,7 @@ def _complete(
     _set_window(row, inputs, decision.window)
     _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(
-        AllocationShare(allocation=row, variant_id=variant.id, share=Decimal(int(variant == winner)), **known)
+        unsaved(AllocationShare, variant_id=variant.id, share=Decimal(int(variant == winner)), **known)
         for variant, known in zip(inputs.variants, _known_of_all(inputs, decision), strict=True)
     )
 
@@ -115,7 +117,7 @@ def _decide(
         row.rates_changed_on = _date(decision.change_day)
         _set_gains(row, inputs, _new_gains(inputs, decision))
     shares = tuple(
-        _share(row, variant, decision, i, known)
+        _share(variant, decision, i, known)
         for i, (variant, known) in enumerate(
             zip(inputs.variants, _known_of_all(inputs, decision), strict=True)
         )
@@ -228,11 +230,11 @@ def _known(decision: engine.Decision, i: int) -> dict[str, Any]:
 
 
 def _share(
-    row: Allocation, variant: InputVariant, decision: engine.Decision, i: int, known: dict[str, Any]
+    variant: InputVariant, decision: engine.Decision, i: int, known: dict[str, Any]
 ) -> AllocationShare:
     """Build a variant's row of the decision log from the decision's arrays."""
-    return AllocationShare(
-        allocation=row,
+    return unsaved(
+        AllocationShare,
         variant_id=variant.id,
         share=Decimal(float(decision.shares[i])).quantize(_SHARE_STEP),
         previous_share=Decimal(float(decision.previous[i])).quantize(_SHARE_STEP),

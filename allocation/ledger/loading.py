@@ -6,17 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 from django.db.models import Q
 
 from allocation.engine import Settings
 from allocation.engine.analysis.gains import Rewards
+from allocation.ledger.before import Before, decisions_before, gains_so_far
 from allocation.ledger.days import DaysAsked, DaysRead, read_days
 from allocation.ledger.guards import Guarding, GuardRule
-from allocation.ledger.inputs import AllocationInputs, GainsSoFar, InputVariant
-from allocation.ledger.statements import rows_before
-from allocation.models import CLOSING, Allocation, Kind
-from allocation.packing import unpack
+from allocation.ledger.inputs import AllocationInputs, InputVariant
+from allocation.models import Allocation, Kind
 from experiments.campaign.models import End, Guard
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
@@ -53,7 +51,7 @@ def load_inputs(
         e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
     }
     days = read_days([_asked(e, settings[e.pk], guards, by_value) for e in experiments], target_date)
-    before = _decisions_before(experiments, target_date)
+    before = decisions_before(experiments, target_date)
     return [
         _inputs(
             experiment,
@@ -76,20 +74,10 @@ def _guard_rules(experiments: Sequence[Experiment]) -> dict[int, tuple[GuardRule
     return {pk: tuple(found) for pk, found in rules.items()}
 
 
-class _Before(NamedTuple):
-    """The decision in force the day before: its shares by variant id, the gains it recorded, if any, and its inputs."""
-
-    shares: dict[int, float]
-    rewards: Rewards | None
-    kind: str
-    target_date: dt.date
-    recorded_inputs: Mapping[str, Any]
-
-
 def _inputs(
     experiment: Experiment,
     days: DaysRead,
-    before: _Before | None,
+    before: Before | None,
     settings: Settings,
     target_date: dt.date,
     guards: tuple[GuardRule, ...],
@@ -111,7 +99,7 @@ def _inputs(
         guarding=None if completed else _guarding(experiment, guards, before),
         fallback=completed and _ended_on_schedule(experiment),
     )
-    return replace(inputs, gains=_gains_so_far(inputs, before))
+    return replace(inputs, gains=gains_so_far(inputs, before))
 
 
 def _ended_on_schedule(experiment: Experiment) -> bool:
@@ -125,7 +113,7 @@ def _takes_values(reward: Reward, guards: Iterable[GuardRule]) -> bool:
 
 
 def _guarding(
-    experiment: Experiment, guards: tuple[GuardRule, ...], before: _Before | None
+    experiment: Experiment, guards: tuple[GuardRule, ...], before: Before | None
 ) -> Guarding | None:
     """None where nothing is guarded and nothing was stopped: it then leaves no trace in the inputs."""
     since = experiment.guards_since
@@ -133,28 +121,6 @@ def _guarding(
         before is not None and before.kind == Kind.GUARD and before.target_date >= (since or dt.date.min)
     )
     return Guarding(guards, since, stopped) if guards or stopped else None
-
-
-def _gains_so_far(inputs: AllocationInputs, before: _Before | None) -> GainsSoFar | None:
-    """Return what the decision before recorded, and which days it did not know as they are now."""
-    if before is None or before.rewards is None:
-        return None
-    if before.kind in CLOSING:
-        return GainsSoFar(before.rewards, {})
-    earlier = AllocationInputs.from_json(before.recorded_inputs, inputs.experiment_id)
-    known = replace(earlier, reward=inputs.reward).to_request().window()
-    window = inputs.to_request().window()
-    place = {variant.id: n for n, variant in enumerate(earlier.variants)}
-    columns = [place.get(variant.id, -1) for variant in inputs.variants]
-    # one more column of zeros, for variants that are new; one more row of zeros, for days that are new
-    trials = np.pad(known.trials, ((0, 1), (0, 1)))[:, columns].astype(np.int64)
-    row = np.searchsorted(known.days, window.days)
-    row[~np.isin(window.days, known.days)] = len(known.days)
-    priced = trials[row]
-    changed = (priced != window.trials.astype(np.int64)).any(axis=1)
-    changed &= window.days >= (known.start or 0)
-    open_days = zip(window.days[changed].tolist(), priced[changed].tolist(), strict=True)
-    return GainsSoFar(before.rewards, {dt.date.fromordinal(day): tuple(n) for day, n in open_days})
 
 
 def _input_variant(variant: Variant, days: int) -> InputVariant:
@@ -196,19 +162,3 @@ def recorded_gains(experiment_id: int, date: dt.date) -> list[RecordedGains]:
     in_order = rows.order_by("target_date").values_list("data_through", "rates_changed_on", *Rewards._fields)
     last_of_day = {through: (Rewards(*sums), changed) for through, changed, *sums in in_order}
     return [RecordedGains(through, *found) for through, found in sorted(last_of_day.items())]
-
-
-def _decisions_before(experiments: Sequence[Experiment], target_date: dt.date) -> dict[int, _Before]:
-    """The last decision for an earlier target date of each experiment; one query.
-
-    An end that was undone is none: what runs again goes on from where it was.
-    """
-    before: dict[int, _Before] = {}
-    rows = rows_before([experiment.pk for experiment in experiments], target_date)
-    for experiment_id, variant_id, share, kind, date, packed, *sums in rows:
-        if experiment_id not in before:
-            rewards = None if packed is None or None in sums else Rewards(*sums)
-            recorded = {} if packed is None else unpack(bytes(packed))
-            before[experiment_id] = _Before({}, rewards, kind, date, recorded)
-        before[experiment_id].shares[variant_id] = float(share)
-    return before

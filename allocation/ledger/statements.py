@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
@@ -24,7 +25,9 @@ from notifications.events import EventKind
 # Experiment ids, the first and the last day, both inside.
 Window = tuple[Sequence[int], dt.date, dt.date]
 
-_EXPERIMENT, _VARIANT = Columns(Experiment, "e"), Columns(Variant, "v")
+_EXPERIMENT = Columns(Experiment, "e")
+# When they were made is not asked.
+_VARIANT = Columns(Variant, "v", without=("created_at",))
 _ALLOCATION = Columns(Allocation, "a", without=("inputs", "packed_inputs"))
 _SHARE = Columns(AllocationShare, "s")
 
@@ -35,6 +38,9 @@ _DECISION_BEFORE = f"""(
     AND (n.kind NOT IN ({", ".join(f"'{kind}'" for kind in CLOSING)}) OR e.status = '{Status.COMPLETED}')
     ORDER BY n.target_date DESC, n.revision DESC LIMIT 1
 )"""  # noqa: S608 (constants, columns and placeholders only, here and below)
+# All that is known before the days are read, at once: a statement takes Python longer than the database. A decision
+# for the date follows the columns of the experiment and what is asked beside them; without one there are nulls. Pairs
+# are for the index of an experiment's decisions: by a date alone PostgreSQL looks into those of all experiments.
 _EXPERIMENTS = f"""
 SELECT {_EXPERIMENT.sql},
     EXISTS (SELECT 1 FROM notifications_alarm WHERE experiment_id = e.id AND kind = %s AND cleared_at IS NULL),
@@ -45,13 +51,25 @@ SELECT {_EXPERIMENT.sql},
         SELECT 1 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
         AND (m.variant_id, m.date) < (v.id, %s) WHERE v.experiment_id = e.id
     ),
-    (SELECT min(target_date) FROM allocation_allocation WHERE experiment_id = e.id AND target_date > %s),
-    {_DECISION_BEFORE}
-FROM experiments_experiment e WHERE e.id IN ({{places}})
+    (
+        SELECT min(l.target_date) FROM allocation_allocation l WHERE l.experiment_id = e.id
+        AND (l.experiment_id, l.target_date) > (e.id, %s)
+    ),
+    b.id, b.inputs_digest,
+    (SELECT {{variants}} FROM experiments_variant v WHERE v.experiment_id = e.id),
+    {_ALLOCATION.sql}
+FROM experiments_experiment e LEFT JOIN allocation_allocation a ON a.id = (
+    SELECT l.id FROM allocation_allocation l
+    WHERE (l.experiment_id, l.target_date) >= (e.id, %s) AND (l.experiment_id, l.target_date) <= (e.id, %s)
+    ORDER BY l.experiment_id DESC, l.target_date DESC, l.revision DESC LIMIT 1
+) LEFT JOIN allocation_allocation b ON b.id = {_DECISION_BEFORE}
+WHERE e.id IN ({{places}})
 """  # noqa: S608
-_VARIANTS = (
-    f"SELECT {_VARIANT.sql} FROM experiments_variant v WHERE v.experiment_id IN ({{places}}) ORDER BY v.id"  # noqa: S608
-)
+# Rows of variants as one text of JSON.
+_VARIANTS = {
+    "postgresql": f"CAST(json_agg(json_build_array({_VARIANT.sql})) AS text)",
+    "sqlite": f"json_group_array(json_array({_VARIANT.sql}))",
+}
 _DAYS = """
 SELECT v.experiment_id, m.date, m.variant_id, {names}
 FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
@@ -108,20 +126,22 @@ _LAST = """NOT EXISTS (
     SELECT 1 FROM allocation_allocation later WHERE later.experiment_id = a.experiment_id
     AND later.target_date = a.target_date AND later.revision > a.revision
 )"""
-_LATEST = f"""
-SELECT {_ALLOCATION.sql} FROM allocation_allocation a
-WHERE a.experiment_id IN ({{places}}) AND a.target_date = %s AND {_LAST}
-"""  # noqa: S608
 _SHARES = f"""
 SELECT {_SHARE.sql} FROM allocation_allocationshare s
 WHERE s.allocation_id IN ({{places}}) ORDER BY s.variant_id
 """  # noqa: S608
 # The inputs are large: they come with the first share alone.
-_BEFORE = f"""
-SELECT a.experiment_id, s.variant_id, s.share, a.kind, a.target_date, CASE WHEN s.id = (
+_INPUTS_ONCE = """CASE WHEN s.id = (
     SELECT first.id FROM allocation_allocationshare first WHERE first.allocation_id = a.id
     ORDER BY first.variant_id LIMIT 1
-) THEN a.packed_inputs END, {", ".join(f"a.{name}" for name in Rewards._fields)}
+) THEN a.packed_inputs END"""
+_RECORDED = f"""
+SELECT {_SHARE.sql}, {_INPUTS_ONCE} FROM allocation_allocation a
+JOIN allocation_allocationshare s ON s.allocation_id = a.id WHERE a.id = %s ORDER BY s.variant_id
+"""  # noqa: S608
+_BEFORE = f"""
+SELECT a.experiment_id, s.variant_id, s.share, a.kind, a.target_date, {_INPUTS_ONCE},
+    {", ".join(f"a.{name}" for name in Rewards._fields)}
 FROM experiments_experiment e JOIN allocation_allocation a ON a.id = {_DECISION_BEFORE}
 JOIN allocation_allocationshare s ON s.allocation_id = a.id
 WHERE e.id IN ({{places}}) ORDER BY s.variant_id
@@ -150,31 +170,41 @@ class Older(NamedTuple):
     variant_days: Mapping[int, int] = {}
 
 
-def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> dict[int, Experiment]:
-    """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, by id, but for the summary of
-    the data, and the id of the decision in force before the date (``decision_before``).
+class ForAllocation(NamedTuple):
+    """Experiments, and the last revision for the date of each that has one, without inputs; both by experiment id."""
+
+    experiments: dict[int, Experiment]
+    latest: dict[int, Allocation]
+
+
+def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> ForAllocation:
+    """Read what ``selectors.experiments_for_allocation(date)`` does of these experiments, but for the summary of the
+    data, with the decision in force before the date (its id, ``decision_before``, and the digest of its inputs,
+    ``digest_before``), and the decisions for the date.
 
     ``has_older_days``: there are days before ``first``. ``has_alarms``: of other kinds, open or over. ``is_heard``: an
     endpoint takes events.
     """
+    found = ForAllocation({}, {})
     if not ids:
-        return {}
-    where, day = [*ids], date.isoformat()
-    mismatch = EventKind.SAMPLE_RATIO_MISMATCH.value
-    parameters = [mismatch, mismatch, first.isoformat(), day, day, *where]
-    rows = rows_of(_EXPERIMENTS.format(places=places(where)), parameters)
-    found = {row[0]: _experiment(row) for row in rows}
-    variants: defaultdict[int, list[Variant]] = defaultdict(list)
-    for variant in map(_VARIANT.instance, rows_of(_VARIANTS.format(places=places(where)), where)):
-        variants[variant.experiment_id].append(variant)
-    for pk, experiment in found.items():
-        hold_variants(experiment, variants[pk])
+        return found
+    day, mismatch = date.isoformat(), EventKind.SAMPLE_RATIO_MISMATCH.value
+    sql = _EXPERIMENTS.format(variants=_VARIANTS[connection.vendor], places=places(ids))
+    for row in rows_of(sql, [mismatch, mismatch, first.isoformat(), *[day] * 4, *ids]):
+        experiment, decision = _experiment(row), row[_EXPERIMENT.width + _BESIDE :]
+        found.experiments[experiment.pk] = experiment
+        if decision[0] is not None:
+            found.latest[experiment.pk] = _ALLOCATION.instance(decision)
     return found
 
 
+# The number of facts between the experiment and its decision.
+_BESIDE = 9
+
+
 def _experiment(row: Row) -> Experiment:
-    experiment = _EXPERIMENT.instance(row)
-    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before = row[_EXPERIMENT.width :]
+    experiment, beside = _EXPERIMENT.instance(row), row[_EXPERIMENT.width :][:_BESIDE]
+    has_mismatch, has_alarms, is_heard, has_guards, has_older, following, before, digest, variants = beside
     vars(experiment).update(
         has_mismatch=bool(has_mismatch),
         has_alarms=bool(has_alarms),
@@ -183,7 +213,10 @@ def _experiment(row: Row) -> Experiment:
         has_older_days=bool(has_older),
         next_decision=_day(following),
         decision_before=before,
+        digest_before=digest,
     )
+    rows = sorted(orjson.loads(variants or "[]"))  # by id, which is the first
+    hold_variants(experiment, [_VARIANT.instance(one) for one in rows])
     return experiment
 
 
@@ -219,16 +252,21 @@ def hold_variants(experiment: Experiment, variants: Sequence[Variant]) -> None:
     vars(experiment)["_prefetched_objects_cache"] = {"variants": held}
 
 
-def latest_revisions(ids: Collection[int], date: dt.date) -> dict[int, Allocation]:
-    """Read the last revision for the date of each experiment that has one, without inputs, by experiment id."""
-    if not ids:
-        return {}
-    rows = rows_of(_LATEST.format(places=places(ids)), [*ids, date.isoformat()])
-    return {one.experiment_id: one for one in map(_ALLOCATION.instance, rows)}
+def read_recorded(allocation: Allocation) -> list[AllocationShare]:
+    """Read the shares of a decision in the order of the variants, and its inputs into it; nothing of one that is gone.
+
+    At once, as what would be read later may be gone then.
+    """
+    rows = rows_of(_RECORDED, [allocation.pk])
+    if rows and rows[0][-1] is not None:
+        allocation.packed_inputs = unpack(bytes(rows[0][-1]))
+    return [_SHARE.instance(row) for row in rows]
 
 
 def recorded_inputs(allocation: Allocation) -> Mapping[str, Any]:
-    """Read the inputs that a decision recorded, as JSON."""
+    """Give the inputs that a decision recorded, as JSON; they are read where they have not been."""
+    if "packed_inputs" in vars(allocation):
+        return allocation.recorded_inputs
     sql = "SELECT packed_inputs FROM allocation_allocation WHERE id = %s AND packed_inputs IS NOT NULL"
     found = rows_of(sql, [allocation.pk])
     return unpack(bytes(found[0][0])) if found else allocation.recorded_inputs

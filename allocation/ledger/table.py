@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.metrics import COUNT_NAMES, VALUE_NAMES, Counts, Measures
+from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, VALUE_NAMES, Counts, Measures
 
 # A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
 MetricRow = tuple[Any, ...]
@@ -97,26 +97,27 @@ class DailyTable(NamedTuple):
         cls, rows: Iterable[MetricRow], place: Mapping[int, int], *, with_values: bool = False
     ) -> "DailyTable":
         """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
-        known, width = [row for row in rows if row[1] in place], len(COUNT_NAMES)
-        plain = [(row[0].toordinal(), place[row[1]], *row[2 : 2 + width]) for row in known]
-        table = np.array(plain, dtype=np.int64).reshape(len(known), 2 + width)
-        days, index = np.unique(table[:, 0], return_inverse=True)
-        at, shape = (index, table[:, 1]), (len(days), len(place))
-        counts = Counts(*(_column(shape, at, table[:, 2 + n]) for n in range(width)))
+        known = [row for row in rows if row[1] in place]
+        # by columns: an array of rows is twice as slow to make
+        dates, variants, *numbers = zip(*known, strict=True) if known else [()] * (2 + len(MEASURE_NAMES))
+        day = np.fromiter(map(dt.date.toordinal, dates), np.int64, len(known))
+        column = np.fromiter(map(place.__getitem__, variants), np.int64, len(known))
+        days, index = np.unique(day, return_inverse=True)
+        at, shape = (index, column), (len(days), len(place))
+        counts = Counts(*(_column(shape, at, of, np.int64) for of in numbers[: len(COUNT_NAMES)]))
         if not with_values:
             return cls(days, counts)
         # the nearest float to each exact sum: the engine takes no other
-        amounts = np.array([[float(v) for v in row[2 + width :]] for row in known], dtype=np.float64)
-        amounts = amounts.reshape(len(known), len(VALUE_NAMES))
-        return cls(
-            days, counts, Values(*(_column(shape, at, amounts[:, n]) for n in range(len(VALUE_NAMES))))
-        )
+        amounts = (map(float, of) for of in numbers[len(COUNT_NAMES) :])
+        return cls(days, counts, Values(*(_column(shape, at, of, np.float64) for of in amounts)))
 
 
 Number = TypeVar("Number", np.int64, np.float64)
 
 
-def _column(shape: tuple[int, int], at: tuple[Any, Any], numbers: NDArray[Number]) -> NDArray[Number]:
-    column = np.zeros(shape, dtype=numbers.dtype)
-    column[at] = numbers
+def _column(
+    shape: tuple[int, int], at: tuple[Any, Any], numbers: Iterable[Any], of: type[Number]
+) -> NDArray[Number]:
+    column = np.zeros(shape, dtype=of)
+    column[at] = np.fromiter(numbers, of, len(at[0]))
     return column

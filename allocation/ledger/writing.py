@@ -13,7 +13,7 @@ import orjson
 from django.db import connection, models
 
 from allocation.ledger.entries import Entry
-from allocation.models import Allocation, AllocationShare, PackedJSONField
+from allocation.models import Allocation, AllocationShare
 from allocation.packing import pack
 from experiments.database.rows import insert, rows_of
 
@@ -37,31 +37,38 @@ def write_entries(entries: Sequence[Entry]) -> None:
         return
     insert([entry.allocation for entry in entries])
     for entry in entries:
-        for share in entry.shares:
-            share.allocation = entry.allocation
+        _link_shares(entry)
     insert([share for entry in entries for share in entry.shares])
 
 
 def _write_at_once(entries: Sequence[Entry]) -> None:
-    rows = [_row(entry.allocation) for entry in entries]
+    rows = [_decision(entry.allocation) for entry in entries]
     shares = [
         {**_row(share), "experiment_id": entry.allocation.experiment_id}
         for entry in entries
         for share in entry.shares
     ]
+    alias = connection.alias  # the connection of a thread takes long to find
     keys: dict[int, tuple[int, dict[int, int]]] = {}
     for experiment, pk, variant, share_pk in rows_of(_statement(), [_json(rows), _json(shares)]):
         keys.setdefault(experiment, (pk, {}))[1][variant] = share_pk
     for entry in entries:
         pk, of_shares = keys[entry.allocation.experiment_id]
-        _is_stored(entry.allocation, pk)
+        _is_stored(entry.allocation, pk, alias)
+        _link_shares(entry)
         for share in entry.shares:
-            share.allocation = entry.allocation
-            _is_stored(share, of_shares[share.variant_id])
+            _is_stored(share, of_shares[share.variant_id], alias)
 
 
-def _is_stored(instance: models.Model, pk: int) -> None:
-    instance.pk, instance._state.adding, instance._state.db = pk, False, connection.alias
+def _link_shares(entry: Entry) -> None:
+    """Set the decision of its shares, as the attribute ``allocation`` does, which asks the router each time."""
+    for share in entry.shares:
+        share.allocation_id = entry.allocation.pk
+        share._state.fields_cache["allocation"] = entry.allocation
+
+
+def _is_stored(instance: Allocation | AllocationShare, pk: int, alias: str) -> None:
+    instance.id, instance._state.adding, instance._state.db = pk, False, alias
 
 
 @cache
@@ -83,20 +90,27 @@ def _columns(model: type[models.Model]) -> dict[str, Any]:
 
 
 def _row(instance: models.Model) -> dict[str, Any]:
+    """List the columns. JSON has no word for numbers that are not finite: they are texts, which PostgreSQL reads."""
     values = vars(instance)
-    return {name: _value(field, values[field.attname]) for name, field in _columns(type(instance)).items()}
+    row = {name: values[field.attname] for name, field in _columns(type(instance)).items()}
+    for name, value in row.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            row[name] = str(value)
+    return row
 
 
-def _value(field: Any, value: Any) -> Any:
-    """Write as a text that PostgreSQL reads what JSON has no word for: an exact number, no finite number, bytes."""
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(field, PackedJSONField) and value is not None:
-        return "\\x" + pack(value).hex()
-    return value
+def _decision(allocation: Allocation) -> dict[str, Any]:
+    """List the columns of a decision, with its packed bytes as a text."""
+    row, inputs = _row(allocation), allocation.packed_inputs
+    return row if inputs is None else {**row, "packed_inputs": "\\x" + pack(inputs).hex()}
 
 
 def _json(rows: Iterable[dict[str, Any]]) -> str:
-    return orjson.dumps(list(rows)).decode()
+    return orjson.dumps(list(rows), default=_exact).decode()
+
+
+def _exact(value: object) -> str:
+    """Write an exact number as a text, for which JSON has no word either."""
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{value!r} has no form in JSON")

@@ -19,6 +19,7 @@ from allocation.api.classic.views import allocation_json, history_json
 from allocation.campaigns.guards import resume_after_guard
 from allocation.campaigns.undo import undo_completion
 from allocation.exceptions import NotStoppedError
+from allocation.ledger import before
 from allocation.ledger.entries import prune_superseded
 from allocation.models import Allocation, ClosedTraffic, SweepMark
 from allocation.services import complete_experiment, compute_allocations
@@ -117,6 +118,7 @@ def _forget() -> None:
     Allocation.objects.update(basis=None)
     SweepMark.objects.all().delete()
     ClosedTraffic.objects.all().delete()
+    before.forget()
     for name in ("allocation", "v1-allocation", "assignment", "history"):
         caches[name].clear()
 

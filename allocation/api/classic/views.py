@@ -29,7 +29,7 @@ from allocation.selectors import (
     history_dates,
     state_with_newest,
 )
-from allocation.services import compute_allocation, preview_allocation
+from allocation.services import compute_allocation, known_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField, QueryNumberField
 from experiments.database.locks import Turns
 from experiments.metrics import COUNT_NAMES
@@ -176,7 +176,25 @@ def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.
     newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
     state = before._replace(allocation_id=newest or None)
     caches[_ALLOCATION].set(_key(state, now, asked_window), answer)
+    _see(state)
     return answer
+
+
+# The newest decision of each experiment at this worker's last answer; nothing but a guess rests on it.
+_seen: dict[int, int | None] = {}
+_MOST_SEEN = 20_000
+
+
+def _may_be_known(state: ExperimentState) -> bool:
+    """Guess that another worker has decided: there is a newer decision than at this worker's last answer."""
+    last = _seen.get(state.experiment_id)
+    return last is not None and last != state.allocation_id
+
+
+def _see(state: ExperimentState) -> None:
+    if len(_seen) >= _MOST_SEEN:
+        _seen.clear()
+    _seen[state.experiment_id] = state.allocation_id
 
 
 def _decision(
@@ -198,7 +216,8 @@ def _decision(
         found = allocation_in_force(experiment, date)
         entry = Entry(found, tuple(found.shares.all()))
     else:
-        entry = compute_allocation(experiment_id=pk, target_date=date, now=now)
+        known = known_allocation(experiment_id=pk, target_date=date) if _may_be_known(state) else None
+        entry = known or compute_allocation(experiment_id=pk, target_date=date, now=now)
         experiment = entry.allocation.experiment
     return experiment, entry, None
 

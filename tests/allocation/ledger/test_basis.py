@@ -7,10 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from allocation.ledger.statements import recorded_inputs
 from allocation.models import Allocation
-from allocation.services import compute_allocation
-from experiments.models import Experiment
-from experiments.services import update_experiment
+from allocation.services import compute_allocation, known_allocation
+from experiments.models import Experiment, Status
+from experiments.services import change_status, update_experiment
 from notifications.events import EventKind
 from notifications.models import Alarm
 from tests.factory import NOW, TODAY, allocate, counts, make_running, record
@@ -91,3 +92,41 @@ def test_decision__written_without_a_basis__is_compared_by_its_inputs() -> None:
 
     assert _reads_days(experiment)
     assert allocate(experiment) == first
+
+
+def test_known_allocation__nothing_new__is_the_decision_with_its_inputs_without_a_lock() -> None:
+    experiment = make_running()
+    made = allocate(experiment)
+    recorded = made.recorded_inputs
+
+    shares = list(made.shares.order_by("variant_id"))
+
+    with CaptureQueriesContext(connection) as queries:
+        entry = known_allocation(experiment_id=experiment.pk, target_date=TODAY)
+        assert entry is not None
+        assert recorded_inputs(entry.allocation) == recorded
+    assert entry.allocation == made
+    assert list(entry.shares) == shares
+    assert [share.variant.name for share in entry.shares] == ["control", "variant_b"]
+    assert len(queries) == 2
+    assert not any("FOR UPDATE" in query["sql"] or "BEGIN" in query["sql"] for query in queries)
+
+
+def test_known_allocation__something_new_or_nothing_decided__is_none() -> None:
+    experiment = make_running()
+    assert known_allocation(experiment_id=experiment.pk, target_date=TODAY) is None
+
+    allocate(experiment)
+    assert known_allocation(experiment_id=experiment.pk, target_date=TODAY + DAY) is None
+    assert known_allocation(experiment_id=0, target_date=TODAY) is None
+
+    record(experiment, counts("control", 10_000, 990))
+    assert known_allocation(experiment_id=experiment.pk, target_date=TODAY) is None
+
+
+def test_known_allocation__paused__is_none() -> None:
+    experiment = make_running()
+    allocate(experiment)
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+
+    assert known_allocation(experiment_id=experiment.pk, target_date=TODAY) is None

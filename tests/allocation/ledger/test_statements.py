@@ -1,20 +1,22 @@
 """Hand-written statements read and write what the ORM does."""
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.campaigns.undo import undo_completion
 from allocation.ledger.days import first_read
-from allocation.ledger.statements import latest_revisions, read_for_allocation, shares_of
-from allocation.models import Allocation
+from allocation.ledger.statements import read_for_allocation, shares_of
+from allocation.models import Allocation, AllocationShare
 from allocation.selectors import experiments_for_allocation
 from allocation.services import complete_experiment
 from allocation.sweep import run_daily_sweep
 from experiments.campaign.models import Guard, GuardAction
-from experiments.database.rows import insert
+from experiments.database.rows import Columns, insert, rows_of, unsaved
 from experiments.models import Experiment, Variant
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -28,7 +30,10 @@ ANNOTATIONS = ("has_mismatch", "has_guards", "has_older_days", "next_decision")
 
 def _seen(experiment: Experiment) -> dict[str, object]:
     own = {field.attname: getattr(experiment, field.attname) for field in Experiment._meta.concrete_fields}
-    variants = [(v, v.key, v.is_active) for v in experiment.variants.all()]
+    variants = [
+        (v, v.experiment_id, v.key, v.name, v.is_control, v.is_active) for v in experiment.variants.all()
+    ]
+    assert all(type(variant.is_active) is bool for variant in experiment.variants.all())
     return own | {name: getattr(experiment, name) for name in ANNOTATIONS} | {"variants": variants}
 
 
@@ -47,7 +52,7 @@ def test_read_for_allocation__experiments_of_any_kind__are_as_the_orm_reads_them
     ids = [empty.pk, running.pk, guarded.pk, old.pk, 0]
 
     for date in (TODAY - 2 * DAY, TODAY, TODAY + DAY):
-        read = read_for_allocation(ids, date, first_read(date))
+        read = read_for_allocation(ids, date, first_read(date)).experiments
         expected = experiments_for_allocation(date).in_bulk(ids)
 
         assert {pk: _seen(one) for pk, one in read.items()} == {
@@ -59,20 +64,20 @@ def test_read_for_allocation__variants__cost_no_further_query(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     experiment = make_running()
-    read = read_for_allocation([experiment.pk], TODAY, TODAY)[experiment.pk]
+    read = read_for_allocation([experiment.pk], TODAY, TODAY).experiments[experiment.pk]
 
     with django_assert_num_queries(0):
         assert [variant.experiment_id for variant in read.variants.all()] == [experiment.pk] * 2
 
 
-def test_latest_revisions__several_of_a_date__are_the_last_with_their_shares() -> None:
+def test_read_for_allocation__several_decisions_of_a_date__gives_the_last_one() -> None:
     experiment = make_running()
     allocate(experiment)
     record(experiment, counts("control", 10_000, 990))
     last = allocate(experiment)
     allocate(experiment, TODAY + DAY)
 
-    found = latest_revisions([experiment.pk], TODAY)
+    found = read_for_allocation([experiment.pk, make_running().pk], TODAY, TODAY).latest
 
     assert found == {experiment.pk: last}
     assert found[experiment.pk].get_deferred_fields() == {"inputs", "packed_inputs"}
@@ -115,3 +120,29 @@ def test_sweep__new_date_in_the_ledger__is_in_the_planners_statistics() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'allocation_allocation'")
         assert cursor.fetchone()[0] > 0
+
+
+def _held(instance: Model) -> dict[str, object]:
+    return {name: value for name, value in vars(instance).items() if name != "_state"}
+
+
+def test_unsaved__values_of_some_columns__is_what_the_constructor_makes() -> None:
+    given = {"allocation_id": 1, "variant_id": 2, "share": Decimal("0.25"), "rate": 0.5}
+
+    made, expected = unsaved(AllocationShare, **given), AllocationShare(**given)
+
+    assert _held(made) == _held(expected)
+    assert (made._state.adding, made._state.db) == (True, None)
+
+
+def test_columns__row_of_the_database__is_the_instance_that_the_orm_makes() -> None:
+    decision = allocate(make_running())
+    columns = Columns(Allocation, "a", without=("inputs", "packed_inputs"))
+    sql = f"SELECT {columns.sql} FROM allocation_allocation a"  # noqa: S608
+
+    made, expected = columns.instance(rows_of(sql, [])[0]), Allocation.objects.without_inputs().get()
+
+    assert made.get_deferred_fields() == expected.get_deferred_fields()
+    assert _held(made) == _held(expected)
+    assert (made._state.adding, made._state.db) == (False, "default")
+    assert made.recorded_inputs == decision.recorded_inputs
