@@ -39,7 +39,7 @@ LIMITS: Mapping[str, Limit] = {
             "control_floor",
             _("Minimum control share"),
             _("Minimum control share"),
-            gettext_noop("{name} leads: {chance} likely to be the best. The control floor holds its share."),
+            "{name} leads: {chance} likely to be the best. The control floor holds its share.",
             _("The control never gets less than <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.control_floor)},
         ),
@@ -47,9 +47,7 @@ LIMITS: Mapping[str, Limit] = {
             "exploration_floor",
             _("Minimum exploration share"),
             _("Minimum exploration share"),
-            gettext_noop(
-                "{name} leads: {chance} likely to be the best. The exploration floor holds its share."
-            ),
+            "{name} leads: {chance} likely to be the best. The exploration floor holds its share.",
             _("Every other variant gets at least <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.variant_floor, 2)},
         ),
@@ -57,9 +55,7 @@ LIMITS: Mapping[str, Limit] = {
             "cap_up",
             _("Maximum daily increase"),
             _("Maximum daily increase"),
-            gettext_noop(
-                "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share grows."
-            ),
+            "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share grows.",
             _("Shares change by at most <strong>%(points)s percentage points</strong> per day."),
             lambda reach: {"points": format_exact(100 * Decimal(str(reach.daily_cap)))},
         ),
@@ -67,9 +63,7 @@ LIMITS: Mapping[str, Limit] = {
             "cap_down",
             _("Maximum daily decrease"),
             _("Maximum daily decrease"),
-            gettext_noop(
-                "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share moves."
-            ),
+            "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share moves.",
         ),
         Limit(
             "low_evidence",

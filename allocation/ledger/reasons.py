@@ -32,7 +32,7 @@ _LOW = gettext_noop(
     "{count} variants have too little data to be judged; until they have more they get even shares at most."
 )
 _ONE_ORDER = gettext_noop("One order may make more than {part} of the value of {name}.")
-_WIDENED = gettext_noop("The floors did not fit within the daily cap, which was widened to {cap}.")
+_WIDENED = "The floors did not fit within the daily cap, which was widened to {cap}."
 _STOPPED = gettext_noop("Stopped by a guard; the control gets all traffic until a person resumes.")
 _GUARD = gettext_noop(
     "Guard: {name} is more than {fall}% below the control in {ratio}; "
@@ -41,6 +41,24 @@ _GUARD = gettext_noop(
 _HARMS = gettext_noop("{count} guarded comparisons show harm.")
 _COMPLETED = gettext_noop("The experiment is completed; {name} gets all traffic.")
 _ON_SCHEDULE = gettext_noop("The experiment ended on schedule; {name} gets all traffic.")
+# What pages say where their words are others than those that have been recorded from the beginning.
+_SHOWN = {
+    LIMITS["control_floor"].reason: gettext_noop(
+        "{name} leads: {chance} likely to be the best. Its share is limited by the minimum control share."
+    ),
+    LIMITS["exploration_floor"].reason: gettext_noop(
+        "{name} leads: {chance} likely to be the best. Its share is limited by the minimum exploration share."
+    ),
+    LIMITS["cap_up"].reason: gettext_noop(
+        "{name} leads: {chance} likely to be the best. Its share is limited by the maximum daily increase."
+    ),
+    LIMITS["cap_down"].reason: gettext_noop(
+        "{name} leads: {chance} likely to be the best. Its share is limited by the maximum daily decrease."
+    ),
+    _WIDENED: gettext_noop(
+        "The minimum shares did not fit within the maximum daily change, which was widened to {cap}."
+    ),
+}
 _OF_LIMITS = [limit.reason for limit in LIMITS.values()]
 _ALL = [
     _ONE_VARIANT, _WARM_UP, _WARM_UP_ALONE, _ALL_LOW, _NO_SUCCESS, _LEVEL, _LOW, _ONE_ORDER, _WIDENED, _STOPPED,
@@ -155,7 +173,9 @@ def _read(text: str) -> list[str] | None:
 
 
 def _said(sentence: str, facts: Mapping[str, str]) -> str:
-    return _(sentence).format_map({key: _FACTS.get(key, str)(text) for key, text in facts.items()})
+    return _(_SHOWN.get(sentence, sentence)).format_map(
+        {key: _FACTS.get(key, str)(text) for key, text in facts.items()}
+    )
 
 
 def _whole(text: str) -> str:
