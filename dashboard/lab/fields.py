@@ -204,7 +204,7 @@ def _column_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
     field = setting_field(setting)
     field.widget.attrs.pop("placeholder", None)
     if isinstance(field, forms.ChoiceField):
-        field.choices = [("", _("Default")), *field.choices[1:]]
+        field.choices = [("", _("Default")), ("on", _("On")), ("off", _("Off"))]
     field.label = _("%(setting)s, settings %(column)s") % {
         "setting": setting.label,
         "column": prefix.upper(),
