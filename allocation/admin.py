@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from allocation.campaigns.guards import resume_after_guard
+from allocation.ledger.reasons import in_words
 from allocation.models import Allocation, AllocationShare
 from allocation.services import complete_experiment, compute_allocation
 from experiments.admin.date_hierarchy import CalendarQuerySet
@@ -109,7 +110,7 @@ class ShareInline(ReadOnly, admin.TabularInline[AllocationShare, Allocation]):
 
 @admin.register(Allocation)
 class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
-    list_display = ("target_date", "experiment", "revision", "kind", "state", "reason", "created_at")
+    list_display = ("target_date", "experiment", "revision", "kind", "state", "why", "created_at")
     list_select_related = ("experiment",)
     list_filter = (ExperimentFilter, "kind", "state")
     date_hierarchy = "target_date"
@@ -117,11 +118,11 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
     show_full_result_count = False
     inlines = (ShareInline,)
     fields = (
-        "experiment", "target_date", "revision", "kind", "state", "reason", "window_start", "window_end",
+        "experiment", "target_date", "revision", "kind", "state", "why", "window_start", "window_end",
         "data_through", "window_impressions", "window_clicks", "potential", "harms", "engine_version",
         "inputs_digest", "settings_used", "everything_given", "created_at",
     )  # fmt: skip
-    readonly_fields = ("potential", "settings_used", "everything_given")
+    readonly_fields = ("why", "potential", "settings_used", "everything_given")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Allocation]:
         found = CalendarQuerySet(Allocation).order_by(*self.ordering)
@@ -131,6 +132,10 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
             else found.defer("inputs", "packed_inputs")
         )
 
+    @admin.display(description=gettext_lazy("reason"), ordering="reason")
+    def why(self, allocation: Allocation) -> str:
+        return in_words(allocation.reason)
+
     @admin.display(description=gettext_lazy("potential improvement left"))
     def potential(self, allocation: Allocation) -> str:
         return _percent(allocation.value_remaining)
@@ -139,7 +144,8 @@ class AllocationAdmin(ReadOnly, admin.ModelAdmin[Allocation]):
     def settings_used(self, allocation: Allocation) -> str:
         """Name the settings as forms do; those that earlier engines had, as they are recorded."""
         settings = allocation.recorded_inputs.get("settings", {})
-        return "; ".join(f"{_setting_label(name)}: {value}" for name, value in sorted(settings.items()))
+        shown = (f"{_setting_label(name)}: {_setting(value)}" for name, value in sorted(settings.items()))
+        return "; ".join(shown)
 
     @admin.display(description=gettext_lazy("All that the decision was given"))
     def everything_given(self, allocation: Allocation) -> str:
@@ -216,6 +222,13 @@ class DecidedExperimentAdmin(ExperimentAdmin):
 
 def _setting_label(name: str) -> str:
     return str(ALGORITHM_SETTINGS[name].label) if name in ALGORITHM_SETTINGS else name
+
+
+def _setting(value: Any) -> str:
+    """Write a recorded setting as people do; one that is learned from the data has no value."""
+    if isinstance(value, bool):
+        return _("on") if value else _("off")
+    return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _rate(share: AllocationShare, number: float | None) -> str:

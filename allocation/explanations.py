@@ -1,54 +1,17 @@
-"""Decisions in plain words: the reason that the decision log records, and the status sentence that a page shows."""
+"""The status sentence that a page shows of an experiment: a decision in plain words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from django.utils import translation
 from django.utils.translation import gettext as _
 
-from allocation.engine import Decision, Settings
+from allocation.engine import Decision
 from allocation.engine.evidence.dispersion import comparisons
 from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.state import DECIDED_BELOW
-from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
-from allocation.limits import LIMITS
-from experiments.metrics import Reward
 from experiments.text import format_number, format_percent
 
 _MUCH_DISPERSION, _ENOUGH_COMPARISONS = 1.5, 30
-_EVEN = "traffic moves toward an even split."
-
-
-def reason_sentence(
-    decision: Decision, names: Sequence[str], active: Sequence[bool], settings: Settings
-) -> str:
-    """State what decided the split, and which limit had to give way."""
-    if sum(active) == 1:
-        return "There is one active variant; it gets all traffic."
-    text = _warm_up(decision, settings) if decision.warm_up else _optimized(decision, names, active)
-    if decision.cap > settings.max_daily_shift + 1e-9:
-        text += f" The floors did not fit within the daily cap, which was widened to {decision.cap:.4f}."
-    return text
-
-
-def _warm_up(decision: Decision, settings: Settings) -> str:
-    seen = int(decision.window.impressions_so_far)
-    if seen < settings.min_impressions:
-        return f"Warm-up: {seen:,} of {settings.min_impressions:,} impressions so far; {_EVEN}"
-    return f"Warm-up: fewer than two variants have data in the window; {_EVEN}"
-
-
-def _optimized(decision: Decision, names: Sequence[str], active: Sequence[bool]) -> str:
-    lead = decision.lead
-    low = [
-        name for name, is_low in zip(names, decision.low_evidence & decision.active, strict=True) if is_low
-    ]
-    if len(low) == sum(active):
-        return "No variant has enough data to be judged; each gets an even share at most."
-    chance = _likelihood(float(decision.probability_best[lead]))
-    text = LIMITS[decision.bound[lead]].reason.format(name=names[lead], chance=chance)
-    parts = [text, *([_too_little(low)] if low else []), *_one_order(large_orders(decision, names))]
-    return " ".join(parts)
 
 
 def large_orders(decision: Decision, names: Sequence[str]) -> list[str]:
@@ -58,41 +21,6 @@ def large_orders(decision: Decision, names: Sequence[str]) -> list[str]:
         for name, part, is_low in zip(names, decision.largest_part, decision.low_evidence, strict=True)
         if part > LARGEST_PART and not is_low
     ]
-
-
-def _one_order(names: Sequence[str]) -> list[str]:
-    return [f"One order may make more than {LARGEST_PART:.0%} of the value of {name}." for name in names]
-
-
-def _too_little(low: Sequence[str]) -> str:
-    if len(low) == 1:
-        return f"{low[0]} has too little data to be judged; until it has more it gets an even share at most."
-    return f"{len(low)} variants have too little data to be judged; until they have more they get even shares at most."
-
-
-def guard_sentence(harms: Sequence[Harm], names: Mapping[str, str]) -> str:
-    """State why a guard gives the control all traffic; ``names`` of the variants, by key."""
-    acting = [harm for harm in harms if harm.acts]
-    until = "the control gets all traffic until a person resumes."
-    if not acting:
-        return f"Stopped by a guard; {until}"
-    first = acting[0]
-    fall = f"more than {first.max_fall:g}% below the control in {ratio_in_english(first.metric)}"
-    text = f"Guard: {names[first.variant]} is {fall}; {until}"
-    return text if len(acting) == 1 else f"{text} {len(acting)} guarded comparisons show harm."
-
-
-def ratio_in_english(metric: str) -> str:
-    """Name a metric within a sentence of the decision log or a mail, whatever the reader's language."""
-    with translation.override(None):
-        return str(Reward(metric).label).lower()
-
-
-def _likelihood(chance: float) -> str:
-    """Format a probability; one that is not certain is never 100%."""
-    if chance > 0.999:
-        return "more than 99.9%"
-    return f"{chance:.1%}"
 
 
 def is_dispersed(decision: Decision) -> bool:

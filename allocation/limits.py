@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from allocation.engine.limits_preview import Reach
 from experiments.text import Text, format_exact, format_percent
-
-_LEADS = "{name} leads: {chance} likely to be the best."
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,12 @@ NO_LIMIT = "none"
 LIMITS: Mapping[str, Limit] = {
     limit.key: limit
     for limit in (
-        Limit(NO_LIMIT, _("None"), "", _LEADS),
+        Limit(NO_LIMIT, _("None"), "", gettext_noop("{name} leads: {chance} likely to be the best.")),
         Limit(
             "control_floor",
             _("Minimum control share"),
             _("Minimum control share"),
-            f"{_LEADS} The control floor holds its share.",
+            "{name} leads: {chance} likely to be the best. The control floor holds its share.",
             _("The control never gets less than <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.control_floor)},
         ),
@@ -48,7 +47,7 @@ LIMITS: Mapping[str, Limit] = {
             "exploration_floor",
             _("Minimum exploration share"),
             _("Minimum exploration share"),
-            f"{_LEADS} The exploration floor holds its share.",
+            "{name} leads: {chance} likely to be the best. The exploration floor holds its share.",
             _("Every other variant gets at least <strong>%(share)s</strong>."),
             lambda reach: {"share": format_percent(reach.variant_floor, 2)},
         ),
@@ -56,7 +55,7 @@ LIMITS: Mapping[str, Limit] = {
             "cap_up",
             _("Maximum daily increase"),
             _("Maximum daily increase"),
-            f"{_LEADS} The daily cap limits how fast its share grows.",
+            "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share grows.",
             _("Shares change by at most <strong>%(points)s percentage points</strong> per day."),
             lambda reach: {"points": format_exact(100 * Decimal(str(reach.daily_cap)))},
         ),
@@ -64,13 +63,15 @@ LIMITS: Mapping[str, Limit] = {
             "cap_down",
             _("Maximum daily decrease"),
             _("Maximum daily decrease"),
-            f"{_LEADS} The daily cap limits how fast its share moves.",
+            "{name} leads: {chance} likely to be the best. The daily cap limits how fast its share moves.",
         ),
         Limit(
             "low_evidence",
             _("Too little data"),
             _("Too little data (capped at an even share)"),
-            "{name} has too little data to be judged; until it has more it gets an even share at most.",
+            gettext_noop(
+                "{name} has too little data to be judged; until it has more it gets an even share at most."
+            ),
         ),
     )
 }

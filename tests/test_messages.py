@@ -17,7 +17,7 @@ pytestmark = pytest.mark.database_free
 
 CATALOGUES = sorted((ROOT / "locale").glob("*/LC_MESSAGES/django.po"))
 _APPS = ("allocation", "bandit_project", "dashboard", "experiments", "notifications")
-_CALL = re.compile(r"(?:_|n?p?gettext(?:_lazy)?)")
+_CALL = re.compile(r"(?:_|n?p?gettext(?:_lazy|_noop)?)")
 # Placeholders, percent signs, and the tags and entities of HTML.
 _KEPT = re.compile(r"%\(\w+\)[sdr]|\{\w*\}|%%|<[^>]+>|&\w+;")
 _TEXT = r"""u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")"""

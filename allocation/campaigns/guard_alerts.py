@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from allocation.explanations import ratio_in_english
 from allocation.ledger.entries import Entry
+from allocation.ledger.reasons import ratio_in_english
 from allocation.models import Kind
 from experiments.events import log_event_on_commit
 from experiments.models import Status

@@ -14,9 +14,9 @@ from allocation import engine
 from allocation.engine.analysis.gains import Rewards, new_gains
 from allocation.engine.evidence.window import Window
 from allocation.engine.state import state_of
-from allocation.explanations import guard_sentence, reason_sentence
 from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs, InputVariant
+from allocation.ledger.reasons import end_sentence, guard_sentence, reason_sentence
 from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
 from experiments.database.rows import unsaved
@@ -82,8 +82,7 @@ def _complete(
     """
     winner = _winner(inputs)
     row.kind = Kind.FALLBACK if inputs.fallback else Kind.COMPLETED
-    how = "ended on schedule" if inputs.fallback else "is completed"
-    row.reason = f"The experiment {how}; {winner.name} gets all traffic."
+    row.reason = end_sentence(winner.name, on_schedule=inputs.fallback)
     _set_window(row, inputs, decision.window)
     _set_gains(row, inputs, Rewards() if inputs.rules == engine.FIRST_RULES else _new_gains(inputs, decision))
     return tuple(

@@ -39,11 +39,20 @@ def lifts_on(
     variants: Sequence[int],
     *,
     always_valid: bool = True,
+    of_all: engine.Decision | None = None,
 ) -> list[list[LiftOn]]:
-    """The lifts of each of ``variants`` (places) by the data up to each of ``dates``, by the settings of now."""
+    """The lifts of each of ``variants`` (places) by the data up to each of ``dates``, by the settings of now.
+
+    ``of_all``: the decision by all of the data, where it was made already.
+    """
     control = next((n for n, v in enumerate(inputs.variants) if v.is_control), None)
     cut = [replace(inputs, table=inputs.table.between(dt.date.min, date)) for date in dates]
-    decisions = engine.allocate_many([one.to_request() for one in cut])
+    is_whole = [of_all is not None and len(one.table.days) == len(inputs.table.days) for one in cut]
+    others = engine.allocate_many(
+        [one.to_request() for one, whole in zip(cut, is_whole, strict=True) if not whole]
+    )
+    left = iter(others)
+    decisions = [of_all if of_all and whole else next(left) for whole in is_whole]
     known = [_Known(*one) for one in zip(dates, cut, decisions, strict=True)]
     return [_lifts(known, variant, control, always_valid) for variant in variants]
 

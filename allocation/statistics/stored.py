@@ -1,6 +1,7 @@
 """Lifts of variants over their controls, from what decisions have stored of both."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,16 +30,23 @@ def control_beside(
 
 def stored_lifts(pairs: Sequence[tuple[AllocationShare, AllocationShare]]) -> list[Lift]:
     """Compare each share with the control beside it, all at once."""
-    if not pairs:
-        return []
-    posteriors = np.array(
-        [
-            (one.posterior_alpha, one.posterior_beta, control.posterior_alpha, control.posterior_beta)
-            for one, control in pairs
-        ]
+    return list(
+        _lifts(
+            tuple(
+                (one.posterior_alpha, one.posterior_beta, control.posterior_alpha, control.posterior_beta)
+                for one, control in pairs
+            )
+        )
     )
-    found = compare_pairs(*posteriors.T)
-    return [Lift(*map(float, row)) for row in zip(*found[:3], strict=True)]
+
+
+@lru_cache(maxsize=64)
+def _lifts(posteriors: tuple[tuple[float | None, ...], ...]) -> tuple[Lift, ...]:
+    """Compare by the posteriors alone: every tab of an experiment asks for those of one decision."""
+    if not posteriors:
+        return ()
+    found = compare_pairs(*np.array(posteriors, dtype=float).T)
+    return tuple(Lift(*map(float, row)) for row in zip(*found[:3], strict=True))
 
 
 def _is_judged(share: AllocationShare) -> bool:

@@ -1,6 +1,7 @@
 """Each variant's rate, and its uplift over the control: of the goal, and of every other metric."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +99,25 @@ def _always_valid(
     inputs: AllocationInputs, decision: engine.Decision, history: DailyTable | None, control: int | None
 ) -> list[AlwaysValidUplift | None]:
     """The sequence of each variant over all mature days since the start; None for the control itself."""
-    end = decision.window.end
-    if control is None or end is None or history is None:
+    if control is None or history is None:
         return [None for _ in inputs.variants]
+    return always_valid_of(inputs, decision, history, range(len(inputs.variants)))
+
+
+def always_valid_of(
+    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, places: Sequence[int]
+) -> list[AlwaysValidUplift | None]:
+    """The intervals that may be looked at every day, of the variants at these places alone."""
+    end, control = decision.window.end, _control(inputs)
+    if control is None or end is None:
+        return [None for _ in places]
     mature = history.between(dt.date.min, dt.date.fromordinal(end)).measures
+    columns = [control, *places]
     trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
-    squares = mature.value_squares if inputs.reward.is_value else None
-    found = always_valid_lift(trials, successes, control, decision.dispersion, squares)
-    return always_valid_uplifts(found, control)
+    squares = mature.value_squares[:, columns] if inputs.reward.is_value else None
+    found = always_valid_lift(trials[:, columns], successes[:, columns], 0, decision.dispersion, squares)
+    uplifts = always_valid_uplifts(found, 0)[1:]
+    return [None if place == control else uplift for place, uplift in zip(places, uplifts, strict=True)]
 
 
 def always_valid_uplifts(found: AlwaysValid, control: int) -> list[AlwaysValidUplift | None]:

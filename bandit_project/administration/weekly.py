@@ -10,17 +10,19 @@ import logging
 import smtplib
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import State
@@ -34,6 +36,7 @@ from experiments.events import log_event, log_problem_event
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment
 from experiments.text import format_number, format_percent
+from notifications.channels.mails import Mail
 from notifications.models import Alarm
 from notifications.selectors import active_experiments
 
@@ -96,7 +99,9 @@ def _due(now: dt.datetime) -> Iterator[tuple[User, dt.date]]:
 def _send_once(user: User, week: dt.date, now: dt.datetime) -> bool:
     """Claim the week, then send; False where another process has claimed it, or the mail server refuses."""
     with override(preferences_of(user).language or settings.LANGUAGE_CODE):
-        mail = EmailMessage(*_mail(user, week, now), None, [user.email])
+        subject, text, html = _mail(user, week, now)
+        mail = EmailMultiAlternatives(subject, text, None, [user.email])
+        mail.attach_alternative(html, "text/html")
         mail.message()  # refuses an address that is none
     try:
         with transaction.atomic():
@@ -113,8 +118,8 @@ def _send_once(user: User, week: dt.date, now: dt.datetime) -> bool:
     return True
 
 
-def _mail(user: User, week: dt.date, now: dt.datetime) -> tuple[str, str]:
-    """Write subject and body in the current language."""
+def _mail(user: User, week: dt.date, now: dt.datetime) -> Mail:
+    """Write the mail in the current language."""
     subject = _("Weekly summary, %(date)s") % {"date": date_format(week, _("j M Y"))}
     numbers = list(_numbers(timezone.localdate(now)))
     context = {
@@ -124,8 +129,11 @@ def _mail(user: User, week: dt.date, now: dt.datetime) -> tuple[str, str]:
         "left_out": max(0, active_experiments().count() - len(numbers)),
         "link": public_address("/dashboard/"),
         "zone": settings.TIME_ZONE,
+        "subject": subject,
+        "language": get_language(),
     }
-    return f"[bandit] {subject}", render_to_string("mail/weekly.txt", context)
+    text, html = (render_to_string(f"mail/weekly.{kind}", context) for kind in ("txt", "html"))
+    return Mail(f"[bandit] {subject}", text, html)
 
 
 def _numbers(date: dt.date) -> Iterator[Numbers]:
@@ -152,11 +160,24 @@ def _to_decide(numbers: list[Numbers]) -> Iterator[str]:
             yield f"{experiment.name}: {State.DECIDED.label}"
 
 
-def _result(experiment: Experiment, statistics: Statistics | None) -> str:
+class Result(NamedTuple):
+    """An experiment in the mail: its name, its page where that is known, and what is to be said, in lines."""
+
+    name: str
+    link: str
+    lines: list[str]
+
+
+def _result(experiment: Experiment, statistics: Statistics | None) -> Result:
+    link = public_address(reverse("dashboard:results", args=[experiment.key]))
+    return Result(experiment.name, link, _result_lines(experiment, statistics))
+
+
+def _result_lines(experiment: Experiment, statistics: Statistics | None) -> list[str]:
     """Write who leads, the lift with its interval, the extra successes with theirs; a line for each."""
     leader = _judged_leader(statistics)
     if statistics is None or leader is None:
-        return _("%(name)s: not enough data yet") % {"name": experiment.name}
+        return [_("Not enough data yet")]
     parts = [
         _("%(variant)s leads (probability to be best %(chance)s)")
         % {"variant": leader.variant_name, "chance": _chance(leader.probability_best)}
@@ -167,7 +188,7 @@ def _result(experiment: Experiment, statistics: Statistics | None) -> str:
         }  # fmt: skip
         parts.append(_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
     parts.append(_gain(experiment, statistics))
-    return "\n  ".join([f"{experiment.name}: {State(statistics.state).label}", *parts])
+    return [str(State(statistics.state).label), *parts]
 
 
 def _judged_leader(statistics: Statistics | None) -> VariantStatistics | None:

@@ -17,7 +17,7 @@ from allocation.services import complete_experiment
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from dashboard.experiment.actions import on_experiment
 from dashboard.experiment.summary import Summary
-from dashboard.formatting import format_moment
+from dashboard.formatting import format_chance, format_moment
 from experiments.campaign.models import REASON_LENGTH
 from experiments.ending import can_undo, undo_until
 from experiments.exceptions import InvalidError, Issue
@@ -34,6 +34,16 @@ class Choice(NamedTuple):
     chance: float | None
     is_low: bool
     is_chosen: bool
+
+    @property
+    def says(self) -> str:
+        """The words of the button while this one is chosen."""
+        words = _("End and keep %(name)s") if self.variant.is_control else _("End and ship %(name)s")
+        return words % {"name": self.variant.name}
+
+    @property
+    def chance_in_words(self) -> str:
+        return _("%(chance)s probability to be best") % {"chance": format_chance(self.chance)}
 
 
 class Ending(NamedTuple):

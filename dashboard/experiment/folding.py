@@ -1,4 +1,4 @@
-"""Rows of a table: all of a few, or the first of many with the others folded away."""
+"""Rows of a table: all of a few, or the first of many, with a link to the others."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Generic, TypeVar
 
 Row = TypeVar("Row")
 
-# More rows than these are folded away but for the first.
+# Of more rows than these only the first are shown: a hundred are most of a page, and of what it costs.
 SHOWN = 12
 _BEFORE_THE_FOLD = 10
 
 
 @dataclass(frozen=True)
 class Folded(Generic[Row]):
-    """The rows that are shown, and those behind a summary."""
+    """The rows that are shown, and those behind a link."""
 
     shown: Sequence[Row]
     folded: Sequence[Row]
@@ -26,8 +26,8 @@ class Folded(Generic[Row]):
         return len(self.shown) + len(self.folded)
 
 
-def fold(rows: Sequence[Row]) -> Folded[Row]:
-    """Show twelve rows at most; of more the first ten."""
-    if len(rows) <= SHOWN:
+def fold(rows: Sequence[Row], *, whole: bool = False) -> Folded[Row]:
+    """Show twelve rows at most; of more the first ten, unless the ``whole`` table is asked for."""
+    if whole or len(rows) <= SHOWN:
         return Folded(rows, [])
     return Folded(rows[:_BEFORE_THE_FOLD], rows[_BEFORE_THE_FOLD:])

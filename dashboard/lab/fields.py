@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from allocation.engine.lab.orders import LARGEST_CV, LARGEST_WORTH, LEAST_WORTH
 from dashboard.lab.columns import OTHER_RULES
 from dashboard.settings.fields import no_room, setting_field
-from dashboard.settings.labels import format_range
+from dashboard.settings.labels import format_default, format_range
 from experiments.settings_schema import (
     ALGORITHM_SETTINGS,
     SETTINGS_ON_PAGES,
@@ -168,7 +168,7 @@ class SettingsColumns(LabForm):
             {
                 "label": setting.label,
                 "unit": setting.unit,
-                "range": format_range(setting),
+                "range": _range(setting),
                 "fields": [self[f"{prefix}_{setting.name}"] for prefix in self.prefixes],
             }
             for setting in SETTINGS_ON_PAGES
@@ -194,8 +194,17 @@ class SettingsColumns(LabForm):
                 self.add_error(f"{prefix}_{name}", no_room(merged))
 
 
+def _range(setting: AlgorithmSetting) -> str:
+    """The range with the default, for which the fields side by side are too narrow."""
+    default = _("Default: %(default)s.") % {"default": format_default(setting.name)}
+    return f"{format_range(setting)} {default}"
+
+
 def _column_field(setting: AlgorithmSetting, prefix: str) -> forms.Field:
     field = setting_field(setting)
+    field.widget.attrs.pop("placeholder", None)
+    if isinstance(field, forms.ChoiceField):
+        field.choices = [("", _("Default")), ("on", _("On")), ("off", _("Off"))]
     field.label = _("%(setting)s, settings %(column)s") % {
         "setting": setting.label,
         "column": prefix.upper(),

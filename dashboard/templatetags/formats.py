@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from allocation.models import AllocationShare
 from dashboard.formatting import (
     decimals_of,
+    format_chance,
     format_date,
     format_lift,
     format_lifts,
@@ -179,11 +180,7 @@ def percent(value: Any, decimals: int = 1) -> str:
 @register.filter
 def chance(value: Any) -> str:
     """Write a probability, never as certain or impossible."""
-    if value in _NOTHING:
-        return _MISSING
-    if value > 0.999:
-        return f"> {percent(0.999)}"
-    return f"< {percent(0.001)}" if value < 0.001 else percent(value)
+    return _MISSING if value in _NOTHING else format_chance(value)
 
 
 @register.filter

@@ -71,6 +71,11 @@ class CsvPreview:
     def other_rows(self) -> int:
         return sum(other.rows for other in self.others.values())
 
+    @property
+    def changes_nothing(self) -> bool:
+        """True where all that could be recorded is recorded already. What other experiments have is not asked."""
+        return bool(self.rows) and self.rows == self.tally["same"] and not self.others
+
     def observe(self, experiment: Experiment, lines: list[tuple[int, RowChange]]) -> None:
         if experiment != self.experiment:
             before = self.others.get(experiment.pk, OtherRows(experiment, 0))

@@ -17,13 +17,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
 
 
 def test_allocate__no_options__computes_every_active_experiment_and_reports_failures() -> None:
-    make_running("Good")
-    make_experiment("Empty")
+    good, empty = make_running("Good"), make_experiment("Empty")
     out, err = io.StringIO(), io.StringIO()
 
     call_command("allocate", stdout=out, stderr=err)
 
     assert f"1 computed for {TODAY}, 1 failed." in out.getvalue()
+    assert f"good (experiment {good.pk}): control " in out.getvalue()
+    assert f"empty (experiment {empty.pk}): " in err.getvalue()
     assert "no active variant" in err.getvalue()
 
 

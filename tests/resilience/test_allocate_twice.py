@@ -82,7 +82,7 @@ def test_allocate__twice_at_once_and_one_experiment_corrupt__computes_every_othe
 
     assert [last for last, _ in well] == [f"{count + 1} computed for {DAY}, 0 failed."] * 2
     assert [last for last, _ in broken] == [f"{count} computed for {DAY}, 1 failed."] * 2
-    assert all(f"experiment {corrupt}: ValueError" in errors for _, errors in broken)
+    assert all(f"(experiment {corrupt}): ValueError" in errors for _, errors in broken)
     assert revisions == [list(range(1, rounds + 2))] * count
     decisions = sum(map(len, revisions)) + 1
     report(

@@ -1,6 +1,7 @@
 import datetime as dt
 import signal
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -14,6 +15,7 @@ from allocation.sweep.signals import stopping_at_a_signal
 from experiments.exceptions import ExperimentNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.management.plain import PlainCommand
+from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 
 _DATE_HELP = (
@@ -84,11 +86,17 @@ class Command(PlainCommand):
 
     def _report(self, chunk: SweptChunk) -> None:
         """A line for each, as they come; a failure goes to standard error, and the others go on."""
+        keys = _keys([one.experiment_id for one in chunk.experiments])
         for one in chunk.experiments:
             out = self.stderr if one.error else self.stdout
-            out.write(f"experiment {one.experiment_id}: {one.words}")
+            out.write(f"{keys.get(one.experiment_id, '?')} (experiment {one.experiment_id}): {one.words}")
         if chunk.unchanged:
             self.stdout.write(f"{chunk.unchanged} experiments have nothing new")
+
+
+def _keys(experiment_ids: Sequence[int]) -> dict[int, str]:
+    """People know experiments by their keys; one that was deleted meanwhile has none."""
+    return dict(Experiment.objects.filter(pk__in=experiment_ids).values_list("pk", "key"))
 
 
 def _experiment_id(reference: str) -> int:

@@ -12,10 +12,12 @@ from django.views.decorators.http import require_safe
 from allocation import engine
 from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.table import DailyTable
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse, variants_of
 from allocation.statistics.over_time import lifts_on, some_dates
 from allocation.statistics.results import by_rank, daily_shares
 from allocation.statistics.secondary import judged_by
+from allocation.statistics.variants import always_valid_of
 from dashboard.access import requires
 from dashboard.charts import Chart, variant_colours
 from dashboard.experiment.explore import charts
@@ -46,7 +48,7 @@ def explore(request: HttpRequest, reference: str) -> HttpResponse:
     context = tab_context(experiment, "explore", date)
     # of another span or metric the analysis is not what the table shows
     as_it_is = not {"range", "metric"} & request.GET.keys()
-    analysis = _analysis_or_none(experiment, date, always_valid=as_it_is)
+    analysis = _analysis_or_none(experiment, date)
     if analysis is not None and analysis.history.days.size:
         allocation = context["summary"].allocation
         shares = {s.variant_id: float(s.share) for s in allocation.shares.all()} if allocation else {}
@@ -55,9 +57,9 @@ def explore(request: HttpRequest, reference: str) -> HttpResponse:
     return render(request, "dashboard/experiment/explore.html", context)
 
 
-def _analysis_or_none(experiment: Experiment, date: dt.date, *, always_valid: bool) -> Analysis | None:
+def _analysis_or_none(experiment: Experiment, date: dt.date) -> Analysis | None:
     try:
-        return analyse(experiment, date, with_secondary=False, always_valid=always_valid)
+        return analyse(experiment, date, with_secondary=False, always_valid=False)
     except (NoActiveVariantError, InvalidError):
         return None
 
@@ -78,11 +80,12 @@ def _of_data(
     history = inputs.table if options.days else analysis.history
     lines = lines_of(analysis, variants, shares)
     table = table_of(history, analysis, lines)
-    rows = rows or variants_of(inputs, decision, history)
+    rows = rows or variants_of(inputs, decision, None)
+    shown = fold(_rows(rows, variants), whole=query.get("variants") == "all")
     markers = markers_of(experiment, analysis.statistics)
     goal = _Goal(options.metric, experiment.currency)
     drawn = [
-        *_lifts(inputs, options, variants),
+        *_lifts(inputs, decision, options, variants),
         charts.daily_rates(table, options.metric, _prior(inputs), goal.title),
         _densities(decision, inputs, lines, goal),
     ]
@@ -90,7 +93,7 @@ def _of_data(
         "options": options,
         "ranges": RANGES,
         "goal": goal,
-        "rows": fold(_rows(rows, variants)),
+        "rows": replace(shown, shown=_always_valid(shown.shown, inputs, decision, history)),
         "control_is_judged": all(row.enough_data for row in rows if row.is_control),
         "dispersion": decision.dispersion,
         "start": history.dates[0],
@@ -129,21 +132,36 @@ def _prior(inputs: AllocationInputs) -> tuple[float, float | None]:
     return inputs.settings.alpha_prior, inputs.settings.beta_prior
 
 
-def _rows(
-    rows: Sequence[VariantStatistics], variants: Sequence[Variant]
-) -> list[tuple[Variant, str, VariantStatistics]]:
+_Row = tuple[Variant, str, VariantStatistics]
+
+
+def _rows(rows: Sequence[VariantStatistics], variants: Sequence[Variant]) -> list[_Row]:
     """Put the rows in the order of the leaderboard."""
     by_key, colours = {variant.key: variant for variant in variants}, variant_colours(variants)
     ordered = sorted(rows, key=lambda row: (not row.is_active, not row.enough_data, *by_rank(row)))
     return [(by_key[row.variant_key], colours[by_key[row.variant_key].pk], row) for row in ordered]
 
 
-def _lifts(inputs: AllocationInputs, options: Options, variants: Sequence[Variant]) -> list[Chart]:
+def _always_valid(
+    rows: Sequence[_Row], inputs: AllocationInputs, decision: engine.Decision, history: DailyTable
+) -> list[_Row]:
+    """Add the intervals that may be looked at every day; of rows that are not shown nobody waits for them."""
+    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
+    found = always_valid_of(inputs, decision, history, [place[variant.pk] for variant, _colour, _row in rows])
+    return [
+        (variant, colour, replace(row, uplift_always_valid=uplift))
+        for (variant, colour, row), uplift in zip(rows, found, strict=True)
+    ]
+
+
+def _lifts(
+    inputs: AllocationInputs, decision: engine.Decision, options: Options, variants: Sequence[Variant]
+) -> list[Chart]:
     """Draw the lift of the chosen variant; nothing without another than the control."""
     if options.variant is None:
         return []
     place = next(n for n, v in enumerate(inputs.variants) if v.id == options.variant.pk)
-    lifts = lifts_on(inputs, some_dates(inputs), [place])[0]
+    lifts = lifts_on(inputs, some_dates(inputs), [place], of_all=decision)[0]
     colour = variant_colours(variants)[options.variant.pk]
     return [charts.lift_over_time(lifts, options.variant.name, colour)]
 

@@ -108,6 +108,10 @@ class Leaderboard:
     condensed: bool
 
     @property
+    def all_rows(self) -> list[Row]:
+        return [*self.rows, *self.folded]
+
+    @property
     def has_other_metrics(self) -> bool:
         """True where a table of its own says more of other metrics than the rows do."""
         known = any(cell and cell.row.uplift is not None for row in self.rows for _, cell in row.metrics)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.db import connection
 from pytest_django import Settings
 
@@ -135,7 +136,7 @@ def test_summary__active_experiment_and_alarm__has_lift_interval_and_gain(settin
     )
     assert "95% interval +2" in body
     assert "\n  Extra clicks vs even split: " in body
-    assert "- Nothing yet: not enough data yet" in body
+    assert "- Nothing yet: Not enough data yet" in body
     assert "Draft" not in body
     assert "://bandit.example.com/dashboard/" in body
 
@@ -162,6 +163,40 @@ def test_summary__reader_in_portuguese__has_numbers_as_written_there() -> None:
     send_weekly_summaries(_at(1, 12))
 
     assert "+35,7%" in str(mail.outbox[0].body)
+    assert "+35,7%" in _html(mail.outbox[0])
+    assert '<html lang="pt-br">' in _html(mail.outbox[0])
+
+
+def _html(sent: EmailMessage) -> str:
+    assert isinstance(sent, EmailMultiAlternatives)
+    ((content, kind),) = sent.alternatives
+    assert kind == "text/html"
+    return str(content)
+
+
+def test_summary__as_html__says_what_the_text_says_and_escapes_names(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["bandit.example.com"]
+    _reader()
+    experiment = make_running("<b>Headline</b>")
+
+    send_weekly_summaries(_at(1, 12))
+
+    html, text = _html(mail.outbox[0]), str(mail.outbox[0].body)
+    assert (
+        f'://bandit.example.com/dashboard/experiments/{experiment.key}/">&lt;b&gt;Headline&lt;/b&gt;</a>'
+        in html
+    )
+    assert "- <b>Headline</b>: Leader (95%)" in text
+    for words in (
+        "Hello ann,",
+        "Results of active experiments",
+        "variant_b leads (probability to be best",
+        "Lift vs control: +35.7% (95% interval",
+        "Extra clicks vs even split: ",
+        "your profile ends it",
+    ):
+        assert words in html
+        assert words in text
 
 
 def test_scheduler__on_a_monday__sends_it() -> None:

@@ -1,6 +1,7 @@
 """The page of results: its verdict, numbers, leaderboard and health."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -274,6 +275,43 @@ def test_leaderboard__a_hundred_variants__folds_all_but_ten(client: Client) -> N
     assert [len(chart.series) for chart in response.context["charts"]] == [6, 1]
     assert response.context["charts"][0].series[-1].name == "95 others"
     assert len(response.content) < 400_000
+
+
+def test_leaderboard__a_hundred_variants__a_link_leads_to_all_of_them(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, *[counts(f"v{n:03}", 1000, 50 + n // 2, date=TODAY - DAY) for n in range(100)])
+    allocate(experiment)
+
+    def page(query: str) -> str:
+        return client.get(f"/dashboard/experiments/{experiment.key}/{query}").content.decode()
+
+    some, whole = page(""), page("?variants=all")
+    assert re.search(r'href="\?variants=all#leaderboard-title">\s*90 more variants', some)
+    assert (some.count('class="cell-name"'), whole.count('class="cell-name"')) == (10, 100)
+    assert "more variants" not in whole
+
+
+def test_results__before_an_allocation_was_in_force__claim_no_gain(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 50, date=date), counts("b", 1000, 60, date=date))
+    allocate(experiment)
+
+    response = client.get(f"/dashboard/experiments/{experiment.key}/")
+
+    assert "Counted from the first allocation on" in response.content.decode()
+
+
+def test_leaderboard__single_variant__is_not_called_the_best(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 5000, 250, date=TODAY - DAY))
+    allocate(experiment)
+
+    html = client.get(f"/dashboard/experiments/{experiment.key}/").content.decode()
+
+    assert "One variant only" in html
+    assert "99.9%" not in html.split('id="leaderboard-title"')[1].split("</section>")[0]
 
 
 def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:

@@ -47,6 +47,15 @@ def test_upload__previewed_then_recorded__as_the_preview_said(analyst: Client) -
     assert "has been recorded already" in analyst.post(token_url, follow=True).content.decode()
 
 
+def test_preview__all_rows_unchanged__offers_nothing_to_record(analyst: Client) -> None:
+    text = f"{HEADER}{make_running().key},2025-09-01,control,10000,700,0\n"
+
+    page = analyst.post(UPLOAD, file_sent(text), follow=True).content.decode()
+
+    assert "There is nothing to record: these rows hold what is recorded already." in page
+    assert "Record these rows" not in page
+
+
 def test_upload__bad_rows__are_listed_and_left_out_only_when_asked(analyst: Client) -> None:
     experiment = make_running()
     before = stored_rows()
