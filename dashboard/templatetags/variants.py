@@ -90,7 +90,7 @@ _CUT_HIGH = mark_safe('<text class="forest-cut" x="100%" y="16" text-anchor="end
 
 
 @register.simple_tag
-def end_choice(choice: Any) -> SafeString:
+def choice_to_ship(choice: Any) -> SafeString:
     """Draw a variant that may get all traffic at the end of an experiment, with what is known of it."""
     return format_html(
         '<label class="form-check end-choice"><input class="form-check-input" type="radio" name="winner" '
