@@ -6,8 +6,10 @@ read before. And of two system calls for an answer's head and body, each lets an
 A kept head holds its key or cookie, in the memory of the worker alone, until newer ones push it out.
 """
 
+import errno
 import select
 import socket
+import struct
 from collections import OrderedDict
 from copy import copy
 from io import BytesIO
@@ -19,6 +21,10 @@ from gunicorn.http import get_parser
 _MOST_HEADS, _LONGEST_HEAD = 1024, 2048
 # An answer that comes in pieces is sent when so much has gathered.
 _PIECE_BYTES = 64 * 1024
+# How an answer asks those on its way, nginx too, to pass on each piece as it comes: a reader waits for it.
+_IS_LIVE = b"\r\nX-Accel-Buffering: no\r\n"
+# Seconds after which a client that has taken nothing of its answer loses it; the system may try three times.
+SEND_SECONDS = 10
 
 
 class Heads:
@@ -88,15 +94,21 @@ class Received:
 
 
 class Outbox:
-    """Stands in for the socket that gunicorn writes an answer to: what is small goes out as one."""
+    """Stands in for the socket that gunicorn writes an answer to: what is small goes out as one.
+
+    The first that it gets is the answer's head.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock, self._gathered, self._size = sock, list[bytes](), 0
+        self._is_live: bool | None = None
 
     def sendall(self, data: bytes) -> None:
-        if len(data) >= _PIECE_BYTES:
+        if self._is_live is None:
+            self._is_live = _IS_LIVE in data
+        if self._is_live or len(data) >= _PIECE_BYTES:
             self.flush()
-            self._sock.sendall(data)
+            self._send(data)
             return
         self._gathered.append(data)
         self._size += len(data)
@@ -106,14 +118,36 @@ class Outbox:
     def flush(self) -> None:
         gathered, self._gathered, self._size = self._gathered, [], 0
         if gathered:
-            self._sock.sendall(b"".join(gathered))
+            self._send(b"".join(gathered))
 
     def sendfile(self, *args: Any, **kwargs: Any) -> int | None:
         self.flush()
-        return self._sock.sendfile(*args, **kwargs)
+        self._sock.settimeout(SEND_SECONDS)  # it would wait by itself, past the limit of the socket
+        try:
+            return self._sock.sendfile(*args, **kwargs)
+        except TimeoutError as error:
+            raise _gone() from error
+        finally:
+            self._sock.setblocking(True)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._sock.sendall(data)
+        except BlockingIOError as error:
+            raise _gone() from error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+def limit_sending(sock: socket.socket) -> None:
+    """Let each attempt to send take so long. The last of some three sends nothing, and is the end of the answer."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
+
+
+def _gone() -> OSError:
+    """Return the error of a client that went away, for one that takes nothing: it is no fault of ours."""
+    return BrokenPipeError(errno.EPIPE, "the client takes nothing")
 
 
 def is_readable(sock: socket.socket, seconds: float) -> bool:

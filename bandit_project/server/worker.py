@@ -1,4 +1,4 @@
-"""A gunicorn worker with threads, none of which ever waits for a slow client.
+"""A gunicorn worker with threads, none of which waits for what a slow client sends.
 
 gunicorn's own threaded worker gives a connection to a thread and lets it read: eight clients that send a byte a second
 occupy all eight threads. Here the worker's event loop receives requests, from as many clients as there are connections.
@@ -7,6 +7,7 @@ The worker promises:
 
 - A thread gets a request once it has arrived whole. It reads the next one itself where a client sends one right after
   the other, as programs do: if it comes within two milliseconds, and while other threads are free.
+- A thread waits for a client that does not take its answer for about half a minute; then the client loses it.
 - The loop never waits: not for a request, and not for a client to close its end.
 - What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker
   holds for all of them, requests that wait for a thread included. A refusal is 408, 431 or 503.
@@ -32,7 +33,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from gunicorn.workers.gthread import ThreadWorker
 
-from bandit_project.server.messages import Heads, Outbox, Received, is_readable
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable, limit_sending
 
 TESTED_GUNICORN = "27.0.1"
 
@@ -158,6 +159,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             return
         if conn.parser is None:
             conn.parser = Received(self._heads, conn.client)
+            limit_sending(conn.sock)
             conn.initialized, conn.held, conn.surplus, conn.begun, conn.answered_at = True, 0, b"", None, 0.0
         conn.is_brisk = time.monotonic() - conn.answered_at < _SOON_SECONDS
         surplus, conn.surplus = conn.surplus, b""

@@ -3,6 +3,7 @@
 import fcntl
 import resource
 import socket
+import tempfile
 from contextlib import closing
 from typing import Any
 
@@ -12,7 +13,7 @@ from gunicorn.http import get_parser
 from gunicorn.http.errors import InvalidHeader
 
 from bandit_project.server import messages
-from bandit_project.server.messages import Heads, Outbox, Received, is_readable
+from bandit_project.server.messages import Heads, Outbox, Received, is_readable, limit_sending
 
 pytestmark = pytest.mark.database_free
 
@@ -91,6 +92,9 @@ def test_received__cut_off__gives_what_came_and_ends_the_connection() -> None:
     assert (request.body.read(9), received.finish_body()) == (b"{}", False)
 
 
+_LIVE = b"HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\n\r\n"
+
+
 class _Wire:
     """A socket that remembers what each system call sent."""
 
@@ -107,9 +111,10 @@ class _Wire:
         ([b"head", b"body"], [b"headbody"]),
         ([b"head", b"x" * 65_536], [b"head", b"x" * 65_536]),
         ([b"head", *[b"x" * 30_000] * 3, b"end"], [b"head" + b"x" * 90_000, b"end"]),
+        ([_LIVE, b"1", b"2", b"end"], [_LIVE, b"1", b"2", b"end"]),
         ([], []),
     ],
-    ids=["small", "large body", "many pieces", "nothing"],
+    ids=["small", "large body", "many pieces", "pieces that a reader waits for", "nothing"],
 )
 def test_outbox__of_any_pieces__sends_them_in_order_and_what_is_small_as_one(
     given: list[bytes], sent: list[bytes]
@@ -132,6 +137,18 @@ def test_outbox__with_a_file__sends_the_head_first() -> None:
         outbox.sendfile(file, offset=0, count=3)
 
         assert far.recv(7, socket.MSG_WAITALL) == b'head"""'
+
+
+def test_outbox__of_a_client_that_takes_nothing__is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "SEND_SECONDS", 1)
+    near, far = socket.socketpair()
+    with closing(near), closing(far), tempfile.TemporaryFile() as file:
+        limit_sending(near)
+        file.truncate(10_000_000)
+        with pytest.raises(BrokenPipeError):
+            Outbox(near).sendall(b"x" * 10_000_000)
+        with pytest.raises(BrokenPipeError):
+            Outbox(near).sendfile(file)
 
 
 def test_waiting__on_a_file_that_select_cannot_name__ends_with_bytes_or_the_time() -> None:
