@@ -11,6 +11,7 @@ nothing of a scheduler that has the new one, and is none of the workers that ans
 
 import hashlib
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -22,16 +23,20 @@ from django.conf import settings
 
 from bandit_project import __version__
 
-# Where the functions are that tasks call.
-_CODE = ("allocation", "experiments", "notifications")
+# Where the list of tasks is, and the functions that they call.
+_CODE = ("bandit_project/workers", "allocation", "experiments", "notifications")
 # A broker that takes connections and is silent would otherwise block the scheduler and all its jobs.
 _ANSWER_SECONDS = 5
 
 
+def files_of_code() -> list[Path]:
+    """List the files by which a worker knows whether a scheduler has its code."""
+    return sorted(path for folder in _CODE for path in (settings.BASE_DIR / folder).rglob("*.py"))
+
+
 def _name_of_code() -> str:
     """Name the version and what its files hold: between two releases the number stays."""
-    files = sorted(path for app in _CODE for path in (settings.BASE_DIR / app).rglob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of_code()))
     return f"bandit-{__version__}-{digest.hexdigest()[:8]}"
 
 
