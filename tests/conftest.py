@@ -110,6 +110,7 @@ def forget_all() -> None:
     from django.conf import settings
     from django.core.cache import caches
 
+    from allocation.api.classic import views
     from allocation.ledger import before
     from bandit_project.api import keys, served
     from serving import snapshot
@@ -118,6 +119,7 @@ def forget_all() -> None:
         caches[name].clear()
     snapshot.forget()
     before.forget()
+    views.forget()
     served.forget()
     keys.forget()
 

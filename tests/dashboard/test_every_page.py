@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from dashboard.experiment_list.listing import ATTENTION
+from dashboard.experiment_list.stages import Stage
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment
 from tests.dashboard.experiment.test_one_story import STORIES
@@ -62,7 +64,7 @@ def test_pages__of_an_experiment_in_each_state__open(client: Client, state: str)
     assert set(found.values()) <= {200, 301, 302, 404}
 
 
-@pytest.mark.parametrize("stage", ["", "learning", "leader", "paused", "completed", "archived", "draft"])
+@pytest.mark.parametrize("stage", ["", ATTENTION, *Stage.values])
 def test_lists__of_experiments_in_each_state__open(client: Client, stage: str) -> None:
     for state in ("draft", "watched", "completed"):
         STATES[state]()

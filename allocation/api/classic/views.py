@@ -197,6 +197,11 @@ def _see(state: ExperimentState) -> None:
     _seen[state.experiment_id] = state.allocation_id
 
 
+def forget() -> None:
+    """Drop what is guessed of decisions."""
+    _seen.clear()
+
+
 def _decision(
     state: ExperimentState, asked_window: int | None, now: dt.datetime
 ) -> tuple[Experiment, Entry, int | None]:
