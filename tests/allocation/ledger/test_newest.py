@@ -59,6 +59,31 @@ def test_newest__deleted_experiment__goes_with_it() -> None:
     assert not NewestDecision.objects.exists()
 
 
+@pytest.mark.parametrize("deleted", ["the newest", "an earlier one", "some", "all"])
+def test_newest__decisions_deleted_by_hand__is_the_last_that_is_left(deleted: str) -> None:
+    one, other = make_running("One"), make_running("Other")
+    for date in (TODAY - DAY, TODAY, TODAY + 365 * DAY):
+        for experiment in (one, other):
+            allocate(experiment, date)
+    ids = [decision.pk for decision in one.allocations.order_by("target_date")]
+    chosen = {"the newest": ids[2:], "an earlier one": ids[:1], "some": ids[1:], "all": ids}[deleted]
+
+    Allocation.objects.filter(pk__in=chosen).delete()
+
+    assert kept() == newest_of_the_log()
+    assert len(kept()) == (1 if deleted == "all" else 2)
+
+
+def test_newest__decided_again_after_a_deletion__is_the_new_one() -> None:
+    experiment = make_running()
+    allocate(experiment, TODAY + 365 * DAY)
+    Allocation.objects.all().delete()
+
+    allocate(experiment)
+
+    assert [row.target_date for row in NewestDecision.objects.all()] == [TODAY]
+
+
 def test_in_force__decided_for_tomorrow_too__is_that_of_today() -> None:
     tomorrow, never = make_running("Tomorrow"), make_experiment("Never")
     today = allocate(tomorrow).pk
@@ -83,6 +108,7 @@ def test_newest__statement_that_writes_many__fires_once_on_postgresql() -> None:
     )
 
     assert [tuple(row) for row in rows] == [
+        ("allocation_newest_deleted", 0),
         ("allocation_newest_inserted", 0),
         ("allocation_newest_updated", 0),
     ]
