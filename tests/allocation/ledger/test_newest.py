@@ -1,4 +1,5 @@
 import datetime as dt
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -96,6 +97,24 @@ def test_in_force__decided_for_tomorrow_too__is_that_of_today() -> None:
     assert in_force(TODAY + DAY) == [(tomorrow.pk, later)]
     assert in_force(TODAY - DAY) == []
     assert never.pk not in dict(in_force(TODAY))
+
+
+def test_fill__kept_before_it_is_filled__is_the_newest_all_the_same() -> None:
+    """The version before decides while a migration makes the triggers and the next one fills in what was before."""
+    later, only, none = make_running("Later"), make_running("Only"), make_running("None")
+    for experiment in (later, only, none):
+        allocate(experiment)
+    allocate(later, TODAY + DAY)
+    first = later.allocations.get(target_date=TODAY)
+    NewestDecision.objects.filter(experiment=later).update(
+        decision=first.pk, target_date=TODAY, revision=1, state="another"
+    )
+    NewestDecision.objects.filter(experiment=none).delete()
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("allocation.migrations.0017_fill_newest_decisions").FILL)
+
+    assert kept() == newest_of_the_log()
 
 
 def test_newest__statement_that_writes_many__fires_once_on_postgresql() -> None:
