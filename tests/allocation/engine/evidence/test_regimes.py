@@ -47,7 +47,7 @@ def test_regime_masses__any_worth__are_those_of_logarithms(seed: int, days: int,
 
 
 def test_regime_masses__lost_on_the_last_day_of_a_stride_alone__are_those_of_logarithms() -> None:
-    """Day 15 is followed by the start 3 alone, which fell 740 nats behind before, and day 16 is another regime's first."""
+    """Day 15 fits the start 3 alone, which fell 740 nats behind before; day 16 begins another regime."""
     days, pairs = 20, pairs_of(20)
     square = np.zeros((days, days))
     square[4:15, 3] = -740 / 11
