@@ -79,8 +79,8 @@ def test_reason__large_orders_of_many_variants_with_long_names__fits_into_its_co
         day = counts("a", 10**6, 50_000, 5000, date=TODAY - dt.timedelta(days=age))
         # one order of 150,000 beside those of 10
         extra = 0 if age else 150_000
-        given = {"value_sum": Decimal(50_000 + extra), "value_squares": 750_000.0 + extra**2}
-        record(experiment, *(day._replace(variant_name=letter * 200, **given) for letter in "abcdefghi"))
+        day = day._replace(value_sum=Decimal(50_000 + extra), value_squares=750_000.0 + extra**2)
+        record(experiment, *(day._replace(variant_name=letter * 200) for letter in "abcdefghi"))
 
     reason = allocate(experiment).reason
 
