@@ -2,8 +2,8 @@
 
 To find it in the decision log takes a look into an index for each experiment, and PostgreSQL, asked for those of all,
 reads the whole log instead. ``NewestDecision`` has one narrow row for each experiment. The database keeps it, by
-triggers on the log (migration 0016): so it holds after every write, also by an earlier version that serves while
-another one is put in its place.
+triggers on the log (migrations 0016 and 0018): so it holds after every write, also by an earlier version that serves
+while another one is put in its place.
 """
 
 from collections.abc import Collection, Sequence

@@ -32,6 +32,7 @@ _LOW = gettext_noop(
     "{count} variants have too little data to be judged; until they have more they get even shares at most."
 )
 _ONE_ORDER = gettext_noop("One order may make more than {part} of the value of {name}.")
+_SEVERAL_ORDERS = gettext_noop("One order may make more than {part} of the value of {count} variants each.")
 _WIDENED = "The floors did not fit within the daily cap, which was widened to {cap}."
 _STOPPED = gettext_noop("Stopped by a guard; the control gets all traffic until a person resumes.")
 _GUARD = gettext_noop(
@@ -41,6 +42,9 @@ _GUARD = gettext_noop(
 _HARMS = gettext_noop("{count} guarded comparisons show harm.")
 _COMPLETED = gettext_noop("The experiment is completed; {name} gets all traffic.")
 _ON_SCHEDULE = gettext_noop("The experiment ended on schedule; {name} gets all traffic.")
+# The column takes 1,000 characters, and names have up to 200: a leader, one with little data and one with a large
+# order fit, and a sentence on the cap behind them.
+_MOST_NAMED = 900
 # What pages say where their words are others than those that have been recorded from the beginning.
 _SHOWN = {
     LIMITS["control_floor"].reason: gettext_noop(
@@ -61,8 +65,8 @@ _SHOWN = {
 }
 _OF_LIMITS = [limit.reason for limit in LIMITS.values()]
 _ALL = [
-    _ONE_VARIANT, _WARM_UP, _WARM_UP_ALONE, _ALL_LOW, _NO_SUCCESS, _LEVEL, _LOW, _ONE_ORDER, _WIDENED, _STOPPED,
-    _GUARD, _HARMS, _COMPLETED, _ON_SCHEDULE, *_OF_LIMITS,
+    _ONE_VARIANT, _WARM_UP, _WARM_UP_ALONE, _ALL_LOW, _NO_SUCCESS, _LEVEL, _LOW, _ONE_ORDER, _SEVERAL_ORDERS, _WIDENED,
+    _STOPPED, _GUARD, _HARMS, _COMPLETED, _ON_SCHEDULE, *_OF_LIMITS,
 ]  # fmt: skip
 
 
@@ -92,8 +96,11 @@ def _optimized(decision: Decision, names: Sequence[str], active: Sequence[bool])
     if len(low) == sum(active):
         return _ALL_LOW
     parts = [_lead(decision, names), *([_too_little(low)] if low else [])]
-    large = large_orders(decision, names)
-    return " ".join([*parts, *(_ONE_ORDER.format(part=f"{LARGEST_PART:.0%}", name=name) for name in large)])
+    part, large = f"{LARGEST_PART:.0%}", large_orders(decision, names)
+    named = " ".join([*parts, *(_ONE_ORDER.format(part=part, name=name) for name in large)])
+    if len(named) <= _MOST_NAMED:
+        return named
+    return " ".join([*parts, _SEVERAL_ORDERS.format(part=part, count=len(large))])
 
 
 def _lead(decision: Decision, names: Sequence[str]) -> str:

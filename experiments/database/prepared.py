@@ -79,7 +79,7 @@ class Prepared:
             try:
                 return self._exchange(connection.connection, texts)
             except _STALE:
-                del _prepared[connection.connection][self]
+                _prepared[connection.connection].pop(self, None)  # it may be refused before it has a name
                 return self._exchange(connection.connection, texts)
 
     def _exchange(self, raw: psycopg.Connection[Any], texts: list[bytes]) -> tuple[abc.Transformer, PGresult]:

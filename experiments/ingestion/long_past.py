@@ -6,13 +6,14 @@ Lately nothing needs a bound: an experiment has at most 100 variants, and each h
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import Issue
 from experiments.ingestion.upsert import PlacedCounts
+from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric
 
 _LATELY = dt.timedelta(days=1000)
@@ -26,20 +27,26 @@ def long_past_issues(rows: Sequence[PlacedCounts], today: dt.date) -> list[tuple
     if min(counts.date for _pk, counts in rows) >= limit:
         return []
     old = [(index, pk, counts) for index, (pk, counts) in enumerate(rows) if counts.date < limit]
-    given = Counter(pk for _index, pk, _counts in old)
-    full = {pk for pk, number in given.items() if _rows_of(pk).count() + number > MOST_ROWS}
-    if not full:
-        return []
-    known = {pk: _places_of(pk, {counts.date for _index, _pk, counts in old}) for pk in full}
+    held = {pk: _rows_of(pk).count() for pk in {pk for _index, pk, _counts in old}}
+    added = _added(old, held)
+    more = Counter(pk for _index, pk in added)
     message = _(
         "the experiment would have more than %(most)s rows, and this day is more than %(days)s days past: "
         "leave out days so long past, or record them as an experiment of their own"
     ) % {"most": f"{MOST_ROWS:,}", "days": f"{_LATELY.days:,}"}
     issue = Issue("date", "too_many_days", message)
+    return [(index, issue) for index, pk in added if held[pk] + more[pk] > MOST_ROWS]
+
+
+def _added(old: Sequence[tuple[int, int, DailyCounts]], held: Mapping[int, int]) -> list[tuple[int, int]]:
+    """List the rows that are new, by index and experiment, of those experiments that may not have room for them."""
+    given = Counter(pk for _index, pk, _counts in old)
+    dates = {counts.date for _index, _pk, counts in old}
+    known = {pk: _places_of(pk, dates) for pk, number in given.items() if held[pk] + number > MOST_ROWS}
     return [
-        (index, issue)
+        (index, pk)
         for index, pk, counts in old
-        if pk in full and (counts.variant_name, counts.date) not in known[pk]
+        if pk in known and (counts.variant_name, counts.date) not in known[pk]
     ]
 
 

@@ -1,7 +1,15 @@
 """Statements without a cursor: PostgreSQL's answers, refusals and transactions are those of any other statement."""
 
 import pytest
-from django.db import DataError, IntegrityError, OperationalError, connection, connections, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from django.test.utils import CaptureQueriesContext
 
 from bandit_project.ops.metrics.counters import QUERY_ERRORS, QUERY_SECONDS
@@ -74,6 +82,13 @@ def test_refusal__of_the_database__is_djangos_error_and_the_connection_goes_on(o
 
     assert QUERY_ERRORS.labels("IntegrityError")._value.get() == before + 2
     assert Prepared("SELECT count(*) FROM experiments_experiment").rows([]) == [(2,)]
+
+
+def test_refusal__of_the_statement_itself__is_djangos_error(on_postgresql: None) -> None:
+    grouped = Prepared("SELECT count(*) FROM experiments_experiment GROUP BY status FOR UPDATE")
+
+    with pytest.raises(NotSupportedError):
+        grouped.rows([])
 
 
 def test_text__with_a_zero_byte__is_refused_and_not_cut(on_postgresql: None) -> None:

@@ -97,11 +97,12 @@ def _stride(
     for day in stride:
         rows, then = going[day], day + 1
         np.vecdot(chances[:rows, day - begin, :then], masses[:rows, :then], out=masses[:rows, then])
-    lost, last = masses[:, begin + 1 : end] < _LEAST_MASS, worth[:, -1]
+    # the start after the last of these days, too: no later stride asks for it again
+    lost, last = masses[:, begin + 1 :] < _LEAST_MASS, worth[:, -1]
     if days[-1] <= end:
         ended = np.arange(end + 1) >= days[:, None]
         masses[ended] = 0
-        lost &= ~ended[:, begin + 1 : end]
+        lost &= ~ended[:, begin + 1 :]
         last = worth[np.arange(len(worth)), np.minimum(days, end) - begin - 1]
     np.log(masses, out=log_mass[:, : end + 1])
     log_mass[:, :end] += last

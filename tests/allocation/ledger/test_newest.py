@@ -1,4 +1,5 @@
 import datetime as dt
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -59,6 +60,31 @@ def test_newest__deleted_experiment__goes_with_it() -> None:
     assert not NewestDecision.objects.exists()
 
 
+@pytest.mark.parametrize("deleted", ["the newest", "an earlier one", "some", "all"])
+def test_newest__decisions_deleted_by_hand__is_the_last_that_is_left(deleted: str) -> None:
+    one, other = make_running("One"), make_running("Other")
+    for date in (TODAY - DAY, TODAY, TODAY + 365 * DAY):
+        for experiment in (one, other):
+            allocate(experiment, date)
+    ids = [decision.pk for decision in one.allocations.order_by("target_date")]
+    chosen = {"the newest": ids[2:], "an earlier one": ids[:1], "some": ids[1:], "all": ids}[deleted]
+
+    Allocation.objects.filter(pk__in=chosen).delete()
+
+    assert kept() == newest_of_the_log()
+    assert len(kept()) == (1 if deleted == "all" else 2)
+
+
+def test_newest__decided_again_after_a_deletion__is_the_new_one() -> None:
+    experiment = make_running()
+    allocate(experiment, TODAY + 365 * DAY)
+    Allocation.objects.all().delete()
+
+    allocate(experiment)
+
+    assert [row.target_date for row in NewestDecision.objects.all()] == [TODAY]
+
+
 def test_in_force__decided_for_tomorrow_too__is_that_of_today() -> None:
     tomorrow, never = make_running("Tomorrow"), make_experiment("Never")
     today = allocate(tomorrow).pk
@@ -73,6 +99,24 @@ def test_in_force__decided_for_tomorrow_too__is_that_of_today() -> None:
     assert never.pk not in dict(in_force(TODAY))
 
 
+def test_fill__kept_before_it_is_filled__is_the_newest_all_the_same() -> None:
+    """The version before decides while a migration makes the triggers and the next one fills in what was before."""
+    later, only, none = make_running("Later"), make_running("Only"), make_running("None")
+    for experiment in (later, only, none):
+        allocate(experiment)
+    allocate(later, TODAY + DAY)
+    first = later.allocations.get(target_date=TODAY)
+    NewestDecision.objects.filter(experiment=later).update(
+        decision=first.pk, target_date=TODAY, revision=1, state="another"
+    )
+    NewestDecision.objects.filter(experiment=none).delete()
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("allocation.migrations.0017_fill_newest_decisions").FILL)
+
+    assert kept() == newest_of_the_log()
+
+
 def test_newest__statement_that_writes_many__fires_once_on_postgresql() -> None:
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has triggers for rows alone")
@@ -83,6 +127,7 @@ def test_newest__statement_that_writes_many__fires_once_on_postgresql() -> None:
     )
 
     assert [tuple(row) for row in rows] == [
+        ("allocation_newest_deleted", 0),
         ("allocation_newest_inserted", 0),
         ("allocation_newest_updated", 0),
     ]

@@ -1,15 +1,18 @@
 """Reasons of the decision log: recorded in English, read back in the reader's language and in the words of pages."""
 
+import datetime as dt
+from decimal import Decimal
+
 import pytest
 from django.test import Client
 from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.ledger.reasons import end_sentence, in_words
+from allocation.ledger.reasons import _SEVERAL_ORDERS, end_sentence, in_words
 from allocation.limits import LIMITS
 from experiments.metrics import DailyCounts
-from tests.factory import allocate, counts, make_experiment, make_running, record
+from tests.factory import TODAY, allocate, counts, make_experiment, make_running, record
 
 LEADS = LIMITS["none"].reason
 
@@ -66,6 +69,25 @@ def test_in_words__limit__is_named_as_pages_name_it(key: str, limit: str) -> Non
             in_words(recorded)
             == f"b leads: 84.4% likely to be the best. Its share is limited by the {limit}."
         )
+
+
+@pytest.mark.django_db
+def test_reason__large_orders_of_many_variants_with_long_names__fits_into_its_column() -> None:
+    """SQLite takes a text of any length; PostgreSQL refused the decision, and with it every request."""
+    experiment = make_experiment(reward="value_per_impression")
+    for age in range(20):
+        day = counts("a", 10**6, 50_000, 5000, date=TODAY - dt.timedelta(days=age))
+        # one order of 150,000 beside those of 10
+        extra = 0 if age else 150_000
+        day = day._replace(value_sum=Decimal(50_000 + extra), value_squares=750_000.0 + extra**2)
+        record(experiment, *(day._replace(variant_name=letter * 200) for letter in "abcdefghi"))
+
+    reason = allocate(experiment).reason
+
+    several = _SEVERAL_ORDERS.format(part="10%", count=9)
+    assert reason == f"No variant leads: 9 are equally likely to be the best (11.1% each). {several}"
+    with override("en"):
+        assert in_words(reason) == reason
 
 
 _NAMES = st.text(min_size=1, max_size=40) | st.sampled_from(

@@ -187,3 +187,29 @@ def test_list_experiments__more_rows_than_are_listed_at_once__is_refused_but_for
         assert api.get("/experiments", {"limit": "1", "offset": offset}).status_code == 200
     # what the cache holds by now counts, too
     assert refused_fields(api.get("/experiments")) == ["limit"]
+
+
+def test_list_experiments__cached_ones_that_have_changed__are_counted_once(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page just below the limit is not refused because the cache has what its experiments were before."""
+    running = [make_running(name) for name in ("One", "Two")]
+    monkeypatch.setattr("experiments.api.classic.views.MOST_LISTED_ROWS", 4)
+    assert api.get("/experiments").status_code == 200
+
+    for experiment in running:
+        record(experiment, counts("control", 6000, 500))
+
+    assert api.get("/experiments").status_code == 200
+
+
+def test_list_experiments__long_names__is_no_longer_page_once_it_is_cached(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.api.classic.views.MOST_LISTED_ROWS", 8)
+    names = [letter * 100 for letter in "abcd"]
+    for name in ("One", "Two"):
+        record(make_experiment(name), *(counts(variant, 10, 1) for variant in names))
+    assert api.get("/experiments").status_code == 200
+
+    assert api.get("/experiments", {"limit": "2"}).status_code == 200

@@ -310,3 +310,18 @@ def test_record_events__days_long_past_of_a_full_experiment__are_refused_but_for
 
     assert [(index, issue.code) for index, issue in caught.value.row_issues] == [(1, "too_many_days")]
     assert DailyMetric.objects.count() == 4
+
+
+def test_record_events__days_long_past_that_still_fit_beside_corrections__are_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A row that corrects another is none more."""
+    monkeypatch.setattr("experiments.ingestion.long_past.MOST_ROWS", 4)
+    experiment = make_experiment()
+    long_past = TODAY - dt.timedelta(days=1001)
+    stored = [counts(name, 10, 1, date=long_past) for name in ("control", "b", "c")]
+    record(experiment, *stored)
+
+    record(experiment, *stored, counts("d", 10, 1, date=long_past))
+
+    assert DailyMetric.objects.count() == 4

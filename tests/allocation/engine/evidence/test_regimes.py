@@ -46,6 +46,21 @@ def test_regime_masses__any_worth__are_those_of_logarithms(seed: int, days: int,
     np.testing.assert_allclose(found, in_logs(worth, days), rtol=1e-9, atol=1e-12)
 
 
+def test_regime_masses__lost_on_the_last_day_of_a_stride_alone__are_those_of_logarithms() -> None:
+    """Day 15 fits the start 3 alone, which fell 740 nats behind before; day 16 begins another regime."""
+    days, pairs = 20, pairs_of(20)
+    square = np.zeros((days, days))
+    square[4:15, 3] = -740 / 11
+    square[15, [n for n in range(16) if n != 3]] = -2000
+    square[16:, :16] = -20
+    worth = np.append(square[pairs.day, pairs.start], 0.0)
+
+    found = shares_of(regime_masses(worth[None], np.array([days]))[0])
+
+    assert found[16] == pytest.approx(0.99, abs=0.001)
+    np.testing.assert_allclose(found, in_logs(worth, days), rtol=1e-9, atol=1e-12)
+
+
 @given(seed=SEED)
 def test_regime_masses__masses_lost_in_one_experiment__change_no_bit_of_the_others(seed: int) -> None:
     rng = np.random.default_rng(seed)
