@@ -23,7 +23,7 @@ def upsert(instances: Sequence[models.Model]) -> None:
     if connection.vendor != "postgresql":
         _upsert_by_orm(instances)
         return
-    names = [(field.column, field.attname) for field in model._meta.concrete_fields]
+    names = [(str(field.column), field.attname) for field in model._meta.concrete_fields]
     rows = [{column: vars(one)[attname] for column, attname in names} for one in instances]
     with connection.cursor() as cursor:
         cursor.execute(_statement(model), [json_of(rows)])
