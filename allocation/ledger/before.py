@@ -7,7 +7,6 @@ read, by their id and the digest of their inputs: it reads and unpacks them once
 import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,8 +93,8 @@ def _priced(before: Before, inputs: AllocationInputs) -> _Priced:
     found = before.priced.get(inputs.reward)
     if found is None:
         recorded: Mapping[str, Any] = {} if before.packed_inputs is None else unpack(before.packed_inputs)
-        earlier = AllocationInputs.from_json(recorded, inputs.experiment_id)
-        window = replace(earlier, reward=inputs.reward).to_request().window()
+        earlier = AllocationInputs.from_json({**recorded, "reward": inputs.reward}, inputs.experiment_id)
+        window = earlier.to_request().window()
         variants = tuple(variant.id for variant in earlier.variants)
         found = _Priced(variants, window.start or 0, window.days, window.trials.astype(np.int64))
         if found.trials.size <= _LARGEST:

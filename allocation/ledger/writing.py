@@ -4,17 +4,16 @@ The rows travel as JSON. An array for each of forty columns takes psycopg longer
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import orjson
 from django.db import connection, models
 
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation, AllocationShare
 from allocation.packing import pack
+from experiments.database.recordset import json_of
 from experiments.database.rows import insert, rows_of
 
 _INSERT = """
@@ -50,7 +49,7 @@ def _write_at_once(entries: Sequence[Entry]) -> None:
     ]
     alias = connection.alias  # the connection of a thread takes long to find
     keys: dict[int, tuple[int, dict[int, int]]] = {}
-    for experiment, pk, variant, share_pk in rows_of(_statement(), [_json(rows), _json(shares)]):
+    for experiment, pk, variant, share_pk in rows_of(_statement(), [json_of(rows), json_of(shares)]):
         keys.setdefault(experiment, (pk, {}))[1][variant] = share_pk
     for entry in entries:
         pk, of_shares = keys[entry.allocation.experiment_id]
@@ -100,17 +99,6 @@ def _row(instance: models.Model) -> dict[str, Any]:
 
 
 def _decision(allocation: Allocation) -> dict[str, Any]:
-    """List the columns of a decision, with its packed bytes as a text."""
+    """List the columns of a decision, its inputs packed."""
     row, inputs = _row(allocation), allocation.packed_inputs
-    return row if inputs is None else {**row, "packed_inputs": "\\x" + pack(inputs).hex()}
-
-
-def _json(rows: Iterable[dict[str, Any]]) -> str:
-    return orjson.dumps(list(rows), default=_exact).decode()
-
-
-def _exact(value: object) -> str:
-    """Write an exact number as a text, for which JSON has no word either."""
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{value!r} has no form in JSON")
+    return row if inputs is None else {**row, "packed_inputs": pack(inputs)}

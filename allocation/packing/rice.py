@@ -32,10 +32,11 @@ def rice(numbers: Whole) -> bytes | None:
 def unrice(packed: bytes, size: int) -> tuple[Whole, int]:
     """Read so many numbers; return the bytes that they took, too."""
     k, bits = packed[0], np.unpackbits(np.frombuffer(packed, dtype=np.uint8, offset=1))
-    low = bits[: size * k].reshape(size, k).astype(np.uint64) << np.arange(k, dtype=np.uint64)
+    low = bits[: size * k].reshape(size, k) @ (np.uint64(1) << np.arange(k, dtype=np.uint64))
     ends = np.flatnonzero(bits[size * k :])[:size]
-    rest = np.diff(ends, prepend=-1) - 1
-    numbers = (rest.astype(np.uint64) << np.uint64(k)) + low.sum(axis=1, dtype=np.uint64)
+    rest = ends.copy()
+    rest[1:] -= ends[:-1] + 1
+    numbers = (rest.astype(np.uint64) << np.uint64(k)) + low
     used = size * k + int(ends[-1]) + 1
     return numbers, 1 + (used + 7) // 8
 

@@ -19,7 +19,8 @@ from allocation.ledger.statements import VariantKey, rows_of_days, stream_of_imp
 from allocation.models import CLOSING, ClosedTraffic
 from allocation.sample_ratio import SampleRatioResult, result_of_sums, splits_in_force, sums_of_days
 from allocation.selectors import Split, served_from_of, with_undone_ends
-from experiments.database.rows import Row, places, rows_of
+from experiments.database.recordset import upsert
+from experiments.database.rows import Row, places, rows_of, unsaved
 from experiments.models import Experiment
 
 Variants = Mapping[int, Sequence[VariantKey]]
@@ -198,7 +199,8 @@ def _row(pk: int, closed: _Closed, variants: Sequence[VariantKey]) -> ClosedTraf
     shares = [closed.split.get(variant.id, -1.0) for variant in variants]
     sums = closed.sums
     numbers = [np.array([v.id for v in variants], dtype=np.float64), np.array(shares), *map(np.ravel, sums)]
-    return ClosedTraffic(
+    return unsaved(
+        ClosedTraffic,
         experiment_id=pk,
         through=closed.through,
         decision=closed.decision,
@@ -215,11 +217,6 @@ def _keep(rows: Sequence[ClosedTraffic]) -> None:
     """
     if not rows:
         return
-    ClosedTraffic.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["experiment"],
-        update_fields=["through", "decision", "days", "compared_days", "sums"],
-    )
+    upsert(rows)
     ids = [row.experiment_id for row in rows]
     Experiment.objects.filter(pk__in=ids, changed_from__isnull=False).update(changed_from=None)

@@ -15,12 +15,12 @@ from django.conf import settings
 from allocation.engine import ENGINE_VERSION, RULES
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation, SweepMark
-from experiments.database.rows import places, rows_of
+from experiments.database.recordset import upsert
+from experiments.database.rows import places, rows_of, unsaved
 from experiments.models import Status
 from experiments.settings_schema import with_defaults
 from notifications.events import EventKind
 
-_NOTED = ("target_date", "data_version", "changed_at", "decision", "mismatch", "rules")
 _ACTIVE = """
 SELECT e.id, (SELECT count(*) FROM experiments_variant v WHERE v.experiment_id = e.id), e.archived_at IS NOT NULL,
     e.data_version, (
@@ -80,11 +80,7 @@ def mark_as_swept(entries: Sequence[Entry], target_date: dt.date, seen: Mapping[
     by = rules()
     looked_at = [(entry, seen.get(entry.allocation.experiment_id)) for entry in entries]
     marks = [_mark(entry, target_date, by) for entry, one in looked_at if one and _is_settled(entry, one)]
-    if not marks:
-        return
-    SweepMark.objects.bulk_create(
-        marks, update_conflicts=True, unique_fields=["experiment"], update_fields=_NOTED
-    )
+    upsert(marks)
 
 
 def rules() -> str:
@@ -98,8 +94,9 @@ def rules() -> str:
 
 def _mark(entry: Entry, target_date: dt.date, by: str) -> SweepMark:
     experiment = entry.allocation.experiment
-    return SweepMark(
-        experiment=experiment,
+    return unsaved(
+        SweepMark,
+        experiment_id=experiment.pk,
         target_date=target_date,
         data_version=experiment.data_version,
         changed_at=experiment.updated_at,

@@ -1,7 +1,7 @@
 """Which experiments the list shows, in which order: worked out by the database.
 
-One statement counts the experiments of each stage, one finds those of a page. Both read a narrow row for each
-experiment and for its newest decision, and daily rows only where that decision rests on no recent day.
+One statement finds the experiments of a page and counts those of each stage. It reads a narrow row for each experiment
+and for its newest decision, and daily rows only where that decision rests on no recent day.
 """
 
 import datetime as dt
@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import connection
 
 from allocation.ledger.newest import IN_FORCE
 from allocation.models import Kind, State
 from dashboard.experiment.summary import STALE_AFTER_DAYS
 from dashboard.experiment_list.stages import Flag, Listed, Stage
-from experiments.database.rows import rows_of
+from experiments.database.rows import Row, rows_of
 from experiments.models import Status
 from notifications.events import EventKind
 
@@ -119,12 +120,17 @@ WITH known AS {{once}} (
 _ATTENTION = f"""(CASE WHEN l.mismatch + l.guard + l.late + l.alone > 0
     OR l.stage IN ({_among((Stage.GUARDED, Stage.READY))}) THEN 1 ELSE 0 END)"""
 _NUMBERS = f"""
-{{listed}}
-SELECT l.stage, {_ATTENTION}, count(*), sum(CASE WHEN {{found}} THEN 1 ELSE 0 END) FROM listed l GROUP BY 1, 2
+SELECT l.stage, {_ATTENTION} AS urgent, count(*) AS everything, sum(CASE WHEN {{found}} THEN 1 ELSE 0 END) AS shown
+FROM listed l GROUP BY 1, 2
 """  # noqa: S608
+# The numbers as a text of JSON, which is worked out once: each row has it.
+_AS_TEXT = {
+    "postgresql": "CAST(json_agg(json_build_array(n.stage, n.urgent, n.everything, n.shown)) AS text)",
+    "sqlite": "json_group_array(json_array(n.stage, n.urgent, n.everything, n.shown))",
+}
 _PAGE = """
 {listed}
-SELECT l.id, l.status, l.stage, l.mismatch, l.guard, l.late, l.alone, l.decision
+SELECT l.id, l.status, l.stage, l.mismatch, l.guard, l.late, l.alone, l.decision{numbers}
 FROM listed l JOIN experiments_experiment e ON e.id = l.id {traffic}
 WHERE {shown} AND {found} ORDER BY {order} LIMIT %s OFFSET %s
 """
@@ -155,28 +161,47 @@ SORTED = {
 }
 
 
-def numbers_of(found: Found, today: dt.date) -> Numbers:
-    """Count the experiments; one statement."""
-    sql = _NUMBERS.format(listed=_listed(today), found=found.condition)
-    rows = rows_of(sql, [*found.parameters])
-    of_stage: Counter[str] = Counter()
-    for stage, _is_urgent, _all, shown in rows:
-        of_stage[stage] += shown
-    attention = sum(shown for _stage, is_urgent, _all, shown in rows if is_urgent)
-    return Numbers(sum(row[2] for row in rows), of_stage, attention)
+class Look(NamedTuple):
+    """The experiments of a page, and the numbers of all."""
+
+    numbers: Numbers
+    page: Sequence[Listed]
+
+
+def look_of(asked: Asked, today: dt.date, *, start: int, most: int) -> Look:
+    """Find the experiments of a page and count all; one statement, or two where the page has none."""
+    numbers = _NUMBERS.format(found=asked.found.condition)
+    column = f", (SELECT {_AS_TEXT[connection.vendor]} FROM ({numbers}) n)"  # noqa: S608 (constants only)
+    own = asked.found.parameters
+    rows = rows_of(_page(asked, today, numbers=column), [*own, *own, most, start])
+    counted = orjson.loads(rows[0][-1]) if rows else rows_of(_listed(today) + numbers, [*own])
+    return Look(_numbers(counted), [_read(*row[:-1]) for row in rows])
 
 
 def page_of(asked: Asked, today: dt.date, *, start: int = 0, most: int = _ALL) -> list[Listed]:
     """Find the experiments of a page, or all, in order; one statement."""
+    rows = rows_of(_page(asked, today), [*asked.found.parameters, most, start])
+    return [_read(*row) for row in rows]
+
+
+def _page(asked: Asked, today: dt.date, numbers: str = "") -> str:
     days = {"today": _literal(today), "week_ago": _literal(today - dt.timedelta(days=TRAFFIC_DAYS))}
-    sql = _PAGE.format(
+    return _PAGE.format(
         listed=_listed(today),
+        numbers=numbers,
         traffic=_TRAFFIC.format(**days) if asked.order == BY_TRAFFIC else "",
         shown=_shown(asked.stage),
         found=asked.found.condition,
         order=SORTED[asked.order],
     )
-    return [_read(*row) for row in rows_of(sql, [*asked.found.parameters, most, start])]
+
+
+def _numbers(rows: Sequence[Row]) -> Numbers:
+    of_stage: Counter[str] = Counter()
+    for stage, _is_urgent, _all, shown in rows:
+        of_stage[stage] += shown
+    attention = sum(shown for _stage, is_urgent, _all, shown in rows if is_urgent)
+    return Numbers(sum(row[2] for row in rows), of_stage, attention)
 
 
 def _read(pk: int, status: str, stage: str, *rest: Any) -> Listed:

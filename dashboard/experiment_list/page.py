@@ -21,8 +21,9 @@ from dashboard.experiment_list.listing import (
     BY_TRAFFIC,
     Asked,
     Found,
+    Look,
     Numbers,
-    numbers_of,
+    look_of,
     page_of,
 )
 from dashboard.experiment_list.rows import rows_of
@@ -36,7 +37,7 @@ from experiments.services import archive_experiment
 from experiments.text import Text
 
 PAGE_SIZE = 50
-_LONGEST_SEARCH = 200
+_LONGEST_SEARCH, _LONGEST_PAGE = 200, 9
 
 ORDERS: dict[str, Text] = {
     ATTENTION: gettext_lazy("Needs attention first"),
@@ -58,16 +59,19 @@ class Chip(NamedTuple):
 
 
 class _Pages(Paginator[Listed]):
-    """Pages of a list whose length is known."""
+    """Pages of a list whose length is known, one of which was read with it."""
 
-    def __init__(self, asked: Asked, date: dt.date, known: int) -> None:
+    def __init__(self, asked: Asked, date: dt.date, look: Look, known: int) -> None:
         super().__init__([], PAGE_SIZE)
-        self.count, self._asked, self._date = known, asked, date
+        self.count, self._asked, self._date = look.numbers.shown(asked.stage), asked, date
+        self._read = {known: look.page}
 
     def page(self, number: int | str) -> Page[Listed]:
         place = self.validate_number(number)
-        start = (place - 1) * PAGE_SIZE
-        return Page(page_of(self._asked, self._date, start=start, most=PAGE_SIZE), place, self)
+        read = self._read.get(place)
+        if read is None:
+            read = page_of(self._asked, self._date, start=_start(place), most=PAGE_SIZE)
+        return Page(read, place, self)
 
 
 @require_safe
@@ -75,9 +79,9 @@ class _Pages(Paginator[Listed]):
 def experiments(request: HttpRequest) -> HttpResponse:
     """Searched, filtered and sorted by the query; unknown values count as none."""
     date, query = today(), _query(request)
-    asked = _asked(query)
-    numbers = numbers_of(asked.found, date)
-    page = _Pages(asked, date, numbers.shown(asked.stage)).get_page(request.GET.get("page"))
+    asked, place = _asked(query), _place(request)
+    look = look_of(asked, date, start=_start(place), most=PAGE_SIZE)
+    numbers, page = look.numbers, _Pages(asked, date, look, place).get_page(request.GET.get("page"))
     context = {
         "section": "experiments",
         "page": page,
@@ -92,6 +96,16 @@ def experiments(request: HttpRequest) -> HttpResponse:
         "any": numbers.everything > 0,
     }
     return render(request, "dashboard/experiment_list/page.html", context)
+
+
+def _place(request: HttpRequest) -> int:
+    """Read the number of the page; 1 where it is none, or larger than any page."""
+    text = request.GET.get("page", "")
+    return max(int(text), 1) if text.isascii() and text.isdigit() and len(text) < _LONGEST_PAGE else 1
+
+
+def _start(place: int) -> int:
+    return (place - 1) * PAGE_SIZE
 
 
 class _Query(NamedTuple):

@@ -12,7 +12,7 @@ from allocation.models import Allocation
 from allocation.services import complete_experiment
 from allocation.statistics.experiment import experiment_statistics
 from allocation.statistics.stored import Lift
-from dashboard.experiment_list.listing import ATTENTION, Asked, Found, numbers_of, page_of
+from dashboard.experiment_list.listing import ATTENTION, Asked, Found, look_of, page_of
 from dashboard.experiment_list.page import PAGE_SIZE
 from dashboard.experiment_list.rows import Row, WarmUp
 from dashboard.experiment_list.stages import Flag, Stage
@@ -199,7 +199,10 @@ def test_list__decisions_rest_on_recent_days__reads_no_daily_row() -> None:
     asked = Asked(Found(), "", ATTENTION)
 
     read = Counter[str]()
-    for run in (lambda: numbers_of(Found(), TODAY), lambda: page_of(asked, TODAY, start=0, most=50)):
+    for run in (
+        lambda: look_of(asked, TODAY, start=0, most=50),
+        lambda: page_of(asked, TODAY, start=0, most=50),
+    ):
         with CaptureQueriesContext(connection) as queries:
             run()
         (statement,) = (query["sql"] for query in queries)
@@ -282,8 +285,8 @@ def test_list__many__same_number_of_queries(client: Client, django_assert_num_qu
     allocate(done)
     _complete(done)
 
-    # 9 with the warm-up's, or without it with a search; three more go to session, user and role
-    with django_assert_num_queries(8):
+    # 8 with the warm-up's, or without it with a search; three more go to session, user and role
+    with django_assert_num_queries(7):
         client.get("/dashboard/")
 
 
@@ -324,6 +327,28 @@ def test_list__more_than_a_page__the_rest_is_on_the_next(client: Client) -> None
 
     assert len(_rows(client)) == PAGE_SIZE
     assert [row.experiment.name for row in _rows(client, "?page=2")] == ["E000"]
+
+
+@pytest.mark.parametrize("page", ["3", "99999999", "9" * 30, "0", "-1", "2.5", "\u0662", ""])
+def test_list__page_that_is_none__shows_one_that_is(client: Client, page: str) -> None:
+    for n in range(PAGE_SIZE + 1):
+        make_experiment(f"E{n:03}", status=Status.DRAFT)
+
+    shown = client.get("/dashboard/", {"page": page}).context
+
+    assert len(shown["rows"]) in {1, PAGE_SIZE}
+    assert len(shown["rows"]) == len(shown["page"]) == (1 if shown["page"].number == 2 else PAGE_SIZE)
+    assert {chip.value: chip.number for chip in shown["chips"]}["draft"] == PAGE_SIZE + 1
+
+
+def test_list__search_and_stage_without_any__counts_the_stages_of_those_found(client: Client) -> None:
+    make_experiment("First", status=Status.DRAFT)
+    make_experiment("Second")
+
+    shown = client.get("/dashboard/?q=first&stage=paused").context
+
+    assert shown["rows"] == []
+    assert {chip.value: chip.number for chip in shown["chips"]} == {"": 1, "draft": 1, "paused": 0}
 
 
 def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() -> None:

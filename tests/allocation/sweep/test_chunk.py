@@ -1,6 +1,7 @@
 """A chunk of the sweep: constant numbers of statements, and what is not new is not looked at again."""
 
 import datetime as dt
+import gc
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -50,6 +51,14 @@ def test_sweep_chunk__more_experiments__no_more_statements() -> None:
     more = [make_running(f"More {n}") for n in range(6)]
 
     assert _queries(*more) == _queries(*first)
+
+
+def test_sweep_chunk__done__python_collects_as_often_as_before() -> None:
+    usual = gc.get_threshold()
+
+    assert _sweep(make_running()).recorded == 1
+
+    assert gc.get_threshold() == usual
 
 
 def test_sweep_chunk__result__is_plain_data() -> None:
