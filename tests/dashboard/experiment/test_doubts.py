@@ -81,6 +81,20 @@ def test_sure_leader__seen_by_no_decision_yet__the_page_does_not_deny_the_95_per
     assert "95% reached on" in page(client, experiment)
 
 
+def test_sure_leader__ended_on_the_day_that_it_led_first__the_page_does_not_deny_the_95_percent(
+    client: Client,
+) -> None:
+    experiment = make_daily(20, control=100, b=150)
+    allocate(experiment)
+    winner = experiment.variants.get(name="b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+
+    html = page(client, experiment)
+
+    assert "above 95% when it ended" in html
+    assert "traffic does not use yet" not in html
+
+
 def test_one_variant__sure_to_be_the_best__is_neither_leader_nor_a_result(client: Client) -> None:
     experiment = make_daily(20, control=100)
     allocate(experiment)
