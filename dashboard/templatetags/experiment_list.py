@@ -17,7 +17,7 @@ register = template.Library()
 
 
 class Said(NamedTuple):
-    """What a row says of its result. ``figure``: the lift beside the name of who is ahead; ``below``: a line of its
+    """Words of a row about its result. ``figure``: the lift beside the name of who is ahead; ``below``: a line of its
     own; nothing is said without ``words``."""
 
     words: str = ""

@@ -17,7 +17,7 @@ _NAMES = ("target_date", "revision", "kind", "state", "data_through", "value_rem
 
 
 def kept() -> list[Any]:
-    """What the database keeps, in the order of the experiments."""
+    """Return what the database keeps, in the order of the experiments."""
     return list(NewestDecision.objects.order_by("experiment").values_list("experiment", "decision", *_NAMES))
 
 
