@@ -33,7 +33,7 @@ class Command(PlainCommand):
         try:
             user = _renewed(options["email"]) if options["again"] else _invited(options)
         except InvalidError as error:
-            raise CommandError("; ".join(issue.message for issue in error.issues)) from error
+            raise CommandError(_with_fix(error)) from error
         except ConflictError as error:
             raise CommandError(str(error)) from error
         link = _link(user, options["site"])
@@ -54,6 +54,12 @@ def _invited(options: dict[str, Any]) -> User:
         role=Role[options["role"].upper()],
         now=timezone.now(),
     )
+
+
+def _with_fix(error: InvalidError) -> str:
+    said = "; ".join(issue.message for issue in error.issues)
+    is_taken = any(issue.code == "taken" for issue in error.issues)
+    return f"{said} --again replaces the link of an invitation that is still open." if is_taken else said
 
 
 def _renewed(email: str) -> User:

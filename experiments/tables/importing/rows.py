@@ -325,4 +325,7 @@ def name_problem(text: str) -> str | None:
 def _date_problem(text: str) -> str:
     if not text:
         return _("is empty; write the day as 2025-08-14")
-    return _("%(value)s is not a date such as 2025-08-14; write it so") % {"value": shown(text)}
+    message = _(
+        "%(value)s is not a date such as 2025-08-14; write it so, in a spreadsheet with the date format yyyy-mm-dd"
+    )
+    return message % {"value": shown(text)}

@@ -64,10 +64,10 @@ def test_invite_user__mail_server__mails_the_link_that_it_prints(settings: Any) 
     assert "ann@example.com" in said
 
 
-def test_invite_user__account_exists__changes_nothing() -> None:
+def test_invite_user__account_exists__changes_nothing_and_names_again() -> None:
     _run("--role", "viewer")
 
-    with pytest.raises(CommandError, match="account with this address"):
+    with pytest.raises(CommandError, match=r"account with this address already\. --again replaces"):
         _run("--role", "admin")
 
     assert role_of(User.objects.get()) is Role.VIEWER

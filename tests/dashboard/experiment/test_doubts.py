@@ -70,6 +70,31 @@ def test_mismatch__ended_nevertheless__the_result_says_that_it_may_be_wrong(clie
     assert verdict.lines[0] == "Traffic did not match the allocation (SRM): this result may be wrong."
 
 
+def test_sure_leader__seen_by_no_decision_yet__the_page_does_not_deny_the_95_percent(client: Client) -> None:
+    experiment = make_daily(20, control=100, b=150)
+
+    before = page(client, experiment)
+    allocate(experiment)
+
+    assert "above 95% with data that traffic does not use yet" in before
+    assert "95% not reached yet" not in before
+    assert "95% reached on" in page(client, experiment)
+
+
+def test_sure_leader__ended_on_the_day_that_it_led_first__the_page_does_not_deny_the_95_percent(
+    client: Client,
+) -> None:
+    experiment = make_daily(20, control=100, b=150)
+    allocate(experiment)
+    winner = experiment.variants.get(name="b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+
+    html = page(client, experiment)
+
+    assert "above 95% when it ended" in html
+    assert "traffic does not use yet" not in html
+
+
 def test_one_variant__sure_to_be_the_best__is_neither_leader_nor_a_result(client: Client) -> None:
     experiment = make_daily(20, control=100)
     allocate(experiment)
