@@ -148,13 +148,15 @@ DATABASE_REPLICA_LAG_SECONDS = env.integer("DATABASE_REPLICA_LAG_SECONDS", 10, 1
 # Entries of each cache. Answers are each worker's own and kept until something changes. Each call has room for 10,000
 # experiments: in less, answers that are read in turn are gone before they are asked for again. An allocation takes 2 to
 # 5 kB. What workers and servers count together, such as throttles, is in the shared one (without Redis: each its own).
-_CACHED_ENTRIES = {
-    "default": 2000, "allocation": 12_000, "history": 4000, "v1-allocation": 12_000, "assignment": 12_000,
-    "shared": 2000,
+_ANSWERS = {
+    "list": 2000, "allocation": 12_000, "history": 4000, "v1-allocation": 12_000, "assignment": 12_000,
 }  # fmt: skip
+_CACHED_ENTRIES = {"default": 2000, "shared": 2000, **_ANSWERS}
 CACHES = {
     name: {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "BACKEND": "bandit_project.ops.answers_cache.AnswersCache"
+        if name in _ANSWERS
+        else "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": name,
         "OPTIONS": {"MAX_ENTRIES": entries},
     }

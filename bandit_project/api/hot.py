@@ -114,15 +114,13 @@ def _only(request: HttpRequest, name: str) -> str | None:
     return given[name][0] if list(given) == [name] and len(given[name]) == 1 else None
 
 
-def _is_id(reference: str | None) -> bool:
-    return (
-        reference is not None and reference.isascii() and reference.isdigit() and len(reference) <= _ID_DIGITS
-    )
+def _is_id(reference: str) -> bool:
+    return reference.isascii() and reference.isdigit() and len(reference) <= _ID_DIGITS
 
 
 def _allocation(request: HttpRequest) -> HttpResponse | None:
-    reference = _only(request, "experiment_id")
-    return _json(allocation_json(reference)) if reference is not None and _is_id(reference) else None
+    name, _, reference = request.META.get("QUERY_STRING", "").partition("=")
+    return _json(allocation_json(reference)) if name == "experiment_id" and _is_id(reference) else None
 
 
 def _history(request: HttpRequest, reference: str) -> HttpResponse | None:

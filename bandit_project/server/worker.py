@@ -8,6 +8,7 @@ The worker promises:
 - A thread gets a request once it has arrived whole. It reads the next one itself where a client sends one right after
   the other, as programs do: if it comes within two milliseconds, and while other threads are free.
 - A thread waits for a client that does not take its answer for about half a minute; then the client loses it.
+- Connections are spread over the workers (see peers.py).
 - The loop never waits: not for a request, and not for a client to close its end.
 - What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker
   holds for all of them, requests that wait for a thread included. A refusal is 408, 431 or 503.
@@ -34,6 +35,7 @@ from django.conf import settings
 from gunicorn.workers.gthread import ThreadWorker
 
 from bandit_project.server.messages import Heads, Outbox, Received, is_readable, limit_sending
+from bandit_project.server.peers import Peers
 
 TESTED_GUNICORN = "27.0.1"
 
@@ -52,6 +54,8 @@ _READ_BYTES = 256 * 1024
 # For so long a thread waits for a client's next request, if the one before came as soon; and so many do not wait.
 _SOON_SECONDS = 0.002
 _THREADS_AT_HAND = 2
+# For so long a worker does not look at connections that it leaves to another.
+_REST_SECONDS = 0.0005
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 _SOME_LENGTH = re.compile(rb"\r\ncontent-length", re.IGNORECASE)
@@ -134,6 +138,20 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     sockets: list[Any]
 
+    def __init__(self, age: int, *args: Any, **kwargs: Any) -> None:
+        self._peers, self._rests = Peers(age), False
+        super().__init__(age, *args, **kwargs)
+
+    @property
+    def nr_conns(self) -> int:
+        """Connections of this worker, which the others know."""
+        return self._nr_conns
+
+    @nr_conns.setter
+    def nr_conns(self, number: int) -> None:
+        self._nr_conns = number
+        self._peers.hold(number)
+
     def init_process(self) -> None:
         self._requests: dict[Any, _Request] = {}
         # Bytes of all requests, from their arrival until they are answered.
@@ -147,10 +165,33 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.log._access_log_enabled = bool(self.cfg.accesslog)
         super().init_process()
 
+    def notify(self) -> None:
+        super().notify()
+        if self.alive:
+            self._peers.go_on(time.monotonic())
+
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
         if not enabled and not self.alive:
+            self._peers.end()
             self._close_the_door()
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, or leave it for a moment to a worker that has fewer."""
+        if not self.alive or self._peers.should_take(time.monotonic()):
+            super().accept(listener)
+        else:
+            self._rests = True
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Look at new connections, too, but for a moment where they were left to another worker."""
+        if not self._rests:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        self._rests = False
+        super().set_accept_enabled(False)
+        super().wait_for_and_dispatch_events(_REST_SECONDS)
+        super().set_accept_enabled(self.alive)
 
     def enqueue_req(self, conn: Any) -> None:
         """Start to receive: a new connection, one that is readable again, or one with bytes left over."""

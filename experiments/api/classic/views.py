@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import orjson
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -22,6 +22,7 @@ from experiments.api.classic import schemas as serializers
 from experiments.api.rows import issues_of_day, parse_classic
 from experiments.api.uploads import uploaded_table
 from experiments.api.v1 import examples as api_examples
+from experiments.database.locks import Turns
 from experiments.database.moment import one_moment
 from experiments.database.prepared import Prepared
 from experiments.database.rows import Row
@@ -35,6 +36,9 @@ from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.rows import template
 
 _REPORTED_ERRORS = 10
+# Where pages of the list and their parts are kept: settings.CACHES.
+_LIST = "list"
+_turns = Turns()
 # A page of so many takes a second and a half.
 MOST_LISTED_ROWS = 300_000
 
@@ -94,18 +98,28 @@ def answer_list(request: HttpRequest, *, start: int, size: int) -> HttpResponse:
 
 def _page(place: str, digest: str, states: Sequence[Row]) -> HttpResponse:
     """Make a page once for each state of it; the cache keeps the latest."""
-    held, body = cache.get(place) or ("", b"")
+    held, body = caches[_LIST].get(place) or ("", b"")
     if held != digest:
-        found = Experiment.objects.in_bulk([pk for pk, *_state in states])
-        body = orjson.dumps(_experiment_fragments([found[pk] for pk, *_state in states if pk in found]))
-        cache.set(place, (digest, body))
+        body = _made_in_turn(place, digest, states)
     return HttpResponse(body, content_type="application/json")
+
+
+def _made_in_turn(place: str, digest: str, states: Sequence[Row]) -> bytes:
+    """One thread of a worker makes a page; the others that ask for the same meanwhile get its answer."""
+    with _turns.take((place, digest)) as has_waited:
+        held, body = (caches[_LIST].get(place) if has_waited else None) or ("", b"")
+        if held == digest:
+            return bytes(body)
+        found = Experiment.objects.in_bulk([pk for pk, *_state in states])
+        made = orjson.dumps(_experiment_fragments([found[pk] for pk, *_state in states if pk in found]))
+        caches[_LIST].set(place, (digest, made))
+        return made
 
 
 def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment]:
     """Return each experiment as JSON, made once for each state of its data; the cache keeps the latest state."""
     states = {_place(e): (e.data_version, e.updated_at) for e in experiments}
-    cached = cache.get_many(states)
+    cached = caches[_LIST].get_many(states)
     held = {place: of for place, (state, *of) in cached.items() if state == states[place]}
     missing = [e for e in experiments if _place(e) not in held]
     most = MOST_LISTED_ROWS + 1 if len(experiments) > 1 else None
@@ -116,7 +130,7 @@ def _experiment_fragments(experiments: list[Experiment]) -> list[orjson.Fragment
         _place(e): [len(rows[e.pk]), orjson.dumps(serializers.experiment_body(e, rows[e.pk]))]
         for e in missing
     }
-    cache.set_many({place: (states[place], *of) for place, of in fresh.items()})
+    caches[_LIST].set_many({place: (states[place], *of) for place, of in fresh.items()})
     held |= fresh
     return [orjson.Fragment(held[place][1]) for place in states]
 
