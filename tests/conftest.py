@@ -1,13 +1,14 @@
 import datetime as dt
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.utils import translation
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 from rest_framework.test import APIClient
 
 from tests.exploration import adapt, load_profile
@@ -99,6 +100,24 @@ def pytest_collection_finish() -> None:
     """Pass over what has been collected when Python looks for garbage: 400,000 objects that stay."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """Migrate once for all processes of a run, in the folder that they share."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    from tests.migrated import migrated_once
+
+    # The copy is removed at the end, which the block around the tests must not forbid.
+    folder = tmp_path_factory.getbasetemp().parent
+    with django_db_blocker.unblock(), migrated_once(folder), django_db_blocker.block():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ Django's own cache in memory copies each value by pickle, twice for each answer 
 of a key for what memcached would refuse. Here whoever gets a value gets the one that was kept: it must not be changed.
 """
 
+from collections import OrderedDict
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -14,7 +15,7 @@ class AnswersCache(LocMemCache):
     """Keeps bytes, numbers and tuples of them; it counts nothing up."""
 
     # Django's own, missing from the stubs.
-    _cache: dict[str, Any]
+    _cache: OrderedDict[str, Any]
     _lock: Any
     _has_expired: Any
     _delete: Any
