@@ -196,6 +196,8 @@ def _next_dates(experiments: Iterable[Experiment]) -> dict[int, dt.date]:
 
 def _refusals(later: Mapping[int, dt.date], how: _How) -> dict[int, DomainError]:
     """Refuse each experiment whose decision for a later date, by its id, has split traffic already."""
+    if not later:
+        return {}
     today = timezone.localdate(how.now)
     return {pk: LaterDecisionError.of(date) for pk, date in later.items() if date <= today}
 
@@ -217,9 +219,10 @@ def _settings_or_errors(
     errors: dict[int, DomainError] = {pk: _not_found(pk) for pk in experiment_ids if pk not in found}
     for pk, experiment in sorted(found.items()):
         try:
-            if not (even_paused and experiment.status == Status.PAUSED):
+            if even_paused and experiment.status == Status.PAUSED:
+                _refuse_without_variants(experiment)
+            else:
                 _refuse_not_running(experiment)
-            _refuse_without_variants(experiment)
             settings[pk] = effective_settings(experiment)
         except DomainError as error:
             errors[pk] = error
@@ -236,7 +239,7 @@ def _refuse_not_running(experiment: Experiment) -> None:
 
 
 def _refuse_without_variants(experiment: Experiment) -> None:
-    variants = experiment.variants.all()
+    variants = experiment.every_variant()
     if not any(variant.is_active for variant in variants):
         message = (
             _("Experiment %(key)r has no active variant; reactivate one.")
@@ -304,7 +307,7 @@ def _follow(row: Allocation, last: Allocation | None) -> None:
 
 def _attach_objects(entry: Entry, experiment: Experiment) -> None:
     """Set the experiment and the variants that were read already, so that they are not read again."""
-    variants = {variant.pk: variant for variant in experiment.variants.all()}
+    variants = {variant.pk: variant for variant in experiment.every_variant()}
     entry.allocation.experiment = experiment
     for share in entry.shares:
         share.variant = variants[share.variant_id]

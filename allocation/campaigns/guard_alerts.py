@@ -27,8 +27,11 @@ Facts = dict[str, Any]
 
 def alert_on_guards(entries: Sequence[Entry], now: dt.datetime) -> None:
     """Raise and clear the alarms of guards, and queue what is news. Decisions for past days are not."""
+    with_guards = [entry for entry in entries if entry.inputs and entry.inputs.guarding]
+    if not with_guards:
+        return
     today = timezone.localdate(now)
-    guarded = [e for e in entries if e.inputs and e.inputs.guarding and e.allocation.target_date >= today]
+    guarded = [entry for entry in with_guards if entry.allocation.target_date >= today]
     if not guarded:
         return
     known: defaultdict[tuple[int, str], list[Alarm]] = defaultdict(list)

@@ -23,10 +23,15 @@ from experiments.models import Experiment
 # A decision of four variants and sixty days takes about 4 KB, and one that is remembered never more than 50 KB.
 _MOST, _LARGEST = 400, 5000
 Key = tuple[int, str]
+# Days are numbered from 1.
+_NO_DAY = 0
 
 
 class _Priced(NamedTuple):
-    """The trials that a decision's gains are of, (D', K), by day number and variant; ``start`` is its window's."""
+    """The trials that a decision's gains are of, (D' + 1, K + 1), by day number and variant; ``start`` is its window's.
+
+    Behind them are a row and a column of zeros, for days and variants that are new; no day has the number there.
+    """
 
     variants: tuple[int, ...]
     start: int
@@ -77,12 +82,10 @@ def gains_so_far(inputs: AllocationInputs, before: Before | None) -> GainsSoFar 
     known, window = _priced(before, inputs), inputs.to_request().window()
     place = {variant: n for n, variant in enumerate(known.variants)}
     columns = [place.get(variant.id, -1) for variant in inputs.variants]
-    # one more column of zeros, for variants that are new; one more row of zeros, for days that are new
-    trials = np.pad(known.trials, ((0, 1), (0, 1)))[:, columns]
-    row = np.searchsorted(known.days, window.days)
-    row[~np.isin(window.days, known.days)] = len(known.days)
-    priced = trials[row]
-    changed = (priced != window.trials.astype(np.int64)).any(axis=1)
+    row = known.days[:-1].searchsorted(window.days)
+    row[known.days[row] != window.days] = -1
+    priced = known.trials[row[:, None], columns]
+    changed = (priced != window.trials).any(axis=1)
     changed &= window.days >= known.start
     open_days = zip(window.days[changed].tolist(), priced[changed].tolist(), strict=True)
     return GainsSoFar(before.rewards, {dt.date.fromordinal(day): tuple(n) for day, n in open_days})
@@ -96,7 +99,8 @@ def _priced(before: Before, inputs: AllocationInputs) -> _Priced:
         earlier = AllocationInputs.from_json({**recorded, "reward": inputs.reward}, inputs.experiment_id)
         window = earlier.to_request().window()
         variants = tuple(variant.id for variant in earlier.variants)
-        found = _Priced(variants, window.start or 0, window.days, window.trials.astype(np.int64))
+        days = np.append(window.days, _NO_DAY)
+        found = _Priced(variants, window.start or 0, days, np.pad(window.trials.astype(np.int64), (0, 1)))
         if found.trials.size <= _LARGEST:
             before.priced[inputs.reward] = found
     return found

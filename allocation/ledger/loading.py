@@ -89,7 +89,7 @@ def _inputs(
         reward=Reward(experiment.reward),
         completed=completed,
         winner=experiment.winner_id if completed else None,
-        variants=tuple(_input_variant(v, days.variant_days[v.pk]) for v in experiment.variants.all()),
+        variants=tuple(_input_variant(v, days.variant_days[v.pk]) for v in experiment.every_variant()),
         table=days.table,
         earlier_impressions=days.earlier_impressions,
         days_with_data=days.days_with_data,
@@ -137,7 +137,7 @@ def _asked(
     pk = experiment.pk
     return DaysAsked(
         experiment_id=pk,
-        variants=[variant.pk for variant in experiment.variants.all()],
+        variants=[variant.pk for variant in experiment.every_variant()],
         span=settings.maturity_days + settings.longest_window,
         since=(experiment.guards_since or dt.date.min) if pk in guards else None,
         with_values=by_value[pk],

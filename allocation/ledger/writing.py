@@ -3,9 +3,10 @@
 The rows travel as JSON. An array for each of forty columns takes psycopg longer to write than the database to insert.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection, models
@@ -90,12 +91,22 @@ def _columns(model: type[models.Model]) -> dict[str, Any]:
 
 def _row(instance: models.Model) -> dict[str, Any]:
     """List the columns. JSON has no word for numbers that are not finite: they are texts, which PostgreSQL reads."""
-    values = vars(instance)
-    row = {name: values[field.attname] for name, field in _columns(type(instance)).items()}
-    for name, value in row.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            row[name] = str(value)
-    return row
+    columns, values_of = _reader(type(instance))
+    values = values_of(vars(instance))
+    if all(isfinite(value) for value in values if isinstance(value, float)):
+        return dict(zip(columns, values, strict=True))
+    return {name: _as_text(value) for name, value in zip(columns, values, strict=True)}
+
+
+@cache
+def _reader(model: type[models.Model]) -> tuple[list[str], Callable[[dict[str, Any]], Any]]:
+    """The columns to be written, and how to take their values from those of an instance."""
+    fields = _columns(model)
+    return [*fields], itemgetter(*(field.attname for field in fields.values()))
+
+
+def _as_text(value: Any) -> Any:
+    return value if not isinstance(value, float) or isfinite(value) else str(value)
 
 
 def _decision(allocation: Allocation) -> dict[str, Any]:

@@ -108,16 +108,16 @@ def _pack_in_bits(value: Any, columns: Mapping[str, Numbers]) -> bytes:
     names = {name: numbers for name, numbers in value["counts"].items() if name not in columns}
     packer = zlib.compressobj(9, wbits=_BARE, zdict=DICTIONARY_OF_BITS)
     text = packer.compress(_json(slim({**value, "counts": names}))) + packer.flush()
-    impressions = columns[_NAMES[0]]
-    parts = [np.float32(b.sum() / max(a.sum(), 1)) for a, b in pairwise(columns.values())]
-    away = [np.diff(impressions, axis=1, prepend=0)]
-    away += [
-        b - _expected(a, float(part)) for (a, b), part in zip(pairwise(columns.values()), parts, strict=True)
-    ]
-    packed = [rice(_fold(numbers).ravel()) for numbers in away]
+    counts = np.array([*columns.values()])
+    totals = counts.sum(axis=(1, 2)).tolist()
+    parts = np.array([b / max(a, 1) for a, b in pairwise(totals)], dtype="<f4")
+    away = counts.copy()
+    away[0, :, 1:] -= counts[0, :, :-1]
+    away[1:] -= _expected(counts[:-1], parts.astype(np.float64)[:, None, None])
+    packed = [rice(numbers) for numbers in _fold(away).reshape(len(away), -1)]
     if None in packed:
         return b""
-    head = np.array(impressions.shape, dtype="<u4").tobytes() + np.array(parts, dtype="<f4").tobytes()
+    head = np.array(counts.shape[1:], dtype="<u4").tobytes() + parts.tobytes()
     return b"".join([_IN_BITS, text, head, *filter(None, packed)])
 
 
@@ -274,7 +274,7 @@ def _columns(value: Any) -> dict[str, Numbers]:
     return columns if possible else {}
 
 
-def _expected(before: Numbers, part: float) -> Numbers:
+def _expected(before: Numbers, part: float | Floats) -> Numbers:
     return np.asarray(np.rint(before * part), dtype=np.int64)
 
 

@@ -21,11 +21,11 @@ def rice(numbers: Whole) -> bytes | None:
     rest = (numbers >> np.uint64(k)).astype(np.int64)
     if rest.max() > _LONGEST:
         return None
-    low = (numbers[:, None] >> np.arange(k, dtype=np.uint64)) & np.uint64(1)
-    ends = np.cumsum(rest + 1) - 1
-    unary = np.zeros(int(ends[-1]) + 1, dtype=np.uint8)
-    unary[ends] = 1
-    bits = np.concatenate((low.astype(np.uint8).ravel(), unary))
+    rest += 1
+    ends, start = rest.cumsum(), numbers.size * k
+    bits = np.zeros(start + int(ends[-1]), dtype=np.uint8)
+    bits[:start] = _lowest(numbers, k)
+    bits[ends + (start - 1)] = 1
     return bytes([k]) + np.packbits(bits).tobytes()
 
 
@@ -39,6 +39,12 @@ def unrice(packed: bytes, size: int) -> tuple[Whole, int]:
     numbers = (rest.astype(np.uint64) << np.uint64(k)) + low
     used = size * k + int(ends[-1]) + 1
     return numbers, 1 + (used + 7) // 8
+
+
+def _lowest(numbers: Whole, k: int) -> NDArray[np.uint8]:
+    """The k lowest bits of each number, the lowest first."""
+    octets = numbers.astype("<u8").view(np.uint8).reshape(-1, 8)
+    return np.unpackbits(octets, axis=1, count=k, bitorder="little").ravel()
 
 
 def _best_k(numbers: Whole) -> int:

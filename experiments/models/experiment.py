@@ -270,6 +270,11 @@ class Experiment(models.Model):
         """Lay its own settings over the installation's defaults."""
         return with_defaults(self.own_settings())
 
+    def every_variant(self) -> "models.QuerySet[Variant]":
+        """All variants. Where they were read with it no manager is made, which takes longer than to look at them."""
+        held = vars(self).get("_prefetched_objects_cache", {}).get("variants")
+        return self.variants.all() if held is None else held
+
     def settings_in_force(self) -> dict[str, SettingValue]:
         """Return the merged settings; raise InvalidError where they clash."""
         return checked_settings(self.own_settings())

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import orjson
@@ -118,14 +118,26 @@ _ALLOCATION, _HISTORY = "allocation", "history"
 
 def allocation_json(reference: int | str, window_days: int | None = None) -> bytes:
     """The body of the answer; of the worker's memory while nothing has changed."""
-    state, now = state_with_newest(reference), timezone.now()
-    if (answer := caches[_ALLOCATION].get(_key(state, now, window_days))) is None:
-        answer = _answer_in_turn(state, window_days, now)
+    state, moment = state_with_newest(reference), Moment.now()
+    if (answer := caches[_ALLOCATION].get(_key(state, moment, window_days))) is None:
+        answer = _answer_in_turn(state, window_days, moment)
     return bytes(answer)
 
 
-def _key(state: ExperimentState, now: dt.datetime, window_days: int | None) -> str:
-    return answer_key(_ALLOCATION, state, timezone.localdate(now), window_days)
+class Moment(NamedTuple):
+    """When it was asked; read once, since midnight may pass meanwhile."""
+
+    time: dt.datetime
+    date: dt.date
+
+    @classmethod
+    def now(cls) -> Self:
+        time = timezone.now()
+        return cls(time, timezone.localdate(time))
+
+
+def _key(state: ExperimentState, moment: Moment, window_days: int | None) -> str:
+    return answer_key(_ALLOCATION, state, moment.date, window_days)
 
 
 @extend_schema(
@@ -154,28 +166,28 @@ def history_json(reference: str, start: dt.date | None = None, end: dt.date | No
     return bytes(answer)
 
 
-def _answer_in_turn(state: ExperimentState, window_days: int | None, now: dt.datetime) -> bytes:
+def _answer_in_turn(state: ExperimentState, window_days: int | None, moment: Moment) -> bytes:
     """One thread of a worker decides; the others that ask for the same meanwhile get its answer."""
     with _turns.take((state.experiment_id, window_days)) as has_waited:
         if has_waited:
             state = state_with_newest(state.experiment_id)
-            if (answer := caches[_ALLOCATION].get(_key(state, now, window_days))) is not None:
+            if (answer := caches[_ALLOCATION].get(_key(state, moment, window_days))) is not None:
                 return bytes(answer)
-        return _computed_answer(state, window_days, now)
+        return _computed_answer(state, window_days, moment)
 
 
-def _computed_answer(before: ExperimentState, asked_window: int | None, now: dt.datetime) -> bytes:
+def _computed_answer(before: ExperimentState, asked_window: int | None, moment: Moment) -> bytes:
     """Compute, record and answer in JSON; cached under the state that the answer rests on.
 
     Whatever else changed since ``before`` was read makes the answer newer than its key, and that key is never asked for
-    again: states do not return. ``now`` was read once, since midnight may pass meanwhile.
+    again: states do not return.
     """
-    experiment, entry, asked = _decision(before, asked_window, now)
+    experiment, entry, asked = _decision(before, asked_window, moment)
     answer = orjson.dumps(_allocation_body(experiment, entry, asked))
     # made now, or by another worker since ``before`` was read: either way the newest that is known
     newest = max(entry.allocation.pk or 0, before.allocation_id or 0)
     state = before._replace(allocation_id=newest or None)
-    caches[_ALLOCATION].set(_key(state, now, asked_window), answer)
+    caches[_ALLOCATION].set(_key(state, moment, asked_window), answer)
     _see(state)
     return answer
 
@@ -203,13 +215,13 @@ def forget() -> None:
 
 
 def _decision(
-    state: ExperimentState, asked_window: int | None, now: dt.datetime
+    state: ExperimentState, asked_window: int | None, moment: Moment
 ) -> tuple[Experiment, Entry, int | None]:
     """The experiment, its decision, and the window asked for if it is another than the experiment's own.
 
     Such a decision is not recorded.
     """
-    pk, date = state.experiment_id, timezone.localdate(now)
+    pk, (now, date) = state.experiment_id, moment
     if asked_window is not None:
         own_window = effective_settings(find_experiment(pk)).window_days
         if asked_window != own_window:
@@ -265,7 +277,7 @@ def _history_json(experiment: Experiment, entry: Entry) -> bytes:
 
 def _earlier_json(experiment: Experiment, date: dt.date) -> bytes:
     """The dates before a decided one, without brackets; kept until a variant gets another name."""
-    names = repr([(variant.pk, variant.name) for variant in experiment.variants.all()])
+    names = repr([(variant.pk, variant.name) for variant in experiment.every_variant()])
     known = (experiment.pk, vars(experiment)["decision_before"], date, sha256(names.encode()).hexdigest())
     key = ":".join(map(str, ("earlier", *known)))
     if (earlier := caches[_HISTORY].get(key)) is None:
@@ -283,7 +295,7 @@ def _summary(experiment: Experiment, entry: Entry) -> dict[str, object]:
     start, end = decision.window_start, decision.window_end
     table = inputs.table.between(start or dt.date.max, end or dt.date.min)
     totals = np.stack([column.sum(axis=0) for column in table.counts], axis=1).tolist()
-    names = {variant.pk: variant.name for variant in experiment.variants.all()}
+    names = {variant.pk: variant.name for variant in experiment.every_variant()}
     return {
         "total_impressions": decision.window_impressions,
         "total_clicks": decision.window_clicks,

@@ -6,7 +6,7 @@ from django.core.cache import caches
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
-from allocation.api.classic.views import _computed_answer, allocation_json
+from allocation.api.classic.views import Moment, _computed_answer, allocation_json
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation
 from allocation.selectors import state_with_newest
@@ -302,7 +302,7 @@ def test_allocation__decided_by_another_worker_meanwhile__is_remembered_as_that_
     before = state_with_newest(experiment.pk)
     decided = allocate(experiment)
 
-    answer = _computed_answer(before, None, NOW)
+    answer = _computed_answer(before, None, Moment(NOW, TODAY))
 
     with django_assert_num_queries(1):
         assert allocation_json(experiment.pk) == answer
