@@ -1,7 +1,7 @@
 """The cache of answers: each is kept as the object that it is, in the memory of this process.
 
 Django's own cache in memory copies each value by pickle, twice for each answer of 600 kB, and looks at each character
-of a key for what memcached would refuse. Here whoever gets a value gets the one that was kept: it must not be changed.
+of a key for what memcached would refuse. Here a caller gets the value that was kept itself: it must not be changed.
 """
 
 from collections import OrderedDict
