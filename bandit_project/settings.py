@@ -151,16 +151,12 @@ DATABASE_REPLICA_LAG_SECONDS = env.integer("DATABASE_REPLICA_LAG_SECONDS", 10, 1
 _ANSWERS = {
     "list": 2000, "allocation": 12_000, "history": 4000, "v1-allocation": 12_000, "assignment": 12_000,
 }  # fmt: skip
-_CACHED_ENTRIES = {"default": 2000, "shared": 2000, **_ANSWERS}
+_OWN = "bandit_project.ops.answers_cache.AnswersCache"
+_DJANGOS = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
-    name: {
-        "BACKEND": "bandit_project.ops.answers_cache.AnswersCache"
-        if name in _ANSWERS
-        else "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": name,
-        "OPTIONS": {"MAX_ENTRIES": entries},
-    }
-    for name, entries in _CACHED_ENTRIES.items()
+    name: {"BACKEND": backend, "LOCATION": name, "OPTIONS": {"MAX_ENTRIES": entries}}
+    for backend, caches in ((_DJANGOS, {"default": 2000, "shared": 2000}), (_OWN, _ANSWERS))
+    for name, entries in caches.items()
 }
 REDIS_URL = env.redis("REDIS_URL", "redis")
 if REDIS_URL:

@@ -17,6 +17,8 @@ from django.core.signals import request_finished, request_started
 from django.db import DEFAULT_DB_ALIAS, OperationalError, close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from experiments.database.trust import trust
+
 FRESH_SECONDS = 1.0
 
 # When each connection last answered without an error.
@@ -37,7 +39,7 @@ def _trust_fresh_ones(**kwargs: Any) -> None:
 
 def _trust_if_fresh(connection: BaseDatabaseWrapper) -> None:
     if time.monotonic() - _answered_at.get(connection, float("-inf")) < FRESH_SECONDS:
-        connection.health_check_done = True  # type: ignore[attr-defined]  # Django's, missing from the stubs
+        trust(connection)
 
 
 def _note_answers(**kwargs: Any) -> None:

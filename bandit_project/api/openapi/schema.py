@@ -136,7 +136,8 @@ class ProblemSchema(AutoSchema):
 
     def _get_serializer_field_meta(self, field: Any, direction: Any) -> dict[str, Any]:
         """Describe a field without a title: labels are words of pages (experiments/admin/labels.py)."""
-        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)  # type: ignore[no-untyped-call]
+        untyped: Any = super()
+        meta: dict[str, Any] = untyped._get_serializer_field_meta(field, direction)
         meta.pop("title", None)
         return meta
 
