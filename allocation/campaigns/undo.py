@@ -12,7 +12,7 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.entries import Entry
 from allocation.models import CLOSING, Allocation, AllocationShare, shares_with_variants
 from allocation.services import compute_allocations
-from experiments.ending import undo_end
+from experiments.campaign.ending import undo_end
 from experiments.models import Experiment, Status
 from experiments.services import lock_experiments
 from notifications.outbox import queue

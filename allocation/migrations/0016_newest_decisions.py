@@ -21,7 +21,8 @@ _KEEP_NEWEST = f"""ON CONFLICT (experiment_id) DO UPDATE SET {", ".join(f"{name}
     OR excluded.decision = allocation_newestdecision.decision"""
 _INTO = f"INSERT INTO allocation_newestdecision (experiment_id, {', '.join(_NAMES)})"
 
-# Once for a statement, however many decisions it writes. The path is that of the migration, whoever restores rows.
+# Once for a statement, however many decisions it writes. Its search path stays that of the migration,
+# for a restore sets another.
 _POSTGRESQL = f"""
 CREATE FUNCTION allocation_keep_newest() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN

@@ -18,8 +18,8 @@ from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from dashboard.experiment.actions import on_experiment
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_chance, format_moment
+from experiments.campaign.ending import can_undo, undo_until
 from experiments.campaign.models import REASON_LENGTH
-from experiments.ending import can_undo, undo_until
 from experiments.exceptions import InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
 from experiments.selectors import today

@@ -14,8 +14,8 @@ from allocation.models import Allocation, Kind
 from allocation.sample_ratio import sample_ratio_of
 from allocation.selectors import allocation_in_force, experiments_for_allocation
 from allocation.services import complete_experiment, compute_allocation
+from experiments.campaign.ending import UNDO_TRANSITIONS, can_undo, undo_until
 from experiments.campaign.models import End
-from experiments.ending import UNDO_TRANSITIONS, can_undo, undo_until
 from experiments.exceptions import StatusConflictError, UndoExpiredError
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status

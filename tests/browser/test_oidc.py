@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from playwright.sync_api import Page, expect
 
-from bandit_project.administration.oidc.views import BACKEND
-from tests.bandit_project.administration.oidc.provider import CLIENT, SECRET, Provider, new_key, provider
+from tests.bandit_project.administration.oidc.provider import Provider, new_key, provider, trust
 from tests.browser.accessibility import violations_at_each_width, violations_in_each_layout
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,12 +21,7 @@ def at(settings: Any) -> Iterator[Provider]:
     """A provider on an origin of its own, at which Ann is logged in."""
     with provider(new_key()) as made:
         made.person = {"sub": "0815", "email": "ann@example.com", "email_verified": True}
-        settings.OIDC_ISSUER, settings.OIDC_NAME = made.issuer, _NAME
-        settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = CLIENT, SECRET
-        settings.OIDC_GROUPS_CLAIM, settings.OIDC_ROLES = "", {}
-        settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, BACKEND]
-        settings.DASHBOARD_LOGIN_REQUIRED = True
-        cache.clear()
+        trust(made, settings, _NAME)
         yield made
 
 

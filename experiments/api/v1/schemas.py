@@ -16,6 +16,7 @@ from experiments.api.fields import (
     TextField,
     TrueOrFalseField,
 )
+from experiments.campaign.ending import undo_until
 from experiments.campaign.models import (
     CAMPAIGN_FIELDS,
     CURRENCY_LENGTH,
@@ -27,7 +28,6 @@ from experiments.campaign.models import (
     GuardAction,
     Note,
 )
-from experiments.ending import undo_until
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS, AlgorithmSetting

@@ -131,38 +131,35 @@ def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: py
     assert Alarm.objects.get(experiment=experiment).cleared_at is None
 
 
-def test_sweep__alarms_that_stay_open__cost_no_query_each() -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            look_at_traffic()
-        return len(captured)
+def _queries_of_a_look() -> int:
+    with CaptureQueriesContext(connection) as captured:
+        look_at_traffic()
+    return len(captured)
 
+
+def test_sweep__alarms_that_stay_open__cost_no_query_each() -> None:
     mismatched("First")
     look_at_traffic()
-    one = queries()
+    one = _queries_of_a_look()
     for n in range(4):
         mismatched(f"Further {n}")
     look_at_traffic()
 
     assert Alarm.objects.filter(cleared_at=None).count() == 5
-    assert queries() == one
+    assert _queries_of_a_look() == one
 
 
 def test_sweep__new_alarms_of_many__are_settled_at_once() -> None:
-    def queries() -> int:
-        Alarm.objects.all().delete()
-        with CaptureQueriesContext(connection) as captured:
-            look_at_traffic()
-        return len(captured)
-
     mismatched("First")
     look_at_traffic()
-    one = queries()
+    Alarm.objects.all().delete()
+    one = _queries_of_a_look()
     for n in range(4):
         mismatched(f"Further {n}")
     look_at_traffic()
+    Alarm.objects.all().delete()
 
-    assert queries() == one
+    assert _queries_of_a_look() == one
     assert Alarm.objects.filter(cleared_at=None).count() == 5
 
 

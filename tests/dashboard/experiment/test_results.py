@@ -1,4 +1,4 @@
-"""The page of results: its verdict, numbers, leaderboard and health."""
+"""The page of results: its verdict, numbers and leaderboard."""
 
 import datetime as dt
 import re
@@ -12,8 +12,7 @@ from dashboard.experiment.results.leaderboard import Leaderboard
 from dashboard.experiment.results.verdict import Verdict
 from experiments.campaign.models import GuardAction
 from experiments.models import Experiment, Status
-from experiments.services import change_status, update_experiment
-from experiments.variants import add_variant
+from experiments.services import change_status
 from tests.allocation.test_guards import make_guarded
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
@@ -325,54 +324,6 @@ def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -
     assert (found.days.impressions, found.days.missing) == (40_000, [])
 
 
-def test_health__all_well__says_so_in_one_line(client: Client) -> None:
-    experiment = make_decided()
-
-    checks = context(client, experiment)["health"]
-
-    assert [check.text for check in checks if not check.ok] == []
-    assert "No missing days" in [check.text for check in checks]
-
-
-def test_health__gaps_changed_settings_and_newer_data__come_first(client: Client) -> None:
-    experiment = make_experiment()
-    add_days(experiment, 20, skip=4)
-    allocate(experiment)
-    add_days(experiment, 1)
-    update_experiment(experiment_id=experiment.pk, now=NOW, settings={"control_floor": 0.25})
-
-    checks = context(client, experiment)["health"]
-
-    assert [check.text for check in checks if not check.ok] == [
-        "3 days without data",
-        "Settings changed after this allocation",
-        "New data not used for traffic yet",
-    ]
-
-
-def test_health__variant_named_control_that_came_later__is_distinguished_from_the_control(
-    client: Client,
-) -> None:
-    experiment = make_experiment()
-    for names in (["b"], ["control", "b"]):
-        record(experiment, *(counts(name, 2000, 100) for name in names))
-    allocate(experiment)
-
-    checks = context(client, experiment)["health"]
-
-    warning = "The control is 'b': it came first. 'control' is another variant"
-    assert [check.tab for check in checks if check.text == warning and not check.ok] == ["settings"]
-
-
-def test_health__a_variant_more__is_a_change_too(client: Client) -> None:
-    experiment = make_decided()
-    add_variant(experiment_id=experiment.pk, name="late", now=NOW)
-
-    texts = [check.text for check in context(client, experiment)["health"] if not check.ok]
-
-    assert "Settings changed after this allocation" in texts
-
-
 def test_range__every_day_alike__is_offered_where_it_differs(client: Client) -> None:
     experiment = make_experiment(window_days=14, min_impressions=0)
     add_days(experiment, 14, skip=14, b=(90, 18))
@@ -395,11 +346,3 @@ def test_title__each_tab__has_its_own(client: Client) -> None:
     pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
 
     assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
-
-
-def test_health__another_name_of_a_control_beside_the_control__is_no_warning(client: Client) -> None:
-    experiment = make_experiment()
-    record(experiment, *(counts(name, 2000, 100) for name in ("baseline", "control")))
-    allocate(experiment)
-
-    assert [check for check in context(client, experiment)["health"] if "came first" in check.text] == []

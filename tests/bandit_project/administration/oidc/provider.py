@@ -14,6 +14,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.core.cache import cache
+
+from bandit_project.administration.oidc.views import BACKEND
 
 CLIENT, SECRET = "bandit", "a secret of the client"
 Claims = dict[str, Any]
@@ -152,3 +155,13 @@ def provider(key: rsa.RSAPrivateKey) -> Iterator[Provider]:
             made.answers.set()
             server.shutdown()
             thread.join()
+
+
+def trust(made: Provider, settings: Any, name: str) -> None:
+    """Set the installation up to log people in with the provider, and forget what it knew of others."""
+    settings.OIDC_ISSUER, settings.OIDC_NAME = made.issuer, name
+    settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET = CLIENT, SECRET
+    settings.OIDC_GROUPS_CLAIM, settings.OIDC_ROLES = "", {}
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, BACKEND]
+    settings.DASHBOARD_LOGIN_REQUIRED = True
+    cache.clear()

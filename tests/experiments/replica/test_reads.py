@@ -1,19 +1,12 @@
-"""Reads that may lag, with a second database that has other content: it shows which of the two was read."""
+"""Reads that may lag go to the copy, all others and every write to the primary."""
 
 import datetime as dt
-import shutil
-import socket
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections, router, transaction
+from django.db import DEFAULT_DB_ALIAS, router, transaction
 from django.db.models import F
 from django.test import Client
-from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from allocation.models import Allocation
@@ -21,125 +14,50 @@ from allocation.services import compute_allocations
 from bandit_project.api.keys import usable_key
 from bandit_project.models import ApiKey, Scope
 from experiments.database import replica as replicas
-from experiments.database.moment import answer_may_lag, one_moment
-from experiments.database.rows import rows_of
+from experiments.database.moment import one_moment
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.roles import Role
-from tests.factory import NOW, TODAY, allocate, make_running
+from tests.experiments.replica.renamed import IS, REPLICA, WAS, names
+from tests.factory import NOW, TODAY
 
 # Each test makes rows of the numbers that the copy has.
 pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
-REPLICA = "replica-1"
-NAMES = "SELECT name FROM experiments_experiment"
-
-
-def _copied() -> str:
-    """Copy the database, which nobody else has open, and return the copy's name."""
-    name = str(connection.settings_dict["NAME"])
-    copy = f"{name}-replica"
-    connection.close()
-    if connection.vendor == "sqlite":
-        shutil.copy(name, copy)
-        return copy
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(f'DROP DATABASE IF EXISTS "{copy}"')
-        cursor.execute(f'CREATE DATABASE "{copy}" TEMPLATE "{name}"')
-    return copy
-
-
-def _drop(copy: str) -> None:
-    if connection.vendor == "sqlite":
-        for suffix in ("", "-wal", "-shm"):
-            Path(copy + suffix).unlink(missing_ok=True)
-        return
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(f'DROP DATABASE "{copy}"')
-
-
-@pytest.fixture
-def experiment() -> Experiment:
-    made = make_running("As it was")
-    allocate(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def copies(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[list[str]]:
-    """The one copy that all tests read, once it is made: each of them begins with the rows it has."""
-    made: list[str] = []
-    yield made
-    with django_db_blocker.unblock():
-        for copy in made:
-            _drop(copy)
-
-
-@pytest.fixture
-def replica(experiment: Experiment, settings: Any, copies: list[str]) -> Iterator[None]:
-    """A copy that follows no more: in the primary the experiment has been renamed since."""
-    if not copies:
-        copies.append(_copied())
-    (copy,) = copies
-    connections[REPLICA] = connection.copy(REPLICA)
-    connections[REPLICA].settings_dict["NAME"] = copy
-    settings.DATABASE_REPLICAS = [REPLICA]
-    settings.DATABASE_ROUTERS = ["experiments.database.replica.Router"]
-    replicas.forget()
-    Experiment.objects.filter(pk=experiment.pk).update(name="As it is")
-    yield
-    connections[REPLICA].close()
-    del connections[REPLICA]
-
-
-@pytest.fixture
-def visitor(settings: Any) -> None:
-    """Let a visitor do everything without a login, and programs without a key."""
-    settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
-    settings.API_KEY_REQUIRED = False
-
-
-def _names() -> list[object]:
-    return [*Experiment.objects.values_list("name", flat=True), rows_of(NAMES, ())[0][0]]
-
-
-WAS, IS = ["As it was"] * 2, ["As it is"] * 2
-
 
 def test_reads__without_a_replica__go_to_the_one_database(experiment: Experiment) -> None:
     with one_moment(may_lag=True):
-        assert _names() == WAS
+        assert names() == WAS
 
 
 def test_reads__of_a_block_that_may_lag__go_to_the_replica(replica: None) -> None:
     with one_moment(may_lag=True):
-        within = _names()
+        within = names()
 
     assert within == WAS
-    assert _names() == IS
+    assert names() == IS
 
 
 def test_reads__of_any_other_block__go_to_the_primary(replica: None) -> None:
     with one_moment():
-        assert _names() == IS
+        assert names() == IS
 
 
 def test_reads__one_moment_within_another__stay_where_the_outer_one_is(replica: None) -> None:
     with one_moment(may_lag=True), one_moment():
-        assert _names() == WAS
+        assert names() == WAS
     with one_moment(), one_moment(may_lag=True):
-        assert _names() == IS
+        assert names() == IS
 
 
 def test_reads__in_a_transaction__go_to_the_primary(replica: None) -> None:
     with transaction.atomic(), one_moment(may_lag=True):
-        assert _names() == IS
+        assert names() == IS
     with one_moment(may_lag=True), transaction.atomic():
-        assert _names() == IS
+        assert names() == IS
 
 
 def test_reads__own_writes__go_to_the_primary(replica: None) -> None:
     with replicas.primary_only(), one_moment(may_lag=True):
-        assert _names() == IS
+        assert names() == IS
 
 
 def test_reads__of_what_belongs_to_an_experiment__go_where_it_was_read(replica: None) -> None:
@@ -171,7 +89,7 @@ def test_writes__within_a_block_that_may_lag__go_to_the_primary(
     with one_moment(may_lag=True):
         Experiment.objects.filter(pk=experiment.pk).update(name="Written")
 
-    assert _names() == ["Written"] * 2
+    assert names() == ["Written"] * 2
     assert Experiment.objects.using(REPLICA).get().name == "As it was"
 
 
@@ -301,109 +219,3 @@ def test_api__statistics_and_decision_log__are_the_replicas_unless_asked_afresh(
     assert (was, now) == ([700, 950], [1, 1])
     assert api.get(f"{path}/allocations/").json()["results"][0]["reason"] != "Another"
     assert api.get(f"{path}/allocations/", headers=fresh).json()["results"][0]["reason"] == "Another"
-
-
-def test_replica__that_cannot_be_reached__is_replaced_by_the_primary_and_left_out(
-    replica: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    connections[REPLICA].close()
-    name = connections[REPLICA].settings_dict["NAME"]
-    connections[REPLICA].settings_dict["NAME"] = "/nowhere/replica"
-
-    with one_moment(may_lag=True):
-        found = _names()
-    connections[REPLICA].settings_dict["NAME"] = name
-
-    assert found == IS
-    assert [line for line in caplog.messages if "replica.lost" in line]
-    assert replicas.usable_replicas() == []
-    replicas.forget()
-    assert replicas.usable_replicas() == [REPLICA]
-
-
-def test_replica__that_fails_in_the_middle_of_a_read__is_replaced_by_the_primary(replica: None) -> None:
-    @answer_may_lag
-    def read() -> list[object]:
-        found = _names()
-        if found == WAS:
-            raise OperationalError("canceling statement due to conflict with recovery")
-        return found
-
-    assert read() == IS
-
-
-def test_read__that_fails_on_the_primary_too__fails_once(replica: None) -> None:
-    read_from = []
-
-    @answer_may_lag
-    def read() -> None:
-        read_from.append(replicas.alias_to_read())
-        raise OperationalError("away")
-
-    with pytest.raises(OperationalError):
-        read()
-    with pytest.raises(OperationalError), replicas.primary_only():
-        read()
-
-    assert read_from == [REPLICA, DEFAULT_DB_ALIAS, DEFAULT_DB_ALIAS]
-
-
-@pytest.mark.skipif("connection.vendor != 'postgresql'")
-def test_read__that_takes_too_long_on_a_replica__is_not_tried_again(replica: None) -> None:
-    read_from = []
-
-    @answer_may_lag
-    def read() -> None:
-        read_from.append(replicas.alias_to_read())
-        with connections[replicas.alias_to_read()].cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = 10")
-            cursor.execute("SELECT pg_sleep(60)")
-
-    with pytest.raises(OperationalError, match="statement timeout"):
-        read()
-
-    assert read_from == [REPLICA]
-
-
-@pytest.mark.skipif("connection.vendor != 'postgresql'")
-def test_replica__that_takes_connections_and_is_silent__keeps_one_reader_waiting(replica: None) -> None:
-    connections[REPLICA].close()
-    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as one:
-        waiting = one.submit(_read_from_host, *silent.getsockname()[:2])
-        with silent.accept()[0] as caller:
-            caller.recv(1000)
-            with one_moment(may_lag=True):
-                assert _names() == IS
-            caller.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                caller.recv(1000)  # the other has not stopped waiting
-        assert waiting.result() == IS
-
-
-def _read_from_host(host: str, port: int) -> list[object]:
-    """Read in a thread, whose connection to the replica is its own."""
-    connections[REPLICA] = connection.copy(REPLICA)
-    options = {**connection.settings_dict["OPTIONS"], "connect_timeout": 30}
-    connections[REPLICA].settings_dict |= {"HOST": host, "PORT": port, "OPTIONS": options}
-    try:
-        with one_moment(may_lag=True):
-            return _names()
-    finally:
-        connection.close()
-
-
-@pytest.mark.skipif("connection.vendor != 'postgresql'")
-def test_connection__cut_in_the_middle__fails_this_answer_and_not_the_next(replica: None) -> None:
-    with pytest.raises(OperationalError), one_moment(may_lag=True):
-        _cut_and_read()
-
-    with one_moment(may_lag=True):
-        assert _names() == WAS
-
-
-def _cut_and_read() -> None:
-    """Let the replica's server end the connection while an answer is put together from it."""
-    pid = connections[REPLICA].connection.info.backend_pid
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    _names()
