@@ -8,8 +8,8 @@ WORKDIR /app
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 # Before the code: a change of code installs nothing again.
-COPY requirements.txt ./
-RUN pip install --require-hashes --no-deps -r requirements.txt && pip check && pip uninstall --yes pip
+COPY requirements-extras.txt ./
+RUN pip install --require-hashes --no-deps -r requirements-extras.txt && pip check && pip uninstall --yes pip
 COPY manage.py gunicorn.conf.py LICENSE README.md ./
 COPY allocation allocation
 COPY bandit_project bandit_project

@@ -158,7 +158,7 @@ class Environment:
             )
             return ""
         if value and find_spec("mozilla_django_oidc") is None:
-            self._refuse(variable, "needs mozilla-django-oidc: pip install -r requirements.txt")
+            self._refuse(variable, "needs mozilla-django-oidc: pip install -r requirements-extras.txt")
             return ""
         return value
 
@@ -221,7 +221,7 @@ class Environment:
         if not url.startswith(("redis://", "rediss://")):
             self._refuse(variable, "must be like redis://:password@host:6379/0, or rediss:// for TLS")
         elif find_spec(extra) is None:
-            self._refuse(variable, f"needs {extra}: pip install -r requirements.txt")
+            self._refuse(variable, f"needs {extra}: pip install -r requirements-extras.txt")
         return url
 
     def email(self, variable: str, default: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Look for known vulnerabilities in the packages of an installation: python -m scripts.audit_packages
 
 Exits with 1 when it finds one. Where no source of advisories can be reached it prints that and exits with 0: work
-without a network must go on. requirements.txt names every package, so nothing is resolved.
+without a network must go on. requirements-extras.txt names every package, so nothing is resolved.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements.txt"
+_REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements-extras.txt"
 _SECONDS = 45
 _COMMAND = [
     sys.executable, "-m", "pip_audit", "--requirement", str(_REQUIREMENTS), "--no-deps", "--disable-pip",

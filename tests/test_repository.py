@@ -42,7 +42,7 @@ def test_tracked_files__hold_no_path_of_one_machine() -> None:
 
 
 def test_requirements__every_package_has_hashes() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-extras.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()
         assert len(re.findall(r"^[a-z].*==", text, re.M)) > 20
         assert re.findall(r"^[a-z].*==[^\\\n]*$", text, re.M) == []
@@ -53,10 +53,17 @@ def _pins(name: str) -> dict[str, str]:
 
 
 def test_requirements__of_development__hold_those_of_production() -> None:
-    runtime, development = _pins("requirements.txt"), _pins("requirements-dev.txt")
+    image, development = _pins("requirements-extras.txt"), _pins("requirements-dev.txt")
 
-    assert runtime.items() <= development.items()
-    assert {"pytest", "mypy", "scipy"} <= development.keys() - runtime.keys()
+    assert image.items() <= development.items()
+    assert {"pytest", "mypy", "scipy"} <= development.keys() - image.keys()
+
+
+def test_requirements__extras__are_those_of_the_image_and_not_of_a_first_start() -> None:
+    first_start, image = _pins("requirements.txt"), _pins("requirements-extras.txt")
+
+    assert first_start.items() <= image.items()
+    assert {"celery", "redis", "mozilla-django-oidc", "cryptography"} <= image.keys() - first_start.keys()
 
 
 def test_dev__without_a_command__prints_its_usage_on_standard_error_only() -> None:
