@@ -195,8 +195,17 @@ def unimported_modules(modules: Sequence[Module]) -> list[Place]:
     return [
         Place(module.path, 1)
         for module in modules
-        if module.name not in used and module.package in packages and not _is_entry_point(module.path)
+        if module.package in packages
+        and not _is_entry_point(module.path)
+        and used.isdisjoint({module.name, _installed_name(module, packages)})
     ]
+
+
+def _installed_name(module: Module, packages: set[str]) -> str:
+    """The dotted name without the folders around its outermost package: a client's are not on the way to it."""
+    parts = module.name.split(".")
+    outermost = next(end for end in range(1, len(parts) + 1) if ".".join(parts[:end]) in packages)
+    return ".".join(parts[outermost - 1 :])
 
 
 def _is_entry_point(path: Path) -> bool:
@@ -224,9 +233,10 @@ def _origin(module: Module, node: ast.ImportFrom) -> str:
 
 
 def _prefixes(text: str) -> Iterator[str]:
-    """Each dotted beginning of a dotted path: settings name classes as app.module.Class."""
-    if _DOTTED_PATH.fullmatch(text):
-        parts = text.split(".")
+    """Each dotted beginning of a dotted path: settings name classes as app.module.Class, Celery as app.module:Class."""
+    path = text.partition(":")[0]
+    if _DOTTED_PATH.fullmatch(path):
+        parts = path.split(".")
         yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 

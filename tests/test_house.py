@@ -24,11 +24,13 @@ pytestmark = pytest.mark.database_free
 _FILES = {
     "manage.py": "import shop.settings\n",
     "shop/__init__.py": "",
-    "shop/apps.py": "def ready():\n    return 'shop.named.Thing'\n",
+    "shop/apps.py": "def ready():\n    return 'shop.named.Thing', 'shop.worker'\n",
     "shop/settings.py": "",
     "shop/models.py": "from shop import prices\nfrom .stock import Stock\n",
     "shop/prices.py": "@cache\ndef price():\n    '''Docstring.'''\n    x = 1\n    return x\n",
     "shop/stock.py": "class Stock:\n    def one(self): return 1\n    async def two(self):\n        return 2\n",
+    "shop/worker.py": "backend = 'shop.results:Results+redis://'\n",
+    "shop/results.py": "",
     "shop/named.py": "x = 'a  # type: ignore'\ny = f()  # type: ignore[misc]  # untyped\n",
     "shop/lonely.py": "import shop.lonely\n",
     "shop/long.py": "\n" * 401,
@@ -56,7 +58,7 @@ def _repository(root: Path, files: Mapping[str, str]) -> Path:
 def test_modules_per_folder__tests_migrations_and_ignored_files_apart__counts_no_init(tmp_path: Path) -> None:
     modules = read_modules(_repository(tmp_path, _FILES))
 
-    assert modules_per_folder(modules) == {".": 1, "shop": 8, "shop/management/commands": 1, "shop/rows": 1}
+    assert modules_per_folder(modules) == {".": 1, "shop": 10, "shop/management/commands": 1, "shop/rows": 1}
 
 
 def test_function_lengths__four_functions__are_counted_without_decorators(tmp_path: Path) -> None:
@@ -122,6 +124,18 @@ def test_unimported_modules__own_tests_and_migrations__are_no_importers(tmp_path
     found = unimported_modules(read_modules(_repository(tmp_path, _FILES)))
 
     assert [place.path.as_posix() for place in found] == ["shop/lonely.py"]
+
+
+def test_unimported_modules__package_below_other_folders__is_imported_by_its_own_name(tmp_path: Path) -> None:
+    files = {
+        "clients/python/till/__init__.py": "from till.client import Client\n",
+        "clients/python/till/client.py": "class Client:\n    pass\n",
+        "clients/python/till/lonely.py": "",
+    }
+
+    found = unimported_modules(read_modules(_repository(tmp_path, files)))
+
+    assert [place.path.as_posix() for place in found] == ["clients/python/till/lonely.py"]
 
 
 def test_report__repository_without_python__is_all_zeros(tmp_path: Path) -> None:
