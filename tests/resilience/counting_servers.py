@@ -30,7 +30,8 @@ def main() -> None:
         _Server(url, "", spool_dir=Path(folder, "spool"), durable=True, flush_interval=0.5) as client,
         notes.open("ab", 0) as noted,
     ):
-        assert client.wait_until_ready(60)
+        # A hundred of these start at once in full, while the service is killed beside them.
+        assert client.wait_until_ready(600)
         for n in range(done, int(visitors)):
             client.exposure("experiment-0", f"{name}-{n}")
             if n % 4 == 0:

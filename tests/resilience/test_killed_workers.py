@@ -85,10 +85,12 @@ def _wait_until(condition: Callable[[], Any]) -> None:
 
 
 def _sockets(pid: int) -> int:
+    """The sockets that a process has open: none once it is gone, as a killed one is when gunicorn has seen it."""
     count = 0
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            count += os.readlink(descriptor).startswith("socket:")
+    with suppress(FileNotFoundError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                count += os.readlink(descriptor).startswith("socket:")
     return count
 
 
