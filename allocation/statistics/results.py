@@ -235,8 +235,8 @@ def _days_differ(now: DailyTable, known: DailyTable, through: dt.date) -> bool:
     if not np.array_equal(now.days, known.days):
         return True
     has_values = now.values is not None and known.values is not None
-    totals = [_totals(table, with_values=has_values) for table in (now, known)]
-    return not np.allclose(*totals, rtol=1e-12, atol=0)
+    seen, recorded = (_totals(table, with_values=has_values) for table in (now, known))
+    return not np.allclose(seen, recorded, rtol=1e-12, atol=0)
 
 
 def _totals(table: DailyTable, *, with_values: bool) -> NDArray[np.float64]:
