@@ -132,12 +132,13 @@ class Statistics:
         return answer
 
 
-def experiment_statistics(experiment_id: int, date: dt.date) -> Statistics:
-    """The statistics as of ``date``, whatever the status.
+def experiment_statistics(experiment_id: int, date: dt.date, *, with_secondary: bool = True) -> Statistics:
+    """The statistics as of ``date``, whatever the status. ``with_secondary``: False leaves out the other metrics, which
+    take most of the time, and for which a CSV has no columns.
 
     Raises ExperimentNotFoundError, NoActiveVariantError, InvalidError (settings that clash).
     """
-    return statistics_of(find_for_allocation(experiment_id, date), date)
+    return statistics_of(find_for_allocation(experiment_id, date), date, with_secondary=with_secondary)
 
 
 class Analysis(NamedTuple):
@@ -153,9 +154,9 @@ class Analysis(NamedTuple):
     splits: list[Split]
 
 
-def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
+def statistics_of(experiment: Experiment, date: dt.date, *, with_secondary: bool = True) -> Statistics:
     """The statistics of an experiment read by ``experiments_for_allocation(date)``."""
-    return analyse(experiment, date).statistics
+    return analyse(experiment, date, with_secondary=with_secondary).statistics
 
 
 def analyse(

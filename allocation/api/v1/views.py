@@ -320,8 +320,9 @@ class StatisticsView(APIView):
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """`Accept: text/csv` or `?format=csv` gives a line for each variant, with its rates and uplifts."""
         experiment = find_experiment(reference)
-        statistics = experiment_statistics(experiment.pk, today())
-        if request.accepted_renderer.format == CsvRenderer.format:
+        is_csv = request.accepted_renderer.format == CsvRenderer.format
+        statistics = experiment_statistics(experiment.pk, today(), with_secondary=not is_csv)
+        if is_csv:
             return statistics_download(experiment.key, statistics)
         return Response(statistics.to_json())
 
