@@ -146,7 +146,8 @@ def body_limit(get_response: GetResponse) -> GetResponse:
             return problem_response(
                 413,
                 "body_too_large",
-                f"The body is {int(length):,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken.",
+                f"The body is {int(length):,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken. "
+                "Send it in parts.",
             )
         return get_response(request)
 

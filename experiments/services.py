@@ -27,7 +27,7 @@ from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experimen
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
 from experiments.text import NAME_LENGTH
-from experiments.variants import find_winner, new_variants, plain_name
+from experiments.variants import find_winner, must_be_one_of, new_variants, plain_name
 
 # The variant that gets all traffic at the end; a copy gets its own, and no dates.
 _AT_END = "on_end_variant"
@@ -320,9 +320,10 @@ def change_status(
 
     Raises StatusConflictError with the states that are allowed next.
     """
-    if winner_id is not None and not Variant.objects.filter(pk=winner_id, experiment=experiment_id).exists():
-        message = _("must be one of the experiment's variants")
-        raise InvalidError([Issue("winner", "unknown_variant", message)])
+    if winner_id is not None:
+        own = Variant.objects.filter(experiment=experiment_id).order_by("id")
+        if not own.filter(pk=winner_id).exists():
+            raise InvalidError([Issue("winner", "unknown_variant", must_be_one_of(own))])
     allowed_from = [
         status
         for status, following in TRANSITIONS.items()

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.db.models import F
@@ -19,6 +19,8 @@ CONTROL_NAMES = (CONTROL_NAME, "controle", "control group", "grupo de controle",
 # Alone it may stand for anything; beside other new names it is the first of them.
 _LETTER_OF_CONTROL = "a"
 _IDS_END = 2**63
+# Names that are listed in a refusal.
+MOST_LISTED = 20
 
 
 def plain_name(name: str) -> str:
@@ -98,7 +100,12 @@ def change_variant(
         if is_active is not None:
             variant.is_active = is_active
         if variant.is_control and not variant.is_active:
-            raise ControlConflictError(_("The control cannot be deactivated."))
+            raise ControlConflictError(
+                _(
+                    "The control cannot be deactivated. In a draft, make another variant the control first; "
+                    "once started, end the experiment."
+                )
+            )
         variant.save(update_fields=["name", "is_active"])
     return variant
 
@@ -116,9 +123,15 @@ def find_winner(experiment: Experiment, name: str, *, field: str = "winner") -> 
     """Return a variant of the experiment by name or key; raise InvalidError for the ``field`` that names it."""
     found = next((v for v in experiment.variants.all() if name in {v.name, v.key}), None)
     if found is None:
-        message = _("must be one of the experiment's variants")
-        raise InvalidError([Issue(field, "unknown_variant", message)])
+        raise InvalidError([Issue(field, "unknown_variant", must_be_one_of(experiment.variants.all()))])
     return found
+
+
+def must_be_one_of(variants: Iterable[Variant]) -> str:
+    """Say which variants there are, where a name or key is none of them."""
+    names = [variant.name for variant in variants]
+    listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "") if names else "–"
+    return _("must be one of the experiment's variants: %(known)s") % {"known": listed}
 
 
 def open_for_change(experiment_id: int, now: dt.datetime, refusal: str) -> Experiment:
@@ -150,7 +163,9 @@ def _refuse_control_away(is_control: bool) -> None:
 
 def _move_control(experiment: Experiment, variant: Variant) -> None:
     if experiment.status != Status.DRAFT:
-        raise ControlConflictError(_("The control moves only while the experiment is a draft."))
+        raise ControlConflictError(
+            _("The control moves only while the experiment is a draft. Start a copy with another control.")
+        )
     for other in experiment.variants.filter(is_control=True):
         other.is_control = False
         other.save(update_fields=["is_control"])

@@ -18,7 +18,7 @@ from allocation.explanations import large_orders
 from allocation.ledger.guards import Harm
 from allocation.limits import LIMITS
 from experiments.metrics import Reward
-from experiments.text import format_number, format_percent
+from experiments.text import NAME_LENGTH, format_number, format_percent
 
 _ONE_VARIANT = gettext_noop("There is one active variant; it gets all traffic.")
 _WARM_UP = gettext_noop("Warm-up: {seen} of {needed} impressions so far; traffic moves toward an even split.")
@@ -45,6 +45,7 @@ _ON_SCHEDULE = gettext_noop("The experiment ended on schedule; {name} gets all t
 # The column takes 1,000 characters, and names have up to 200: a leader, one with little data and one with a large
 # order fit, and a sentence on the cap behind them.
 _MOST_NAMED = 900
+_LONGEST = 1000
 # What pages say where their words are others than those that have been recorded from the beginning.
 _SHOWN = {
     LIMITS["control_floor"].reason: gettext_noop(
@@ -158,24 +159,47 @@ class _Form(NamedTuple):
     pattern: re.Pattern[str]
 
 
+_FACT = re.compile(r"\\\{(\w+)\\\}")
+
+
+# What can stand for each fact. Only a name is any text, and all are short: so a text is read in as many steps as it has
+# characters, whatever somebody calls a variant.
+_NAME = f".{{1,{NAME_LENGTH}}}?"
+_NUMBER = r"[\d.,e+-]{1,40}"
+_CAN_BE: Mapping[str, str] = {
+    "name": _NAME,
+    "chance": rf"(?:more than )?{_NUMBER}%",
+    "part": rf"{_NUMBER}%",
+    "ratio": r"[\w ()-]{1,80}?",
+}
+
+
 def _form(sentence: str) -> _Form:
-    """Make a pattern of a sentence: names are any text, all else that varies has no space but for a few words."""
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(sentence))
-    return _Form(sentence, re.compile(f"{pattern}(?: |$)", re.DOTALL))
+    """Make a pattern of a sentence."""
+    pattern = _FACT.sub(lambda fact: f"(?P<{fact[1]}>{_CAN_BE.get(fact[1], _NUMBER)})", re.escape(sentence))
+    return _Form(sentence, re.compile(rf"{pattern}(?: |\Z)", re.DOTALL))
 
 
 # The longer first: the sentence on a leader begins those on the limits that hold its share.
 _FORMS = [_form(sentence) for sentence in sorted(set(_ALL), key=len, reverse=True)]
 
 
-def _read(text: str) -> list[str] | None:
+def _read(text: str, forms: Sequence[_Form] = _FORMS) -> list[str] | None:
     """Read a text as sentences, each said in the current language; None if it is not made of them."""
-    if not text:
+    return _read_from(text, 0, forms, set()) if len(text) <= _LONGEST else None
+
+
+def _read_from(text: str, start: int, forms: Sequence[_Form], vain: set[int]) -> list[str] | None:
+    """Read what follows ``start``. ``vain``: the places after which nothing could be read, each tried once."""
+    if start == len(text):
         return []
-    for form in _FORMS:
-        found = form.pattern.match(text)
-        if found and (rest := _read(text[found.end() :])) is not None:
+    if start in vain:
+        return None
+    for form in forms:
+        found = form.pattern.match(text, start)
+        if found and (rest := _read_from(text, found.end(), forms, vain)) is not None:
             return [_said(form.sentence, found.groupdict()), *rest]
+    vain.add(start)
     return None
 
 

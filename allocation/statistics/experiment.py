@@ -132,12 +132,13 @@ class Statistics:
         return answer
 
 
-def experiment_statistics(experiment_id: int, date: dt.date) -> Statistics:
-    """The statistics as of ``date``, whatever the status.
+def experiment_statistics(experiment_id: int, date: dt.date, *, with_secondary: bool = True) -> Statistics:
+    """The statistics as of ``date``, whatever the status. ``with_secondary``: False leaves out the other metrics, which
+    take most of the time, and for which a CSV has no columns.
 
     Raises ExperimentNotFoundError, NoActiveVariantError, InvalidError (settings that clash).
     """
-    return statistics_of(find_for_allocation(experiment_id, date), date)
+    return statistics_of(find_for_allocation(experiment_id, date), date, with_secondary=with_secondary)
 
 
 class Analysis(NamedTuple):
@@ -153,9 +154,9 @@ class Analysis(NamedTuple):
     splits: list[Split]
 
 
-def statistics_of(experiment: Experiment, date: dt.date) -> Statistics:
+def statistics_of(experiment: Experiment, date: dt.date, *, with_secondary: bool = True) -> Statistics:
     """The statistics of an experiment read by ``experiments_for_allocation(date)``."""
-    return analyse(experiment, date).statistics
+    return analyse(experiment, date, with_secondary=with_secondary).statistics
 
 
 def analyse(
@@ -212,7 +213,7 @@ def _statistics(
         variants=variants,
         secondary=secondary,
         sample_ratio=sample_ratio,
-        convergence=_convergence({split.target_date: split for split in splits}, leader.id),
+        convergence=_convergence(splits, leader.id),
         rewards=_rewards(inputs, decision, recorded),
         changes_of_rates=_changes_of_rates(recorded),
     )
@@ -267,17 +268,18 @@ def variants_of(
     ]
 
 
-def _convergence(last_revisions: Mapping[dt.date, Split], leader_id: int) -> Convergence:
-    dates = sorted(last_revisions)
-    compared = [date for date in dates if len(last_revisions[date].chances) > 1]
-    chances = [last_revisions[date].chances.get(leader_id, 0.0) for date in compared]
-    passed = first_passed(np.array(chances), LEADER_PROBABILITY)
+def _convergence(splits: Sequence[Split], leader_id: int) -> Convergence:
+    """Follow the leader by each date's last decision, its chance by the last that computed one: no end does."""
+    shares = {split.target_date: split.shares.get(leader_id, 0.0) for split in splits}
+    chances = {
+        split.target_date: split.chances.get(leader_id, 0.0) for split in splits if len(split.chances) > 1
+    }
+    dates = sorted(chances)
+    passed = first_passed(np.array([chances[date] for date in dates]), LEADER_PROBABILITY)
     return Convergence(
-        leader_share=[DatedShare(date, last_revisions[date].shares.get(leader_id, 0.0)) for date in dates],
-        leader_probability_best=[
-            DatedChance(date, chance) for date, chance in zip(compared, chances, strict=True)
-        ],
-        first_passed_95_percent=None if passed is None else compared[passed],
+        leader_share=[DatedShare(date, shares[date]) for date in sorted(shares)],
+        leader_probability_best=[DatedChance(date, chances[date]) for date in dates],
+        first_passed_95_percent=None if passed is None else dates[passed],
     )
 
 

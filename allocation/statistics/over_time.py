@@ -124,5 +124,7 @@ def _always_valid(one: _Known, pair: list[int]) -> AlwaysValidUplift | None:
     measures, reward = one.inputs.table.measures, one.inputs.reward
     trials, successes = reward.trials(measures)[:, pair], reward.successes(measures)[:, pair]
     squares = measures.value_squares[:, pair] if reward.is_value else None
-    found = always_valid_lift(trials, successes, 1, one.decision.dispersion, squares)
+    found = always_valid_lift(
+        trials, successes, 1, one.decision.dispersion, squares, of_all=len(one.inputs.variants)
+    )
     return always_valid_uplifts(found, 1)[0]

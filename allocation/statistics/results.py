@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allocation.engine.settings import recorded_settings
 from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.guards import Harm
+from allocation.ledger.inputs import AllocationInputs
+from allocation.ledger.table import DailyTable
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse
 from experiments.metrics import Reward
@@ -140,7 +143,7 @@ def results_of(
         days=days,
         harms=analysis.inputs.harms(analysis.decision.window.end),
         settings_changed=_settings_changed(experiment, analysis, allocation, all_days_alike),
-        newer_data=_has_newer_data(experiment, analysis, allocation),
+        newer_data=_has_newer_data(experiment, analysis, allocation, all_days_alike),
         spans_differ=all_days_alike or _spans_differ(analysis),
     )
 
@@ -210,11 +213,36 @@ def _settings_changed(
     return known != now or settings != analysis.inputs.settings
 
 
-def _has_newer_data(experiment: Experiment, analysis: Analysis, allocation: Allocation | None) -> bool:
+def _has_newer_data(
+    experiment: Experiment, analysis: Analysis, allocation: Allocation | None, overridden: bool
+) -> bool:
+    """Compare the days that count with those that the allocation in force recorded."""
     through = analysis.statistics.as_of.data_through
     if experiment.status != Status.ACTIVE or allocation is None or through is None:
         return False
-    return allocation.data_through is None or through > allocation.data_through
+    if allocation.data_through is None or through > allocation.data_through:
+        return True
+    recorded = AllocationInputs.from_json(allocation.recorded_inputs, experiment.pk)
+    return not overridden and _days_differ(analysis.inputs.table, recorded.table, through)
+
+
+def _days_differ(now: DailyTable, known: DailyTable, through: dt.date) -> bool:
+    """True where a day was added or corrected; what has left the window since is no difference."""
+    now = now.between(dt.date.min, through)
+    if not now.days.size:
+        return False
+    known = known.between(now.dates[0], through)
+    if not np.array_equal(now.days, known.days):
+        return True
+    has_values = now.values is not None and known.values is not None
+    seen, recorded = (_totals(table, with_values=has_values) for table in (now, known))
+    return not np.allclose(seen, recorded, rtol=1e-12, atol=0)
+
+
+def _totals(table: DailyTable, *, with_values: bool) -> NDArray[np.float64]:
+    """Add up the variants of each day: every count and, where both sides have them, values."""
+    columns = [*table.counts, *(table.values or () if with_values else ())]
+    return np.array([column.sum(axis=1) for column in columns], dtype=np.float64)
 
 
 def _spans_differ(analysis: Analysis) -> bool:

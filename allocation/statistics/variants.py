@@ -115,7 +115,14 @@ def always_valid_of(
     columns = [control, *places]
     trials, successes = inputs.reward.trials(mature), inputs.reward.successes(mature)
     squares = mature.value_squares[:, columns] if inputs.reward.is_value else None
-    found = always_valid_lift(trials[:, columns], successes[:, columns], 0, decision.dispersion, squares)
+    found = always_valid_lift(
+        trials[:, columns],
+        successes[:, columns],
+        0,
+        decision.dispersion,
+        squares,
+        of_all=len(inputs.variants),
+    )
     uplifts = always_valid_uplifts(found, 0)[1:]
     return [None if place == control else uplift for place, uplift in zip(places, uplifts, strict=True)]
 

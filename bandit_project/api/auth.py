@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from bandit_project.api.keys import given_key, usable_key
+from bandit_project.api.refusals import SEND_KEY
 from bandit_project.models import ApiKey, Scope
 from experiments.rates import caller_of, shared
 from experiments.roles import Role, role_of
@@ -49,8 +50,6 @@ class HasScope(BasePermission):
     A serve key opens the views that say ``open_to_serve_keys``, and those alone.
     """
 
-    message = "This API key's scope does not allow that."
-
     def has_permission(self, request: Request, view: "APIView") -> bool:
         method = request.method or "GET"
         if method == "OPTIONS":
@@ -58,10 +57,11 @@ class HasScope(BasePermission):
         if not settings.API_KEY_REQUIRED and not isinstance(request.auth, ApiKey):
             _refuse_forged(request)
             return True
-        held = _scope_of(request)
+        held, needed = _scope_of(request), required_scope(view, method)
+        self.message = _lacking(held, needed)
         if held is Scope.SERVE:
             return getattr(view, "open_to_serve_keys", False)
-        return held is not None and held.includes(required_scope(view, method))
+        return held is not None and held.includes(needed)
 
 
 class ScopeThrottle(SimpleRateThrottle):
@@ -111,7 +111,15 @@ def required_scope(view: "APIView", method: str) -> Scope:
 
 def wrong_key() -> AuthenticationFailed:
     """Build the refusal of a key that does not exist or no longer opens anything."""
-    return AuthenticationFailed("The API key is wrong, revoked or expired.", code="invalid_api_key")
+    said = f"The API key is wrong, revoked or expired. Make another one on the dashboard. {SEND_KEY}"
+    return AuthenticationFailed(said, code="invalid_api_key")
+
+
+def _lacking(held: Scope | None, needed: Scope) -> str:
+    having = f"has the scope {held.value}" if held else "has none"
+    return (
+        f"This needs the scope {needed.value}; the key or the person's role {having}. Use a key that has it."
+    )
 
 
 def _scope_of(request: Request) -> Scope | None:

@@ -24,6 +24,7 @@ from rest_framework.views import exception_handler
 
 from allocation.exceptions import PreconditionFailedError
 from bandit_project.api.gone import is_gone
+from bandit_project.api.refusals import reworded, unknown_format, with_place
 from dashboard.access import page_of
 from experiments.api.problems import flat_issues
 from experiments.events import request_id
@@ -132,7 +133,7 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
     headers = {
         name: response[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in response
     }
-    return _json(_problem_of_drf(error), headers)
+    return _json(_problem_of_drf(error, context), headers)
 
 
 def _problem_of_domain(error: DomainError) -> HttpResponse:
@@ -143,7 +144,7 @@ def _problem_of_domain(error: DomainError) -> HttpResponse:
             {name: _printable(text) for name, text in issue._asdict().items()}
             for issue in error.issues[:MAX_ISSUES]
         ]
-    return _json(problem(status, error.code, str(error), **more))
+    return _json(problem(status, error.code, with_place(error.code, str(error)), **more))
 
 
 def _gone_meanwhile(error: BaseException | None, request: HttpRequest | None) -> tuple[int, str, str] | None:
@@ -207,7 +208,7 @@ def _status(error: Exception) -> int:
     return 404 if isinstance(error, Http404) else 403
 
 
-def _problem_of_drf(error: Exception) -> dict[str, object]:
+def _problem_of_drf(error: Exception, context: Mapping[str, Any]) -> dict[str, object]:
     status = _status(error)
     if isinstance(error, exceptions.ValidationError):
         issues = [
@@ -219,9 +220,9 @@ def _problem_of_drf(error: Exception) -> dict[str, object]:
         )
         return problem(status, "invalid", detail, errors=issues)
     if isinstance(error, exceptions.APIException):
-        return problem(status, _code(error), str(error.detail))
+        return problem(status, _code(error), reworded(error, context))
     if isinstance(error, Http404):
-        return problem(status, "not_found", str(error) or "There is nothing here.")
+        return problem(status, "not_found", str(error) or unknown_format(context) or "There is nothing here.")
     return problem(status, "permission_denied", str(error) or "You may not do this.")
 
 

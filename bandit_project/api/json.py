@@ -24,7 +24,10 @@ class JSONParser(parsers.JSONParser):
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
-            raise ParseError("JSON parse error - nested too deeply") from error
+            raise ParseError("The body is JSON that is nested too deeply. Send a plain object.") from error
+        except ParseError as error:
+            where = str(error.detail).removeprefix("JSON parse error - ")
+            raise ParseError(f"The body is not JSON: {where}. Send an object, in UTF-8.") from error
 
 
 _fallback = JSONEncoder().default

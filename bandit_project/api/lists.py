@@ -17,6 +17,7 @@ class Pages(PageNumberPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 1000
+    invalid_page_message = 'page: this list has no page "{page_number}"; begin with page=1 and follow "next".'
 
     def get_page_size(self, request: Request) -> int | None:
         """The page size asked for. An invalid one is refused, not replaced by the default."""

@@ -42,12 +42,12 @@ class ServedView:
     required_scopes: ClassVar[dict[str, str]] = {"POST": "read"}
 
     def __init__(self, answer: Answers, *methods: str, described: type[APIView] | None = None) -> None:
-        self._answer, self._methods = answer, methods
+        self._answer, self.allowed_methods = answer, methods
         self.cls, self.initkwargs = described, dict[str, Any]()  # where drf-spectacular looks
 
     def __call__(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
-            if request.method not in self._methods:
+            if request.method not in self.allowed_methods:
                 raise MethodNotAllowed(request.method or "")
             version = self._admit(request)
             return self._answer(request, snapshot_of(version), **kwargs)
@@ -59,9 +59,10 @@ class ServedView:
         key = _key(given_key(request.META))
         call, view = cast("Request", request), cast("APIView", self)
         vars(request)["auth"] = key
-        if not HasScope().has_permission(call, view):
+        permission = HasScope()
+        if not permission.has_permission(call, view):
             is_known = key is not None or request.user.is_authenticated
-            raise PermissionDenied(HasScope.message) if is_known else NotAuthenticated()
+            raise PermissionDenied(permission.message) if is_known else NotAuthenticated()
         throttle = ScopeThrottle()
         if not throttle.allow_request(call, view):
             raise Throttled(throttle.wait())
@@ -74,7 +75,7 @@ class ServedView:
         if response is None:
             raise error
         if isinstance(error, MethodNotAllowed):
-            response["Allow"] = ", ".join(self._methods)
+            response["Allow"] = ", ".join(self.allowed_methods)
         return as_ofrep(request, response)
 
 

@@ -10,7 +10,9 @@ import errno
 import select
 import socket
 import struct
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from copy import copy
 from io import BytesIO
 from typing import Any
@@ -21,10 +23,15 @@ from gunicorn.http import get_parser
 _MOST_HEADS, _LONGEST_HEAD = 1024, 2048
 # An answer that comes in pieces is sent when so much has gathered.
 _PIECE_BYTES = 64 * 1024
+# So much goes to the system at once: it waits SEND_SECONDS at most before it says how much the client took.
+_SENT_AT_ONCE = 256 * 1024
 # How an answer asks those on its way, nginx too, to pass on each piece as it comes: a reader waits for it.
 _IS_LIVE = b"\r\nX-Accel-Buffering: no\r\n"
 # Seconds after which a client that has taken nothing of its answer loses it; the system may try three times.
 SEND_SECONDS = 10
+# An answer may take so long to send in all: for so many bytes a second more, as a slow line is not an attack. It is the
+# pace at which a body must arrive (worker.py).
+_ANSWER_SECONDS, _SLOWEST_BYTES = 30.0, 20_000
 
 
 class Heads:
@@ -99,9 +106,11 @@ class Outbox:
     The first that it gets is the answer's head.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, clock: Callable[[], float] = time.monotonic) -> None:
         self._sock, self._gathered, self._size = sock, list[bytes](), 0
         self._is_live: bool | None = None
+        # Bytes that the client has taken, and the seconds that a thread waited for it.
+        self._clock, self._sent, self._waited = clock, 0, 0.0
 
     def sendall(self, data: bytes) -> None:
         if self._is_live is None:
@@ -120,21 +129,39 @@ class Outbox:
         if gathered:
             self._send(b"".join(gathered))
 
-    def sendfile(self, *args: Any, **kwargs: Any) -> int | None:
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         self.flush()
         self._sock.settimeout(SEND_SECONDS)  # it would wait by itself, past the limit of the socket
+        sent = 0
         try:
-            return self._sock.sendfile(*args, **kwargs)
+            while wanted := _SENT_AT_ONCE if count is None else min(_SENT_AT_ONCE, count - sent):
+                taken = self._timed(self._sock.sendfile, file, offset + sent, wanted)
+                sent += taken
+                if taken < wanted:
+                    break
+            return sent
         except TimeoutError as error:
             raise _gone() from error
         finally:
             self._sock.setblocking(True)
 
     def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
         try:
-            self._sock.sendall(data)
+            while rest:
+                rest = rest[self._timed(self._sock.send, rest[:_SENT_AT_ONCE]) :]
         except BlockingIOError as error:
             raise _gone() from error
+
+    def _timed(self, send: Callable[..., int], *what: Any) -> int:
+        """Send a piece; refuse to wait longer for a client that takes each piece, but as slowly as it can."""
+        begun = self._clock()
+        taken = send(*what)
+        self._waited += self._clock() - begun
+        self._sent += taken
+        if self._waited > _ANSWER_SECONDS + self._sent / _SLOWEST_BYTES:
+            raise _gone()
+        return taken
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -146,8 +173,8 @@ def limit_sending(sock: socket.socket) -> None:
 
 
 def _gone() -> OSError:
-    """Return the error of a client that went away, for one that takes nothing: it is no fault of ours."""
-    return BrokenPipeError(errno.EPIPE, "the client takes nothing")
+    """Return the error of a client that went away, for one that takes nothing or too little: it is no fault of ours."""
+    return BrokenPipeError(errno.EPIPE, "the client does not take its answer")
 
 
 def is_readable(sock: socket.socket, seconds: float) -> bool:

@@ -7,7 +7,8 @@ The worker promises:
 
 - A thread gets a request once it has arrived whole. It reads the next one itself where a client sends one right after
   the other, as programs do: if it comes within two milliseconds, and while other threads are free.
-- A thread waits for a client that does not take its answer for about half a minute; then the client loses it.
+- A thread waits for a client that does not take its answer for about half a minute; then the client loses it. So
+  does one that takes it more slowly than 20 kB a second for longer than that.
 - Connections are spread over the workers (see peers.py).
 - The loop never waits: not for a request, and not for a client to close its end.
 - What clients can use is bounded: the size of headers and body, the time of a request, and the memory that a worker

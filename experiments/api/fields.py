@@ -37,6 +37,8 @@ def one_of(*exact: core_schema.CoreSchema) -> core_schema.CoreSchema:
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown fields: a misspelled setting must not be dropped silently."""
 
+    default_error_messages = {"invalid": "Must be a JSON object, not a {datatype}."}  # noqa: RUF012 (DRF's way)
+
     def to_internal_value(self, data: Any) -> Any:
         unknown = self.unknown_fields(data) if isinstance(data, Mapping) else {}
         try:
@@ -55,6 +57,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         # there may be a million; no more than this are answered
         unknown = islice((key for key in data if key not in self.fields), MAX_ISSUES)
         return {str(key)[:100]: [problem] for key in unknown}
+
+
+class OneOfField(serializers.ChoiceField):
+    """A choice whose refusal lists the choices."""
+
+    def __init__(self, choices: Any, **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        listed = ", ".join(map(str, self.choices)).replace("{", "{{").replace("}", "}}")
+        self.error_messages["invalid_choice"] = f'"{{input}}" is not a valid choice; must be one of {listed}.'
 
 
 class BoundedListField(serializers.ListField):

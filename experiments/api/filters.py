@@ -58,6 +58,13 @@ class StrictFilterSet(filters.FilterSet):
     """A filter set that refuses unknown names, blank values and malformed booleans; the library ignores them."""
 
     def is_valid(self) -> bool:
+        for field in self.form.fields.values():
+            if isinstance(field, forms.ChoiceField):
+                choices: Any = field.choices
+                known = ", ".join(str(value) for value, _label in choices if value)
+                field.error_messages["invalid_choice"] = (
+                    f"%(value)s is not a valid choice; must be one of {known}."
+                )
         valid: bool = super().is_valid()
         for name, wanted in self.filters.items():
             given = (self.data or {}).get(name)

@@ -9,11 +9,9 @@ from django.utils.translation import gettext as _
 from experiments.exceptions import Issue
 from experiments.ingestion.upsert import PlacedCounts, VariantRow
 from experiments.models import Experiment
-from experiments.variants import looks_alike, plain_name
+from experiments.variants import MOST_LISTED, looks_alike, plain_name
 
 NewVariants = Literal["create", "refuse"]
-# Names that are listed in a refusal.
-_MOST_LISTED = 20
 
 
 class NewNames:
@@ -40,7 +38,7 @@ class NewNames:
             return Issue("variant_name", "similar_variant", looks_alike(name, like))
         if self._is_closed:
             message = _("'%(name)s' is not a variant here, and new ones are refused; known: %(known)s")
-            listed = ", ".join(self._known[:_MOST_LISTED]) or "–"
+            listed = ", ".join(self._known[:MOST_LISTED]) or "–"
             return Issue("variant_name", "unknown_variant", message % {"name": name, "known": listed})
         return None
 

@@ -1,8 +1,9 @@
-// A report is printed in light colours, whatever the theme, and with charts as wide as the paper.
+// A report is printed in light colours, whatever the theme, with charts as wide as the paper and nothing folded.
 import { drawCharts } from "./charts.js";
 
 const root = document.documentElement;
 let before = null;
+let opened = [];
 
 function useTheme(theme) {
   root.setAttribute("data-bs-theme", theme);
@@ -12,9 +13,12 @@ function useTheme(theme) {
 window.addEventListener("beforeprint", () => {
   before = root.getAttribute("data-bs-theme");
   if (before !== "light") useTheme("light");
+  opened = [...document.querySelectorAll(".report details:not([open])")];
+  for (const details of opened) details.open = true;
 });
 window.addEventListener("afterprint", () => {
   if (before && before !== "light") useTheme(before);
+  for (const details of opened) details.open = false;
 });
 
 document.addEventListener("click", (event) => {

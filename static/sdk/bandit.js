@@ -90,7 +90,8 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
   let timer;
   let rows = {};
   const shown = {};
-  if (!unit) {
+  if (unit === "") throw RangeError("bandit: unit must not be empty; leave it out to have one made");
+  if (unit == null) {
     unit = store.get("unit") ?? random();
     store.set("unit", unit);
   }
@@ -149,8 +150,10 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
     return true;
   }
   const click = (experiment) => act(experiment, "clicked", { clicks: 1 });
-  const conversion = (experiment, value) =>
-    act(experiment, "converted", { conversions: 1, ...(value == null ? {} : { values: [Number(value).toFixed(4)] }) });
+  const conversion = (experiment, value) => {
+    if (value != null && !(value >= 0 && value < 1e12)) throw RangeError("bandit: value must be an amount from 0 to 10^12");
+    return act(experiment, "converted", { conversions: 1, ...(value == null ? {} : { values: [Number(value).toFixed(4)] }) });
+  };
 
   // Each batch keeps its key until it is answered: sent twice, it counts once. One experiment in each, so that a
   // refusal touches no other.

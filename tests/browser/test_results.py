@@ -150,6 +150,24 @@ def test_traffic__a_hundred_variants__are_shown_on_demand(clean_page: Page, live
         assert rows.count() >= before + 85
 
 
+def test_report__a_hundred_variants__ten_on_screen_and_all_on_paper(
+    clean_page: Page, live_server: Any
+) -> None:
+    experiment = CASES["a hundred"]()
+    show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/report/", 1440, "light")
+    rows = clean_page.locator("table.leaderboard tbody tr")
+    visible = "(rows) => rows.filter((row) => row.checkVisibility()).length"
+    on_screen = rows.evaluate_all(visible)
+    clean_page.emulate_media(media="print")
+    on_paper = rows.evaluate_all(visible)
+    clean_page.emulate_media(media="screen")
+
+    clean_page.get_by_role("link", name="90 more variants").click()
+
+    assert (on_screen, on_paper, rows.evaluate_all(visible)) == (10, 100, 100)
+    expect(clean_page.get_by_role("link", name="90 more variants")).to_have_count(0)
+
+
 def test_chart__its_file__is_named_after_the_experiment_and_the_chart(
     clean_page: Page, live_server: Any
 ) -> None:

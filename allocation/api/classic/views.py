@@ -15,6 +15,7 @@ from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from allocation.api.kept import kept
 from allocation.api.schemas import AsOfSerializer
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
@@ -159,11 +160,12 @@ def history_json(reference: str, start: dt.date | None = None, end: dt.date | No
     """The body of the answer; of the worker's memory while nothing has changed."""
     state = state_with_newest(reference)
     key = answer_key(_HISTORY, state, start, end)
-    if (answer := caches[_HISTORY].get(key)) is None:
-        found = history_dates(state.experiment_id, start=start, end=end)
-        answer = orjson.dumps({"experiment_id": state.experiment_id, "history": _history(found)})
-        caches[_HISTORY].set(key, answer)
-    return bytes(answer)
+    return bytes(kept(_HISTORY, key, lambda: _history_body(state.experiment_id, start, end)))
+
+
+def _history_body(experiment_id: int, start: dt.date | None, end: dt.date | None) -> bytes:
+    found = history_dates(experiment_id, start=start, end=end)
+    return orjson.dumps({"experiment_id": experiment_id, "history": _history(found)})
 
 
 def _answer_in_turn(state: ExperimentState, window_days: int | None, moment: Moment) -> bytes:

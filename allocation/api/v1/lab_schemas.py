@@ -14,6 +14,7 @@ from experiments.api.fields import (
     CountField,
     NameField,
     NumberField,
+    OneOfField,
     SquaresField,
     StrictSerializer,
     WholeNumberField,
@@ -25,7 +26,7 @@ from experiments.models import MAX_VARIANTS
 
 class _RunSerializer(StrictSerializer):
     policies = BoundedListField(
-        child=serializers.ChoiceField(list(POLICIES)),
+        child=OneOfField(list(POLICIES)),
         required=False,
         max_length=len(POLICIES),
     )
@@ -43,8 +44,8 @@ class SimulationSerializer(_RunSerializer):
     daily_traffic = WholeNumberField(min_value=1, max_value=10**9, required=False, default=1000)
     days = WholeNumberField(min_value=1, max_value=3650, required=False, default=60)
     runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
-    scenario = serializers.ChoiceField(list(SCENARIOS), required=False, default="constant")
-    stop = serializers.ChoiceField(["value-remaining"], required=False, allow_null=True, default=None)
+    scenario = OneOfField(list(SCENARIOS), required=False, default="constant")
+    stop = OneOfField(["value-remaining"], required=False, allow_null=True, default=None)
     order_values = BoundedListField(
         child=NumberField(min_value=LEAST_WORTH, max_value=LARGEST_WORTH),
         required=False,
@@ -83,13 +84,13 @@ class PastTestSerializer(StrictSerializer):
 
 class BacktestSerializer(_RunSerializer):
     tests = BoundedListField(child=PastTestSerializer(), max_length=10_000)
-    goal = serializers.ChoiceField(
+    goal = OneOfField(
         [goal.value for goal in GOALS],
         required=False,
         default=Reward.CTR.value,
         help_text="value_per_impression: regret is in value; send conversions, value_sum and value_squares.",
     )
-    repeated = serializers.ChoiceField(
+    repeated = OneOfField(
         ["refuse", "sum"],
         required=False,
         default="refuse",

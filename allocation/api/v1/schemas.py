@@ -282,7 +282,8 @@ class LeaderChanceSerializer(serializers.Serializer[Any]):
 class ConvergenceSerializer(serializers.Serializer[Any]):
     leader_share = LeaderShareSerializer(many=True, help_text="Today's leader's share, by target date.")
     leader_probability_best = LeaderChanceSerializer(
-        many=True, help_text="Its chance of being the best, by target date; no warm-up, nothing completed."
+        many=True,
+        help_text="Its chance of being the best, by target date, where it was computed: not in warm-up.",
     )
     first_passed_95_percent = serializers.DateField(
         allow_null=True, help_text="The first of these dates on which that chance was at least 95%."

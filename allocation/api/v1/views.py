@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 from typing import Any, ClassVar, NamedTuple
 
-from django.core.cache import caches
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -20,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from allocation.api.kept import kept
 from allocation.api.v1 import examples as api_examples
 from allocation.api.v1 import schemas as serializers
 from allocation.api.v1.filters import AllocationFilter
@@ -96,10 +96,7 @@ def answer_in_force(request: HttpRequest, reference: str) -> HttpResponse:
     state = state_with_in_force(reference, date)
     # New data change nothing here before there is a new decision; the date is in expires_at.
     key = answer_key(_ALLOCATION, state._replace(data_version=0), date)
-    if (answer := caches[_ALLOCATION].get(key)) is None:
-        answer = _shown(state.experiment_id, date)
-        caches[_ALLOCATION].set(key, answer)
-    modified, body = answer
+    modified, body = kept(_ALLOCATION, key, lambda: _shown(state.experiment_id, date))
     etag = f'"{hashlib.sha256(key.encode()).hexdigest()[:32]}"'
     response = get_conditional_response(request, etag, modified)
     if response is not None and response.status_code == 412:
@@ -290,10 +287,7 @@ def _in_force(reference: str, date: dt.date) -> _Decision:
     """Read it, or return it of the worker's memory while nothing but data has changed."""
     state = state_with_in_force(reference, date)
     key = answer_key(_ASSIGNMENT, state._replace(data_version=0), date)
-    if (decision := caches[_ASSIGNMENT].get(key)) is None:
-        decision = _read_in_force(state.experiment_id, date)
-        caches[_ASSIGNMENT].set(key, decision)
-    return _Decision(*decision)
+    return _Decision(*kept(_ASSIGNMENT, key, lambda: _read_in_force(state.experiment_id, date)))
 
 
 @one_moment()
@@ -326,8 +320,9 @@ class StatisticsView(APIView):
     def get(self, request: Request, reference: str) -> HttpResponseBase:
         """`Accept: text/csv` or `?format=csv` gives a line for each variant, with its rates and uplifts."""
         experiment = find_experiment(reference)
-        statistics = experiment_statistics(experiment.pk, today())
-        if request.accepted_renderer.format == CsvRenderer.format:
+        is_csv = request.accepted_renderer.format == CsvRenderer.format
+        statistics = experiment_statistics(experiment.pk, today(), with_secondary=not is_csv)
+        if is_csv:
             return statistics_download(experiment.key, statistics)
         return Response(statistics.to_json())
 

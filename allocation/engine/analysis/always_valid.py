@@ -33,8 +33,8 @@ _CLOSE = 1e-9
 # Of ln M: days that fall so far short of the highest by a rough estimate are not computed exactly.
 _ROOM = 0.5
 _CLOSE_ENOUGH = 0.1
-# More looks than these take the square of the days, and seconds for many variants.
-MOST_LOOKS = 400
+# More looks than these take the square of the days; together those at all variants are bounded, too.
+MOST_LOOKS, MOST_LOOKS_IN_ALL = 400, 8000
 # The estimate works on fewer days at once than fit, so that early days are not padded to the whole history.
 _FEWER_DAYS = 4
 
@@ -48,14 +48,25 @@ class AlwaysValid(NamedTuple):
 
 
 def always_valid_lift(
-    trials: Floats, successes: Floats, control: int, phi: float = 1.0, squares: Floats | None = None
+    trials: Floats,
+    successes: Floats,
+    control: int,
+    phi: float = 1.0,
+    squares: Floats | None = None,
+    *,
+    of_all: int = 0,
 ) -> AlwaysValid:
-    """Every variant against the control; ``phi`` is the dispersion. ``squares``: of values, if they are the goal."""
+    """Every variant against the control; ``phi`` is the dispersion. ``squares``: of values, if they are the goal.
+
+    ``of_all``: how many variants the experiment has, where these are some of them: all share the looks.
+    """
+    variants = max(of_all, trials.shape[1])
     low, high, p = np.zeros(trials.shape[1]), np.zeros(trials.shape[1]), np.full(trials.shape[1], np.nan)
     for variant in range(trials.shape[1]):
         if variant != control:
             if squares is None:
-                ends, bet = _of_counts(pair_of(trials, successes, variant, control, phi))
+                pair = pair_of(trials, successes, variant, control, phi)
+                ends, bet = _of_counts(pair, looks(len(pair.own), variants))
             else:
                 ends, bet = _of_values(by_values.Pair.of(trials, successes, squares, variant, control, phi))
             low[variant], high[variant] = np.expm1(ends)
@@ -63,9 +74,9 @@ def always_valid_lift(
     return AlwaysValid(low, high, p)
 
 
-def _of_counts(pair: Pair) -> tuple[Floats, float]:
-    """The ends of ln f, and the highest ln M(1) of any day."""
-    bets = _bets_that_count(pair)
+def _of_counts(pair: Pair, days: NDArray[np.intp]) -> tuple[Floats, float]:
+    """The ends of ln f, and the highest ln M(1) of any of these days."""
+    bets = _bets_that_count(pair, days)
     return _interval(pair, float(bets[-1]) if bets.size else 0.0), float(bets.max(initial=0.0))
 
 
@@ -83,26 +94,26 @@ def _log_bets(pair: Pair, at: float) -> Floats:
     return by_chunks(lambda days: _log_bets_on(pair, at, days), np.arange(len(pair.own)), len(_NODES))
 
 
-def _bets_that_count(pair: Pair) -> Floats:
-    """ln M(1) of the last day, which comes last, and of each day on which it may be the highest so far, if above 0.
+def _bets_that_count(pair: Pair, days: NDArray[np.intp]) -> Floats:
+    """ln M(1) of the last day, which comes last, and of each of these on which it may be the highest, if above 0.
 
     The estimate is Laplace's, off by much less than the room it is given. A day that it should miss would only make
     the p-value larger, and so still valid.
     """
-    days = looks(len(pair.own))
     estimate = by_chunks(lambda chosen: _estimate(pair, chosen), days, _FEWER_DAYS)
     near = estimate >= max(float(estimate.max(initial=0.0)), 0.0) - _ROOM
     near[-1:] = True
     return by_chunks(lambda chosen: _log_bets_on(pair, 0.0, chosen), days[near], len(_NODES))
 
 
-def looks(days: int) -> NDArray[np.intp]:
+def looks(days: int, variants: int = 2) -> NDArray[np.intp]:
     """The days at whose end one looks: the last, and each of at most MOST_LOOKS; of more days every second, fourth ...
 
+    More than 20 ``variants`` get MOST_LOOKS_IN_ALL between them.
     A look that is left out can only make the p-value larger, and so still valid.
     """
-    every = 1
-    while days > every * MOST_LOOKS:
+    every, most = 1, min(MOST_LOOKS, MOST_LOOKS_IN_ALL // variants)
+    while days > every * most:
         every *= 2
     return np.unique(np.append(np.arange(every - 1, days, every), np.arange(days)[-1:]))
 

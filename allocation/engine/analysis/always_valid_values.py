@@ -31,7 +31,8 @@ from allocation.engine.posterior.probability_best import Bools
 _PRECISION = 1 / 0.2**2
 _LEVEL = np.log(20.0)
 _LARGEST_LOG = np.log1p(1e9)
-_HALVINGS = 60
+# They end at 10^-12: what is shown has three decimals.
+_HALVINGS = 46
 
 
 class Pair(NamedTuple):
@@ -57,10 +58,10 @@ class Pair(NamedTuple):
 
     def score(self, log_ratio: Floats) -> tuple[Floats, Floats]:
         """Z and V of each day, (X, T), at the (X,) ratios."""
-        f = np.exp(log_ratio)[:, None]
+        trials = np.exp(log_ratio)[:, None] * self.trials
         # as parts of the whole: f may be as far as 10^9 from 1
-        own = f * self.trials / (f * self.trials + self.control_trials)
-        others = self.control_trials / (f * self.trials + self.control_trials)
+        whole = trials + self.control_trials
+        own, others = trials / whole, self.control_trials / whole
         score = others * self.values - own * self.control_values
         return score, others**2 * self.variance + own**2 * self.control_variance
 

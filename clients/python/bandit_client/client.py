@@ -10,6 +10,7 @@ import weakref
 from decimal import Decimal
 from pathlib import Path
 
+from bandit_client.arguments import check_above_zero, check_unit, handed_over
 from bandit_client.counting import Counter
 from bandit_client.periodic import Periodic
 from bandit_client.rows import Exposure, amount
@@ -46,6 +47,9 @@ class Client:
     ) -> None:
         if durable and spool_dir is None:
             raise ValueError("durable=True needs a spool_dir to write events to")
+        check_above_zero(
+            flush_interval=flush_interval, poll_interval=poll_interval, timeout=timeout, max_units=max_units
+        )
         self._service = Service(url, api_key, timeout)
         self._spool = Spool(Path(spool_dir)) if spool_dir is not None else None
         self._durable, self._flush_interval, self._poll_interval = durable, flush_interval, poll_interval
@@ -74,8 +78,10 @@ class Client:
     def get_variant(self, experiment: str, unit: str, default: str = "control") -> str:
         """The key of the variant that ``unit`` sees; ``default`` for an experiment that is not in the rule set.
 
-        It asks no server. Counting that the unit saw it is up to ``exposure``.
+        It asks no server. Counting that the unit saw it is up to ``exposure``. Like all that take a unit it raises
+        ValueError for a blank one.
         """
+        check_unit(unit)
         rules = self.rules_of(experiment)
         return rules.race.winner(unit) if rules else default
 
@@ -106,6 +112,7 @@ class Client:
         The answer says which variant it saw, and the day. Keep it (in a session or cookie) where another process may
         count the click.
         """
+        check_unit(unit)
         rules = self.rules_of(experiment)
         if rules is None:
             return None
@@ -118,8 +125,10 @@ class Client:
 
         Without ``exposure`` it is the one that this process remembers; a unit that has none is not counted.
         """
+        check_unit(unit)
+        given = handed_over(exposure) if exposure else None
         with self._counter.lock:
-            seen = exposure or self._counter.exposure_of(experiment, unit)
+            seen = given or self._counter.exposure_of(experiment, unit)
             return seen is not None and self._takes(experiment) and self._counter.click(seen, unit)
 
     def conversion(
@@ -130,9 +139,11 @@ class Client:
         exposure: Exposure | None = None,
     ) -> bool:
         """Count the unit's first conversion after its exposure, with its value. True if it was counted."""
+        check_unit(unit)
         text = None if value is None else amount(value)
+        given = handed_over(exposure) if exposure else None
         with self._counter.lock:
-            seen = exposure or self._counter.exposure_of(experiment, unit)
+            seen = given or self._counter.exposure_of(experiment, unit)
             return seen is not None and self._takes(experiment) and self._counter.convert(seen, unit, text)
 
     def _takes(self, experiment: str) -> bool:

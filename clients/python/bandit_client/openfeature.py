@@ -12,6 +12,7 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Re
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
+from bandit_client.arguments import is_unit
 from bandit_client.client import Client
 from bandit_client.ruleset import Rules
 
@@ -41,7 +42,7 @@ class BanditProvider(AbstractProvider):
         rules = self._client.rules_of(flag_key)
         if rules is None:
             return _problem(default_value, ErrorCode.FLAG_NOT_FOUND, f"experiment {flag_key!r} is not live")
-        if not (unit := _unit(evaluation_context)):
+        if not is_unit(unit := _unit(evaluation_context)):
             return _problem(
                 default_value, ErrorCode.TARGETING_KEY_MISSING, "the context has no targeting key"
             )
@@ -76,7 +77,7 @@ class BanditProvider(AbstractProvider):
     ) -> None:
         """Count ``click`` or ``conversion``; other events are none of the experiment's."""
         unit, details = _unit(evaluation_context), tracking_event_details or TrackingEventDetails()
-        if not unit:
+        if not is_unit(unit):
             return
         named = details.attributes.get("experiment")
         for experiment in [str(named)] if named else self._client.experiments():

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
-from urllib.parse import urlsplit
+
+from bandit_client.arguments import check_service
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 class Service:
     def __init__(self, url: str, api_key: str, timeout: float) -> None:
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise ValueError(f"url must begin with http:// or https://, not {url!r}")
+        check_service(url, api_key)
         self._url = url.rstrip("/")
         self._headers = {"User-Agent": "bandit-client/0.1"}
         if api_key:  # an installation for development asks for none

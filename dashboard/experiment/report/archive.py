@@ -86,7 +86,8 @@ def _write(file: IO[bytes], block: str | bytes) -> None:
 def _results(experiment: Experiment, date: dt.date) -> _Blocks:
     """Write the numbers of the results page; nothing where there are none yet."""
     try:
-        return [statistics_download(experiment.key, statistics_of(experiment, date)).content]
+        found = statistics_of(experiment, date, with_secondary=False)
+        return [statistics_download(experiment.key, found).content]
     except (NoActiveVariantError, InvalidError):
         return []
 

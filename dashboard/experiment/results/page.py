@@ -80,7 +80,8 @@ def statistics_csv(request: HttpRequest, reference: str) -> HttpResponse:
     """Answer with the numbers of this tab as a file."""
     experiment = experiment_or_404(reference, today())
     try:
-        return statistics_download(experiment.key, statistics_of(experiment, today()))
+        found = statistics_of(experiment, today(), with_secondary=False)
+        return statistics_download(experiment.key, found)
     except (NoActiveVariantError, InvalidError) as error:
         raise Http404("There are no statistics yet.") from error
 

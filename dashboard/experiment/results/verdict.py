@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from allocation.engine.state import DECIDED_BELOW
 from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
-from allocation.models import CLOSING
+from allocation.models import CLOSING, State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import interval_words, metric_lines, worse_metrics
 from dashboard.experiment.summary import Summary
@@ -23,6 +23,8 @@ from experiments.text import format_exact, format_number, format_percent
 
 Tone = Literal["success", "info", "warning", "danger"]
 
+# From knowing least to knowing most.
+_ORDER = tuple(State.values)
 # The least of an improvement that one decimal shows.
 _SMALLEST_SHOWN = 0.001
 
@@ -57,7 +59,7 @@ def verdict_of(experiment: Experiment, summary: Summary, results: Results | None
         return _ended(experiment, summary, results)
     if summary.is_stopped:
         return _stopped(results)
-    found = _of_data(results)
+    found = _of_data(experiment, results)
     if experiment.status == Status.PAUSED:
         return _paused(found)
     return found
@@ -131,8 +133,8 @@ def _paused(found: Verdict) -> Verdict:
     )
 
 
-def _of_data(results: Results) -> Verdict:
-    """Doubts come first, then too little data, then what the data says."""
+def _of_data(experiment: Experiment, results: Results) -> Verdict:
+    """Doubts come first, then too little data, then what the data says, unless the allocation does not know it yet."""
     statistics = results.analysis.statistics
     doubt = _doubt(results)
     if doubt is not None:
@@ -145,6 +147,8 @@ def _of_data(results: Results) -> Verdict:
     if not results.has_successes:
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
+    if _is_ahead_of_allocation(results):
+        return _not_allocated(results, leader, may_update=experiment.status == Status.ACTIVE)
     if statistics.state == "decided":
         return _decided(results, leader)
     return _leading(results, leader) if statistics.state == "leader" else _open(results, leader)
@@ -213,6 +217,36 @@ def _warming_up(results: Results) -> Verdict:
         days,
     ) % {"missing": format_number(missing, 0), "days": format_number(days, 0)}
     return Verdict("info", title % values, [line])
+
+
+def _is_ahead_of_allocation(results: Results) -> bool:
+    """True where the data says more than the allocation in force, whose state is the experiment's badge."""
+    badge = results.allocation.state if results.allocation else State.COLLECTING
+    return _ORDER.index(results.analysis.statistics.state) > _ORDER.index(badge)
+
+
+def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool) -> Verdict:
+    """Say who is ahead, and no more: what is advised goes by the allocation, as the badge and the list do."""
+    is_behind = results.allocation is None or results.newer_data or results.settings_changed
+    said = (
+        _("%(leader)s is ahead, with data or settings that traffic does not use yet.")
+        if is_behind
+        else _("%(leader)s is ahead if every day counts alike; traffic counts them otherwise.")
+    )
+    lift = _lift_words(leader, results)
+    lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []
+    lines = [line[:1].upper() + line[1:] for line in lines]
+    return Verdict(
+        "info",
+        said % {"leader": leader.statistics.variant_name},
+        [
+            *lines,
+            *metric_lines(results, leader),
+            *_caveats(results),
+            *([_("The next allocation uses them, and then says what to do.")] if is_behind else []),
+        ],
+        Action(_("Update allocation"), post="recompute") if is_behind and may_update else None,
+    )
 
 
 def _decided(results: Results, leader: RankedVariant) -> Verdict:

@@ -13,6 +13,7 @@ from experiments.api.fields import (
     DayField,
     ExperimentReferenceField,
     NameField,
+    OneOfField,
     SquaresField,
     StrictSerializer,
 )
@@ -84,7 +85,7 @@ class IncrementsRowSerializer(VariantIncrementsSerializer):
     date = DayField()
 
 
-class NewVariantsField(serializers.ChoiceField):
+class NewVariantsField(OneOfField):
     """A choice: a name that is no variant of the experiment makes one, or is refused."""
 
     def __init__(self) -> None:
@@ -99,7 +100,7 @@ class NewVariantsField(serializers.ChoiceField):
 class EventBatchSerializer(StrictSerializer):
     """Rows of any experiments and days. ``add`` needs an Idempotency-Key."""
 
-    mode = serializers.ChoiceField(MODES, required=False, default="set")
+    mode = OneOfField(MODES, required=False, default="set")
     new_variants = NewVariantsField()
     rows = BoundedListField(child=EventRowSerializer(), max_length=MAX_BATCH_ROWS)
 
@@ -107,7 +108,7 @@ class EventBatchSerializer(StrictSerializer):
 class EventDaySerializer(StrictSerializer):
     """One day of one experiment. ``add`` needs an Idempotency-Key."""
 
-    mode = serializers.ChoiceField(MODES, required=False, default="set")
+    mode = OneOfField(MODES, required=False, default="set")
     new_variants = NewVariantsField()
     experiment_id = ExperimentReferenceField()
     date = DayField()
@@ -117,14 +118,14 @@ class EventDaySerializer(StrictSerializer):
 class IncrementsBatchSerializer(EventBatchSerializer):
     """Increments of any experiments and days."""
 
-    mode = serializers.ChoiceField(INCREMENT_MODES)
+    mode = OneOfField(INCREMENT_MODES)
     rows = BoundedListField(child=IncrementsRowSerializer(), max_length=MAX_BATCH_ROWS)
 
 
 class IncrementsDaySerializer(EventDaySerializer):
     """Increments of one day of one experiment."""
 
-    mode = serializers.ChoiceField(INCREMENT_MODES)
+    mode = OneOfField(INCREMENT_MODES)
     variants = BoundedListField(child=VariantIncrementsSerializer(), max_length=MAX_VARIANTS)
 
 
@@ -167,19 +168,19 @@ class CsvReportSerializer(serializers.Serializer[Any]):
 class CsvOptionsSerializer(serializers.Serializer[Any]):
     """Choices of an upload, in the query or as fields of the form."""
 
-    on_error = serializers.ChoiceField(
+    on_error = OneOfField(
         ["reject", "skip"],
         required=False,
         default="reject",
         help_text="reject: a bad row rejects the file; skip: the good rows are recorded.",
     )
-    blank = serializers.ChoiceField(
+    blank = OneOfField(
         ["refuse", "skip", "zero"],
         required=False,
         default="refuse",
         help_text="A blank cell in a column that the file has: a problem, a row that is left out, or 0.",
     )
-    repeated = serializers.ChoiceField(
+    repeated = OneOfField(
         ["refuse", "sum"],
         required=False,
         default="refuse",

@@ -11,6 +11,7 @@ from experiments.api.fields import (
     MomentField,
     NameField,
     NumberField,
+    OneOfField,
     StrictSerializer,
     TagsField,
     TextField,
@@ -124,7 +125,7 @@ class CampaignSerializer(StrictSerializer):
     )
     starts_at = MomentField(required=False, allow_null=True)
     ends_at = MomentField(required=False, allow_null=True, help_text="After `starts_at`.")
-    on_end = serializers.ChoiceField(
+    on_end = OneOfField(
         End.choices, required=False, help_text="What happens at `ends_at`; `variant` needs `on_end_variant`."
     )
     on_end_variant = NameField(required=False, allow_null=True, help_text="A variant's name or key.")
@@ -134,8 +135,8 @@ class CampaignSerializer(StrictSerializer):
 class NewExperimentSerializer(CampaignSerializer):
     name = NameField()
     description = TextField(required=False, allow_blank=True, default="", max_length=5000)
-    reward = serializers.ChoiceField(Reward.choices, required=False, default=Reward.CTR)
-    status = serializers.ChoiceField(
+    reward = OneOfField(Reward.choices, required=False, default=Reward.CTR)
+    status = OneOfField(
         [(Status.DRAFT.value, "Draft"), (Status.ACTIVE.value, "Active")], required=False, default=Status.DRAFT
     )
     variants = NewVariantSerializer(many=True, required=False, default=list)
@@ -145,7 +146,7 @@ class NewExperimentSerializer(CampaignSerializer):
 class ExperimentChangeSerializer(CampaignSerializer):
     name = NameField(required=False)
     description = TextField(required=False, allow_blank=True, max_length=5000)
-    reward = serializers.ChoiceField(Reward.choices, required=False, help_text="Changes only in a draft.")
+    reward = OneOfField(Reward.choices, required=False, help_text="Changes only in a draft.")
     settings = SettingsSerializer(required=False)
 
 
@@ -241,26 +242,24 @@ class NoteSerializer(serializers.ModelSerializer[Note]):
 
 
 class GuardChangeSerializer(StrictSerializer):
-    metric = serializers.ChoiceField(
-        Reward.choices, required=False, help_text="The ratio that must not fall."
-    )
+    metric = OneOfField(Reward.choices, required=False, help_text="The ratio that must not fall.")
     max_fall = NumberField(
         min_value=0,
         max_value=100,
         required=False,
         help_text="Percent of the control's, above 0 and below 100.",
     )
-    action = serializers.ChoiceField(
+    action = OneOfField(
         GuardAction.choices, required=False, help_text="`act` gives the control all traffic, `tell` notifies."
     )
 
 
 class NewGuardSerializer(GuardChangeSerializer):
-    metric = serializers.ChoiceField(Reward.choices, help_text="The ratio that must not fall.")
+    metric = OneOfField(Reward.choices, help_text="The ratio that must not fall.")
     max_fall = NumberField(
         min_value=0, max_value=100, help_text="Percent of the control's, above 0 and below 100."
     )
-    action = serializers.ChoiceField(
+    action = OneOfField(
         GuardAction.choices,
         required=False,
         default=GuardAction.TELL,

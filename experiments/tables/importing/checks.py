@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.utils.translation import gettext as _
 
+from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues
 from experiments.metrics import NO_TOTALS, DayTotals
@@ -14,6 +15,7 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
+from experiments.text import format_number
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
 # An experiment's day, all its days, or the file.
@@ -56,13 +58,22 @@ class Check:
         self._judged: dict[tuple[str, str], str] = {}
 
     def read(self, rows: Rows) -> None:
+        """Judge every row; of a file that is rejected anyway, no more than have the problems that can be answered."""
         for row in rows():
             self._look_at(row)
+            if self.options.on_error == "reject" and self.report.total_issues >= MAX_ISSUES - 1:
+                self._refuse(row.line, [RowIssue(row.line, "file", _too_many())])
+                break
+        else:
+            self._compare(rows)
+        self.report.issues.sort(key=lambda issue: issue.line)
+
+    def _compare(self, rows: Rows) -> None:
+        """Refuse, once all rows are known, those that are sums or parts of others."""
         if self._totals:
             self._refuse_totals(rows)
         if not self._broken.isdisjoint(self._first_lines):
             self._refuse_parts(rows)
-        self.report.issues.sort(key=lambda issue: issue.line)
 
     def _look_at(self, row: CsvRow | BadRow) -> None:
         lines = row.rows if isinstance(row, CsvRow) else 1
@@ -283,3 +294,8 @@ class Check:
 
     def _identity(self, reference: str) -> object:
         return self.references.identity(reference).experiment
+
+
+def _too_many() -> str:
+    said = _("has more than %(most)s problems: rows after this line were not read; correct these first")
+    return said % {"most": format_number(MAX_ISSUES, 0)}

@@ -138,6 +138,22 @@ def test_statistics__leader_far_below_95_percent_of_traffic__passed_on_the_day_i
     assert convergence["first_passed_95_percent"] == third
 
 
+def test_statistics__ended_on_the_first_sure_day__passed_on_that_day(api: APIClient) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    api.post(f"{V1}/experiments/{experiment.key}/complete/", {"winner": "variant_b"})
+    allocate(experiment)
+
+    convergence = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()["convergence"]
+
+    today = TODAY.isoformat()
+    [chance] = convergence["leader_probability_best"]
+    assert chance["date"] == convergence["first_passed_95_percent"] == today
+    assert chance["probability_best"] >= 0.95
+    # the end has the last word on traffic
+    assert convergence["leader_share"] == [{"date": today, "share": 1.0}]
+
+
 def test_statistics__a_single_variant__has_passed_nothing(api: APIClient) -> None:
     experiment = make_experiment()
     record(experiment, counts("control", 10_000, 700))

@@ -1,6 +1,8 @@
 """Reasons of the decision log: recorded in English, read back in the reader's language and in the words of pages."""
 
 import datetime as dt
+import re
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
@@ -9,9 +11,10 @@ from django.utils.translation import override
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.ledger.reasons import _SEVERAL_ORDERS, end_sentence, in_words
+from allocation.ledger.reasons import _FORMS, _SEVERAL_ORDERS, _read, end_sentence, in_words
 from allocation.limits import LIMITS
 from experiments.metrics import DailyCounts
+from experiments.text import NAME_LENGTH
 from tests.factory import TODAY, allocate, counts, make_experiment, make_running, record
 
 LEADS = LIMITS["none"].reason
@@ -88,6 +91,52 @@ def test_reason__large_orders_of_many_variants_with_long_names__fits_into_its_co
     assert reason == f"No variant leads: 9 are equally likely to be the best (11.1% each). {several}"
     with override("en"):
         assert in_words(reason) == reason
+
+
+_HOSTILE = [
+    "Guard: x is more than ",
+    "Guard: a is more than 1% below the control in ",
+    "One order may make more than 1% of the value of b. ",
+    "b leads: 1.0% likely to be the best. ",
+    "b leads: ",
+    " leads: 1% likely to be the best. The daily",
+]
+
+
+@dataclass
+class _Counting:
+    """A pattern that counts how often it is tried."""
+
+    pattern: re.Pattern[str]
+    places: list[int] = field(default_factory=list)
+
+    def match(self, text: str, start: int) -> re.Match[str] | None:
+        self.places.append(start)
+        return self.pattern.match(text, start)
+
+
+@pytest.mark.parametrize("part", _HOSTILE)
+def test_reading__names_made_to_look_like_sentences__tries_each_place_once(part: str) -> None:
+    forms = [form._replace(pattern=_Counting(form.pattern)) for form in _FORMS]  # type: ignore[arg-type]
+
+    _read((part * 100)[:999] + "x", forms)
+
+    for form in forms:
+        tried = form.pattern.places  # type: ignore[attr-defined]
+        assert len(tried) == len(set(tried))
+
+
+def test_reading__any_sentence__has_no_fact_without_a_bound() -> None:
+    """A pattern tries at most as many ends of a name as names are long, and no two facts of a sentence are names."""
+    for form in _FORMS:
+        assert not re.search(r"[^\\][+*]", re.sub(r"\[.*?\]", "", form.pattern.pattern)), form.sentence
+        assert form.pattern.pattern.count(f".{{1,{NAME_LENGTH}}}?") <= 1
+
+
+def test_reading__text_longer_than_any_reason__stays_as_it_is() -> None:
+    text = "b leads: 1.0% likely to be the best. " * 1000
+
+    assert in_words(text) == text
 
 
 _NAMES = st.text(min_size=1, max_size=40) | st.sampled_from(

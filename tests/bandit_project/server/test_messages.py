@@ -101,8 +101,36 @@ class _Wire:
     def __init__(self) -> None:
         self.sent = list[bytes]()
 
-    def sendall(self, data: bytes) -> None:
-        self.sent.append(data)
+    def send(self, data: memoryview) -> int:
+        self.sent.append(bytes(data))
+        return len(data)
+
+
+class _Slow:
+    """A client that takes so many bytes of each piece, and so many seconds for them: a socket and its clock."""
+
+    def __init__(self, taken: int, seconds: float = 10) -> None:
+        self._taken, self._seconds = taken, seconds
+        self.now, self.sent = 0.0, 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def send(self, data: memoryview) -> int:
+        return self._take(len(data))
+
+    def sendfile(self, file: Any, offset: int, count: int) -> int:
+        return self._take(count)
+
+    def settimeout(self, seconds: float) -> None: ...
+
+    def setblocking(self, flag: bool) -> None: ...
+
+    def _take(self, size: int) -> int:
+        taken = min(size, self._taken)
+        self.now += self._seconds
+        self.sent += taken
+        return taken
 
 
 @pytest.mark.parametrize(
@@ -127,6 +155,47 @@ def test_outbox__of_any_pieces__sends_them_in_order_and_what_is_small_as_one(
     outbox.flush()
 
     assert wire.sent == sent
+
+
+def test_outbox__steady_reader_slower_than_an_answer_may_be__loses_it() -> None:
+    slow = _Slow(taken=10_000)
+    outbox = Outbox(slow, slow.clock)  # type: ignore[arg-type]
+
+    with pytest.raises(BrokenPipeError):
+        outbox.sendall(b"x" * 10**7)
+
+    # 10 s a piece, where 30 s and one for each 20,000 bytes may be waited: 40 > 30 + 2
+    assert (slow.now, slow.sent) == (40, 40_000)
+
+
+def test_outbox__steady_reader_on_a_slow_line__gets_it_all() -> None:
+    slow = _Slow(taken=200_000)
+    outbox = Outbox(slow, slow.clock)  # type: ignore[arg-type]
+
+    outbox.sendall(b"x" * 10**7)
+
+    assert (slow.now, slow.sent) == (500, 10**7)
+
+
+def test_outbox__answer_that_is_long_in_the_making__may_take_its_time() -> None:
+    slow = _Slow(taken=10**6)
+    outbox = Outbox(slow, slow.clock)  # type: ignore[arg-type]
+
+    for _ in range(3):
+        slow.now += 3600
+        outbox.sendall(b"x" * 10**6)
+
+    assert slow.sent == 3 * 10**6
+
+
+def test_outbox__with_a_file_for_a_slow_reader__ends_the_same_way() -> None:
+    slow = _Slow(taken=262_144)
+    outbox = Outbox(slow, slow.clock)  # type: ignore[arg-type]
+    assert outbox.sendfile(None, offset=0, count=600_000) == 600_000
+
+    slow = _Slow(taken=262_144, seconds=60)
+    with pytest.raises(BrokenPipeError):
+        Outbox(slow, slow.clock).sendfile(None, offset=0, count=600_000)  # type: ignore[arg-type]
 
 
 def test_outbox__with_a_file__sends_the_head_first() -> None:

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from allocation.services import complete_experiment
+from dashboard.formatting import format_date
 from dashboard.templatetags.formats import signed
 from experiments.campaign.models import GuardAction
 from experiments.models import Experiment
@@ -91,8 +92,16 @@ def test_sure_leader__ended_on_the_day_that_it_led_first__the_page_does_not_deny
 
     html = page(client, experiment)
 
-    assert "above 95% when it ended" in html
+    assert f"95% reached on {format_date(TODAY)}" in html
     assert "traffic does not use yet" not in html
+
+
+def test_sure_leader__of_data_that_no_decision_saw__the_page_names_the_end(client: Client) -> None:
+    experiment = make_daily(20, control=100, b=150)
+    winner = experiment.variants.get(name="b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+
+    assert "above 95% when it ended" in page(client, experiment)
 
 
 def test_one_variant__sure_to_be_the_best__is_neither_leader_nor_a_result(client: Client) -> None:

@@ -5,8 +5,8 @@ from django.test import Client
 
 from experiments.services import update_experiment
 from experiments.variants import add_variant
-from tests.dashboard.experiment.test_results import add_days, context, make_decided
-from tests.factory import NOW, allocate, counts, make_experiment, record
+from tests.dashboard.experiment.test_results import DAY, add_days, context, make_decided
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
 
@@ -34,6 +34,22 @@ def test_health__gaps_changed_settings_and_newer_data__come_first(client: Client
         "Settings changed after this allocation",
         "New data not used for traffic yet",
     ]
+
+
+def test_health__a_day_corrected_or_added_late__is_new_data(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20, skip=1)
+    allocate(experiment)
+    before = [check.text for check in context(client, experiment)["health"] if not check.ok]
+    record(experiment, counts("b", 1000, 140, 26, date=TODAY - 5 * DAY))
+    corrected = [check.text for check in context(client, experiment)["health"] if not check.ok]
+    allocate(experiment)
+    record(experiment, counts("b", 1000, 140, date=TODAY - 30 * DAY))
+    late = [check.text for check in context(client, experiment)["health"] if not check.ok]
+
+    assert before == []
+    assert corrected == ["New data not used for traffic yet"]
+    assert "New data not used for traffic yet" in late
 
 
 def test_health__variant_named_control_that_came_later__is_distinguished_from_the_control(

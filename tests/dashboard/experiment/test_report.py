@@ -146,6 +146,27 @@ def test_report__twelve_variants__keeps_to_its_budget(
         assert len(client.get(address).content) < 400_000
 
 
+def test_report__a_hundred_variants__folds_all_but_ten_on_screen_and_holds_them_all_for_paper(
+    client: Client,
+) -> None:
+    experiment = make_experiment("Hundred")
+    record(experiment, *(counts(f"variant {n:03}", 2000, 100 + n, 20) for n in range(100)))
+    allocate(experiment)
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
+
+    html = page.partition('<div class="report">')[2]
+    shown, _, folded = html.partition('<div class="report-folded" id="all-variants">')
+    names = [f"variant {n:03}" for n in range(100)]
+    assert sum(name in shown for name in names) == 10
+    assert '<a href="#all-variants">90 more variants</a>' in shown
+    board = folded.partition("</table>")[0]
+    assert sum(name in board for name in names) == 90
+    # the table of other metrics is folded by the browser, and opened to be printed
+    metrics = folded.partition('id="metrics')[2]
+    assert all(name in metrics for name in names)
+
+
 # --- links ---
 
 

@@ -61,6 +61,48 @@ def test_verdict__decided__offers_to_ship_the_leader(client: Client) -> None:
     assert found.action.ends_with == experiment.variants.get(name="b").pk
 
 
+def test_verdict__uploaded_before_any_allocation__advises_to_allocate_first(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 20)
+    shown = context(client, experiment)
+    found = shown["verdict"]
+
+    # the badge has nothing to say yet, and the list says "Warming up"
+    assert shown["summary"].state == ""
+    assert found.title == "b is ahead, with data or settings that traffic does not use yet."
+    assert found.action is not None
+    assert (found.action.post, found.action.ends_with) == ("recompute", None)
+
+    client.post(f"/dashboard/experiments/{experiment.key}/recompute/")
+    assert context(client, experiment)["summary"].state == "decided"
+    assert "best choice" in verdict(client, experiment).title
+
+
+def test_verdict__uploaded_after_a_warm_up__does_not_run_ahead_of_the_badge(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 50, 2), counts("b", 50, 3))
+    allocate(experiment)
+    add_days(experiment, 20)
+
+    shown = context(client, experiment)
+
+    assert shown["summary"].state == "collecting"
+    assert shown["verdict"].title.startswith("b is ahead, with data or settings that traffic does not use")
+    # one button updates the allocation: the verdict's
+    page = client.get(f"/dashboard/experiments/{experiment.key}/").content.decode()
+    assert page.count("Update allocation") == 1
+
+
+def test_verdict__less_sure_by_newer_data__says_what_the_data_say(client: Client) -> None:
+    experiment = make_decided()
+    record(experiment, counts("control", 9000, 1600), counts("b", 9000, 900))
+
+    found = verdict(client, experiment)
+
+    assert found.action is None or found.action.ends_with is None
+    assert "best choice" not in found.title
+
+
 def test_verdict__the_control_wins__offers_to_keep_it(client: Client) -> None:
     experiment = make_experiment()
     add_days(experiment, 20, b=(70, 14))

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from experiments.exceptions import InvalidError
+from experiments.exceptions import MAX_ISSUES, InvalidError
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from experiments.tables.export import metrics_download
 from experiments.tables.importing.importer import Target, import_table
@@ -43,6 +43,32 @@ def test_import__spellings_of_one_file__mean_the_same(text: str) -> None:
     assert DailyMetric.objects.values_list("date", "impressions", "clicks", "conversions").get() == (
         dt.date(2025, 8, 14), 100, 10, 1,
     )  # fmt: skip
+
+
+def test_import__more_problems_than_are_answered__reads_no_further_and_says_where_it_stopped() -> None:
+    experiment = make_experiment()
+    bad = f"{experiment.pk},2025-99-01,control,10,5,0\n"
+
+    report = _import(HEADER + bad * (2 * MAX_ISSUES))
+
+    assert (report.total_rows, report.total_issues, len(report.issues)) == (
+        MAX_ISSUES - 1,
+        MAX_ISSUES,
+        MAX_ISSUES,
+    )
+    # the header is line 1
+    assert (report.issues[-1].line, report.issues[-1].column) == (MAX_ISSUES, "file")
+    assert "rows after this line were not read" in report.issues[-1].message
+    assert not DailyMetric.objects.exists()
+
+
+def test_import__bad_rows_skipped__reads_to_the_end() -> None:
+    experiment = make_experiment()
+    bad, good = f"{experiment.pk},2025-99-01,a,10,5,0\n", f"{experiment.pk},2025-08-14,a,10,5,0\n"
+
+    report = _import(HEADER + bad * (MAX_ISSUES + 5) + good, on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (1, MAX_ISSUES + 5)
 
 
 def test_import__no_conversions_column__are_0() -> None:

@@ -18,10 +18,10 @@ UNIT_COOKIE = "bandit_unit"
 SEEN_COOKIE = "bandit_seen"
 _YEAR = 365 * 24 * 3600
 _SALT = "bandit_client"
-# Browsers drop a cookie above 4,096 bytes: the exposures that are oldest go first.
-_MOST_SEEN, _MOST_BYTES = 40, 3800
 # A cookie is anybody's text. The service takes no longer names of visitors either.
 _LONGEST_UNIT = 255
+# Browsers drop a cookie above 4,096 bytes: the exposures that are oldest go first.
+_MOST_SEEN, _MOST_BYTES = 40, 3800
 
 # How long the first visitor of a process waits for the rule set; without it they would see the default, uncounted.
 _FIRST_WAIT = 1.0
@@ -52,7 +52,7 @@ class BanditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         known = request.COOKIES.get(UNIT_COOKIE)
-        unit = self._own_unit(request) if self._own_unit else _kept_unit(known)
+        unit = (self._own_unit(request) or None) if self._own_unit else _kept_unit(known)
         visitor = Visitor(get_client(), unit, _seen(request, unit))
         cast(BanditRequest, request).bandit = visitor
         response = self._get_response(request)

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from allocation.engine.analysis.always_valid import MOST_LOOKS, always_valid_lift, log_bets, looks
+from allocation.engine.analysis.always_valid import (
+    MOST_LOOKS,
+    MOST_LOOKS_IN_ALL,
+    always_valid_lift,
+    log_bets,
+    looks,
+)
 from allocation.engine.posterior.beta import Floats
 
 Counts = tuple[Floats, Floats]
@@ -162,6 +168,25 @@ def test_looks__of_a_long_history__are_few_and_the_last_day_is_among_them(days: 
     assert found[-1] == days - 1
     # of the looks at a history twice as long each is one of this, so that what one has seen stays seen
     assert set(looks(2 * days)[:-1]) - {days - 1} <= {*found, *range(days, 2 * days)}
+
+
+@pytest.mark.parametrize("variants", [2, 20, 21, 100])
+def test_looks__at_many_variants__are_bounded_together(variants: int) -> None:
+    assert len(looks(365, variants)) * variants <= MOST_LOOKS_IN_ALL + variants
+    assert (len(looks(365, variants)) == 365) == (variants <= 20)
+
+
+def test_always_valid_lift__some_of_many_variants__are_looked_at_as_among_all() -> None:
+    rng = np.random.default_rng(6)
+    trials = (1 + rng.poisson(300, (200, 50))).astype(np.float64)
+    successes = rng.binomial(trials.astype(np.int64), 0.05).astype(np.float64)
+
+    among_all = always_valid_lift(trials, successes, 0)
+    alone = always_valid_lift(trials[:, [0, 7]], successes[:, [0, 7]], 0, of_all=50)
+
+    assert (alone.low[1], alone.high[1], alone.p_value[1]) == (
+        among_all.low[7], among_all.high[7], among_all.p_value[7],
+    )  # fmt: skip
 
 
 def test_always_valid_lift__more_days_than_looks__has_a_p_value_that_is_still_valid() -> None:
