@@ -8,7 +8,7 @@ it are not run.
 import select
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from experiments.database.prepared import STALE, Prepared, checked, takes_prepared, texts_of
+from experiments.database.prepared import STALE, Prepared, checked, prepare_again, takes_prepared, texts_of
 from experiments.database.rows import Row, rows_of
 
 # A statement and its parameters.
@@ -46,51 +46,68 @@ def _execute(
     with connection.wrap_database_errors:
         texts = [texts_of(values) for _statement, values in steps]
         raw: psycopg.Connection[Any] = connection.connection
-        begins = raw.pgconn.transaction_status == TransactionStatus.IDLE
+        block = _block(raw)
         try:
-            return _exchange(raw, steps, texts, begins=begins)
+            return _exchange(raw, steps, texts, block)
         except STALE:
-            for statement, _parameters in steps:
-                statement.forget(raw)
-            if not begins:
-                raise
-            raw.rollback()  # nothing came before
-            return _exchange(raw, steps, texts, begins=begins)
+            checked(raw, raw.pgconn.exec_(block.back))
+            prepare_again(raw)
+            return _exchange(raw, steps, texts, block)
+
+
+class _Block(NamedTuple):
+    """What is sent in front of the steps and behind them, and what takes back all of it."""
+
+    before: bytes
+    after: tuple[bytes, ...]
+    back: bytes
+
+
+def _block(raw: psycopg.Connection[Any]) -> _Block:
+    """Begin the transaction, as psycopg would; one that has begun gets a savepoint, for it cannot be repeated."""
+    if raw.pgconn.transaction_status != TransactionStatus.IDLE:
+        return _SAVEPOINT
+    level = raw.isolation_level
+    return _BEGIN if level is None else _BEGIN._replace(before=b"BEGIN ISOLATION LEVEL " + _words(level))
+
+
+_BEGIN = _Block(b"BEGIN", (), b"ROLLBACK")
+_SAVEPOINT = _Block(
+    b"SAVEPOINT bandit_steps", (b"RELEASE SAVEPOINT bandit_steps",), b"ROLLBACK TO SAVEPOINT bandit_steps"
+)
+
+
+def _words(level: psycopg.IsolationLevel) -> bytes:
+    return level.name.replace("_", " ").encode()
 
 
 def _exchange(
-    raw: psycopg.Connection[Any], steps: Sequence[Step], texts: Sequence[list[bytes]], *, begins: bool
+    raw: psycopg.Connection[Any], steps: Sequence[Step], texts: Sequence[list[bytes]], block: _Block
 ) -> list[list[Row]]:
     prepared = [statement.on(raw) for statement, _parameters in steps]
     named = [(name, values) for (name, _transformer), values in zip(prepared, texts, strict=True)]
     try:
-        results = _sent(raw.pgconn, _beginning(raw) if begins else None, named)
+        results = _sent(raw.pgconn, block, named)
     except BaseException:  # answers are still to come, which nobody would read
         raw.close()
         raise
-    found: list[list[Row]] = []
-    for result in results[: len(results) - len(steps)]:
+    for result in results:
         checked(raw, result)
-    for (_name, transformer), result in zip(prepared, results[-len(steps) :], strict=True):
-        transformer.set_pgresult(checked(raw, result))
+    found: list[list[Row]] = []
+    for (_name, transformer), result in zip(prepared, results[1:], strict=False):
+        transformer.set_pgresult(result)
         found.append(transformer.load_rows(0, result.ntuples, tuple))
     return found
 
 
-def _beginning(raw: psycopg.Connection[Any]) -> bytes:
-    level = raw.isolation_level
-    return b"BEGIN" if level is None else b"BEGIN ISOLATION LEVEL " + level.name.replace("_", " ").encode()
-
-
-def _sent(
-    pgconn: PGconn, beginning: bytes | None, named: Sequence[tuple[bytes, list[bytes]]]
-) -> list[PGresult]:
-    """Send statements by their names; return the result of each, and first that of the beginning."""
+def _sent(pgconn: PGconn, block: _Block, named: Sequence[tuple[bytes, list[bytes]]]) -> list[PGresult]:
+    """Send statements by their names, within the block; return the result of each."""
     pgconn.enter_pipeline_mode()
-    if beginning is not None:
-        pgconn.send_query_params(beginning, None)
+    pgconn.send_query_params(block.before, None)
     for name, values in named:
         pgconn.send_query_prepared(name, values)
+    for command in block.after:
+        pgconn.send_query_params(command, None)
     pgconn.pipeline_sync()
     results = list(_results(pgconn))
     pgconn.exit_pipeline_mode()

@@ -24,7 +24,8 @@ from experiments.database.replica import alias_to_read
 from experiments.database.rows import Row, rows_of
 
 _WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
-# A pooler has dropped the statement, or a migration has changed a column of it: nothing was done.
+# A pooler has dropped the statement, or psycopg all after a savepoint that was rolled back, or a migration has changed a
+# column of it: nothing was done.
 STALE = (InvalidSqlStatementName, FeatureNotSupported)
 
 # The name of each statement that a connection has prepared, and what turns its rows into Python's values.
@@ -83,7 +84,7 @@ class Prepared:
             try:
                 return self._exchange(connection.connection, texts)
             except STALE:
-                self.forget(connection.connection)
+                prepare_again(connection.connection)
                 return self._exchange(connection.connection, texts)
 
     def _exchange(self, raw: psycopg.Connection[Any], texts: list[bytes]) -> tuple[abc.Transformer, PGresult]:
@@ -103,9 +104,10 @@ class Prepared:
             known[self] = name, adapt.Transformer(raw)
         return known[self]
 
-    def forget(self, raw: psycopg.Connection[Any]) -> None:
-        """Have the connection prepare it again; it may have been refused before it had a name."""
-        _prepared.get(raw, {}).pop(self, None)
+
+def prepare_again(raw: psycopg.Connection[Any]) -> None:
+    """Have the connection prepare its statements again: where one was dropped, all were."""
+    _prepared.pop(raw, None)
 
 
 def takes_prepared(connection: BaseDatabaseWrapper) -> bool:

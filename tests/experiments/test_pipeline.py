@@ -106,7 +106,9 @@ def test_large_parameters_and_answers__arrive(on_postgresql: None) -> None:
         assert rows_of_each([(echo, [text])] * 3) == [[(text,)]] * 3
 
 
-@pytest.mark.parametrize("happening", ["DEALLOCATE ALL", "ALTER TABLE made_for_this ALTER COLUMN n TYPE text"])
+@pytest.mark.parametrize(
+    "happening", ["DEALLOCATE ALL", "ALTER TABLE made_for_this ALTER COLUMN n TYPE text"]
+)
 def test_statement__dropped_or_of_another_type__is_prepared_again(
     on_postgresql: None, happening: str
 ) -> None:
@@ -123,6 +125,29 @@ def test_statement__dropped_or_of_another_type__is_prepared_again(
         assert [before[1], [tuple(map(int, row)) for row in after[1]]] == [[(1,)], [(1,)]]
     finally:
         connection.close()
+
+
+def test_statement__dropped_within_the_transaction__is_prepared_again_and_nothing_is_lost(
+    on_postgresql: None,
+) -> None:
+    pk = make_experiment(name="before").pk
+    with transaction.atomic():
+        rows_of_each([(_RENAME, ["after", pk]), (_COUNT, [])])
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+        assert rows_of_each([(_COUNT, []), (_NAME, [pk])]) == [[(1,)], [("after",)]]
+
+    assert Experiment.objects.get().name == "after"
+
+
+def test_statement__after_a_savepoint_that_was_rolled_back__is_prepared_again(on_postgresql: None) -> None:
+    pk = make_experiment(name="before").pk
+    with transaction.atomic():
+        rows_of_each([(_RENAME, ["after", pk])])
+        with transaction.atomic():
+            transaction.set_rollback(True)
+        assert Experiment.objects.count() == 1  # psycopg drops statements before the next of a cursor
+        assert rows_of_each([(_NAME, [pk])]) == [[("after",)]]
 
 
 def test_connection__lost__is_a_refusal_and_the_next_one_serves(on_postgresql: None) -> None:
