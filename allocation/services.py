@@ -59,7 +59,8 @@ def compute_allocation(
 ) -> Entry:
     """Compute and record the allocation for a date; equal inputs answer the revision recorded already.
 
-    ``has_changed``: something probably has since the last decision. The days are then read at once. Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, LaterDecisionError, InvalidError
+    ``has_changed``: something probably has since the last decision. The days are then read at once.
+    Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, LaterDecisionError, InvalidError
     (settings that clash).
     """
     with transaction.atomic():

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.db.models import Q
@@ -102,7 +101,7 @@ def _inputs(
         guarding=None if completed else _guarding(experiment, guards, before),
         fallback=completed and _ended_on_schedule(experiment),
     )
-    return replace(inputs, gains=gains_so_far(inputs, before))
+    return inputs.with_gains(gains_so_far(inputs, before))
 
 
 def _ended_on_schedule(experiment: Experiment) -> bool:

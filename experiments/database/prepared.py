@@ -24,8 +24,8 @@ from experiments.database.replica import alias_to_read
 from experiments.database.rows import Row, rows_of
 
 _WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
-# A pooler has dropped the statement, or psycopg all after a savepoint that was rolled back, or a migration has changed a
-# column of it: nothing was done.
+# A pooler has dropped the statement, or psycopg all of them after a savepoint was rolled back, or a migration has changed
+# a column of it: nothing was done.
 STALE = (InvalidSqlStatementName, FeatureNotSupported)
 
 # The name of each statement that a connection has prepared, and what turns its rows into Python's values.

@@ -152,13 +152,20 @@ def test_statement__after_a_savepoint_that_was_rolled_back__is_prepared_again(on
 
 def test_connection__lost__is_a_refusal_and_the_next_one_serves(on_postgresql: None) -> None:
     server = Prepared("SELECT pg_backend_pid()")
-    other = connections.create_connection("default")
-    with pytest.raises(OperationalError), transaction.atomic():
+
+    def lose() -> int:
         (((number,),),) = rows_of_each([(server, [])])
+        other = connections.create_connection("default")
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [number])
         other.close()
-        rows_of_each([(server, [])])
+        return int(number)
+
+    with transaction.atomic():
+        number = lose()
+        with pytest.raises(OperationalError):
+            rows_of_each([(server, [])])
+        transaction.set_rollback(True)
     connection.close_if_unusable_or_obsolete()
 
     with transaction.atomic():
