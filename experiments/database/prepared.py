@@ -24,7 +24,7 @@ from experiments.database.replica import alias_to_read
 from experiments.database.rows import Row, rows_of
 
 _WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
-# A pooler has dropped the statement, or psycopg all of them after a savepoint was rolled back, or a migration has changed
+# A pooler has dropped the statement, or psycopg all of them after a rolled back savepoint, or a migration has changed
 # a column of it: nothing was done.
 STALE = (InvalidSqlStatementName, FeatureNotSupported)
 
