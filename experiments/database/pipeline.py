@@ -56,7 +56,7 @@ def _execute(
 
 
 class _Block(NamedTuple):
-    """What is sent in front of the steps and behind them, and what takes back all of it."""
+    """Commands in front of the steps and behind them, and the one that takes back all of it."""
 
     before: bytes
     after: tuple[bytes, ...]
