@@ -26,7 +26,14 @@ from allocation.ledger.days import first_read
 from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs
-from allocation.ledger.statements import read_for_allocation, read_recorded, shares_of
+from allocation.ledger.statements import (
+    DayColumns,
+    ForAllocation,
+    read_for_allocation,
+    read_one,
+    read_recorded,
+    shares_of,
+)
 from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
@@ -34,7 +41,7 @@ from experiments.database.moment import one_moment
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
-from experiments.services import change_status, lock_experiments
+from experiments.services import change_status, lock_experiments, steps_to_lock
 from experiments.settings_schema import SettingValue
 
 
@@ -47,13 +54,18 @@ class Outcome:
     error: DomainError | None = None
 
 
-def compute_allocation(*, experiment_id: int, target_date: dt.date, now: dt.datetime) -> Entry:
+def compute_allocation(
+    *, experiment_id: int, target_date: dt.date, now: dt.datetime, has_changed: bool = False
+) -> Entry:
     """Compute and record the allocation for a date; equal inputs answer the revision recorded already.
 
+    ``has_changed``: something probably has since the last decision. The days are then read at once.
     Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, LaterDecisionError, InvalidError
     (settings that clash).
     """
-    outcome = compute_allocations(experiment_ids=[experiment_id], target_date=target_date, now=now)[0]
+    with transaction.atomic():
+        read = _lock_and_read(experiment_id, target_date, with_days=has_changed)
+        (outcome,) = _decide([experiment_id], target_date, _How(now, announce=True, even_paused=False), read)
     if outcome.entry is None:
         raise outcome.error or _not_found(experiment_id)
     return outcome.entry
@@ -94,7 +106,7 @@ def compute_allocations(
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
-        return _decide(experiment_ids, target_date, how)
+        return _decide(experiment_ids, target_date, how, _read(experiment_ids, target_date))
 
 
 def complete_experiment(
@@ -170,13 +182,32 @@ class _How(NamedTuple):
     even_paused: bool
 
 
-def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How) -> list[Outcome]:
+class _Read(NamedTuple):
+    """The experiments and their decisions for a date, and the counts of their days, if they were read with them."""
+
+    experiments: ForAllocation
+    columns: DayColumns | None = None
+
+
+def _lock_and_read(experiment_id: int, target_date: dt.date, *, with_days: bool) -> _Read:
+    """Lock an experiment and read it, in statements that are sent at once."""
+    span = target_date, first_read(target_date)
+    found, columns = read_one(experiment_id, *span, after=steps_to_lock(experiment_id), with_days=with_days)
+    return _Read(found, columns)
+
+
+def _read(experiment_ids: Sequence[int], target_date: dt.date) -> _Read:
+    return _Read(read_for_allocation(experiment_ids, target_date, first_read(target_date)))
+
+
+def _decide(experiment_ids: Sequence[int], target_date: dt.date, how: _How, read: _Read) -> list[Outcome]:
     """Decide for a date, then again for those later ones that rest on what has changed; the experiments are locked."""
-    found, latest = read_for_allocation(experiment_ids, target_date, first_read(target_date))
+    found, latest = read.experiments
     settings, errors = _settings_or_errors(experiment_ids, found, even_paused=how.even_paused)
     bases = {pk: basis_of(found[pk], chosen) for pk, chosen in settings.items()}
     unsure = [found[pk] for pk, basis in bases.items() if pk not in latest or latest[pk].basis != basis]
-    inputs = [one for one in load_inputs(unsure, settings, target_date) if not _is_known(one, latest)]
+    loaded = load_inputs(unsure, settings, target_date, read.columns)
+    inputs = [one for one in loaded if not _is_known(one, latest)]
     new = {one.experiment_id for one in inputs}
     later = _next_dates(found[pk] for pk in new)
     errors |= _refusals(later, how)
@@ -208,7 +239,7 @@ def _decide_what_follows(later: Mapping[int, dt.date], how: _How) -> None:
     for pk, date in later.items():
         planned[date].append(pk)
     for date, ids in sorted(planned.items()):
-        _decide(ids, date, how)
+        _decide(ids, date, how, _read(ids, date))
 
 
 def _settings_or_errors(

@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 
 from experiments.audit import current_actor, record_history
 from experiments.campaign.models import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
+from experiments.database.pipeline import Step
+from experiments.database.prepared import Prepared
 from experiments.database.rows import places, rows_of
 from experiments.exceptions import (
     ChangedMeanwhileError,
@@ -253,6 +255,14 @@ def lock_experiments(ids: Sequence[int] | None = None) -> None:
             f"SELECT id FROM experiments_experiment WHERE id IN ({places(ids)}) ORDER BY id FOR UPDATE",  # noqa: S608
             [*ids],
         )
+
+
+_LOCK = Prepared("SELECT id FROM experiments_experiment WHERE id = %s FOR UPDATE")
+
+
+def steps_to_lock(experiment_id: int) -> list[Step]:
+    """Give the statement that locks an experiment, for those that are sent at once; SQLite needs none."""
+    return [(_LOCK, [experiment_id])] if connection.features.has_select_for_update else []
 
 
 def _locked(experiment_id: int) -> Experiment:

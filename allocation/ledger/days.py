@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from allocation.ledger.statements import Older, columns_of_days, older_days, rows_of_days
+from allocation.ledger.statements import DayColumns, Older, columns_of_days, older_days, rows_of_days
 from allocation.ledger.table import DailyTable, MetricRow, Numbers
 from experiments.metrics import MEASURE_NAMES
 from experiments.settings_schema import ALGORITHM_SETTINGS
@@ -58,10 +58,15 @@ def first_read(date: dt.date) -> dt.date:
     return dt.date.fromordinal(max(date.toordinal() - _LONGEST_SPAN + 1, 1))
 
 
-def read_days(asked: Sequence[DaysAsked], date: dt.date) -> dict[int, DaysRead]:
-    """Read the days up to ``date`` of each experiment, by its id."""
+def read_days(
+    asked: Sequence[DaysAsked], date: dt.date, columns: DayColumns | None = None
+) -> dict[int, DaysRead]:
+    """Read the days up to ``date`` of each experiment, by its id.
+
+    ``columns``: those from ``first_read(date)`` on, where they have been read.
+    """
     start = first_read(date)
-    recent = _recent(asked, start, date)
+    recent = _recent(asked, start, date, columns)
     older = older_days([one.experiment_id for one in asked if one.has_older], start)
     latest = {pk: _latest(table, older.get(pk)) for pk, table in recent.items()}
     further = _reaching_further(asked, latest, older, start, date)
@@ -73,10 +78,13 @@ def read_days(asked: Sequence[DaysAsked], date: dt.date) -> dict[int, DaysRead]:
     return read
 
 
-def _recent(asked: Sequence[DaysAsked], start: dt.date, date: dt.date) -> dict[int, DailyTable]:
+def _recent(
+    asked: Sequence[DaysAsked], start: dt.date, date: dt.date, columns: DayColumns | None
+) -> dict[int, DailyTable]:
     """Read the days that a window can reach; counts come as columns, which Python need not look at row by row."""
     counted = [one for one in asked if not one.with_values]
-    columns = columns_of_days([one.experiment_id for one in counted], start, date)
+    if columns is None:
+        columns = columns_of_days([one.experiment_id for one in counted], start, date)
     tables = {one.experiment_id: one.table_of_columns(columns) for one in counted}
     valued = [one for one in asked if one.with_values]
     rows = (

@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -200,8 +200,18 @@ class AllocationInputs:
         keys, active = zip(*((variant.key, variant.is_active) for variant in self.variants), strict=True)
         return find_harms(self.guarding, Watched(known.measures, keys, active, control), self.settings)
 
+    def with_gains(self, gains: GainsSoFar | None) -> Self:
+        """Add the gains that are known now. The request, which has none of them, stays."""
+        added = replace(self, gains=gains)
+        vars(added)["_request"] = self._request
+        return added
+
     def to_request(self) -> Request:
         """The engine's request: arrays by position of the variant."""
+        return self._request
+
+    @cached_property
+    def _request(self) -> Request:
         control = [index for index, variant in enumerate(self.variants) if variant.is_control]
         return Request(
             history=self._history(),

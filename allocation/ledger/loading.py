@@ -3,7 +3,6 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.db.models import Q
@@ -14,6 +13,7 @@ from allocation.ledger.before import Before, decisions_before, gains_so_far
 from allocation.ledger.days import DaysAsked, DaysRead, read_days
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, InputVariant
+from allocation.ledger.statements import DayColumns
 from allocation.models import Allocation, Kind
 from experiments.campaign.models import End, Guard
 from experiments.metrics import Reward
@@ -36,13 +36,14 @@ def load_inputs(
     experiments: Sequence[Experiment],
     settings: Mapping[int, Settings],
     target_date: dt.date,
+    columns: DayColumns | None = None,
     *,
     with_values: bool = False,
 ) -> list[AllocationInputs]:
     """The inputs of many experiments: one query for counts and one for the decisions before, however many they are.
 
     ``with_values``: their values too, where neither the goal nor a guard needs them. ``experiments`` come from
-    ``selectors.experiments_for_allocation(target_date)``.
+    ``selectors.experiments_for_allocation(target_date)``. ``columns``: their counts, where ``read_one`` has read them.
     """
     if not experiments:
         return []
@@ -50,7 +51,8 @@ def load_inputs(
     by_value = {
         e.pk: with_values or _takes_values(Reward(e.reward), guards.get(e.pk, ())) for e in experiments
     }
-    days = read_days([_asked(e, settings[e.pk], guards, by_value) for e in experiments], target_date)
+    asked = [_asked(e, settings[e.pk], guards, by_value) for e in experiments]
+    days = read_days(asked, target_date, columns)
     before = decisions_before(experiments, target_date)
     return [
         _inputs(
@@ -99,7 +101,7 @@ def _inputs(
         guarding=None if completed else _guarding(experiment, guards, before),
         fallback=completed and _ended_on_schedule(experiment),
     )
-    return replace(inputs, gains=gains_so_far(inputs, before))
+    return inputs.with_gains(gains_so_far(inputs, before))
 
 
 def _ended_on_schedule(experiment: Experiment) -> bool:

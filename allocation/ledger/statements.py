@@ -6,7 +6,8 @@ five; most of what a read after new data costs. Queries that are composed or rar
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +18,15 @@ from allocation.engine.analysis.gains import Rewards
 from allocation.ledger.table import Numbers
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.packing import unpack
+from experiments.database.pipeline import Step, rows_of_each
+from experiments.database.prepared import Prepared
 from experiments.database.rows import Columns, Row, places, rows_of, stream_of
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
 
+# The day numbers and the counts of each variant, by its id.
+DayColumns = dict[int, list[Numbers]]
 # Experiment ids, the first and the last day, both inside.
 Window = tuple[Sequence[int], dt.date, dt.date]
 
@@ -185,21 +190,45 @@ def read_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> 
     ``has_older_days``: there are days before ``first``. ``has_alarms``: of other kinds, open or over. ``is_heard``: an
     endpoint takes events.
     """
-    found = ForAllocation({}, {})
-    if not ids:
-        return found
+    return (
+        _for_allocation(rows_of(*_select_for_allocation(ids, date, first))) if ids else ForAllocation({}, {})
+    )
+
+
+def read_one(
+    pk: int, date: dt.date, first: dt.date, *, after: Sequence[Step], with_days: bool
+) -> tuple[ForAllocation, DayColumns | None]:
+    """Read one experiment as ``read_for_allocation`` does, and the columns of its days from ``first`` to ``date``.
+
+    All is sent at once, behind the steps that come before, such as a lock.
+    """
+    selects = [_select_for_allocation([pk], date, first)]
+    if with_days:
+        selects.append(_select_columns([pk], first, date))
+    steps = [*after, *((_prepared(sql), parameters) for sql, parameters in selects)]
+    experiments, *columns = rows_of_each(steps)[len(after) :]
+    return _for_allocation(experiments), _day_columns(columns[0]) if with_days else None
+
+
+_prepared = lru_cache(maxsize=8)(Prepared)
+# The number of facts between the experiment and its decision.
+_BESIDE = 9
+
+
+def _select_for_allocation(ids: Collection[int], date: dt.date, first: dt.date) -> tuple[str, list[Any]]:
     day, mismatch = date.isoformat(), EventKind.SAMPLE_RATIO_MISMATCH.value
     sql = _EXPERIMENTS.format(variants=_VARIANTS[connection.vendor], places=places(ids))
-    for row in rows_of(sql, [mismatch, mismatch, first.isoformat(), *[day] * 4, *ids]):
+    return sql, [mismatch, mismatch, first.isoformat(), *[day] * 4, *ids]
+
+
+def _for_allocation(rows: Iterable[Row]) -> ForAllocation:
+    found = ForAllocation({}, {})
+    for row in rows:
         experiment, decision = _experiment(row), row[_EXPERIMENT.width + _BESIDE :]
         found.experiments[experiment.pk] = experiment
         if decision[0] is not None:
             found.latest[experiment.pk] = _ALLOCATION.instance(decision)
     return found
-
-
-# The number of facts between the experiment and its decision.
-_BESIDE = 9
 
 
 def _experiment(row: Row) -> Experiment:
@@ -292,14 +321,19 @@ def rows_of_days(windows: Collection[Window], names: Sequence[str]) -> list[Row]
     return rows_of(_DAYS.format(names=", ".join(f"m.{name}" for name in names), windows=where), parameters)
 
 
-def columns_of_days(ids: Collection[int], first: dt.date, last: dt.date) -> dict[int, list[Numbers]]:
+def columns_of_days(ids: Collection[int], first: dt.date, last: dt.date) -> DayColumns:
     """Read the day numbers and the counts of each variant of these experiments that has data, by variant id."""
-    if not ids:
-        return {}
+    return _day_columns(rows_of(*_select_columns(ids, first, last))) if ids else {}
+
+
+def _select_columns(ids: Collection[int], first: dt.date, last: dt.date) -> tuple[str, list[Any]]:
     sql = _COLUMNS[connection.vendor].format(
         counts=_COUNTS[connection.vendor], window=_WINDOW.format(places=places(ids))
     )
-    rows = rows_of(sql, [*ids, first.isoformat(), last.isoformat()])
+    return sql, [*ids, first.isoformat(), last.isoformat()]
+
+
+def _day_columns(rows: Iterable[Row]) -> DayColumns:
     return {
         pk: [np.fromstring(column, dtype=np.int64, sep=",") for column in columns] for pk, *columns in rows
     }

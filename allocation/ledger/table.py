@@ -83,6 +83,8 @@ class DailyTable(NamedTuple):
     @classmethod
     def of_columns(cls, variants: Sequence[Sequence[Numbers] | None]) -> "DailyTable":
         """From the columns of each variant: day numbers in any order, and the counts beside them; None without data."""
+        if (alike := cls._of_alike(variants)) is not None:
+            return alike
         known = [(place, columns) for place, columns in enumerate(variants) if columns is not None]
         days = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(own[0] for _place, own in known)]))
         counts = Counts(*(np.zeros((len(days), len(variants)), dtype=np.int64) for _name in COUNT_NAMES))
@@ -91,6 +93,19 @@ class DailyTable(NamedTuple):
             for column, of in zip(counts, numbers, strict=True):
                 column[rows, place] = of
         return cls(days, counts)
+
+    @classmethod
+    def _of_alike(cls, variants: Sequence[Sequence[Numbers] | None]) -> "DailyTable | None":
+        """The usual case: every variant has the same days, and they rise; None where it is not so."""
+        if not variants or any(columns is None for columns in variants):
+            return None
+        days, *counts = zip(*filter(None, variants), strict=True)
+        first = days[0]
+        if any(len(own) != len(first) or (own != first).any() for own in days[1:]):
+            return None
+        if (first[1:] <= first[:-1]).any():
+            return None
+        return cls(first, Counts(*(np.array(of).T.copy() for of in counts)))
 
     @classmethod
     def of_rows(

@@ -14,8 +14,10 @@ from django.db import connection, models
 from allocation.ledger.entries import Entry
 from allocation.models import Allocation, AllocationShare
 from allocation.packing import pack
+from experiments.database.pipeline import rows_of_each
+from experiments.database.prepared import Prepared
 from experiments.database.recordset import json_of
-from experiments.database.rows import insert, rows_of
+from experiments.database.rows import insert
 
 _INSERT = """
 WITH new AS (
@@ -50,7 +52,8 @@ def _write_at_once(entries: Sequence[Entry]) -> None:
     ]
     alias = connection.alias  # the connection of a thread takes long to find
     keys: dict[int, tuple[int, dict[int, int]]] = {}
-    for experiment, pk, variant, share_pk in rows_of(_statement(), [json_of(rows), json_of(shares)]):
+    (written,) = rows_of_each([(_statement(), [json_of(rows), json_of(shares)])])
+    for experiment, pk, variant, share_pk in written:
         keys.setdefault(experiment, (pk, {}))[1][variant] = share_pk
     for entry in entries:
         pk, of_shares = keys[entry.allocation.experiment_id]
@@ -72,14 +75,15 @@ def _is_stored(instance: Allocation | AllocationShare, pk: int, alias: str) -> N
 
 
 @cache
-def _statement() -> str:
+def _statement() -> Prepared:
     names, share_names = _columns(Allocation), _columns(AllocationShare)
-    return _INSERT.format(
+    sql = _INSERT.format(
         columns=", ".join(names),
         types=", ".join(f"{name} {field.db_type(connection)}" for name, field in names.items()),
         share_columns=", ".join(share_names),
         share_types=", ".join(f"{name} {field.db_type(connection)}" for name, field in share_names.items()),
     )
+    return Prepared(sql)
 
 
 @cache

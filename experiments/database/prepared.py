@@ -3,7 +3,7 @@
 A cursor of Django's and psycopg's takes 0.1 ms of Python for what the driver's own C sends and reads in 0.01. So each
 connection prepares these once, by name, and then only their parameters travel. They are timed, counted and refused as
 all others are. A cursor runs them within a transaction, where statements are captured, on other databases, and where
-DATABASE_PREPARE is off.
+DATABASE_PREPARE is off. Several within a transaction are for ``rows_of_each`` (pipeline.py).
 """
 
 from collections.abc import Callable
@@ -24,8 +24,9 @@ from experiments.database.replica import alias_to_read
 from experiments.database.rows import Row, rows_of
 
 _WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
-# A pooler has dropped the statement, or a migration has changed a column of it: nothing was done.
-_STALE = (InvalidSqlStatementName, FeatureNotSupported)
+# A pooler has dropped the statement, or psycopg all of them after a rolled back savepoint, or a migration has changed
+# a column of it: nothing was done.
+STALE = (InvalidSqlStatementName, FeatureNotSupported)
 
 # The name of each statement that a connection has prepared, and what turns its rows into Python's values.
 _prepared: WeakKeyDictionary[psycopg.Connection[Any], "dict[Prepared, tuple[bytes, abc.Transformer]]"] = (
@@ -42,10 +43,14 @@ class Prepared:
         numbered = [f"${number}{part}" for number, part in enumerate(others, 1)]
         self._sql, self._numbered = sql, "".join([first, *numbered]).encode()
 
+    @property
+    def sql(self) -> str:
+        return self._sql
+
     def rows(self, parameters: Row) -> list[Row]:
         """Return the rows of a SELECT; within a block that may lag, a replica's."""
         connection = connections[alias_to_read()]
-        if not _takes_prepared(connection):
+        if connection.in_atomic_block or not takes_prepared(connection):
             return rows_of(self._sql, parameters)
         found, result = self._run(connection, parameters)
         rows: list[Row] = found.load_rows(0, result.ntuples, tuple)
@@ -54,7 +59,7 @@ class Prepared:
     def change(self, parameters: Row) -> int:
         """Run what writes; return the number of rows that it wrote."""
         connection = connections[DEFAULT_DB_ALIAS]
-        if _takes_prepared(connection):
+        if not connection.in_atomic_block and takes_prepared(connection):
             return self._run(connection, parameters)[1].command_tuples or 0
         with connection.cursor() as cursor:
             cursor.execute(self._sql, parameters)
@@ -75,43 +80,55 @@ class Prepared:
     ) -> tuple[abc.Transformer, PGresult]:
         connection = context["connection"]
         with connection.wrap_database_errors:
-            texts = [_text(value) for value in parameters]
+            texts = texts_of(parameters)
             try:
                 return self._exchange(connection.connection, texts)
-            except _STALE:
-                _prepared[connection.connection].pop(self, None)  # it may be refused before it has a name
+            except STALE:
+                prepare_again(connection.connection)
                 return self._exchange(connection.connection, texts)
 
     def _exchange(self, raw: psycopg.Connection[Any], texts: list[bytes]) -> tuple[abc.Transformer, PGresult]:
+        name, transformer = self.on(raw)
+        result = checked(raw, raw.pgconn.exec_prepared(name, texts))
+        transformer.set_pgresult(result)
+        return transformer, result
+
+    def on(self, raw: psycopg.Connection[Any]) -> tuple[bytes, abc.Transformer]:
+        """Return its name on the connection, which prepares it the first time, and what reads its rows."""
         known = _prepared.get(raw)
         if known is None:
             known = _prepared[raw] = {}
         if self not in known:
             name = b"bandit_%d" % next(_numbers)
-            _checked(raw, raw.pgconn.prepare(name, self._numbered))
+            checked(raw, raw.pgconn.prepare(name, self._numbered))
             known[self] = name, adapt.Transformer(raw)
-        name, transformer = known[self]
-        result = _checked(raw, raw.pgconn.exec_prepared(name, texts))
-        transformer.set_pgresult(result)
-        return transformer, result
+        return known[self]
 
 
-def _takes_prepared(connection: BaseDatabaseWrapper) -> bool:
+def prepare_again(raw: psycopg.Connection[Any]) -> None:
+    """Have the connection prepare its statements again: where one was dropped, all were."""
+    _prepared.pop(raw, None)
+
+
+def takes_prepared(connection: BaseDatabaseWrapper) -> bool:
     return (
         connection.vendor == "postgresql"
-        and not connection.in_atomic_block
-        and connection.autocommit
+        and (connection.autocommit or connection.in_atomic_block)
         and not connection.queries_logged
         and "prepare_threshold" in connection.settings_dict["OPTIONS"]
     )
 
 
-def _checked(raw: psycopg.Connection[Any], result: PGresult) -> PGresult:
+def checked(raw: psycopg.Connection[Any], result: PGresult) -> PGresult:
     if result.status in _WELL:
         return result
     error = error_from_result(result, raw.info.encoding)
     # of a connection that broke the driver's C says nothing but that
     raise psycopg.OperationalError(str(error)) if raw.pgconn.status == ConnStatus.BAD else error
+
+
+def texts_of(parameters: Row) -> list[bytes]:
+    return [_text(value) for value in parameters]
 
 
 def _text(value: object) -> bytes:

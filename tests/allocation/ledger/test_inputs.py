@@ -42,20 +42,22 @@ def test_inputs__read_back_from_the_decision_log__are_the_ones_recorded() -> Non
     assert (inputs.completed, inputs.winner, len(inputs.variants)) == (True, winner, 3)
 
 
-def test_daily_table__columns_of_variants__are_those_of_their_rows() -> None:
-    rows = [(3, 7, 10**12, 5, 2), (2, 7, 4, 1, 0), (3, 9, 6, 0, 0), (1, 9, 8, 8, 1)]
+@pytest.mark.parametrize("days", [(3, 2, 3, 1), (1, 3, 1, 3), (3, 1, 3, 1), (1, 2, 2, 3)])
+def test_daily_table__columns_of_variants__are_those_of_their_rows(days: tuple[int, ...]) -> None:
+    numbers = [(7, 10**12, 5, 2), (7, 4, 1, 0), (9, 6, 0, 0), (9, 8, 8, 1)]
+    rows = [(day, *rest) for day, rest in zip(days, numbers, strict=True)]
     dated = [(dt.date.fromordinal(day), *rest) for day, *rest in rows]
     columns = {
         pk: list(np.array([row[:1] + row[2:] for row in rows if row[1] == pk], dtype=np.int64).T)
         for pk in (7, 9)
     }
 
-    table = DailyTable.of_columns([columns[9], None, columns[7]])
-
-    same = DailyTable.of_rows(dated, {9: 0, 8: 1, 7: 2})
-    assert table.days.tolist() == same.days.tolist() == [1, 2, 3]
-    for column, expected in zip(table.counts, same.counts, strict=True):
-        assert column.tolist() == expected.tolist()
+    for variants in ((9, 8, 7), (9, 7), (8,)):
+        table = DailyTable.of_columns([columns.get(pk) for pk in variants])
+        same = DailyTable.of_rows(dated, {pk: place for place, pk in enumerate(variants)})
+        assert table.days.tolist() == same.days.tolist()
+        for column, expected in zip(table.counts, same.counts, strict=True):
+            assert (column.dtype, column.tolist()) == (expected.dtype, expected.tolist())
 
 
 def test_daily_table__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:
