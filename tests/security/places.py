@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
@@ -66,6 +67,11 @@ class World:
 
     def parts(self, place: str) -> dict[str, object]:
         """Values for the names that a path may have."""
+        return {**self._ids, "object_id": self._object_id(place)}
+
+    @cached_property
+    def _ids(self) -> dict[str, object]:
+        """The values that are the same in every path: hundreds of paths ask for them."""
         return {
             "reference": self.experiment.key,
             "key": self.experiment.key,
@@ -73,7 +79,6 @@ class World:
             "guard_id": self.experiment.guards.get().pk,
             "variant_id": self.experiment.variants.order_by("id")[1].pk,
             "allocation_id": self.allocation_id,
-            "object_id": self._object_id(place),
             "id": 1,
             "token": "none",
             "user_id": get_user_model().objects.get(username="someone").pk,
