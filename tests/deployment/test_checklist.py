@@ -17,9 +17,9 @@ from tests.deployment.installation import (
     Image,
     Installation,
     installation,
-    postgresql_program,
 )
 from tests.deployment.login import PASSWORD, log_in
+from tests.processes.clusters import postgresql_program
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
 
