@@ -78,9 +78,9 @@ _SHELL = '"$@" start >/dev/null && echo started && read -r _; "$1" "$2" "$3" --m
 
 @contextmanager
 def _running(folder: Path) -> Iterator[None]:
-    command = [postgresql_program("pg_ctl"), "--pgdata", folder, *start_options(folder)]
+    program = str(postgresql_program("pg_ctl"))
     with subprocess.Popen(
-        ["sh", "-c", _SHELL, "sh", *command], user=owner(folder), cwd=folder,
+        ["sh", "-c", _SHELL, "sh", program, "--pgdata", folder, *start_options(folder)], user=owner(folder), cwd=folder,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
         assert server.stdin

@@ -103,7 +103,7 @@ def _attend(connection: socket.socket, files: list[int], asked: dict[str, Any]) 
 def _exit_code(program: int, connection: socket.socket) -> int:
     if sys.platform == "linux":
         end = os.pidfd_open(program)
-        if end not in select.select([end, connection], [], [])[0]:
+        if end not in select.select([end, connection.fileno()], [], [])[0]:
             os.kill(program, signal.SIGKILL)  # its client is gone
     return os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
 

@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _server() -> Iterator[None]:
+def _server(django_db_setup: None) -> Iterator[None]:
     with server_kept():
         yield
 
