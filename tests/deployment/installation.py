@@ -21,6 +21,7 @@ import requests
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names
 from tests.processes.clusters import database_of_its_own
+from tests.processes.forks import interpreter
 
 # What has not happened by then hangs: on a machine with twenty other processes at work a start takes two minutes.
 START_SECONDS = COMMAND_SECONDS = 600
@@ -137,7 +138,8 @@ def _environment(made: Installation) -> dict[str, str]:
     temporary = made.folder / "tmp"
     temporary.mkdir()
     return {
-        "PATH": _path(),
+        # Programs are forks here. What they load is the image's, apart from libraries.
+        "PATH": f"{interpreter(*_without_roots_power_to_write())}:{path()}",
         "HOME": "/nonexistent",
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -169,7 +171,7 @@ def built_image(folder: Path) -> Iterator[Image]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy2(source, target)
-    bare = {"PATH": _path(), "PYTHONDONTWRITEBYTECODE": "1"}
+    bare = {"PATH": path(), "PYTHONDONTWRITEBYTECODE": "1"}
     for command in (
         ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
         ["-m", "compileall", "-q", "."],
@@ -183,7 +185,8 @@ def built_image(folder: Path) -> Iterator[Image]:
         subprocess.run(["chmod", "-R", "u+w", folder], check=True)
 
 
-def _path() -> str:
+def path() -> str:
+    """The places of the programs of this interpreter and of the system."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 

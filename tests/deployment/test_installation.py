@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deployment.installation import Installation, free_port
+from tests.deployment.installation import Installation, free_port, path
 from tests.deployment.login import client_of, log_in
 from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
 
@@ -276,7 +276,7 @@ def test_stop__while_requests_run__answers_them_first(
     """A deployment loses nothing: SIGTERM lets what has begun come to its end."""
     port = free_port()
     other = replace(installed, app=port, environment=dict(installed.environment))
-    other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
+    other.environment |= {"PATH": path(), "PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
     body = {"rates": [0.04, 0.05], "days": 60, "runs": 120, "daily_traffic": 1000}
 
     def simulate() -> int:

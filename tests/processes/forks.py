@@ -18,16 +18,18 @@ from types import TracebackType
 from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
+_STAND_IN = ROOT / "tests/processes/stand_in.py"
 _START_SECONDS = 600
 
 
 class ForkServer:
     """A process that forks programs for those who connect to its address. ``prefix`` comes before its command."""
 
-    def __init__(self, prefix: Sequence[str] = ()) -> None:
+    def __init__(self, prefix: Sequence[str]) -> None:
         # A socket's path has room for about a hundred characters: the folder must have a short name.
         self._folder = tempfile.TemporaryDirectory(prefix="fork", dir="/tmp")
-        self.address = f"{self._folder.name}/socket"
+        self.folder = Path(self._folder.name)
+        self.address = str(self.folder / "socket")
         # numpy starts its threads when it is loaded, and a fork has none of them.
         bare = {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
         program = str(ROOT / "tests/processes/server.py")
@@ -49,6 +51,17 @@ class ForkServer:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         return client
+
+
+@cache
+def interpreter(*prefix: str) -> Path:
+    """A folder with a program ``python`` that has what it is to run forked by a process which runs after ``prefix``."""
+    server = fork_server(prefix)
+    server.connect().close()
+    program = server.folder / "python"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -ISE {_STAND_IN} {server.address} "$@"\n')
+    program.chmod(0o755)
+    return server.folder
 
 
 @cache

@@ -24,7 +24,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Each can be imported before there are settings, and brings many others.
+# Each can be imported before there are settings, and brings many others. gunicorn and prometheus_client are not among
+# them: they read the environment and the folder when they are loaded.
 _LIBRARIES = (
     "axes",
     "csp.constants",
@@ -36,12 +37,10 @@ _LIBRARIES = (
     "django.test",
     "django.views.debug",
     "environ",
-    "gunicorn.app.wsgiapp",
     "jsonschema",
     "markdown",
     "numpy",
     "orjson",
-    "prometheus_client",
     "psycopg",
     "pydantic_core",
     "requests",
@@ -75,6 +74,8 @@ def _load(names: Any) -> None:
 
 def _fork(listener: socket.socket, connection: socket.socket) -> None:
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
+    if not files:
+        return  # one who only looked whether somebody listens
     with connection.makefile() as lines:
         asked = json.loads(lines.readline())
     _load(asked["libraries"])
