@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import requests
 
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names
 from tests.processes.clusters import database_of_its_own
-from tests.processes.forks import interpreter
+from tests.processes.forks import Process, interpreter
+from tests.processes.originals import original
 
 # What has not happened by then hangs: on a machine with twenty other processes at work a start takes two minutes.
 START_SECONDS = COMMAND_SECONDS = 600
@@ -77,16 +78,22 @@ class Installation:
             stdout=log, stderr=subprocess.STDOUT, text=True,
         ) as server:  # fmt: skip
             try:
-                wait_until_well(f"http://127.0.0.1:{self.app}/health", self.folder / "web.log")
+                wait_until_well(f"http://127.0.0.1:{self.app}/health", self.folder / "web.log", server)
                 yield server
             finally:
                 server.send_signal(signal.SIGTERM)
                 server.wait(timeout=COMMAND_SECONDS)
 
 
-def wait_until_well(address: str, log: Path) -> None:
+class _Server(Protocol):
+    def poll(self) -> int | None: ...
+
+
+def wait_until_well(address: str, log: Path, server: _Server) -> None:
+    """Wait for the answer 200, for as long as the server runs."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
         try:
             if requests.get(address, timeout=5).status_code == 200:
                 return
@@ -159,7 +166,26 @@ def _environment(made: Installation) -> dict[str, str]:
 
 @contextmanager
 def built_image(folder: Path) -> Iterator[Image]:
-    """Run the Dockerfile's COPY lines, its collectstatic and its compiler, then take away the write permission.
+    """Put an image's files into an empty folder, and take away the write permission."""
+    with original("image", _build) as built:
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", f"{built}/.", folder], check=True)
+    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+    try:
+        yield Image(folder, frozenset(folder.rglob("*")))
+    finally:
+        # So that it can be deleted.
+        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+
+
+def copy_static_files(folder: Path) -> None:
+    """Put the static files that an image has collected into a new folder."""
+    with original("image", _build) as built:
+        shutil.copytree(built / "staticfiles", folder)
+
+
+def _build(folder: Path) -> None:
+    """Run the Dockerfile's COPY lines, its collectstatic and its compiler.
 
     What the tree has compiled already comes along: it need not be compiled again.
     """
@@ -176,13 +202,9 @@ def built_image(folder: Path) -> Iterator[Image]:
         ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
         ["-m", "compileall", "-q", "."],
     ):
-        subprocess.run([sys.executable, *command], cwd=folder, env=bare, check=True)
-    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
-    try:
-        yield Image(folder, frozenset(folder.rglob("*")))
-    finally:
-        # So that it can be deleted.
-        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+        with Process(command, env=bare, cwd=folder) as process:
+            said = process.communicate(timeout=COMMAND_SECONDS)
+        assert process.returncode == 0, said
 
 
 def path() -> str:

@@ -27,8 +27,7 @@ class ForkServer:
 
     def __init__(self, prefix: Sequence[str]) -> None:
         # A socket's path has room for about a hundred characters: the folder must have a short name.
-        self._folder = tempfile.TemporaryDirectory(prefix="fork", dir="/tmp")
-        self.folder = Path(self._folder.name)
+        self.folder = Path(tempfile.mkdtemp(prefix="fork", dir="/tmp"))
         self.address = str(self.folder / "socket")
         # numpy starts its threads when it is loaded, and a fork has none of them.
         bare = {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
@@ -41,7 +40,6 @@ class ForkServer:
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()
-        self._folder.cleanup()
 
     def connect(self) -> socket.socket:
         """Wait until the process listens."""

@@ -3,9 +3,9 @@
 Most of a program's start is loading libraries. This one has loaded them, and nothing that reads the environment. Each
 program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would.
 
-It is run as a program: ``server.py ADDRESS``, and ends with its standard input. A client connects to the address, sends
-three open files, then a line of JSON. It gets the program's process id, and at its end the exit code, a line each. A
-program whose client goes away is killed.
+It is run as a program: ``server.py ADDRESS``. It ends with its standard input, and removes the folder of its address. A
+client connects to the address, sends three open files, then a line of JSON. It gets the program's process id, and at
+its end the exit code, a line each. A program whose client goes away is killed.
 """
 
 import atexit
@@ -15,6 +15,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -166,4 +167,7 @@ def _run(what: str, *more: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    try:
+        _serve(sys.argv[1])
+    finally:
+        shutil.rmtree(Path(sys.argv[1]).parent)

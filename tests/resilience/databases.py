@@ -6,19 +6,15 @@ of what other tests show on both kinds, with fewer processes, run on one of them
 """
 
 import itertools
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests import migrated
-from tests.bandit_project.starts import manage
 from tests.processes.clusters import MIGRATED, database_of_its_own, postgresql_url, run_psql
-from tests.processes.originals import original
+from tests.processes.files import sqlite_in
 
-FILE = "bandit.sqlite3"
 _NUMBERS = itertools.count(1)
 _SERVERS = ExitStack()
 
@@ -31,13 +27,6 @@ def server_kept() -> Iterator[None]:
     finally:
         _SERVERS.close()
         _server.cache_clear()
-
-
-def sqlite_in(folder: Path) -> str:
-    """Put a database file into the folder and return its URL."""
-    with original(FILE, _migrate_file) as made:
-        shutil.copy(made, folder / FILE)
-    return f"sqlite:///{folder / FILE}"
 
 
 @contextmanager
@@ -61,12 +50,3 @@ def postgresql() -> Iterator[str]:
 @cache
 def _server() -> Path:
     return _SERVERS.enter_context(database_of_its_own())
-
-
-def _migrate_file(made: Path) -> None:
-    """Copy what the run's tests begin with, where that is a file."""
-    there = made.parent.parent / migrated.FILE
-    if there.exists():
-        shutil.copy(there, made)
-        return
-    manage("migrate", "--verbosity", "0", DEBUG="true", DATABASE_URL=f"sqlite:///{made}")

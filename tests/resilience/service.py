@@ -74,7 +74,7 @@ def served(database: str, options: Sequence[str] = (), **variables: str) -> Iter
         server = Process(command, env=environment, stdout=log, stderr=log)
         service = Service(f"http://127.0.0.1:{port}", environment, server, Path(log.name), command)
         try:
-            wait_until_well(f"{service.url}/health", service.log)
+            wait_until_well(f"{service.url}/health", service.log, server)
             yield service
         finally:
             service.server.send_signal(signal.SIGTERM)
