@@ -54,7 +54,7 @@ class ForkServer:
 @cache
 def interpreter(*prefix: str) -> Path:
     """A folder with a program ``python`` that has what it is to run forked by a process which runs after ``prefix``."""
-    server = fork_server(prefix)
+    server = fork_server(*prefix)
     server.connect().close()
     program = server.folder / "python"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -ISE {_STAND_IN} {server.address} "$@"\n')
@@ -63,7 +63,7 @@ def interpreter(*prefix: str) -> Path:
 
 
 @cache
-def fork_server(prefix: tuple[str, ...] = ()) -> ForkServer:
+def fork_server(*prefix: str) -> ForkServer:
     """The one of this process that is run after ``prefix``."""
     server = ForkServer(prefix)
     atexit.register(server.stop)
@@ -79,8 +79,9 @@ class Process:
     ) -> None:  # fmt: skip
         """Start what follows the interpreter's name on a command line. ``communicate`` has what goes to no file."""
         self.args, self.returncode = arguments, None
-        self._output = stdout or tempfile.TemporaryFile()  # noqa: SIM115  (closed once it has been read)
-        self._errors = stderr or tempfile.TemporaryFile()  # noqa: SIM115
+        self._written: list[str] = []
+        self._kept = [tempfile.TemporaryFile() for file in (stdout, stderr) if file is None]  # noqa: SIM115  (closed at the end)
+        kept = iter(self._kept)
         self._socket = fork_server().connect()
         self._lines = self._socket.makefile()
         asked = {
@@ -89,7 +90,7 @@ class Process:
         }  # fmt: skip
         with ExitStack() as stack:
             nothing = stack.enter_context(open(os.devnull))
-            files = [file.fileno() for file in (nothing, self._output, self._errors)]
+            files = [file.fileno() for file in (nothing, stdout or next(kept), stderr or next(kept))]
             socket.send_fds(self._socket, [b" "], files)
         self._socket.sendall(json.dumps(asked).encode() + b"\n")
         self.pid = int(self._lines.readline())
@@ -113,6 +114,7 @@ class Process:
         self.returncode = int(self._lines.readline())
         self._lines.close()
         self._socket.close()
+        self._written = [_text(file) for file in self._kept]
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -125,9 +127,10 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it has written until its end, to its output and to its errors."""
+        """What it has written until its end, to its output and to its errors, where neither went to a file."""
         self.wait(timeout)
-        return _text(self._output), _text(self._errors)
+        output, errors = self._written
+        return output, errors
 
     def __enter__(self) -> "Process":
         return self
@@ -138,8 +141,7 @@ class Process:
         self.wait()
 
 
-def _text(file: IO[Any]) -> str:
-    file.seek(0)
-    written = file.read()
-    file.close()
-    return written.decode() if isinstance(written, bytes) else str(written)
+def _text(file: IO[bytes]) -> str:
+    with file:
+        file.seek(0)
+        return file.read().decode()

@@ -9,6 +9,7 @@ its end the exit code, a line each. A program whose client goes away is killed.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -78,28 +80,36 @@ def _fork(listener: socket.socket, connection: socket.socket) -> None:
     if not files:
         return  # one who only looked whether somebody listens
     with connection.makefile() as lines:
-        asked = json.loads(lines.readline())
-    _load(asked["libraries"])
-    if not os.fork():
-        listener.close()
-        _attend(connection, files, asked)
+        line = lines.readline()
+    if line.endswith("\n"):  # else its client has been killed
+        asked = json.loads(line)
+        _load(asked["libraries"])
+        if not os.fork():
+            listener.close()
+            _attend(connection, files, asked)
     for file in files:
         os.close(file)
 
 
 def _attend(connection: socket.socket, files: list[int], asked: dict[str, Any]) -> NoReturn:
-    """Start the program and tell its client how it ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    program = os.fork()
-    if not program:
-        connection.close()
-        _become(files, asked)
-    for file in (0, 1, 2, *files):
-        os.close(file)
-    connection.sendall(f"{program}\n".encode())
-    code = _exit_code(program, connection)
-    connection.sendall(f"{code}\n".encode())
-    os._exit(0)
+    """Start the program and tell its client how it ends; whatever happens, leave what is the server's alone."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        program = os.fork()
+        if not program:
+            connection.close()
+            _become(files, asked)
+        for file in (0, 1, 2, *files):
+            os.close(file)
+        with contextlib.suppress(OSError):  # a client that is gone
+            connection.sendall(f"{program}\n".encode())
+        code = _exit_code(program, connection)
+        with contextlib.suppress(OSError):
+            connection.sendall(f"{code}\n".encode())
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def _exit_code(program: int, connection: socket.socket) -> int:

@@ -84,7 +84,7 @@ class Crew:
     def begin(self, *arguments: str) -> Process:
         output = self._stack.enter_context((self._folder / "command.log").open("w"))
         process = Process(["manage.py", *arguments], env=self.environment, stdout=output, stderr=output)
-        self._stack.callback(process.kill)
+        self._stack.callback(_kill, process)
         return process
 
     def worker(self, name: str, version: str = __version__) -> Process:
@@ -118,6 +118,11 @@ class Crew:
 
     def wait_for(self, sql: str, least: int) -> None:
         _wait_until(lambda: self.ask(sql) >= least, self._folder / "command.log")
+
+
+def _kill(process: Process) -> None:
+    process.kill()
+    process.wait()
 
 
 def _kill_group(process: Process) -> None:
