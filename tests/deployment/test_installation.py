@@ -125,7 +125,8 @@ def test_healthcheck__of_the_image__tells_well_from_unwell(served: Installation)
 
 @pytest.mark.parametrize(
     ("silent", "code", "words"),
-    [(5, 0, "went on"), (200, 1, "silent for 200 seconds"), (None, 1, "No such file")],
+    # On a busy machine some more seconds pass.
+    [(5, 0, "went on"), (200, 1, r"silent for 2\d\d seconds"), (None, 1, "No such file")],
 )
 def test_healthcheck__of_the_scheduler__tells_one_that_goes_on_from_one_that_hangs(
     installed: Installation, tmp_path: Path, silent: int | None, code: int, words: str
@@ -142,7 +143,7 @@ def test_healthcheck__of_the_scheduler__tells_one_that_goes_on_from_one_that_han
     )  # fmt: skip
 
     assert result.returncode == code
-    assert words in result.stdout + result.stderr
+    assert re.search(words, result.stdout + result.stderr)
     assert "Traceback" not in result.stderr
 
 
