@@ -102,6 +102,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give what is made once for all processes of a run a folder."""
+    from tests.processes.originals import folder_of_run, originals_kept
+
+    with originals_kept(folder_of_run(tmp_path_factory) / "originals"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     django_db_modify_db_settings: None,

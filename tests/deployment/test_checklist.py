@@ -17,9 +17,10 @@ from tests.deployment.installation import (
     Image,
     Installation,
     installation,
-    postgresql_program,
 )
 from tests.deployment.login import PASSWORD, log_in
+from tests.processes.clusters import MIGRATED, postgresql_program, run_psql
+from tests.processes.files import sqlite_in
 
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("deployment")]
 
@@ -118,7 +119,9 @@ def operator(installed: Installation, tmp_path: Path) -> Operator:
 def newcomer(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """One with an installation before its first use."""
     with installation(tmp_path_factory.mktemp("day"), image) as made:
-        assert made.run("migrate").returncode == 0
+        # As the first start has migrated it; another test sees to that.
+        run_psql(made.database, "DROP DATABASE bandit")
+        run_psql(made.database, f"CREATE DATABASE bandit OWNER bandit TEMPLATE {MIGRATED}")
         with made.serving():
             yield Operator(made, tmp_path_factory.mktemp("operator"))
 
@@ -232,9 +235,10 @@ def test_an_operators_day__by_the_list_alone__ends_where_it_says(newcomer: Opera
     assert "410" in browser.get(f"{admin}/experiments/dailymetric/").text
 
 
-def test_sqlite__backed_up_while_it_is_used__can_be_restored(installed: Installation, tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path}/bandit.sqlite3"
-    installed.run("migrate", DATABASE_URL=address)
+def test_sqlite__backed_up_while_it_is_used__can_be_restored(
+    installed: Installation, django_db_setup: None, tmp_path: Path
+) -> None:
+    address = sqlite_in(tmp_path)
     key = installed.run("manage", "create_api_key", "shop", DATABASE_URL=address).stdout
     (command,) = blocks("sqlite")
 

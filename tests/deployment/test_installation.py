@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.deployment.installation import Installation, free_port
+from tests.deployment.installation import Installation, free_port, path
 from tests.deployment.login import client_of, log_in
 from tests.deployment.observatory import A_PLUS, HALF_A_YEAR, policy_of, score
 
@@ -125,7 +125,8 @@ def test_healthcheck__of_the_image__tells_well_from_unwell(served: Installation)
 
 @pytest.mark.parametrize(
     ("silent", "code", "words"),
-    [(5, 0, "went on"), (200, 1, "silent for 200 seconds"), (None, 1, "No such file")],
+    # On a busy machine some more seconds pass.
+    [(5, 0, "went on"), (200, 1, r"silent for 2\d\d seconds"), (None, 1, "No such file")],
 )
 def test_healthcheck__of_the_scheduler__tells_one_that_goes_on_from_one_that_hangs(
     installed: Installation, tmp_path: Path, silent: int | None, code: int, words: str
@@ -142,7 +143,7 @@ def test_healthcheck__of_the_scheduler__tells_one_that_goes_on_from_one_that_han
     )  # fmt: skip
 
     assert result.returncode == code
-    assert words in result.stdout + result.stderr
+    assert re.search(words, result.stdout + result.stderr)
     assert "Traceback" not in result.stderr
 
 
@@ -276,7 +277,7 @@ def test_stop__while_requests_run__answers_them_first(
     """A deployment loses nothing: SIGTERM lets what has begun come to its end."""
     port = free_port()
     other = replace(installed, app=port, environment=dict(installed.environment))
-    other.environment |= {"PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
+    other.environment |= {"PATH": path(), "PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
     body = {"rates": [0.04, 0.05], "days": 60, "runs": 120, "daily_traffic": 1000}
 
     def simulate() -> int:

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from tests.bandit_project.starts import manage
-from tests.deployment.installation import database_of_its_own
+from tests.processes.clusters import database_of_its_own
 
 # In one process: another would bring a database of its own up to date.
 pytestmark = [pytest.mark.database_free, pytest.mark.xdist_group("earlier")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resilience.databases import originals_kept
+from tests.resilience.databases import server_kept
 
 _FIGURE = "figure"
 
@@ -28,8 +28,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _databases() -> Iterator[None]:
-    with originals_kept():
+def _server(django_db_setup: None) -> Iterator[None]:
+    with server_kept():
         yield
 
 

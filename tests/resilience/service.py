@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +10,8 @@ from pathlib import Path
 
 import requests
 
-from tests.conftest import ROOT
 from tests.deployment.installation import COMMAND_SECONDS, free_port, wait_until_well
+from tests.processes.forks import Process
 from tests.resilience.production import production
 
 WORKERS = 2
@@ -23,15 +21,12 @@ WORKERS = 2
 class Service:
     url: str
     environment: dict[str, str]
-    server: subprocess.Popen[bytes]
+    server: Process
     log: Path
     command: Sequence[str] = ()
 
-    def manage(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def manage(self, *arguments: str) -> Process:
+        return Process(["manage.py", *arguments], env=self.environment)
 
     def run(self, *arguments: str) -> str:
         """Run a command, which must succeed; its output."""
@@ -48,9 +43,7 @@ class Service:
     def start(self) -> None:
         """Start gunicorn, on the port that it had before; it answers a little later."""
         with self.log.open("ab") as log:
-            self.server = subprocess.Popen(
-                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
+            self.server = Process(self.command, env=self.environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Kill the master and its workers at once, as a machine that loses its power does."""
@@ -75,13 +68,13 @@ def served(database: str, options: Sequence[str] = (), **variables: str) -> Iter
     """Start a service and wait until it answers. ``database`` has its tables; ``options`` are gunicorn's."""
     environment = production(database, **{"WEB_CONCURRENCY": str(WORKERS), **variables})
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "bandit_project.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command = ["-m", "gunicorn", "bandit_project.wsgi", "--bind", f"127.0.0.1:{port}"]
     with tempfile.NamedTemporaryFile(prefix="bandit-log-") as log:
         command += options
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        server = Process(command, env=environment, stdout=log, stderr=log)
         service = Service(f"http://127.0.0.1:{port}", environment, server, Path(log.name), command)
         try:
-            wait_until_well(f"{service.url}/health", service.log)
+            wait_until_well(f"{service.url}/health", service.log, server)
             yield service
         finally:
             service.server.send_signal(signal.SIGTERM)

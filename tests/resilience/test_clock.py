@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from allocation.models import Allocation
 from experiments.models import DailyMetric
 from tests.factory import counts, make_running, record
-from tests.resilience.databases import sqlite_in
+from tests.processes.files import sqlite_in
 from tests.resilience.service import Service, served
 
 Report = Callable[[str], None]

@@ -6,8 +6,6 @@ one visitor at most: journaled, so counted, and counted again when the server co
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from bandit_client.journal import read_journal
 
 from tests.conftest import ROOT
 from tests.deployment.installation import wait_until_well
+from tests.processes.forks import Process
 from tests.resilience.databases import sqlite
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
@@ -26,11 +25,11 @@ SERVERS, VISITORS, KILLS = scaled(4, 100), scaled(4_000, 8_000), scaled(3, 10)
 EVENTS = SERVERS * VISITORS * 5 // 4  # one visitor of four clicks
 
 
-def _start(service: Service, folder: Path, number: int) -> "subprocess.Popen[bytes]":
+def _start(service: Service, folder: Path, number: int) -> Process:
     arguments = [service.url, str(folder), f"server-{number}", str(VISITORS)]
-    command = [sys.executable, "-m", "tests.resilience.counting_servers", *arguments]
+    command = ["-m", "tests.resilience.counting_servers", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "clients/python")])}
-    return subprocess.Popen(command, cwd=ROOT, env=environment)
+    return Process(command, env=environment)
 
 
 def _make_experiment(service: Service) -> int:
@@ -86,7 +85,7 @@ def test_counting_clients__they_and_the_service_are_killed__each_journaled_event
                 service.kill()
                 service.start()
         assert {process.wait(900) for process in running.values()} == {0}
-        wait_until_well(f"{service.url}/health", service.log)
+        wait_until_well(f"{service.url}/health", service.log, service.server)
         _deliver_what_is_left(service, tmp_path / "spool")
         seconds = time.monotonic() - started
         counted, rates = _counted(service, experiment), _requests_a_second(access)

@@ -1,17 +1,14 @@
 """PostgreSQL stops and starts while clients write: they get a 503, retry, and every write counts once."""
 
 import itertools
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
 
-from tests.deployment.installation import database_of_its_own, postgresql_program
-from tests.resilience.databases import migrate, postgresql_url
+from tests.processes.clusters import MIGRATED, database_of_its_own, pg_ctl, postgresql_url, start_options
 from tests.resilience.load import Load, answer_of, impressions_of, make_experiments, writers
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
@@ -24,31 +21,13 @@ RECOVERY_WRITES = 10
 HTML = "text/html; charset=utf-8"
 
 
-def _pg_ctl(folder: Path, *arguments: str) -> None:
-    # The server refuses to run as root, so the owner of its folder runs it.
-    command: list[str | Path] = [postgresql_program("pg_ctl"), "--pgdata", folder, "--wait", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=folder.owner(), cwd=folder)
-
-
 def _stop(folder: Path, mode: str) -> None:
     """Stop the server. fast: it aborts open transactions; immediate: as after a crash, with recovery."""
-    _pg_ctl(folder, "--mode", mode, "stop")
+    pg_ctl(folder, "--mode", mode, "stop")
 
 
 def _start(folder: Path) -> None:
-    _pg_ctl(folder, "--log", str(folder / "log"), "--options", f"-h '' -k {folder}", "start")
-
-
-@contextmanager
-def _database() -> Iterator[Path]:
-    """A server that is stopped at the end, though the process which started it does not know about its restarts."""
-    with database_of_its_own() as folder:
-        migrate(postgresql_url(folder))
-        try:
-            yield folder
-        finally:
-            if (folder / "postmaster.pid").exists():
-                _stop(folder, "immediate")
+    pg_ctl(folder, *start_options(folder), "start")
 
 
 def _others(service: Service, experiment: int) -> list[requests.Response]:
@@ -104,7 +83,7 @@ def test_database_restart__under_load__is_503_meanwhile_and_every_write_counts_o
     outages = scaled(2, 10)
     during: list[requests.Response] = []
     pages: list[requests.Response] = []
-    with _database() as folder, served(postgresql_url(folder)) as service:
+    with database_of_its_own() as folder, served(postgresql_url(folder, MIGRATED)) as service:
         experiments = make_experiments(service, 3)
 
         def ask() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.resilience.databases import FILE, sqlite_in
+from tests.processes.files import SQLITE, sqlite_in
 from tests.resilience.load import answer_of, impressions_of, increments, make_experiments, writers
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
@@ -56,7 +56,7 @@ def _immutable(*files: Path) -> Iterator[None]:
 
 def _read_only(disk: Path) -> AbstractContextManager[None]:
     """Make the database and its log immutable."""
-    return _immutable(disk / FILE, disk / f"{FILE}-wal")
+    return _immutable(disk / SQLITE, disk / f"{SQLITE}-wal")
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _check_service(
                     read += _read(service, quiet)
                 load.wait_for_everyone()
         counts = [impressions_of(service, experiment) for experiment in experiments]
-    with closing(sqlite3.connect(disk / FILE)) as database:
+    with closing(sqlite3.connect(disk / SQLITE)) as database:
         integrity = database.execute("PRAGMA integrity_check").fetchall()
 
     assert {answer_of(response) for response in refused} == {(503, "unavailable")}

@@ -15,8 +15,8 @@ import pytest
 import requests
 
 from bandit_project.server import worker
+from tests.processes.files import sqlite_in
 from tests.resilience.clients import Front, answer_to
-from tests.resilience.databases import sqlite_in
 from tests.resilience.load import PATIENCE
 from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served

@@ -1,6 +1,5 @@
 """A real standby that follows a real primary: how far it may be behind, and what happens once it is gone."""
 
-import os
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.bandit_project.starts import start
-from tests.deployment.installation import database_of_its_own, postgresql_program
+from tests.processes.clusters import MIGRATED, database_of_its_own, owner, postgresql_program
 
 # Reads as pages do, by a clock of its own.
 READER = """
@@ -61,12 +60,11 @@ class Pair(NamedTuple):
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     with database_of_its_own() as folder:
-        standby, owner = folder / "standby", folder.stat().st_uid
-        user = None if owner == os.getuid() else owner
+        standby = folder / "standby"
 
         def run_tool(name: str, *arguments: str) -> None:
             command = [str(postgresql_program(name)), *arguments, "-D", str(standby)]
-            subprocess.run(command, user=user, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(command, user=owner(folder), stdout=subprocess.DEVNULL, check=True)
 
         run_tool("pg_basebackup", "-h", str(folder), "-U", "postgres", "-R", "-c", "fast")
         (standby / ".s.PGSQL.5432.lock").unlink()  # the primary's, whose socket is in its folder
@@ -78,13 +76,11 @@ def pair() -> Iterator[Pair]:
 
 
 def _address(folder: object) -> str:
-    return f"postgresql://postgres:@/postgres?host={folder}"
+    return f"postgresql://postgres:@/{MIGRATED}?host={folder}"
 
 
 def test_standby__too_far_behind_or_gone__is_left_out(pair: Pair) -> None:
     shown = pair.read("""
-        from django.core.management import call_command
-        call_command("migrate", verbosity=0)
         now = timezone.now()
         Experiment.objects.create(key="button", name="As it was", created_at=now, updated_at=now)
         follow()
@@ -116,9 +112,7 @@ def test_standby__too_far_behind_or_gone__is_left_out(pair: Pair) -> None:
 
 def test_read__in_the_way_of_what_the_standby_follows__is_the_primarys(pair: Pair) -> None:
     shown = pair.read("""
-        from django.core.management import call_command
         from experiments.database.moment import answer_may_lag
-        call_command("migrate", verbosity=0)
         now = timezone.now()
         Experiment.objects.create(key="button", name="As it was", created_at=now, updated_at=now)
         follow()

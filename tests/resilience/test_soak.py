@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.bandit_project.starts import manage
+from tests.deployment.installation import copy_static_files
 from tests.resilience.databases import postgresql
 from tests.resilience.memory import MB, resident
-from tests.resilience.production import production
 from tests.resilience.scale import FULL, scaled
 from tests.resilience.service import Service, served
 
@@ -34,17 +33,13 @@ TODAY = dt.datetime.now(dt.UTC).date()
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with postgresql() as database, served(database, STATIC_ROOT=_collected(tmp_path, database)) as made:
+    static = tmp_path / "static"
+    copy_static_files(static)  # production's pages need them
+    with postgresql() as database, served(database, STATIC_ROOT=str(static)) as made:
         for number in range(EXPERIMENTS):
             body = {"name": f"Soak {number}", "status": "active", "variants": [{"name": "a"}, {"name": "b"}]}
             assert made.post("/api/v1/experiments/", body).status_code == 201
         yield made
-
-
-def _collected(folder: Path, database: str) -> str:
-    """Collect the static files, which production's pages need; their folder."""
-    manage("collectstatic", "--noinput", "--verbosity", "0", **production(database, STATIC_ROOT=str(folder)))
-    return str(folder)
 
 
 def _key(chance: random.Random) -> str:

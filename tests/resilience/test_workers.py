@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +18,8 @@ import pytest
 from redis import Redis
 
 from bandit_project import __version__
-from tests.conftest import ROOT
 from tests.deployment.installation import free_port
+from tests.processes.forks import Process
 from tests.resilience.databases import postgresql
 
 EXPERIMENTS, FEW, DAYS, FILES = 64, 8, 6, 24
@@ -28,6 +27,14 @@ EXPERIMENTS, FEW, DAYS, FILES = 64, 8, 6, 24
 RETRY_SECONDS = "10"
 # celery's command, with the code of a version.
 _CELERY = "import bandit_project; bandit_project.__version__ = {version!r}; from celery.__main__ import main; main()"
+# What a worker loads, apart from our own code.
+_LIBRARIES = (
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.prefork",
+    "celery.fixups.django",
+    "kombu.transport.redis",
+)
 _SEED = f"""
 import datetime as dt
 from django.utils import timezone
@@ -50,7 +57,9 @@ class Crew:
     """A database, a broker, and workers that the tests start and kill."""
 
     def __init__(self, folder: Path, database: str, port: int, stack: ExitStack) -> None:
-        self.database, self._folder, self._stack = database, folder, stack
+        self._folder, self._stack = folder, stack
+        # One for all questions: those who wait ask often, and each new connection is a new process.
+        self._connection = stack.enter_context(psycopg.connect(database, autocommit=True))
         self.broker = f"redis://127.0.0.1:{port}/0"
         self.environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
@@ -63,26 +72,22 @@ class Crew:
         }
 
     def manage(self, *arguments: str, **variables: str) -> str:
-        command = [sys.executable, "manage.py", *arguments]
-        environment = self.environment | variables
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-        ).stdout
+        with Process(["manage.py", *arguments], env=self.environment | variables) as command:
+            output, errors = command.communicate()
+        assert command.returncode == 0, errors
+        return output
 
     def seed(self, experiments: int) -> None:
         """Make experiments with some days."""
         self.manage("shell", "--no-imports", "--command", _SEED.format(experiments=experiments))
 
-    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "manage.py", *arguments]
+    def begin(self, *arguments: str) -> Process:
         output = self._stack.enter_context((self._folder / "command.log").open("w"))
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=output, stderr=output, text=True
-        )
-        self._stack.callback(process.kill)
+        process = Process(["manage.py", *arguments], env=self.environment, stdout=output, stderr=output)
+        self._stack.callback(_kill, process)
         return process
 
-    def worker(self, name: str, version: str = __version__) -> "subprocess.Popen[str]":
+    def worker(self, name: str, version: str = __version__) -> Process:
         """Start a worker of one process, in a group that can be killed as a machine dies; return once it is ready."""
         log = self._folder / f"{name}.log"
         output = self._stack.enter_context(log.open("w"))
@@ -95,9 +100,9 @@ class Crew:
             "--hostname",
             f"{name}@here",
         )
-        process = subprocess.Popen(
-            [sys.executable, "-c", _CELERY.format(version=version), *options],
-            cwd=ROOT, env=self.environment, stdout=output, stderr=output, text=True, start_new_session=True,
+        process = Process(
+            ["-c", _CELERY.format(version=version), *options], env=self.environment, libraries=_LIBRARIES,
+            stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         self._stack.callback(_kill_group, process)
         _wait_until(lambda: "ready" in log.read_text(), log)
@@ -107,8 +112,7 @@ class Crew:
         return (self._folder / "command.log").read_text()
 
     def ask(self, sql: str) -> int:
-        with psycopg.connect(self.database) as connection:
-            row = connection.execute(sql).fetchone()
+        row = self._connection.execute(sql).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -116,13 +120,18 @@ class Crew:
         _wait_until(lambda: self.ask(sql) >= least, self._folder / "command.log")
 
 
-def _kill_group(process: "subprocess.Popen[str]") -> None:
+def _kill(process: Process) -> None:
+    process.kill()
+    process.wait()
+
+
+def _kill_group(process: Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _kill_child(process: "subprocess.Popen[str]") -> None:
+def _kill_child(process: Process) -> None:
     """Kill the process of a worker that does the work, as a machine without memory does."""
     children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
     os.kill(int(children.stdout.split()[0]), signal.SIGKILL)

@@ -3,10 +3,7 @@
 import json
 import logging
 import logging.config
-import os
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -20,7 +17,7 @@ from pytest_django import Settings
 
 from bandit_project.models import ApiKey
 from bandit_project.ops.logs import _IN_TEXT, _as_json, logging_config, without_secrets
-from tests.conftest import ROOT
+from tests.bandit_project.starts import start
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -252,15 +249,14 @@ def test_production_log__our_lines_and_the_libraries__are_json_objects_without_s
         "except ZeroDivisionError:\n  logging.getLogger('x').exception('failed')"
     )
     variables = {
-        "PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "bandit_project.settings", "LOG_LEVEL": "DEBUG",
-        "SECRET_KEY": "very-secret-" * 6, "ALLOWED_HOSTS": "x", "METRICS_TOKEN": "metrics-secret-1",
+        "LOG_LEVEL": "DEBUG", "SECRET_KEY": "very-secret-" * 6, "ALLOWED_HOSTS": "x",
+        "METRICS_TOKEN": "metrics-secret-1",
         "DATABASE_URL": "postgresql://user:hunter2@localhost/name",
     }  # fmt: skip
 
-    result = subprocess.run(
-        [sys.executable, "-c", command], capture_output=True, text=True, env=variables, cwd=ROOT, check=True
-    )
+    result = start(command, **variables)
 
+    assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     assert {"events.recorded", "from elsewhere", "failed"} <= {line["event"] for line in lines}
     assert "ZeroDivisionError" in next(line for line in lines if line["event"] == "failed")["exception"]

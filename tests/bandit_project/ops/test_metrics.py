@@ -5,8 +5,6 @@ import os
 import re
 import secrets
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +27,10 @@ from notifications.events import EventKind
 from notifications.models import Alarm, Delivery, Endpoint
 from notifications.outbox import queue_test
 from tests.bandit_project.ops.database import database_url
+from tests.bandit_project.starts import manage
 from tests.conftest import ROOT
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
+from tests.processes.forks import Process
 
 
 def _value(name: str, **labels: str) -> float:
@@ -211,9 +211,8 @@ def test_alerts__each__has_a_section_in_the_handbook() -> None:
 @pytest.mark.database_free
 def test_command__folder_of_the_counters_missing__makes_it(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there"
-    environment = {"PATH": os.environ["PATH"], "DEBUG": "true", "PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
-    subprocess.run([sys.executable, str(ROOT / "manage.py"), "check"], env=environment, check=True)
+    manage("check", DEBUG="true", PROMETHEUS_MULTIPROC_DIR=str(folder))
 
     assert folder.is_dir()
 
@@ -234,8 +233,8 @@ def _two_workers(folder: Path) -> Iterator[str]:
         "LOG_LEVEL": "ERROR",
         "PROMETHEUS_MULTIPROC_DIR": str(folder),
     }
-    command = [sys.executable, "-m", "gunicorn", "bandit_project.wsgi", "--workers", "2", "--bind", address]
-    with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL) as server:
+    command = ["-m", "gunicorn", "bandit_project.wsgi", "--workers", "2", "--bind", address]
+    with Process(command, env=environment) as server:
         try:
             _wait_for(f"http://{address}/health/live")
             yield f"http://{address}"
