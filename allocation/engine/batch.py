@@ -14,6 +14,7 @@ from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import GroupContest, contest_of_groups
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.posterior.value_remaining import Earlier
 from allocation.engine.settings import Settings
 
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
@@ -22,9 +23,10 @@ ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval. Since 5
 # posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
 # more nodes, and value remaining on the axis of the rivals' rates. Since 6 the memory finds the same starts in fewer
-# steps, but for the last digits.
-FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS = 1, 3, 4, 5, 6
-RULES = FEWER_STEPS
+# steps, but for the last digits. Since 7 value remaining of a few ordinary posteriors is found on the panels of the
+# contest, and intervals on panels that are cut beside each bend, in steps of their own.
+FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS, PANELS_SHARED = 1, 3, 4, 5, 6, 7
+RULES = PANELS_SHARED
 
 
 class Counts(NamedTuple):
@@ -49,7 +51,7 @@ class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
     ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too;
-    ``coarse``: by any before 5, or of the first engine; ``earlier``: by any before 6.
+    ``coarse``: by any before 5, or of the first engine; ``earlier``: by any before 6; ``unshared``: by any before 7.
     """
 
     alpha_prior: Floats
@@ -66,6 +68,7 @@ class SettingsArrays(NamedTuple):
     first_rules: Bools
     coarse: Bools
     earlier: Bools
+    unshared: Bools
 
     @classmethod
     def of(
@@ -84,9 +87,14 @@ class SettingsArrays(NamedTuple):
             "first_rules": [number == FIRST_RULES for number in numbers],
             "coarse": [n < BENDS_RESOLVED or is_first for n, is_first in zip(numbers, first, strict=True)],
             "earlier": [n < FEWER_STEPS for n in numbers],
+            "unshared": [n < PANELS_SHARED or is_first for n, is_first in zip(numbers, first, strict=True)],
         }
         columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
         return cls(*(np.array(column)[:, None] for column in columns))
+
+    @property
+    def before(self) -> Earlier:
+        return Earlier(self.coarse[:, 0], self.unshared[:, 0])
 
     @property
     def evidence_rules(self) -> EvidenceRules:
@@ -143,11 +151,11 @@ class Posterior(NamedTuple):
             self.learned and self.learned.rows(chosen),
         )
 
-    def contest(self, active: Bools, coarse: Bools | None = None) -> GroupContest:
-        """``coarse`` (N,): whose decision is computed again as before rules 5."""
+    def contest(self, active: Bools, earlier: Earlier | None = None) -> GroupContest:
+        """``earlier`` (N,): whose decision is computed again by rules before."""
         if self.learned is None:
-            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, coarse)
-        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active, coarse)
+            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, earlier)
+        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active, earlier)
 
 
 class BatchDecision(NamedTuple):

@@ -26,9 +26,11 @@ from allocation.engine.evidence.learned import Evidence
 from allocation.engine.evidence.memory import REPORTED_WITHIN
 from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
 from allocation.engine.evidence.window import History, Window, select_window
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.earlier_quantiles import earlier_quantiles
 from allocation.engine.posterior.first_value_remaining import first_value_remaining
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.posterior.quantiles import quantiles
 from allocation.engine.settings import Settings
 
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
@@ -160,13 +162,24 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     windows = [request.window() for request in requests]
     counts = _counts(requests, windows, days)
     decision = decide(counts)
-    alpha, beta = decision.posterior.alpha, decision.posterior.beta
-    interval = _around(decision.posterior.mean, quantiles(alpha, beta, _INTERVAL), requests)
+    interval = _around(decision.posterior.mean, _intervals(counts, decision.posterior), requests)
     remaining = _value_remaining(counts, decision)
     return [
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
         for n, request in enumerate(requests)
     ]
+
+
+def _intervals(counts: Counts, posterior: Posterior) -> Floats:
+    """(N, K, 2): between which rates the middle 95% of each posterior lie."""
+    alpha, beta, before = posterior.alpha, posterior.beta, counts.settings.unshared[:, 0]
+    if not np.count_nonzero(before):
+        return quantiles(alpha, beta, _INTERVAL)
+    found = np.empty((*alpha.shape, 2))
+    for rows, find in ((before, earlier_quantiles), (~before, quantiles)):
+        if np.count_nonzero(rows):
+            found[rows] = find(alpha[rows], beta[rows], _INTERVAL)
+    return found
 
 
 def _around(mean: Floats, interval: Floats, requests: Sequence[Request]) -> Floats:

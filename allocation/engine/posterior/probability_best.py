@@ -47,6 +47,14 @@ class Contest(NamedTuple):
     expected_loss: Floats
 
 
+class ContestRows(NamedTuple):
+    """Shape (N, K), as in Contest; ``edges`` (N, K, E): own panels of a few variants in rows of ordinary ones."""
+
+    probability_best: Floats
+    expected_loss: Floats
+    edges: Floats | None
+
+
 def contest(
     alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None, coarse: ArrayLike | None = None
 ) -> Contest:
@@ -55,15 +63,30 @@ def contest(
     ``coarse`` marks rows (...) to be integrated as before rules 5.
     """
     a, b, exists = checked_rows(alpha, beta, present)
-    best, loss = np.zeros_like(a), np.zeros_like(a)
-    for rows, grid in _grids(a, b, exists, marked(coarse, len(a))):
-        these = (a, b, exists) if len(rows) == len(a) else (a[rows], b[rows], exists[rows])
-        for some, edges in _cuts(*these, grid):
-            own = rows[some]
-            chosen = these if len(some) == len(rows) else (a[own], b[own], exists[own])
-            best[own], loss[own] = _contest_rows(*chosen, edges, grid)
+    found = contest_rows(a, b, exists, marked(coarse, len(a)))
     shape = np.shape(alpha)
-    return Contest(best.reshape(shape), loss.reshape(shape))
+    return Contest(found.probability_best.reshape(shape), found.expected_loss.reshape(shape))
+
+
+def contest_rows(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> "ContestRows":
+    """The contest of checked rows (N, K)."""
+    best, loss = np.zeros(alpha.shape), np.zeros(alpha.shape)
+    edges = np.empty((*alpha.shape, EDGES)) if alpha.shape[1] <= FEW else None
+    for rows, grid in _grids(alpha, beta, present, coarse):
+        a, b, exists = these = _rows_of(rows, alpha, beta, present)
+        own = panel_edges(a, b, grid)
+        if edges is not None and grid == PLAIN:
+            edges[rows] = own
+        for some, cuts in _cuts(own, exists, grid):
+            chosen = these if len(some) == len(rows) else (a[some], b[some], exists[some])
+            best[rows[some]], loss[rows[some]] = _contest_rows(*chosen, cuts, grid)
+    return ContestRows(best, loss, edges)
+
+
+def _rows_of(
+    rows: NDArray[np.intp], alpha: Floats, beta: Floats, present: Bools
+) -> tuple[Floats, Floats, Bools]:
+    return (alpha, beta, present) if len(rows) == len(alpha) else (alpha[rows], beta[rows], present[rows])
 
 
 def probability_best(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None) -> Floats:
@@ -166,12 +189,9 @@ def _contest_rows(
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _cuts(
-    alpha: Floats, beta: Floats, present: Bools, grid: Grid
-) -> Iterable[tuple[NDArray[np.intp], Floats]]:
+def _cuts(own: Floats, present: Bools, grid: Grid) -> Iterable[tuple[NDArray[np.intp], Floats]]:
     """Some rows (M,) and their panel edges (M, P + 1). Of few ordinary variants all: to spare some takes longer."""
-    own = panel_edges(alpha, beta, grid)
-    cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
+    cuts = np.sort(own.reshape(len(own), -1), axis=-1)
     if grid == PLAIN:
         return [(np.arange(len(cuts)), cuts)]
     return alike(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW))
