@@ -78,19 +78,20 @@ class SettingsArrays(NamedTuple):
         rules: Sequence[int] | None = None,
     ) -> "SettingsArrays":
         """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
-        first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
-        blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
-        numbers = rules or [RULES] * len(settings)
-        given = {
-            "beta_prior": blank,
-            "first_engine": first,
-            "first_rules": [number == FIRST_RULES for number in numbers],
-            "coarse": [n < BENDS_RESOLVED or is_first for n, is_first in zip(numbers, first, strict=True)],
-            "earlier": [n < FEWER_STEPS for n in numbers],
-            "unshared": [n < PANELS_SHARED or is_first for n, is_first in zip(numbers, first, strict=True)],
-        }
-        columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
-        return cls(*(np.array(column)[:, None] for column in columns))
+        size = len(settings)
+        numbers = np.array([[getattr(s, name) for name in _NUMBERS] for s in settings], dtype=np.float64)
+        switches = np.array([[getattr(s, name) for name in _SWITCHES] for s in settings], dtype=bool)
+        first = np.array([[version == FIRST_ENGINE] for version in versions or [ENGINE_VERSION] * size])
+        number = np.array([[rule] for rule in rules or [RULES] * size])
+        return cls(
+            **{name: numbers[:, n, None] for n, name in enumerate(_NUMBERS)},
+            **{name: switches[:, n, None] for n, name in enumerate(_SWITCHES)},
+            first_engine=first,
+            first_rules=number == FIRST_RULES,
+            coarse=(number < BENDS_RESOLVED) | first,
+            earlier=number < FEWER_STEPS,
+            unshared=(number < PANELS_SHARED) | first,
+        )
 
     @property
     def before(self) -> Earlier:
@@ -108,6 +109,11 @@ class SettingsArrays(NamedTuple):
             drawn_levels=later,
             earlier=self.earlier[:, 0],
         )
+
+
+_NUMBERS = ("alpha_prior", "beta_prior", "min_explore_rate", "control_floor", "max_daily_shift", "min_impressions",
+            "exploitation")  # fmt: skip
+_SWITCHES = ("day_adjustment", "memory", "dispersion")
 
 
 class Posterior(NamedTuple):

@@ -194,7 +194,7 @@ def _around(mean: Floats, interval: Floats, requests: Sequence[Request]) -> Floa
 
 def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
     remaining = decision.contest.value_remaining(decision.lead)
-    rows = np.flatnonzero(counts.settings.first_engine[:, 0])
+    rows = counts.settings.first_engine[:, 0].nonzero()[0]
     if rows.size:
         alpha, beta, lead = decision.posterior.alpha[rows], decision.posterior.beta[rows], decision.lead[rows]
         best = np.take_along_axis(decision.contest.probability_best[rows], lead[:, None], axis=1)
@@ -299,6 +299,8 @@ def _missing_trials(
     An effective order takes spread / mean trials.
     """
     k = len(request.active)
+    if not np.count_nonzero(low_evidence[:k]):
+        return np.zeros(k)
     needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
     orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)

@@ -48,7 +48,7 @@ def regime_masses(worth: Floats, days: NDArray[np.intp]) -> Floats:
         steps[:, :, begin:] *= _BEGUN[: len(stride), : len(stride)]
         lost[rows] |= _stride(log_mass[rows], steps.cumsum(axis=1), days[rows], stride, going)
     masses: Floats = np.exp(log_mass[:, :length])
-    if lost.any():
+    if np.count_nonzero(lost):
         masses[lost] = _in_logs(worth[lost], days[lost], pairs)
     return masses
 

@@ -63,6 +63,6 @@ def contest_of_groups(
 def _average(each: Floats, place: NDArray[np.intp], several: Bools) -> Floats:
     """From (M, ...) to (N, ...): over the groups; to the last digit what they have in common where not ``several``."""
     average = each[place[:, 0]]
-    if several.any():
+    if np.count_nonzero(several):
         average[several] = np.add.reduce(each[place[several]], axis=1) / place.shape[1]
     return average

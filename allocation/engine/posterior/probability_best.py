@@ -104,7 +104,7 @@ def expected_loss(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None =
 
 def leader(best: Floats, mean: Floats, present: Bools) -> NDArray[np.intp]:
     """The index, shape (...), of the largest probability_best; ties by mean rate, then by position."""
-    front = np.where(present, np.round(best, 12), -1.0)
+    front = np.where(present, best.round(12), -1.0)
     tied = front == front.max(axis=-1, keepdims=True)
     return np.asarray(np.argmax(np.where(tied, mean, -1.0), axis=-1))
 
@@ -143,7 +143,7 @@ def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid
 def _grids(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> list[tuple[NDArray[np.intp], Grid]]:
     """Rows to work on together, and their grid."""
     kinds = grids(alpha, beta, present)
-    if coarse.any():
+    if np.count_nonzero(coarse):
         kinds = [(rows & ~coarse, grid) for rows, grid in kinds]
         kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
     return _in_chunks(kinds, alpha.shape[-1])
@@ -205,7 +205,7 @@ def _winning_density(density: Floats, present: Bools, grid: Grid) -> Floats:
     _, weights, antiderivative = legendre(grid.nodes)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
-    below = (np.cumsum(mass, axis=-1) - mass)[..., None]
+    below = (np.add.accumulate(mass, axis=-1) - mass)[..., None]
     distribution = density @ antiderivative.T
     distribution += below
     distribution /= total

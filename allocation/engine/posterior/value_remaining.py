@@ -206,18 +206,20 @@ def _root(within: Within, guess: Floats, goal: Floats, at_zero: Floats) -> Float
             last, last_error = _Point(*(array[kept] for array in last)), last_error[kept]
         if not rows.size:
             break
-        probability, rise = within(rows, x[rows])
+        place = x[rows]
+        probability, rise = within(rows, place)
         score, steepness = _score(probability)
-        here, error = _Point(x[rows], score, _over(1.0, steepness * rise)), np.abs(goal[rows] - probability)
-        under = probability < goal[rows]
-        low[rows], high[rows] = np.where(under, x[rows], low[rows]), np.where(under, high[rows], x[rows])
-        wide = high[rows] - low[rows] > _NARROW * high[rows]
-        moving = (error * last_error > _NEAR) & (low[rows] < _LARGEST_LOG) & wide
-        step = _inside(_hermite(last, here, wanted[rows]), low[rows], high[rows], x[rows])
+        here, off = _Point(place, score, _over(1.0, steepness * rise)), goal[rows] - probability
+        error, under = np.abs(off), off > 0
+        least, most = np.where(under, place, low[rows]), np.where(under, high[rows], place)
+        low[rows], high[rows] = least, most
+        wide = most - least > _NARROW * most
+        moving = (error * last_error > _NEAR) & (least < _LARGEST_LOG) & wide
+        step = _inside(_hermite(last, here, wanted[rows]), least, most, place)
         if count >= _HALVE and count % 2 == 0:
-            middle = np.sqrt(np.maximum(low[rows], _SMALLEST_LOG) * high[rows])
+            middle = np.sqrt(np.maximum(least, _SMALLEST_LOG) * most)
             step = np.where(moving, middle, step)
-        x[rows] = np.where(error <= _TOLERANCE, x[rows], step)
+        x[rows] = np.where(error <= _TOLERANCE, place, step)
         rows, last_error = rows[moving], error[moving]
         last = _Point(*(array[moving] for array in here))
     return x
