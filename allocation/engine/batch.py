@@ -4,7 +4,9 @@ Shapes: N experiments, T days, K variants.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,19 +81,10 @@ class SettingsArrays(NamedTuple):
     ) -> "SettingsArrays":
         """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
         size = len(settings)
-        numbers = np.array([[getattr(s, name) for name in _NUMBERS] for s in settings], dtype=np.float64)
-        switches = np.array([[getattr(s, name) for name in _SWITCHES] for s in settings], dtype=bool)
-        first = np.array([[version == FIRST_ENGINE] for version in versions or [ENGINE_VERSION] * size])
-        number = np.array([[rule] for rule in rules or [RULES] * size])
-        return cls(
-            **{name: numbers[:, n, None] for n, name in enumerate(_NUMBERS)},
-            **{name: switches[:, n, None] for n, name in enumerate(_SWITCHES)},
-            first_engine=first,
-            first_rules=number == FIRST_RULES,
-            coarse=(number < BENDS_RESOLVED) | first,
-            earlier=number < FEWER_STEPS,
-            unshared=(number < PANELS_SHARED) | first,
-        )
+        made_by, by_rules = versions or [ENGINE_VERSION] * size, rules or [RULES] * size
+        if size == 1:
+            return _of_one(settings[0], made_by[0], by_rules[0])
+        return _of_several(settings, made_by, by_rules)
 
     @property
     def before(self) -> Earlier:
@@ -114,6 +107,33 @@ class SettingsArrays(NamedTuple):
 _NUMBERS = ("alpha_prior", "beta_prior", "min_explore_rate", "control_floor", "max_daily_shift", "min_impressions",
             "exploitation")  # fmt: skip
 _SWITCHES = ("day_adjustment", "memory", "dispersion")
+
+
+def _of_several(
+    settings: Sequence[Settings], versions: Sequence[str], rules: Sequence[int]
+) -> SettingsArrays:
+    numbers = np.array([attrgetter(*_NUMBERS)(s) for s in settings], dtype=np.float64).reshape(
+        -1, len(_NUMBERS)
+    )
+    switches = np.array([attrgetter(*_SWITCHES)(s) for s in settings], dtype=bool).reshape(-1, len(_SWITCHES))
+    first = np.array([version == FIRST_ENGINE for version in versions], dtype=bool)[:, None]
+    number = np.array(rules, dtype=np.intp)[:, None]
+    columns: dict[str, Any] = {
+        **{name: numbers[:, n, None] for n, name in enumerate(_NUMBERS)},
+        **{name: switches[:, n, None] for n, name in enumerate(_SWITCHES)},
+        "first_engine": first,
+        "first_rules": number == FIRST_RULES,
+        "coarse": (number < BENDS_RESOLVED) | first,
+        "earlier": number < FEWER_STEPS,
+        "unshared": (number < PANELS_SHARED) | first,
+    }
+    return SettingsArrays(**columns)
+
+
+@lru_cache(maxsize=256)
+def _of_one(settings: Settings, version: str, rules: int) -> SettingsArrays:
+    """The arrays of one experiment, remembered: most have the settings of the installation. Nobody writes to them."""
+    return _of_several([settings], [version], [rules])
 
 
 class Posterior(NamedTuple):
@@ -161,7 +181,8 @@ class Posterior(NamedTuple):
         """``earlier`` (N,): whose decision is computed again by rules before."""
         if self.learned is None:
             return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, earlier)
-        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active, earlier)
+        groups, shown = (self.learned.group_alpha, self.learned.group_beta), (self.alpha, self.beta)
+        return contest_of_groups(*groups, active, earlier, shown)
 
 
 class BatchDecision(NamedTuple):

@@ -162,7 +162,7 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     windows = [request.window() for request in requests]
     counts = _counts(requests, windows, days)
     decision = decide(counts)
-    interval = _around(decision.posterior.mean, _intervals(counts, decision.posterior), requests)
+    interval = _around(decision.posterior.mean, _intervals(counts, decision), requests)
     remaining = _value_remaining(counts, decision)
     return [
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
@@ -170,15 +170,12 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     ]
 
 
-def _intervals(counts: Counts, posterior: Posterior) -> Floats:
+def _intervals(counts: Counts, decision: BatchDecision) -> Floats:
     """(N, K, 2): between which rates the middle 95% of each posterior lie."""
-    alpha, beta, before = posterior.alpha, posterior.beta, counts.settings.unshared[:, 0]
-    if not np.count_nonzero(before):
-        return quantiles(alpha, beta, _INTERVAL)
-    found = np.empty((*alpha.shape, 2))
-    for rows, find in ((before, earlier_quantiles), (~before, quantiles)):
-        if np.count_nonzero(rows):
-            found[rows] = find(alpha[rows], beta[rows], _INTERVAL)
+    alpha, beta, edges = decision.posterior.alpha, decision.posterior.beta, decision.contest.shown_edges
+    found, before = quantiles(alpha, beta, _INTERVAL, edges), counts.settings.unshared[:, 0]
+    if np.count_nonzero(before):
+        found[before] = earlier_quantiles(alpha[before], beta[before], _INTERVAL)
     return found
 
 
@@ -241,8 +238,8 @@ def _unpack(
     n: int, request: Request, decision: BatchDecision, interval: Floats, remaining: float, window: Window
 ) -> Decision:
     k, posterior = len(request.active), decision.posterior
-    learned = _learned(posterior, n)
-    unit = float(learned.unit)
+    learned = _learned(posterior)
+    unit = float(learned.unit[n])
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
@@ -261,15 +258,15 @@ def _unpack(
         window=window,
         low_evidence=decision.low_evidence[n, :k],
         missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
-        dispersion=float(learned.phi),
-        day_weights=learned.weights[: len(window.days)],
-        change_day=_change_day(request, window, int(learned.change_start)),
+        dispersion=float(learned.phi[n]),
+        day_weights=learned.weights[n, : len(window.days)],
+        change_day=_change_day(request, window, int(learned.change_start[n])),
         active=request.active,
         engine_version=request.engine_version,
         rules=request.rules,
         unit=unit,
-        spread=learned.spread[:k],
-        effective_orders=learned.effective_orders[:k],
+        spread=learned.spread[n, :k],
+        effective_orders=learned.effective_orders[n, :k],
         largest_part=_largest_part(request, window),
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
@@ -303,16 +300,16 @@ def _missing_trials(
         return np.zeros(k)
     needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
-    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)
-    for_orders = orders * learned.spread[:k] / (posterior.mean[n, :k] * learned.unit)
+    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[n, :k], 0.0)
+    for_orders = orders * learned.spread[n, :k] / (posterior.mean[n, :k] * learned.unit[n])
     missing = np.maximum(np.maximum(needed - evidence, for_orders), 1.0)
     return np.where(low_evidence[:k], missing, 0.0)
 
 
-def _learned(posterior: Posterior, n: int) -> Evidence:
+def _learned(posterior: Posterior) -> Evidence:
     if posterior.learned is None:
         raise ValueError("a posterior that was given explains no decision")
-    return posterior.learned.of_experiment(n)
+    return posterior.learned
 
 
 _POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]

@@ -36,7 +36,7 @@ def target_shares(
     shares = np.where(
         active, np.maximum((1 - min_explore_rate) * weight + min_explore_rate * even, SMALLEST_TARGET), 0
     )
-    held = (low_evidence & (shares > even)).any(axis=-1).nonzero()[0]
+    held = np.logical_or.reduce(low_evidence & (shares > even), axis=-1).nonzero()[0]
     if held.size:
         highest = np.where(active, np.where(low_evidence, even, 1.0), 0)[held]
         shares[held] = project(shares[held], np.zeros_like(highest), highest, np.ones(len(held)))

@@ -158,7 +158,8 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     inside = (by_day[..., None] * expected / day_total * others / day_total).sum(axis=1)
     mean_other = (by_day[..., None] * others / day_total).sum(axis=1) / by_day.sum(axis=1)[:, None]
     known = by_variant * mean_other
-    whole = (known <= 0) | ((trials.sum(axis=1) > 0).sum(axis=-1, keepdims=True) < 2)
+    seen = np.logical_or.reduce(trials > 0, axis=1)
+    whole = (known <= 0) | (np.add.reduce(seen, axis=-1, keepdims=True, dtype=np.intp) < 2)
     part = inside / np.where(whole, 1.0, known)
     return np.where(whole, 1.0, np.minimum(np.maximum(part, 0.0), 1.0))
 

@@ -106,7 +106,8 @@ def _starts(trials: Floats, successes: Floats, days: NDArray[np.intp], earlier: 
     if earlier:
         p = masses_in_logs(worth_of_days(trials, successes, days), *trials.shape[:2])
     else:
-        p = regime_masses(log_worth(_with_trials(trials), successes), days)
+        n = trials if days[0] == days[-1] else _with_trials(trials)
+        p = regime_masses(log_worth(n, successes), days)
     return _at_least_a_week(p / _in_order(p), days)
 
 

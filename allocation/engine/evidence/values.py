@@ -53,7 +53,7 @@ class Units(NamedTuple):
     @property
     def some(self) -> bool:
         """Whether any experiment of the batch has values."""
-        return np.count_nonzero(self.are_values) > 0
+        return bool(np.count_nonzero(self.are_values))
 
     @property
     def own(self) -> Floats:

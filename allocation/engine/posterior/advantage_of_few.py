@@ -38,7 +38,14 @@ class _Few(NamedTuple):
     def rows(self, chosen: NDArray[np.intp]) -> "_Few":
         if len(chosen) == len(self.alpha):
             return self
-        return _Few(*(part.take(chosen, axis=0) for part in self))
+        return _Few(
+            self.alpha[chosen],
+            self.beta[chosen],
+            self.present[chosen],
+            self.edges[chosen],
+            self.mode[chosen],
+            self.log_share[chosen],
+        )
 
 
 def on(alpha: Floats, beta: Floats, present: Bools, edges: Floats) -> Within:

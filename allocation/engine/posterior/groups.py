@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.beta import Floats, panel_edges
+from allocation.engine.posterior.panels import FEW
 from allocation.engine.posterior.probability_best import Bools, checked_rows, contest_rows
 from allocation.engine.posterior.value_remaining import Earlier, remaining_of_rows
 
@@ -19,8 +20,8 @@ from allocation.engine.posterior.value_remaining import Earlier, remaining_of_ro
 class GroupContest:
     """``probability_best`` and ``expected_loss`` (N, K), averaged over G groups.
 
-    The M different posteriors behind them, (M, K) each; ``place`` (N, G) tells whose is which. ``edges`` (M, K, E):
-    their panels, where contest_rows has some.
+    The M different posteriors behind them, (M, K) each; ``place`` (N, G) tells whose is which. ``edges`` (M, K, E) and
+    ``shown_edges`` (N, K, E): the bare panels of these and of the posteriors that are shown; of a few variants alone.
     """
 
     probability_best: Floats
@@ -32,6 +33,7 @@ class GroupContest:
     place: NDArray[np.intp]
     earlier: Earlier
     edges: Floats | None
+    shown_edges: Floats | None
 
     def value_remaining(self, lead: NDArray[np.intp]) -> Floats:
         """How much better than the leader, ``lead`` (N,), the best may still be: the 95% quantile, averaged; (N,)."""
@@ -45,19 +47,37 @@ class GroupContest:
 
 
 def contest_of_groups(
-    alpha: Floats, beta: Floats, present: Bools, earlier: Earlier | None = None
+    alpha: Floats,
+    beta: Floats,
+    present: Bools,
+    earlier: Earlier | None = None,
+    shown: tuple[Floats, Floats] | None = None,
 ) -> GroupContest:
-    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete, ``earlier`` (N,) whose rules."""
+    """From (N, G, K) posteriors; ``present`` (N, K) marks the variants that compete, ``earlier`` (N,) whose rules.
+
+    ``shown``: alpha and beta (N, K) of posteriors whose panels are found along with theirs.
+    """
     new = np.ones(alpha.shape[:2], dtype=bool)
     new[:, 1:] = ((alpha[:, 1:] != alpha[:, :-1]) | (beta[:, 1:] != beta[:, :-1])).any(axis=-1)
     place = (np.add.accumulate(new.ravel(), dtype=np.intp) - 1).reshape(new.shape)
     whose = new.nonzero()[0]
     a, b, there = checked_rows(alpha[new], beta[new], present[whose])
     before = Earlier.none(len(a)) if earlier is None else earlier.rows(whose)
-    each = contest_rows(a, b, there, before.coarse)
+    edges, shown_edges = _bare_edges(a, b, shown)
+    each = contest_rows(a, b, there, before.coarse, edges)
     several = (place[:, :1] != place).any(axis=1)
     best, loss = (_average(part, place, several) for part in (each.probability_best, each.expected_loss))
-    return GroupContest(best, loss, a, b, there, each.probability_best, place, before, each.edges)
+    return GroupContest(best, loss, a, b, there, each.probability_best, place, before, edges, shown_edges)
+
+
+def _bare_edges(
+    alpha: Floats, beta: Floats, shown: tuple[Floats, Floats] | None
+) -> tuple[Floats, Floats] | tuple[None, None]:
+    """The panels of the posteriors (M, K) and of those that are shown (N, K), cut together."""
+    if shown is None or alpha.shape[1] > FEW:
+        return None, None
+    edges = panel_edges(np.concatenate([alpha, shown[0]]), np.concatenate([beta, shown[1]]))
+    return edges[: len(alpha)], edges[len(alpha) :]
 
 
 def _average(each: Floats, place: NDArray[np.intp], several: Bools) -> Floats:

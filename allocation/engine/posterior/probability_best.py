@@ -47,14 +47,6 @@ class Contest(NamedTuple):
     expected_loss: Floats
 
 
-class ContestRows(NamedTuple):
-    """Shape (N, K), as in Contest; ``edges`` (N, K, E): own panels of a few variants in rows of ordinary ones."""
-
-    probability_best: Floats
-    expected_loss: Floats
-    edges: Floats | None
-
-
 def contest(
     alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None, coarse: ArrayLike | None = None
 ) -> Contest:
@@ -68,19 +60,18 @@ def contest(
     return Contest(found.probability_best.reshape(shape), found.expected_loss.reshape(shape))
 
 
-def contest_rows(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> "ContestRows":
-    """The contest of checked rows (N, K)."""
+def contest_rows(
+    alpha: Floats, beta: Floats, present: Bools, coarse: Bools, edges: Floats | None = None
+) -> Contest:
+    """The contest of checked rows (N, K); ``edges`` (N, K, E): their bare panels, where they are known."""
     best, loss = np.zeros(alpha.shape), np.zeros(alpha.shape)
-    edges = np.empty((*alpha.shape, EDGES)) if alpha.shape[1] <= FEW else None
     for rows, grid in _grids(alpha, beta, present, coarse):
         a, b, exists = these = _rows_of(rows, alpha, beta, present)
-        own = panel_edges(a, b, grid)
-        if edges is not None and grid == PLAIN:
-            edges[rows] = own
+        own = panel_edges(a, b, grid) if edges is None or grid.graded else edges[rows]
         for some, cuts in _cuts(own, exists, grid):
             chosen = these if len(some) == len(rows) else (a[some], b[some], exists[some])
             best[rows[some]], loss[rows[some]] = _contest_rows(*chosen, cuts, grid)
-    return ContestRows(best, loss, edges)
+    return Contest(best, loss)
 
 
 def _rows_of(

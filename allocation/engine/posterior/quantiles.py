@@ -38,26 +38,32 @@ _LEAST_BEND = 0.5
 _LEVEL = 1e-12
 
 
-def quantiles(alpha: Floats, beta: Floats, probabilities: Sequence[float]) -> Floats:
-    """The rates x with P(theta <= x) = each of Q ``probabilities``: shape (..., Q); error below 1e-9."""
+def quantiles(
+    alpha: Floats, beta: Floats, probabilities: Sequence[float], edges: Floats | None = None
+) -> Floats:
+    """The rates x with P(theta <= x) = each of Q ``probabilities``: shape (..., Q); error below 1e-9.
+
+    ``edges`` (..., E): the bare panels, where they are known.
+    """
     plain, levels = is_plain(alpha, beta), np.array(probabilities)
-    if plain.all():
-        return _quantiles(alpha.ravel(), beta.ravel(), levels, PLAIN).reshape(*alpha.shape, len(levels))
     found = np.empty((*alpha.shape, len(levels)))
     for rows, grid in ((plain, PLAIN), (~plain, GRADED)):
-        if rows.any():
-            found[rows] = _quantiles(alpha[rows], beta[rows], levels, grid)
+        if np.count_nonzero(rows):
+            a, b = alpha[rows], beta[rows]
+            bare = None if edges is None or grid.graded else edges[rows]
+            own = panel_edges(a[:, None], b[:, None], grid)[:, 0] if bare is None else bare
+            found[rows] = _quantiles(a, b, levels, own, grid)
     return found
 
 
-def _quantiles(alpha: Floats, beta: Floats, levels: Floats, grid: Grid) -> Floats:
+def _quantiles(alpha: Floats, beta: Floats, levels: Floats, edges: Floats, grid: Grid) -> Floats:
     """From (N,) parameters to (N, Q) rates. Each row is what it is alone: it stays once it has settled."""
-    search = _between_nodes(alpha, beta, levels, grid)
+    search = _between_nodes(alpha, beta, levels, edges, grid)
     root, rows = search.guess.copy(), np.arange(len(alpha))
     for _ in range(_MAX_STEPS):
         step = search.step_from(root[rows], grid)
         root[rows] += step
-        moving = (np.abs(step) > _SETTLED * search.way).any(axis=-1)
+        moving = np.logical_or.reduce(np.abs(step) > _SETTLED * search.way, axis=-1)
         if not np.count_nonzero(moving):
             break
         rows, search = rows[moving], search.rows(moving)
@@ -90,12 +96,12 @@ class _Search(NamedTuple):
         return between(root + step, self.guess - self.way, self.guess + self.way) - root
 
 
-def _between_nodes(alpha: Floats, beta: Floats, levels: Floats, grid: Grid) -> _Search:
+def _between_nodes(alpha: Floats, beta: Floats, levels: Floats, edges: Floats, grid: Grid) -> _Search:
     nodes, weights, antiderivative = legendre(grid.nodes)
-    edges = panel_edges(alpha[:, None], beta[:, None], grid)[:, 0]
     half, mode = (edges[:, 1:] - edges[:, :-1])[..., None] / 2, np.log(alpha) - np.log(beta)
     z = edges[:, :-1, None] + half * (nodes + 1)
-    log_densities = log_density(z, *columns(mode, alpha, beta), grid.plain)
+    m, a, b = columns(mode, alpha, beta)
+    log_densities = log_density(z, m, a, b, grid.plain)
     density = np.exp(log_densities)
     density *= half
     mass = density @ weights
@@ -118,4 +124,4 @@ def _between_nodes(alpha: Floats, beta: Floats, levels: Floats, grid: Grid) -> _
 def _straight(part: Floats, rise: Floats) -> Floats:
     """How far from one node to the next so much of the mass between them lies, if the log-density rises evenly."""
     even = np.where(np.abs(rise) < _LEVEL, _LEVEL, rise)
-    return np.log1p(np.minimum(np.maximum(part, 0), 1) * np.expm1(even)) / even
+    return np.asarray(np.log1p(np.minimum(np.maximum(part, 0), 1) * np.expm1(even)) / even)
