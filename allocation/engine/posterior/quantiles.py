@@ -122,6 +122,6 @@ def _between_nodes(alpha: Floats, beta: Floats, levels: Floats, edges: Floats, g
 
 
 def _straight(part: Floats, rise: Floats) -> Floats:
-    """How far from one node to the next so much of the mass between them lies, if the log-density rises evenly."""
+    """The part of the way from node to node that holds such a ``part`` of the mass, if the log-density rises evenly."""
     even = np.where(np.abs(rise) < _LEVEL, _LEVEL, rise)
     return np.asarray(np.log1p(np.minimum(np.maximum(part, 0), 1) * np.expm1(even)) / even)
