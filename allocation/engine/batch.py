@@ -4,7 +4,9 @@ Shapes: N experiments, T days, K variants.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import GroupContest, contest_of_groups
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.posterior.value_remaining import Earlier
 from allocation.engine.settings import Settings
 
 ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
@@ -22,9 +25,10 @@ ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # Since 3 the number of a day's orders bounds the largest of them, too. Since 4 each rate lies in its interval. Since 5
 # posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
 # more nodes, and value remaining on the axis of the rivals' rates. Since 6 the memory finds the same starts in fewer
-# steps, but for the last digits.
-FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS = 1, 3, 4, 5, 6
-RULES = FEWER_STEPS
+# steps, but for the last digits. Since 7 value remaining of a few ordinary posteriors is found on the panels of the
+# contest, and intervals on panels that are cut beside each bend, in steps of their own.
+FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS, PANELS_SHARED = 1, 3, 4, 5, 6, 7
+RULES = PANELS_SHARED
 
 
 class Counts(NamedTuple):
@@ -49,7 +53,7 @@ class SettingsArrays(NamedTuple):
     """Settings of N experiments, each of shape (N, 1); NaN for a beta_prior of None.
 
     ``first_engine``: decided by the rules of the first engine; ``first_rules``: by the first ones of the second, too;
-    ``coarse``: by any before 5, or of the first engine; ``earlier``: by any before 6.
+    ``coarse``: by any before 5, or of the first engine; ``earlier``: by any before 6; ``unshared``: by any before 7.
     """
 
     alpha_prior: Floats
@@ -66,6 +70,7 @@ class SettingsArrays(NamedTuple):
     first_rules: Bools
     coarse: Bools
     earlier: Bools
+    unshared: Bools
 
     @classmethod
     def of(
@@ -75,18 +80,15 @@ class SettingsArrays(NamedTuple):
         rules: Sequence[int] | None = None,
     ) -> "SettingsArrays":
         """``versions``: of the engines whose rules hold, the present one by default; ``rules``: likewise."""
-        first = [version == FIRST_ENGINE for version in versions or [ENGINE_VERSION] * len(settings)]
-        blank = [np.nan if s.beta_prior is None else s.beta_prior for s in settings]
-        numbers = rules or [RULES] * len(settings)
-        given = {
-            "beta_prior": blank,
-            "first_engine": first,
-            "first_rules": [number == FIRST_RULES for number in numbers],
-            "coarse": [n < BENDS_RESOLVED or is_first for n, is_first in zip(numbers, first, strict=True)],
-            "earlier": [n < FEWER_STEPS for n in numbers],
-        }
-        columns = (given.get(name) or [getattr(s, name) for s in settings] for name in cls._fields)
-        return cls(*(np.array(column)[:, None] for column in columns))
+        size = len(settings)
+        made_by, by_rules = versions or [ENGINE_VERSION] * size, rules or [RULES] * size
+        if size == 1:
+            return _of_one(settings[0], made_by[0], by_rules[0])
+        return _of_several(settings, made_by, by_rules)
+
+    @property
+    def before(self) -> Earlier:
+        return Earlier(self.coarse[:, 0], self.unshared[:, 0])
 
     @property
     def evidence_rules(self) -> EvidenceRules:
@@ -100,6 +102,38 @@ class SettingsArrays(NamedTuple):
             drawn_levels=later,
             earlier=self.earlier[:, 0],
         )
+
+
+_NUMBERS = ("alpha_prior", "beta_prior", "min_explore_rate", "control_floor", "max_daily_shift", "min_impressions",
+            "exploitation")  # fmt: skip
+_SWITCHES = ("day_adjustment", "memory", "dispersion")
+
+
+def _of_several(
+    settings: Sequence[Settings], versions: Sequence[str], rules: Sequence[int]
+) -> SettingsArrays:
+    numbers = np.array([attrgetter(*_NUMBERS)(s) for s in settings], dtype=np.float64).reshape(
+        -1, len(_NUMBERS)
+    )
+    switches = np.array([attrgetter(*_SWITCHES)(s) for s in settings], dtype=bool).reshape(-1, len(_SWITCHES))
+    first = np.array([version == FIRST_ENGINE for version in versions], dtype=bool)[:, None]
+    number = np.array(rules, dtype=np.intp)[:, None]
+    columns: dict[str, Any] = {
+        **{name: numbers[:, n, None] for n, name in enumerate(_NUMBERS)},
+        **{name: switches[:, n, None] for n, name in enumerate(_SWITCHES)},
+        "first_engine": first,
+        "first_rules": number == FIRST_RULES,
+        "coarse": (number < BENDS_RESOLVED) | first,
+        "earlier": number < FEWER_STEPS,
+        "unshared": (number < PANELS_SHARED) | first,
+    }
+    return SettingsArrays(**columns)
+
+
+@lru_cache(maxsize=256)
+def _of_one(settings: Settings, version: str, rules: int) -> SettingsArrays:
+    """The arrays of one experiment, remembered: most have the settings of the installation. Nobody writes to them."""
+    return _of_several([settings], [version], [rules])
 
 
 class Posterior(NamedTuple):
@@ -143,11 +177,12 @@ class Posterior(NamedTuple):
             self.learned and self.learned.rows(chosen),
         )
 
-    def contest(self, active: Bools, coarse: Bools | None = None) -> GroupContest:
-        """``coarse`` (N,): whose decision is computed again as before rules 5."""
+    def contest(self, active: Bools, earlier: Earlier | None = None) -> GroupContest:
+        """``earlier`` (N,): whose decision is computed again by rules before."""
         if self.learned is None:
-            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, coarse)
-        return contest_of_groups(self.learned.group_alpha, self.learned.group_beta, active, coarse)
+            return contest_of_groups(self.alpha[:, None], self.beta[:, None], active, earlier)
+        groups, shown = (self.learned.group_alpha, self.learned.group_beta), (self.alpha, self.beta)
+        return contest_of_groups(*groups, active, earlier, shown)
 
 
 class BatchDecision(NamedTuple):

@@ -20,7 +20,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     """Compute steps 2 to 8 for a batch whose windows are cut already; ``posterior`` stands in for steps 3 and 4."""
     chosen, active = counts.settings, counts.active
     posterior = posterior or posterior_of(counts)
-    contest = posterior.contest(active, chosen.coarse[:, 0])
+    contest = posterior.contest(active, chosen.before)
     warm_up, reporting = warming_up(counts)
     low_evidence = low_evidence_of(posterior, active, chosen.min_impressions) & (active | ~chosen.first_rules)
     wanted = target_shares(

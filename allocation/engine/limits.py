@@ -41,9 +41,9 @@ def floors(active: Bools, control: Bools, control_floor: Floats, min_explore_rat
     count = np.maximum(active.sum(axis=-1, keepdims=True), 1)
     explore, for_control = min_explore_rate * TICKS / count, _up(control_floor * TICKS)
     floor = _floors(active, control, for_control, _up(explore))
-    if (_sum(floor) > TICKS).any():
+    if np.count_nonzero(_sum(floor) > TICKS):
         floor = np.where(_sum(floor) > TICKS, _floors(active, control, for_control, _down(explore)), floor)
-    if (_sum(floor) > TICKS).any():
+    if np.count_nonzero(_sum(floor) > TICKS):
         raise ValueError("control_floor and min_explore_rate ask for more than all traffic")
     return floor
 
@@ -54,7 +54,7 @@ def bounds(previous: Floats, floor: Floats, cap: Floats, active: Bools, low_evid
     ``floor`` wins over the cap. Where the bounds cannot hold together, the cap (N,), in ticks, gives way to
     the smallest larger one that works. A variant with low evidence does not rise past 1/K.
     """
-    asked = np.round(cap)
+    asked = cap.round()
     low_cap, high_cap = asked, np.full_like(asked, TICKS)
     as_asked = _around(previous, floor, asked, active, low_evidence)
     works = _fits(*as_asked)
@@ -94,10 +94,10 @@ def round_shares(shares: Floats, high: Floats, preference: Floats | None = None)
 
     Ties go to the larger ``preference``, then to the earlier position.
     """
-    near = np.round(shares)
+    near = shares.round()
     snapped = np.where(np.abs(shares - near) < _SNAP, near, shares)
     whole = np.floor(snapped)
-    remainder = np.where(whole < high, np.round(snapped - whole, 6), -1.0)
+    remainder = np.where(whole < high, (snapped - whole).round(6), -1.0)
     missing = TICKS - whole.sum(axis=-1, keepdims=True)
     ties = np.zeros_like(remainder) if preference is None else -preference
     rank = np.argsort(np.lexsort((ties, -remainder), axis=-1), axis=-1)
@@ -141,8 +141,8 @@ def _fits(low: Floats, high: Floats) -> NDArray[np.bool_]:
 
 def _up(ticks: Floats) -> Floats:
     """Round up to whole ticks, forgiving the last digits of a product such as 0.07 * 10000."""
-    return np.ceil(np.round(ticks, 6))
+    return np.ceil(ticks.round(6))
 
 
 def _down(ticks: Floats) -> Floats:
-    return np.floor(np.round(ticks, 6))
+    return np.floor(ticks.round(6))

@@ -26,9 +26,11 @@ from allocation.engine.evidence.learned import Evidence
 from allocation.engine.evidence.memory import REPORTED_WITHIN
 from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
 from allocation.engine.evidence.window import History, Window, select_window
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.earlier_quantiles import earlier_quantiles
 from allocation.engine.posterior.first_value_remaining import first_value_remaining
 from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.posterior.quantiles import quantiles
 from allocation.engine.settings import Settings
 
 # Experiments worked on at once: enough to make numpy's overhead small, few enough for their days to fit in
@@ -160,13 +162,21 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     windows = [request.window() for request in requests]
     counts = _counts(requests, windows, days)
     decision = decide(counts)
-    alpha, beta = decision.posterior.alpha, decision.posterior.beta
-    interval = _around(decision.posterior.mean, quantiles(alpha, beta, _INTERVAL), requests)
+    interval = _around(decision.posterior.mean, _intervals(counts, decision), requests)
     remaining = _value_remaining(counts, decision)
     return [
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
         for n, request in enumerate(requests)
     ]
+
+
+def _intervals(counts: Counts, decision: BatchDecision) -> Floats:
+    """(N, K, 2): between which rates the middle 95% of each posterior lie."""
+    alpha, beta, edges = decision.posterior.alpha, decision.posterior.beta, decision.contest.shown_edges
+    found, before = quantiles(alpha, beta, _INTERVAL, edges), counts.settings.unshared[:, 0]
+    if np.count_nonzero(before):
+        found[before] = earlier_quantiles(alpha[before], beta[before], _INTERVAL)
+    return found
 
 
 def _around(mean: Floats, interval: Floats, requests: Sequence[Request]) -> Floats:
@@ -181,7 +191,7 @@ def _around(mean: Floats, interval: Floats, requests: Sequence[Request]) -> Floa
 
 def _value_remaining(counts: Counts, decision: BatchDecision) -> Floats:
     remaining = decision.contest.value_remaining(decision.lead)
-    rows = np.flatnonzero(counts.settings.first_engine[:, 0])
+    rows = counts.settings.first_engine[:, 0].nonzero()[0]
     if rows.size:
         alpha, beta, lead = decision.posterior.alpha[rows], decision.posterior.beta[rows], decision.lead[rows]
         best = np.take_along_axis(decision.contest.probability_best[rows], lead[:, None], axis=1)
@@ -228,8 +238,8 @@ def _unpack(
     n: int, request: Request, decision: BatchDecision, interval: Floats, remaining: float, window: Window
 ) -> Decision:
     k, posterior = len(request.active), decision.posterior
-    learned = _learned(posterior, n)
-    unit = float(learned.unit)
+    learned = _learned(posterior)
+    unit = float(learned.unit[n])
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
@@ -248,15 +258,15 @@ def _unpack(
         window=window,
         low_evidence=decision.low_evidence[n, :k],
         missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
-        dispersion=float(learned.phi),
-        day_weights=learned.weights[: len(window.days)],
-        change_day=_change_day(request, window, int(learned.change_start)),
+        dispersion=float(learned.phi[n]),
+        day_weights=learned.weights[n, : len(window.days)],
+        change_day=_change_day(request, window, int(learned.change_start[n])),
         active=request.active,
         engine_version=request.engine_version,
         rules=request.rules,
         unit=unit,
-        spread=learned.spread[:k],
-        effective_orders=learned.effective_orders[:k],
+        spread=learned.spread[n, :k],
+        effective_orders=learned.effective_orders[n, :k],
         largest_part=_largest_part(request, window),
         **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
     )
@@ -286,18 +296,20 @@ def _missing_trials(
     An effective order takes spread / mean trials.
     """
     k = len(request.active)
+    if not np.count_nonzero(low_evidence[:k]):
+        return np.zeros(k)
     needed = needed_trials(request.settings.min_impressions, int(request.active.sum()))
     evidence = (posterior.evidence_kept * posterior.effective_trials)[n, :k]
-    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[:k], 0.0)
-    for_orders = orders * learned.spread[:k] / (posterior.mean[n, :k] * learned.unit)
+    orders = np.maximum(ENOUGH_ORDERS - learned.effective_orders[n, :k], 0.0)
+    for_orders = orders * learned.spread[n, :k] / (posterior.mean[n, :k] * learned.unit[n])
     missing = np.maximum(np.maximum(needed - evidence, for_orders), 1.0)
     return np.where(low_evidence[:k], missing, 0.0)
 
 
-def _learned(posterior: Posterior, n: int) -> Evidence:
+def _learned(posterior: Posterior) -> Evidence:
     if posterior.learned is None:
         raise ValueError("a posterior that was given explains no decision")
-    return posterior.learned.of_experiment(n)
+    return posterior.learned
 
 
 _POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]

@@ -28,7 +28,7 @@ def target_shares(
     What low evidence takes from a variant goes to the others in proportion.
     """
     # Twelve decimals: below them lies the rounding of exp and log, which differs between machines.
-    chance = np.where(active, np.round(best, 12), 0)
+    chance = np.where(active, best.round(12), 0)
     power = (chance / np.maximum(chance.max(axis=-1, keepdims=True), SMALLEST_TARGET)) ** exploitation
     power = np.where(active, power, 0)
     even = uniform(active)
@@ -36,7 +36,7 @@ def target_shares(
     shares = np.where(
         active, np.maximum((1 - min_explore_rate) * weight + min_explore_rate * even, SMALLEST_TARGET), 0
     )
-    held = np.flatnonzero((low_evidence & (shares > even)).any(axis=-1))
+    held = np.logical_or.reduce(low_evidence & (shares > even), axis=-1).nonzero()[0]
     if held.size:
         highest = np.where(active, np.where(low_evidence, even, 1.0), 0)[held]
         shares[held] = project(shares[held], np.zeros_like(highest), highest, np.ones(len(held)))

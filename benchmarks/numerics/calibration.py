@@ -24,8 +24,9 @@ from allocation.engine.decision import decide, posterior_of
 from allocation.engine.evidence.day_effects import adjusted_evidence
 from allocation.engine.lab.simulation import World, simulate
 from allocation.engine.limits import TICKS
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools, contest, leader
+from allocation.engine.posterior.quantiles import quantiles
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
 from benchmarks.numerics.priors import failures_assumed

@@ -27,8 +27,9 @@ from allocation.engine.lab.policies import Even, Thompson
 from allocation.engine.lab.report import best_in_front, generator_of
 from allocation.engine.lab.scenarios import daily_rates
 from allocation.engine.lab.simulation import Outcome, World, make_world, simulate
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import contest_of_groups
+from allocation.engine.posterior.quantiles import quantiles
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
 from benchmarks.numerics.recorded import Part, Recorded, part_of, part_of_runs

@@ -22,8 +22,9 @@ from allocation.engine.lab.orders import OrderValues, draw_values
 from allocation.engine.lab.policies import POLICIES
 from allocation.engine.lab.report import simulate_policies
 from allocation.engine.lab.simulation import make_world
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import probability_best
+from allocation.engine.posterior.quantiles import quantiles
 from allocation.engine.settings import Settings
 from benchmarks.machine import machine
 

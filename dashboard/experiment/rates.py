@@ -9,7 +9,8 @@ import numpy as np
 
 from allocation.engine.evidence.learned import own_rate
 from allocation.engine.evidence.values import units_of
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.quantiles import quantiles
 from experiments.metrics import Measures, Reward
 
 _BAND = (0.025, 0.975)

@@ -42,7 +42,7 @@ class DayLevels(NamedTuple):
 def level_evidence(trials: Floats, successes: Floats) -> DayLevels:
     """Effective trials n*_i >= O_i and the evidence kept; without any success the trials as they are, all kept."""
     effective, kept = trials.sum(axis=1), np.ones((len(trials), trials.shape[2]))
-    some = np.flatnonzero(successes.sum(axis=(1, 2)) > 0)
+    some = (successes.sum(axis=(1, 2)) > 0).nonzero()[0]
     if some.size:
         n, o = (trials, successes) if len(some) == len(trials) else (trials[some], successes[some])
         level, theta = drawn_levels(n, o)
@@ -58,32 +58,44 @@ def drawn_levels(trials: Floats, successes: Floats) -> tuple[Floats, Floats]:
 
     Every experiment has at least one success.
     """
-    fit = _Fit.of(trials, successes)
+    fit = now = _Fit.of(trials, successes)
     theta, rows = np.ones((len(trials), trials.shape[2])), np.arange(len(trials))
+    before = theta.copy()
     for count in range(_PLAIN_ROUNDS + _NEWTON_ROUNDS):
-        now, before = fit.rows(rows), theta[rows]
         after = now.next_theta(before) if count < _PLAIN_ROUNDS else now.newton(before)
         theta[rows] = after
-        rows = rows[(np.abs(after - before) > _TOLERANCE * after.max(axis=1, keepdims=True)).any(axis=1)]
-        if not rows.size:
+        far = np.abs(after - before) > _TOLERANCE * np.maximum.reduce(after, axis=1, keepdims=True)
+        moving = np.logical_or.reduce(far, axis=1)
+        going = np.count_nonzero(moving)
+        if not going:
             break
+        before = after
+        if going < len(rows):
+            rows, before = rows[moving], after[moving]
+            now = fit.rows(rows)
     return fit.level(theta), theta
 
 
 class _Fit(NamedTuple):
-    """Trials (N, T, K), successes by day (N, T) and variant (N, K), trials by variant (N, K), pooled rate (N, 1)."""
+    """Trials (N, T, K), successes by day and the draw's (N, T), by variant (N, K), trials by variant (N, K) and all.
+
+    ``draw`` (N, 1): the trials that the draw is worth.
+    """
 
     trials: Floats
-    by_day: Floats
+    drawn: Floats
     by_variant: Floats
     total: Floats
-    pooled: Floats
+    whole: Floats
+    draw: Floats
 
     @classmethod
     def of(cls, trials: Floats, successes: Floats) -> "_Fit":
-        total, by_variant = trials.sum(axis=1), successes.sum(axis=1)
-        pooled = by_variant.sum(axis=1, keepdims=True) / total.sum(axis=1, keepdims=True)
-        return cls(trials, successes.sum(axis=2), by_variant, total, pooled)
+        total, by_variant = np.add.reduce(trials, axis=1), np.add.reduce(successes, axis=1)
+        whole = np.add.reduce(total, axis=1, keepdims=True)
+        pooled = np.add.reduce(by_variant, axis=1, keepdims=True) / whole
+        drawn = np.add.reduce(successes, axis=2) + _LEVEL_PRIOR
+        return cls(trials, drawn, by_variant, total, whole, _LEVEL_PRIOR / pooled)
 
     def rows(self, chosen: NDArray[np.intp]) -> "_Fit":
         if len(chosen) == len(self.trials):
@@ -91,21 +103,22 @@ class _Fit(NamedTuple):
         return _Fit(*(array[chosen] for array in self))
 
     def level(self, theta: Floats) -> Floats:
-        return np.asarray((self.by_day + _LEVEL_PRIOR) / (self.expected(theta) + _LEVEL_PRIOR / self.pooled))
+        return np.asarray(self.drawn / (self.expected(theta) + self.draw))
 
     def expected(self, theta: Floats) -> Floats:
         return (self.trials @ theta[..., None])[..., 0]
 
     def scaled(self, theta: Floats) -> Floats:
         """Theta that averages 1."""
-        worth = (self.total * theta).sum(axis=1, keepdims=True)
-        return np.asarray(theta * (self.total.sum(axis=1, keepdims=True) / worth))
+        worth = np.add.reduce(self.total * theta, axis=1, keepdims=True)
+        return np.asarray(theta * (self.whole / worth))
 
     def next_theta(self, theta: Floats) -> Floats:
         exposure = _by_variant(self.trials, self.level(theta))
-        return self.scaled(
-            np.where(exposure > 0, self.by_variant / np.where(exposure > 0, exposure, 1.0), 0.0)
-        )
+        seen = exposure > 0
+        if np.count_nonzero(seen) == seen.size:
+            return self.scaled(self.by_variant / exposure)
+        return self.scaled(np.where(seen, self.by_variant / np.where(seen, exposure, 1.0), 0.0))
 
     def newton(self, theta: Floats) -> Floats:
         """Newton's step on log theta: log(theta_i exposure_i / O_i) is to be the same for all with O_i > 0."""
@@ -118,7 +131,7 @@ class _Fit(NamedTuple):
 
     def _system(self, theta: Floats, level: Floats, exposure: Floats, known: Bools) -> Floats:
         """Jacobian (N, K + 1, K + 1): the last column is that constant's, the last row keeps theta's average."""
-        slope = level / (self.expected(theta) + _LEVEL_PRIOR / self.pooled)
+        slope = level / (self.expected(theta) + self.draw)
         shared = self.trials.transpose(0, 2, 1) @ (slope[..., None] * self.trials) / exposure[..., None]
         size, k = theta.shape
         system = np.zeros((size, k + 1, k + 1))
@@ -145,7 +158,8 @@ def information_kept(trials: Floats, successes: Floats, theta: Floats) -> Floats
     inside = (by_day[..., None] * expected / day_total * others / day_total).sum(axis=1)
     mean_other = (by_day[..., None] * others / day_total).sum(axis=1) / by_day.sum(axis=1)[:, None]
     known = by_variant * mean_other
-    whole = (known <= 0) | ((trials.sum(axis=1) > 0).sum(axis=-1, keepdims=True) < 2)
+    seen = np.logical_or.reduce(trials > 0, axis=1)
+    whole = (known <= 0) | (np.add.reduce(seen, axis=-1, keepdims=True, dtype=np.intp) < 2)
     part = inside / np.where(whole, 1.0, known)
     return np.where(whole, 1.0, np.minimum(np.maximum(part, 0.0), 1.0))
 

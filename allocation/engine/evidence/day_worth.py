@@ -69,7 +69,7 @@ class _Counts(NamedTuple):
     def of(cls, trials: Floats, successes: Floats) -> "_Counts":
         n, o = (np.ascontiguousarray(counts.transpose(2, 0, 1)) for counts in (trials, successes))
         before, total = np.zeros_like(o), np.add.reduce(o, axis=0)
-        np.cumsum(o[..., :-1], axis=2, out=before[..., 1:])
+        np.add.accumulate(o[..., :-1], axis=2, out=before[..., 1:])
         by_day = np.ascontiguousarray(trials.transpose(1, 0, 2))
         shared = by_day * total.T[..., None]
         per_success = -1 / np.where(o > 0, o, np.inf)
@@ -84,7 +84,7 @@ def log_worth(trials: Floats, successes: Floats) -> Floats:
     size, length, k = trials.shape
     pairs, counts = pairs_of(length), _Counts.of(trials, successes)
     exposure, worth = np.full((k, size, length), PRIOR), np.zeros((size, pairs.first[length] + 1))
-    fitting, of_prior = np.empty((size, 0)), np.full((size, 1), _fitting(np.full((k, 1), PRIOR)))
+    fitting, of_prior = np.empty((size, 0)), np.full((size, 1), _fitting_of_prior(k))
     for days in _blocks(pairs.first, length, size * k):
         here = slice(pairs.first[days.start], pairs.first[days.stop])
         now, later = _worth(counts, exposure, days)
@@ -155,6 +155,11 @@ def _fitting(shape: Floats) -> Floats:
     for begin in range(0, len(shape), _FACTORS):
         answer -= np.log(np.multiply.reduce(shape[begin : begin + _FACTORS], axis=0)) / 2
     return np.asarray(answer)
+
+
+@lru_cache(maxsize=128)
+def _fitting_of_prior(variants: int) -> float:
+    return float(_fitting(np.full((variants, 1), PRIOR))[0])
 
 
 def _deviance(

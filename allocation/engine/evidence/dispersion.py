@@ -42,7 +42,7 @@ def comparisons(trials: Floats, successes: Floats) -> Floats:
 def _neighbours(trials: Floats, successes: Floats) -> tuple[Floats, Floats]:
     """X2 over its median, and k, for each pair of days that follow each other."""
     n, o, empty = trials, successes, trials.sum(axis=2) <= 0
-    if (empty[:, 1:] < empty[:, :-1]).any():
+    if np.count_nonzero(empty[:, 1:] < empty[:, :-1]):
         order = np.argsort(empty, axis=1, kind="stable")[..., None]
         n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
     return _pairs(n[:, :-1], n[:, 1:], o[:, :-1], o[:, 1:])
@@ -51,7 +51,7 @@ def _neighbours(trials: Floats, successes: Floats) -> tuple[Floats, Floats]:
 def _pairs(n1: Floats, n2: Floats, o1: Floats, o2: Floats) -> tuple[Floats, Floats]:
     """X2 over its median, and k, for each pair: (N, P) each; k = 0 where a pair says nothing."""
     both = (n1 > 0) & (n2 > 0)
-    if not both.all():
+    if np.count_nonzero(both) < both.size:
         n1, n2, o1, o2 = (np.where(both, counts, 0.0) for counts in (n1, n2, o1, o2))
     second = _expected_second(n1, n2, o1 + o2, o2.sum(axis=-1))
     first = o1 + o2 - second
@@ -76,18 +76,18 @@ def _expected_second(n1: Floats, n2: Floats, both_days: Floats, total: Floats) -
     """
     whole = both_days.sum(axis=-1)
     solvable = (total > 0) & (total < whole)
-    log_odds = np.log(np.maximum(n2, 1)) - np.log(np.maximum(n1, 1))
+    minus_log_odds = np.log(np.maximum(n1, 1)) - np.log(np.maximum(n2, 1))
     x, moving = _first_guess(n1, n2, total, whole, solvable), solvable
     for _ in range(_MAX_STEPS):
-        part = 1 / (1 + np.exp(-(x[..., None] + log_odds)))
+        part = 1 / (1 + np.exp(minus_log_odds - x[..., None]))
         expected = both_days * part
-        slope = (expected * (1 - part)).sum(axis=-1)
-        step = (total - expected.sum(axis=-1)) / np.where(slope > 0, slope, 1.0)
+        slope = np.add.reduce(expected * (1 - part), axis=-1)
+        step = (total - np.add.reduce(expected, axis=-1)) / np.where(slope > 0, slope, 1.0)
         step = np.where(moving, np.minimum(np.maximum(step, -_LARGEST_STEP), _LARGEST_STEP), 0.0)
         x, moving = x + step, np.abs(step) > _TOLERANCE
-        if not moving.any():
+        if not np.count_nonzero(moving):
             break
-    part = 1 / (1 + np.exp(-(x[..., None] + log_odds)))
+    part = 1 / (1 + np.exp(minus_log_odds - x[..., None]))
     return np.where(solvable[..., None], both_days * part, 0.0)
 
 

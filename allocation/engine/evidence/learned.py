@@ -187,7 +187,7 @@ def _evidence_of_chunk(
 
 
 def _dispersion(trials: Floats, successes: Floats, wanted: Bools) -> Floats:
-    phi, rows = np.ones(len(trials)), np.flatnonzero(wanted)
+    phi, rows = np.ones(len(trials)), wanted.nonzero()[0]
     if rows.size:
         phi[rows] = dispersion(trials[rows], successes[rows])
     return phi
@@ -198,7 +198,7 @@ def _regime_starts(trials: Floats, successes: Floats, phi: Floats, rules: Eviden
     starts = np.zeros(trials.shape[:2])
     starts[:, :1] = 1
     for earlier in (False, True):
-        rows = np.flatnonzero(rules.memory & (rules.earlier == earlier))
+        rows = (rules.memory & (rules.earlier == earlier)).nonzero()[0]
         if rows.size:
             scale = phi[rows, None, None]
             starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale, earlier)
@@ -223,16 +223,16 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
     """``weights`` (N, W, T). Weightings that follow on an equal one are not computed again."""
     new = np.ones(weights.shape[:2], dtype=bool)
     new[:, 1:] = (weights[:, 1:] != weights[:, :-1]).any(axis=-1)
-    place = np.flatnonzero(new)
+    place = new.ravel().nonzero()[0]
     experiment = place // weights.shape[1]
     weight = weights.reshape(new.size, weights.shape[-1])[place, :, None]
     n, o = trials[experiment] * weight, successes[experiment] * weight
     effective, kept = n.sum(axis=1), np.ones((len(place), trials.shape[2]))
     adjusted, drawn = rules.day_adjustment[experiment], rules.drawn_levels[experiment]
     for chosen, day_effects in ((adjusted & drawn, level_evidence), (adjusted & ~drawn, adjusted_evidence)):
-        for rows in _in_parts(np.flatnonzero(chosen), trials.shape[1] * trials.shape[2]):
+        for rows in _in_parts(chosen.nonzero()[0], trials.shape[1] * trials.shape[2]):
             effective[rows], kept[rows] = day_effects(n[rows], o[rows])
-    back = (np.cumsum(new.ravel()) - 1).reshape(new.shape)
+    back = (np.add.accumulate(new.ravel(), dtype=np.intp) - 1).reshape(new.shape)
     return _Information(effective[back], o.sum(axis=1)[back], kept[back])
 
 

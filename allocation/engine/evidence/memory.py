@@ -46,7 +46,7 @@ def regime_starts(trials: Floats, successes: Floats, earlier: bool = False) -> F
     """How likely it is that the present relative rates began on each day, (N, T); ``earlier``: as before rules 6."""
     seen: Bools = trials.sum(axis=2) > 0
     days = seen.sum(axis=1)
-    if not (seen[:, 1:] > seen[:, :-1]).any():
+    if not np.count_nonzero(seen[:, 1:] > seen[:, :-1]):
         return _in_chunks(trials, successes, days, earlier)
     order = np.argsort(~seen, axis=1, kind="stable")[..., None]  # days with data first
     n, o = np.take_along_axis(trials, order, axis=1), np.take_along_axis(successes, order, axis=1)
@@ -67,24 +67,24 @@ def _in_chunks(trials: Floats, successes: Floats, days: NDArray[np.intp], earlie
 
 def day_weights(starts: Floats) -> Floats:
     """w_t = the chance that day t belongs to the present regime."""
-    return np.asarray(np.minimum(np.cumsum(starts, axis=-1), 1.0))
+    return np.asarray(np.minimum(np.add.accumulate(starts, axis=-1), 1.0))
 
 
 def group_weights(starts: Floats) -> Floats:
     """(N, G, T): the starts cut, in order, into GROUPS of equal probability; the weight of each day in each."""
     in_groups = starts[:, None] * GROUPS
-    high, group = np.cumsum(in_groups, axis=-1), np.arange(GROUPS)[:, None]
+    high, group = np.add.accumulate(in_groups, axis=-1), np.arange(GROUPS)[:, None]
     part = np.maximum(np.minimum(high, group + 1) - np.maximum(high - in_groups, group), 0)
-    return np.asarray(np.minimum(np.cumsum(part, axis=-1), 1.0))
+    return np.asarray(np.minimum(np.add.accumulate(part, axis=-1), 1.0))
 
 
 def change_found(starts: Floats, seen: Bools) -> Change:
     """Whether the rates have changed lately; ``seen`` (N, T) marks the days with trials, which alone are counted."""
-    since, days = np.cumsum(seen, axis=1) - 1, seen.sum(axis=1, keepdims=True)
+    since, days = np.add.accumulate(seen, axis=1, dtype=np.intp) - 1, seen.sum(axis=1, keepdims=True)
     lately = np.where(since >= np.maximum(_REPORTED_AFTER, days - REPORTED_WITHIN), starts, 0.0)
     probability = lately.sum(axis=1)
     found = probability >= _CHANGE_FOUND
-    likeliest = np.argmax(lately[found], axis=1) if found.any() else 0
+    likeliest = np.argmax(lately[found], axis=1) if np.count_nonzero(found) else 0
     start = np.full(len(starts), -1)
     start[found] = likeliest
     return Change(start, probability)
@@ -106,7 +106,8 @@ def _starts(trials: Floats, successes: Floats, days: NDArray[np.intp], earlier: 
     if earlier:
         p = masses_in_logs(worth_of_days(trials, successes, days), *trials.shape[:2])
     else:
-        p = regime_masses(log_worth(_with_trials(trials), successes), days)
+        n = trials if days[0] == days[-1] else _with_trials(trials)
+        p = regime_masses(log_worth(n, successes), days)
     return _at_least_a_week(p / _in_order(p), days)
 
 
@@ -124,4 +125,4 @@ def _at_least_a_week(starts: Floats, days: NDArray[np.intp]) -> Floats:
 
 def _in_order(rows: Floats) -> Floats:
     """Sums (N, 1) of rows, added from left to right: zeros at the end, for others' days, do not change a bit."""
-    return np.asarray(np.cumsum(rows, axis=1)[:, -1:])
+    return np.asarray(np.add.accumulate(rows, axis=1)[:, -1:])

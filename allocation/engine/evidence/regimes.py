@@ -37,7 +37,7 @@ def regime_masses(worth: Floats, days: NDArray[np.intp]) -> Floats:
     0 past an experiment's last day.
     """
     length = int(days[0])
-    pairs, going = pairs_of(length), (days > np.arange(length)[:, None]).sum(axis=1).tolist()
+    pairs, going = pairs_of(length), _going(days)
     best = np.maximum.reduceat(worth[:, :-1], pairs.first[:length], axis=1)[..., None]
     log_mass, lost = np.full((len(worth), length + 1), -np.inf), np.zeros(len(worth), dtype=bool)
     log_mass[:, 0] = 0
@@ -48,9 +48,17 @@ def regime_masses(worth: Floats, days: NDArray[np.intp]) -> Floats:
         steps[:, :, begin:] *= _BEGUN[: len(stride), : len(stride)]
         lost[rows] |= _stride(log_mass[rows], steps.cumsum(axis=1), days[rows], stride, going)
     masses: Floats = np.exp(log_mass[:, :length])
-    if lost.any():
+    if np.count_nonzero(lost):
         masses[lost] = _in_logs(worth[lost], days[lost], pairs)
     return masses
+
+
+def _going(days: NDArray[np.intp]) -> list[int]:
+    """How many experiments, of falling numbers of days, have each day."""
+    if days[0] == days[-1]:
+        return [len(days)] * int(days[0])
+    going: list[int] = (days > np.arange(days[0])[:, None]).sum(axis=1).tolist()
+    return going
 
 
 def masses_in_logs(worth_of_days: Iterable[Floats], size: int, length: int) -> Floats:
@@ -99,7 +107,9 @@ def _stride(
         np.vecdot(chances[:rows, day - begin, :then], masses[:rows, :then], out=masses[:rows, then])
     # the start after the last of these days, too: no later stride asks for it again
     lost, last = masses[:, begin + 1 :] < _LEAST_MASS, worth[:, -1]
-    if days[-1] <= end:
+    if days[0] == days[-1] == end:
+        masses[:, end], lost[:, -1] = 0, False
+    elif days[-1] <= end:
         ended = np.arange(end + 1) >= days[:, None]
         masses[ended] = 0
         lost &= ~ended[:, begin + 1 :]

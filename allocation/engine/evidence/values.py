@@ -53,7 +53,7 @@ class Units(NamedTuple):
     @property
     def some(self) -> bool:
         """Whether any experiment of the batch has values."""
-        return bool(self.are_values.any())
+        return bool(np.count_nonzero(self.are_values))
 
     @property
     def own(self) -> Floats:
@@ -87,7 +87,7 @@ def units_of(trials: Floats, values: Floats, squares: Floats | None) -> Units:
         return Units(pooled, spread, np.ones(size), np.zeros(size, dtype=bool))
     have = np.asarray(~np.isnan(squares).any(axis=(1, 2)))
     unit = np.where(have, _REMOTE, 1.0)
-    rows = np.flatnonzero(have & (values.sum(axis=(1, 2)) > 0))
+    rows = (have & (values.sum(axis=(1, 2)) > 0)).nonzero()[0]
     if rows.size:
         n, s, q = trials[rows], values[rows], squares[rows]
         mean = _ratio(s.sum(axis=1), n.sum(axis=1))

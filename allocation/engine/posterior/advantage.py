@@ -40,6 +40,9 @@ _CHUNK_FLOATS = 1 << 15
 _BEND = np.array([-10.0, -4.0, 0.0, 4.0, 10.0, 22.0, 40.0])
 _BEHIND = np.array([0.0, 4.0, 10.0, 22.0, 40.0, 40.0, 40.0])
 
+# The probability and its derivative at log-factors (M,) of some rows (M,).
+Within = Callable[[NDArray[np.intp], Floats], tuple[Floats, Floats]]
+
 
 class Field(NamedTuple):
     """N experiments, K variants: own panel ``edges`` (N, K, E) on the logit axis, unnormalised mass ``below`` each."""
@@ -65,9 +68,7 @@ class Field(NamedTuple):
         )
 
 
-def on(
-    alpha: Floats, beta: Floats, present: Bools, grid: Grid
-) -> Callable[[NDArray[np.intp], Floats], tuple[Floats, Floats]]:
+def on(alpha: Floats, beta: Floats, present: Bools, grid: Grid) -> Within:
     """The probability and its derivative at log-factors (M,) of some rows (M,)."""
     edges, mode = panel_edges(alpha, beta, grid), np.log(alpha) - np.log(beta)
     mass = integral(edges[..., :-1], edges[..., 1:], mode, alpha, beta, grid)

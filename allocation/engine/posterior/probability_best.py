@@ -55,15 +55,29 @@ def contest(
     ``coarse`` marks rows (...) to be integrated as before rules 5.
     """
     a, b, exists = checked_rows(alpha, beta, present)
-    best, loss = np.zeros_like(a), np.zeros_like(a)
-    for rows, grid in _grids(a, b, exists, marked(coarse, len(a))):
-        these = (a, b, exists) if len(rows) == len(a) else (a[rows], b[rows], exists[rows])
-        for some, edges in _cuts(*these, grid):
-            own = rows[some]
-            chosen = these if len(some) == len(rows) else (a[own], b[own], exists[own])
-            best[own], loss[own] = _contest_rows(*chosen, edges, grid)
+    found = contest_rows(a, b, exists, marked(coarse, len(a)))
     shape = np.shape(alpha)
-    return Contest(best.reshape(shape), loss.reshape(shape))
+    return Contest(found.probability_best.reshape(shape), found.expected_loss.reshape(shape))
+
+
+def contest_rows(
+    alpha: Floats, beta: Floats, present: Bools, coarse: Bools, edges: Floats | None = None
+) -> Contest:
+    """The contest of checked rows (N, K); ``edges`` (N, K, E): their bare panels, where they are known."""
+    best, loss = np.zeros(alpha.shape), np.zeros(alpha.shape)
+    for rows, grid in _grids(alpha, beta, present, coarse):
+        a, b, exists = these = _rows_of(rows, alpha, beta, present)
+        own = panel_edges(a, b, grid) if edges is None or grid.graded else edges[rows]
+        for some, cuts in _cuts(own, exists, grid):
+            chosen = these if len(some) == len(rows) else (a[some], b[some], exists[some])
+            best[rows[some]], loss[rows[some]] = _contest_rows(*chosen, cuts, grid)
+    return Contest(best, loss)
+
+
+def _rows_of(
+    rows: NDArray[np.intp], alpha: Floats, beta: Floats, present: Bools
+) -> tuple[Floats, Floats, Bools]:
+    return (alpha, beta, present) if len(rows) == len(alpha) else (alpha[rows], beta[rows], present[rows])
 
 
 def probability_best(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None = None) -> Floats:
@@ -81,7 +95,7 @@ def expected_loss(alpha: ArrayLike, beta: ArrayLike, present: ArrayLike | None =
 
 def leader(best: Floats, mean: Floats, present: Bools) -> NDArray[np.intp]:
     """The index, shape (...), of the largest probability_best; ties by mean rate, then by position."""
-    front = np.where(present, np.round(best, 12), -1.0)
+    front = np.where(present, best.round(12), -1.0)
     tied = front == front.max(axis=-1, keepdims=True)
     return np.asarray(np.argmax(np.where(tied, mean, -1.0), axis=-1))
 
@@ -120,7 +134,7 @@ def row_chunks(alpha: Floats, beta: Floats) -> list[tuple[NDArray[np.intp], Grid
 def _grids(alpha: Floats, beta: Floats, present: Bools, coarse: Bools) -> list[tuple[NDArray[np.intp], Grid]]:
     """Rows to work on together, and their grid."""
     kinds = grids(alpha, beta, present)
-    if coarse.any():
+    if np.count_nonzero(coarse):
         kinds = [(rows & ~coarse, grid) for rows, grid in kinds]
         kinds += [(rows & coarse, grid) for rows, grid in _bare_grids(alpha, beta)]
     return _in_chunks(kinds, alpha.shape[-1])
@@ -166,12 +180,9 @@ def _contest_rows(
     return best, np.where(present, np.maximum(loss, 0), 0)
 
 
-def _cuts(
-    alpha: Floats, beta: Floats, present: Bools, grid: Grid
-) -> Iterable[tuple[NDArray[np.intp], Floats]]:
+def _cuts(own: Floats, present: Bools, grid: Grid) -> Iterable[tuple[NDArray[np.intp], Floats]]:
     """Some rows (M,) and their panel edges (M, P + 1). Of few ordinary variants all: to spare some takes longer."""
-    own = panel_edges(alpha, beta, grid)
-    cuts = np.sort(own.reshape(len(alpha), -1), axis=-1)
+    cuts = np.sort(own.reshape(len(own), -1), axis=-1)
     if grid == PLAIN:
         return [(np.arange(len(cuts)), cuts)]
     return alike(cuts, needed_cuts(cuts, own, present, present.sum(axis=-1) <= FEW))
@@ -185,7 +196,7 @@ def _winning_density(density: Floats, present: Bools, grid: Grid) -> Floats:
     _, weights, antiderivative = legendre(grid.nodes)
     mass = density @ weights
     total = mass.sum(axis=-1)[..., None, None]
-    below = (np.cumsum(mass, axis=-1) - mass)[..., None]
+    below = (np.add.accumulate(mass, axis=-1) - mass)[..., None]
     distribution = density @ antiderivative.T
     distribution += below
     distribution /= total

@@ -8,18 +8,16 @@ leader's. Source: Google Analytics content experiments, after Scott (2010): "val
 experiment".
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allocation.engine.posterior import advantage, earlier_advantage
-from allocation.engine.posterior.beta import Floats, Grid, at
-from allocation.engine.posterior.probability_best import Bools, checked_rows, grids, marked
-
-# The probability and its derivative at log-factors (M,) of some rows (M,).
-_Within = Callable[[NDArray[np.intp], Floats], tuple[Floats, Floats]]
+from allocation.engine.posterior import advantage, advantage_of_few, earlier_advantage
+from allocation.engine.posterior.advantage import Within
+from allocation.engine.posterior.beta import PLAIN, Floats, Grid, at, panel_edges
+from allocation.engine.posterior.panels import FEW
+from allocation.engine.posterior.probability_best import Bools, checked_rows, grids
 
 # A margin is found when its probability is met this closely.
 _TOLERANCE = 1e-8
@@ -49,12 +47,26 @@ class _Point(NamedTuple):
     slope: Floats
 
 
+class Earlier(NamedTuple):
+    """Rows (N,) that are computed again by rules before: ``coarse`` by those before 5, ``unshared`` before 7, too."""
+
+    coarse: Bools
+    unshared: Bools
+
+    @classmethod
+    def none(cls, size: int) -> "Earlier":
+        return cls(np.zeros(size, dtype=bool), np.zeros(size, dtype=bool))
+
+    def rows(self, chosen: NDArray[np.intp]) -> "Earlier":
+        return Earlier(self.coarse.take(chosen), self.unshared.take(chosen))
+
+
 def probability_within(
-    alpha: Floats, beta: Floats, present: Bools, margin: Floats, coarse: Bools | None = None
+    alpha: Floats, beta: Floats, present: Bools, margin: Floats, earlier: Earlier | None = None
 ) -> Floats:
     """P(theta_j <= (1 + margin) * theta_0 for all j > 0), shape (N,): no rival beats the first by more."""
     found = np.zeros(len(alpha))
-    for rows, within in _axes(alpha, beta, present, coarse):
+    for rows, within in _axes(alpha, beta, present, earlier or Earlier.none(len(alpha)), None):
         found[rows] = within(np.arange(len(rows)), np.log1p(margin[rows]))[0]
     return found
 
@@ -65,19 +77,22 @@ def margin_at(
     present: Bools,
     probability: Floats,
     at_zero: Floats | None = None,
-    coarse: Bools | None = None,
+    earlier: Earlier | None = None,
+    edges: Floats | None = None,
 ) -> Floats:
     """The smallest margin >= 0 with probability_within(margin) >= ``probability``; shape (N,).
 
-    ``at_zero``, the probability_best of the first variant, spares its computation where it is known.
-    ``coarse`` (N,): found as before rules 5.
+    ``at_zero``, the probability_best of the first variant, and the panels' ``edges`` (N, K, E) of ordinary rows spare
+    their computation where they are known.
     """
-    answer = np.zeros(len(alpha))
+    before, answer = earlier or Earlier.none(len(alpha)), np.zeros(len(alpha))
     if at_zero is None:
-        at_zero = probability_within(alpha, beta, present, answer, coarse)
-    open_ = np.flatnonzero(at_zero < probability)
+        at_zero = probability_within(alpha, beta, present, answer, before)
+    open_ = (at_zero < probability).nonzero()[0]
+    if not open_.size:
+        return answer
     a, b, there = alpha[open_], beta[open_], present[open_]
-    for some, within in _axes(a, b, there, None if coarse is None else coarse[open_]):
+    for some, within in _axes(a, b, there, before.rows(open_), None if edges is None else edges[open_]):
         rows = open_[some]
         guess = _first_guess(
             a[some], b[some], there[some], _score(probability[rows])[0] - _score(at_zero[rows])[0]
@@ -87,19 +102,38 @@ def margin_at(
 
 
 def _axes(
-    alpha: Floats, beta: Floats, present: Bools, coarse: Bools | None
-) -> list[tuple[NDArray[np.intp], _Within]]:
+    alpha: Floats, beta: Floats, present: Bools, earlier: Earlier, edges: Floats | None
+) -> list[tuple[NDArray[np.intp], Within]]:
     """Rows that are integrated alike, and how."""
-    kinds: list[tuple[Bools, Grid | None]] = [*grids(alpha, beta, present)]
-    if coarse is not None and coarse.any():
-        kinds = [*((rows & ~coarse, grid) for rows, grid in kinds), (coarse, None)]
     found = []
-    for chosen, grid in kinds:
-        rows = np.flatnonzero(chosen)
+    for chosen, grid, unshared in _kinds(alpha, beta, present, earlier):
+        rows = chosen.nonzero()[0]
         if rows.size:
             own = alpha[rows], beta[rows], present[rows]
-            found.append((rows, advantage.on(*own, grid) if grid else earlier_advantage.on(*own)))
+            if grid is None:
+                within = earlier_advantage.on(*own)
+            elif unshared or grid != PLAIN:
+                within = advantage.on(*own, grid)
+            else:
+                known = panel_edges(*own[:2]) if edges is None else edges[rows]
+                within = advantage_of_few.on(*own, known)
+            found.append((rows, within))
     return found
+
+
+def _kinds(
+    alpha: Floats, beta: Floats, present: Bools, earlier: Earlier
+) -> list[tuple[Bools, Grid | None, bool]]:
+    """Rows (N,) of a kind, their grid, and whether panels are left out; no grid for those of rules before 5."""
+    kinds: list[tuple[Bools, Grid | None]] = [*grids(alpha, beta, present)]
+    if np.count_nonzero(earlier.coarse):
+        kinds = [*((rows & ~earlier.coarse, grid) for rows, grid in kinds), (earlier.coarse, None)]
+    if alpha.shape[1] > FEW:
+        return [(rows, grid, True) for rows, grid in kinds]
+    if not np.count_nonzero(earlier.unshared):
+        return [(rows, grid, False) for rows, grid in kinds]
+    parts = (True, earlier.unshared), (False, ~earlier.unshared)
+    return [(rows & part, grid, unshared) for rows, grid in kinds for unshared, part in parts]
 
 
 def value_remaining(
@@ -109,26 +143,42 @@ def value_remaining(
     lead: ArrayLike,
     best: ArrayLike | None = None,
     level: float = 0.95,
-    coarse: ArrayLike | None = None,
+    earlier: Earlier | None = None,
 ) -> Floats:
     """How much better than the leader the true best may still be: the ``level`` quantile, shape (...).
 
     0.01 says that with 95% probability no variant is more than 1% (relative) better than the leader, ``lead``
     (its index, shape (...)). ``best``, the leader's own probability_best, saves time where it is known.
-    ``coarse`` marks rows (...) to be integrated as before rules 5.
     """
     a, b, exists = checked_rows(alpha, beta, present)
-    rows, order = np.arange(len(a))[:, None], _first(np.asarray(lead).reshape(-1), a.shape[-1])
-    a, b, exists = a[rows, order], b[rows, order], exists[rows, order]
     at_zero = None if best is None else np.asarray(best, dtype=np.float64).reshape(-1)
-    before = None if coarse is None else marked(coarse, len(a))
-    return margin_at(a, b, exists, np.full(len(a), level), at_zero, before).reshape(np.shape(alpha)[:-1])
+    found = remaining_of_rows(a, b, exists, np.asarray(lead).reshape(-1), at_zero, earlier, level)
+    return found.reshape(np.shape(alpha)[:-1])
+
+
+def remaining_of_rows(
+    alpha: Floats,
+    beta: Floats,
+    present: Bools,
+    lead: NDArray[np.intp],
+    best: Floats | None,
+    earlier: Earlier | None,
+    level: float = 0.95,
+    edges: Floats | None = None,
+) -> Floats:
+    """value_remaining of checked rows (N, K); ``edges`` as in margin_at."""
+    rows, order = np.arange(len(alpha))[:, None], _first(lead, alpha.shape[-1])
+    a, b, exists = alpha[rows, order], beta[rows, order], present[rows, order]
+    own = None if edges is None else edges[rows, order]
+    return margin_at(a, b, exists, np.full(len(a), level), best, earlier, own)
 
 
 def _first(index: NDArray[np.intp], k: int) -> NDArray[np.intp]:
     """For each row the order of 0..k-1 with ``index`` moved to the front."""
-    order = np.arange(k)[None, :].repeat(len(index), axis=0)
-    return np.argsort(np.where(order == index[:, None], -1, order), axis=-1, kind="stable")
+    places, first = np.arange(k), index[:, None]
+    order = places - (places <= first)
+    order[:, :1] = first
+    return np.asarray(order)
 
 
 def _score(probability: Floats) -> tuple[Floats, Floats]:
@@ -141,7 +191,7 @@ def _score(probability: Floats) -> tuple[Floats, Floats]:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # steps that overflow leave the bracket, and are not taken
-def _root(within: _Within, guess: Floats, goal: Floats, at_zero: Floats) -> Floats:
+def _root(within: Within, guess: Floats, goal: Floats, at_zero: Floats) -> Floats:
     """log(1 + margin) where probability_within reaches ``goal``: inverse Hermite steps inside a bracket.
 
     Where P jumps no step leads to it, and the bracket closes instead; _MAX_STEPS bounds them all.
@@ -156,25 +206,27 @@ def _root(within: _Within, guess: Floats, goal: Floats, at_zero: Floats) -> Floa
             last, last_error = _Point(*(array[kept] for array in last)), last_error[kept]
         if not rows.size:
             break
-        probability, rise = within(rows, x[rows])
+        place = x[rows]
+        probability, rise = within(rows, place)
         score, steepness = _score(probability)
-        here, error = _Point(x[rows], score, _over(1.0, steepness * rise)), np.abs(goal[rows] - probability)
-        under = probability < goal[rows]
-        low[rows], high[rows] = np.where(under, x[rows], low[rows]), np.where(under, high[rows], x[rows])
-        wide = high[rows] - low[rows] > _NARROW * high[rows]
-        moving = (error * last_error > _NEAR) & (low[rows] < _LARGEST_LOG) & wide
-        step = _inside(_hermite(last, here, wanted[rows]), low[rows], high[rows], x[rows])
+        here, off = _Point(place, score, _over(1.0, steepness * rise)), goal[rows] - probability
+        error, under = np.abs(off), off > 0
+        least, most = np.where(under, place, low[rows]), np.where(under, high[rows], place)
+        low[rows], high[rows] = least, most
+        wide = most - least > _NARROW * most
+        moving = (error * last_error > _NEAR) & (least < _LARGEST_LOG) & wide
+        step = _inside(_hermite(last, here, wanted[rows]), least, most, place)
         if count >= _HALVE and count % 2 == 0:
-            middle = np.sqrt(np.maximum(low[rows], _SMALLEST_LOG) * high[rows])
+            middle = np.sqrt(np.maximum(least, _SMALLEST_LOG) * most)
             step = np.where(moving, middle, step)
-        x[rows] = np.where(error <= _TOLERANCE, x[rows], step)
+        x[rows] = np.where(error <= _TOLERANCE, place, step)
         rows, last_error = rows[moving], error[moving]
         last = _Point(*(array[moving] for array in here))
     return x
 
 
 def _between_the_ends(
-    within: _Within, goal: Floats, x: Floats, rows: NDArray[np.intp]
+    within: Within, goal: Floats, x: Floats, rows: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], Bools]:
     """The rows whose root is neither next to nothing nor past the largest margin, and which they are; others get it."""
     ends = _SMALLEST_LOG, _LARGEST_LOG

@@ -13,31 +13,37 @@ from hypothesis import strategies as st
 from allocation.engine import History, Request, Settings, allocate_many
 from tests.allocation.engine.factories import random_request
 
-# Requests of every shape and what rules 5 answered.
-VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors" / "rules_5.json").read_text())
+# Requests of every shape and what rules 5 and 6 answered; one of values, whose squares are known.
+VECTORS: dict[int, list[dict[str, Any]]] = {
+    rules: json.loads((Path(__file__).parent / "vectors" / f"rules_{rules}.json").read_text())
+    for rules in (5, 6)
+}
 
 
-def request_of(vector: dict[str, Any]) -> Request:
+def request_of(vector: dict[str, Any], rules: int) -> Request:
     k = len(vector["active"])
     trials, successes = (np.reshape(vector[name], (-1, k)).astype(float) for name in ("trials", "successes"))
+    squares = np.reshape(vector["squares"], (-1, k)) if "squares" in vector else None
+    days = np.array(vector["days"], dtype=np.int64)
     return Request(
-        history=History(np.array(vector["days"]), trials, trials, successes, vector["earlier_impressions"]),
+        history=History(days, trials, trials, successes, vector["earlier_impressions"], squares),
         target_day=vector["target_day"],
         active=np.array(vector["active"]),
         control=vector["control"],
         previous=np.array(vector["previous"], dtype=float),
         settings=Settings(**vector["settings"]),
-        rules=5,
+        rules=rules,
     )
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_allocate_many__of_rules_5__finds_no_difference(together: bool) -> None:
-    requests = [request_of(vector) for vector in VECTORS]
+@pytest.mark.parametrize("rules", sorted(VECTORS))
+def test_allocate_many__of_earlier_rules__finds_no_difference(rules: int, together: bool) -> None:
+    requests = [request_of(vector, rules) for vector in VECTORS[rules]]
 
     answers = allocate_many(requests) if together else [allocate_many([one])[0] for one in requests]
 
-    for answer, vector in zip(answers, VECTORS, strict=True):
+    for answer, vector in zip(answers, VECTORS[rules], strict=True):
         expected = dict(vector["answer"])
         assert (answer.shares.tolist(), list(answer.bound)) == (expected.pop("shares"), expected.pop("bound"))
         for name, wanted in expected.items():
@@ -50,7 +56,7 @@ def test_allocate_many__of_rules_5__finds_no_difference(together: bool) -> None:
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8))
 def test_allocate_many__several_rules_in_one_batch__each_as_alone(seed: int, k: int) -> None:
     request = random_request(np.random.default_rng(seed), k)
-    requests = [dataclasses.replace(request, rules=rules) for rules in (6, 4, 5, 6)]
+    requests = [dataclasses.replace(request, rules=rules) for rules in (7, 4, 6, 5, 7)]
 
     together = allocate_many(requests)
 

@@ -18,8 +18,9 @@ from allocation.engine.evidence.learned import (
 )
 from allocation.engine.evidence.values import day_variances, largest_parts, units_of
 from allocation.engine.lab.orders import OrderValues, draw_values
-from allocation.engine.posterior.beta import Floats, quantiles
+from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.groups import contest_of_groups
+from allocation.engine.posterior.quantiles import quantiles
 
 SEED = st.integers(0, 2**32 - 1)
 ALL_OFF = EvidenceSettings(memory=False, dispersion=False, day_adjustment=False)

@@ -16,7 +16,7 @@ from allocation.engine import expected_loss, probability_best, value_remaining
 from allocation.engine.posterior import advantage
 from allocation.engine.posterior.beta import Floats, Grid
 from allocation.engine.posterior.probability_best import contest, leader
-from allocation.engine.posterior.value_remaining import margin_at, probability_within
+from allocation.engine.posterior.value_remaining import Earlier, margin_at, probability_within
 from tests.allocation.engine.factories import random_posteriors
 from tests.allocation.engine.oracle import contest_by_scipy
 
@@ -255,7 +255,7 @@ def test_value_remaining__rival_next_to_one__has_the_closed_form(beta: float) ->
 def test_value_remaining__coarse__is_what_it_was_before_rules_5() -> None:
     alpha, beta = [[1.0, 1.0], [30.0, 40.0]], [[1.0, 1e-3], [970.0, 960.0]]
 
-    before = value_remaining(alpha, beta, None, [0, 0], coarse=[True, True])
+    before = value_remaining(alpha, beta, None, [0, 0], earlier=Earlier(*np.ones((2, 2), dtype=bool)))
 
     assert before.tolist() == pytest.approx([19.059163619985284, 0.9890096465901963], rel=1e-9)
 
