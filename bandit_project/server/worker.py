@@ -55,8 +55,8 @@ _HEAD_BYTES = 64 * 1024
 _WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
-# For so long a thread waits for a client's next request, if the one before came as soon.
-_SOON_SECONDS = 0.05
+# For so long a thread waits for a client's next request, if the one before came as soon: it can be called away.
+_SOON_SECONDS = 0.2
 # For so long a worker does not look at connections that it leaves to another.
 _REST_SECONDS = 0.0005
 
