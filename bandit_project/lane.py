@@ -28,6 +28,8 @@ from bandit_project.ops.metrics.requests import CountViews, count_response
 from serving.api.visits import rule_set
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+# As Django keeps them: each name and value by the name in lower case.
+Headers = Mapping[str, tuple[str, str]]
 
 # Visitors ask for a few experiments; matching every pattern of the project takes longer than finding a key.
 _match = lru_cache(maxsize=1024)(resolve)
@@ -94,8 +96,8 @@ def _passes(request: HttpRequest, hosts: set[str]) -> bool:
     return True
 
 
-def _headers_between(first: object, last: object, is_secure: bool) -> dict[str, str]:
-    """Return the headers that the middleware between two adds to any answer."""
+def _headers_between(first: object, last: object, is_secure: bool) -> Headers:
+    """Return the headers that the middleware between two adds to any answer, by their names in lower case."""
     places = [import_string(path) for path in settings.MIDDLEWARE]
     chain: GetResponse = lambda _request: HttpResponse(content_type="application/json")  # noqa: E731
     for middleware in reversed(places[places.index(first) + 1 : places.index(last)]):
@@ -106,15 +108,16 @@ def _headers_between(first: object, last: object, is_secure: bool) -> dict[str, 
             "SERVER_PORT": "80", "wsgi.url_scheme": "https" if is_secure else "http", "wsgi.input": BytesIO(),
         }
     )  # fmt: skip
-    return {name: value for name, value in chain(probe).items() if name != "Content-Type"}
+    added = chain(probe).items()
+    return {name.lower(): (name, value) for name, value in added if name != "Content-Type"}
 
 
-def _with_headers(response: HttpResponse, headers: Mapping[str, str]) -> HttpResponse:
-    for name, value in headers.items():
-        if name == "Vary" and name in response:
-            patch_vary_headers(response, value.split(", "))
-        else:
-            response.headers.setdefault(name, value)
+def _with_headers(response: HttpResponse, headers: Headers) -> HttpResponse:
+    """Add what the answer has not; all at once, as Django looks at each name and value again."""
+    given: Headers = response.headers._store
+    response.headers._store = {**headers, **given}
+    if "vary" in given and "vary" in headers:
+        patch_vary_headers(response, headers["vary"][1].split(", "))
     return response
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -40,7 +40,11 @@ def log_problem_event(event: str, **facts: Any) -> None:
 
 
 def log_event_on_commit(event: str, **facts: Any) -> None:
-    transaction.on_commit(partial(log_event, event, **facts))
+    """Log it once the transaction is committed, at once outside of one."""
+    if connection.in_atomic_block:
+        transaction.on_commit(partial(log_event, event, **facts))
+    else:
+        log_event(event, **facts)
 
 
 def _count(event: str, facts: Mapping[str, Any]) -> None:

@@ -11,6 +11,8 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+# What a line may hold instead of a traceback.
+_TRACES = frozenset({"exc_info", "stack_info", "stack"})
 _SECRET = re.compile(r"authorization|cookie|password|secret|token|api_?key|dsn|database_url", re.IGNORECASE)
 # Credentials inside a text: headers as libraries print them, and the user part of a URL.
 _IN_TEXT = (
@@ -87,6 +89,21 @@ def _renderers(*, as_json: bool) -> Sequence[Processor]:
     )
 
 
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line of ours without a copy of its record, which the libraries' lines need."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = record.msg
+        if (
+            not isinstance(event, dict)
+            or not hasattr(record, "_logger")
+            or not event.keys().isdisjoint(_TRACES)
+        ):
+            return super().format(record)
+        line = self.processors[-1](None, "", without_secrets(None, "", event.copy()))
+        return str(line)
+
+
 def configure_structlog() -> None:
     _name_no_places()
     structlog.configure(
@@ -116,7 +133,7 @@ def logging_config(level: str, *, json: bool) -> dict[str, Any]:
     SQL with its parameters and templates' contexts are never logged: they hold session keys and password-reset links.
     """
     formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": LineFormatter,
         "foreign_pre_chain": _shared(),
         "processors": _renderers(as_json=json),
     }

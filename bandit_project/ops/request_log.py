@@ -7,6 +7,7 @@ user that it came with.
 """
 
 import logging
+import random
 import re
 import sys
 import uuid
@@ -56,8 +57,11 @@ def log_requests(
 
 def _id_for(request: HttpRequest) -> str:
     """The caller's own id where it sent a valid one, else a new one."""
-    given = request.META.get(_META, "")
-    return given if _ACCEPTED.fullmatch(given) else str(uuid.uuid4())
+    given: str = request.META.get(_META, "")
+    if given and _ACCEPTED.fullmatch(given):
+        return given
+    # no secret: the system's random bytes would take a call of it, in which other threads run
+    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def _log_finished(request: HttpRequest, response: HttpResponse) -> None:

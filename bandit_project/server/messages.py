@@ -7,13 +7,11 @@ A kept head holds its key or cookie, in the memory of the worker alone, until ne
 """
 
 import errno
-import select
 import socket
 import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from copy import copy
 from io import BytesIO
 from typing import Any
 
@@ -35,37 +33,41 @@ _ANSWER_SECONDS, _SLOWEST_BYTES = 30.0, 20_000
 
 
 class Heads:
-    """Keeps what gunicorn makes of a head, by its bytes and the peer's address, which decides whom it trusts."""
+    """Keeps what gunicorn makes of a head, by its bytes, the peer's address, which decides whom it trusts, and ours."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
-        self._read: OrderedDict[tuple[bytes, Any], Any] = OrderedDict()
+        self._read: OrderedDict[tuple[bytes, Any, Any], Any] = OrderedDict()
 
-    def request(self, head: bytes, body: bytes, client: Any) -> Any:
+    def request(self, head: bytes, body: bytes, client: Any, server: Any = None) -> Any:
         """Return gunicorn's request, with its body; raise as gunicorn does for a head that it refuses."""
-        key = head, client[0] if isinstance(client, tuple) else client
+        key = head, client[0] if isinstance(client, tuple) else client, server
         known = self._read.get(key)
         if known is None:
             known = self._parsed(head, client)
             if len(head) <= _LONGEST_HEAD:
                 self._keep(key, known)
-        request = copy(known)
+        request = object.__new__(type(known))
+        vars(request).update(vars(known))
         request.peer_addr = request.remote_addr = client
         request.body = BytesIO(body)
         return request
 
     def cut_off(self, data: bytes, client: Any) -> Any:
         """Return the request of a body that ends early or cannot be measured."""
-        return next(get_parser(self._cfg, iter([data]), client))
+        request = next(get_parser(self._cfg, iter([data]), client))
+        request.template = {}
+        return request
 
     def _parsed(self, head: bytes, client: Any) -> Any:
         parser = get_parser(self._cfg, iter([head]), client)
         request = next(parser)
         if parser.unreader.take_buffered():
             request.force_close()  # it ends elsewhere for gunicorn than for us
+        request.template = {}  # of its environ, see answering.py
         return request
 
-    def _keep(self, key: tuple[bytes, Any], request: Any) -> None:
+    def _keep(self, key: tuple[bytes, Any, Any], request: Any) -> None:
         self._read[key] = request
         if len(self._read) > _MOST_HEADS:
             self._read.popitem(last=False)
@@ -82,8 +84,8 @@ class Received:
 
     unreader = _Empty()
 
-    def __init__(self, heads: Heads, client: Any) -> None:
-        self._heads, self._client = heads, client
+    def __init__(self, heads: Heads, client: Any, server: Any = None) -> None:
+        self._heads, self._client, self._server = heads, client, server
         self._head, self._body, self.is_whole = b"", b"", False
 
     def give(self, head: bytes, body: bytes, *, is_whole: bool) -> None:
@@ -93,7 +95,7 @@ class Received:
         body, self._body = self._body, b""  # a large one is freed with its request
         if not self.is_whole:
             return self._heads.cut_off(self._head + body, self._client)
-        return self._heads.request(self._head, body, self._client)
+        return self._heads.request(self._head, body, self._client, self._server)
 
     def finish_body(self, deadline: float | None = None) -> bool:
         """Say that the connection can go on: nothing of the body is on it any more."""
@@ -175,10 +177,3 @@ def limit_sending(sock: socket.socket) -> None:
 def _gone() -> OSError:
     """Return the error of a client that went away, for one that takes nothing or too little: it is no fault of ours."""
     return BrokenPipeError(errno.EPIPE, "the client does not take its answer")
-
-
-def is_readable(sock: socket.socket, seconds: float) -> bool:
-    """Wait so long for bytes or the end; a worker has more open files than select() can name."""
-    poller = select.poll()
-    poller.register(sock, select.POLLIN)
-    return bool(poller.poll(1000 * seconds))

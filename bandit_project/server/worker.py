@@ -6,7 +6,7 @@ occupy all eight threads. Here the worker's event loop receives requests, from a
 The worker promises:
 
 - A thread gets a request once it has arrived whole. It reads the next one itself where a client sends one right after
-  the other, as programs do: if it comes within two milliseconds, and while other threads are free.
+  the other, as programs do, as long as no other connection needs the thread (see waiting.py).
 - A thread waits for a client that does not take its answer for about half a minute; then the client loses it. So
   does one that takes it more slowly than 20 kB a second for longer than that.
 - Connections are spread over the workers (see peers.py).
@@ -29,14 +29,18 @@ import select
 import selectors
 import socket
 import time
+from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
+from gunicorn.util import close_graceful
 from gunicorn.workers.gthread import ThreadWorker
 
-from bandit_project.server.messages import Heads, Outbox, Received, is_readable, limit_sending
+from bandit_project.server.answering import Answer, environ_of
+from bandit_project.server.messages import Heads, Outbox, Received, limit_sending
 from bandit_project.server.peers import Peers
+from bandit_project.server.waiting import Waits
 
 TESTED_GUNICORN = "27.0.1"
 
@@ -52,9 +56,8 @@ _HEAD_BYTES = 64 * 1024
 _WORKER_BYTES = 128 * 1024 * 1024
 _READ_BYTES = 256 * 1024
 
-# For so long a thread waits for a client's next request, if the one before came as soon; and so many do not wait.
-_SOON_SECONDS = 0.002
-_THREADS_AT_HAND = 2
+# For so long a thread waits for a client's next request, if the one before came as soon: it can be called away.
+_SOON_SECONDS = 0.2
 # For so long a worker does not look at connections that it leaves to another.
 _REST_SECONDS = 0.0005
 
@@ -70,20 +73,12 @@ _TOO_MUCH = (
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
-class _Answering(NamedTuple):
-    """A connection as gunicorn knows it while it answers."""
-
-    sock: Outbox
-    client: Any
-    server: Any
-
-
 class _Request:
     """The part of a request that has arrived."""
 
     def __init__(self, conn: Any, seconds: float, *, is_farewell: bool = False) -> None:
         self.conn, self.data = conn, bytearray()
-        self.is_farewell = is_farewell
+        self.is_farewell, self.is_awaited = is_farewell, False
         self.deadline = time.monotonic() + seconds
         self.head_end = self._progress = 0
         # Bytes of head and body together. None until the head is read, and for a body in chunks or of unclear length.
@@ -138,6 +133,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     """Receives requests in the worker's loop and gives them to threads whole."""
 
     sockets: list[Any]
+    alive: bool
 
     def __init__(self, age: int, *args: Any, **kwargs: Any) -> None:
         self._peers, self._rests = Peers(age), False
@@ -159,9 +155,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._held = 0
         self._is_tls = self.cfg.is_ssl
         self._heads = Heads(self.cfg)
-        self._most_awaited = self.cfg.threads - _THREADS_AT_HAND
-        # Connections that wait for a thread, and those for which one waits.
-        self._queued, self._awaited = set[Any](), set[Any]()
+        self._waits = Waits(self.cfg.threads)
         # As soon as logging has a configuration, gunicorn puts together a line of each request that nobody reads.
         self.log._access_log_enabled = bool(self.cfg.accesslog)
         super().init_process()
@@ -200,7 +194,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             super().enqueue_req(conn)
             return
         if conn.parser is None:
-            conn.parser = Received(self._heads, conn.client)
+            conn.parser = Received(self._heads, conn.client, conn.server)
             limit_sending(conn.sock)
             conn.initialized, conn.held, conn.surplus, conn.begun, conn.answered_at = True, 0, b"", None, 0.0
         conn.is_brisk = time.monotonic() - conn.answered_at < _SOON_SECONDS
@@ -211,7 +205,6 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         """Answer, in a thread, and go on while the next request is here as soon as the one before is answered."""
         if self._is_tls:
             return super().handle(conn)
-        self._queued.discard(conn)
         while super().handle(conn):
             conn.answered_at = time.monotonic()
             if conn.surplus or not self._comes_soon(conn):
@@ -231,14 +224,49 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             return bool(super().handle_request(req, conn))
         req._expected_100_continue = False  # sent while the head was read, where the client asked for it
         outbox = Outbox(conn.sock)
-        keep = super().handle_request(req, _Answering(outbox, conn.client, conn.server))
+        answer = Answer(req, outbox, self.cfg)
+        environ = environ_of(req, answer, conn)
+        self._count_request(answer)
+        try:
+            self._write(req, answer, environ)
+        except Exception as error:
+            self._fail(error, answer, conn)
         outbox.flush()
-        return bool(keep and conn.parser.is_whole)
+        return bool(not answer.should_close() and conn.parser.is_whole)
+
+    def _write(self, req: Any, answer: Answer, environ: dict[str, Any]) -> None:
+        """Have the application answer, and log the access where gunicorn is to."""
+        begun = datetime.now()  # noqa: DTZ005 (gunicorn wants a difference)
+        pieces = self.wsgi(environ, answer.start_response)
+        try:
+            answer.send(pieces)
+        finally:
+            self.log.access(answer, req, environ, datetime.now() - begun)  # noqa: DTZ005
+            if hasattr(pieces, "close"):
+                pieces.close()
+
+    def _count_request(self, answer: Answer) -> None:
+        """Count a request; the answer says whether its connection goes on."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if not (self.alive and self.cfg.keepalive and len(self.keepalived_conns) < self.max_keepalived):
+            answer.force_close()
+
+    def _fail(self, error: Exception, answer: Answer, conn: Any) -> None:
+        """End the connection of an answer that failed after its beginning was sent; before, gunicorn answers."""
+        if isinstance(error, OSError) or not answer.headers_sent:
+            raise error
+        self.log.exception("Error handling request")
+        close_graceful(conn.sock)
+        raise StopIteration from error
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         if self._is_tls:
             super().finish_request(conn, fs)
             return
+        self._waits.done()
         self._release(conn)
         begun, conn.begun = conn.begun, None
         if fs.cancelled() or fs.exception() or not fs.result():
@@ -267,15 +295,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.sockets = []
 
     def _comes_soon(self, conn: Any) -> bool:
-        """Wait a moment for the next request of a client that has just sent two; not if others wait for a thread."""
-        others_wait = self._queued and self.nr_conns > self.cfg.threads
-        if not (conn.is_brisk and self.alive) or others_wait or len(self._awaited) >= self._most_awaited:
-            return False
-        self._awaited.add(conn)
-        try:
-            conn.is_brisk = is_readable(conn.sock, _SOON_SECONDS)
-        finally:
-            self._awaited.discard(conn)
+        """Wait a moment for the next request of a client that has just sent two."""
+        conn.is_brisk = conn.is_brisk and self.alive and self._waits.for_bytes(conn.sock, _SOON_SECONDS)
         return bool(conn.is_brisk)
 
     def _listen(self, request: _Request, data: bytes = b"") -> None:
@@ -288,6 +309,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             # Most requests are in the socket's buffer already.
             self._receive(request, conn.sock)
         if self._requests.get(conn) is request:
+            request.is_awaited = True
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, request))
 
     def _receive(self, request: _Request, sock: socket.socket) -> None:
@@ -327,7 +349,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _hand_over(self, request: _Request) -> None:
         self._stop_receiving(request)
         self._give(request)
-        self._queued.add(request.conn)
+        self._waits.want()
         super().enqueue_req(request.conn)
 
     def _give(self, request: _Request) -> None:
@@ -363,6 +385,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _stop_receiving(self, request: _Request) -> None:
         del self._requests[request.conn]
+        if not request.is_awaited:
+            return
         with contextlib.suppress(KeyError, ValueError, OSError):
             self.poller.unregister(request.conn.sock)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
 from experiments.audit.intake import IntakeLine
 from experiments.database.locks import OneAtATime
@@ -37,12 +37,19 @@ class Write(NamedTuple):
     line: IntakeLine | None
 
 
+def _held() -> threading.Lock:
+    """Return a lock for one that waits and one that wakes it: an Event has a lock for each who waits, and more."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass
 class _Waiting:
     """A write on its way, and what became of it: it leads a group, is written, goes alone, or failed by an error."""
 
     write: Write
-    woken: threading.Event = field(default_factory=threading.Event)
+    asleep: threading.Lock = field(default_factory=_held)
     leads: bool = False
     is_written: bool = False
     goes_alone: bool = False
@@ -63,7 +70,7 @@ class Combiner:
         own = _Waiting(write)
         self._lead_or_queue(own)
         if not own.leads:
-            own.woken.wait()
+            own.asleep.acquire()
         if own.leads:
             self._lead(own)
         if own.error is not None:
@@ -89,9 +96,9 @@ class Combiner:
                 self._is_led = following is not None
             if following is not None:
                 following.leads = True
-                following.woken.set()
-            for one in group:
-                one.woken.set()
+                following.asleep.release()
+            for one in group[1:]:
+                one.asleep.release()
 
     def _write_group(self, group: Sequence[_Waiting]) -> None:
         is_written = False
@@ -141,7 +148,8 @@ def recorded_in_company(write: Write) -> bool:
 
     Within a transaction it cannot: the group would be committed by another's.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
+    here = connections[DEFAULT_DB_ALIAS]
+    if here.vendor != "postgresql" or here.in_atomic_block:
         return _write_at_once([write])
     if len(write.rows) > _MOST_ROWS // 2:
         with _large_writes.turn():

@@ -11,7 +11,7 @@ from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import orjson
-from django.db import IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from experiments.audit.intake import UPSERT_INTAKE, IntakeLine
 from experiments.database.prepared import Prepared
@@ -114,14 +114,15 @@ def recorded_at_once(
     More is needed then: a new variant, a refusal, rows with values beside rows without, or a database other than
     PostgreSQL.
     """
-    if connection.vendor != "postgresql":
+    here = connections[DEFAULT_DB_ALIAS]  # which each use of ``connection`` looks up
+    if here.vendor != "postgresql":
         return False
     with_values, without = _by_values(rows)
     if with_values and without:
         return False
     try:
         # a transaction that goes on needs a savepoint to come back to
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        with transaction.atomic() if here.in_atomic_block else nullcontext():
             return _write_at_once(with_values or without, experiment_ids, now, line)
     except IntegrityError:
         # values that are stored and stay do not fit these counts

@@ -260,7 +260,10 @@ def test_workers__extra_that_is_not_installed__is_named() -> None:
 
     environment.redis("CELERY_BROKER_URL", "a_package_that_nobody_has")
 
-    assert "needs a_package_that_nobody_has: pip install -r requirements-extras.txt" in environment.problems[0].fix
+    assert (
+        "needs a_package_that_nobody_has: pip install -r requirements-extras.txt"
+        in environment.problems[0].fix
+    )
 
 
 def test_replicas__none_named__leave_django_without_a_router() -> None:

@@ -284,9 +284,12 @@ def test_service__stopping_while_a_request_arrives__refuses_others_at_once_and_a
         assert service.server.wait(timeout=20) == 0
 
 
-def test_worker__of_one_thread__answers_others_while_a_request_arrives(tmp_path: Path) -> None:
+def test_worker__of_one_thread__answers_others_while_a_request_arrives_or_may_come(tmp_path: Path) -> None:
     with served(sqlite_in(tmp_path), WEB_THREADS="1", WEB_CONCURRENCY="1") as service:
         front = Front(service.url)
+        quick = front.head("GET", "/health/live")
+        with front.connect() as first, front.connect() as second:
+            assert [_next_answers(client, [quick]) for client in (first, first, second) * 10] == [[200]] * 30
         with front.connect() as slow:
             slow.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n")
             assert [front.get("/health").status_code for _ in range(3)] == [200] * 3

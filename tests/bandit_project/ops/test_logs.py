@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from bandit_project.models import ApiKey
-from bandit_project.ops.logs import _IN_TEXT, _as_json, logging_config, without_secrets
+from bandit_project.ops.logs import _IN_TEXT, LineFormatter, _as_json, logging_config, without_secrets
 from tests.bandit_project.starts import start
 from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
@@ -79,6 +79,28 @@ def test_log__ingestion__is_one_line(committed: Any) -> None:
         2,
         experiment.pk,
     )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "events.recorded", "rows": 4, "key": "a"},
+        {"event": "token=a https://u:p@host/", "password": "p", "odd": object},
+        {"event": "Ação", "exc_info": ValueError("Bearer abc")},
+        {"event": "where", "stack": "File a"},
+    ],
+)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_line__of_ours__is_what_structlog_makes_of_it(event: dict[str, object], *, as_json: bool) -> None:
+    options = logging_config("INFO", json=as_json)["formatters"]["line"]
+    kinds = (LineFormatter, structlog.stdlib.ProcessorFormatter)
+    record = logging.makeLogRecord({"msg": event, "_logger": logging.getLogger("bandit"), "_name": "info"})
+    before = dict(event)
+
+    ours, theirs = (kind(processors=options["processors"]).format(record) for kind in kinds)
+
+    assert ours == theirs
+    assert event == before
 
 
 def test_log__rolled_back_ingestion__says_nothing(committed: Any) -> None:

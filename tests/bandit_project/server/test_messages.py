@@ -1,7 +1,5 @@
 """A head that was read before means what gunicorn read; an answer goes out in order and at once."""
 
-import fcntl
-import resource
 import socket
 import tempfile
 from contextlib import closing
@@ -13,7 +11,7 @@ from gunicorn.http import get_parser
 from gunicorn.http.errors import InvalidHeader
 
 from bandit_project.server import messages
-from bandit_project.server.messages import Heads, Outbox, Received, is_readable, limit_sending
+from bandit_project.server.messages import Heads, Outbox, Received, limit_sending
 
 pytestmark = pytest.mark.database_free
 
@@ -80,7 +78,7 @@ def test_heads__more_than_are_kept_or_too_long__push_out_the_oldest(monkeypatch:
         heads.request(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number, b"", PEER)
     heads.request(b"GET / HTTP/1.1\r\nX: " + b"x" * 3000 + b"\r\n\r\n", b"", PEER)
 
-    assert [head.split()[1] for head, _peer in heads._read] == [b"/7", b"/8", b"/9"]
+    assert [head.split()[1] for head, *_of in heads._read] == [b"/7", b"/8", b"/9"]
 
 
 def test_received__cut_off__gives_what_came_and_ends_the_connection() -> None:
@@ -218,17 +216,3 @@ def test_outbox__of_a_client_that_takes_nothing__is_given_up(monkeypatch: pytest
             Outbox(near).sendall(b"x" * 10_000_000)
         with pytest.raises(BrokenPipeError):
             Outbox(near).sendfile(file)
-
-
-def test_waiting__on_a_file_that_select_cannot_name__ends_with_bytes_or_the_time() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= hard < 1500:
-        pytest.skip("so many files are not allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1500), hard))
-    near, far = socket.socketpair()
-    with closing(near), closing(far), socket.socket(fileno=fcntl.fcntl(near, fcntl.F_DUPFD, 1200)) as high:
-        silent = is_readable(high, 0.001)
-        far.send(b"x")
-
-        assert (silent, is_readable(high, 5)) == (False, True)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
