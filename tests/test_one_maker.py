@@ -1,4 +1,4 @@
-"""Of a worker's threads that ask for the same answer, one makes it and the others wait for that."""
+"""One thread of a worker makes an answer that several ask for, and the others wait for it."""
 
 import threading
 import time

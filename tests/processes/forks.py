@@ -127,7 +127,7 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """What it has written until its end, to its output and to its errors, where neither went to a file."""
+        """Return the text of its output and of its errors, up to its end, where neither went to a file."""
         self.wait(timeout)
         output, errors = self._written
         return output, errors

@@ -1,4 +1,4 @@
-"""What callers hand over, checked before anything is assigned, counted or sent. All raise ValueError."""
+"""Checks of arguments, made before anything is assigned, counted or sent. All raise ValueError."""
 
 import datetime as dt
 from collections.abc import Sequence

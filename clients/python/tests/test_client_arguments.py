@@ -1,4 +1,4 @@
-"""What can never be right is refused where it is handed over, and nothing of it is sent."""
+"""An argument that can never be right is refused by the call, and nothing of it is sent."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is kept of a head's environ and of headers that were checked changes neither requests nor answers."""
+"""The kept environ of a head and the kept headers change neither requests nor answers."""
 
 import re
 from types import SimpleNamespace
