@@ -69,21 +69,28 @@ def compared_traffic(variants: Variants, date: dt.date) -> Results:
     None without two variants and days to compare.
     """
     found: Results = {pk: None for pk, own in variants.items() if not own}
-    for closed, days in _after_closed(_read_closed(variants, date), date):
-        found |= _compare(closed, days, variants, date)
-    ids = sorted(set(variants) - found.keys())
-    for start in range(0, len(ids), _WHOLE_AT_ONCE):
-        for nothing, days in _whole_histories(ids[start : start + _WHOLE_AT_ONCE], variants, date):
-            found |= _compare(nothing, days, variants, date)
+    more: list[ClosedTraffic] = []
+    for closed, days in _looked_at(variants, date):
+        until = closed.plus(days, max(closed.through, date - _OPEN))
+        if until is not closed:
+            more += _stored(until.rows(np.flatnonzero(~days.has_ends).tolist()))
+        found |= _results(until.plus(days, date), variants)
+    _keep(more)
     return found
 
 
-def _compare(closed: Closed, days: OpenDays, variants: Variants, date: dt.date) -> Results:
-    """Compare what is closed and the days after it; keep the sums where more days are closed now."""
-    until = closed.plus(days, max(closed.through, date - _OPEN))
-    total = until.plus(days, date)
-    if until is not closed:
-        _keep(until.rows(np.flatnonzero(~days.has_ends).tolist()))
+def _looked_at(variants: Variants, date: dt.date) -> Iterator[tuple[Closed, OpenDays]]:
+    """Give what is closed with the days after it; of the others nothing, with their whole histories."""
+    whole = {pk for pk, own in variants.items() if own}
+    for closed, days in _after_closed(_read_closed(variants, date), date):
+        whole -= set(closed.ids)
+        yield closed, days
+    ids = sorted(whole)
+    for start in range(0, len(ids), _WHOLE_AT_ONCE):
+        yield from _whole_histories(ids[start : start + _WHOLE_AT_ONCE], variants, date)
+
+
+def _results(total: Closed, variants: Variants) -> Results:
     counted = zip(total.days.tolist(), total.compared_days.tolist(), *total.sums, strict=True)
     return {
         pk: result_of_sums(variants[pk], TrafficSums(*sums), number, compared) if compared else None
@@ -141,28 +148,32 @@ def _in_parts(found: Sequence[Numbered], most: int) -> Iterable[Sequence[Numbere
     return (found[start : start + most] for start in range(0, len(found), most))
 
 
-def _keep(closed: Closed) -> None:
+def _stored(closed: Closed) -> list[ClosedTraffic]:
+    """Make the rows that hold these sums."""
+    if not closed.ids:
+        return []
+    counted = zip(closed.decision.tolist(), closed.days.tolist(), closed.compared_days.tolist(), strict=True)
+    return [
+        unsaved(
+            ClosedTraffic,
+            experiment_id=pk,
+            through=closed.through,
+            decision=decision,
+            days=days,
+            compared_days=compared,
+            sums=numbers.tobytes(),
+        )
+        for pk, (decision, days, compared), numbers in zip(closed.ids, counted, closed.packed(), strict=True)
+    ]
+
+
+def _keep(rows: Sequence[ClosedTraffic]) -> None:
     """Write the sums; what is written to their days from now on has not been seen by them.
 
     Of the others the earlier sums stay, which have not seen what was written before either.
     """
-    if not closed.ids:
+    if not rows:
         return
-    counted = zip(closed.decision.tolist(), closed.days.tolist(), closed.compared_days.tolist(), strict=True)
-    upsert(
-        [
-            unsaved(
-                ClosedTraffic,
-                experiment_id=pk,
-                through=closed.through,
-                decision=decision,
-                days=days,
-                compared_days=compared,
-                sums=numbers.tobytes(),
-            )
-            for pk, (decision, days, compared), numbers in zip(
-                closed.ids, counted, closed.packed(), strict=True
-            )
-        ]
-    )
-    Experiment.objects.filter(pk__in=closed.ids, changed_from__isnull=False).update(changed_from=None)
+    upsert(rows)
+    ids = [row.experiment_id for row in rows]
+    Experiment.objects.filter(pk__in=ids, changed_from__isnull=False).update(changed_from=None)
