@@ -293,6 +293,9 @@ def postgresql_options(statement_seconds: int, *, takes_options: bool = True) ->
     }  # fmt: skip
     theirs = {"tcp_user_timeout": "15s", "tcp_keepalives_idle": "30s", "tcp_keepalives_interval": "5s",
               "tcp_keepalives_count": "3"}  # fmt: skip
+    # What is asked here takes milliseconds: to compile it takes as long again, and other processes that help take from
+    # other requests more than they give to this one.
+    theirs |= {"jit": "off", "max_parallel_workers_per_gather": "0"}
     if statement_seconds:
         theirs |= dict.fromkeys(
             ("statement_timeout", "idle_in_transaction_session_timeout"), f"{statement_seconds}s"

@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from allocation.engine import History
 from allocation.engine.analysis.gains import Rewards
+from allocation.engine.evidence.window import Window, select_window
+from allocation.engine.settings import recorded_settings
 from allocation.ledger.inputs import AllocationInputs, GainsSoFar
 from allocation.ledger.statements import rows_before
 from allocation.models import CLOSING
-from allocation.packing import unpack
+from allocation.packing import unpack_until
 from experiments.metrics import Reward
 from experiments.models import Experiment
 
@@ -95,15 +98,40 @@ def _priced(before: Before, inputs: AllocationInputs) -> _Priced:
     """Count the trials that the decision before knew, by the goal of today."""
     found = before.priced.get(inputs.reward)
     if found is None:
-        recorded: Mapping[str, Any] = {} if before.packed_inputs is None else unpack(before.packed_inputs)
-        earlier = AllocationInputs.from_json({**recorded, "reward": inputs.reward}, inputs.experiment_id)
-        window = earlier.to_request().window()
-        variants = tuple(variant.id for variant in earlier.variants)
-        days = np.append(window.days, _NO_DAY)
-        found = _Priced(variants, window.start or 0, days, np.pad(window.trials.astype(np.int64), (0, 1)))
+        recorded = unpack_until(before.packed_inputs or b"", inputs.reward.trials_count.name)
+        variants = tuple(variant["id"] for variant in recorded["variants"])
+        found = _with_zeros(variants, recorded_window(recorded, inputs.reward))
         if found.trials.size <= _LARGEST:
             before.priced[inputs.reward] = found
     return found
+
+
+def recorded_window(recorded: Mapping[str, Any], reward: Reward) -> Window:
+    """Select the window of recorded inputs as their request has it, with the trials of this goal alone.
+
+    Nothing else is made of them: a sweep looks at the inputs of every experiment.
+    """
+    counts = recorded["counts"]
+    if not isinstance(counts, dict):  # rows, of the first engine
+        return AllocationInputs.from_json({**recorded, "reward": reward}, 0).to_request().window()
+    days = np.array(counts["days"], dtype=np.int64)
+    if days.size:
+        days += dt.date.fromisoformat(counts["first_date"]).toordinal()
+    impressions, trials = (
+        np.array(counts[name], dtype=np.float64).reshape(len(recorded["variants"]), len(days)).T
+        for name in ("impressions", reward.trials_count.name)
+    )
+    settings = recorded_settings(recorded["settings"], recorded["engine_version"])
+    target = dt.date.fromisoformat(recorded["target_date"]).toordinal()
+    history = History(days, impressions, trials, trials)
+    return select_window(history, target, settings.longest_window, settings.maturity_days)
+
+
+def _with_zeros(variants: tuple[int, ...], window: Window) -> _Priced:
+    days, size = window.trials.shape
+    trials = np.zeros((days + 1, size + 1), dtype=np.int64)
+    trials[:days, :size] = window.trials
+    return _Priced(variants, window.start or 0, np.append(window.days, _NO_DAY), trials)
 
 
 def _key(experiment: Experiment) -> Key | None:

@@ -65,6 +65,8 @@ class GainsSoFar:
         if self.through is not None:
             return np.where((window.days <= self.through.toordinal())[:, None], window.trials, 0.0)
         trials = window.trials.copy()
+        if not self.open_days:
+            return trials
         for place, day in enumerate(window.days.tolist()):
             known = (self.open_days or {}).get(dt.date.fromordinal(day))
             if known is not None:

@@ -121,20 +121,23 @@ def _pack_in_bits(value: Any, columns: Mapping[str, Numbers]) -> bytes:
     return b"".join([_IN_BITS, text, head, *filter(None, packed)])
 
 
-def _unpack_in_bits(packed: bytes) -> Any:
+def _unpack_in_bits(packed: bytes, last: str = _NAMES[-1]) -> tuple[Any, dict[str, Numbers]]:
+    """Return the inputs, and beside them the counts, up to ``last``: each is a part of the one before."""
     unpacker = zlib.decompressobj(wbits=_BARE, zdict=DICTIONARY_OF_BITS)
     value = whole(json.loads(unpacker.decompress(packed[1:])))
     rest = unpacker.unused_data
     shape = tuple(np.frombuffer(rest, dtype="<u4", count=2).tolist())
     parts = np.frombuffer(rest, dtype="<f4", count=2, offset=8).tolist()
     before, start = np.zeros(shape, dtype=np.int64), 16
+    columns: dict[str, Numbers] = {}
     for name, part in zip(_NAMES, (None, *parts), strict=True):
         numbers, used = unrice(rest[start:], before.size)
         away = _unfolded(numbers).reshape(shape)
-        before = np.cumsum(away, axis=1) if part is None else _expected(before, part) + away
-        value["counts"][name] = before.tolist()
+        columns[name] = before = np.cumsum(away, axis=1) if part is None else _expected(before, part) + away
         start += used
-    return value
+        if name == last:
+            break
+    return value, columns
 
 
 def _pack_in_bytes(value: Any, columns: Mapping[str, Numbers]) -> bytes:
@@ -162,9 +165,20 @@ def _pack_in_bytes(value: Any, columns: Mapping[str, Numbers]) -> bytes:
     return (_WITH_VALUES if values else _COLUMNS) + packer.compress(plain) + packer.flush()
 
 
+def unpack_until(packed: bytes, last: str) -> Any:
+    """Unpack for numpy: counts may be arrays, variants by days, and those behind the one called ``last`` missing."""
+    if packed[:1] != _IN_BITS:
+        return unpack(packed)
+    value, columns = _unpack_in_bits(packed, last)
+    value["counts"] |= columns
+    return value
+
+
 def unpack(packed: bytes) -> Any:
     if packed[:1] == _IN_BITS:
-        return _unpack_in_bits(packed)
+        value, columns = _unpack_in_bits(packed)
+        value["counts"] |= {name: numbers.tolist() for name, numbers in columns.items()}
+        return value
     plain = _plain(packed)
     if plain is None:
         return json.loads(zlib.decompress(packed))

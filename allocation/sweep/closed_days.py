@@ -9,21 +9,21 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from django.db import connection
 
-from allocation.engine.analysis.sample_ratio import TrafficSums, traffic_sums
-from allocation.ledger.statements import VariantKey, rows_of_days, stream_of_impressions, stream_of_shares
+from allocation.engine.analysis.sample_ratio import TrafficSums
+from allocation.ledger.statements import VariantKey, stream_of_impressions, stream_of_shares
 from allocation.models import CLOSING, ClosedTraffic
-from allocation.sample_ratio import SampleRatioResult, result_of_sums, splits_in_force, sums_of_days
-from allocation.selectors import Split, served_from_of, with_undone_ends
+from allocation.sample_ratio import SampleRatioResult, result_of_sums
+from allocation.sweep.open_days import Closed, Numbered, OpenDays, batch_size, variants_in
 from experiments.database.recordset import upsert
-from experiments.database.rows import Row, places, rows_of, unsaved
+from experiments.database.rows import places, rows_of, unsaved
 from experiments.models import Experiment
 
 Variants = Mapping[int, Sequence[VariantKey]]
+Results = dict[int, SampleRatioResult | None]
 
 # Corrections of the last days are common.
 _OPEN = dt.timedelta(days=7)
@@ -39,175 +39,132 @@ WHERE c.experiment_id IN ({among}) AND c.through < %s AND (e.changed_from IS NUL
         ORDER BY a.target_date DESC, a.revision DESC LIMIT 1
     ), 0)
 """
+# The days of each variant are looked up by themselves, which OFFSET 0 insists on: PostgreSQL takes those of hundreds of
+# experiments for so many that it reads the whole table, by several processes.
+_OPEN_DAYS = {
+    "postgresql": """
+SELECT v.experiment_id, m.date, m.variant_id, m.impressions FROM experiments_variant v CROSS JOIN LATERAL (
+    SELECT d.date, d.variant_id, d.impressions FROM experiments_dailymetric d
+    WHERE d.variant_id = v.id AND d.date > %s AND d.date <= %s OFFSET 0
+) m WHERE v.experiment_id IN ({among})
+""",
+    "sqlite": """
+SELECT v.experiment_id, m.date, m.variant_id, m.impressions
+FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
+WHERE m.date > %s AND m.date <= %s AND v.experiment_id IN ({among})
+""",
+}
+# A decision that rests on the last closed day splits the traffic of those after it.
 _OPEN_SHARES = """
 SELECT a.experiment_id, a.id, a.target_date, a.data_through, a.kind, s.variant_id, CAST(s.share AS double precision)
 FROM allocation_allocation a JOIN allocation_allocationshare s ON s.allocation_id = a.id
-WHERE {spans} ORDER BY a.experiment_id, a.target_date, a.revision, s.variant_id
+WHERE a.target_date >= %s AND a.target_date <= %s AND a.experiment_id IN ({among})
+ORDER BY a.experiment_id, a.target_date, a.revision, s.variant_id
 """
-_SPAN = "(a.experiment_id IN ({among}) AND a.target_date BETWEEN %s AND %s)"
 
 
-class _Closed(NamedTuple):
-    """Sums through a day. ``split`` is in force at its end, by variant id; empty where there is none."""
-
-    through: dt.date
-    decision: int
-    days: int
-    compared_days: int
-    sums: TrafficSums
-    split: Mapping[int, float]
-
-    def plus(self, days: "_Days", until: dt.date) -> "_Closed":
-        """Add the days up to ``until``."""
-        chosen = [n for n, day in enumerate(days.dates) if self.through < day <= until]
-        before = Split(self.through, self.through, dict(self.split), {}, {})
-        splits = [before, *(one for one in days.splits if one.served_from > self.through)]
-        in_force = splits_in_force(splits, [*(days.dates[n] for n in chosen), until])
-        more, compared = sums_of_days(days.variants, in_force[:-1], days.impressions[chosen])
-        known = [pk for pk, date in days.decisions if date <= until]
-        return _Closed(
-            until,
-            known[-1] if known else self.decision,
-            self.days + len(chosen),
-            self.compared_days + compared,
-            self.sums.plus(more),
-            in_force[-1],
-        )
-
-
-class _Days(NamedTuple):
-    """Days with data of an experiment, oldest first, (D, K) impressions, and the splits of decisions: their ids beside
-    their dates. ``has_ends``: one of them ended the experiment."""
-
-    variants: Sequence[VariantKey]
-    dates: Sequence[dt.date]
-    impressions: NDArray[np.float64]
-    splits: Sequence[Split]
-    decisions: Sequence[tuple[int, dt.date]]
-    has_ends: bool
-
-
-def compared_traffic(variants: Variants, date: dt.date) -> dict[int, SampleRatioResult | None]:
+def compared_traffic(variants: Variants, date: dt.date) -> Results:
     """Compare each experiment's traffic with its split, by id, and close days; call with the experiments locked.
 
     None without two variants and days to compare.
     """
-    closed = _read_closed(variants, date)
-    following, whole = _days_after(variants, closed, date), set(variants) - closed.keys()
-    whole |= {pk for pk, days in following.items() if days.has_ends}
-    found: dict[int, SampleRatioResult | None] = {}
-    kept: list[ClosedTraffic] = []
-    for pk, days in _all_days(whole, variants, following, date):
-        start = closed[pk] if pk not in whole else _nothing(len(days.variants))
-        until = start.plus(days, max(start.through, date - _OPEN))
-        total = until.plus(days, date)
-        found[pk] = (
-            result_of_sums(days.variants, total.sums, total.days, total.compared_days)
-            if total.compared_days
-            else None
-        )
-        if days.variants and not days.has_ends:
-            kept.append(_row(pk, until, days.variants))
-    _keep(kept)
+    found: Results = {pk: None for pk, own in variants.items() if not own}
+    more: list[ClosedTraffic] = []
+    for closed, days in _looked_at(variants, date):
+        until = closed.plus(days, max(closed.through, date - _OPEN))
+        if until is not closed:
+            more += _stored(until.rows(np.flatnonzero(~days.has_ends).tolist()))
+        found |= _results(until.plus(days, date), variants)
+    _keep(more)
     return found
 
 
-def _nothing(variants: int) -> _Closed:
-    none = np.zeros((0, variants))
-    return _Closed(dt.date.min, 0, 0, 0, traffic_sums(none, none), {})
-
-
-def _all_days(
-    whole: set[int], variants: Variants, following: Mapping[int, _Days], date: dt.date
-) -> Iterator[tuple[int, _Days]]:
-    """Give the days of each experiment: after the closed ones, or of its whole history."""
-    yield from ((pk, days) for pk, days in following.items() if pk not in whole)
+def _looked_at(variants: Variants, date: dt.date) -> Iterator[tuple[Closed, OpenDays]]:
+    """Give what is closed with the days after it; of the others nothing, with their whole histories."""
+    whole = {pk for pk, own in variants.items() if own}
+    for closed, days in _after_closed(_read_closed(variants, date), date):
+        whole -= set(closed.ids)
+        yield closed, days
     ids = sorted(whole)
     for start in range(0, len(ids), _WHOLE_AT_ONCE):
-        yield from _whole_days(ids[start : start + _WHOLE_AT_ONCE], variants, date)
+        yield from _whole_histories(ids[start : start + _WHOLE_AT_ONCE], variants, date)
 
 
-def _whole_days(ids: Sequence[int], variants: Variants, date: dt.date) -> Iterator[tuple[int, _Days]]:
+def _results(total: Closed, variants: Variants) -> Results:
+    counted = zip(total.days.tolist(), total.compared_days.tolist(), *total.sums, strict=True)
+    return {
+        pk: result_of_sums(variants[pk], TrafficSums(*sums), number, compared) if compared else None
+        for pk, (number, compared, *sums) in zip(total.ids, counted, strict=True)
+    }
+
+
+def _after_closed(closed: Sequence[Closed], date: dt.date) -> Iterator[tuple[Closed, OpenDays]]:
+    """Read what comes after the closed days, in two statements for those closed alike. What an end concerns is left
+    out.
+    """
+    for one in closed:
+        span = [one.through.isoformat(), date.isoformat(), *one.ids]
+        rows = rows_of(_OPEN_DAYS[connection.vendor].format(among=places(one.ids)), span)
+        shares = rows_of(_OPEN_SHARES.format(among=places(one.ids)), span)
+        ended = {row[0] for row in shares if row[4] in CLOSING}
+        kept = one.rows([n for n, pk in enumerate(one.ids) if pk not in ended]) if ended else one
+        if kept.ids:
+            yield kept, OpenDays.of(kept, date, rows, shares)
+
+
+def _whole_histories(
+    ids: Sequence[int], variants: Variants, date: dt.date
+) -> Iterator[tuple[Closed, OpenDays]]:
+    """Read everything, from before the first day of each; a day at least is closed, so that its sums are kept."""
     shares = {pk: list(rows) for pk, rows in groupby(stream_of_shares(ids, date), lambda row: row[0])}
     days = {pk: list(rows) for pk, rows in groupby(stream_of_impressions(ids, date), lambda row: row[0])}
     for pk in ids:
-        yield pk, _days(variants[pk], days.pop(pk, []), shares.pop(pk, []))
+        own, split = days.pop(pk, []), shares.pop(pk, [])
+        begun = [rows[0][place] for rows, place in ((own, 1), (split, 2)) if rows]
+        after = min([date - _OPEN - _DAY, *(first - _DAY for first in begun)])
+        nothing = Closed.nothing(pk, [variant.id for variant in variants[pk]], after)
+        yield nothing, OpenDays.of(nothing, date, own, split)
 
 
-def _days_after(variants: Variants, closed: Mapping[int, _Closed], date: dt.date) -> dict[int, _Days]:
-    """Read what comes after the closed days of each; two statements."""
-    by_day: defaultdict[dt.date, list[int]] = defaultdict(list)
-    for pk, one in closed.items():
-        by_day[one.through].append(pk)
-    if not by_day:
-        return {}
-    windows = [(ids, through + _DAY, date) for through, ids in by_day.items()]
-    impressions, shares = defaultdict[int, list[Row]](list), defaultdict[int, list[Row]](list)
-    for row in rows_of_days(windows, ["impressions"]):
-        impressions[row[0]].append(row)
-    spans = " OR ".join(_SPAN.format(among=places(ids)) for ids in by_day.values())
-    given = [
-        value for through, ids in by_day.items() for value in (*ids, through.isoformat(), date.isoformat())
-    ]
-    for row in rows_of(_OPEN_SHARES.format(spans=spans), given):
-        shares[row[0]].append(row)
-    return {pk: _days(variants[pk], impressions[pk], shares[pk]) for pk in closed}
-
-
-def _days(variants: Sequence[VariantKey], rows: Iterable[Row], shares: Iterable[Row]) -> _Days:
-    place = {variant.id: n for n, variant in enumerate(variants)}
-    days: dict[dt.date, list[int]] = {}
-    for _pk, date, variant, impressions in rows:
-        if variant in place:
-            days.setdefault(date, [0] * len(place))[place[variant]] = impressions
-    numbers = np.array(list(days.values()), dtype=np.float64).reshape(len(days), len(place))
-    revisions = [(key, {row[5]: row[6] for row in of}) for key, of in groupby(shares, lambda row: row[1:5])]
-    splits = [
-        (kind, Split(date, served_from_of(date, through), split, {}, {}))
-        for (_id, date, through, kind), split in revisions
-    ]
-    return _Days(
-        variants,
-        list(days),
-        numbers,
-        with_undone_ends(splits),
-        [(pk, date) for (pk, date, _through, _kind), _split in revisions],
-        any(kind in CLOSING for (*_others, kind), _split in revisions),
-    )
-
-
-def _read_closed(variants: Variants, date: dt.date) -> dict[int, _Closed]:
-    """Read the sums that still hold, by experiment id; one statement."""
+def _read_closed(variants: Variants, date: dt.date) -> list[Closed]:
+    """Read the sums that still hold, together those that can be worked on at once; one statement."""
     if not variants:
-        return {}
+        return []
     rows = rows_of(_CLOSED.format(among=places(variants)), [*variants, date.isoformat()])
-    found = {}
+    alike: defaultdict[tuple[dt.date, int], list[Numbered]] = defaultdict(list)
     for pk, through, decision, days, compared, packed in rows:
-        size = len(variants[pk])
-        numbers = np.frombuffer(bytes(packed), dtype=np.float64)
-        if numbers.size != 4 * size + size * size or numbers[:size].tolist() != [v.id for v in variants[pk]]:
-            continue
-        _ids, shares, observed, expected = numbers[: 4 * size].reshape(4, size)
-        split = {v.id: share for v, share in zip(variants[pk], shares.tolist(), strict=True) if share >= 0}
-        sums = TrafficSums(observed, expected, numbers[4 * size :].reshape(size, size))
-        found[pk] = _Closed(through, decision, days, compared, sums, split)
-    return found
+        one = Numbered(pk, decision, days, compared, np.frombuffer(bytes(packed), dtype=np.float64))
+        size = variants_in(one.numbers.size)
+        if one.numbers[:size].tolist() == [variant.id for variant in variants[pk]]:
+            alike[through, size].append(one)
+    return [
+        Closed.of(through, some)
+        for (through, size), found in alike.items()
+        for some in _in_parts(found, batch_size(size, (date - through).days))
+    ]
 
 
-def _row(pk: int, closed: _Closed, variants: Sequence[VariantKey]) -> ClosedTraffic:
-    # a variant without a share is not one with a share of 0: it was not there
-    shares = [closed.split.get(variant.id, -1.0) for variant in variants]
-    sums = closed.sums
-    numbers = [np.array([v.id for v in variants], dtype=np.float64), np.array(shares), *map(np.ravel, sums)]
-    return unsaved(
-        ClosedTraffic,
-        experiment_id=pk,
-        through=closed.through,
-        decision=closed.decision,
-        days=closed.days,
-        compared_days=closed.compared_days,
-        sums=np.concatenate(numbers).tobytes(),
-    )
+def _in_parts(found: Sequence[Numbered], most: int) -> Iterable[Sequence[Numbered]]:
+    return (found[start : start + most] for start in range(0, len(found), most))
+
+
+def _stored(closed: Closed) -> list[ClosedTraffic]:
+    """Make the rows that hold these sums."""
+    if not closed.ids:
+        return []
+    counted = zip(closed.decision.tolist(), closed.days.tolist(), closed.compared_days.tolist(), strict=True)
+    return [
+        unsaved(
+            ClosedTraffic,
+            experiment_id=pk,
+            through=closed.through,
+            decision=decision,
+            days=days,
+            compared_days=compared,
+            sums=numbers.tobytes(),
+        )
+        for pk, (decision, days, compared), numbers in zip(closed.ids, counted, closed.packed(), strict=True)
+    ]
 
 
 def _keep(rows: Sequence[ClosedTraffic]) -> None:

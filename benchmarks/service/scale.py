@@ -3,28 +3,24 @@
 50 experiments of 4 variants with 60 days of data and 60 dates of decisions, then as many as asked for, in production's
 settings, on PostgreSQL databases of their own. The service runs one experiment through its days; the others are copies
 of its rows, the last decision of each with its own ids. Calls go to the WSGI application in one process, with a key:
-printed are the CPU of that process and of PostgreSQL for each. A sweep is `manage.py allocate --all` in a process of
-its own.
+printed are the CPU of that process and of PostgreSQL for each; those to the two databases are made in turn. A sweep is
+`manage.py allocate --all` in a process of its own.
 
     ./dev bench scale                        # 1,000 experiments
     ./dev bench scale --experiments 10000    # some minutes, 5 GB of disk
 """
 
 import argparse
-import datetime as dt
-import io
 import json
 import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
-from wsgiref.util import setup_testing_defaults
 
 import psycopg
 
@@ -38,6 +34,17 @@ from benchmarks.service.filling import (
     prepare,
     settle,
 )
+from benchmarks.service.scale_calls import (
+    CALLS,
+    ROUNDS,
+    Cost,
+    Rounds,
+    cost_of,
+    middle,
+    print_cost,
+    print_head,
+    times_of,
+)
 from benchmarks.service.scale_tables import print_retention, print_scans, print_sizes, row_of, scans
 from tests.postgresql import postgresql
 
@@ -47,10 +54,10 @@ if TYPE_CHECKING:
 VARIANTS, DAYS = ("control", "b", "c", "d"), 60
 # More than a worker once remembered.
 _IN_TURN = 2300
-# So many that PostgreSQL's part is far above the hundredth of a second in which the kernel counts it.
-_TIMES, _ROUNDS = 1000, 5
+_LOOKS = 15
 _FEW = 50
-Work = Iterable[Callable[[], object]]
+# What a process prints once it waits for calls to be asked for.
+_READY = "ready for calls\n"
 
 
 class Goal(NamedTuple):
@@ -59,20 +66,12 @@ class Goal(NamedTuple):
     most: float
 
 
-class Cost(NamedTuple):
-    """CPU of this process and of PostgreSQL, and wall time: seconds in all."""
-
-    client: float
-    database: float
-    wall: float
-
-
 # Of the issue: milliseconds, seconds, MB and bytes; calls as times of those at 50 experiments.
 GOALS = (
     Goal("POST /events, times of 50", "post", 1.3),
     Goal("GET /allocation, a hit, times of 50", "hit", 1.3),
     Goal("GET /allocation, a miss, times of 50", "miss", 1.5),
-    Goal("the list of the dashboard, CPU of both, ms", "list", 200),
+    Goal("the list with new totals, CPU of both, ms", "list", 200),
     Goal("allocate --all, wall, s", "sweep", 40),
     Goal("allocate --all, peak, MB", "peak", 200),
     Goal("allocate --all, queries an experiment", "queries", 1),
@@ -90,9 +89,15 @@ def main() -> None:
         return
     print(machine())
     with postgresql() as url:
-        few = _measured_apart(url, _FEW)
-        many = few if options.experiments == _FEW else _measured_apart(url, options.experiments)
-    _print_goals(few, many)
+        measured = [Measured(url, number) for number in dict.fromkeys((_FEW, options.experiments))]
+        for one in measured:
+            one.wait_until_ready()
+        rounds = [[one.round() for one in measured] for _round in range(ROUNDS)]
+        found = [one.end() for one in measured]
+    calls = [{name: [costs[place][name] for costs in rounds] for name in CALLS} for place in (0, -1)]
+    _print_calls(measured, calls)
+    times = {name: times_of(calls[1][name], calls[0][name]) for name in CALLS}
+    _print_goals({**found[-1], **times})
 
 
 def _options() -> argparse.Namespace:
@@ -103,23 +108,52 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured_apart(url: str, experiments: int) -> dict[str, float]:
-    """Measure in a process of its own, which has a database of its own; print what it prints."""
-    name = f"scale_{experiments}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    own = url.replace("/postgres?", f"/{name}?")
-    command = [sys.executable, "-m", "benchmarks.service.scale", "--database", own]
-    command += ["--experiments", str(experiments)]
-    last = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        for line in running.stdout or ():
-            print(last, end="", flush=True)
-            last = line
-    if running.returncode:
-        sys.exit(running.returncode)
-    found: dict[str, float] = json.loads(last)
-    return found
+class Measured:
+    """A process with a database of its own, which prints what it finds and measures a round of calls when asked to."""
+
+    def __init__(self, url: str, experiments: int) -> None:
+        self.experiments = experiments
+        name = f"scale_{experiments}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        own = url.replace("/postgres?", f"/{name}?")
+        self._command = [sys.executable, "-m", "benchmarks.service.scale", "--database", own]
+        self._command += ["--experiments", str(experiments)]
+
+    def wait_until_ready(self) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
+        while (line := self._line()) != _READY:
+            print(line, end="", flush=True)
+
+    def round(self) -> dict[str, Cost]:
+        assert self._process.stdin is not None
+        self._process.stdin.write("round\n")
+        self._process.stdin.flush()
+        return {name: Cost(*cost) for name, cost in json.loads(self._line()).items()}
+
+    def end(self) -> dict[str, float]:
+        """Have it measure what is left; return what it found, which is its last line."""
+        text, _errors = self._process.communicate()
+        *printed, last = text.splitlines()
+        print(*printed, sep="\n", flush=True)
+        found: dict[str, float] = json.loads(last)
+        return found
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line: str = self._process.stdout.readline()
+        if not line:
+            sys.exit(self._process.wait() or 1)
+        return line
+
+
+def _print_calls(measured: Sequence[Measured], calls: Sequence[Mapping[str, Sequence[Cost]]]) -> None:
+    """Print the middle one of the rounds at each number of experiments."""
+    print_head()
+    for one, rounds in zip(measured, calls, strict=False):
+        for name, words in CALLS.items():
+            print_cost(f"{words}; {one.experiments:,}", middle(rounds[name]))
 
 
 def _measure(url: str, experiments: int) -> dict[str, float]:
@@ -133,19 +167,38 @@ def _measure(url: str, experiments: int) -> dict[str, float]:
     found = {"bytes": print_sizes()}
     before = scans()
     found |= _print_sweeps(folder)
-    found |= _print_calls(folder)
+    found |= _print_looks(folder, _rounds(folder))
     print_scans(before)
     print_retention()
     return found
 
 
-def _print_goals(few: Mapping[str, float], many: Mapping[str, float]) -> None:
+def _rounds(folder: str) -> Rounds:
+    """Measure a round of calls for each line that comes."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        # or the server does so meanwhile, after the sweeps
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")
+    rounds = Rounds(folder, _ids(), VARIANTS)
+    print(_READY, end="", flush=True)
+    for _line in sys.stdin:
+        print(json.dumps(rounds.run()), flush=True)
+    return rounds
+
+
+def _ids() -> list[int]:
+    from experiments.models import Experiment
+
+    return list(Experiment.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def _print_goals(found: Mapping[str, float]) -> None:
     print(f"\n{'goal':44}{'at most':>10}{'reached':>10}")
     for goal in GOALS:
-        reached = many[goal.name] / few[goal.name] if "times of" in goal.words else many[goal.name]
-        print(
-            f"{goal.words:44}{goal.most:10,.1f}{reached:10,.2f}{'' if reached <= goal.most else '  missed'}"
-        )
+        missed = "" if found[goal.name] <= goal.most else "  missed"
+        print(f"{goal.words:44}{goal.most:10,.1f}{found[goal.name]:10,.2f}{missed}")
 
 
 @contextmanager
@@ -215,100 +268,23 @@ def _shifted(recorded: Mapping[str, Any], copies: int) -> dict[str, Any]:
     return {**recorded, "previous": previous, "variants": variants}
 
 
-def _print_calls(folder: str) -> dict[str, float]:
+def _print_looks(folder: str, rounds: Rounds) -> dict[str, float]:
+    """Print what it costs to ask for so many experiments that a worker once forgot them, and the dashboard's list."""
     from django.contrib.auth import get_user_model
-    from django.db import connection
     from django.test import Client
 
-    from experiments.models import Experiment
-
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")  # or the server does so meanwhile, after the sweeps
-    ids = list(Experiment.objects.order_by("pk").values_list("pk", flat=True))
-    caller, browser = Caller(), Client()
+    browser, many = Client(), [rounds.get(pk) for pk in _ids()[:_IN_TURN]]
     browser.force_login(get_user_model().objects.create_superuser("bench"))
-    some = ids[:: max(1, len(ids) // 50)][:50]
-    many = ids[:_IN_TURN]
-    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    print(f"\n{'milliseconds a call':44}{'CPU':>8}{'PostgreSQL':>12}{'wall':>8}")
-    post = [caller.post(pk, today, n) for n, pk in enumerate(islice(cycle(some), _TIMES))]
-    found = {"post": _print_warm(folder, "POST /events, 4 variants", post)}
-    found["miss"] = _print(folder, "GET /allocation, a miss", [caller.get(pk) for pk in some])
-    hits = [caller.get(pk) for pk in islice(cycle(some), _TIMES)]
-    found["hit"] = _print_warm(folder, "GET /allocation, a hit, 50 in turn", hits)
-    _print_warm(folder, f"GET /allocation, a hit, {len(many):,} in turn", [caller.get(pk) for pk in many])
-    found["list"] = _print_page(folder, browser, "/dashboard/")
+    print_head()
+    cost_of(folder, many)
+    print_cost(f"GET /allocation, a hit, {len(many):,} in turn", cost_of(folder, many))
+    found = _print_page(folder, browser, "/dashboard/")
     _print_page(folder, browser, "/dashboard/?order=traffic")
-    return found
-
-
-class Caller:
-    """Calls the application as a server does, with a key of scope write."""
-
-    def __init__(self) -> None:
-        from bandit_project.administration.keys import create_key
-        from bandit_project.models import Scope
-        from bandit_project.wsgi import application
-
-        _key, secret = create_key(name="bench", scope=Scope.WRITE, days=None, now=dt.datetime.now(tz=dt.UTC))
-        self._application, self._authorization = application, f"Api-Key {secret}"
-
-    def get(self, pk: int) -> Callable[[], object]:
-        return lambda: self._call("GET", "/allocation", query=f"experiment_id={pk}")
-
-    def post(self, pk: int, date: str, clicks: int) -> Callable[[], object]:
-        variants = [{"variant_name": name, "impressions": 1000, "clicks": clicks} for name in VARIANTS]
-        body = json.dumps({"experiment_id": pk, "date": date, "variants": variants}).encode()
-        return lambda: self._call("POST", "/events", body=body)
-
-    def _call(self, method: str, path: str, query: str = "", body: bytes = b"") -> None:
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "HTTP_HOST": "testserver",
-            "HTTP_AUTHORIZATION": self._authorization, "HTTP_X_FORWARDED_PROTO": "https",
-            "wsgi.input": io.BytesIO(body), "wsgi.url_scheme": "https", "CONTENT_LENGTH": str(len(body)),
-            "CONTENT_TYPE": "application/json", "REMOTE_ADDR": "127.0.0.1",
-        }  # fmt: skip
-        setup_testing_defaults(environ)
-        status: list[str] = []
-        answer = self._application(environ, lambda line, _headers, _error=None: status.append(line))
-        text = b"".join(answer)
-        getattr(answer, "close", lambda: None)()
-        if not status[0].startswith("2"):
-            sys.exit(f"{method} {path}?{query} answered {status[0]}: {text[:300]!r}")
-
-
-def _print_warm(folder: str, name: str, work: Work) -> float:
-    """Print the cost of each call once all have been made before: the median of some rounds."""
-    calls = list(work)
-    _cost(folder, calls)
-    rounds = [_cost(folder, calls) for _ in range(_ROUNDS)]
-    return _print_cost(
-        name, sorted(rounds, key=lambda cost: cost.client + cost.database)[_ROUNDS // 2], len(calls)
-    )
-
-
-def _print(folder: str, name: str, work: Work) -> float:
-    """Print the cost of each call; return its CPU, this process's and PostgreSQL's."""
-    calls = list(work)
-    return _print_cost(name, _cost(folder, calls), len(calls))
-
-
-def _print_cost(name: str, cost: Cost, calls: int) -> float:
-    each = [1000 * seconds / calls for seconds in cost]
-    print(f"{name:44}{each[0]:8.2f}{each[1]:12.2f}{each[2]:8.2f}", flush=True)
-    return each[0] + each[1]
-
-
-def _cost(folder: str, work: Work) -> Cost:
-    with cpu_seconds([folder.encode()]) as used:
-        wall, client = time.perf_counter(), time.process_time()
-        for call in work:
-            call()
-        wall, client = time.perf_counter() - wall, time.process_time() - client
-    return Cost(client, used[0], wall)
+    return {"list": found}
 
 
 def _print_page(folder: str, browser: "Client", page: str) -> float:
+    """Print what a look costs; return the CPU of one that renews the totals."""
     from django.core.cache import cache
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
@@ -318,11 +294,13 @@ def _print_page(folder: str, browser: "Client", page: str) -> float:
         browser.get(page, secure=True)
 
     look_with_new_totals()  # which compiles the templates
-    _print(folder, f"{page}, new totals", [look_with_new_totals] * 7)
+    new = print_cost(f"{page}, new totals", cost_of(folder, [look_with_new_totals] * _LOOKS))
     with CaptureQueriesContext(connection) as queries:
         browser.get(page, secure=True)
         number = len(queries)  # the next request empties the log
-    return _print(folder, f"{page}, {number} queries", [lambda: browser.get(page, secure=True)] * 7)
+    look = [lambda: browser.get(page, secure=True)] * _LOOKS
+    print_cost(f"{page}, {number} queries", cost_of(folder, look))
+    return new.cpu
 
 
 def _print_sweeps(folder: str) -> dict[str, float]:

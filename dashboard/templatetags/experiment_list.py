@@ -1,19 +1,26 @@
-"""Words and bars of the rows of the list. Fifty rows of many small parts: a template takes several times as long."""
+"""What the cells of the list's rows hold. Fifty rows of many small parts: a template takes several times as long."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.urls import get_script_prefix, reverse
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
-from dashboard.templatetags.formats import chance, count, lift, lift_range
+from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
+from dashboard.templatetags.variants import swatch
 
 register = template.Library()
+
+_DASH = SafeString('<span class="text-secondary list-dash">–</span>')
+# Addresses that a worker remembers.
+_ADDRESSES = 2000
 
 
 class Said(NamedTuple):
@@ -25,6 +32,18 @@ class Said(NamedTuple):
     figure: str = ""
     is_quiet: bool = False
     is_ahead: bool = False
+
+
+@register.filter
+def link(row: Row) -> SafeString:
+    """Name the experiment, with the way to its results."""
+    address = _address(get_script_prefix(), row.experiment.key)
+    return format_html('<a href="{}">{}</a>', address, row.experiment.name)
+
+
+@lru_cache(_ADDRESSES)
+def _address(_prefix: str, key: str) -> str:
+    return reverse("dashboard:results", kwargs={"reference": key})
 
 
 @register.filter
@@ -42,8 +61,36 @@ def about(row: Row) -> str:
 
 
 @register.filter
-def result(row: Row) -> Said:
-    """Say how far it is, or who is ahead by how much."""
+def badges(row: Row) -> SafeString:
+    """Write its stage, and what is wrong with it."""
+    stage = format_html('<span class="badge stage-{}">{}</span>', row.stage.value, row.stage.label)
+    flags = (format_html(' <span class="badge flag-{}">{}</span>', one.value, one.label) for one in row.flags)
+    return SafeString("".join([stage, *flags]))
+
+
+@register.filter
+def result(row: Row) -> SafeString:
+    """Write how far it is, or who is ahead by how much."""
+    said = _said(row)
+    if said.is_ahead:
+        words = _ahead(row, said)
+    elif said.is_quiet:
+        words = format_html('<span class="text-secondary">{}</span>', said.words)
+    else:
+        words = format_html("{}", said.words) if said.words else _DASH
+    return format_html("{}<small>{}</small>", words, said.below) if said.below else words
+
+
+def _ahead(row: Row, said: Said) -> SafeString:
+    return format_html(
+        '<span class="list-ahead">{}<span>{}</span>{}</span>',
+        swatch(row.summary.leader_colour),
+        said.words,
+        format_html(" <strong>{}</strong>", said.figure) if said.figure else "",
+    )
+
+
+def _said(row: Row) -> Said:
     if row.warm_up is not None:
         return _warming(row.waits_for, row.warm_up)
     ahead = row.ahead
@@ -81,11 +128,45 @@ def _days_to_go(days: int | None) -> str:
     return ngettext("about %(days)s more day", "about %(days)s more days", days) % {"days": days}
 
 
-@register.simple_tag
-def split_svg(split: Sequence[SplitPart]) -> SafeString:
-    """Draw how traffic is split as a bar."""
-    parts = ((part.colour, str(part.start), str(part.share)) for part in split_drawn(split))
+@register.filter
+def split(row: Row) -> SafeString:
+    """Draw how traffic is split as a bar, and name the largest share."""
+    parts, top = row.summary.split, row.top_part
+    if not parts:
+        return _DASH
+    if top is None:
+        return format_html("{}<small>{}</small>", _bar(parts), _("even split"))
+    return format_html(
+        '{}<small><span class="list-top">{} {}</span></small>', _bar(parts), top.name, percent(top.share)
+    )
+
+
+def _bar(parts: Sequence[SplitPart]) -> SafeString:
+    drawn = (
+        f'<rect class="{escape(part.colour)}" x="{part.start}" y="0" width="{part.share}" height="1" />'
+        for part in split_drawn(parts)
+    )
     return format_html(
         '<svg class="split-bar" viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">{}</svg>',
-        format_html_join("", '<rect class="{}" x="{}" y="0" width="{}" height="1" />', parts),
+        SafeString("".join(drawn)),
     )
+
+
+@register.filter
+def gain(row: Row) -> SafeString:
+    """Write what it gained over an even split, with the interval."""
+    found = row.summary.gain
+    if not found:
+        return _DASH
+    interval = _("%(low)s to %(high)s") % {"low": signed(found.low), "high": signed(found.high)}
+    unit = reward_unit(row.experiment)
+    return format_html("<strong>{}</strong> {}<small>{}</small>", signed(found.value), unit, interval)
+
+
+@register.filter
+def data(row: Row) -> SafeString:
+    """Write the last day with data, and that of the result where it is an earlier one."""
+    if row.result_through is None:
+        return format_html("{}", day(row.latest))
+    words = _("result: %(date)s") % {"date": day(row.result_through)}
+    return format_html("{}<small>{}</small>", day(row.latest), words)

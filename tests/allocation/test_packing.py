@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocation.packing import DICTIONARY, DICTIONARY_OF_BITS, _columns, _pack_in_bytes, pack, unpack
+from allocation.packing import (
+    DICTIONARY,
+    DICTIONARY_OF_BITS,
+    _columns,
+    _pack_in_bytes,
+    pack,
+    unpack,
+    unpack_until,
+)
 from allocation.packing.rice import rice, unrice
 from allocation.packing.slim import slim, whole
 
@@ -32,6 +40,25 @@ def _inputs(days: list[tuple[int, int, int]], variants: int) -> dict[str, Any]:
 @given(days=DAYS, variants=st.integers(0, 3))
 def test_pack__any_counts__come_back_as_they_were(days: list[tuple[int, int, int]], variants: int) -> None:
     assert unpack(pack(_inputs(days, variants))) == _inputs(days, variants)
+
+
+@given(days=DAYS, variants=st.integers(0, 3), last=st.sampled_from(["impressions", "clicks", "conversions"]))
+def test_unpack_until__any_counts__are_those_that_came_in(
+    days: list[tuple[int, int, int]], variants: int, last: str
+) -> None:
+    inputs = _inputs(days, variants)
+
+    found = unpack_until(pack(inputs), last)
+
+    assert np.array(found["counts"][last]).tolist() == inputs["counts"][last]
+    assert found["counts"]["days"] == inputs["counts"]["days"]
+    assert found["winner"] is None
+
+
+def test_unpack_until__counts_in_bits__leaves_out_those_behind() -> None:
+    inputs = _inputs([(1000, 50, 5)] * 20, 4)
+
+    assert unpack_until(pack(inputs), "clicks")["counts"].keys() == {"days", "impressions", "clicks"}
 
 
 @pytest.mark.parametrize(

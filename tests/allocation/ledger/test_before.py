@@ -6,9 +6,12 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.ledger import before
-from allocation.ledger.before import Before, decisions_before
+from allocation.ledger.before import Before, decisions_before, recorded_window
+from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.statements import read_for_allocation
 from allocation.models import Allocation, AllocationShare
+from allocation.packing import pack, unpack, unpack_until
+from experiments.metrics import Reward
 from experiments.models import Experiment
 from tests.factory import TODAY, allocate, counts, make_running, record
 
@@ -76,3 +79,36 @@ def test_decision__on_one_that_is_remembered__is_that_on_one_that_is_read(change
     read = allocate(experiment)
 
     assert read.pk == remembered.pk  # equal inputs make no new entry
+
+
+@pytest.mark.parametrize("reward", Reward)
+@pytest.mark.parametrize(("window_days", "maturity_days"), [(None, 0), (5, 0), (None, 3)])
+def test_recorded_window__any_goal__is_that_of_the_recorded_request(
+    reward: Reward, window_days: int | None, maturity_days: int
+) -> None:
+    experiment = make_running(window_days=window_days, maturity_days=maturity_days)
+    for age in (12, 9, 8, 6, 5, 3, 2, 1):
+        day = TODAY - age * DAY
+        record(
+            experiment,
+            counts("control", 900 + age, 40 + age, age, day),
+            counts("variant_b", 800, 50, age, day),
+        )
+    packed = pack(allocate(experiment, TODAY).recorded_inputs)
+    whole = AllocationInputs.from_json({**unpack(packed), "reward": reward}, experiment.pk)
+    expected = whole.to_request().window()
+
+    window = recorded_window(unpack_until(packed, reward.trials_count.name), reward)
+
+    assert (window.start, window.end) == (expected.start, expected.end)
+    assert window.days.tolist() == expected.days.tolist()
+    assert window.trials.tolist() == expected.trials.tolist()
+
+
+def test_recorded_window__no_data__has_no_days() -> None:
+    recorded = allocate(make_running()).recorded_inputs
+    nothing = {"first_date": None, "days": [], "impressions": [[], []]}
+
+    window = recorded_window({**recorded, "counts": nothing}, Reward.CTR)
+
+    assert (window.start, window.trials.shape) == (None, (0, 2))

@@ -88,6 +88,14 @@ def test_options__of_a_command__know_a_dead_machine_but_no_time_limit() -> None:
 
 
 @pytest.mark.database_free
+def test_options__of_every_connection__have_no_statement_compiled_or_shared_by_processes() -> None:
+    options = postgresql_options(0)["options"]
+
+    assert "jit=off" in options
+    assert "max_parallel_workers_per_gather=0" in options
+
+
+@pytest.mark.database_free
 def test_options__for_a_pooler_that_takes_none__are_none() -> None:
     assert "options" not in postgresql_options(60, takes_options=False)
 
