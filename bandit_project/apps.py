@@ -1,6 +1,11 @@
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.admin import apps as admin
 from django.utils.translation import gettext_lazy as _
+
+
+class AdminConfig(admin.AdminConfig):
+    default_site = "bandit_project.administration.site.Site"
 
 
 class BanditProjectConfig(AppConfig):

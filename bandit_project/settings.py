@@ -37,7 +37,7 @@ ALLOW_RESET = env.boolean("ALLOW_RESET", DEBUG)
 ALGORITHM_DEFAULTS = env.algorithm_defaults()
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "bandit_project.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -32,6 +32,24 @@ def test_admin__each_list__opens(operator: Client, path: str) -> None:
     assert operator.get(f"/admin/{path}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("experiments/experiment/", "nothing"),
+        ("experiments/experiment/", "variants"),
+        ("experiments/experiment/", "+"),
+        ("auth/user/", "logentry"),
+        ("auth/group/", "user"),
+    ],
+)
+def test_admin__reference_to_what_is_no_column__is_refused(operator: Client, path: str, name: str) -> None:
+    assert operator.get(f"/admin/{path}", {"_to_field": name}).status_code == 400
+
+
+def test_admin__reference_to_the_key__is_allowed(operator: Client) -> None:
+    assert operator.get("/admin/experiments/experiment/", {"_to_field": "id"}).status_code == 200
+
+
 def test_admin__detail_pages__open(operator: Client) -> None:
     allocation = allocate(make_running())
 

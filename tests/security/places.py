@@ -9,6 +9,7 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -108,6 +109,8 @@ def make_one_of_each(experiment: Experiment) -> None:
     add_guard(experiment_id=experiment.pk, metric=Reward.CTR, max_fall=5, action=GuardAction.TELL, now=NOW)
     ApiKey.objects.create_key(name="shop", scope=Scope.READ)
     get_user_model().objects.create_user("someone")
+    # Those of a migration are gone after a test that empties all tables.
+    Group.objects.get_or_create(name="shop")
     endpoint = Endpoint.objects.create(name="ops", address="https://hooks.example.com/x")
     queue_test(endpoint, NOW)
     Alarm.objects.create(experiment=experiment, kind=EventKind.NO_DATA, raised_at=NOW)
