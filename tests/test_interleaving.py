@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 
 from experiments.campaign.models import GuardAction
@@ -151,7 +151,9 @@ def delete(experiment: Experiment) -> None:
 
 
 def decide_with_a_new_variant(experiment: Experiment) -> None:
-    record(experiment, counts(f"new{next(_NUMBERS)}", 5000, 100))
+    # In a transaction, as it stands for another worker: writes of this one would wait for the request to lead them.
+    with transaction.atomic():
+        record(experiment, counts(f"new{next(_NUMBERS)}", 5000, 100))
     allocate(experiment)
 
 
