@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from experiments.roles import Role
 from scripts.screenshots import BROWSER_ARGUMENTS
 
 # Playwright's synchronous interface runs an event loop in this thread, which Django takes for an async caller.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# A process for each page and one in advance protect a person's other sites; here they are a third of the work.
+_FEW_PROCESSES = ("--renderer-process-limit=1", "--process-per-site", "--disable-site-isolation-trials")
 
 # What is expected may come late on a busy machine; five seconds are the default.
 expect.set_options(timeout=30_000)
@@ -28,7 +31,7 @@ def browser() -> Iterator[Browser]:
     """One browser for all tests of a process. ``./dev test`` puts its path into CHROMIUM."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*BROWSER_ARGUMENTS, *_FEW_PROCESSES])
         yield browser
         browser.close()
 
@@ -39,17 +42,38 @@ def own_machine(settings: Any) -> None:
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
 
 
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile for the clean pages of a test process: a new one would fetch and compile each script again."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def clean_page(browser: Browser, live_server: Any) -> Iterator[Page]:
-    """A page on which any console message, error or request to another host fails the test."""
-    page = browser.new_page()
+def clean_page(profile: BrowserContext, live_server: Any) -> Iterator[Page]:
+    """A page on which any console message, error or request to another host fails the test.
+
+    Its profile is empty but for the files that the browser may keep.
+    """
+    page = profile.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
     page.on("request", lambda request: _note_stranger(request.url, live_server.url, complaints))
     yield page
+    _empty(page, live_server.url)
     page.close()
     assert complaints == []
+
+
+def _empty(page: Page, origin: str) -> None:
+    """Remove from a page's profile what the service or a test has stored there."""
+    page.context.clear_cookies()
+    page.context.clear_permissions()
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+    devtools.detach()
 
 
 @pytest.fixture
