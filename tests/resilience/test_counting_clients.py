@@ -21,7 +21,7 @@ from tests.resilience.databases import sqlite
 from tests.resilience.scale import scaled
 from tests.resilience.service import Service, served
 
-SERVERS, VISITORS, KILLS = scaled(4, 100), scaled(4_000, 8_000), scaled(3, 10)
+SERVERS, VISITORS, KILLS = scaled(4, 100), scaled(4_000, 24_000), scaled(3, 10)
 EVENTS = SERVERS * VISITORS * 5 // 4  # one visitor of four clicks
 
 
