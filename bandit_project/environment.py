@@ -275,9 +275,18 @@ def _as_primary(replica: Mapping[str, Any], primary: Mapping[str, Any]) -> dict[
         **primary,
         **replica,
         "PASSWORD": replica.get("PASSWORD") or primary.get("PASSWORD"),
-        "OPTIONS": {**primary.get("OPTIONS", {}), **replica.get("OPTIONS", {})},
+        "OPTIONS": options_with(primary.get("OPTIONS", {}), replica.get("OPTIONS", {})),
         "TEST": {"MIRROR": "default"},
     }
+
+
+def options_with(ours: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the options that a URL gives, which win.
+
+    Those of the server stand behind ours, and the last of a name holds: who sets a search_path keeps the time limits.
+    """
+    theirs = " ".join(str(one["options"]) for one in (ours, given) if one.get("options"))
+    return {**ours, **given, **({"options": theirs} if theirs else {})}
 
 
 def postgresql_options(statement_seconds: int, *, takes_options: bool = True) -> dict[str, Any]:

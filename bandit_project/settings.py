@@ -12,7 +12,7 @@ import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 
-from bandit_project.environment import LOG_LEVELS, Environment, postgresql_options
+from bandit_project.environment import LOG_LEVELS, Environment, options_with, postgresql_options
 from bandit_project.ops.logs import configure_structlog, logging_config
 from experiments.roles import Role
 
@@ -136,7 +136,7 @@ else:
     # A pooler that gives each transaction another server must know of prepared statements (PgBouncer from 1.22 on).
     if env.boolean("DATABASE_PREPARE", True):
         options |= {"server_side_binding": True, "prepare_threshold": 2}
-    DATABASES["default"]["OPTIONS"] = {**options, **DATABASES["default"].get("OPTIONS", {})}
+    DATABASES["default"]["OPTIONS"] = options_with(options, DATABASES["default"].get("OPTIONS", {}))
     # Separate from the URL, so that the database's container and this one can share one secret.
     DATABASES["default"]["PASSWORD"] = DATABASES["default"]["PASSWORD"] or env.string("POSTGRES_PASSWORD")
 # Copies of the database that follow it, for reads that may lag (experiments/database/replica.py).

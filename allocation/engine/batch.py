@@ -132,8 +132,11 @@ def _of_several(
 
 @lru_cache(maxsize=256)
 def _of_one(settings: Settings, version: str, rules: int) -> SettingsArrays:
-    """The arrays of one experiment, remembered: most have the settings of the installation. Nobody writes to them."""
-    return _of_several([settings], [version], [rules])
+    """Make the arrays of one experiment, once: most have the installation's settings. They cannot be written to."""
+    found = _of_several([settings], [version], [rules])
+    for column in found:
+        column.flags.writeable = False
+    return found
 
 
 class Posterior(NamedTuple):

@@ -223,11 +223,18 @@ def _has_newer_data(
     if allocation.data_through is None or through > allocation.data_through:
         return True
     recorded = AllocationInputs.from_json(allocation.recorded_inputs, experiment.pk)
-    return not overridden and _days_differ(analysis.inputs.table, recorded.table, through)
+    if overridden:
+        return False
+    ids = ([variant.id for variant in inputs.variants] for inputs in (analysis.inputs, recorded))
+    same_variants = next(ids) == next(ids)
+    return _days_differ(analysis.inputs.table, recorded.table, through, same_variants)
 
 
-def _days_differ(now: DailyTable, known: DailyTable, through: dt.date) -> bool:
-    """True where a day was added or corrected; what has left the window since is no difference."""
+def _days_differ(now: DailyTable, known: DailyTable, through: dt.date, same_variants: bool) -> bool:
+    """True where a day was added or corrected; what has left the window since is no difference.
+
+    Of other variants than before the sums of each day are compared.
+    """
     now = now.between(dt.date.min, through)
     if not now.days.size:
         return False
@@ -235,14 +242,15 @@ def _days_differ(now: DailyTable, known: DailyTable, through: dt.date) -> bool:
     if not np.array_equal(now.days, known.days):
         return True
     has_values = now.values is not None and known.values is not None
-    seen, recorded = (_totals(table, with_values=has_values) for table in (now, known))
+    seen, recorded = (_numbers(table, with_values=has_values) for table in (now, known))
+    if not same_variants:
+        seen, recorded = seen.sum(axis=2), recorded.sum(axis=2)
     return not np.allclose(seen, recorded, rtol=1e-12, atol=0)
 
 
-def _totals(table: DailyTable, *, with_values: bool) -> NDArray[np.float64]:
-    """Add up the variants of each day: every count and, where both sides have them, values."""
-    columns = [*table.counts, *(table.values or () if with_values else ())]
-    return np.array([column.sum(axis=1) for column in columns], dtype=np.float64)
+def _numbers(table: DailyTable, *, with_values: bool) -> NDArray[np.float64]:
+    """Stack every count and, where both sides have them, values: by measure, day and variant."""
+    return np.array([*table.counts, *(table.values or () if with_values else ())], dtype=np.float64)
 
 
 def _spans_differ(analysis: Analysis) -> bool:

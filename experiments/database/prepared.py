@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -28,10 +27,9 @@ _WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 # a column of it: nothing was done.
 STALE = (InvalidSqlStatementName, FeatureNotSupported)
 
-# The name of each statement that a connection has prepared, and what turns its rows into Python's values.
-_prepared: WeakKeyDictionary[psycopg.Connection[Any], "dict[Prepared, tuple[bytes, abc.Transformer]]"] = (
-    WeakKeyDictionary()
-)
+# Where a connection keeps the name of each statement that it has prepared, and what turns its rows into Python's
+# values. That holds the connection: kept anywhere else, it would keep each of thousands a day from being freed.
+_KEPT = "_bandit_prepared"
 _numbers = count()
 
 
@@ -95,9 +93,7 @@ class Prepared:
 
     def on(self, raw: psycopg.Connection[Any]) -> tuple[bytes, abc.Transformer]:
         """Return its name on the connection, which prepares it the first time, and what reads its rows."""
-        known = _prepared.get(raw)
-        if known is None:
-            known = _prepared[raw] = {}
+        known: dict[Prepared, tuple[bytes, abc.Transformer]] = vars(raw).setdefault(_KEPT, {})
         if self not in known:
             name = b"bandit_%d" % next(_numbers)
             checked(raw, raw.pgconn.prepare(name, self._numbered))
@@ -107,7 +103,7 @@ class Prepared:
 
 def prepare_again(raw: psycopg.Connection[Any]) -> None:
     """Have the connection prepare its statements again: where one was dropped, all were."""
-    _prepared.pop(raw, None)
+    vars(raw).pop(_KEPT, None)
 
 
 def takes_prepared(connection: BaseDatabaseWrapper) -> bool:

@@ -249,6 +249,23 @@ def test_replicas__two__connect_as_the_primary_does_and_with_its_password() -> N
     ), result.stderr
 
 
+def test_replicas__options_of_a_url__are_added_to_those_of_the_primary() -> None:
+    show = (
+        "from django.conf import settings; found = settings.DATABASES;"
+        "print(*[found[name]['OPTIONS']['options'].split('jit=off')[1] for name in ('default', 'replica-1')])"
+    )
+
+    result = start(
+        show,
+        DEBUG="true",
+        DATABASE_URL="postgresql://ann@db/x?options=-c%20search_path%3Da",
+        DATABASE_REPLICA_URL="postgresql://ann@near/x?options=-c%20work_mem%3D8MB",
+    )
+
+    ours = " -c max_parallel_workers_per_gather=0 -c search_path=a"
+    assert result.stdout.rstrip() == f"{ours} {ours} -c work_mem=8MB", result.stderr
+
+
 def test_workers__no_broker__leave_celery_and_redis_unimported() -> None:
     show = "import sys, bandit_project.wsgi; print({'celery', 'redis', 'kombu'} & set(sys.modules))"
 

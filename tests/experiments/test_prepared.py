@@ -1,5 +1,8 @@
 """Statements without a cursor: PostgreSQL's answers, refusals and transactions are those of any other statement."""
 
+import gc
+import weakref
+
 import pytest
 from django.db import (
     DataError,
@@ -151,3 +154,16 @@ def test_statements__are_timed_and_can_be_captured() -> None:
 @pytest.mark.parametrize("names", [["plain"], ['a "b"', "c\\", "", 'null,{"}'], ["\\", '"'], ['x","y']])
 def test_texts__odd_ones__arrive_as_they_are(on_postgresql: None, names: list[str]) -> None:
     assert Prepared("SELECT %s::text[]").rows([_texts(names)]) == [(names,)]
+
+
+def test_connection__that_was_closed__is_freed_with_what_it_prepared(on_postgresql: None) -> None:
+    """Each thread that serves makes a connection a minute: remembered, they would fill the memory."""
+    select, closed = Prepared("SELECT CAST(%s AS integer)"), []
+    for number in range(3):
+        assert select.rows([number]) == [(number,)]
+        closed.append(weakref.ref(connection.connection))
+        connection.close()
+
+    gc.collect()
+
+    assert [one() for one in closed] == [None] * 3

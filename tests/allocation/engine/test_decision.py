@@ -15,6 +15,7 @@ from allocation.engine import (
     allocate_many,
     decision,
 )
+from allocation.engine.batch import SettingsArrays
 from allocation.engine.state import state_of
 from tests.allocation.engine.factories import (
     allocate_counts,
@@ -248,3 +249,12 @@ def test_allocate__newcomer_with_ten_impressions__is_neither_best_nor_lead() -> 
     assert answer.lead == 1
     assert answer.low_evidence.tolist() == [False, False, True]
     assert state_of(answer, [14, 14, 1]) == "optimizing"
+
+
+def test_settings_arrays__of_one__are_made_once_and_cannot_be_changed() -> None:
+    arrays = SettingsArrays.of([Settings(alpha_prior=3)])
+
+    assert SettingsArrays.of([Settings(alpha_prior=3)]) is arrays
+    with pytest.raises(ValueError, match="read-only"):
+        arrays.alpha_prior[0] = 4
+    assert SettingsArrays.of([Settings(alpha_prior=4)]).alpha_prior.tolist() == [[4.0]]

@@ -71,7 +71,7 @@ def test_closed_days__day_by_day__are_read_once() -> None:
     assert (found.days, found.observed["control"]) == (20, 19000 + 0)
     days = [query["sql"] for query in captured if "dailymetric" in query["sql"]]
     assert len(days) == 1
-    assert f"m.date > '{TODAY - 8 * DAY}'" in days[0]
+    assert f".date > '{TODAY - 8 * DAY}'" in days[0]
 
 
 def test_closed_days__decisions_that_rest_on_their_own_days__split_the_day_after() -> None:

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db import connections as django_connections
 from django.dispatch import Signal
 
-from bandit_project.environment import postgresql_options
+from bandit_project.environment import options_with, postgresql_options
 from bandit_project.server.connections import (
     FRESH_SECONDS,
     _answered_at,
@@ -98,6 +98,40 @@ def test_options__of_every_connection__have_no_statement_compiled_or_shared_by_p
 @pytest.mark.database_free
 def test_options__for_a_pooler_that_takes_none__are_none() -> None:
     assert "options" not in postgresql_options(60, takes_options=False)
+
+
+@pytest.mark.database_free
+def test_options__of_a_url__stand_behind_ours_and_win() -> None:
+    found = options_with(
+        {"options": "-c jit=off -c statement_timeout=60s", "connect_timeout": 5},
+        {"options": "-c search_path=bandit -c jit=on", "connect_timeout": 9, "sslmode": "require"},
+    )
+
+    assert found == {
+        "options": "-c jit=off -c statement_timeout=60s -c search_path=bandit -c jit=on",
+        "connect_timeout": 9,
+        "sslmode": "require",
+    }
+
+
+@pytest.mark.database_free
+def test_options__none_of_ours_or_none_of_a_url__are_the_others() -> None:
+    assert options_with({}, {"options": "-c jit=on"}) == {"options": "-c jit=on"}
+    assert options_with({"options": "-c jit=off"}, {}) == {"options": "-c jit=off"}
+    assert options_with({}, {}) == {}
+
+
+def test_options__of_one_name__the_last_holds() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server")
+    place = {
+        n: v for n, v in connection.get_connection_params().items() if n in ("host", "port", "user", "dbname")
+    }
+    options = options_with(postgresql_options(7), {"options": "-c jit=on -c search_path=elsewhere"})
+    with contextlib.closing(psycopg.connect(**place, **options)) as asked:
+        shown = [asked.execute(f"SHOW {n}").fetchone() for n in ("jit", "search_path", "statement_timeout")]
+
+    assert shown == [("on",), ("elsewhere",), ("7s",)]
 
 
 def test_caches__none_has_anything_to_close__are_not_asked_after_each_request() -> None:

@@ -52,6 +52,18 @@ def test_health__a_day_corrected_or_added_late__is_new_data(client: Client) -> N
     assert "New data not used for traffic yet" in late
 
 
+def test_health__counts_given_to_the_other_variant__are_new_data(client: Client) -> None:
+    experiment = make_experiment()
+    day = TODAY - DAY
+    record(experiment, counts("control", 1000, 90, date=day), counts("b", 1000, 120, date=day))
+    allocate(experiment)
+    record(experiment, counts("control", 1000, 120, date=day), counts("b", 1000, 90, date=day))
+
+    texts = [check.text for check in context(client, experiment)["health"] if not check.ok]
+
+    assert "New data not used for traffic yet" in texts
+
+
 def test_health__variant_named_control_that_came_later__is_distinguished_from_the_control(
     client: Client,
 ) -> None:
