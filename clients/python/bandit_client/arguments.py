@@ -37,6 +37,8 @@ def check_service(url: str, api_key: str) -> None:
         raise ValueError(f"url must begin with http:// or https://, not {url!r}")
     if not parts.hostname:
         raise ValueError(f"url names no host: {url!r}")
+    if not isinstance(api_key, str):
+        raise ValueError(f"api_key must be text, blank for none, not of the type {type(api_key).__name__}")
     if not all(" " <= sign <= "~" for sign in api_key):  # the key itself is in no message
         raise ValueError(
             "api_key must be ASCII without line breaks: does the file that it is read from end with one?"
@@ -45,5 +47,5 @@ def check_service(url: str, api_key: str) -> None:
 
 def check_above_zero(**numbers: float) -> None:
     for name, number in numbers.items():
-        if not number > 0:
+        if not (isinstance(number, int | float) and number > 0):
             raise ValueError(f"{name} must be above 0, not {number!r}")
