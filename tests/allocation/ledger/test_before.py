@@ -107,7 +107,7 @@ def test_recorded_window__any_goal__is_that_of_the_recorded_request(
 
 def test_recorded_window__no_data__has_no_days() -> None:
     recorded = allocate(make_running()).recorded_inputs
-    nothing = {"first_date": None, "days": [], "impressions": [[], []]}
+    nothing: dict[str, object] = {"first_date": None, "days": [], "impressions": [[], []]}
 
     window = recorded_window({**recorded, "counts": nothing}, Reward.CTR)
 
