@@ -19,8 +19,8 @@ def check_unit(unit: object) -> None:
         raise ValueError(f"unit must be text that is not empty, not {unit!r}")
 
 
-def handed_over(exposure: Sequence[str]) -> Exposure:
-    """Read an exposure that another process has made; JSON makes a list of it."""
+def handed_over(experiment: str, exposure: Sequence[str]) -> Exposure:
+    """Read an exposure of the experiment that another process has made; JSON makes a list of it."""
     try:
         seen = Exposure(*exposure)
         dt.date.fromisoformat(seen.day)
@@ -28,6 +28,8 @@ def handed_over(exposure: Sequence[str]) -> Exposure:
         seen = Exposure("", "", "")
     if not all(isinstance(part, str) and part for part in seen):
         raise ValueError(f"exposure must be what exposure() returned, not {exposure!r:.80}")
+    if seen.experiment != experiment:
+        raise ValueError(f"exposure must be one of {experiment!r}, not of {seen.experiment!r}")
     return seen
 
 

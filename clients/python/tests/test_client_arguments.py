@@ -48,6 +48,15 @@ def test_click__exposure_that_is_none__is_refused(make_client: MakeClient, seen:
     assert client.pending == 0
 
 
+def test_click__exposure_of_another_experiment__is_refused(make_client: MakeClient) -> None:
+    client = make_client()
+
+    with pytest.raises(ValueError, match="exposure must be one of 'other', not of 'hero'"):
+        client.click("other", "u", SEEN)
+
+    assert client.pending == 0
+
+
 def test_click__exposure_from_json__counts(service: FakeService, make_client: MakeClient) -> None:
     client = make_client()
 
