@@ -12,6 +12,8 @@ from gunicorn import util
 from gunicorn.http import wsgi
 
 _LENGTH = "Content-Length"
+# Not kept: a thousand bodies would be. Nobody here sends hints, which belong to one answer.
+_OF_ONE_REQUEST = ("wsgi.input", "gunicorn.socket", "wsgi.early_hints")
 
 
 def environ_of(request: Any, answer: "Answer", conn: Any) -> dict[str, Any]:
@@ -19,7 +21,8 @@ def environ_of(request: Any, answer: "Answer", conn: Any) -> dict[str, Any]:
     template: dict[str, Any] = request.template
     if not template:
         _unused, made = wsgi.create(request, answer.sock, conn.client, conn.server, answer.cfg)
-        del made["wsgi.early_hints"]  # it belongs to one answer; nobody here sends any
+        for name in _OF_ONE_REQUEST:
+            del made[name]
         template |= made
     environ = {
         **template, "wsgi.input": request.body, "gunicorn.socket": answer.sock, "wsgi.multithread": True

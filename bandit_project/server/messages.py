@@ -92,10 +92,11 @@ class Received:
         self._head, self._body, self.is_whole = head, body, is_whole
 
     def __next__(self) -> Any:
-        body, self._body = self._body, b""  # a large one is freed with its request
+        head, body = self._head, self._body
+        self._head = self._body = b""  # they are freed with the request
         if not self.is_whole:
-            return self._heads.cut_off(self._head + body, self._client)
-        return self._heads.request(self._head, body, self._client, self._server)
+            return self._heads.cut_off(head + body, self._client)
+        return self._heads.request(head, body, self._client, self._server)
 
     def finish_body(self, deadline: float | None = None) -> bool:
         """Say that the connection can go on: nothing of the body is on it any more."""

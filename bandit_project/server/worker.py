@@ -40,6 +40,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from bandit_project.server.answering import Answer, environ_of
 from bandit_project.server.messages import Heads, Outbox, Received, limit_sending
 from bandit_project.server.peers import Peers
+from bandit_project.server.refusals import TOO_LATE, TOO_LONG, TOO_MUCH
 from bandit_project.server.waiting import Waits
 
 TESTED_GUNICORN = "27.0.1"
@@ -48,7 +49,8 @@ TESTED_GUNICORN = "27.0.1"
 _REQUEST_SECONDS = 15
 # Each time so many bytes have come, the time starts again: a slow line is not an attack.
 _PROGRESS_BYTES = 300_000
-# Seconds for a client to close its end after its answer. If the worker closed first, the answer could be lost.
+# Seconds for a client to close its end after its answer, again after each piece that it still sends, and as long in all
+# as for a request. If the worker closed first, the answer could be lost.
 _FAREWELL_SECONDS = 2
 
 _HEAD_BYTES = 64 * 1024
@@ -66,24 +68,22 @@ _SOME_LENGTH = re.compile(rb"\r\ncontent-length", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 
-_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_TOO_MUCH = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-)
-_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
 
 class _Request:
     """The part of a request that has arrived."""
 
     def __init__(self, conn: Any, seconds: float, *, is_farewell: bool = False) -> None:
         self.conn, self.data = conn, bytearray()
-        self.is_farewell, self.is_awaited = is_farewell, False
-        self.deadline = time.monotonic() + seconds
+        self.is_farewell, self.is_awaited, self.is_unmeasured = is_farewell, False, False
+        now = time.monotonic()
+        self.deadline, self._latest = now + seconds, now + _REQUEST_SECONDS
         self.head_end = self._progress = 0
         # Bytes of head and body together. None until the head is read, and for a body in chunks or of unclear length.
         self.length: int | None = None
-        self.is_unmeasured = False
+
+    def pass_over(self) -> None:
+        """Wait on for a client that sends after its answer."""
+        self.deadline = min(time.monotonic() + _FAREWELL_SECONDS, self._latest)
 
     def add(self, data: bytes) -> None:
         searched, is_first = max(0, len(self.data) - 3), not self.data
@@ -320,9 +320,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         except OSError:
             self._drop(request)
             return
-        if request.is_farewell:
-            if not data:
-                self._drop(request)
+        if request.is_farewell and data:
+            request.pass_over()
+        elif request.is_farewell:
+            self._drop(request)
         elif data:
             self._go_on(request, data)
         else:
@@ -333,9 +334,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self._held += len(request.data) - request.conn.held
         request.conn.held = len(request.data)
         if request.is_head_too_long:
-            self._refuse(request, _TOO_LONG)
+            self._refuse(request, TOO_LONG)
         elif self._held > _WORKER_BYTES and len(request.data) > _HEAD_BYTES:
-            self._refuse(request, _TOO_MUCH)
+            self._refuse(request, TOO_MUCH)
         elif request.is_ready:
             self._hand_over(request)
 
@@ -360,7 +361,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _give_up(self, request: _Request) -> None:
         if request.data and not request.is_farewell:
-            self._refuse(request, _TOO_LATE)
+            self._refuse(request, TOO_LATE)
         else:
             self._drop(request)
 
@@ -385,10 +386,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
 
     def _stop_receiving(self, request: _Request) -> None:
         del self._requests[request.conn]
-        if not request.is_awaited:
-            return
-        with contextlib.suppress(KeyError, ValueError, OSError):
-            self.poller.unregister(request.conn.sock)
+        if request.is_awaited:
+            with contextlib.suppress(KeyError, ValueError, OSError):
+                self.poller.unregister(request.conn.sock)
 
     def _release(self, conn: Any) -> None:
         self._held -= conn.held

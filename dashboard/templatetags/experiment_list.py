@@ -1,4 +1,4 @@
-"""What the cells of the list's rows hold. Fifty rows of many small parts: a template takes several times as long."""
+"""The cells of the list's rows. Fifty rows of many small parts: a template takes several times as long."""
 
 from collections.abc import Sequence
 from functools import lru_cache

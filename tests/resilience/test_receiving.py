@@ -172,18 +172,16 @@ def test_body__in_chunks__is_taken_for_none_and_ends_the_connection(front: Front
 def _refused_of(front: Front, clients: int, size: int, stack: ExitStack) -> list[list[int]] | None:
     """Send the beginnings of large bodies, all but their ends; the statuses of those that are answered.
 
-    None where a busy machine took too long: the first are then given up before the last is sent, so that nothing was
-    full, or a refusal is lost as its client still sends when the connection is closed.
+    Each connects when its turn comes: one that sends nothing is closed after some seconds. None where a busy machine
+    took too long: the first are then given up before the last is sent, so that nothing was full.
     """
     began = time.monotonic()
     head = front.head("POST", "/api/v1/events/", Content_Type="application/json", Content_Length=size)
-    held = [stack.enter_context(front.connect()) for _ in range(clients)]
-    for connection in held:
-        sending = time.monotonic()
+    held = []
+    for _ in range(clients):
+        held.append(stack.enter_context(front.connect()))
         with suppress(ConnectionError):
-            connection.sendall(head + b" " * (size - 1000))
-        if time.monotonic() > sending + worker._FAREWELL_SECONDS:
-            return None
+            held[-1].sendall(head + b" " * (size - 1000))
     if time.monotonic() > began + worker._REQUEST_SECONDS:
         return None
     return [_statuses(connection.recv(1000)) for connection in select.select(held, [], [], 10)[0]]
@@ -216,6 +214,18 @@ def test_headers__too_long__are_refused(front: Front) -> None:
         answer = answer_to(connection)
 
     assert answer.startswith(b"HTTP/1.1 431")
+
+
+@_patient
+def test_refusal__of_a_client_that_still_sends__is_not_lost(front: Front) -> None:
+    with front.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nX: " + b"x" * worker._HEAD_BYTES)
+        until = time.monotonic() + 2 * worker._FAREWELL_SECONDS
+        while time.monotonic() < until:  # a reset would end it with an error
+            time.sleep(0.1)
+            connection.sendall(b"x")
+
+        assert _statuses(answer_to(connection)) == [431]
 
 
 @pytest.mark.parametrize(

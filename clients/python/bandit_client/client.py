@@ -126,7 +126,7 @@ class Client:
         Without ``exposure`` it is the one that this process remembers; a unit that has none is not counted.
         """
         check_unit(unit)
-        given = handed_over(exposure) if exposure else None
+        given = handed_over(experiment, exposure) if exposure else None
         with self._counter.lock:
             seen = given or self._counter.exposure_of(experiment, unit)
             return seen is not None and self._takes(experiment) and self._counter.click(seen, unit)
@@ -141,7 +141,7 @@ class Client:
         """Count the unit's first conversion after its exposure, with its value. True if it was counted."""
         check_unit(unit)
         text = None if value is None else amount(value)
-        given = handed_over(exposure) if exposure else None
+        given = handed_over(experiment, exposure) if exposure else None
         with self._counter.lock:
             seen = given or self._counter.exposure_of(experiment, unit)
             return seen is not None and self._takes(experiment) and self._counter.convert(seen, unit, text)

@@ -48,6 +48,15 @@ def test_click__exposure_that_is_none__is_refused(make_client: MakeClient, seen:
     assert client.pending == 0
 
 
+def test_click__exposure_of_another_experiment__is_refused(make_client: MakeClient) -> None:
+    client = make_client()
+
+    with pytest.raises(ValueError, match="exposure must be one of 'other', not of 'hero'"):
+        client.click("other", "u", SEEN)
+
+    assert client.pending == 0
+
+
 def test_click__exposure_from_json__counts(service: FakeService, make_client: MakeClient) -> None:
     client = make_client()
 
@@ -62,6 +71,10 @@ def test_click__exposure_from_json__counts(service: FakeService, make_client: Ma
         ({"url": "https://"}, "names no host"),
         ({"api_key": "abc\n"}, "api_key must be ASCII"),
         ({"api_key": "schlüssel"}, "api_key must be ASCII"),
+        ({"api_key": None}, "api_key must be text, blank for none, not of the type NoneType"),
+        ({"api_key": b"secret"}, "not of the type bytes"),
+        ({"flush_interval": None}, "flush_interval must be above 0"),
+        ({"timeout": "5"}, "timeout must be above 0"),
         ({"flush_interval": 0}, "flush_interval must be above 0"),
         ({"poll_interval": -1}, "poll_interval must be above 0"),
         ({"timeout": 0}, "timeout must be above 0"),

@@ -221,13 +221,17 @@ def _warming_up(results: Results) -> Verdict:
 
 def _is_ahead_of_allocation(results: Results) -> bool:
     """True where the data says more than the allocation in force, whose state is the experiment's badge."""
-    badge = results.allocation.state if results.allocation else State.COLLECTING
-    return _ORDER.index(results.analysis.statistics.state) > _ORDER.index(badge)
+    return _ORDER.index(results.analysis.statistics.state) > _ORDER.index(_badge(results) or State.COLLECTING)
+
+
+def _badge(results: Results) -> str:
+    """The state of the allocation in force; blank where there is none, or the last one ended the experiment."""
+    return results.allocation.state if results.allocation else ""
 
 
 def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool) -> Verdict:
     """Say who is ahead, and no more: what is advised goes by the allocation, as the badge and the list do."""
-    is_behind = results.allocation is None or results.newer_data or results.settings_changed
+    is_behind = not _badge(results) or results.newer_data or results.settings_changed
     said = (
         _("%(leader)s is ahead, with data or settings that traffic does not use yet.")
         if is_behind

@@ -1,6 +1,7 @@
 """The kept environ of a head and the kept headers change neither requests nor answers."""
 
 import re
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_environ__changed_by_a_request__is_not_that_of_the_next() -> None:
         environ["PATH_INFO"] = "/elsewhere"
 
     assert names == ["/a b"] * 3
+
+
+def test_environ__of_a_request_that_is_over__keeps_neither_body_nor_connection() -> None:
+    heads, config, outbox = Heads(Config()), Config(), Outbox(None)  # type: ignore[arg-type]
+    request = heads.request(POST, b"{}", (PEER, 1), HOST)
+    environ_of(request, Answer(request, outbox, config), _connection((PEER, 1)))
+    gone = weakref.ref(request.body), weakref.ref(outbox)
+    del request, outbox
+
+    assert [kept() for kept in gone] == [None, None]
 
 
 def test_environ__of_another_listener_or_a_socket_of_unix__names_it() -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import tempfile
+import tracemalloc
 from contextlib import closing
 from typing import Any
 
@@ -88,6 +89,19 @@ def test_received__cut_off__gives_what_came_and_ends_the_connection() -> None:
     request = next(received)
 
     assert (request.body.read(9), received.finish_body()) == (b"{}", False)
+
+
+def test_received__long_head_of_a_connection_that_idles__is_not_held() -> None:
+    connections = [Received(Heads(Config()), PEER) for _ in range(20)]
+    tracemalloc.start()
+    for received in connections:
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %s\r\n" % (b"x" * 8000) * 7 + b"\r\n"
+        received.give(head, b"", is_whole=True)
+        assert next(received).method == "GET"
+    held, _most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert held < 4 * len(head)
 
 
 _LIVE = b"HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\n\r\n"

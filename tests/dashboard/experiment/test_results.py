@@ -93,6 +93,20 @@ def test_verdict__uploaded_after_a_warm_up__does_not_run_ahead_of_the_badge(clie
     assert page.count("Update allocation") == 1
 
 
+def test_verdict__opened_again_while_the_end_is_in_force__advises_to_allocate_first(client: Client) -> None:
+    experiment = make_decided()
+    winner = experiment.variants.get(name="b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+    # as versions did that recorded no split when an end was undone
+    Experiment.objects.update(status=Status.ACTIVE, winner=None, completed_at=None)
+
+    found = verdict(client, experiment)
+
+    assert found.title == "b is ahead, with data or settings that traffic does not use yet."
+    assert found.action is not None
+    assert (found.action.post, found.action.ends_with) == ("recompute", None)
+
+
 def test_verdict__less_sure_by_newer_data__says_what_the_data_say(client: Client) -> None:
     experiment = make_decided()
     record(experiment, counts("control", 9000, 1600), counts("b", 9000, 900))
