@@ -58,6 +58,7 @@ def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) 
         value_remaining=decision.value_remaining,
         active=len(active),
         reporting=decision.reporting,
+        has_successes=bool(decision.successes[decision.active].any()),
         low=low,
         apart=apart_in(decision, inputs),
         large=large_orders(decision, [variant.name for variant in inputs.variants]),
@@ -72,6 +73,7 @@ def status_sentence(
     value_remaining: float,
     active: int,
     reporting: int,
+    has_successes: bool = True,
     low: Sequence[str] = (),
     apart: Sequence[str] = (),
     large: Sequence[str] = (),
@@ -87,7 +89,14 @@ def status_sentence(
             "These variants were never shown on the same day: they cannot be compared with day adjustment on."
         )
     sentence = _of_state(
-        state, leader, chance, value_remaining, active=active, reporting=reporting, all_low=len(low) >= active
+        state,
+        leader,
+        chance,
+        value_remaining,
+        active=active,
+        reporting=reporting,
+        all_low=len(low) >= active,
+        has_successes=has_successes,
     )
     parts = [sentence, *([never_beside(apart)] if apart else [])]
     if state == "collecting" or active < 2:
@@ -130,6 +139,7 @@ def _of_state(
     active: int,
     reporting: int,
     all_low: bool,
+    has_successes: bool,
 ) -> str:
     values = {"leader": leader, "chance": _percent(chance)}
     if active < 2:
@@ -140,6 +150,8 @@ def _of_state(
         return _("Warming up: not enough data yet. Traffic is split evenly until then.")
     if all_low:
         return _("No variant has enough data yet.")
+    if not has_successes:
+        return _("No variant has a success yet; there is nothing to compare.")
     if state == "decided":
         values["remaining"] = _percent(value_remaining)
         return (

@@ -196,7 +196,9 @@ def _statistics(
     secondary: list[SecondaryMetric],
 ) -> Statistics:
     leader = inputs.variants[decision.lead]
-    state = _state(inputs, decision)
+    # traffic may have stopped arriving as split since alarms were last looked for
+    mismatch = inputs.mismatch or (sample_ratio is not None and sample_ratio.mismatch)
+    state = _state(inputs, decision, mismatch=mismatch)
     recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     return Statistics(
         experiment_id=inputs.experiment_id,
@@ -219,11 +221,11 @@ def _statistics(
     )
 
 
-def _state(inputs: AllocationInputs, decision: engine.Decision) -> str:
+def _state(inputs: AllocationInputs, decision: engine.Decision, *, mismatch: bool) -> str:
     return state_of(
         decision,
         inputs.variant_days(decision.window),
-        mismatch=inputs.mismatch,
+        mismatch=mismatch,
         warned=bool(inputs.harms(decision.window.end)),
     )
 

@@ -21,7 +21,7 @@ from experiments.database.rows import rows_of
 def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 when requests can be served, else 503 with the reason."""
     if request.method not in ("GET", "HEAD"):
-        detail = f'Method "{request.method}" not allowed.'
+        detail = f'Method "{request.method}" not allowed. {request.path} takes GET, HEAD.'
         return problem_response(405, "method_not_allowed", detail, Allow="GET, HEAD")
     problem = database_problem()
     body = {

@@ -34,6 +34,8 @@ pytestmark = pytest.mark.database_free
         ({"active": 3, "low": ["new"]}, "new does not have enough data yet."),
         ({"active": 3, "low": ["new", "c"]}, "2 variants do not have enough data yet."),
         ({"low": ["a", "b"]}, "No variant has enough data yet."),
+        ({"has_successes": False}, "No variant has a success yet; there is nothing to compare."),
+        ({"has_successes": False, "low": ["a", "b"]}, "No variant has enough data yet."),
         ({"apart": ["a", "b"]}, "These variants were never shown on the same day"),
         ({"active": 3, "apart": ["c"], "low": ["c"]}, "not to be compared with them: c."),
     ],

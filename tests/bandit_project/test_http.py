@@ -75,6 +75,12 @@ def test_wrong_method__anywhere__is_405_as_a_problem(path: str) -> None:
     assert response["Allow"]
 
 
+def test_docs__options__is_405() -> None:
+    response = Client().options("/docs")
+
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+
+
 @pytest.mark.parametrize(
     "path", ["/schema", "/experiments", "/api/v1/experiments/", "/api/v1/events/template.csv"]
 )

@@ -79,7 +79,7 @@ class Client:
         """The key of the variant that ``unit`` sees; ``default`` for an experiment that is not in the rule set.
 
         It asks no server. Counting that the unit saw it is up to ``exposure``. Like all that take a unit it raises
-        ValueError for a blank one.
+        ValueError for an empty one.
         """
         check_unit(unit)
         rules = self.rules_of(experiment)

@@ -104,6 +104,22 @@ def test_statistics__traffic_that_ignored_the_split__is_a_mismatch(api: APIClien
     assert ratio["expected"] == {"control": pytest.approx(6000), "b": pytest.approx(14000)}
 
 
+@pytest.mark.parametrize(("control", "b", "state"), [(10_000, 10_000, "leader"), (6_000, 14_000, "decided")])
+def test_statistics__mismatch_that_no_alarm_tells_of_yet__is_not_decided(
+    api: APIClient, control: int, b: int, state: str
+) -> None:
+    experiment = make_experiment()
+    for age in range(14, 0, -1):
+        day = TODAY - dt.timedelta(days=age)
+        record(experiment, counts("control", 10000, 700, date=day), counts("b", 10000, 950, date=day))
+    allocate(experiment)
+    record(experiment, counts("control", control, control * 7 // 100), counts("b", b, b * 95 // 1000))
+
+    body = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()
+
+    assert (body["sample_ratio"]["mismatch"], body["state"]) == (state == "leader", state)
+
+
 def test_statistics__split_decided_from_the_days_own_counts__is_compared_from_the_next_day_on(
     api: APIClient,
 ) -> None:

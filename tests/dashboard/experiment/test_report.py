@@ -31,6 +31,12 @@ def _link(experiment: Experiment, days: int = 30) -> str:
     return f"/dashboard/shared/{create_link(experiment=experiment, days=days, now=NOW)}/"
 
 
+def test_report__two_tags__are_set_apart(client: Client) -> None:
+    Experiment.objects.filter(pk=make_running().pk).update(tags="mail shop")
+
+    assert "· mail · shop" in client.get(_PAGE).content.decode()
+
+
 # --- one story of numbers ---
 
 

@@ -56,6 +56,15 @@ def test_preview__all_rows_unchanged__offers_nothing_to_record(analyst: Client) 
     assert "Record these rows" not in page
 
 
+@pytest.mark.parametrize(("encoding", "said"), [("cp1252", "Windows-1252"), ("utf-16-le", "UTF-16")])
+def test_preview__encoding_was_guessed__is_named(analyst: Client, encoding: str, said: str) -> None:
+    content = f"{HEADER}{make_running().key},2025-09-01,Botão,10000,700,0\n".encode(encoding)
+
+    page = analyst.post(UPLOAD, {"file": SimpleUploadedFile("a.csv", content)}, follow=True)
+
+    assert f"was read as {said}: look at accented letters." in page.content.decode()
+
+
 def test_upload__bad_rows__are_listed_and_left_out_only_when_asked(analyst: Client) -> None:
     experiment = make_running()
     before = stored_rows()
