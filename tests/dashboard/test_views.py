@@ -36,7 +36,7 @@ def test_language__switched__pages_change_and_the_api_does_not(client: Client) -
 
     assert answer["Location"] == "/dashboard/?q=a"
     assert b'<html lang="pt-br">' in client.get("/dashboard/").content
-    assert client.get("/experiments/99").json()["detail"] == "There is no experiment '99'."
+    assert client.get("/experiments/99").json()["detail"].startswith("There is no experiment '99'. GET ")
 
 
 def test_language__address_elsewhere__leads_home(client: Client) -> None:
