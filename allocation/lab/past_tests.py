@@ -5,9 +5,12 @@ Where the goal is a value, conversions,value_sum,value_squares stand in the plac
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from allocation.engine.lab.backtest import PastTest
@@ -19,6 +22,7 @@ from experiments.tables.importing.rows import LineReader, as_name, is_total, nam
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, find_header
 from experiments.tables.reading.numbers import NumberError, is_blank
+from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
 from experiments.text import format_number
 from experiments.variants import control_among, plain_name
@@ -76,6 +80,13 @@ def read_past_tests(
     if found := issues or list(_size_issues(tests, reader.names)):
         raise PastTestsError(found[:_MOST_ISSUES])
     return [_past_test(name, test.variants) for name, test in tests.items()]
+
+
+@lru_cache(maxsize=1)
+def sample_of_past_tests() -> Sequence[NamedTest]:
+    """Read the sample of real tests, once in a process: it stays the same, and takes longer than a page does."""
+    file = Path(settings.BASE_DIR, "benchmarks", "data", "upworthy_tests.csv")
+    return tuple(read_past_tests(open_table(lambda: file.open("rb"))))
 
 
 def past_tests_of(tests: Sequence[Mapping[str, Any]], goal: Reward, repeated: Repeated) -> list[PastTest]:

@@ -4,13 +4,10 @@ import io
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django import forms
-from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,7 +18,7 @@ from allocation.engine.lab.tape import Tape
 from allocation.engine.posterior.beta import Floats
 from allocation.exceptions import PastTestsError
 from allocation.lab.compare import compare_on_past_tests
-from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_tests
+from allocation.lab.past_tests import GOALS, NamedTest, Repeated, read_past_tests, sample_of_past_tests
 from allocation.lab.work import MOST_MICROSECONDS, MOST_OF_A_STEP, Work, together, work
 from dashboard.charts import Chart, Interval, Series, single_bars
 from dashboard.file_types import FILE_TYPES
@@ -103,7 +100,7 @@ class BacktestForm(SettingsColumns):
                 return read_past_tests(open_table(lambda: io.BytesIO(content)), goal, repeated, _MOST_ROWS)
             if goal.is_value:
                 raise ValidationError(_("The sample has clicks and no values: choose a file of your own."))
-            return list(_sample(sample_file()))
+            return list(sample_of_past_tests())
         except OSError as error:
             raise ValidationError(_("The sample is not part of this installation: choose a file.")) from error
         except PastTestsError as error:
@@ -127,16 +124,6 @@ class BacktestForm(SettingsColumns):
 
     def is_sample(self) -> bool:
         return not self.files.get("file")
-
-
-def sample_file() -> Path:
-    return Path(django_settings.BASE_DIR, "benchmarks", "data", "upworthy_tests.csv")
-
-
-@lru_cache(maxsize=1)
-def _sample(file: Path) -> Sequence[NamedTest]:
-    """The tests of the sample, which stay the same: to read them takes longer than all else on the page."""
-    return tuple(read_past_tests(open_table(lambda: file.open("rb"))))
 
 
 def _issue_message(issue: RowIssue) -> str:

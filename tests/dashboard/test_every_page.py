@@ -14,7 +14,7 @@ from dashboard.experiment_list.stages import Stage
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment
 from tests.dashboard.experiment.test_one_story import STORIES
-from tests.factory import NOW, make_experiment
+from tests.factory import NOW, make_experiment, make_running
 from tests.security.access_table import ACCESS
 from tests.security.places import make_one_of_each
 
@@ -73,6 +73,15 @@ def test_lists__of_experiments_in_each_state__open(client: Client, stage: str) -
         query = f"{query or '?'}&stage={stage}"
         assert _status(client, f"/dashboard/{query}") == 200, query
         assert _status(client, f"/dashboard/experiments.csv{query}") == 200, query
+
+
+def test_title__each_tab__has_its_own(client: Client) -> None:
+    make_running()
+    tabs = ("", "explore/", "traffic/", "data/", "settings/", "history/")
+
+    pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
+
+    assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
 
 
 def _status(client: Client, path: str) -> int:

@@ -21,13 +21,6 @@ _RENAME = Prepared("UPDATE experiments_experiment SET name = %s WHERE id = %s RE
 _TO_KEY = Prepared("UPDATE experiments_experiment SET key = %s WHERE id = %s RETURNING id")
 
 
-@pytest.fixture
-def on_postgresql() -> None:
-    connection.ensure_connection()
-    if connection.vendor != "postgresql":
-        pytest.skip("a cursor runs them")
-
-
 def test_rows_of_each__of_several__are_in_their_order_and_see_those_before() -> None:
     pk = make_experiment(name="before").pk
 

@@ -29,13 +29,6 @@ _ALL = "SELECT id, name, created_at, value_cap, archived_at FROM experiments_exp
 _RENAME = Prepared("UPDATE experiments_experiment SET name = %s WHERE id >= %s")
 
 
-@pytest.fixture
-def on_postgresql() -> None:
-    connection.ensure_connection()
-    if connection.vendor != "postgresql":
-        pytest.skip("a cursor runs them")
-
-
 def _statements() -> float:
     return sum(
         sample.value

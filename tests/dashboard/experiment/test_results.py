@@ -14,7 +14,7 @@ from experiments.campaign.models import GuardAction
 from experiments.models import Experiment, Status
 from experiments.services import change_status
 from tests.allocation.test_guards import make_guarded
-from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
 
@@ -393,12 +393,3 @@ def test_range__every_day_alike__is_offered_where_it_differs(client: Client) -> 
     assert [row.trials for row in leader] == [14_000, 28_000]
     assert [round(row.uplift or 0, 2) for row in leader] == [0.3, 0.1]
     assert not context(client, make_decided(name="Other"))["results"].spans_differ
-
-
-def test_title__each_tab__has_its_own(client: Client) -> None:
-    make_running()
-    tabs = ("", "explore/", "traffic/", "data/", "settings/", "history/")
-
-    pages = [client.get(f"/dashboard/experiments/button-colour/{tab}").content.decode() for tab in tabs]
-
-    assert len({page.split("<title>")[1].split("</title>")[0] for page in pages}) == len(tabs)
