@@ -23,9 +23,12 @@ _START_SECONDS = 600
 
 
 class ForkServer:
-    """A process that forks programs for those who connect to its address. ``prefix`` comes before its command."""
+    """A process that forks programs for those who connect to its address. ``prefix`` comes before its command.
 
-    def __init__(self, prefix: Sequence[str]) -> None:
+    It loads ``libraries`` besides those that all programs use.
+    """
+
+    def __init__(self, prefix: Sequence[str], libraries: Sequence[str]) -> None:
         # A socket's path has room for about a hundred characters: the folder must have a short name.
         self.folder = Path(tempfile.mkdtemp(prefix="fork", dir="/tmp"))
         self.address = str(self.folder / "socket")
@@ -33,7 +36,7 @@ class ForkServer:
         bare = {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
         program = str(ROOT / "tests/processes/server.py")
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, program, self.address], env=bare, stdin=subprocess.PIPE
+            [*prefix, sys.executable, program, self.address, *libraries], env=bare, stdin=subprocess.PIPE
         )
 
     def stop(self) -> None:
@@ -63,9 +66,9 @@ def interpreter(*prefix: str) -> Path:
 
 
 @cache
-def fork_server(*prefix: str) -> ForkServer:
-    """The one of this process that is run after ``prefix``."""
-    server = ForkServer(prefix)
+def fork_server(*prefix: str, libraries: Sequence[str] = ()) -> ForkServer:
+    """Return the one of this process that is run after ``prefix`` and has loaded ``libraries``, a tuple."""
+    server = ForkServer(prefix, libraries)
     atexit.register(server.stop)
     return server
 
@@ -82,11 +85,11 @@ class Process:
         self._written: list[str] = []
         self._kept = [tempfile.TemporaryFile() for file in (stdout, stderr) if file is None]  # noqa: SIM115  (closed at the end)
         kept = iter(self._kept)
-        self._socket = fork_server().connect()
+        # A server of their own: other programs must not find loaded what they did not ask for.
+        self._socket = fork_server(libraries=tuple(libraries)).connect()
         self._lines = self._socket.makefile()
         asked = {
-            "arguments": arguments, "environment": env, "folder": str(cwd), "libraries": libraries,
-            "session": start_new_session,
+            "arguments": arguments, "environment": env, "folder": str(cwd), "session": start_new_session,
         }  # fmt: skip
         with ExitStack() as stack:
             nothing = stack.enter_context(open(os.devnull))

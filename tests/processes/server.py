@@ -3,9 +3,10 @@
 Most of a program's start is loading libraries. This one has loaded them, and nothing that reads the environment. Each
 program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would.
 
-It is run as a program: ``server.py ADDRESS``. It ends with its standard input, and removes the folder of its address. A
-client connects to the address, sends three open files, then a line of JSON. It gets the program's process id, and at
-its end the exit code, a line each. A program whose client goes away is killed.
+It is run as a program: ``server.py ADDRESS [MODULE ...]``, and loads these modules as well. It ends with its standard
+input, and removes the folder of its address. A client connects to the address, sends three open files, then a line of
+JSON. It gets the program's process id, and at its end the exit code, a line each. A program whose client goes away is
+killed.
 """
 
 import atexit
@@ -53,11 +54,12 @@ _LIBRARIES = (
 )
 
 
-def _serve(address: str) -> None:
+def _serve(address: str, *modules: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
-        _load(_LIBRARIES)
+        for name in (*_LIBRARIES, *modules):
+            importlib.import_module(name)
         # What is loaded stays: a collection that touched it would copy it into each program.
         gc.collect()
         gc.freeze()
@@ -70,11 +72,6 @@ def _serve(address: str) -> None:
                 _fork(listener, connection)
 
 
-def _load(names: Any) -> None:
-    for name in names:
-        importlib.import_module(name)
-
-
 def _fork(listener: socket.socket, connection: socket.socket) -> None:
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     if not files:
@@ -83,7 +80,6 @@ def _fork(listener: socket.socket, connection: socket.socket) -> None:
         line = lines.readline()
     if line.endswith("\n"):  # else its client has been killed
         asked = json.loads(line)
-        _load(asked["libraries"])
         if not os.fork():
             listener.close()
             _attend(connection, files, asked)
@@ -178,6 +174,6 @@ def _run(what: str, *more: str) -> None:
 
 if __name__ == "__main__":
     try:
-        _serve(sys.argv[1])
+        _serve(*sys.argv[1:])
     finally:
         shutil.rmtree(Path(sys.argv[1]).parent)

@@ -16,7 +16,7 @@ def main(address: str, *arguments: str) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(address)
         asked = {
-            "arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd(), "libraries": [],
+            "arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd(),
             "session": False,
         }  # fmt: skip
         socket.send_fds(client, [b" "], [0, 1, 2])

@@ -1,5 +1,6 @@
 """A fork has what a program of its own would have, and ends as one."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -68,3 +69,16 @@ def test_interpreter__passes_on_input_output_signals_and_the_end() -> None:
 
     assert (done.stdout, done.returncode) == ("in\n", 4)
     assert sleeper.returncode == -15
+
+
+def test_program__libraries_that_another_asked_for__are_not_loaded() -> None:
+    show = ["-c", "import sys; print('wave' in sys.modules)"]
+    environment = {"PATH": os.environ["PATH"]}
+
+    with (
+        Process(show, env=environment, libraries=("wave",)) as asking,
+        Process(show, env=environment) as other,
+    ):
+        found = asking.communicate()[0], other.communicate()[0]
+
+    assert found == ("True\n", "False\n")
