@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
+
+from tests.browser.axe import run_axe
 
 WIDTHS = (1440, 390)
 SCHEMES = ("light", "dark")
@@ -100,11 +101,4 @@ def violations_of_each(
 
 
 def _violations(page: Page, rules: dict[str, Any]) -> list[str]:
-    # A page that is still open has the script already.
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
-    # Two rules would read the style sheets and media that axe loads beforehand: one is experimental, so it is not among
-    # these, and no page has media. Loading them is an eighth of the work.
-    options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
-    result = page.evaluate("(options) => axe.run(options)", options)
-    return [f"{v['id']}: {', '.join(node['html'] for node in v['nodes'][:3])}" for v in result["violations"]]
+    return [str(violation) for violation in run_axe(page, rules)]
