@@ -100,7 +100,7 @@ def test_snippet__javascript__shows_the_variant_and_counts_the_click(
     page.get_by_text("Buy").click()
     shown = page.evaluate("document.body.dataset.variant")
     page.wait_for_function("!Object.keys(localStorage).some((key) => key.startsWith('bandit:out:'))")
-    for _ in range(100):
+    for _ in range(600):
         if _counted() == [(shown, 1, 1)]:
             break
         page.wait_for_timeout(50)

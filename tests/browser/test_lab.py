@@ -1,6 +1,7 @@
 """An analyst simulates two settings side by side, backtests the sample and plans a test, in a real browser."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_simulator__analyst__compares_two_settings_and_shares_the_address(
     clean_page.get_by_role("button", name="Run").click()
     expect(clean_page.get_by_text("clicks more than A")).to_be_visible(timeout=WAIT)
 
-    assert "b_max_daily_shift=1" in clean_page.url
+    expect(clean_page).to_have_url(re.compile("b_max_daily_shift=1"))
     summary = clean_page.locator("#lab-result table").first
     shown = summary.inner_text()
     assert "Settings B" in shown

@@ -96,7 +96,7 @@ def test_experiments_page__search__answers_as_one_types(clean_page: Page, live_s
 def test_docs_page__offline__lists_the_calls(clean_page: Page, live_server: Any) -> None:
     clean_page.goto(f"{live_server.url}/docs")
 
-    expect(clean_page.get_by_text("/upload-data")).to_be_visible(timeout=15_000)
+    expect(clean_page.get_by_text("/upload-data")).to_be_visible(timeout=120_000)
 
 
 @pytest.mark.usefixtures("stories")

@@ -121,7 +121,7 @@ def test_tabs__on_a_telephone__are_all_in_sight(clean_page: Page, live_server: A
     show(clean_page, f"{live_server.url}/dashboard/experiments/{experiment.key}/", 390, "light")
 
     tabs = clean_page.locator(".tabs a")
-    assert tabs.count() == 8
+    expect(tabs).to_have_count(8)
     for n in range(8):
         expect(tabs.nth(n)).to_be_in_viewport(ratio=1)
 
@@ -164,6 +164,7 @@ def test_report__a_hundred_variants__ten_on_screen_and_all_on_paper(
     clean_page.emulate_media(media="screen")
 
     clean_page.get_by_role("link", name="90 more variants").click()
+    expect(rows.nth(99)).to_be_visible()
 
     assert (on_screen, on_paper, rows.evaluate_all(visible)) == (10, 100, 100)
     expect(clean_page.get_by_role("link", name="90 more variants")).to_have_count(0)

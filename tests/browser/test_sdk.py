@@ -70,7 +70,7 @@ def _wait_for_counts(page: Page) -> None:
 
 
 def _wait_for(condition: Any, page: Page) -> bool:
-    for _ in range(100):
+    for _ in range(600):
         if condition():
             return True
         page.wait_for_timeout(50)

@@ -49,6 +49,7 @@ def test_marketer__from_the_first_click_to_the_winner(
 
     # sees the decision, and why
     page.locator(".alert").get_by_role("button", name="Update allocation").click()
+    expect(page.get_by_text("Allocation updated with the latest data.")).to_be_visible()
     page.get_by_role("link", name="Results").click()
     expect(page.get_by_role("heading", name=re.compile("^blue leads: click-through rate"))).to_be_visible()
     assert violations(page) == []
@@ -64,6 +65,7 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("heading", name="Paused. Traffic stays at the last allocation.")).to_be_visible()
     page.get_by_role("button", name="Resume").first.click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.get_by_role("button", name="End…").click()
     page.get_by_role("radio", name="blue").check()
     page.get_by_label("Reason").fill("Sells more.")

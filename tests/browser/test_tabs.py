@@ -66,6 +66,7 @@ def test_dialog__each_width__fits_and_is_accessible(clean_page: Page, live_serve
         complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, decision_reason=LONG)
     show(clean_page, f"{live_server.url}/dashboard/experiments/full/settings/", 390, "light")
     clean_page.locator(f"button[data-dialog^={opener}]").first.click()
+    expect(clean_page.get_by_role("dialog")).to_be_visible()
 
     assert violations_at_each_width(clean_page) == []
 
