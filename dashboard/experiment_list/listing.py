@@ -134,9 +134,10 @@ SELECT l.id, l.status, l.stage, l.mismatch, l.guard, l.late, l.alone, l.decision
 FROM listed l JOIN experiments_experiment e ON e.id = l.id {traffic}
 WHERE {shown} AND {found} ORDER BY {order} LIMIT %s OFFSET %s
 """
+# Sums of floats: PostgreSQL adds whole numbers of 64 bits up without bounds, which takes it a third longer.
 _TRAFFIC = """LEFT JOIN (
     SELECT v.experiment_id, sum(m.total) AS total FROM (
-        SELECT variant_id, sum(impressions) AS total FROM experiments_dailymetric
+        SELECT variant_id, sum(CAST(impressions AS double precision)) AS total FROM experiments_dailymetric
         WHERE date > {week_ago} AND date <= {today} GROUP BY variant_id
     ) m JOIN experiments_variant v ON v.id = m.variant_id GROUP BY v.experiment_id
 ) traffic ON traffic.experiment_id = l.id"""
