@@ -93,7 +93,7 @@ _ALARMS = f"""SELECT experiment_id, max(CASE WHEN kind = '{EventKind.SAMPLE_RATI
 # where it rests on one of the last days no daily row is read. No result is called one while traffic does not arrive as
 # split, nor where nothing is compared.
 _LISTED = f"""
-WITH known AS {{once}} (
+WITH known AS (
     SELECT e.id, e.status, f.decision, f.value_remaining, coalesce(alarms.mismatch, 0) AS mismatch,
         coalesce(alarms.guard, 0) AS guard,
         CASE WHEN e.status <> '{Status.ACTIVE.value}' OR e.archived_at IS NOT NULL THEN 0 ELSE 1 END AS runs,
@@ -220,7 +220,8 @@ def _shown(stage: str) -> str:
 
 
 def _listed(today: dt.date) -> str:
-    # each row is worked out once: PostgreSQL would repeat an expression wherever it is used
+    # each row is worked out once: PostgreSQL would repeat an expression wherever it is used. What is known of one is
+    # cheap, or used in one place: to keep it apart takes longer.
     once = "MATERIALIZED" if connection.vendor == "postgresql" else ""
     recent = today - dt.timedelta(days=STALE_AFTER_DAYS)
     return _LISTED.format(once=once, today=_literal(today), recent=_literal(recent))
