@@ -126,7 +126,7 @@ class Interval(NamedTuple):
 class SplitPart(NamedTuple):
     """One variant's piece of the bar: where it starts and how long it is, as fractions of the bar.
 
-    ``shown``: its share as it is printed; those of all parts add up to 100%.
+    ``shown``: its share as a legend prints it, which fills it in; those of all parts add up to 100%.
     """
 
     name: str
@@ -154,9 +154,9 @@ def nth_colour(place: int) -> str:
 def split_bar(shares: Iterable[AllocationShare], colours: dict[int, str]) -> list[SplitPart]:
     """Put the shares side by side."""
     parts: list[SplitPart] = []
-    start, known = Decimal(0), list(shares)
-    for share, shown in zip(known, format_shares([share.share for share in known]), strict=True):
-        parts.append(SplitPart(share.variant.name, start, share.share, colours[share.variant_id], shown))
+    start = Decimal(0)
+    for share in shares:
+        parts.append(SplitPart(share.variant.name, start, share.share, colours[share.variant_id]))
         start += share.share
     return parts
 

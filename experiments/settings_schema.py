@@ -7,6 +7,7 @@ environment. One table serves both, and the forms, the pages, the API, the comma
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -324,11 +325,21 @@ def with_defaults(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
 def checked_settings(own: Mapping[str, SettingValue | None]) -> dict[str, Any]:
     """Lay settings over the defaults; raise InvalidError where they clash, as they may once a default has changed."""
     values = with_defaults(own)
-    if problems := setting_problems(values):
+    if not _are_fine(tuple(values.items()), tuple(map(type, values.values()))):
+        problems = setting_problems(values)
         raise InvalidError(
             [Issue(f"settings.{name}", "out_of_range", f"{name} {why}") for name, why in problems.items()]
         )
     return values
+
+
+@lru_cache(maxsize=512)
+def _are_fine(values: tuple[tuple[str, object], ...], _types: tuple[type, ...]) -> bool:
+    """Remember what was checked: most experiments of an installation have one of a few sets of settings.
+
+    Their types tell True from 1, which is equal to it.
+    """
+    return not setting_problems(dict(values))
 
 
 def setting_problems(values: Mapping[str, object]) -> dict[str, str]:

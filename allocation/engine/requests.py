@@ -5,6 +5,7 @@ Nothing here knows of names, clocks or databases.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -59,6 +60,10 @@ class Request:
     rules: int = RULES
 
     def window(self) -> Window:
+        return self._window
+
+    @cached_property
+    def _window(self) -> Window:
         chosen = self.settings
         return select_window(self.history, self.target_day, chosen.longest_window, chosen.maturity_days)
 

@@ -173,7 +173,8 @@ def _set_window(row: Allocation, inputs: AllocationInputs, window: Window) -> No
         return
     start, end = dt.date.fromordinal(window.start), dt.date.fromordinal(window.end)
     if inputs.engine_version != engine.FIRST_ENGINE:
-        start = max(start, inputs.table.dates[0])  # a window of a year begins with the data
+        # a window of a year begins with the data
+        start = max(start, dt.date.fromordinal(int(inputs.table.days[0])))
     row.window_start, row.window_end, row.data_through = start, end, end
     counts = inputs.table.between(start, end).counts
     row.window_impressions = int(counts.impressions.sum())

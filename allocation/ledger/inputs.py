@@ -67,10 +67,10 @@ class GainsSoFar:
         trials = window.trials.copy()
         if not self.open_days:
             return trials
-        for place, day in enumerate(window.days.tolist()):
-            known = (self.open_days or {}).get(dt.date.fromordinal(day))
-            if known is not None:
-                trials[place] = known
+        place = dict(zip(window.days.tolist(), range(len(trials)), strict=True))
+        for date, known in self.open_days.items():
+            if (row := place.get(date.toordinal())) is not None:
+                trials[row] = known
         return trials
 
     def to_json(self) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from experiments.models import Status
 # With so many experiments the sums are a minute old at most; with fewer they are new at each look.
 _MANY, _SECONDS = 500, 60
 # Of those decided for that very date, which are most of them, the gain is read at once; the log is asked about others.
-_THEN = """SELECT a.experiment_id, a.gained_over_even FROM allocation_allocation a
-    WHERE a.target_date = {then} AND NOT EXISTS (
-        SELECT 1 FROM allocation_allocation later WHERE later.experiment_id = a.experiment_id
-        AND later.target_date = {then} AND later.revision > a.revision
-    )"""
+_THEN = """SELECT experiment_id, gained_over_even FROM (
+        SELECT experiment_id, gained_over_even,
+            row_number() OVER (PARTITION BY experiment_id ORDER BY revision DESC) AS place
+        FROM allocation_allocation WHERE target_date = {then}
+    ) of_that_date WHERE place = 1"""
 _BEFORE_THEN = """SELECT {value} FROM allocation_allocation o WHERE o.experiment_id = e.id AND o.target_date < {then}
     ORDER BY o.target_date DESC, o.revision DESC LIMIT 1"""
 # All impressions less those of what does not run, which has few rows of these days: to find what each of all rows

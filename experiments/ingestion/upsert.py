@@ -37,8 +37,10 @@ class _Statements(NamedTuple):
 
 # All or nothing: with one row without a variant, one variant twice or one experiment that takes no events, nothing is
 # written. After waiting for a lock, PostgreSQL checks the experiment's status again. A rename that commits meanwhile
-# takes effect afterwards.
-_READY = """id = ANY(%s::bigint[]) AND archived_at IS NULL AND status = ANY(%s)
+# takes effect afterwards. Of an array PostgreSQL sees how short it is, and then plans each time for those few, which
+# takes longer than to write them: one id is given as a number, an array by a SELECT.
+_ONE, _SEVERAL = "%s::bigint", "ANY((SELECT %s::bigint[])::bigint[])"
+_READY = """id = {among} AND archived_at IS NULL AND status = ANY(%s)
     AND %s = (SELECT count(*) FROM (
         SELECT FROM placed WHERE variant_id IS NOT NULL GROUP BY variant_id, date) AS place)"""
 _RAISE = """UPDATE experiments_experiment experiment SET data_version = data_version + 1,
@@ -56,7 +58,7 @@ WITH given AS (
     SELECT * FROM unnest(%s::bigint[], %s::date[], %s::text[], {arrays})
         AS row (experiment_id, date, name, {given})
 ), ours AS MATERIALIZED (
-    SELECT id, experiment_id, key, name FROM experiments_variant WHERE experiment_id = ANY(%s::bigint[])
+    SELECT id, experiment_id, key, name FROM experiments_variant WHERE experiment_id = {among}
 ), placed AS MATERIALIZED (
     SELECT given.*, coalesce(named.id, keyed.id) AS variant_id FROM given
     LEFT JOIN ours named ON named.experiment_id = given.experiment_id AND named.name = given.name
@@ -92,7 +94,10 @@ def _statements(given: int) -> _Statements:
         "places": ", ".join(["%s"] * given + ["0"] * (len(measures) - given)),
         "overwrite": f"ON CONFLICT (variant_id, date) DO UPDATE SET {updated}",
     }
-    one, several = (_AT_ONCE.format(change=how, note=_NOTE, **parts) for how in (_RAISE_ONE, _RAISE_SEVERAL))
+    one, several = (
+        _AT_ONCE.format(change=how.format(among=among), among=among, note=_NOTE, **parts)
+        for how, among in ((_RAISE_ONE, _ONE), (_RAISE_SEVERAL, _SEVERAL))
+    )
     return _Statements(
         Prepared(one), Prepared(several), _ARRAYS.format(**parts), _ROWS.format(**parts), given
     )
@@ -135,13 +140,15 @@ def _write_at_once(
     sql = _statements_for(rows)
     ids, dates, names, *measured = _columns(rows, sql.measures)
     columns: list[Any] = [_array(ids), _array(dates), _texts(names), *map(_array, measured)]
-    among = _array(list(experiment_ids))  # their variants alone: a large installation has 10^5 others
-    ready: list[Any] = [among, among, _STATUSES, len(rows)]
     noted: list[Any] = [*(line or (now.date(), "", "")), now]
+    # their variants alone: a large installation has 10^5 others
     if len(experiment_ids) == 1:
-        written = sql.one_at_once.change([*columns, *ready, *noted, now])
+        (one,) = experiment_ids
+        written = sql.one_at_once.change([*columns, one, one, _STATUSES, len(rows), *noted, now])
     else:
-        written = sql.several_at_once.change([*columns, *ready, len(experiment_ids), *noted, now])
+        among, number = _array(list(experiment_ids)), len(experiment_ids)
+        ready: list[Any] = [among, among, _STATUSES, len(rows), number]
+        written = sql.several_at_once.change([*columns, *ready, *noted, now])
     return written > 0
 
 

@@ -6,8 +6,9 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.settings_schema import ALGORITHM_SETTINGS
+from experiments.settings_schema import ALGORITHM_SETTINGS, checked_settings
 from tests.factory import TODAY, make_experiment
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +164,11 @@ def test_create_experiment__longest_name_beside_the_largest_number__stays_within
 )
 def test_experiment__name_like_a_page_or_an_id__gets_another_key(name: str, key: str) -> None:
     assert make_experiment(name).key == key
+
+
+def test_settings__true_after_the_1_that_it_equals__are_refused() -> None:
+    """What was checked is remembered: by its type, too."""
+    assert checked_settings({"alpha_prior": 1})["alpha_prior"] == 1
+
+    with pytest.raises(InvalidError):
+        checked_settings({"alpha_prior": True})
