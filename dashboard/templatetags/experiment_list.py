@@ -1,29 +1,19 @@
-"""The list's rows. Fifty rows of many small parts: a template takes several times as long."""
+"""The cells of the list's rows. Fifty rows of many small parts: a template takes several times as long."""
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django import template
 from django.urls import get_script_prefix, reverse
-from django.utils.html import conditional_escape, escape, format_html, format_html_join
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
-from dashboard.templatetags.formats import (
-    chance,
-    count,
-    day,
-    lift,
-    lift_range,
-    percent,
-    reward_unit,
-    signed,
-    with_query,
-)
+from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
 from dashboard.templatetags.variants import swatch
 
 register = template.Library()
@@ -44,52 +34,8 @@ class Said(NamedTuple):
     is_ahead: bool = False
 
 
-@register.simple_tag(takes_context=True)
-def experiment_row(context: dict[str, Any], row: Row) -> SafeString:
-    """Write the row of an experiment, its cells under the labels of the columns."""
-    small = format_html("{} {}", _about(row), _tags(context, row))
-    cells = (
-        ("stage", "list-stage", _badges(row)),
-        ("result", "list-result", _result(row)),
-        ("traffic", "list-split", _split(row)),
-        ("gain", _of_numbers("list-gain", has_any=bool(row.summary.gain)), _gain(row)),
-        ("data", _of_numbers("list-day", has_any=row.latest is not None), _data(row)),
-    )
-    return SafeString(
-        f'<tr role="row">{_tick(row) if context.get("may_edit") else ""}'
-        f'<th role="rowheader" scope="row" class="list-name">{_link(row)}<small>{small}</small></th>'
-        + "".join(_cell(context[f"label_{name}"], classes, cell) for name, classes, cell in cells)
-        + "</tr>"
-    )
-
-
-def _cell(label: str, classes: str, cell: SafeString) -> str:
-    return f'<td role="cell" data-label="{conditional_escape(label)}" class="{classes}">{cell}</td>'
-
-
-def _of_numbers(classes: str, *, has_any: bool) -> str:
-    return f"num {classes}" if has_any else f"num {classes} list-nothing"
-
-
-def _tick(row: Row) -> SafeString:
-    """Draw the box that chooses it, where it may be archived."""
-    if not row.may_be_archived:
-        return SafeString('<td role="cell" class="list-tick"></td>')
-    return format_html(
-        '<td role="cell" class="list-tick">'
-        '<input class="form-check-input" type="checkbox" name="experiment" value="{}" aria-label="{}"></td>',
-        str(row.experiment.pk),
-        _("Select %(name)s") % {"name": row.experiment.name},
-    )
-
-
-def _tags(context: dict[str, Any], row: Row) -> SafeString:
-    """Link each tag to the list of those that have it."""
-    words = ((with_query(context, tag=word, page=None), word) for word in row.experiment.tag_list)
-    return format_html_join("", '<a class="list-tag" href="{}">{}</a>', words)
-
-
-def _link(row: Row) -> SafeString:
+@register.filter
+def link(row: Row) -> SafeString:
     """Name the experiment, with the way to its results."""
     address = _address(get_script_prefix(), row.experiment.key)
     return format_html('<a href="{}">{}</a>', address, row.experiment.name)
@@ -100,7 +46,8 @@ def _address(_prefix: str, key: str) -> str:
     return reverse("dashboard:results", kwargs={"reference": key})
 
 
-def _about(row: Row) -> str:
+@register.filter
+def about(row: Row) -> str:
     """Name the goal, the number of variants, the days so far and the owner."""
     experiment, days = row.experiment, row.days
     variants = len(experiment.variants.all())
@@ -113,14 +60,16 @@ def _about(row: Row) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _badges(row: Row) -> SafeString:
+@register.filter
+def badges(row: Row) -> SafeString:
     """Write its stage, and what is wrong with it."""
     stage = format_html('<span class="badge stage-{}">{}</span>', row.stage.value, row.stage.label)
     flags = (format_html(' <span class="badge flag-{}">{}</span>', one.value, one.label) for one in row.flags)
     return SafeString("".join([stage, *flags]))
 
 
-def _result(row: Row) -> SafeString:
+@register.filter
+def result(row: Row) -> SafeString:
     """Write how far it is, or who is ahead by how much."""
     said = _said(row)
     if said.is_ahead:
@@ -179,7 +128,8 @@ def _days_to_go(days: int | None) -> str:
     return ngettext("about %(days)s more day", "about %(days)s more days", days) % {"days": days}
 
 
-def _split(row: Row) -> SafeString:
+@register.filter
+def split(row: Row) -> SafeString:
     """Draw how traffic is split as a bar, and name the largest share."""
     parts, top = row.summary.split, row.top_part
     if not parts:
@@ -202,7 +152,8 @@ def _bar(parts: Sequence[SplitPart]) -> SafeString:
     )
 
 
-def _gain(row: Row) -> SafeString:
+@register.filter
+def gain(row: Row) -> SafeString:
     """Write what it gained over an even split, with the interval."""
     found = row.summary.gain
     if not found:
@@ -212,7 +163,8 @@ def _gain(row: Row) -> SafeString:
     return format_html("<strong>{}</strong> {}<small>{}</small>", signed(found.value), unit, interval)
 
 
-def _data(row: Row) -> SafeString:
+@register.filter
+def data(row: Row) -> SafeString:
     """Write the last day with data, and that of the result where it is an earlier one."""
     if row.result_through is None:
         return format_html("{}", day(row.latest))
