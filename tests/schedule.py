@@ -15,7 +15,7 @@ _ONE_BY_ONE = ("tests/browser/", "tests/contract/")
 _MOST = 40
 
 
-class ByFile(LoadGroupScheduling):
+class ByFile(LoadGroupScheduling):  # type: ignore[misc]  # a class without types
     """The scheduler of ``--dist loadgroup``, with units of several tests."""
 
     def schedule(self) -> None:
