@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from tests.compiled import compile_all, modules
+
 _PYTEST = (sys.executable, "-m", "pytest", "--dist", "loadgroup")
 
 
@@ -92,6 +94,7 @@ def _show(written: IO[bytes]) -> None:
 
 def main() -> int:
     cores, arguments = int(sys.argv[1]), sys.argv[2:]
+    compile_all(modules(), cores)
     return run(on_sqlite(cores, arguments), on_postgresql(cores, arguments))
 
 
