@@ -19,6 +19,7 @@ from tests.conftest import ON_BOTH, ROOT
 from tests.exploration import EXPLORING, adapt
 from tests.factory import allocate, make_running
 from tests.migrated import FILE, _keep_file
+from tests.schedule import ordered, units_of
 
 
 @pytest.mark.database_free
@@ -31,6 +32,24 @@ def test_group__suite_in_several_processes__is_known_to_their_scheduler(
         pytest.skip("the suite runs in one process")
 
     assert request.node.nodeid.endswith("@suite")
+
+
+@pytest.mark.database_free
+def test_units__of_groups_files_and_slow_folders__begin_with_groups_and_keep_the_order() -> None:
+    a, b = (
+        [f"tests/test_{name}.py::test_it[{number}]" for number in range(count)]
+        for name, count in (("a", 41), ("b", 2))
+    )
+    browser = [f"tests/browser/test_a.py::test_{name}" for name in "xy"]
+    group = ["tests/a/test_c.py::test_x[@]@redis", "tests/a/test_d.py::test_y@redis"]
+    tests = [*a, *browser, group[0], *b, group[1], "tests/test_a.py::test_commits"]
+
+    units = units_of(tests)
+
+    assert ordered(units) == ["@redis", a[0], a[40], *browser, b[0], "tests/test_a.py::test_commits"]
+    assert [test for test in tests if units[test] == "@redis"] == group
+    assert [test for test in tests if units[test] == a[0]] == a[:40]
+    assert units[b[1]] == b[0]
 
 
 @pytest.mark.database_free

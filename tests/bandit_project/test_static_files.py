@@ -21,9 +21,12 @@ _STORAGE = {"staticfiles": {"BACKEND": f"{StaticFiles.__module__}.{StaticFiles._
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all static files, collected as production does."""
+    """The folder of our static files, collected as production does; the image of tests/deployment has them all."""
     folder = tmp_path_factory.mktemp("static")
-    with override_settings(STATIC_ROOT=folder, STORAGES={**settings.STORAGES, **_STORAGE}):
+    ours = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    with override_settings(
+        STATIC_ROOT=folder, STORAGES={**settings.STORAGES, **_STORAGE}, STATICFILES_FINDERS=ours
+    ):
         call_command("collectstatic", interactive=False, verbosity=0)
     return folder
 
@@ -36,6 +39,8 @@ def test_collectstatic__module_that_imports__names_the_hashed_file(collected: Pa
     assert all((collected / "js" / name).exists() for name in imported)
 
 
+# An answer that is closed looks after the connections to databases: those that earlier tests have left, too.
+@pytest.mark.django_db
 def test_sdk__as_production_serves_it__has_a_hashed_name_and_lets_every_origin_in(
     collected: Path, settings: Any
 ) -> None:

@@ -1,5 +1,6 @@
 """Run these tests in two rows, since each starts services, and print their figures at the end of the output."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pytest
 from tests.resilience.databases import server_kept
 
 _FIGURE = "figure"
+_FOLDER = str(Path(__file__).parent) + os.sep
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if str(item.path).startswith(_FOLDER):
             # The tests of workers wait most of their time: the others need not wait for them.
             row = "workers" if item.path.stem == "test_workers" else "resilience"
             item.add_marker(pytest.mark.xdist_group(row))

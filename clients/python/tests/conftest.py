@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,12 +8,14 @@ import pytest
 from bandit_client import Client, stream
 from fake_service import FakeService, MakeClient, fake_service
 
+_FOLDER = str(Path(__file__).parent) + os.sep
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Say that these tests need no database, where the marker is known: within the service's repository."""
     if any(line.startswith("database_free") for line in config.getini("markers")):
         for item in items:
-            if Path(__file__).parent in item.path.parents:
+            if str(item.path).startswith(_FOLDER):
                 item.add_marker("database_free")
 
 
