@@ -212,11 +212,10 @@ class RowReader(LineReader):
         self._known_names: dict[str, str] = {"": ""} if self._experiment < 0 else {}
 
     def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
-        """Yield each line that holds anything as a row, or with its problems; once ``is_brief``, often without words."""
+        """Yield each line that holds anything as a row, or with its problems; without words once ``is_brief``."""
         for line, cells in self.header.lines():
-            row = self._plain(line, cells)
-            if row is None:
-                row = (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
+            row: CsvRow | BadRow | None = self._plain(line, cells)
+            row = row or (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
             if row is not None:
                 yield row
 
@@ -344,6 +343,8 @@ def name_problem(text: str) -> str | None:
     if len(text) > NAME_LENGTH:
         message = _("%(value)s has %(length)s characters, the most are %(most)s; shorten it")
         return message % {"value": shown(text), "length": len(text), "most": NAME_LENGTH}
+    if is_name(text):
+        return None
     if hidden := next((sign for sign in text if not is_name(f"x{sign}")), None):
         message = _("%(value)s has the invisible character %(code)s; remove it")
         return message % {"value": shown(text), "code": f"U+{ord(hidden):04X}"}
