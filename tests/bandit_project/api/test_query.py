@@ -79,3 +79,50 @@ def test_query__classic_call__takes_what_old_clients_send_along(api: APIClient) 
 
     assert api.get(f"/allocation?experiment_id={experiment.pk}&_=1725184800").status_code == 200
     assert api.get(f"/experiments/{experiment.pk}/history?_=1725184800").status_code == 200
+
+
+@pytest.mark.parametrize("part", ["metrics", "notes", "allocations"])
+def test_query__span_that_ends_before_it_starts__is_refused_at_both_ends(api: APIClient, part: str) -> None:
+    key = make_running().key
+
+    response = api.get(
+        f"{V1}/experiments/{key}/{part}/", {"start_date": "2025-08-02", "end_date": "2025-08-01"}
+    )
+
+    assert response.status_code == 422
+    assert {issue["field"]: issue["message"] for issue in response.json()["errors"]} == {
+        "start_date": "Must not be after end_date.",
+        "end_date": "Must not be before start_date.",
+    }
+
+
+def test_query__classic_history_of_a_reversed_span__is_refused_at_both_ends(api: APIClient) -> None:
+    pk = make_running().pk
+
+    response = api.get(f"/experiments/{pk}/history?start_date=2025-08-02&end_date=2025-08-01")
+    one_day = api.get(f"/experiments/{pk}/history?start_date=2025-08-02&end_date=2025-08-02")
+
+    assert response.status_code == 422
+    assert {issue["field"] for issue in response.json()["errors"]} == {"start_date", "end_date"}
+    assert one_day.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/experiments/", "/api/v1/simulations/", "/experiments", "/events"])
+def test_body__null__is_refused_with_the_fix(api: APIClient, path: str) -> None:
+    response = api.post(path, "null", content_type="application/json")
+
+    assert response.status_code == 422
+    assert "No data provided" not in response.content.decode()
+    assert "JSON object" in response.content.decode()
+
+
+@pytest.mark.parametrize("unit", [" ", "\t", "\u3000"])
+def test_unit__nothing_but_spaces__is_refused(api: APIClient, unit: str) -> None:
+    key = make_running().key
+    api.post(f"{V1}/experiments/{key}/allocation/")
+
+    one = api.get(f"{V1}/experiments/{key}/assignment/", {"unit": unit})
+    many = api.post(f"{V1}/experiments/{key}/assignments/", {"units": ["a", unit]})
+
+    assert (one.status_code, many.status_code) == (422, 422)
+    assert api.get(f"{V1}/experiments/{key}/assignment/", {"unit": " a "}).json()["unit"] == " a "
