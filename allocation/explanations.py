@@ -164,9 +164,16 @@ def _of_state(
     values["gain"] = _gain(value_remaining)
     if state == "leader":
         return _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
+    if is_level(chance, active):
+        return _("No clear winner yet. All variants are level. %(gain)s.") % values
     return (
         _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best). %(gain)s.") % values
     )
+
+
+def is_level(chance: float, active: int) -> bool:
+    """Tell if the highest of the chances to be best is, as it is written, that of variants which are all alike."""
+    return round(chance, 3) <= round(1 / active, 3)
 
 
 def _gain(remaining: float) -> str:

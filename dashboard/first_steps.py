@@ -67,7 +67,7 @@ def _steps(experiment: Experiment, summary: Summary) -> list[Step]:
         ),
         Step(
             _("See the first allocation"),
-            _("It is computed every night; the button at the top computes it now."),
+            _("It is computed every night; “Update allocation” computes it now."),
             is_decided,
             at("traffic") if has_started else "",
         ),

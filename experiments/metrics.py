@@ -307,6 +307,11 @@ def nesting_problems(row: HasCounts[int]) -> list[tuple[str, str]]:
     return [(c.name, str(c.too_many) % {n: getattr(row, n) for n in COUNT_NAMES}) for c in exceeding]
 
 
+def is_nested(row: HasCounts[int]) -> bool:
+    """Tell of a row that nesting_problems finds nothing."""
+    return all(getattr(row, name) <= getattr(row, within) for _count, name, within in _NESTED)
+
+
 def are_nested(columns: HasCounts[Sequence[int]]) -> bool:
     """Tell of many rows at once that nesting_problems finds nothing in any."""
     return all(all(map(le, getattr(columns, name), getattr(columns, within))) for _c, name, within in _NESTED)

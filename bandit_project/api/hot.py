@@ -140,7 +140,9 @@ def _assignment(request: HttpRequest, reference: str) -> HttpResponse | None:
     return _json(orjson.dumps(assign_one(reference, unit))) if is_unit(unit) and unit else None
 
 
-def _assignments(request: HttpRequest, reference: str) -> HttpResponse:
+def _assignments(request: HttpRequest, reference: str) -> HttpResponse | None:
+    if request.META.get("QUERY_STRING"):
+        return None
     return _json(orjson.dumps(assign_units(reference, orjson.loads(request.body))))
 
 
@@ -149,7 +151,7 @@ def _events(request: HttpRequest) -> HttpResponse:
 
 
 def _rows(request: HttpRequest) -> HttpResponse | None:
-    if _IDEMPOTENT in request.META:
+    if _IDEMPOTENT in request.META or request.META.get("QUERY_STRING"):
         return None
     return _json(orjson.dumps(record_rows(orjson.loads(request.body), once=False)))
 

@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
+from rest_framework.settings import api_settings
 
 from experiments.campaign.models import MAX_TAGS, TAG_LENGTH, TAG_PATTERN
 from experiments.exceptions import MAX_ISSUES
@@ -38,6 +39,13 @@ class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown fields: a misspelled setting must not be dropped silently."""
 
     default_error_messages = {"invalid": "Must be a JSON object, not a {datatype}."}  # noqa: RUF012 (DRF's way)
+
+    def run_validation(self, data: Any = empty) -> Any:
+        if data is None and self.root is self:
+            # the framework's own words name no fix
+            said = ErrorDetail(self.error_messages["invalid"].format(datatype="null"), code="invalid")
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]})
+        return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = self.unknown_fields(data) if isinstance(data, Mapping) else {}

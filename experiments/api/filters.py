@@ -15,7 +15,13 @@ from experiments.text import parse_date
 
 _BOOLEANS = {"true", "false"}
 # Every list takes these besides its own filters; format is the framework's own.
+_SPAN = ("start_date", "end_date")
 _OF_EVERY_LIST = {"page", "page_size", "ordering", "search", "format"}
+
+
+def reversed_span(start: str, end: str) -> dict[str, str]:
+    """Name both ends of a span that ends before it starts."""
+    return {start: f"Must not be after {end}.", end: f"Must not be before {start}."}
 
 
 class _DayField(forms.DateField):
@@ -72,6 +78,10 @@ class StrictFilterSet(filters.FilterSet):
                 self.form.add_error(name, forms.ValidationError("May not be blank.", code="blank"))
             elif given is not None and isinstance(wanted, filters.BooleanFilter) and given not in _BOOLEANS:
                 self.form.add_error(name, forms.ValidationError("Must be true or false.", code="invalid"))
+        start, end = (getattr(self.form, "cleaned_data", {}).get(name) for name in _SPAN)
+        if start and end and start > end:
+            for name, said in reversed_span(*_SPAN).items():
+                self.form.add_error(name, forms.ValidationError(said, code="reversed"))
         for name in set(self.data or {}) - set(self.filters) - _OF_EVERY_LIST:
             known = ", ".join([*self.filters, *sorted(_OF_EVERY_LIST)])
             problem = forms.ValidationError(f"Unknown; a list takes {known}.", code="unknown_parameter")

@@ -21,6 +21,7 @@ from experiments.metrics import (
     are_nested,
     columns_of,
     fewest_squares,
+    is_nested,
     nesting_problems,
 )
 
@@ -36,6 +37,11 @@ def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
     if not EARLIEST_DATE <= row.date <= today + _ONE_DAY:
         issues.append(_date_issue(row.date, today))
     return issues
+
+
+def has_plain_issue(row: DailyCounts, today: dt.date) -> bool:
+    """Tell, at little cost, if the date of a row or the nesting of its counts is one that count_issues refuses."""
+    return not (EARLIEST_DATE <= row.date <= today + _ONE_DAY and is_nested(row))
 
 
 def have_no_issues(rows: Sequence[DailyCounts], today: dt.date) -> bool:

@@ -14,6 +14,9 @@ pytestmark = pytest.mark.database_free
         ({"state": "collecting"}, "Warming up: not enough data yet."),
         ({"state": "collecting", "reporting": 1}, "Waiting for data from at least two variants"),
         ({"chance": 0.62}, "No clear winner yet. green is ahead (62.0% probability to be best)."),
+        ({"chance": 0.5}, "No clear winner yet. All variants are level."),
+        ({"chance": 0.3334, "active": 3}, "No clear winner yet. All variants are level."),
+        ({"chance": 0.501}, "green is ahead (50.1% probability to be best)."),
         ({"state": "leader"}, "green leads: 98.0% probability to be best. Another variant could still"),
         ({"state": "leader", "value_remaining": 0.009}, "More data would change little."),
         (

@@ -156,14 +156,26 @@ class AllocationInForceSerializer(AllocationSerializer):
         return None if moment is None else _MOMENT.to_representation(moment)
 
 
-@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]+$"})
+@extend_schema_field(
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}
+)
 class UnitField(TextField):
     """An id as it is: nothing is trimmed, for two clients must hash the same text."""
 
-    exact = core_schema.str_schema(strict=True, min_length=1, max_length=255, pattern="^[^\0]+$")
+    exact = core_schema.str_schema(
+        strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=255, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        unit: str = super().to_internal_value(data)
+        if not unit.strip():
+            raise serializers.ValidationError(
+                "Must not be blank: give the visitor's or the account's id.", "blank"
+            )
+        return unit
 
 
 class AssignmentQuerySerializer(serializers.Serializer[Any]):

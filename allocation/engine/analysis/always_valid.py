@@ -161,19 +161,15 @@ def _interval(pair: Pair, bet: float) -> Floats:
     Newton's steps on a concave curve from outside never pass the root.
     """
     x = np.array([-_LARGEST_LOG, _LARGEST_LOG])
-    level, own = bet - LEVEL, pair.own.sum()
+    level, own, at_none = bet - LEVEL, pair.own.sum(), np.logaddexp(0, pair.log_odds)
     for _ in range(_MAX_STEPS):
         chance = logistic(x[:, None] + pair.log_odds)
         slope = own - chance @ pair.both
-        missing = level - (own * x - _softplus_rise(x, pair.log_odds) @ pair.both)
+        risen = np.logaddexp(0, x[:, None] + pair.log_odds) - at_none  # ln(e^x n_w + n_c) - ln(n_w + n_c)
+        missing = level - (own * x - risen @ pair.both)
         outside = (missing > 0) & (slope != 0)
         step = np.where(outside, missing / np.where(outside, slope, 1.0), 0.0)
         x = x + step
         if (np.abs(step) <= _CLOSE).all():
             break
     return np.where(x <= -_LARGEST_LOG, -np.inf, x)
-
-
-def _softplus_rise(x: Floats, log_odds: Floats) -> Floats:
-    """ln(e^x n_w + n_c) - ln(n_w + n_c), (X, T)."""
-    return np.logaddexp(0, x[:, None] + log_odds) - np.logaddexp(0, log_odds)

@@ -19,20 +19,18 @@ Source: Howard, Ramdas, McAuliffe & Sekhon, "Time-uniform, nonparametric, nonasy
 Shapes: trials, values and squares (T, K), all days since the start, oldest first.
 """
 
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from allocation.engine.analysis.crossing import crossing
 from allocation.engine.evidence.values import day_variances, pooled_spread
 from allocation.engine.posterior.beta import Floats
-from allocation.engine.posterior.probability_best import Bools
 
 _PRECISION = 1 / 0.2**2
-_LEVEL = np.log(20.0)
-_LARGEST_LOG = np.log1p(1e9)
-# They end at 10^-12: what is shown has three decimals.
-_HALVINGS = 46
+_LEVEL = math.log(20.0)
+_LARGEST_LOG = math.log1p(1e9)
 
 
 class Pair(NamedTuple):
@@ -51,50 +49,46 @@ class Pair(NamedTuple):
     ) -> "Pair":
         """In effective orders."""
         days = (trials[:, variant] > 0) & (trials[:, control] > 0)
-        n, s, q = (array[days][:, [variant, control]] for array in (trials, values, squares))
+        n, s, q = (
+            array.T[[variant, control]].compress(days, axis=1).T for array in (trials, values, squares)
+        )
         spread = pooled_spread(n[None], s[None], q[None])[0] * phi
         worth, variance = s / spread, day_variances(n, s, q) * phi / spread**2
         return cls(n[:, 0], n[:, 1], worth[:, 0], worth[:, 1], variance[:, 0], variance[:, 1])
 
-    def score(self, log_ratio: Floats) -> tuple[Floats, Floats]:
-        """Z and V of each day, (X, T), at the (X,) ratios."""
-        trials = np.exp(log_ratio)[:, None] * self.trials
+    def score(self, log_ratio: float) -> tuple[Floats, Floats]:
+        """Z and V of each day, (T,), at this ratio."""
+        trials = np.exp(log_ratio) * self.trials
         # as parts of the whole: f may be as far as 10^9 from 1
         whole = trials + self.control_trials
         own, others = trials / whole, self.control_trials / whole
         score = others * self.values - own * self.control_values
         return score, others**2 * self.variance + own**2 * self.control_variance
 
-    def sums(self, log_ratio: Floats) -> tuple[Floats, Floats]:
-        """W and V of all days, (X,)."""
+    def sums(self, log_ratio: float) -> tuple[float, float]:
+        """W and V of all days."""
         score, variance = self.score(log_ratio)
-        return score.sum(axis=1), variance.sum(axis=1)
+        return float(np.add.reduce(score)), float(np.add.reduce(variance))
 
 
 def log_bets(pair: Pair) -> Floats:
     """ln M(1) after each day."""
-    score, variance = (np.cumsum(part[0]) for part in pair.score(np.zeros(1)))
-    return np.asarray(_log_bet(score, variance))
+    score, variance = map(np.cumsum, pair.score(0.0))
+    known = variance + _PRECISION
+    return np.asarray((score * score / known - np.log(known / _PRECISION)) / 2)
 
 
 def interval(pair: Pair) -> Floats:
     """Both ends of ln f: from the ratio at which the score is 0, outward to where M reaches 20."""
-    ends = np.array([-_LARGEST_LOG, _LARGEST_LOG])
-    middle = _last(lambda x: pair.sums(x)[0] > 0, ends[:1], ends[1:])
-    outside = _log_bet(*pair.sums(ends)) >= _LEVEL
-    edges = _last(lambda x: _log_bet(*pair.sums(x)) < _LEVEL, np.repeat(middle, 2), ends)
-    return np.where(outside, edges, [-np.inf, _LARGEST_LOG])
+    middle = crossing(lambda x: -pair.sums(x)[0], -_LARGEST_LOG, _LARGEST_LOG)
+    low, high = (
+        crossing(lambda x: _over_level(pair, x), middle, end) for end in (-_LARGEST_LOG, _LARGEST_LOG)
+    )
+    return np.array([-np.inf if low <= -_LARGEST_LOG else low, high])
 
 
-def _last(holds: Callable[[Floats], Bools], inner: Floats, outer: Floats) -> Floats:
-    """Where, on the way from ``inner`` to ``outer``, it holds for the last time; by halving."""
-    for _ in range(_HALVINGS):
-        middle = (inner + outer) / 2
-        inside = holds(middle)
-        inner, outer = np.where(inside, middle, inner), np.where(inside, outer, middle)
-    return inner
-
-
-def _log_bet(score: Floats, variance: Floats) -> Floats:
+def _over_level(pair: Pair, log_ratio: float) -> float:
+    """How far ln M exceeds ln 20."""
+    score, variance = pair.sums(log_ratio)
     known = variance + _PRECISION
-    return np.asarray((score * score / known - np.log(known / _PRECISION)) / 2)
+    return (score * score / known - math.log(known / _PRECISION)) / 2 - _LEVEL

@@ -78,7 +78,7 @@ def log_harm_of_values(
 ) -> Floats:
     """ln M after each of the days on which both have trials, for a metric of value."""
     pair = by_values.Pair.of(trials, values, squares, variant, control, phi)
-    score, variance = (np.cumsum(part[0]) for part in pair.score(np.log1p([-max_fall])))
+    score, variance = map(np.cumsum, pair.score(float(np.log1p(-max_fall))))
     known = variance + PRECISION
     return np.asarray(
         score * score / (2 * known)

@@ -30,9 +30,9 @@ class Pair(NamedTuple):
 def pair_of(trials: Floats, successes: Floats, variant: int, control: int, phi: float) -> Pair:
     """A day on which either has no trials tells nothing of their ratio."""
     days = (trials[:, variant] > 0) & (trials[:, control] > 0)
-    n, o = trials[days], successes[days] / phi
-    log_odds = np.log(n[:, variant]) - np.log(n[:, control])
-    return Pair(o[:, variant], o[:, variant] + o[:, control], log_odds)
+    own, others = successes[days, variant] / phi, successes[days, control] / phi
+    log_odds = np.log(trials[days, variant]) - np.log(trials[days, control])
+    return Pair(own, own + others, log_odds)
 
 
 def by_chunks(answer: Callable[[NDArray[np.intp]], Floats], days: NDArray[np.intp], nodes: int) -> Floats:

@@ -27,6 +27,9 @@ _BLOCK_FLOATS = 16000
 # The product of so many pseudo-counts is a float.
 _FACTORS = 8
 
+# Of pairs of days: of one day alone each start is there once, in order.
+_Places = NDArray[np.intp] | slice
+
 
 class Pairs(NamedTuple):
     """The ``day`` and ``start`` of each pair (P,); the place of the same start the day before, or P on the first.
@@ -87,7 +90,7 @@ def log_worth(trials: Floats, successes: Floats) -> Floats:
     fitting, of_prior = np.empty((size, 0)), np.full((size, 1), _fitting_of_prior(k))
     for days in _blocks(pairs.first, length, size * k):
         here = slice(pairs.first[days.start], pairs.first[days.stop])
-        now, later = _worth(counts, exposure, days)
+        now, later = _in_parts(counts, exposure, days)
         now += later
         so_far = np.concatenate([fitting, later, of_prior], axis=1)
         before = pairs.before[here] - (here.start - days.start)
@@ -107,28 +110,48 @@ def _blocks(first: list[int], length: int, rows: int) -> Iterator[range]:
         begin = end
 
 
-def _worth(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
+def _in_parts(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
+    """What _worth answers; of a day by itself that is too large, for some of its starts at a time."""
+    most = max(1, _BLOCK_FLOATS // exposure[..., 0].size)
+    if len(days) > 1 or days.stop <= most:
+        return _worth(counts, exposure, days)
+    begun = (slice(begin, min(begin + most, days.stop)) for begin in range(0, days.stop, most))
+    now, later = zip(*(_worth(counts, exposure, days, starts) for starts in begun), strict=True)
+    return np.concatenate(now, axis=1), np.concatenate(later, axis=1)
+
+
+def _worth(
+    counts: _Counts, exposure: Floats, days: range, starts: slice | None = None
+) -> tuple[Floats, Floats]:
     """(N, B) each for the given days: the worth but for the fitting, and the fitting a day later.
 
-    Brings ``exposure`` (K, N, T), the b of each start, to the last day's end.
+    Brings ``exposure`` (K, N, T), the b of each start, to the last day's end. ``starts``: some of those of one day.
     """
     pairs = pairs_of(counts.total.shape[1])
     here = slice(pairs.first[days.start], pairs.first[days.stop])
-    day, start = pairs.day[here], pairs.start[here]
-    shape = counts.opening.take(start, axis=2)
-    shape += counts.before.take(day, axis=2)
+    day: _Places = pairs.day[here]
+    start: _Places = pairs.start[here]
+    if len(days) == 1:
+        day, start = slice(days.start, days.stop), starts or slice(days.stop)
+        exposure = exposure[..., start]
+    shape = np.add(_of(counts.opening, start), _of(counts.before, day))
     np.maximum(shape, PRIOR, out=shape)
     mean, expected = _expose(counts, shape, exposure, days)
-    mean *= counts.trials.take(day, axis=2)
+    mean *= _of(counts.trials, day)
     room = np.square(mean)
     room /= shape
-    total = counts.total.take(day, axis=1)
+    total = _of(counts.total, day)
     worth = _level(expected * expected / np.add.reduce(room, axis=0), total)
     mean *= total / expected
-    o = counts.successes.take(day, axis=2)
+    o = _of(counts.successes, day)
     later = shape + o
-    worth += _deviance(o, counts.per_success.take(day, axis=2), mean, shape, later, room)
+    worth += _deviance(o, _of(counts.per_success, day), mean, shape, later, room)
     return worth, _fitting(later)
+
+
+def _of(numbers: Floats, places: _Places) -> Floats:
+    """The numbers of these days, or as a view those of a span of days."""
+    return numbers[..., places] if isinstance(places, slice) else numbers.take(places, axis=-1)
 
 
 def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tuple[Floats, Floats]:

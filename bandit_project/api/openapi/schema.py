@@ -159,7 +159,8 @@ class ProblemSchema(AutoSchema):
                 yield 409
         if "requestBody" in operation:
             yield 415
-        if "requestBody" in operation or given & {"query", "header"}:
+        # of /api/v1/ any: a parameter of the query that it does not know
+        if "requestBody" in operation or given & {"query", "header"} or self.path.startswith("/api/v1/"):
             yield 422
 
 

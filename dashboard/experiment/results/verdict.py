@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from allocation.engine.state import DECIDED_BELOW
-from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
+from allocation.explanations import apart_in, is_level, large_orders, never_beside, weighty_orders
 from allocation.models import CLOSING, State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import interval_words, metric_lines, worse_metrics
@@ -305,6 +305,9 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
 def _open(results: Results, leader: RankedVariant) -> Verdict:
     values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
     title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
+    active = sum(variant.is_active for variant in results.analysis.statistics.variants)
+    if is_level(leader.statistics.probability_best, active):
+        title = _("No clear winner yet. All variants are level.")
     lift = _lift_words(leader, results)
     lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []
     lines = [line[:1].upper() + line[1:] for line in lines]

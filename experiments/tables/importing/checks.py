@@ -7,13 +7,13 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.new_names import NewNames
-from experiments.ingestion.validation import count_issues
+from experiments.ingestion.validation import count_issues, has_plain_issue
 from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
 from experiments.tables.importing.orders import without_impressions
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
-from experiments.tables.importing.rows import ORDER_VALUE, BadRow, CsvRow, RowReader, is_total
+from experiments.tables.importing.rows import ORDER_VALUE, UNSAID, BadRow, CsvRow, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.text import format_number
 
@@ -82,11 +82,20 @@ class Check:
             self.report.left_out += lines
         elif isinstance(row, BadRow):
             self._look_at_bad(row)
+        elif self.report.is_full and self._is_plainly_bad(row):
+            self._refuse(row.line, UNSAID)
+            self._break_place(row.experiment, row.counts.date, row.counts.variant_name)
         elif issues := list(self._issues(row)):
             self._refuse(row.line, issues)
             self._break_place(row.experiment, row.counts.date, row.counts.variant_name)
         else:
             self._claim(row)
+
+    def _is_plainly_bad(self, row: CsvRow) -> bool:
+        """Tell of a row that is not of orders if it is refused for its experiment, its date or its counts."""
+        if ORDER_VALUE in self.names:
+            return False
+        return not self.references.may_know(row.experiment) or has_plain_issue(row.counts, self.today)
 
     def _look_at_bad(self, row: BadRow) -> None:
         self._doubtful.add((self._identity(row.experiment), row.place and row.place[0]))
@@ -95,10 +104,15 @@ class Check:
         if row.has_blank:
             self.report.kinds["blank"] += 1
         if row.issues:
-            named = self._name_issues(row.line, row.experiment, row.place[1]) if row.place else []
-            self._refuse(row.line, [*row.issues, *named])
+            self._refuse(row.line, [*row.issues, *self._names_of_bad(row)])
         else:
             self.report.blank_skipped += 1
+
+    def _names_of_bad(self, row: BadRow) -> list[RowIssue]:
+        """Judge the name of a row that is described."""
+        if row.place is None or row.issues is UNSAID:
+            return []
+        return self._name_issues(row.line, row.experiment, row.place[1])
 
     def is_wanted(self, experiment: str) -> bool:
         if self.only is None or not experiment:
@@ -126,10 +140,11 @@ class Check:
 
     def rows_of(self, reader: RowReader) -> Iterator[CsvRow | BadRow]:
         """Read the rows; values without their squares only where the goal needs values."""
+        rows = reader.rows(lambda: self.report.is_full)
         if not reader.has_bare_values:
-            yield from reader.rows()
+            yield from rows
             return
-        for row in reader.rows():
+        for row in rows:
             if isinstance(row, CsvRow) and not self._needs_values(row.experiment):
                 yield row._replace(counts=row.counts._replace(value_sum=None))
             else:
@@ -204,6 +219,8 @@ class Check:
 
     def _break_place(self, experiment: str, date: dt.date, name: str) -> None:
         """Note a row that is not taken: its place, and that of the variant whose name it looks like."""
+        if not self.references.may_know(experiment):
+            return  # no row of it is taken
         self._broken.add(self._place_of(experiment, date, name))
         if name not in self.references.identity(experiment).variants:
             self._broken.add(self._place_of(experiment, date, self._judge_of(experiment).like(name)))

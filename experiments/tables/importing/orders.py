@@ -5,7 +5,7 @@ Such a file says a day's conversions, value and squares. What was seen and click
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.utils import timezone
@@ -64,10 +64,10 @@ class OrderReader(RowReader):
     def day_of(self, text: str) -> dt.date | None:
         return day_of_moment(text)
 
-    def rows(self) -> Iterator[CsvRow | BadRow]:
+    def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
         """Yield the lines that cannot be read, then the days in the order of their first lines."""
         days: dict[_Place, _Day] = {}
-        for row in super().rows():
+        for row in super().rows(is_brief):
             if isinstance(row, BadRow):
                 yield row
             elif problem := order_problem(row.counts.value_sum or NO_VALUE):

@@ -22,6 +22,8 @@ _LARGEST_NEW_ID = 10**9
 _MOST_COMPARED = 1000
 # A comparison with all of them takes long; as many unknown names get suggestions.
 _MOST_SUGGESTED = 20
+# After so many the names of all experiments are read at once: a file may have another unknown one on every line.
+_MOST_LOOKED_UP = 100
 
 
 class Identity(NamedTuple):
@@ -53,10 +55,14 @@ class References:
     def find(self, reference: str) -> Experiment | None:
         """Return the experiment of this id, key or name; None where there is none, or the name is that of several."""
         if reference not in self._found:
-            named = list(_by_reference(reference))
-            self._found[reference] = named[0] if len(named) == 1 else None
-            self._several[reference] = named
+            self._look_up(
+                reference, is_unknown=len(self._found) > _MOST_LOOKED_UP and not self._names(reference)
+            )
         return self._found[reference]
+
+    def may_know(self, reference: str) -> bool:
+        """Tell if a row of this experiment may be taken: it is there, or can be made."""
+        return not reference or self._create or self.find(reference) is not None
 
     def problem(self, reference: str) -> str | None:
         """Say why rows of this experiment cannot be recorded, and what to do; None where they can."""
@@ -76,11 +82,26 @@ class References:
     def find_or_create(self, reference: str, now: dt.datetime) -> Experiment:
         """Return the experiment, made now if need be; call it for references without a problem."""
         if reference:
-            del self._found[reference]
-        found = self.find(reference)
+            self._look_up(reference)  # another request may have made it since
+        found = self._found[reference]
         if found is None:
             found = self._found[reference] = _create(reference, now)
         return found
+
+    def _look_up(self, reference: str, *, is_unknown: bool = False) -> None:
+        named = [] if is_unknown else list(_by_reference(reference))
+        self._found[reference] = named[0] if len(named) == 1 else None
+        self._several[reference] = named
+
+    def _names(self, reference: str) -> bool:
+        """Tell if any experiment had this id, key or name when all were read."""
+        text = reference.replace("\x00", "")
+        return text in self._all_names or (text.isdigit() and text.lstrip("0") in self._all_names)
+
+    @cached_property
+    def _all_names(self) -> frozenset[str]:
+        rows = Experiment.objects.values_list("pk", "key", "name")
+        return frozenset(str(text) for row in rows for text in row)
 
     def _problem(self, reference: str, named: list[Experiment]) -> str | None:
         if named:

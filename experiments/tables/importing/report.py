@@ -62,6 +62,13 @@ class ImportReport:
     has_orders: bool = False
     kinds: Counter[Literal["blank", "repeated"]] = field(default_factory=Counter)
 
+    @property
+    def is_full(self) -> bool:
+        """True where no more problems are described, only counted: of a file that is rejected nothing more is read,
+        and of one whose bad rows are skipped each counts as one.
+        """
+        return self.total_issues >= MAX_ISSUES
+
     def add(self, issue: RowIssue) -> None:
         self.total_issues += 1
         if len(self.issues) < self.kept_issues:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from experiments.tables.reading.numbers import (
     NumberError,
     Numbers,
     is_blank,
+    is_no_number,
     learn_styles,
 )
 from experiments.tables.ways_in import ADVICE, Advice
@@ -72,6 +73,10 @@ class CsvRow(NamedTuple):
     counts: DailyCounts
     rows: int = 1
     capped: int = 0
+
+
+# The problems of a row that is counted and not described.
+UNSAID = (RowIssue(0, "", ""),)
 
 
 class BadRow(NamedTuple):
@@ -206,10 +211,11 @@ class RowReader(LineReader):
         self._days: dict[str, dt.date] = {}
         self._known_names: dict[str, str] = {"": ""} if self._experiment < 0 else {}
 
-    def rows(self) -> Iterator[CsvRow | BadRow]:
-        """Yield each line that holds anything as a row, or with its problems."""
+    def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
+        """Yield each line that holds anything as a row, or with its problems; without words once ``is_brief``."""
         for line, cells in self.header.lines():
-            row = self._plain(line, cells) or self._closely(line, cells)
+            row: CsvRow | BadRow | None = self._plain(line, cells)
+            row = row or (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
             if row is not None:
                 yield row
 
@@ -234,6 +240,27 @@ class RowReader(LineReader):
         if day is None or variant is None or experiment is None:
             return None
         return CsvRow(line, experiment, DailyCounts(day, variant, *numbers))
+
+    def _briefly(self, line: int, cells: list[str]) -> BadRow | None:
+        """Find a line whose numbers or day cannot be read, and spare the words; None for any other."""
+        if not self._is_plain or len(cells) != self.width:
+            return None
+        has_blank = is_bad = False
+        for _n, place, _type in self._given:
+            cell = cells[place]
+            if cell.isdecimal() and cell.isascii():
+                continue
+            if is_blank(cell):
+                has_blank = True
+            else:
+                is_bad = is_bad or is_no_number(cell)
+        text = cells[self._date].strip()
+        day = self._days.get(text) or self.day_of(text)
+        if not (is_bad or day is None or (has_blank and self.blank == "refuse")):
+            return None
+        texts = self._texts(cells)
+        place_of = (day, texts.variant) if day and texts.variant else None
+        return BadRow(line, UNSAID, texts.experiment, place_of, has_blank)
 
     def _closely(self, line: int, cells: list[str]) -> CsvRow | BadRow | None:
         if not any(cell.strip() for cell in cells):
@@ -316,6 +343,8 @@ def name_problem(text: str) -> str | None:
     if len(text) > NAME_LENGTH:
         message = _("%(value)s has %(length)s characters, the most are %(most)s; shorten it")
         return message % {"value": shown(text), "length": len(text), "most": NAME_LENGTH}
+    if is_name(text):
+        return None
     if hidden := next((sign for sign in text if not is_name(f"x{sign}")), None):
         message = _("%(value)s has the invisible character %(code)s; remove it")
         return message % {"value": shown(text), "code": f"U+{ord(hidden):04X}"}

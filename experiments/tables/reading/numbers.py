@@ -27,6 +27,7 @@ _SPACE = re.compile(r"[\s\u00a0\u2007\u2009\u202f]")
 _NUMBER = re.compile(r"[+\-\u2212]?([0-9][0-9.,' ]*|[.,][0-9]+)")
 # As programs write large sums of squares.
 _SCIENTIFIC = re.compile(r"[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
+_FOREIGN = re.compile(r"[^0-9eE.,'’+\-\u2212\s\u00a0\u2007\u2009\u202f]")
 _BLANK = frozenset({"", "--", "–", "—"})
 
 
@@ -66,6 +67,11 @@ class Cell(NamedTuple):
 def is_blank(cell: str) -> bool:
     """Say whether a cell holds nothing: no character, or the dashes that Google writes for "none"."""
     return cell.strip() in _BLANK
+
+
+def is_no_number(cell: str) -> bool:
+    """Tell, at little cost, of a cell that is not blank if it holds a sign that no number has."""
+    return _FOREIGN.search(cell) is not None
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,70 @@ def test_import__bad_rows_skipped__reads_to_the_end() -> None:
     assert (report.processed_rows, report.total_issues) == (1, MAX_ISSUES + 5)
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "{key},2025-08-13,a,x{n},y,z\n",
+        "{key},2025-08-13,a,,,\n",
+        "{key},2025-13-{n},a,10,5,0\n",
+        "{key},2025-08-13,a,10,{n}1,0\n",
+        "{key},2090-01-01,a,10,5,0\n",
+        "unknown-{n},2025-08-13,a,10,5,0\n",
+        "unknown-{n},2025-08-13,Total,10,5,0,1\n",
+    ],
+    ids=["no number", "blank", "no date", "not nested", "future", "unknown experiment", "too many cells"],
+)
+def test_import__bad_rows_skipped__are_counted_each_once_the_first_are_described(bad: str) -> None:
+    key = make_experiment().key
+    text = HEADER + "".join(bad.format(key=key, n=n + 1) for n in range(MAX_ISSUES + 5))
+    good = [f"{key},2025-08-{day},a,10,5,0\n" for day in (10, 11)]
+
+    report = _import(text + "".join(good), on_error="skip")
+
+    assert report.processed_rows == 2
+    assert (report.total_rows, report.refused_rows) == (MAX_ISSUES + 7, MAX_ISSUES + 5)
+    assert report.total_issues >= MAX_ISSUES + 5
+    assert len(report.issues) == MAX_ISSUES
+    assert all(issue.message for issue in report.issues)
+
+
+@pytest.mark.parametrize(
+    "part", ["{key},2025-08-14,a,x,5,0\n", "{key},2025-08-14,A,10,11,0\n", "{key},2025-08-14, a ,,5,0\n"]
+)
+def test_import__part_of_a_day_that_is_only_counted__keeps_the_other_part_out(part: str) -> None:
+    key = make_experiment().key
+    bad = f"{key},2025-99-01,a,10,5,0\n"
+    good = f"{key},2025-08-14,a,10,5,0\n{key},2025-08-13,a,10,5,0\n"
+
+    report = _import(HEADER + good + bad * MAX_ISSUES + part.format(key=key), on_error="skip")
+
+    assert (report.processed_rows, report.refused_rows) == (1, MAX_ISSUES + 2)
+    assert DailyMetric.objects.get().date == dt.date(2025, 8, 13)
+
+
+def test_import__number_in_another_style_after_many_bad_rows__is_read_as_before() -> None:
+    key = make_experiment().key
+    bad = f"{key},2025-99-01,a,10,5,0\n"
+    good = f'{key},2025-08-14,a,"12,000",1e1,5.0\n{key},2025-08-13,a,"12,000",10,5.0\n'
+
+    report = _import(HEADER + bad * MAX_ISSUES + good, on_error="skip")
+
+    # 1e1 is no way to write a count
+    assert (report.processed_rows, report.refused_rows) == (1, MAX_ISSUES + 1)
+    assert DailyMetric.objects.get().impressions == 12_000
+
+
+def test_import__experiments_named_by_id_key_and_name_after_many_unknown_ones__are_found() -> None:
+    experiment = make_experiment("Café 7")
+    unknown = "".join(f"unknown {n},2025-08-14,a,10,5,0\n" for n in range(150))
+    names = (f"00{experiment.pk}", experiment.key, "Café 7")
+    good = "".join(f"{name},2025-08-{10 + n},a,10,5,0\n" for n, name in enumerate(names))
+
+    report = _import(HEADER + unknown + good, on_error="skip")
+
+    assert (report.processed_rows, report.total_issues) == (3, 150)
+
+
 def test_import__no_conversions_column__are_0() -> None:
     experiment = make_experiment()
 

@@ -1,0 +1,153 @@
+"""Measure the CPU of every page and call that reads an experiment at its largest.
+
+    ./dev bench strained
+
+100 variants with values, other metrics and guards, 365 days and 30 decisions, in production's settings on SQLite, whose
+queries count too. To be held: two seconds each. CPU time of the process, the least of two requests. BLAS held to one
+thread.
+"""
+
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+from benchmarks.machine import machine
+from benchmarks.service.filling import database, prepare
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from experiments.models import Experiment
+
+VARIANTS, DAYS, DECISIONS = 100, 365, 30
+MOST_SECONDS = 2.0
+
+PAGES = (
+    "", "?variants=all", "statistics.csv", "explore/", "explore/?variants=all", "explore/?range=28",
+    "explore/?metric=conversion_rate", "explore/?from={first}&to={last}", "traffic/", "traffic/?variants=all",
+    "traffic/decision-log.csv", "history/", "integrate/", "report/", "everything.zip", "data/",
+    "data/day/?date={last}", "data/daily-metrics.csv", "settings/", "simulate/", "plan/",
+)  # fmt: skip
+CALLS = (
+    "", "variants/", "metrics/?page_size=1000", "metrics/?format=csv", "guards/", "notes/", "allocation/",
+    "allocations/?page_size=100", "allocations/{decision}/", "assignment/?unit=visitor-1", "statistics/",
+    "statistics/?format=csv",
+)  # fmt: skip
+
+
+def main() -> int:
+    with database(sqlite=True) as url:
+        prepare(url)
+        experiment = fill()
+        print(machine())
+        print(f"{VARIANTS} variants, {DAYS} days, {DECISIONS} decisions; seconds of CPU")
+        took = list(_reads(experiment))
+    return int(max(took) >= MOST_SECONDS)
+
+
+def fill() -> "Experiment":
+    """Make the experiment, record a year and let the service decide its last days."""
+    from allocation.services import compute_allocation
+    from experiments.campaign.watch import add_guard
+    from experiments.ingestion.record import record_events
+    from experiments.metrics import Reward
+    from experiments.selectors import today
+    from experiments.services import create_experiment
+
+    last = today()
+    began = dt.datetime.combine(last - dt.timedelta(days=DAYS), dt.time(9), tzinfo=dt.UTC)
+    names = ["control", *(f"variant {n}" for n in range(1, VARIANTS))]
+    experiment = create_experiment(
+        name="Strained", now=began, reward=Reward.VALUE_PER_IMPRESSION, variants=names
+    )
+    for metric in ("ctr", "conversion_rate"):
+        add_guard(experiment_id=experiment.pk, metric=metric, max_fall=0.9, action="tell", now=began)
+    rng = np.random.default_rng(1)
+    for back in reversed(range(DAYS)):
+        date = last - dt.timedelta(days=back)
+        now = dt.datetime.combine(date, dt.time(12), tzinfo=dt.UTC)
+        record_events(experiment_id=experiment.pk, rows=_day(date, names, rng), today=date, now=now)
+        if back < DECISIONS:
+            compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
+    return experiment
+
+
+def _day(date: dt.date, names: list[str], rng: np.random.Generator) -> list[Any]:
+    from decimal import Decimal
+
+    from experiments.metrics import DailyCounts
+
+    rows = []
+    for place, name in enumerate(names):
+        impressions = int(rng.integers(500, 2000))
+        clicks = int(rng.binomial(impressions, 0.1 * rng.lognormal(0, 0.1)))
+        conversions = int(rng.binomial(clicks, 0.3 + 0.001 * place))
+        orders = np.round(30 * rng.lognormal(0, 0.5, conversions), 2)
+        total = Decimal(round(100 * float(orders.sum()))) / 100
+        rows.append(
+            DailyCounts(date, name, impressions, clicks, conversions, total, float((orders**2).sum()))
+        )
+    return rows
+
+
+def _reads(experiment: "Experiment") -> Iterator[float]:
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    from allocation.models import Allocation
+    from experiments.selectors import today
+
+    client, caller = Client(), Client(headers={"X-API-Key": _key()})
+    client.force_login(get_user_model().objects.create_superuser("bench"))
+    dates = {"first": experiment.created_at.date() + dt.timedelta(days=60), "last": today()}
+    decision = Allocation.objects.filter(experiment=experiment).latest("pk")
+    for page in PAGES:
+        yield _print(
+            page or "results",
+            _least(client, f"/dashboard/experiments/{experiment.key}/{page.format(**dates)}"),
+        )
+    for page in ("/dashboard/", "/dashboard/experiments.csv"):
+        yield _print(page, _least(client, page))
+    for call in CALLS:
+        path = f"/api/v1/experiments/{experiment.key}/{call.format(decision=decision.pk)}"
+        yield _print(f"/api/v1/.../{call}", _least(caller, path))
+    computed = f"/allocation?experiment_id={experiment.pk}"
+    plain = f"/experiments/{experiment.key}"
+    for path in (computed, f"{computed}&window_days=364", plain, f"{plain}/history", "/experiments/"):
+        yield _print(path, _least(caller, path))
+
+
+def _key() -> str:
+    from bandit_project.models import ApiKey
+
+    return str(ApiKey.objects.create_key(name="bench", scope="admin")[1])
+
+
+def _least(client: "Client", path: str) -> float:
+    return min(_seconds(client, path) for _ in range(2))
+
+
+def _seconds(client: "Client", path: str, **how: Any) -> float:
+    start = time.process_time()
+    response = client.generic(how.pop("method", "GET"), path, how.pop("body", b""), secure=True, **how)
+    b"".join(response)
+    took = time.process_time() - start
+    if response.status_code >= 400 and response.status_code not in (409, 422, 400):
+        sys.exit(f"{path} answered {response.status_code}: {response.content[:300]!r}")
+    return took
+
+
+def _print(name: str, seconds: float) -> float:
+    print(f"  {seconds:5.2f}{' over' if seconds >= MOST_SECONDS else ''}  {name}", flush=True)
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
