@@ -11,9 +11,9 @@ const ROUND = primes.map((p) => bits(Math.cbrt(p)));
 // The first two words of the SHA-256 of some bytes.
 function sha256(bytes) {
   const size = ((bytes.length + 72) >> 6) << 6;
-  const view = new DataView(new ArrayBuffer(size));
-  bytes.forEach((byte, n) => view.setUint8(n, byte));
-  view.setUint8(bytes.length, 128);
+  const padded = new Uint8Array(size), view = new DataView(padded.buffer);
+  padded.set(bytes);
+  padded[bytes.length] = 128;
   view.setUint32(size - 4, bytes.length * 8);
   const w = new Int32Array(64);
   const state = Int32Array.from(START);
@@ -33,11 +33,13 @@ function sha256(bytes) {
   return [state[0] >>> 0, state[1] >>> 0];
 }
 
+const encoder = new TextEncoder();
+
 // -ln(u) of the variant for the unit, u from the first 53 bits of the hash.
 function time(...parts) {
   const bytes = [];
   for (const part of parts) {
-    const text = new TextEncoder().encode(part);
+    const text = encoder.encode(part);
     bytes.push(0, 0, 0, 0, 0, 0, text.length >> 8, text.length & 255, ...text);
   }
   const [high, low] = sha256(bytes);

@@ -111,7 +111,7 @@ def _blocks(first: list[int], length: int, rows: int) -> Iterator[range]:
 
 
 def _in_parts(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """What _worth answers; of a day by itself that is too large, for some of its starts at a time."""
+    """Find the worth as _worth does; for a day that is too large by itself, for some of its starts at a time."""
     most = max(1, _BLOCK_FLOATS // exposure[..., 0].size)
     if len(days) > 1 or days.stop <= most:
         return _worth(counts, exposure, days)
