@@ -68,6 +68,11 @@ def test_query__format_and_head__are_known_everywhere(api: APIClient, path: str)
         assert method(f"{V1}/experiments/{key}/{path}{sign}format=json").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["experiments/?status=active", "experiments/{key}/assignment/?unit=a"])
+def test_query__options__takes_what_the_calls_of_the_path_take(api: APIClient, path: str) -> None:
+    assert api.options(f"{V1}/{path.format(key=make_running().key)}").status_code == 200
+
+
 def test_query__stranger__learns_no_names() -> None:
     response = APIClient(headers={"X-API-Key": "wrong"}).post(f"{V1}/events/csv/?on_eror=skip")
 
