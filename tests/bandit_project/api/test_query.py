@@ -101,6 +101,15 @@ def test_query__span_that_ends_before_it_starts__is_refused_at_both_ends(api: AP
     }
 
 
+def test_query__created_before_the_moment_that_it_is_after__is_refused_at_both_ends(api: APIClient) -> None:
+    span = {"created_after": "2025-08-02T00:00:00Z", "created_before": "2025-08-02T00:00:00+02:00"}
+
+    response = api.get(f"{V1}/experiments/", span)
+
+    assert response.status_code == 422
+    assert {issue["field"] for issue in response.json()["errors"]} == set(span)
+
+
 def test_query__classic_history_of_a_reversed_span__is_refused_at_both_ends(api: APIClient) -> None:
     pk = make_running().pk
 
