@@ -115,7 +115,7 @@ def _blocks(first: list[int], length: int, rows: int) -> Iterator[range]:
 
 
 def _in_parts(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """What _worth answers; of a day by itself that is too large, for some of its starts at a time."""
+    """Answer as _worth does: of a day by itself that is too large, for some of its starts at a time."""
     most = max(1, _BLOCK_FLOATS // exposure[..., 0].size // _COLUMNS) * _COLUMNS
     if len(days) > 1 or days.stop < most + _COLUMNS:
         return _worth(counts, exposure, days)

@@ -83,7 +83,16 @@ def test_import__bad_rows_skipped__reads_to_the_end() -> None:
         "unknown-{n},2025-08-13,a,10,5,0\n",
         "unknown-{n},2025-08-13,Total,10,5,0,1\n",
     ],
-    ids=["no number", "blank", "no date", "not nested", "cut", "future", "unknown experiment", "too many cells"],
+    ids=[
+        "no number",
+        "blank",
+        "no date",
+        "not nested",
+        "cut",
+        "future",
+        "unknown experiment",
+        "too many cells",
+    ],
 )
 def test_import__bad_rows_skipped__are_counted_each_once_the_first_are_described(bad: str) -> None:
     key = make_experiment().key
