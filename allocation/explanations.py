@@ -95,7 +95,7 @@ def status_sentence(
         value_remaining,
         active=active,
         reporting=reporting,
-        all_low=len(low) >= active,
+        low=len(low),
         has_successes=has_successes,
     )
     parts = [sentence, *([never_beside(apart)] if apart else [])]
@@ -138,7 +138,7 @@ def _of_state(
     *,
     active: int,
     reporting: int,
-    all_low: bool,
+    low: int,
     has_successes: bool,
 ) -> str:
     values = {"leader": leader, "chance": _percent(chance)}
@@ -148,7 +148,7 @@ def _of_state(
         return _("Waiting for data from at least two variants. Until then traffic is split evenly.")
     if state == "collecting":
         return _("Warming up: not enough data yet. Traffic is split evenly until then.")
-    if all_low:
+    if low >= active:
         return _("No variant has enough data yet.")
     if not has_successes:
         return _("No variant has a success yet; there is nothing to compare.")
@@ -164,16 +164,19 @@ def _of_state(
     values["gain"] = _gain(value_remaining)
     if state == "leader":
         return _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
-    if is_level(chance, active):
+    if is_level(chance, active, low):
         return _("No clear winner yet. All variants are level. %(gain)s.") % values
     return (
         _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best). %(gain)s.") % values
     )
 
 
-def is_level(chance: float, active: int) -> bool:
-    """Tell if the highest of the chances to be best is, as it is written, that of variants which are all alike."""
-    return round(chance, 3) <= round(1 / active, 3)
+def is_level(chance: float, active: int, low: int) -> bool:
+    """Tell if the leader's chance to be best is, as it is written, that of variants which are all alike.
+
+    ``low``: how many of the active ones cannot be judged yet. Theirs may be higher, which the leader's does not say.
+    """
+    return not low and round(chance, 3) <= round(1 / active, 3)
 
 
 def _gain(remaining: float) -> str:

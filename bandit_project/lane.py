@@ -139,7 +139,8 @@ def _answer(request: HttpRequest) -> HttpResponse | None:
 def _served(request: HttpRequest) -> ServedView | None:
     match = request.resolver_match
     if match is not None and match.view_name == "v1:ruleset":
-        return _RULE_SET
+        # REST framework's view refuses parameters that it does not know
+        return None if request.META.get("QUERY_STRING") else _RULE_SET
     return match.func if match is not None and isinstance(match.func, ServedView) else None
 
 

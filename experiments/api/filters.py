@@ -14,8 +14,9 @@ from experiments.models import DailyMetric, Experiment, Variant
 from experiments.text import parse_date
 
 _BOOLEANS = {"true", "false"}
+# The ends of a span of days or moments, where a list has such filters.
+_SPANS = (("start_date", "end_date"), ("created_after", "created_before"))
 # Every list takes these besides its own filters; format is the framework's own.
-_SPAN = ("start_date", "end_date")
 _OF_EVERY_LIST = {"page", "page_size", "ordering", "search", "format"}
 
 
@@ -78,10 +79,11 @@ class StrictFilterSet(filters.FilterSet):
                 self.form.add_error(name, forms.ValidationError("May not be blank.", code="blank"))
             elif given is not None and isinstance(wanted, filters.BooleanFilter) and given not in _BOOLEANS:
                 self.form.add_error(name, forms.ValidationError("Must be true or false.", code="invalid"))
-        start, end = (getattr(self.form, "cleaned_data", {}).get(name) for name in _SPAN)
-        if start and end and start > end:
-            for name, said in reversed_span(*_SPAN).items():
-                self.form.add_error(name, forms.ValidationError(said, code="reversed"))
+        for span in _SPANS:
+            start, end = (getattr(self.form, "cleaned_data", {}).get(name) for name in span)
+            if start and end and start > end:
+                for name, said in reversed_span(*span).items():
+                    self.form.add_error(name, forms.ValidationError(said, code="reversed"))
         for name in set(self.data or {}) - set(self.filters) - _OF_EVERY_LIST:
             known = ", ".join([*self.filters, *sorted(_OF_EVERY_LIST)])
             problem = forms.ValidationError(f"Unknown; a list takes {known}.", code="unknown_parameter")

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.database_free
         ({"chance": 0.62}, "No clear winner yet. green is ahead (62.0% probability to be best)."),
         ({"chance": 0.5}, "No clear winner yet. All variants are level."),
         ({"chance": 0.3334, "active": 3}, "No clear winner yet. All variants are level."),
+        # that the best judged one has so little says that one with too little data has more
+        ({"chance": 0.3, "active": 3, "low": ["new"]}, "green is ahead (30.0% probability to be best)."),
         ({"chance": 0.501}, "green is ahead (50.1% probability to be best)."),
         ({"state": "leader"}, "green leads: 98.0% probability to be best. Another variant could still"),
         ({"state": "leader", "value_remaining": 0.009}, "More data would change little."),

@@ -167,7 +167,7 @@ def test_experiment__name_like_a_page_or_an_id__gets_another_key(name: str, key:
 
 
 def test_settings__true_after_the_1_that_it_equals__are_refused() -> None:
-    """Settings that were checked are remembered: by their types, too."""
+    """Remembered checks tell types apart."""
     assert checked_settings({"alpha_prior": 1})["alpha_prior"] == 1
 
     with pytest.raises(InvalidError):

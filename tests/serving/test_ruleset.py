@@ -33,6 +33,17 @@ def _rule(key: str, allocation: int | None, shares: dict[str, int], **fields: An
     return {**rule, "expires_at": None, "fallback": "control", "counts": True, **fields}
 
 
+def test_rule_set__parameter_that_it_does_not_know__is_refused_with_a_key_and_without(
+    shop: APIClient, api: APIClient, settings: Settings
+) -> None:
+    settings.API_KEY_REQUIRED = False
+
+    for caller in (shop, api):
+        response = caller.get(f"{PATH}?experiment=button")
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["code"] == "unknown_parameter"
+
+
 def test_rule_set__experiments_of_each_status__are_in_it_but_drafts(shop: APIClient) -> None:
     active, paused, completed = (make_running(name) for name in ("C active", "B paused", "A completed"))
     make_experiment("Draft", status=Status.DRAFT)

@@ -32,7 +32,6 @@ from allocation.selectors import (
 )
 from allocation.services import compute_allocation, known_allocation, preview_allocation
 from experiments.api.fields import DayField, ExperimentReferenceField, QueryNumberField
-from experiments.api.filters import reversed_span
 from experiments.database.locks import Turns
 from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status
@@ -52,12 +51,6 @@ class AllocationQuerySerializer(serializers.Serializer[Any]):
 class HistoryQuerySerializer(serializers.Serializer[Any]):
     start_date = DayField(required=False)
     end_date = DayField(required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        start, end = attrs.get("start_date"), attrs.get("end_date")
-        if start and end and start > end:
-            raise serializers.ValidationError(reversed_span("start_date", "end_date"))
-        return attrs
 
 
 class HistoryEntrySerializer(serializers.Serializer[Any]):

@@ -163,7 +163,7 @@ class UnitField(TextField):
     """An id as it is: nothing is trimmed, for two clients must hash the same text."""
 
     exact = core_schema.str_schema(
-        strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"
+        strict=True, min_length=1, max_length=255, pattern=r"^[^\x00]*[^\x00\s\x1c-\x1f][^\x00]*$"
     )
 
     def __init__(self, **kwargs: Any) -> None:

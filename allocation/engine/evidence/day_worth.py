@@ -8,6 +8,7 @@ Shapes: N experiments, T days, K variants, P = T (T + 1) / 2 pairs, B of them at
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,9 @@ LEAST_PART = 1e-16 - 1
 THIRD_ORDER = -1 / 360
 # Floats in one temporary array: an allocator gives blocks of 64 kB and more back to the system, whose pages are dear.
 _BLOCK_FLOATS = 16000
+# Parts of a product of matrices have its numbers to the last bit where each but the last has a multiple of so many
+# columns, and the last no fewer: near its end a product adds up in another order.
+_COLUMNS = 16
 # The product of so many pseudo-counts is a float.
 _FACTORS = 8
 
@@ -111,12 +115,13 @@ def _blocks(first: list[int], length: int, rows: int) -> Iterator[range]:
 
 
 def _in_parts(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """Find the worth as _worth does; for a day that is too large by itself, for some of its starts at a time."""
-    most = max(1, _BLOCK_FLOATS // exposure[..., 0].size)
-    if len(days) > 1 or days.stop <= most:
+    """Answer as _worth does: of a day by itself that is too large, for some of its starts at a time."""
+    most = max(1, _BLOCK_FLOATS // exposure[..., 0].size // _COLUMNS) * _COLUMNS
+    if len(days) > 1 or days.stop < most + _COLUMNS:
         return _worth(counts, exposure, days)
-    begun = (slice(begin, min(begin + most, days.stop)) for begin in range(0, days.stop, most))
-    now, later = zip(*(_worth(counts, exposure, days, starts) for starts in begun), strict=True)
+    edges = [*range(0, days.stop - _COLUMNS + 1, most), days.stop]
+    parts = (_worth(counts, exposure, days, slice(*ends)) for ends in pairwise(edges))
+    now, later = zip(*parts, strict=True)
     return np.concatenate(now, axis=1), np.concatenate(later, axis=1)
 
 

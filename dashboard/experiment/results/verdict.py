@@ -306,7 +306,7 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
     values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
     title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
     active = sum(variant.is_active for variant in results.analysis.statistics.variants)
-    if is_level(leader.statistics.probability_best, active):
+    if is_level(leader.statistics.probability_best, active, len(results.low_variants)):
         title = _("No clear winner yet. All variants are level.")
     lift = _lift_words(leader, results)
     lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from django.utils.translation import gettext as _
 
@@ -134,7 +135,7 @@ class Check:
         return place if place in self.repeated else None
 
     def _refuse(self, line: int, issues: Iterable[RowIssue]) -> None:
-        for issue in issues:
+        for issue in islice(issues, 1) if self.report.is_full else issues:
             self.report.add(issue)
         self.bad_lines.add(line)
 

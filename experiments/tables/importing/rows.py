@@ -255,6 +255,8 @@ class RowReader(LineReader):
             else:
                 is_bad = is_bad or is_no_number(cell)
         text = cells[self._date].strip()
+        if not text and not any(cell.strip() for cell in cells):
+            return None
         day = self._days.get(text) or self.day_of(text)
         if not (is_bad or day is None or (has_blank and self.blank == "refuse")):
             return None

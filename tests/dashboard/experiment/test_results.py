@@ -366,6 +366,9 @@ def test_leaderboard__single_variant__is_not_called_the_best(client: Client) -> 
     html = client.get(f"/dashboard/experiments/{experiment.key}/").content.decode()
 
     assert "One variant only" in html
+    # no cost of waiting, and no unit of none
+    assert html.count("Nothing to compare it with") == 2
+    assert "at the current traffic split" not in html
     assert "99.9%" not in html.split('id="leaderboard-title"')[1].split("</section>")[0]
 
 

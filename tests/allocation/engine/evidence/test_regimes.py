@@ -88,3 +88,18 @@ def test_log_worth__any_counts__is_what_the_rules_before_found(seed: int, days: 
 
     for day, before in enumerate(worth_of_days(trials, successes, np.array([days]))):
         np.testing.assert_allclose(worth[first[day] : first[day + 1]], before[0], rtol=1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize(("size", "days", "k"), [(300, 60, 4), (40, 30, 30), (3, 180, 100)])
+def test_log_worth__many_experiments_at_once__is_to_the_last_bit_what_each_is_alone(
+    size: int, days: int, k: int
+) -> None:
+    rng = np.random.default_rng(1)
+    trials = np.floor(10 ** rng.uniform(1, 4, (size, days, k)))
+    successes = rng.binomial(trials.astype(np.int64), 0.05).astype(np.float64)
+
+    together = log_worth(trials, successes)
+
+    for one in (0, 1, size - 1):
+        alone = log_worth(trials[one : one + 1], successes[one : one + 1])[0]
+        np.testing.assert_array_equal(together[one], alone)
