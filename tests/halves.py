@@ -29,13 +29,17 @@ class Half(NamedTuple):
 
 
 def on_sqlite(cores: int, arguments: Sequence[str]) -> Half:
-    """All tests. A process more than there are cores keeps these busy while tests wait for browsers and servers."""
+    """All tests, in a process for each core."""
     url = f"sqlite:///{Path.cwd() / 'bandit.sqlite3'}"
-    return Half("Tests on SQLite", [*_PYTEST, "-n", str(cores + 1), *arguments], {"DATABASE_URL": url})
+    return Half("Tests on SQLite", [*_PYTEST, "-n", str(cores), *arguments], {"DATABASE_URL": url})
 
 
 def on_postgresql(cores: int, arguments: Sequence[str]) -> Half:
-    chosen = ("-n", str(cores), "-m", "not database_free", *arguments)
+    """The tests that say something of a database, in half as many processes: they compute while the others wait.
+
+    More of them at once only wait for each other, and each reads all tests and starts a browser of its own.
+    """
+    chosen = ("-n", str(max(1, cores // 2)), "-m", "not database_free", *arguments)
     return Half("Tests on PostgreSQL", [sys.executable, "-m", "tests.postgresql", *_PYTEST, *chosen], {})
 
 

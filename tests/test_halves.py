@@ -87,6 +87,6 @@ def test_commands__of_both_databases__take_the_arguments_and_choose_what_says_so
 ):
     sqlite, postgresql = on_sqlite(2, ["-k", "csv"]), on_postgresql(2, ["-k", "csv"])
 
-    assert sqlite.command[1:] == ["-m", "pytest", "--dist", "loadgroup", "-n", "3", "-k", "csv"]
+    assert sqlite.command[1:] == ["-m", "pytest", "--dist", "loadgroup", "-n", "2", "-k", "csv"]
     assert sqlite.environment["DATABASE_URL"].endswith("/bandit.sqlite3")
-    assert postgresql.command[-6:] == ["-n", "2", "-m", "not database_free", "-k", "csv"]
+    assert postgresql.command[-6:] == ["-n", "1", "-m", "not database_free", "-k", "csv"]
