@@ -372,6 +372,23 @@ def test_leaderboard__single_variant__is_not_called_the_best(client: Client) -> 
     assert "99.9%" not in html.split('id="leaderboard-title"')[1].split("</section>")[0]
 
 
+def test_leaderboard__data_before_the_window__names_the_days_that_count(client: Client) -> None:
+    experiment = make_experiment(window_days=10)
+    add_days(experiment, 20)
+    allocate(experiment)
+
+    for address in ("", "report/"):
+        html = client.get(f"/dashboard/experiments/{experiment.key}/{address}").content.decode()
+        # the ten days up to yesterday
+        assert "Data from 22 Aug 2025 to 31 Aug 2025." in html
+
+
+def test_leaderboard__window_longer_than_the_data__begins_with_them(client: Client) -> None:
+    html = client.get(f"/dashboard/experiments/{make_decided().key}/").content.decode()
+
+    assert "Data from 12 Aug 2025 to 31 Aug 2025." in html
+
+
 def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:
     experiment = make_decided(max_daily_shift=0.2)
 
