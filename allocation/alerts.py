@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
-from allocation.models import Allocation, AllocationShare, State, leading_share
+from allocation.models import Allocation, AllocationShare, State, is_comparison, leading_share
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
@@ -52,13 +52,11 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
     reportable = ripe.keys() - _arriving_otherwise(list(ripe.values()))
     for entry in entries:
         row = entry.allocation
-        if not _has_result(entry):
-            facts = None
-        else:
+        if _has_result(entry):
             facts = _leader_facts(entry) if row.experiment_id in reportable else None
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
-        if row.state == State.DECIDED:
-            active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
+            if row.state == State.DECIDED:
+                active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
         if row.rates_changed_on and entry.inputs:
             active[row.experiment_id, EventKind.RATES_CHANGED] = (
                 _change_of_rates(row, entry.inputs) if _is_ripe(entry.inputs) else None
@@ -67,7 +65,7 @@ def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
 
 
 def _has_result(entry: Entry) -> bool:
-    return entry.allocation.state in {State.LEADER, State.DECIDED}
+    return entry.allocation.state in {State.LEADER, State.DECIDED} and is_comparison(entry.shares)
 
 
 def _is_ripe(inputs: AllocationInputs | None) -> bool:

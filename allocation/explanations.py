@@ -153,14 +153,7 @@ def _of_state(
     if not has_successes:
         return _("No variant has a success yet; there is nothing to compare.")
     if state == "decided":
-        values["remaining"] = _percent(value_remaining)
-        return (
-            _(
-                "%(leader)s is the best choice: with 95%% probability no other variant is more than "
-                "%(remaining)s better."
-            )
-            % values
-        )
+        return best_choice(leader, value_remaining)
     values["gain"] = _gain(value_remaining)
     if state == "leader":
         return _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
@@ -169,6 +162,15 @@ def _of_state(
     return (
         _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best). %(gain)s.") % values
     )
+
+
+def best_choice(leader: str, value_remaining: float) -> str:
+    """Say why there is nothing left to wait for, however likely the leader is to be the best."""
+    said = _(
+        "%(leader)s is the best choice: with 95%% probability no other variant is more than "
+        "%(remaining)s better."
+    )
+    return said % {"leader": leader, "remaining": _percent(value_remaining)}
 
 
 def is_level(chance: float, active: int, low: int) -> bool:

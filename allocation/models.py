@@ -301,6 +301,14 @@ def leading_share(shares: Sequence[AllocationShare]) -> AllocationShare | None:
     return max(known, key=lambda share: (share.probability_best, share.rate, -share.variant_id), default=None)
 
 
+def is_comparison(shares: Sequence[AllocationShare]) -> bool:
+    """False for a decision from data about a single active variant: no other one has a share in it.
+
+    The engine calls that variant the best for certain, and the log keeps it so; it is no result to act on.
+    """
+    return len(shares) > 1
+
+
 def shares_with_variants() -> "Prefetch[Any, Any, Any]":
     """Build the prefetch of an allocation's shares and their variants, in one query."""
     return Prefetch("shares", AllocationShare.objects.select_related("variant").order_by("variant_id"))

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from allocation.exceptions import NoActiveVariantError
-from allocation.models import Allocation, Kind, State, leading_share
+from allocation.models import Allocation, Kind, State, is_comparison, leading_share
 from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import complete_experiment, compute_allocation
 from experiments.campaign.models import End
@@ -44,7 +44,8 @@ def follow_schedules(*, now: dt.datetime) -> int:
 def complete_decided(*, target_date: dt.date, now: dt.datetime) -> int:
     """Complete, with its leader, each experiment that is to be once it is decided; return how many.
 
-    Not while an alarm of a sample-ratio mismatch is open; while a guard warns it is not decided.
+    Not while an alarm of a sample-ratio mismatch is open, nor with a single active variant; while a guard warns it is
+    not decided.
     """
     return _act_on_each(_that_may_complete(target_date), partial(_complete, target_date), now)
 
@@ -168,7 +169,8 @@ def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> V
 
 def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) -> NewEvent | None:
     found = current_allocations([experiment], target_date).get(experiment.pk)
-    leader = leading_share(list(found.shares.all())) if found else None
+    shares = list(found.shares.all()) if found else []
+    leader = leading_share(shares) if is_comparison(shares) else None
     if found is None or leader is None or _has_mismatch(experiment):
         return None
     complete_experiment(

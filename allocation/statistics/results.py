@@ -83,6 +83,14 @@ class Results:
         return ratio is not None and ratio.mismatch
 
     @property
+    def counts_from(self) -> dt.date | None:
+        """The first day that the numbers of variants rest on: that of the window, or of the data if that is later."""
+        start = self.analysis.decision.window.start
+        if self.days.first is None or start is None:
+            return self.days.first
+        return max(self.days.first, dt.date.fromordinal(start))
+
+    @property
     def has_successes(self) -> bool:
         """False where every rate is 0 so far."""
         return any(one.successes for one in self.analysis.statistics.variants)

@@ -156,7 +156,7 @@ def _alarms() -> Iterator[str]:
 def _to_decide(numbers: list[Numbers]) -> Iterator[str]:
     """Say what waits for a person."""
     for experiment, statistics in numbers:
-        if statistics and statistics.state == State.DECIDED:
+        if statistics and statistics.state == State.DECIDED and not _is_alone(statistics):
             yield f"{experiment.name}: {State.DECIDED.label}"
 
 
@@ -178,6 +178,8 @@ def _result_lines(experiment: Experiment, statistics: Statistics | None) -> list
     leader = _judged_leader(statistics)
     if statistics is None or leader is None:
         return [_("Not enough data yet")]
+    if _is_alone(statistics):
+        return [_("One variant only")]
     parts = [
         _("%(variant)s leads (probability to be best %(chance)s)")
         % {"variant": leader.variant_name, "chance": _chance(leader.probability_best)}
@@ -189,6 +191,11 @@ def _result_lines(experiment: Experiment, statistics: Statistics | None) -> list
         parts.append(_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
     parts.append(_gain(experiment, statistics))
     return [str(State(statistics.state).label), *parts]
+
+
+def _is_alone(statistics: Statistics) -> bool:
+    """True with a single active variant: it is the best for certain, by no comparison."""
+    return sum(variant.is_active for variant in statistics.variants) < 2
 
 
 def _judged_leader(statistics: Statistics | None) -> VariantStatistics | None:

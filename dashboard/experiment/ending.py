@@ -112,6 +112,8 @@ def _warnings(summary: Summary) -> list[str]:
         said.append(_("A guard has stopped the experiment: a variant is clearly worse on a guarded metric."))
     elif allocation.harms:
         said.append(_("A guard warns: a variant is clearly worse on a guarded metric."))
+    if summary.is_alone:
+        said.append(_("Only one variant is active: there is nothing to compare."))
     if not said and allocation.state != State.DECIDED:
         said.append(_("It is not ready to decide: another variant may still turn out to be better."))
     return said

@@ -103,9 +103,9 @@ class Row:
 
     @cached_property
     def top_part(self) -> SplitPart | None:
-        """The largest share; None where the split is even."""
+        """The largest share; None where the split is even among several."""
         shares = sorted(part.share for part in self.summary.split)
-        if not shares or shares[-1] - shares[0] <= _EVEN:
+        if not shares or (len(shares) > 1 and shares[-1] - shares[0] <= _EVEN):
             return None
         return max(self.summary.split, key=lambda part: part.share)
 

@@ -52,6 +52,16 @@ def make_decided(**fields: Any) -> Experiment:
     return experiment
 
 
+def make_alone(*, inactive: bool, **fields: Any) -> Experiment:
+    """With 19 days of data of one active variant, and perhaps a second one that has been set inactive."""
+    experiment = make_experiment(**fields)
+    for n in range(1, 20):
+        rows = [counts(name, 20000, 1000, date=TODAY - n * DAY) for name in ("control", "b")[: 1 + inactive]]
+        record(experiment, *rows)
+    experiment.variants.filter(name="b").update(is_active=False)
+    return experiment
+
+
 def test_follow_schedules__start_has_come__starts_the_draft_once_and_tells() -> None:
     draft = make_experiment(status=Status.DRAFT, starts_at=NOW)
 
@@ -241,6 +251,27 @@ def test_complete_decided__alarm_of_a_mismatch__waits() -> None:
     experiment = make_decided(complete_when_decided=True)
     allocate(experiment)
     Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+
+    assert complete_decided(target_date=TODAY, now=NOW) == 0
+
+
+@pytest.mark.parametrize("rest", ["none", "inactive"])
+def test_sweep__one_active_variant__never_ends_itself(rest: str) -> None:
+    """The only variant is the best for certain, by no comparison."""
+    experiment = make_alone(inactive=rest == "inactive", complete_when_decided=True)
+
+    run_daily_sweep(target_date=TODAY, now=NOW)
+
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.winner, notified()) == (Status.ACTIVE, None, [])
+    assert Allocation.objects.get().state == State.DECIDED
+    assert [problem for found in verify_ledger() for problem in found.differences] == []
+
+
+def test_complete_decided__second_variant_since_the_decision__waits_for_the_next_one() -> None:
+    experiment = make_alone(inactive=False, complete_when_decided=True)
+    allocate(experiment)
+    experiment.variants.create(name="b")
 
     assert complete_decided(target_date=TODAY, now=NOW) == 0
 

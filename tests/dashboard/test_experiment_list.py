@@ -66,6 +66,17 @@ def test_list__running__shows_stage_split_and_lift_with_its_interval(client: Cli
     assert row.lift == pytest.approx(Lift(other.uplift or 0, other.uplift_low or 0, other.uplift_high or 0))
 
 
+def test_list__one_active_variant__has_all_traffic(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("only", 2000, 100))
+    allocate(experiment)
+
+    page = client.get("/dashboard/").content.decode()
+
+    assert "only 100.0%" in page
+    assert "<small>even split<" not in page
+
+
 def test_list__even_split__says_so_in_place_of_a_share(client: Client) -> None:
     experiment = make_experiment()
     record(experiment, counts("a", 10, 1), counts("b", 10, 1), counts("c", 10, 1))

@@ -69,6 +69,32 @@ def test_import_events__choices__are_those_of_the_api(tmp_path: Path) -> None:
     assert DailyMetric.objects.get(date="2025-08-15").impressions == 11
 
 
+def test_import_events__many_bad_rows__names_the_first_and_counts_all(tmp_path: Path) -> None:
+    own = {"experiment": make_running().key}
+    text = HEADER + "2025-08-14,control,9,1,0\n" + "2025-08-15,control,5,9,0\n" * 1200
+
+    said = _load(tmp_path / "a.csv", text, **own, skip_bad_rows=True).splitlines()
+
+    assert [line.partition(",")[0] for line in said[:20]] == [f"line {n}" for n in range(3, 23)]
+    assert said[20:24] == [
+        "... and 1,180 more",
+        "Loaded 1 of 1201 rows into 1 experiment.",
+        "Rows refused and left out: 1,200",
+        "Problems found: 1,200",
+    ]
+
+
+def test_import_events__more_problems_than_are_looked_for__says_so(tmp_path: Path) -> None:
+    own = {"experiment": make_running().key}
+    errors, path = io.StringIO(), tmp_path / "a.csv"
+    path.write_text(HEADER + "2025-08-15,control,5,9,0\n" * 10_001)
+
+    with pytest.raises(CommandError, match=r"Problems found: 10,000 or more\. Nothing was loaded"):
+        call_command("import_events", path, stderr=errors, **own)
+
+    assert errors.getvalue().splitlines()[20:] == ["... and 9,980 more"]
+
+
 def test_import_events__new_variants__are_named_or_refused(tmp_path: Path) -> None:
     own = {"experiment": make_running().key}
     text = "Cost," + HEADER + "1,2025-08-14,green,9,1,0\n"

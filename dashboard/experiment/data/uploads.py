@@ -28,6 +28,7 @@ from experiments.tables.uploads import (
     refused_lines,
     table_of,
 )
+from experiments.text import format_number
 
 
 @edits
@@ -151,7 +152,7 @@ def _capped(cut: int) -> str:
         "%(cut)s orders are above the experiment's value cap and count as the cap.",
         cut,
     )
-    return text % {"cut": cut}
+    return text % {"cut": format_number(cut, 0)}
 
 
 def _recorded(done: CsvPreview) -> str:
@@ -160,23 +161,23 @@ def _recorded(done: CsvPreview) -> str:
     text = ngettext("Recorded %(rows)s row.", "Recorded %(rows)s rows.", rows)
     if done.report.has_orders:
         text = ngettext("Recorded %(rows)s order.", "Recorded %(rows)s orders.", rows)
-    said = [text % {"rows": rows}]
+    said = [text % {"rows": format_number(rows, 0)}]
     if done.rows:
-        counted = {kind: done.tally[kind] for kind in ("added", "changed", "same")}
+        counted = {kind: format_number(done.tally[kind], 0) for kind in ("added", "changed", "same")}
         said.append(_("Here %(added)s added, %(changed)s changed, %(same)s unchanged.") % counted)
     if cut := done.report.values_capped:
         said.append(_capped(cut))
     if done.report.refused_rows:
         refused = done.report.refused_rows
         text = ngettext("%(rows)s refused row was left out.", "%(rows)s refused rows were left out.", refused)
-        said.append(text % {"rows": refused})
+        said.append(text % {"rows": format_number(refused, 0)})
     if blank := done.report.blank_skipped:
         text = ngettext(
             "%(rows)s row with a blank cell was left out.",
             "%(rows)s rows with a blank cell were left out.",
             blank,
         )
-        said.append(text % {"rows": blank})
+        said.append(text % {"rows": format_number(blank, 0)})
     if done.report.left_out:
         left = done.report.left_out
         text = ngettext(
@@ -184,5 +185,5 @@ def _recorded(done: CsvPreview) -> str:
             "%(rows)s rows of other experiments were left out.",
             left,
         )
-        said.append(text % {"rows": left})
+        said.append(text % {"rows": format_number(left, 0)})
     return " ".join(said)

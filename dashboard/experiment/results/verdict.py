@@ -10,7 +10,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from allocation.engine.state import DECIDED_BELOW
-from allocation.explanations import apart_in, is_level, large_orders, never_beside, weighty_orders
+from allocation.explanations import (
+    apart_in,
+    best_choice,
+    is_level,
+    large_orders,
+    never_beside,
+    weighty_orders,
+)
 from allocation.models import CLOSING, State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import interval_words, metric_lines, worse_metrics
@@ -237,14 +244,11 @@ def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool)
         if is_behind
         else _("%(leader)s is ahead if every day counts alike; traffic counts them otherwise.")
     )
-    lift = _lift_words(leader, results)
-    lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []
-    lines = [line[:1].upper() + line[1:] for line in lines]
     return Verdict(
         "info",
         said % {"leader": leader.statistics.variant_name},
         [
-            *lines,
+            *_lift_lines(leader, results),
             *metric_lines(results, leader),
             *_caveats(results),
             *([_("The next allocation uses them, and then says what to do.")] if is_behind else []),
@@ -256,24 +260,27 @@ def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool)
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
     worse = worse_metrics(results, leader)
     title = _headline(results, leader)
-    lines = [_certainty(results, leader), *metric_lines(results, leader), *_caveats(results)]
+    lift = [] if results.is_certain else _lift_lines(leader, results)
+    lines = [*lift, *metric_lines(results, leader), *_caveats(results)]
     if worse:
         values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
         said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
         return Verdict(
             "warning",
             said % values,
-            [title, *lines[1:], _("Weigh both before you end the experiment.")],
+            [title, *lines, _("Weigh both before you end the experiment.")],
             Action(_("Check the metrics"), open="explore"),
         )
     label = _("End and keep %(variant)s…") if leader.statistics.is_control else _("End and ship %(variant)s…")
     pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
     action = Action(label % {"variant": leader.statistics.variant_name}, ends_with=pk)
-    return Verdict("success", title, lines, action)
+    return Verdict("success", title, [_certainty(results, leader), *lines], action)
 
 
 def _headline(results: Results, leader: RankedVariant) -> str:
     values = {"leader": leader.statistics.variant_name}
+    if not results.is_certain:
+        return best_choice(leader.statistics.variant_name, results.analysis.statistics.value_remaining)
     lift = _lift_words(leader, results)
     if lift is None:
         if leader.statistics.is_control:
@@ -308,16 +315,22 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
     active = sum(variant.is_active for variant in results.analysis.statistics.variants)
     if is_level(leader.statistics.probability_best, active, len(results.low_variants)):
         title = _("No clear winner yet. All variants are level.")
-    lift = _lift_words(leader, results)
-    lines = [_("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift] if lift else []
-    lines = [line[:1].upper() + line[1:] for line in lines]
-    lines += [
+    lines = [
+        *_lift_lines(leader, results),
         _potential(results) + ".",
         *metric_lines(results, leader),
         *_caveats(results),
         _("Traffic shifts to better variants automatically every day."),
     ]
     return Verdict("info", title, lines)
+
+
+def _lift_lines(row: RankedVariant, results: Results) -> list[str]:
+    lift = _lift_words(row, results)
+    if lift is None:
+        return []
+    line = _("%(metric)s %(lift)s vs control (95%% interval %(low)s to %(high)s).") % lift
+    return [line[:1].upper() + line[1:]]
 
 
 def _lift_words(row: RankedVariant | None, results: Results) -> dict[str, str] | None:

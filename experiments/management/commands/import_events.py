@@ -21,6 +21,8 @@ from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
+_PROBLEMS_SHOWN = 20
+
 
 class Command(PlainCommand):
     help = "Load daily totals or single orders from a file (docs/importing.md) or a query, all rows or none."
@@ -84,10 +86,9 @@ class Command(PlainCommand):
         self._tell(report)
 
     def _tell(self, report: ImportReport) -> None:
-        for issue in report.issues:
-            self.stderr.write(str(issue))
+        self._tell_problems(report)
         if not report.has_loaded:
-            problems = f"Problems found: {report.total_issues}. " if report.issues else ""
+            problems = f"Problems found: {_problems(report)}. " if report.issues else ""
             reason = "" if report.issues else f" {report.refusals()[0].message}."
             raise CommandError(f"{problems}Nothing was loaded.{reason}")
         rows = "single orders" if report.has_orders else "rows"
@@ -95,6 +96,8 @@ class Command(PlainCommand):
         experiments = len(report.experiment_ids)
         self.stdout.write(f"Loaded {loaded} into {experiments} experiment{'s' * (experiments != 1)}.")
         for said, what in (
+            ("Rows refused and left out: {}", f"{report.refused_rows:,}" if report.refused_rows else ""),
+            ("Problems found: {}", _problems(report) if report.issues else ""),
             ("Rows with a blank cell left out: {}", report.blank_skipped),
             ("Rows of other experiments left out: {}", report.left_out),
             ("Orders above the value cap, counted as the cap: {}", report.values_capped),
@@ -107,6 +110,18 @@ class Command(PlainCommand):
         for experiment in Experiment.objects.filter(pk__in=report.experiment_ids).order_by("pk"):
             variants = ", ".join(experiment.variants.values_list("name", flat=True))
             self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
+
+    def _tell_problems(self, report: ImportReport) -> None:
+        """Print the first problems; more would bury them, and the counts at the end."""
+        shown = report.issues[:_PROBLEMS_SHOWN]
+        for issue in shown:
+            self.stderr.write(str(issue))
+        if more := report.total_issues - len(shown):
+            self.stderr.write(f"... and {more:,} more")
+
+
+def _problems(report: ImportReport) -> str:
+    return f"{report.total_issues:,}{' or more' if report.is_full else ''}"
 
 
 def _options(given: dict[str, Any]) -> ImportOptions:

@@ -85,6 +85,28 @@ def test_leader__lost_and_found_again__is_reported_again() -> None:
     assert kinds().count("leader.found") == 2
 
 
+def test_decided__one_active_variant__is_no_news() -> None:
+    experiment = leading(days=20)
+    experiment.variants.filter(name="b").update(is_active=False)
+
+    allocate(experiment)
+
+    assert Allocation.objects.get().state == "decided"
+    assert kinds() == ["allocation.changed"]
+
+
+def test_leader__the_others_set_inactive_since__is_over() -> None:
+    experiment = leading(days=20)
+    allocate(experiment)
+    experiment.variants.filter(name="b").update(is_active=False)
+
+    allocate(experiment, TODAY + dt.timedelta(days=1))
+
+    assert set(Alarm.objects.values_list("kind", "cleared_at")) == {
+        ("leader.found", NOW), ("experiment.decided", NOW),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("days", "expected"), [(2, 0), (3, 1)])
 def test_leader__within_the_grace_period__is_not_reported(days: int, expected: int) -> None:
     allocate(leading(days))

@@ -225,3 +225,17 @@ def test_summary__two_processes_at_once__is_sent_once() -> None:
 
     assert sum(sent) == 1
     assert (len(mail.outbox), SentSummary.objects.count()) == (1, 1)
+
+
+def test_summary__one_active_variant__is_neither_led_nor_ready() -> None:
+    _reader()
+    experiment = make_experiment("Headline")
+    for day in range(20):
+        record(experiment, counts("control", 1000, 70, date=TODAY - dt.timedelta(days=day)))
+
+    send_weekly_summaries(_at(1, 12))
+
+    body = str(mail.outbox[0].body)
+    assert "- Headline: One variant only" in body
+    assert "Ready to decide" not in body
+    assert "leads" not in body

@@ -74,6 +74,18 @@ def test_dialog__ready_to_decide__chooses_the_leader_beforehand(analyst: Client)
     assert "alert-warning" not in dialog(html)
 
 
+def test_dialog__one_active_variant__warns_that_nothing_is_compared(analyst: Client) -> None:
+    experiment = make_decided()
+    experiment.variants.filter(name="b").update(is_active=False)
+    allocate(experiment)
+
+    html = page(analyst, experiment)
+
+    assert chosen(html) == []
+    assert "Only one variant is active: there is nothing to compare." in dialog(html)
+    assert "It is not ready to decide" not in dialog(html)
+
+
 def test_dialog__not_ready__warns_and_chooses_nobody(analyst: Client) -> None:
     experiment = make_running()
     allocate(experiment)

@@ -129,6 +129,26 @@ def test_verdict__the_control_wins__offers_to_keep_it(client: Client) -> None:
     assert found.action.label == "End and keep control…"
 
 
+@pytest.mark.parametrize(("more", "leader"), [(0, "control"), (1, "b")])
+def test_verdict__much_data_at_level_chances__says_why_it_is_decided(
+    client: Client, more: int, leader: str
+) -> None:
+    """That little is left to gain decides, not who is the best: nobody is, by 95%."""
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        day = TODAY - age * DAY
+        rows = [counts(name, 10**6, 100_000 + n, date=day) for name, n in (("control", 0), ("b", more))]
+        record(experiment, *rows)
+    allocate(experiment)
+
+    found = verdict(client, experiment)
+
+    said = r" is the best choice: with 95% probability no other variant is more than 0\.\d% better\."
+    assert re.fullmatch(leader + said, found.title)
+    assert "probability to be best of 2." in found.lines[0]
+    assert any("vs control (95% interval" in line for line in found.lines) == (leader == "b")
+
+
 def test_verdict__fewer_orders_from_more_clicks__offers_no_winner(client: Client) -> None:
     experiment = make_experiment()
     add_days(experiment, 20, b=(160, 8))
@@ -370,6 +390,23 @@ def test_leaderboard__single_variant__is_not_called_the_best(client: Client) -> 
     assert html.count("Nothing to compare it with") == 2
     assert "at the current traffic split" not in html
     assert "99.9%" not in html.split('id="leaderboard-title"')[1].split("</section>")[0]
+
+
+def test_leaderboard__data_before_the_window__names_the_days_that_count(client: Client) -> None:
+    experiment = make_experiment(window_days=10)
+    add_days(experiment, 20)
+    allocate(experiment)
+
+    for address in ("", "report/"):
+        html = client.get(f"/dashboard/experiments/{experiment.key}/{address}").content.decode()
+        # the ten days up to yesterday
+        assert "Data from 22 Aug 2025 to 31 Aug 2025." in html
+
+
+def test_leaderboard__window_longer_than_the_data__begins_with_them(client: Client) -> None:
+    html = client.get(f"/dashboard/experiments/{make_decided().key}/").content.decode()
+
+    assert "Data from 12 Aug 2025 to 31 Aug 2025." in html
 
 
 def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:

@@ -56,6 +56,42 @@ def test_preview__all_rows_unchanged__offers_nothing_to_record(analyst: Client) 
     assert "Record these rows" not in page
 
 
+@pytest.mark.parametrize(
+    ("bad", "query"), [("2025-08-31,control,5,9,0", ""), ("2025-08-31,control,5,,0", "?blank=skip")]
+)
+def test_preview__others_unchanged_or_left_out__says_that_these_are_none(
+    analyst: Client, bad: str, query: str
+) -> None:
+    key = make_running().key
+    text = f"{HEADER}{key},2025-09-01,control,10000,700,0\n{key},{bad}\n"
+    token_url = analyst.post(UPLOAD, file_sent(text), follow=True).redirect_chain[0][0]
+
+    page = analyst.get(token_url + query).content.decode()
+
+    said = (
+        "There is nothing to record: the rows that are not refused or left out hold what is recorded already."
+    )
+    assert said in page
+    assert "these rows hold" not in page
+    assert "Record the good rows" not in page
+
+
+def test_record__thousands_of_rows__are_written_as_in_the_preview(analyst: Client) -> None:
+    key = make_running().key
+    first = dt.date(2020, 1, 1)
+    days = [(first + dt.timedelta(days=n)).isoformat() for n in range(1000)]
+    good = "".join(f"{key},{day},control,10,1,0\n" for day in days)
+    text = HEADER + good + "".join(f"{key},{day},variant_b,1,2,0\n" for day in days)
+    token_url = analyst.post(UPLOAD, file_sent(text), follow=True).redirect_chain[0][0]
+
+    page = analyst.post(token_url, {"skip": "1"}, follow=True).content.decode()
+
+    assert (
+        "Recorded 1,000 rows. Here 1,000 added, 0 changed, 0 unchanged. 1,000 refused rows were left out."
+        in page
+    )
+
+
 @pytest.mark.parametrize(("encoding", "said"), [("cp1252", "Windows-1252"), ("utf-16-le", "UTF-16")])
 def test_preview__encoding_was_guessed__is_named(analyst: Client, encoding: str, said: str) -> None:
     content = f"{HEADER}{make_running().key},2025-09-01,Botão,10000,700,0\n".encode(encoding)
