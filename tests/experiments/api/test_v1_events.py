@@ -129,6 +129,50 @@ def test_csv__hundreds_of_bad_rows__are_all_reported(api: APIClient) -> None:
     assert (nothing.status_code, nothing.json()["total_issues"]) == (422, 300)
 
 
+@pytest.mark.parametrize(
+    ("form", "code", "said"),
+    [
+        (
+            {"new_variant": "refuse"},
+            "unknown_field",
+            "the fields are file, on_error, blank, repeated, new_va",
+        ),
+        ({"on_eror": "skip"}, "unknown_field", "Unknown field; the fields are file, on_error, "),
+        (
+            {"files": SimpleUploadedFile("d.csv", b"")},
+            "unknown_field",
+            "Unknown field; the fields are file, ",
+        ),
+        ({"on_error": ["skip", "reject"]}, "repeated", "Sent 2 times; send it once."),
+    ],
+)
+def test_csv__field_of_the_form_that_is_unknown_or_repeated__is_refused_and_nothing_recorded(
+    api: APIClient, form: dict[str, Any], code: str, said: str
+) -> None:
+    text = f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().key},{DAY},a,5,1\n"
+    file = SimpleUploadedFile("d.csv", text.encode())
+
+    refused = api.post(f"{V1}/events/csv/", {"file": file, **form}, format="multipart")
+
+    assert refused.status_code == 422
+    (issue,) = refused.json()["errors"]
+    assert (issue["field"], issue["code"]) == (*form, code)
+    assert said in issue["message"]
+    assert not DailyMetric.objects.exists()
+
+
+def test_csv__two_files__are_refused(api: APIClient) -> None:
+    text = f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().key},{DAY},a,5,1\n"
+    files = [SimpleUploadedFile(name, text.encode()) for name in ("a.csv", "b.csv")]
+
+    refused = api.post(f"{V1}/events/csv/", {"file": files}, format="multipart")
+
+    assert refused.json()["errors"] == [
+        {"field": "file", "code": "repeated", "message": "Sent 2 times; send it once."}
+    ]
+    assert not DailyMetric.objects.exists()
+
+
 @pytest.mark.parametrize("bad", ["1,5", "x,5", "x,y"])  # one problem in a row, or two
 @pytest.mark.parametrize("on_error", ["reject", "skip"])
 def test_csv__more_problems_than_are_described__numbers_agree(
