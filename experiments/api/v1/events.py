@@ -82,6 +82,7 @@ class EventsCsvView(IdempotentWrites):
                 "type": "object",
                 "properties": {"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS},
                 "required": ["file"],
+                "additionalProperties": False,
             }
         },
         examples=[api_examples.CSV],
