@@ -259,7 +259,11 @@ REST_FRAMEWORK = {
         "bandit_project.api.auth.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["bandit_project.api.auth.HasScope", "bandit_project.api.query.KnownNames"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "bandit_project.api.auth.HasScope",
+        "bandit_project.api.query.KnownNames",
+        "bandit_project.api.bodies.KnownBody",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["bandit_project.api.auth.ScopeThrottle"],
     # A throttle counts the address that the outermost trusted proxy saw.
     "NUM_PROXIES": PROXY_COUNT,

@@ -43,13 +43,23 @@ class ForbiddenError(DomainError):
     code = "forbidden"
 
 
+# A summary of many problems names so many.
+MAX_SUMMED_UP = 3
+
+
+def summed_up(issues: Sequence[Issue]) -> str:
+    """Join the first problems to one line, each with its field; one of the whole body has none."""
+    said = [f"{one.field}: {one.message}" if one.field else one.message for one in issues[:MAX_SUMMED_UP]]
+    return "; ".join([*(text.removesuffix(".") for text in said[:-1]), *said[-1:]])
+
+
 class InvalidError(DomainError):
     """A field is refused; `errors` names each, and the fix."""
 
     code = "invalid"
 
     def __init__(self, issues: Sequence[Issue], **members: object) -> None:
-        super().__init__("; ".join(f"{issue.field}: {issue.message}" for issue in issues[:3]), **members)
+        super().__init__(summed_up(issues), **members)
         self.issues = list(issues)
 
 

@@ -94,7 +94,10 @@ def _targeting_key(raw: bytes) -> str:
     unit = (context or {}).get("targetingKey")
     if unit is None:
         raise _RefusedError("TARGETING_KEY_MISSING", "context.targetingKey is missing: the visitor's id.")
-    if not isinstance(unit, str) or not 0 < len(unit) <= LONGEST_TARGETING_KEY:
-        details = f"context.targetingKey must be text of 1 to {LONGEST_TARGETING_KEY} characters."
+    # all visitors with a blank name would be one
+    if not isinstance(unit, str) or not unit.strip() or len(unit) > LONGEST_TARGETING_KEY:
+        details = (
+            f"context.targetingKey must be text of 1 to {LONGEST_TARGETING_KEY} characters, not all blank."
+        )
         raise _RefusedError("INVALID_CONTEXT", details)
     return unit

@@ -4,9 +4,10 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -30,12 +31,15 @@ from experiments.api.problems import flat_issues
 from experiments.events import request_id
 from experiments.exceptions import (
     MAX_ISSUES,
+    MAX_SUMMED_UP,
     ChangedMeanwhileError,
     ConflictError,
     DomainError,
     ForbiddenError,
     InvalidError,
+    Issue,
     NotFoundError,
+    summed_up,
 )
 from experiments.text import Text
 
@@ -138,13 +142,24 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
 
 def _problem_of_domain(error: DomainError) -> HttpResponse:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    more: dict[str, object] = dict(error.members)
     if isinstance(error, InvalidError):
-        more["errors"] = [
-            {name: _printable(text) for name, text in issue._asdict().items()}
-            for issue in error.issues[:MAX_ISSUES]
-        ]
-    return _json(problem(status, error.code, with_place(error.code, str(error)), **more))
+        body = _invalid(status, error.code, error.issues, error.members)
+    else:
+        body = problem(status, error.code, with_place(error.code, str(error)), **error.members)
+    return _json(body)
+
+
+def _invalid(
+    status: int, code: str, issues: Sequence[Issue], members: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, object]:
+    """Describe each problem, up to a bound, and name the first ones in the detail with the number of the others."""
+    more = members.get("total_issues", len(issues)) - MAX_SUMMED_UP
+    said = summed_up(issues)
+    detail = f"{said.removesuffix('.')}; and {more:,} more" if more > 0 else said
+    errors = [
+        {name: _printable(text) for name, text in issue._asdict().items()} for issue in issues[:MAX_ISSUES]
+    ]
+    return problem(status, code, detail, **members, errors=errors)
 
 
 def _gone_meanwhile(error: BaseException | None, request: HttpRequest | None) -> tuple[int, str, str] | None:
@@ -211,14 +226,8 @@ def _status(error: Exception) -> int:
 def _problem_of_drf(error: Exception, context: Mapping[str, Any]) -> dict[str, object]:
     status = _status(error)
     if isinstance(error, exceptions.ValidationError):
-        issues = [
-            {"field": _printable(field), "code": code, "message": _printable(message)}
-            for field, code, message in islice(flat_issues(error), MAX_ISSUES)
-        ]
-        detail = "; ".join(
-            f"{i['field']}: {i['message']}" if i["field"] else i["message"] for i in issues[:3]
-        )
-        return problem(status, "invalid", detail, errors=issues)
+        issues = [Issue(*found) for found in islice(flat_issues(error), MAX_ISSUES)]
+        return _invalid(status, "invalid", issues)
     if isinstance(error, exceptions.APIException):
         return problem(status, _code(error), reworded(error, context))
     if isinstance(error, Http404):

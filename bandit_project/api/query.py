@@ -30,14 +30,18 @@ class KnownNames(BasePermission):
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         given, method = request.query_params, "GET" if request.method == "HEAD" else request.method or "GET"
-        match = request._request.resolver_match
-        if request._request.method == "OPTIONS":
-            return True  # it asks about the other calls of its path
-        # of a method that the view does not take that is said instead
-        handler = getattr(view, method.lower(), None)
-        if given and handler and match is not None and match.namespace == "v1" and not _is_list(view, method):
+        if given and is_checked(request, view, method) and not _is_list(view, method):
             _refuse_unknown(set(given), _declared(view, method))
         return True
+
+
+def is_checked(request: Request, view: "APIView", method: str) -> bool:
+    """Tell if this is a call of /api/v1/. OPTIONS asks about the other calls of its path."""
+    match = request._request.resolver_match
+    if match is None or match.namespace != "v1" or request._request.method == "OPTIONS":
+        return False
+    # of a method that the view does not take that is said instead
+    return hasattr(view, method.lower())
 
 
 def _is_list(view: "APIView", method: str) -> bool:
@@ -46,8 +50,7 @@ def _is_list(view: "APIView", method: str) -> bool:
 
 def _declared(view: "APIView", method: str) -> tuple[str, ...]:
     """The names of the query that the schema of the view's method declares."""
-    handler = getattr(view, method.lower(), None)
-    schema = getattr(handler, "kwargs", {}).get("schema")
+    schema = schema_of(view, method)
     if schema is None:
         return ()
     if (known := _names.get(schema)) is None:
@@ -55,6 +58,11 @@ def _declared(view: "APIView", method: str) -> tuple[str, ...]:
         described.view, described.method = view, method
         known = _names[schema] = tuple(_queried(described.get_override_parameters()))
     return known
+
+
+def schema_of(view: "APIView", method: str) -> Any:
+    """Return the class that describes the view's method, where extend_schema has made one."""
+    return getattr(getattr(view, method.lower(), None), "kwargs", {}).get("schema")
 
 
 # What each schema declares: asked once.

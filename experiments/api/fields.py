@@ -61,7 +61,8 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def unknown_fields(self, data: Mapping[Any, Any]) -> dict[str, list[ErrorDetail]]:
         allowed = ", ".join(name for name, field in self.fields.items() if not field.read_only)
-        problem = ErrorDetail(f"Unknown field; the fields are {allowed}.", code="unknown_field")
+        said = f"the fields are {allowed}" if allowed else "this call takes none"
+        problem = ErrorDetail(f"Unknown field; {said}.", code="unknown_field")
         # there may be a million; no more than this are answered
         unknown = islice((key for key in data if key not in self.fields), MAX_ISSUES)
         return {str(key)[:100]: [problem] for key in unknown}

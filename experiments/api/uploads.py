@@ -1,6 +1,7 @@
 """Files in requests."""
 
 import io
+from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, cast
 
 from rest_framework.request import Request
@@ -9,14 +10,34 @@ from experiments.exceptions import InvalidError, Issue
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
 
+FILE = "file"
+_LONGEST = 100
+
 
 def uploaded_table(request: Request, *, sheet: str = "") -> Table:
     """Open the multipart field "file" as a table; raise InvalidError without one, or for what is no table."""
-    file = request.FILES.get("file")
+    file = request.FILES.get(FILE)
     if file is None:
-        raise InvalidError([Issue("file", "required", "send the file as the multipart field 'file'")])
+        raise InvalidError([Issue(FILE, "required", "send the file as the multipart field 'file'")])
 
     return open_table(lambda: cast(BinaryIO, io.BufferedReader(_View(file), 1 << 16)), sheet=sheet)
+
+
+def form_values(request: Request, known: Collection[str]) -> dict[str, str]:
+    """Return the fields of a form beside its file; raise InvalidError for one that is unknown or sent twice."""
+    if issues := list(_form_issues(request, known)):
+        raise InvalidError(issues)
+    return {name: str(request.POST[name]) for name in known if name in request.POST}
+
+
+def _form_issues(request: Request, known: Collection[str]) -> Iterator[Issue]:
+    fields = f"the fields are {', '.join((FILE, *known))}"
+    for name in {**request.POST, **request.FILES}:
+        times = len(request.POST.getlist(name)) + len(request.FILES.getlist(name))
+        if name not in (FILE, *known):
+            yield Issue(name[:_LONGEST], "unknown_field", f"Unknown field; {fields}.")
+        elif times > 1:
+            yield Issue(name, "repeated", f"Sent {times} times; send it once.")
 
 
 class _View(io.RawIOBase):

@@ -92,8 +92,8 @@ class RuleSetSerializer(serializers.Serializer[Any]):
 class ContextSerializer(serializers.Serializer[Any]):
     """Any other attributes are taken and ignored."""
 
-    targetingKey = serializers.CharField(  # noqa: N815 (the protocol's name)
-        min_length=1, max_length=LONGEST_TARGETING_KEY, help_text="The visitor's id."
+    targetingKey = serializers.RegexField(  # noqa: N815 (the protocol's name)
+        r"\S", min_length=1, max_length=LONGEST_TARGETING_KEY, help_text="The visitor's id; not blank."
     )
 
 

@@ -92,7 +92,7 @@ export function createBandit({ url, apiKey, unit, timeout = 500, flushAfter = 20
   let timer;
   let rows = {};
   const shown = {};
-  if (unit === "") throw RangeError("bandit: unit must not be empty; leave it out to have one made");
+  if (unit?.trim?.() === "") throw RangeError("bandit: unit must not be blank; leave it out to have one made");
   if (unit == null) {
     unit = store.get("unit") ?? random();
     store.set("unit", unit);

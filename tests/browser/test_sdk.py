@@ -103,7 +103,7 @@ def test_assign__vectors_shared_with_the_service__are_met_in_the_browser(
     assert digests == [experiment["sha256"] for experiment in vectors["experiments"]]
 
 
-def test_bandit__empty_unit_or_value_that_is_no_amount__throws_and_counts_nothing(
+def test_bandit__blank_unit_or_value_that_is_no_amount__throws_and_counts_nothing(
     page: Page, live_server: Any
 ) -> None:
     page.goto(f"{live_server.url}/health")
@@ -114,13 +114,14 @@ def test_bandit__empty_unit_or_value_that_is_no_amount__throws_and_counts_nothin
           const said = (call) => { try { return String(call()); } catch ({ message }) { return message; } };
           const bandit = createBandit({ url, unit: "me" });
           const values = [-1, NaN, "much", 1e12].map((value) => said(() => bandit.conversion("hero", value)));
-          return [said(() => createBandit({ url, unit: "" })), ...new Set(values)];
+          const units = ["", " "].map((unit) => said(() => createBandit({ url, unit })));
+          return [...new Set(units), ...new Set(values)];
         }""",
         {"sdk": f"{live_server.url}/static/sdk/bandit.js", "url": live_server.url},
     )
 
     assert refused == [
-        "bandit: unit must not be empty; leave it out to have one made",
+        "bandit: unit must not be blank; leave it out to have one made",
         "bandit: value must be an amount from 0 to 10^12",
     ]
 

@@ -165,6 +165,8 @@ def test_evaluation__draft_archived_unknown_or_without_variants__is_flag_not_fou
         ({"context": {"targetingKey": None}}, "TARGETING_KEY_MISSING"),
         ({"context": {"targetingKey": 7}}, "INVALID_CONTEXT"),
         ({"context": {"targetingKey": ""}}, "INVALID_CONTEXT"),
+        ({"context": {"targetingKey": " "}}, "INVALID_CONTEXT"),
+        ({"context": {"targetingKey": "\t\u00a0"}}, "INVALID_CONTEXT"),
         ({"context": {"targetingKey": "x" * 256}}, "INVALID_CONTEXT"),
         ({"context": "visitor"}, "INVALID_CONTEXT"),
         ([], "INVALID_CONTEXT"),
@@ -191,8 +193,10 @@ def test_evaluation__body_that_is_no_json__is_a_parse_error(shop: APIClient, raw
     assert (response.status_code, response.json()["errorCode"]) == (400, "PARSE_ERROR")
 
 
-@pytest.mark.parametrize("unit", ["x" * 255, "ü", "\U0001f600", " ", "a\x00b"])
-def test_evaluation__any_text_as_targeting_key__is_served(shop: APIClient, unit: str) -> None:
+@pytest.mark.parametrize("unit", ["x" * 255, "ü", "\U0001f600", " a ", "a\x00b"])
+def test_evaluation__any_text_that_is_not_blank_as_targeting_key__is_served(
+    shop: APIClient, unit: str
+) -> None:
     experiment = make_running()
 
     assert evaluate(shop, experiment.key, unit).status_code == 200

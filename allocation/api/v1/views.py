@@ -155,7 +155,7 @@ class CompleteView(IdempotentWrites):
         summary="End the experiment: the winner, else the control, gets all traffic",
     )
     def post(self, request: Request, reference: str) -> Response:
-        body = CompleteSerializer(data=request.data or {})
+        body = CompleteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         experiment = find_experiment(reference)
         winner = body.validated_data["winner"]

@@ -10,13 +10,13 @@ from bandit_client.rows import Exposure
 
 def is_unit(unit: object) -> TypeGuard[str]:
     """Whether this names a visitor."""
-    return isinstance(unit, str) and unit != ""
+    return isinstance(unit, str) and unit.strip() != ""
 
 
 def check_unit(unit: object) -> None:
-    """Refuse what names nobody: all visitors with an empty name would be one, and see one variant."""
+    """Refuse what names nobody: all visitors with a blank name would be one, and see one variant."""
     if not is_unit(unit):
-        raise ValueError(f"unit must be text that is not empty, not {unit!r}")
+        raise ValueError(f"unit must be text that is not blank, not {unit!r}")
 
 
 def handed_over(experiment: str, exposure: Sequence[str]) -> Exposure:

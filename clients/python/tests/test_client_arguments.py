@@ -8,11 +8,11 @@ from bandit_client import Client, Exposure
 from bandit_client.django import middleware
 from fake_service import FakeService, MakeClient
 
-UNIT = "unit must be text that is not empty"
+UNIT = "unit must be text that is not blank"
 SEEN = Exposure("hero", "blue", "2026-11-26")
 
 
-@pytest.mark.parametrize("unit", ["", None, 7, b"u"])
+@pytest.mark.parametrize("unit", ["", " ", "\t\n", None, 7, b"u"])
 @pytest.mark.parametrize(
     "call",
     [

@@ -116,17 +116,22 @@ def test_middleware__page_without_experiment__sets_no_cookie(browse: Browse) -> 
     assert browse.cookies == {}  # type: ignore[attr-defined]
 
 
-def test_middleware__own_function_for_the_unit__names_the_visitor(
-    browse: Browse, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("nobody", ["not_agreed", "blank_name"])
+def test_middleware__own_function_that_names_nobody__shows_the_default(
+    browse: Browse, monkeypatch: pytest.MonkeyPatch, nobody: str
 ) -> None:
-    monkeypatch.setattr(settings, "BANDIT_UNIT", f"{__name__}.nobody", raising=False)
+    monkeypatch.setattr(settings, "BANDIT_UNIT", f"{__name__}.{nobody}", raising=False)
 
     assert browse(_shown) == "[control]"
     assert UNIT_COOKIE not in browse.cookies  # type: ignore[attr-defined]
 
 
-def nobody(request: HttpRequest) -> None:
+def not_agreed(request: HttpRequest) -> None:
     """A visitor who has not agreed to experiments."""
+
+
+def blank_name(request: HttpRequest) -> str:
+    return " "
 
 
 def test_tag__no_request__gives_the_default() -> None:

@@ -1,7 +1,6 @@
 """Views of /api/v1/events/: daily rows as JSON and as CSV."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -17,7 +16,7 @@ from rest_framework.views import APIView
 
 from experiments.api.idempotency import HEADER, IdempotentWrites, has_idempotency_key
 from experiments.api.rows import is_day, issues_of_day, parse_batch, parse_day
-from experiments.api.uploads import uploaded_table
+from experiments.api.uploads import form_values, uploaded_table
 from experiments.api.v1 import event_schemas as serializers
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1.views import IDEMPOTENCY_KEY
@@ -83,6 +82,7 @@ class EventsCsvView(IdempotentWrites):
                 "type": "object",
                 "properties": {"file": {"type": "string", "format": "binary"}, **_FORM_FIELDS},
                 "required": ["file"],
+                "additionalProperties": False,
             }
         },
         examples=[api_examples.CSV],
@@ -117,9 +117,9 @@ class EventsCsvView(IdempotentWrites):
 
 
 def _options(request: Request) -> dict[str, str]:
-    """Collect the choices of the query and of the form, which wins."""
-    sent: tuple[Mapping[str, Any], ...] = (request.query_params, cast("Mapping[str, Any]", request.data))
-    return {name: str(where[name]) for where in sent for name in _FORM_FIELDS if name in where}
+    """Collect the choices of the query and of the form, which wins. Raises InvalidError for other fields."""
+    queried = {name: str(value) for name, value in request.query_params.items() if name in _FORM_FIELDS}
+    return queried | form_values(request, _FORM_FIELDS)
 
 
 @extend_schema(tags=["events"])

@@ -63,7 +63,7 @@ class Check:
         for row in rows():
             self._look_at(row)
             if self.options.on_error == "reject" and self.report.total_issues >= MAX_ISSUES - 1:
-                self._refuse(row.line, [RowIssue(row.line, "file", _too_many())])
+                self.report.end_with(RowIssue(row.line, "file", _too_many()))
                 break
         else:
             self._compare(rows)

@@ -74,6 +74,12 @@ class ImportReport:
         if len(self.issues) < self.kept_issues:
             self.issues.append(issue)
 
+    def end_with(self, issue: RowIssue) -> None:
+        """Make this the last problem that can be described, in place of those of its own row that are too many."""
+        self.total_issues = min(self.total_issues, MAX_ISSUES - 1)
+        del self.issues[MAX_ISSUES - 1 :]
+        self.add(issue)
+
     @property
     def refused_rows(self) -> int:
         """Rows that were refused, where the good ones were recorded."""

@@ -181,3 +181,26 @@ def test_refusal__unknown_choice_of_an_upload__lists_the_choices(client: Client)
     [issue] = client.post(f"{V1}/events/csv/", body).json()["errors"]
 
     assert issue["message"].endswith("must be one of reject, skip.")
+
+
+def test_refusal__several_problems__are_joined_without_a_full_stop_between_and_the_others_counted(
+    client: Client,
+) -> None:
+    two = client.post(f"{V1}/experiments/", '{"x": 1}', content_type="application/json").json()
+    five = client.post(
+        f"{V1}/experiments/", '{"x": 1, "y": 1, "z": 1, "a": 1}', content_type="application/json"
+    ).json()
+
+    first, second = two["errors"]
+    assert first["message"].endswith(".")
+    assert two["detail"] == f"name: {first['message'][:-1]}; x: {second['message']}"
+    assert len(five["errors"]) == 5
+    assert five["detail"].endswith("; and 2 more")
+
+
+def test_refusal__body_of_counts_that_is_null__begins_with_what_it_must_be(client: Client) -> None:
+    headers = {"Idempotency-Key": "once"}
+
+    refused = client.post(f"{V1}/counts/", "null", content_type="application/json", headers=headers)
+
+    assert refused.json()["detail"] == "Must be a JSON object, not a null."

@@ -6,6 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
+from experiments.exceptions import MAX_ISSUES
 from experiments.models import DailyMetric
 from tests.experiments.api.answers import DAY, V1, refused_fields, row_of
 from tests.factory import TODAY, make_experiment, make_running
@@ -126,6 +127,71 @@ def test_csv__hundreds_of_bad_rows__are_all_reported(api: APIClient) -> None:
 
     nothing = _csv(api, text, on_error="skip")
     assert (nothing.status_code, nothing.json()["total_issues"]) == (422, 300)
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "said"),
+    [
+        (
+            {"new_variant": "refuse"},
+            "unknown_field",
+            "the fields are file, on_error, blank, repeated, new_va",
+        ),
+        ({"on_eror": "skip"}, "unknown_field", "Unknown field; the fields are file, on_error, "),
+        (
+            {"files": SimpleUploadedFile("d.csv", b"")},
+            "unknown_field",
+            "Unknown field; the fields are file, ",
+        ),
+        ({"on_error": ["skip", "reject"]}, "repeated", "Sent 2 times; send it once."),
+    ],
+)
+def test_csv__field_of_the_form_that_is_unknown_or_repeated__is_refused_and_nothing_recorded(
+    api: APIClient, form: dict[str, Any], code: str, said: str
+) -> None:
+    text = f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().key},{DAY},a,5,1\n"
+    file = SimpleUploadedFile("d.csv", text.encode())
+
+    refused = api.post(f"{V1}/events/csv/", {"file": file, **form}, format="multipart")
+
+    assert refused.status_code == 422
+    (issue,) = refused.json()["errors"]
+    assert (issue["field"], issue["code"]) == (*form, code)
+    assert said in issue["message"]
+    assert not DailyMetric.objects.exists()
+
+
+def test_csv__two_files__are_refused(api: APIClient) -> None:
+    text = f"experiment_id,date,variant_name,impressions,clicks\n{make_experiment().key},{DAY},a,5,1\n"
+    files = [SimpleUploadedFile(name, text.encode()) for name in ("a.csv", "b.csv")]
+
+    refused = api.post(f"{V1}/events/csv/", {"file": files}, format="multipart")
+
+    assert refused.json()["errors"] == [
+        {"field": "file", "code": "repeated", "message": "Sent 2 times; send it once."}
+    ]
+    assert not DailyMetric.objects.exists()
+
+
+@pytest.mark.parametrize("bad", ["1,5", "x,5", "x,y"])  # one problem in a row, or two
+@pytest.mark.parametrize("on_error", ["reject", "skip"])
+def test_csv__more_problems_than_are_described__numbers_agree(
+    api: APIClient, bad: str, on_error: str
+) -> None:
+    key = make_experiment().key
+    rows = f"{key},{DAY},a,{bad}\n" * (MAX_ISSUES + 5)
+
+    refused = _csv(
+        api, f"experiment_id,date,variant_name,impressions,clicks\n{rows}", on_error=on_error
+    ).json()
+
+    assert len(refused["errors"]) == MAX_ISSUES
+    assert refused["detail"].endswith(f"; and {refused['total_issues'] - 3:,} more")
+    if on_error == "reject":
+        assert refused["total_issues"] == MAX_ISSUES
+        assert "rows after this line were not read" in refused["errors"][-1]["message"]
+    else:
+        assert refused["total_issues"] > MAX_ISSUES
 
 
 def test_csv__choices__in_the_query_or_the_form_mean_the_same(api: APIClient) -> None:

@@ -52,7 +52,7 @@ class BanditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         known = request.COOKIES.get(UNIT_COOKIE)
-        unit = (self._own_unit(request) or None) if self._own_unit else _kept_unit(known)
+        unit = _named(self._own_unit(request)) if self._own_unit else _kept_unit(known)
         visitor = Visitor(get_client(), unit, _seen(request, unit))
         cast(BanditRequest, request).bandit = visitor
         response = self._get_response(request)
@@ -63,6 +63,11 @@ class BanditMiddleware:
             # A page that depends on the visitor must not be served to another one.
             response.headers.setdefault("Cache-Control", "private")
         return response
+
+
+def _named(unit: str | None) -> str | None:
+    """The site's own unit; None for a blank one, which takes part in no experiment."""
+    return None if not unit or str(unit).isspace() else unit
 
 
 def _kept_unit(known: str | None) -> str:
