@@ -37,7 +37,7 @@ def on_sqlite(cores: int, arguments: Sequence[str]) -> Half:
 def on_postgresql(cores: int, arguments: Sequence[str]) -> Half:
     """The tests that say something of a database, in half as many processes: they compute while the others wait.
 
-    More of them at once only wait for each other, and each reads all tests and starts a browser of its own.
+    More of them would wait for each other, and each reads all tests for itself.
     """
     chosen = ("-n", str(max(1, cores // 2)), "-m", "not database_free", *arguments)
     return Half("Tests on PostgreSQL", [sys.executable, "-m", "tests.postgresql", *_PYTEST, *chosen], {})
