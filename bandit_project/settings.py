@@ -244,14 +244,9 @@ CORS_URLS_REGEX = (
     r"^/(api/|ofrep/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
 )
 CORS_ALLOW_HEADERS = [
-    "authorization",
-    "x-api-key",
-    "content-type",
-    "idempotency-key",
-    "if-none-match",
-    "if-modified-since",
+    "authorization", "x-api-key", "content-type", "idempotency-key", "if-none-match", "if-modified-since",
     "x-request-id",
-]
+]  # fmt: skip
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 
 REST_FRAMEWORK = {

@@ -42,6 +42,7 @@ ON_BOTH = (
     "tests/dashboard/test_every_page.py",
     "tests/dashboard/test_experiment_list.py",
     "tests/dashboard/test_list_file.py",
+    "tests/dashboard/test_list_totals.py",
 )
 
 # A second thread of numpy's would only wait for the first: the test processes keep every core busy. numpy reads this

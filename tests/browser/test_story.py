@@ -29,7 +29,19 @@ def test_marketer__from_the_first_click_to_the_winner(
     page = clean_page
     show(page, f"{live_server.url}/dashboard/", width, scheme)
 
-    # creates an experiment with three variants
+    _create(page)
+    _upload_a_week(page)
+    _see_the_decision(page)
+    _end_with_the_winner(page)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    made = Experiment.objects.get()
+    assert made.winner is not None
+    assert (made.status, made.winner.name) == (Status.COMPLETED, "blue")
+
+
+def _create(page: Page) -> None:
+    """Create an experiment with three variants."""
     page.get_by_role("link", name="Create an experiment").last.click()
     page.get_by_label("Name", exact=True).fill("Buy button")
     page.get_by_label("Name of the variant").nth(1).fill("blue")
@@ -38,7 +50,9 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("button", name="Start experiment").click()
     expect(page.get_by_text("Started. Add the first day here")).to_be_visible()
 
-    # uploads a week of numbers after a look at what they would change
+
+def _upload_a_week(page: Page) -> None:
+    """Upload a week of numbers after a look at what they would change."""
     page.get_by_role("link", name="Data", exact=True).click()
     page.get_by_role("link", name="Upload CSV").click()
     file: FilePayload = {"name": "week.csv", "mimeType": "text/csv", "buffer": _week("buy-button").encode()}
@@ -47,7 +61,9 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_role("button", name=re.compile("^Record")).click()
     expect(page.get_by_text("Recorded 21 rows.")).to_be_visible()
 
-    # sees the decision, and why
+
+def _see_the_decision(page: Page) -> None:
+    """See the decision, and why."""
     page.locator(".alert").get_by_role("button", name="Update allocation").click()
     expect(page.get_by_text("Allocation updated with the latest data.")).to_be_visible()
     page.get_by_role("link", name="Results").click()
@@ -61,7 +77,9 @@ def test_marketer__from_the_first_click_to_the_winner(
     ).to_be_visible()
     assert violations(page) == []
 
-    # pauses, resumes, and completes with the winner
+
+def _end_with_the_winner(page: Page) -> None:
+    """Pause, resume, and complete with the winner."""
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("heading", name="Paused. Traffic stays at the last allocation.")).to_be_visible()
     page.get_by_role("button", name="Resume").first.click()
@@ -71,7 +89,3 @@ def test_marketer__from_the_first_click_to_the_winner(
     page.get_by_label("Reason").fill("Sells more.")
     page.get_by_role("button", name="End and ship blue").click()
     expect(page.get_by_role("heading", name=re.compile("^Ended on .*: blue won with"))).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    made = Experiment.objects.get()
-    assert made.winner is not None
-    assert (made.status, made.winner.name) == (Status.COMPLETED, "blue")

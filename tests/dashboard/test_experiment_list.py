@@ -16,7 +16,6 @@ from dashboard.experiment_list.listing import ATTENTION, Asked, Found, look_of, 
 from dashboard.experiment_list.page import PAGE_SIZE
 from dashboard.experiment_list.rows import Row, WarmUp
 from dashboard.experiment_list.stages import Flag, Stage
-from dashboard.experiment_list.totals import totals
 from experiments.database.rows import rows_of
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment, change_status
@@ -360,42 +359,6 @@ def test_list__search_and_stage_without_any__counts_the_stages_of_those_found(cl
 
     assert shown["rows"] == []
     assert {chip.value: chip.number for chip in shown["chips"]} == {"": 1, "draft": 1, "paused": 0}
-
-
-def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() -> None:
-    experiment = make_running()
-    paused = make_running("Other")
-    change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
-    record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
-    allocate(experiment)
-
-    found = totals(2, TODAY)
-
-    # 1,000 of the day's 4,000 impressions more than even went to variant_b; the prior is a success at 355 in 4,000
-    control, variant_b = 71 / (1000 + 4000 / 355), 286 / (3000 + 4000 / 355)
-    assert found.impressions == 4000
-    gains = {count.name: gain for count, gain in found.gains}
-    assert gains == {"clicks": pytest.approx(1000 * (variant_b - control)), "conversions": 0}
-
-
-def test_totals__no_gain_recorded_a_week_ago__is_left_out() -> None:
-    experiment = make_running()
-    record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
-    allocate(experiment, TODAY - dt.timedelta(days=7))
-    Allocation.objects.update(gained_over_even=None)
-    allocate(experiment)
-
-    assert {gain for _count, gain in totals(1, TODAY).gains} == {0}
-
-
-def test_totals__many_experiments__are_kept_for_a_minute() -> None:
-    experiment = make_running()
-    before = totals(500, TODAY)
-    record(experiment, counts("control", 1000, 70))
-
-    assert totals(500, TODAY) == before
-    # 10,000 of variant_b beside them
-    assert totals(499, TODAY).impressions == 11_000
 
 
 def test_row__shares_of_a_running_experiment__names_the_largest(client: Client) -> None:
