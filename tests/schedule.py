@@ -36,15 +36,24 @@ def units_of(tests: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for file, following in groupby(tests, key=_group_or_file):
         together = list(following)
-        most = 1 if file.startswith(_ONE_BY_ONE) else _MOST
+        most = 1 if _takes_seconds(file) else _MOST
         for number, test in enumerate(together):
             found[test] = file if file.startswith("@") else together[number - number % most]
     return found
 
 
 def ordered(units: dict[str, str]) -> list[str]:
-    """The units in the order in which they begin: groups before all others, since they start services and wait."""
-    return sorted(dict.fromkeys(units.values()), key=lambda unit: not unit.startswith("@"))
+    """The units in the order in which they begin: those first that wait much, while another process can compute.
+
+    These are groups, which start services, then tests that take seconds each. What computes alone fills the end.
+    """
+    return sorted(
+        dict.fromkeys(units.values()), key=lambda unit: (not unit.startswith("@"), not _takes_seconds(unit))
+    )
+
+
+def _takes_seconds(test: str) -> bool:
+    return test.startswith(_ONE_BY_ONE)
 
 
 def _group_or_file(test: str) -> str:

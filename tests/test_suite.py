@@ -35,7 +35,7 @@ def test_group__suite_in_several_processes__is_known_to_their_scheduler(
 
 
 @pytest.mark.database_free
-def test_units__of_groups_files_and_slow_folders__begin_with_groups_and_keep_the_order() -> None:
+def test_units__of_groups_files_and_slow_folders__begin_with_those_that_wait_and_keep_the_order() -> None:
     a, b = (
         [f"tests/test_{name}.py::test_it[{number}]" for number in range(count)]
         for name, count in (("a", 41), ("b", 2))
@@ -46,7 +46,7 @@ def test_units__of_groups_files_and_slow_folders__begin_with_groups_and_keep_the
 
     units = units_of(tests)
 
-    assert ordered(units) == ["@redis", a[0], a[40], *browser, b[0], "tests/test_a.py::test_commits"]
+    assert ordered(units) == ["@redis", *browser, a[0], a[40], b[0], "tests/test_a.py::test_commits"]
     assert [test for test in tests if units[test] == "@redis"] == group
     assert [test for test in tests if units[test] == a[0]] == a[:40]
     assert units[b[1]] == b[0]
