@@ -98,12 +98,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick_flush() -> None:
-    """Empty the database at little cost after each test that commits."""
-    from tests.flush import spare_empty_tables
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Empty the database at little cost after each test that commits; whatever ran before, there are the roles."""
+    from tests.flush import flush_quickly
 
-    spare_empty_tables()
+    with django_db_blocker.unblock():
+        flush_quickly()
 
 
 def pytest_collection_finish() -> None:

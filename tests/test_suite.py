@@ -145,3 +145,15 @@ def test_flush__tables_with_rows__are_empty_and_their_numbers_go_on() -> None:
     assert not Experiment.objects.exists()
     assert not Variant.objects.exists()
     assert make_running().pk > before.pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flush__roles_changed_by_a_test__are_those_of_the_migrations_again() -> None:
+    roles = {group.name: group.permissions.count() for group in Group.objects.all()}
+    Group.objects.create(name="another")
+    Group.objects.get(name="viewer").delete()
+
+    call_command("flush", interactive=False, verbosity=0, reset_sequences=False)
+
+    assert {group.name: group.permissions.count() for group in Group.objects.all()} == roles
+    assert roles.keys() == {"viewer", "analyst", "admin"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect
@@ -47,9 +47,7 @@ _PASSWORD = "a long password 1"
 
 @pytest.fixture
 def world(transactional_db: None) -> Endpoint:
-    """Make people, keys and channels, with long names and of every state; a transactional test has no groups."""
-    for role in Role:
-        Group.objects.get_or_create(name=role.group)
+    """Make people, keys and channels, with long names and of every state."""
     User.objects.create_user("gone", is_active=False)
     invite_user(email=f"{'a' * 60}@department.example.com", name=_LONG, role=Role.ANALYST, now=NOW)
     create_key(name=_LONG[:50], scope=Scope.ADMIN, days=30, now=NOW)
