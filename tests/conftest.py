@@ -52,6 +52,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before any test is loaded: hypothesis completes the settings of a test from the profile of that moment.
 load_profile()
 
+# What tests are made of stays (pytest_collection_finish), so to look for garbage meanwhile would find next to nothing.
+gc.disable()
+
 # Production's million rounds cost a third of a second per login, to slow down guessing. The algorithm stays the same.
 PBKDF2PasswordHasher.iterations = 1000
 
@@ -111,6 +114,7 @@ def pytest_collection_finish() -> None:
     """Pass over what has been collected when Python looks for garbage: 400,000 objects that stay."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
