@@ -43,12 +43,15 @@ def test_page__all_changed_by_a_test__is_like_a_new_one_for_the_next(
 ) -> None:
     url = f"{live_server.url}/docs"
     fresh = profile.browser.new_page()  # type: ignore[union-attr]  # of a browser that was launched
-    with like_new(profile, live_server.url, {}) as page:
+    heard: list[Any] = []
+    with like_new(profile, live_server.url, {"request": lambda request: heard.append(request)}) as page:
         _state(page, url)
         _change_all(page)
 
+    heard.clear()
     with like_new(profile, live_server.url, {}) as page:
         assert _state(page, url) == _state(fresh, url)
         assert [cookie["name"] for cookie in profile.cookies()] == ["csrftoken"]
+    assert heard == []
     assert profile.pages == [page]
     fresh.close()
