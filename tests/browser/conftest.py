@@ -81,7 +81,7 @@ def like_new(
     """The profile's page, which knows nothing of the test before: to open a new one costs as much as to load two."""
     page = profile.pages[0] if profile.pages else profile.new_page()
     for event, listener in listeners.items():
-        page.on(event, listener)
+        page.on(event, listener)  # type: ignore[call-overload]  # the caller names an event
     yield page
     try:
         _empty(page, origin)
