@@ -8,49 +8,55 @@ for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.
 const START = primes.slice(0, 8).map((p) => bits(Math.sqrt(p)));
 const ROUND = primes.map((p) => bits(Math.cbrt(p)));
 
-// The first two words of the SHA-256 of some bytes.
+// An integer as four bytes, and back.
+const split = (x) => [24, 16, 8, 0].map((n) => (x >> n) & 255);
+const join = (bytes, at) => (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+
+// The first two words of the SHA-256 of some bytes, to which it adds the padding.
+const w = new Int32Array(64);
 function sha256(bytes) {
-  const size = ((bytes.length + 72) >> 6) << 6;
-  const padded = new Uint8Array(size), view = new DataView(padded.buffer);
-  padded.set(bytes);
-  padded[bytes.length] = 128;
-  view.setUint32(size - 4, bytes.length * 8);
-  const w = new Int32Array(64);
-  const state = Int32Array.from(START);
+  const length = split(bytes.length * 8);
+  bytes.push(128, ...Array(((55 - bytes.length) & 63) + 4).fill(0), ...length);
+  const state = START.slice();
   const turn = (x, n) => (x >>> n) | (x << (32 - n));
-  for (let block = 0; block < size; block += 64) {
+  for (let block = 0; block < bytes.length; block += 64) {
     let [a, b, c, d, e, f, g, h] = state;
     for (let n = 0; n < 64; n++) {
       const x = w[n - 15], y = w[n - 2];
-      w[n] = n < 16 ? view.getInt32(block + n * 4)
+      w[n] = n < 16 ? join(bytes, block + n * 4)
         : w[n - 16] + w[n - 7] + (turn(x, 7) ^ turn(x, 18) ^ (x >>> 3)) + (turn(y, 17) ^ turn(y, 19) ^ (y >>> 10));
       const one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + ROUND[n] + w[n];
       const two = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
       h = g; g = f; f = e; e = (d + one) | 0; d = c; c = b; b = a; a = (one + two) | 0;
     }
-    [a, b, c, d, e, f, g, h].forEach((x, n) => (state[n] += x));
+    [a, b, c, d, e, f, g, h].forEach((x, n) => (state[n] = (state[n] + x) | 0));
   }
   return [state[0] >>> 0, state[1] >>> 0];
 }
 
+// The bytes of a text behind their number. Browsers take longer to make an array of bytes than to fill one again.
 const encoder = new TextEncoder();
+let room = new Uint8Array(256);
+function framed(text) {
+  if (room.length < 3 * text.length) room = new Uint8Array(3 * text.length);
+  const { written } = encoder.encodeInto(text, room);
+  const bytes = [0, 0, 0, 0, ...split(written)];
+  for (let n = 0; n < written; n++) bytes.push(room[n]);
+  return bytes;
+}
 
-// -ln(u) of the variant for the unit, u from the first 53 bits of the hash.
-function time(...parts) {
-  const bytes = [];
-  for (const part of parts) {
-    const text = encoder.encode(part);
-    bytes.push(0, 0, 0, 0, 0, 0, text.length >> 8, text.length & 255, ...text);
-  }
+// -ln(u), u from the first 53 bits of the hash.
+function time(bytes) {
   const [high, low] = sha256(bytes);
   return -Math.log((high * 2 ** 21 + (low >>> 11) + 0.5) / 2 ** 53);
 }
 
 // The key of the variant that the unit sees; shares are integers of 1/10,000.
 export function assign(experiment, shares, unit) {
+  const start = framed(experiment), end = framed(unit);
   let best, least = Infinity;
   for (const key of Object.keys(shares).sort()) {
-    const t = shares[key] > 0 ? time(experiment, key, unit) / (shares[key] / 1e4) : Infinity;
+    const t = shares[key] > 0 ? time([...start, ...framed(key), ...end]) / (shares[key] / 1e4) : Infinity;
     if (t < least) [best, least] = [key, t];
   }
   return best;

@@ -5,13 +5,13 @@ import http.server
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from experiments.roles import Role
 from scripts.screenshots import BROWSER_ARGUMENTS
@@ -47,7 +47,7 @@ def own_machine(settings: Any) -> None:
 
 @pytest.fixture(scope="session")
 def profile(browser: Browser) -> Iterator[BrowserContext]:
-    """One profile for the clean pages of a test process: a new one would fetch and compile each script again."""
+    """One profile for the pages of a test process: a new one would fetch and compile each script again."""
     context = browser.new_context()
     yield context
     context.close()
@@ -55,36 +55,59 @@ def profile(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def clean_page(profile: BrowserContext, live_server: Any) -> Iterator[Page]:
-    """A page on which any console message, error or request to another host fails the test.
-
-    Its profile is empty but for the files that the browser may keep.
-    """
-    page = profile.new_page()
+    """A page on which any console message, error or request to another host fails the test."""
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("request", lambda request: _note_stranger(request.url, live_server.url, complaints))
-    yield page
-    _empty(page, live_server.url)
-    page.close()
+    listeners: dict[str, Callable[[Any], None]] = {
+        "console": lambda message: complaints.append(f"console: {message.text}"),
+        "pageerror": lambda error: complaints.append(f"error: {error}"),
+        "request": lambda request: _note_stranger(request.url, live_server.url, complaints),
+    }
+    with like_new(profile, live_server.url, listeners) as page:
+        yield page
     assert complaints == []
 
 
+@pytest.fixture
+def page_with_refusals(profile: BrowserContext, live_server: Any) -> Iterator[Page]:
+    """A page on which the server refuses something. The browser writes each 4xx to its console, so that is ignored."""
+    with like_new(profile, live_server.url, {}) as page:
+        yield page
+
+
+@contextmanager
+def like_new(
+    profile: BrowserContext, origin: str, listeners: Mapping[str, Callable[[Any], None]]
+) -> Iterator[Page]:
+    """The profile's page, which knows nothing of the test before: to open a new one costs as much as to load two."""
+    page = profile.pages[0] if profile.pages else profile.new_page()
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]  # the caller names an event
+    yield page
+    try:
+        _empty(page, origin)
+    except Error:
+        page.close()
+        raise
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+
+
 def _empty(page: Page, origin: str) -> None:
-    """Remove from a page's profile what the service or a test has stored there."""
+    """Leave the page, and remove what the service or a test has set or stored in its profile but for files."""
+    for opened in page.context.pages[1:]:
+        opened.close()
+    page.unroute_all()
+    page.goto(f"{origin}/health")
+    page.evaluate("() => { sessionStorage.clear(); window.name = '' }")
+    page.set_extra_http_headers({})
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.emulate_media(media="null", color_scheme="light", reduced_motion="no-preference")
     page.context.clear_cookies()
     page.context.clear_permissions()
     devtools = page.context.new_cdp_session(page)
+    devtools.send("Page.resetNavigationHistory")
     devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
     devtools.detach()
-
-
-@pytest.fixture
-def page_with_refusals(browser: Browser) -> Iterator[Page]:
-    """A page on which the server refuses something. The browser writes each 4xx to its console, so that is ignored."""
-    page = browser.new_page()
-    yield page
-    page.close()
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):

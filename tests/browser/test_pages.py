@@ -57,15 +57,15 @@ def test_pages__each_width_and_theme__fit_and_are_accessible(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_error_page__each_theme__is_accessible_and_leads_back(browser: Browser, live_server: Any) -> None:
-    # the browser writes each 404 to its console
-    page = browser.new_page()
+def test_error_page__each_theme__is_accessible_and_leads_back(
+    page_with_refusals: Page, live_server: Any
+) -> None:
+    page = page_with_refusals
     for scheme in SCHEMES:
         show(page, f"{live_server.url}/dashboard/experiments/none/", 390, scheme)
         assert violations(page) == []
     page.get_by_role("link", name="Back to the experiments").click()
     expect(page).to_have_url(f"{live_server.url}/dashboard/")
-    page.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.conf import settings as configured
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from bandit_project.administration.channels import Wanted, create_channel, send_test
 from bandit_project.administration.keys import Scope, create_key
@@ -182,10 +182,9 @@ def test_day__session_over_while_typing__comes_back_after_the_login_with_what_wa
 
 
 def test_day__cookies_gone_while_typing__keeps_what_was_typed(
-    browser: Browser, live_server: Any, running: Experiment
+    page_with_refusals: Page, live_server: Any, running: Experiment
 ) -> None:
-    # the browser writes the refusal to its console
-    page = browser.new_page()
+    page = page_with_refusals
     _edit_a_day(page, live_server)
     page.context.clear_cookies()
 
@@ -197,7 +196,6 @@ def test_day__cookies_gone_while_typing__keeps_what_was_typed(
     expect(page.locator("[data-count]").first).to_have_value("12345")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("12,345").first).to_be_visible()
-    page.close()
 
 
 def test_day__saved__leaves_nothing_behind(clean_page: Page, live_server: Any, running: Experiment) -> None:

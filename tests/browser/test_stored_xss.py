@@ -2,6 +2,7 @@
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def test_page__everything_named_by_markup__runs_none_of_it(clean_page: Page, liv
     record(experiment, counts(MARKUP, 10000, 700), counts(f"{MARKUP}b", 10000, 950))
     allocate(experiment)
     dialogs: list[str] = []
-    clean_page.on("dialog", lambda dialog: _note(dialog, dialogs))
+    note = partial(_note, dialogs)
+    clean_page.on("dialog", note)
 
     for path in ("", *(f"experiments/{experiment.key}/{tab}" for tab in TABS)):
         clean_page.goto(f"{live_server.url}/dashboard/{path}")
@@ -33,10 +35,11 @@ def test_page__everything_named_by_markup__runs_none_of_it(clean_page: Page, liv
             canvas.hover()
         expect(clean_page.locator("#planted, img[src=x]")).to_have_count(0)
 
+    clean_page.remove_listener("dialog", note)
     assert dialogs == []
 
 
-def _note(dialog: Dialog, dialogs: list[str]) -> None:
+def _note(dialogs: list[str], dialog: Dialog) -> None:
     dialogs.append(dialog.message)
     dialog.dismiss()
 
