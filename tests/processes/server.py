@@ -1,7 +1,9 @@
 """Fork Python programs from one process that has loaded the libraries.
 
 Most of a program's start is loading libraries. This one has loaded them, and nothing that reads the environment. Each
-program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would.
+program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would. One in
+this repository also finds loaded what of our own code needs neither settings nor database; elsewhere, as in an image,
+it loads the code that is there.
 
 It is run as a program: ``server.py ADDRESS [MODULE ...]``, and loads these modules as well. It ends with its standard
 input, and removes the folder of its address. A client connects to the address, sends three open files, then a line of
@@ -32,34 +34,84 @@ from typing import Any, NoReturn
 # them: they read the environment and the folder when they are loaded.
 _LIBRARIES = (
     "axes",
-    "csp.constants",
+    "csp.checks",
+    "csp.middleware",
+    "django.conf.urls.i18n",
     "django.contrib.admin",
+    "django.contrib.admin.templatetags.admin_list",
+    "django.contrib.admindocs.views",
+    "django.contrib.auth.apps",
+    "django.contrib.auth.management",
+    "django.contrib.auth.password_validation",
+    "django.contrib.auth.tokens",
+    "django.contrib.contenttypes.checks",
+    "django.contrib.messages.middleware",
     "django.contrib.postgres.fields",
+    "django.contrib.sessions.middleware",
+    "django.contrib.staticfiles.apps",
     "django.core.management",
+    "django.core.management.commands.check",
+    "django.core.management.commands.migrate",
     "django.core.wsgi",
+    "django.db.backends.sqlite3.base",
     "django.db.migrations.executor",
+    "django.middleware.locale",
     "django.test",
     "django.views.debug",
+    "django.views.defaults",
+    "django_filters",
+    "django_stubs_ext",
+    "drf_spectacular.checks",
+    "drf_spectacular.utils",
     "environ",
     "jsonschema",
+    "latex2mathml.converter",
     "markdown",
+    "multiprocessing.reduction",
     "numpy",
+    "numpy.polynomial",
+    "numpy.random",
+    "numpy.typing",
     "orjson",
     "psycopg",
     "pydantic_core",
+    "python_calamine",
     "requests",
     "rest_framework.compat",
     "rest_framework.fields",
+    "rest_framework.metadata",
+    "rest_framework.mixins",
+    "rest_framework.negotiation",
+    "rest_framework.permissions",
+    "rest_framework_api_key.crypto",
+    "simple_history.middleware",
+    "simple_history.template_utils",
+    "smtplib",
     "structlog",
+    "whitenoise.middleware",
+    "xml.parsers.expat",
 )
+# Numerics, tables and words. Their imports name no model, and nothing registers itself with a library.
+_OURS = (
+    "allocation.engine.lab.report",
+    "allocation.engine.lab.sample_size",
+    "allocation.engine.limits_preview",
+    "allocation.packing.rice",
+    "experiments.settings_schema",
+    "experiments.tables.importing.rows",
+    "notifications.channels.table",
+)
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def _serve(address: str, *modules: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
-        for name in (*_LIBRARIES, *modules):
+        sys.path.insert(0, str(_ROOT))
+        for name in (*_LIBRARIES, *modules, *_OURS):
             importlib.import_module(name)
+        del sys.path[0]
         # What is loaded stays: a collection that touched it would copy it into each program.
         gc.collect()
         gc.freeze()
@@ -149,12 +201,20 @@ def _finish(code: Any) -> NoReturn:
 
 def _enter(folder: str, environment: dict[str, str]) -> None:
     os.chdir(folder)
+    if Path(folder).resolve() != _ROOT:
+        _forget_ours()
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     tempfile.tempdir = None
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[1:1] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def _forget_ours() -> None:
+    apps = {name.partition(".")[0] for name in _OURS}
+    for name in [name for name in sys.modules if name.partition(".")[0] in apps]:
+        del sys.modules[name]
 
 
 def _run(what: str, *more: str) -> None:
