@@ -183,9 +183,7 @@ def _words_by_line(module: Module) -> dict[int, set[str]]:
 
 def _docstring_lines(module: Module) -> set[int]:
     owners = [
-        node
-        for node in module.nodes
-        if isinstance(node, ast.Module | ast.ClassDef | Function) and node.body
+        node for node in module.nodes if isinstance(node, ast.Module | ast.ClassDef | Function) and node.body
     ]
     firsts = [owner.body[0] for owner in owners if ast.get_docstring(owner, clean=False) is not None]
     return {line for first in firsts for line in range(first.lineno, (first.end_lineno or first.lineno) + 1)}
