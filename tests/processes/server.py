@@ -2,13 +2,13 @@
 
 Most of a program's start is loading libraries. This one has loaded them, and nothing that reads the environment. Each
 program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would. One in
-this repository also finds loaded what of our own code needs neither settings nor database; elsewhere, as in an image,
-it loads the code that is there.
+the folder FOLDER, this repository or an image, also finds loaded what of our code there needs neither settings nor
+database; one in another folder loads the code that is there.
 
-It is run as a program: ``server.py ADDRESS [MODULE ...]``, and loads these modules as well. It ends with its standard
-input, and removes the folder of its address. A client connects to the address, sends three open files, then a line of
-JSON. It gets the program's process id, and at its end the exit code, a line each. A program whose client goes away is
-killed.
+It is run as a program: ``server.py ADDRESS FOLDER [MODULE ...]``, and loads these modules as well. It ends with its
+standard input, and removes the folder of its address. A client connects to the address, sends three open files, then a
+line of JSON. It gets the program's process id, and at its end the exit code, a line each. A program whose client goes
+away is killed.
 """
 
 import atexit
@@ -91,7 +91,7 @@ _LIBRARIES = (
     "whitenoise.middleware",
     "xml.parsers.expat",
 )
-# Numerics, tables and words. Their imports name no model, and nothing registers itself with a library.
+# Of our code: numerics, tables and words. Their imports name no model, and nothing registers itself with a library.
 _OURS = (
     "allocation.engine.lab.report",
     "allocation.engine.lab.sample_size",
@@ -101,14 +101,13 @@ _OURS = (
     "experiments.tables.importing.rows",
     "notifications.channels.table",
 )
-_ROOT = Path(__file__).resolve().parents[2]
 
 
-def _serve(address: str, *modules: str) -> None:
+def _serve(address: str, folder: str, *modules: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
-        sys.path.insert(0, str(_ROOT))
+        sys.path.insert(0, folder)
         for name in (*_LIBRARIES, *modules, *_OURS):
             importlib.import_module(name)
         del sys.path[0]
@@ -121,10 +120,10 @@ def _serve(address: str, *modules: str) -> None:
             assert listener in ready
             connection, _ = listener.accept()
             with connection:
-                _fork(listener, connection)
+                _fork(listener, connection, Path(folder))
 
 
-def _fork(listener: socket.socket, connection: socket.socket) -> None:
+def _fork(listener: socket.socket, connection: socket.socket, folder: Path) -> None:
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     if not files:
         return  # one who only looked whether somebody listens
@@ -134,9 +133,17 @@ def _fork(listener: socket.socket, connection: socket.socket) -> None:
         asked = json.loads(line)
         if not os.fork():
             listener.close()
+            if Path(asked["folder"]) != folder:
+                _forget_ours()
             _attend(connection, files, asked)
     for file in files:
         os.close(file)
+
+
+def _forget_ours() -> None:
+    apps = {name.partition(".")[0] for name in _OURS}
+    for name in [name for name in sys.modules if name.partition(".")[0] in apps]:
+        del sys.modules[name]
 
 
 def _attend(connection: socket.socket, files: list[int], asked: dict[str, Any]) -> NoReturn:
@@ -201,20 +208,12 @@ def _finish(code: Any) -> NoReturn:
 
 def _enter(folder: str, environment: dict[str, str]) -> None:
     os.chdir(folder)
-    if Path(folder).resolve() != _ROOT:
-        _forget_ours()
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     tempfile.tempdir = None
     sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[1:1] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-
-
-def _forget_ours() -> None:
-    apps = {name.partition(".")[0] for name in _OURS}
-    for name in [name for name in sys.modules if name.partition(".")[0] in apps]:
-        del sys.modules[name]
 
 
 def _run(what: str, *more: str) -> None:

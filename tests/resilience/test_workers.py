@@ -85,7 +85,11 @@ class Crew:
     def begin(self, *arguments: str) -> Process:
         output = self._stack.enter_context((self._folder / "command.log").open("w"))
         process = Process(
-            ["manage.py", *arguments], env=self.environment, libraries=_LIBRARIES, stdout=output, stderr=output
+            ["manage.py", *arguments],
+            env=self.environment,
+            libraries=_LIBRARIES,
+            stdout=output,
+            stderr=output,
         )
         self._stack.callback(_kill, process)
         return process
