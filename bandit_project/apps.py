@@ -1,11 +1,18 @@
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin import apps as admin
+from django.contrib.staticfiles import apps as staticfiles
 from django.utils.translation import gettext_lazy as _
 
 
 class AdminConfig(admin.AdminConfig):
     default_site = "bandit_project.administration.site.Site"
+
+
+class StaticFilesConfig(staticfiles.StaticFilesConfig):
+    """Collects all but Redoc, which no page shows: a third of an image's static files, and of the time they take."""
+
+    ignore_patterns = [*staticfiles.StaticFilesConfig.ignore_patterns, "redoc"]  # noqa: RUF012  (as Django has it)
 
 
 class BanditProjectConfig(AppConfig):

@@ -44,7 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     # Static files come from WhiteNoise in development too: only so do pages of other origins get static/sdk/bandit.js.
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "bandit_project.apps.StaticFilesConfig",
     "rest_framework",
     "rest_framework_api_key",
     "django_filters",

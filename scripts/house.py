@@ -41,8 +41,9 @@ class Module:
     source: str
 
     @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.source)
+    def nodes(self) -> list[ast.AST]:
+        """The nodes of its syntax tree, which several counts ask for."""
+        return list(ast.walk(ast.parse(self.source)))
 
     @property
     def name(self) -> str:
@@ -110,7 +111,7 @@ def function_lengths(modules: Iterable[Module]) -> FunctionLengths | None:
 
 def _functions(modules: Iterable[Module]) -> Iterator[tuple[int, Place]]:
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, Function):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 yield length, Place(module.path, node.lineno, node.name)
@@ -125,6 +126,8 @@ def type_ignores(modules: Iterable[Module]) -> list[Place]:
     return [
         Place(module.path, token.start[0], token.line.strip())
         for module in modules
+        # Most files have none, and to read their tokens takes most of the time.
+        if _TYPE_IGNORE.search(module.source)
         for token in _tokens(module)
         if token.type == tokenize.COMMENT and _TYPE_IGNORE.match(token.string)
     ]
@@ -139,7 +142,7 @@ def triple_mentions(modules: Iterable[Module]) -> list[Place]:
     return [
         Place(module.path, line)
         for module in modules
-        if module.path.as_posix() != _TRIPLE_HOME
+        if module.path.as_posix() != _TRIPLE_HOME and all(word in module.source for word in _TRIPLE)
         for line in _triple_lines(_words_by_line(module))
     ]
 
@@ -167,7 +170,7 @@ def _complete_at(words: dict[int, set[str]], start: int) -> int | None:
 def _words_by_line(module: Module) -> dict[int, set[str]]:
     """The lines that hold some of the three words, as a name or within a string."""
     found: dict[int, set[str]] = {}
-    docstrings = _docstring_lines(module.tree)
+    docstrings = _docstring_lines(module)
     for token in _tokens(module):
         if token.type == tokenize.COMMENT or token.start[0] in docstrings:
             continue
@@ -178,11 +181,9 @@ def _words_by_line(module: Module) -> dict[int, set[str]]:
     return found
 
 
-def _docstring_lines(tree: ast.Module) -> set[int]:
+def _docstring_lines(module: Module) -> set[int]:
     owners = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | Function) and node.body
+        node for node in module.nodes if isinstance(node, ast.Module | ast.ClassDef | Function) and node.body
     ]
     firsts = [owner.body[0] for owner in owners if ast.get_docstring(owner, clean=False) is not None]
     return {line for first in firsts for line in range(first.lineno, (first.end_lineno or first.lineno) + 1)}
@@ -214,7 +215,7 @@ def _is_entry_point(path: Path) -> bool:
 
 def _used_names(module: Module) -> Iterator[str]:
     """Dotted names that the module imports or names in a string; a few of them are no modules."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -102,10 +102,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> None:
     """Empty the database at little cost after each test that commits; whatever ran before, there are the roles."""
+    from pytest_django.fixtures import _get_databases_for_setup
+
     from tests.flush import flush_quickly
 
+    aliases, _ = _get_databases_for_setup(request.session.items)
+    if not aliases:
+        return  # no test asks for a database, so that none has been made: the connection is the developer's own
     with django_db_blocker.unblock():
         flush_quickly()
 

@@ -1,6 +1,7 @@
 """Static files as production serves them."""
 
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ def test_collectstatic__module_that_imports__names_the_hashed_file(collected: Pa
     assert len(imported) >= 2
     assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name) for name in imported)
     assert all((collected / "js" / name).exists() for name in imported)
+
+
+def test_collectstatic__dry_run__takes_all_but_what_no_page_shows() -> None:
+    said = StringIO()
+
+    call_command("collectstatic", interactive=False, dry_run=True, stdout=said)
+
+    assert "swagger-ui-bundle.js'" in said.getvalue()
+    assert "redoc" not in said.getvalue()
 
 
 # An answer that is closed looks after the connections to databases: those that earlier tests have left, too.

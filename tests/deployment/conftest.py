@@ -18,7 +18,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Migrated, and nothing serves yet."""
     with installation(tmp_path_factory.mktemp("installation"), image) as made:
-        migrated = made.run("migrate", PATH=path())
+        migrated = made.run("migrate")
         assert migrated.returncode == 0, migrated.stderr
         yield made
 

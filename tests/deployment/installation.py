@@ -146,7 +146,7 @@ def _environment(made: Installation) -> dict[str, str]:
     temporary.mkdir()
     return {
         # Programs are forks here. What they load is the image's, apart from libraries.
-        "PATH": f"{interpreter(*_without_roots_power_to_write())}:{path()}",
+        "PATH": f"{interpreter(*_without_roots_power_to_write(), root=made.image.folder)}:{path()}",
         "HOME": "/nonexistent",
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",

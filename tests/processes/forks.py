@@ -25,10 +25,10 @@ _START_SECONDS = 600
 class ForkServer:
     """A process that forks programs for those who connect to its address. ``prefix`` comes before its command.
 
-    It loads ``libraries`` besides those that all programs use.
+    It loads ``libraries`` besides those that all programs use, and of our code that in ``root``.
     """
 
-    def __init__(self, prefix: Sequence[str], libraries: Sequence[str]) -> None:
+    def __init__(self, prefix: Sequence[str], libraries: Sequence[str], root: Path) -> None:
         # A socket's path has room for about a hundred characters: the folder must have a short name.
         self.folder = Path(tempfile.mkdtemp(prefix="fork", dir="/tmp"))
         self.address = str(self.folder / "socket")
@@ -36,7 +36,9 @@ class ForkServer:
         bare = {"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"}
         program = str(ROOT / "tests/processes/server.py")
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, program, self.address, *libraries], env=bare, stdin=subprocess.PIPE
+            [*prefix, sys.executable, program, self.address, str(root), *libraries],
+            env=bare,
+            stdin=subprocess.PIPE,
         )
 
     def stop(self) -> None:
@@ -55,9 +57,12 @@ class ForkServer:
 
 
 @cache
-def interpreter(*prefix: str) -> Path:
-    """A folder with a program ``python`` that has what it is to run forked by a process which runs after ``prefix``."""
-    server = fork_server(*prefix)
+def interpreter(*prefix: str, root: Path = ROOT) -> Path:
+    """A folder with a program ``python`` that has what it is to run forked by a process which runs after ``prefix``.
+
+    Most of what it is to run is in the folder ``root``.
+    """
+    server = fork_server(*prefix, root=root)
     server.connect().close()
     program = server.folder / "python"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -ISE {_STAND_IN} {server.address} "$@"\n')
@@ -66,9 +71,9 @@ def interpreter(*prefix: str) -> Path:
 
 
 @cache
-def fork_server(*prefix: str, libraries: Sequence[str] = ()) -> ForkServer:
-    """Return the one of this process that is run after ``prefix`` and has loaded ``libraries``, a tuple."""
-    server = ForkServer(prefix, libraries)
+def fork_server(*prefix: str, libraries: Sequence[str] = (), root: Path = ROOT) -> ForkServer:
+    """Return the one of this process for ``prefix``, ``libraries``, a tuple, and ``root``."""
+    server = ForkServer(prefix, libraries, root)
     atexit.register(server.stop)
     return server
 

@@ -1,12 +1,14 @@
 """Fork Python programs from one process that has loaded the libraries.
 
 Most of a program's start is loading libraries. This one has loaded them, and nothing that reads the environment. Each
-program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would.
+program that it forks has arguments, an environment, a folder and files of its own, as a new interpreter would. One in
+the folder FOLDER, this repository or an image, also finds loaded what of our code there needs neither settings nor
+database; one in another folder loads the code that is there.
 
-It is run as a program: ``server.py ADDRESS [MODULE ...]``, and loads these modules as well. It ends with its standard
-input, and removes the folder of its address. A client connects to the address, sends three open files, then a line of
-JSON. It gets the program's process id, and at its end the exit code, a line each. A program whose client goes away is
-killed.
+It is run as a program: ``server.py ADDRESS FOLDER [MODULE ...]``, and loads these modules as well. It ends with its
+standard input, and removes the folder of its address. A client connects to the address, sends three open files, then a
+line of JSON. It gets the program's process id, and at its end the exit code, a line each. A program whose client goes
+away is killed.
 """
 
 import atexit
@@ -32,34 +34,83 @@ from typing import Any, NoReturn
 # them: they read the environment and the folder when they are loaded.
 _LIBRARIES = (
     "axes",
-    "csp.constants",
+    "csp.checks",
+    "csp.middleware",
+    "django.conf.urls.i18n",
     "django.contrib.admin",
+    "django.contrib.admin.templatetags.admin_list",
+    "django.contrib.admindocs.views",
+    "django.contrib.auth.apps",
+    "django.contrib.auth.management",
+    "django.contrib.auth.password_validation",
+    "django.contrib.auth.tokens",
+    "django.contrib.contenttypes.checks",
+    "django.contrib.messages.middleware",
     "django.contrib.postgres.fields",
+    "django.contrib.sessions.middleware",
+    "django.contrib.staticfiles.apps",
     "django.core.management",
+    "django.core.management.commands.check",
+    "django.core.management.commands.migrate",
     "django.core.wsgi",
+    "django.db.backends.sqlite3.base",
     "django.db.migrations.executor",
+    "django.middleware.locale",
     "django.test",
     "django.views.debug",
+    "django.views.defaults",
+    "django_filters",
+    "django_stubs_ext",
+    "drf_spectacular.checks",
+    "drf_spectacular.utils",
     "environ",
     "jsonschema",
+    "latex2mathml.converter",
     "markdown",
+    "multiprocessing.reduction",
     "numpy",
+    "numpy.polynomial",
+    "numpy.random",
+    "numpy.typing",
     "orjson",
     "psycopg",
     "pydantic_core",
+    "python_calamine",
     "requests",
     "rest_framework.compat",
     "rest_framework.fields",
+    "rest_framework.metadata",
+    "rest_framework.mixins",
+    "rest_framework.negotiation",
+    "rest_framework.permissions",
+    "rest_framework_api_key.crypto",
+    "simple_history.middleware",
+    "simple_history.template_utils",
+    "smtplib",
     "structlog",
+    "whitenoise.middleware",
+    "xml.parsers.expat",
+)
+# Of our code: numerics, tables and words. Their imports name no model, and nothing registers itself with a library.
+_OURS = (
+    "allocation.engine.lab.report",
+    "allocation.engine.lab.sample_size",
+    "allocation.engine.limits_preview",
+    "allocation.packing.rice",
+    "experiments.settings_schema",
+    "experiments.tables.importing.rows",
+    "notifications.channels.table",
 )
 
 
-def _serve(address: str, *modules: str) -> None:
+def _serve(address: str, folder: str, *modules: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
-        for name in (*_LIBRARIES, *modules):
+        sys.path.insert(0, folder)
+        for name in (*_LIBRARIES, *modules, *_OURS):
             importlib.import_module(name)
+        del sys.path[0]
         # What is loaded stays: a collection that touched it would copy it into each program.
         gc.collect()
         gc.freeze()
@@ -69,10 +120,10 @@ def _serve(address: str, *modules: str) -> None:
             assert listener in ready
             connection, _ = listener.accept()
             with connection:
-                _fork(listener, connection)
+                _fork(listener, connection, Path(folder))
 
 
-def _fork(listener: socket.socket, connection: socket.socket) -> None:
+def _fork(listener: socket.socket, connection: socket.socket, folder: Path) -> None:
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     if not files:
         return  # one who only looked whether somebody listens
@@ -82,9 +133,17 @@ def _fork(listener: socket.socket, connection: socket.socket) -> None:
         asked = json.loads(line)
         if not os.fork():
             listener.close()
+            if Path(asked["folder"]) != folder:
+                _forget_ours()
             _attend(connection, files, asked)
     for file in files:
         os.close(file)
+
+
+def _forget_ours() -> None:
+    apps = {name.partition(".")[0] for name in _OURS}
+    for name in [name for name in sys.modules if name.partition(".")[0] in apps]:
+        del sys.modules[name]
 
 
 def _attend(connection: socket.socket, files: list[int], asked: dict[str, Any]) -> NoReturn:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bandit_project.starts import start
-from tests.processes.forks import Process, interpreter
+from tests.processes.forks import ROOT, Process, interpreter
 
 pytestmark = pytest.mark.database_free
 
@@ -69,6 +69,28 @@ def test_interpreter__passes_on_input_output_signals_and_the_end() -> None:
 
     assert (done.stdout, done.returncode) == ("in\n", 4)
     assert sleeper.returncode == -15
+
+
+_ENGINE = (
+    "import sys; print('allocation.engine' in sys.modules); import allocation.engine as e; print(e.__file__)"
+)
+
+
+def test_fork__in_this_repository__finds_code_loaded_and_no_settings() -> None:
+    done = start(f"{_ENGINE}; from django.conf import settings; print(settings.configured)")
+
+    assert done.stdout == f"True\n{ROOT}/allocation/engine/__init__.py\nFalse\n"
+
+
+def test_fork__in_another_folder__loads_the_code_that_is_there(tmp_path: Path) -> None:
+    place = tmp_path / "allocation/engine/__init__.py"
+    place.parent.mkdir(parents=True)
+    place.write_text("")
+
+    with Process(["-c", _ENGINE], env={}, cwd=tmp_path) as program:
+        said, _ = program.communicate()
+
+    assert said == f"False\n{place}\n"
 
 
 def test_program__libraries_that_another_asked_for__are_not_loaded() -> None:

@@ -103,7 +103,7 @@ def _assert_one_revision_per_change(ledger: list[dict[str, Any]]) -> None:
 def test_concurrent_writers__beside_allocators__nothing_is_lost_and_the_ledger_holds(
     database: Callable[[], AbstractContextManager[str]], report: Callable[[str], None]
 ) -> None:
-    load, seconds = Load(), scaled(3, 60)
+    load, seconds = Load(), scaled(2, 60)
     with database() as url, served(url) as service:
         experiments = make_experiments(service, EXPERIMENTS)
         expected = _Expected({experiment: Counter() for experiment in experiments})

@@ -21,9 +21,9 @@ from tests.resilience.service import Service, served
 Report = Callable[[str], None]
 Traffic = Callable[[requests.Session, str, random.Random], requests.Response]
 
-SECONDS = scaled(6, 600)
+SECONDS = scaled(4, 600)
 # Until then caches fill, and Python reserves the memory of its busiest moment.
-WARM_UP = scaled(3, 120)
+WARM_UP = scaled(2, 120)
 CLIENTS = 8
 EXPERIMENTS = 20
 # In a few seconds a worker is not yet warm.

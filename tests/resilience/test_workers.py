@@ -27,7 +27,7 @@ EXPERIMENTS, FEW, DAYS, FILES = 64, 8, 6, 24
 RETRY_SECONDS = "10"
 # celery's command, with the code of a version.
 _CELERY = "import bandit_project; bandit_project.__version__ = {version!r}; from celery.__main__ import main; main()"
-# What a worker loads, apart from our own code.
+# Loaded by each program that has a broker, and by a worker, apart from our own code.
 _LIBRARIES = (
     "celery.apps.worker",
     "celery.bin.celery",
@@ -72,7 +72,8 @@ class Crew:
         }
 
     def manage(self, *arguments: str, **variables: str) -> str:
-        with Process(["manage.py", *arguments], env=self.environment | variables) as command:
+        environment = self.environment | variables
+        with Process(["manage.py", *arguments], env=environment, libraries=_LIBRARIES) as command:
             output, errors = command.communicate()
         assert command.returncode == 0, errors
         return output
@@ -83,7 +84,13 @@ class Crew:
 
     def begin(self, *arguments: str) -> Process:
         output = self._stack.enter_context((self._folder / "command.log").open("w"))
-        process = Process(["manage.py", *arguments], env=self.environment, stdout=output, stderr=output)
+        process = Process(
+            ["manage.py", *arguments],
+            env=self.environment,
+            libraries=_LIBRARIES,
+            stdout=output,
+            stderr=output,
+        )
         self._stack.callback(_kill, process)
         return process
 
