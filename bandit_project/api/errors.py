@@ -23,7 +23,6 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
-from allocation.exceptions import PreconditionFailedError
 from bandit_project.api.gone import is_gone
 from bandit_project.api.refusals import reworded, unknown_format, with_place
 from dashboard.access import page_of
@@ -39,6 +38,7 @@ from experiments.exceptions import (
     InvalidError,
     Issue,
     NotFoundError,
+    PreconditionFailedError,
     summed_up,
 )
 from experiments.text import Text

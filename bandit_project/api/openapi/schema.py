@@ -192,7 +192,7 @@ def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             if not answer.get("description") and status in _ANSWERS:
                 answer["description"] = _ANSWERS[status]
             if status in _HEADERS and "$ref" not in answer:
-                answer["headers"] = _headers(status)
+                answer["headers"] = answer.get("headers", {}) | _headers(status)
     return result
 
 
