@@ -28,7 +28,7 @@ _REFUSALS = {
     403: "The key's scope, or the installation, does not allow it.",
     404: "What the request names does not exist.",
     405: "The path does not take this method.",
-    406: "No format of the Accept header can be served.",
+    406: "No format of the Accept header, or of `format` in the query, can be served.",
     409: "The state of things does not allow it.",
     412: "The state is not the one that the request wants it to be.",
     413: "The body is too large.",
