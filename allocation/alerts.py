@@ -15,10 +15,9 @@ from django.utils import timezone
 from allocation.ledger.entries import Entry
 from allocation.ledger.inputs import AllocationInputs
 from allocation.models import Allocation, AllocationShare, State, is_comparison, leading_share
-from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
+from allocation.sample_ratio import SampleRatioResult
 from notifications.alarms import ActiveConditions, sync_alarms
 from notifications.events import EventKind
-from notifications.models import Alarm
 from notifications.outbox import NewEvent, active_endpoints, queue
 
 _BEFORE = dt.timedelta(days=28)
@@ -48,28 +47,27 @@ def has_enough_data(days: int, impressions: float) -> bool:
 def _conditions(entries: Sequence[Entry]) -> ActiveConditions:
     """List the conditions that hold now, by experiment and kind; None where it is too early for an alarm."""
     active: dict[tuple[int, str], dict[str, Any] | None] = {}
-    ripe = {e.allocation.experiment_id: e for e in entries if _has_result(e) and _is_ripe(e.inputs)}
-    reportable = ripe.keys() - _arriving_otherwise(list(ripe.values()))
     for entry in entries:
         row = entry.allocation
-        if _has_result(entry):
-            facts = _leader_facts(entry) if row.experiment_id in reportable else None
+        if has_result(entry):
+            facts = _leader_facts(entry) if is_ripe(entry.inputs) else None
             active[row.experiment_id, EventKind.LEADER_FOUND] = facts
             if row.state == State.DECIDED:
                 active[row.experiment_id, EventKind.EXPERIMENT_DECIDED] = facts
         if row.rates_changed_on and entry.inputs:
             active[row.experiment_id, EventKind.RATES_CHANGED] = (
-                _change_of_rates(row, entry.inputs) if _is_ripe(entry.inputs) else None
+                _change_of_rates(row, entry.inputs) if is_ripe(entry.inputs) else None
             )
     return active
 
 
-def _has_result(entry: Entry) -> bool:
+def has_result(entry: Entry) -> bool:
+    """True where the decision names a leader, or is ready to be acted on."""
     return entry.allocation.state in {State.LEADER, State.DECIDED} and is_comparison(entry.shares)
 
 
-def _is_ripe(inputs: AllocationInputs | None) -> bool:
-    """False with little data, and while traffic does not arrive as split: no result is news then."""
+def is_ripe(inputs: AllocationInputs | None) -> bool:
+    """Return False with little data, and while traffic does not arrive as split: no result is news then."""
     if inputs is None or inputs.mismatch:
         return False
     return has_enough_data(inputs.days_with_data, inputs.impressions_so_far)
@@ -78,21 +76,6 @@ def _is_ripe(inputs: AllocationInputs | None) -> bool:
 def is_alarming(ratio: SampleRatioResult | None) -> bool:
     """True where traffic does not arrive as split, on data enough to say so."""
     return ratio is not None and ratio.mismatch and has_enough_data(ratio.days, sum(ratio.observed.values()))
-
-
-def _arriving_otherwise(entries: Sequence[Entry]) -> set[int]:
-    """Look at the traffic itself before a first result is reported: no sweep may have looked since it arrived.
-
-    Return the ids of the experiments whose traffic does not arrive as split; three queries, if there is a first result.
-    """
-    found = {e.allocation.experiment_id: e.allocation for e in entries}
-    if not found:
-        return set()
-    open_alarms = Alarm.objects.filter(experiment__in=found, kind=EventKind.LEADER_FOUND, cleared_at=None)
-    reported = set(open_alarms.values_list("experiment_id", flat=True))
-    new = {pk: list(row.experiment.variants.all()) for pk, row in found.items() if pk not in reported}
-    ratios = sample_ratios_of(new, entries[0].allocation.target_date)
-    return {pk for pk, ratio in ratios.items() if is_alarming(ratio)}
 
 
 def _change_of_rates(row: Allocation, inputs: AllocationInputs) -> dict[str, Any]:

@@ -48,12 +48,6 @@ class NotStoppedError(ConflictError):
     code = "not_stopped_by_guard"
 
 
-class PreconditionFailedError(DomainError):
-    """If-Match or If-Unmodified-Since names another state than the present one."""
-
-    code = "precondition_failed"
-
-
 class AllocationFailedError(DomainError):
     """A fault of ours while computing one of many; it has been logged."""
 

@@ -253,7 +253,7 @@ class SweepMark(models.Model):
 
 class ClosedTraffic(models.Model):
     """An experiment's traffic beside its split, added up over the days that are closed, so that a sweep reads the
-    later ones alone (allocation.sweep.closed_days).
+    later ones alone (allocation.traffic.closed_days).
 
     ``through`` is the last of these days, and ``decision`` the id of the last allocation for one of them, 0 for none.
     """

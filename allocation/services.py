@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import transaction
@@ -37,6 +38,7 @@ from allocation.ledger.statements import (
 from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
+from allocation.traffic.results import beside_mismatches
 from experiments.database.moment import one_moment
 from experiments.events import log_event_on_commit
 from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, Issue
@@ -96,13 +98,15 @@ def compute_allocations(
     now: dt.datetime,
     announce: bool = True,
     even_paused: bool = False,
+    watched: Mapping[int, int] = MappingProxyType({}),
 ) -> list[Outcome]:
     """Compute and record the allocations of many experiments in one transaction; one that fails stops no other.
 
     The outcomes are in the order of ``experiment_ids``. Without ``announce`` there are no alerts and no lines in the
-    log: for invented histories. ``even_paused`` is for one that was paused before anything was decided.
+    log: for invented histories. ``even_paused`` is for one that was paused before anything was decided. ``watched``:
+    the data versions, by id, of those whose traffic was compared with its split just now.
     """
-    how = _How(now, announce, even_paused)
+    how = _How(now, announce, even_paused, watched)
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
@@ -180,6 +184,7 @@ class _How(NamedTuple):
     now: dt.datetime
     announce: bool
     even_paused: bool
+    watched: Mapping[int, int] = MappingProxyType({})
 
 
 class _Read(NamedTuple):
@@ -315,12 +320,15 @@ def _record(
     started = time.perf_counter()
     computed = compute_entries(inputs, how.now)
     seconds = time.perf_counter() - started
+    if how.announce:
+        watched = [pk for pk, version in how.watched.items() if _has_version(experiments.get(pk), version)]
+        computed = beside_mismatches(computed, how.now, watched)
     entries = [replace(entry, is_new=True) for entry in computed]
     for entry in entries:
         pk = entry.allocation.experiment_id
         _attach_objects(entry, experiments[pk])
         _follow(entry.allocation, latest.get(pk))
-        entry.allocation.basis = bases[pk]
+        entry.allocation.basis = _basis(entry, experiments[pk], bases[pk])
     write_entries(entries)
     if entries and how.announce:
         alert_on_decisions(entries, how.now)
@@ -328,6 +336,18 @@ def _record(
         for entry in entries:
             _log_decision(entry, 1000 * seconds / len(entries))
     return entries
+
+
+def _has_version(experiment: Experiment | None, version: int) -> bool:
+    return experiment is not None and experiment.data_version == version
+
+
+def _basis(entry: Entry, experiment: Experiment, before: int) -> int:
+    """Make the number anew where the decision itself has raised the alarm of a mismatch."""
+    if entry.inputs is None or entry.inputs.mismatch == vars(experiment)["has_mismatch"]:
+        return before
+    vars(experiment)["has_mismatch"] = entry.inputs.mismatch
+    return basis_of(experiment, entry.inputs.settings)
 
 
 def _follow(row: Allocation, last: Allocation | None) -> None:

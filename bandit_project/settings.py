@@ -244,8 +244,8 @@ CORS_URLS_REGEX = (
     r"^/(api/|ofrep/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
 )
 CORS_ALLOW_HEADERS = [
-    "authorization", "x-api-key", "content-type", "idempotency-key", "if-none-match", "if-modified-since",
-    "x-request-id",
+    "authorization", "x-api-key", "content-type", "idempotency-key", "if-match", "if-none-match",
+    "if-modified-since", "x-request-id",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 

@@ -37,6 +37,12 @@ class ConflictError(DomainError):
     code = "conflict"
 
 
+class PreconditionFailedError(DomainError):
+    """If-Match or If-Unmodified-Since names another state than the present one."""
+
+    code = "precondition_failed"
+
+
 class ForbiddenError(DomainError):
     """It is not allowed here."""
 

@@ -65,6 +65,20 @@ def test_events__sixteen_clients_post_the_same_day__one_row_per_variant_and_no_e
     assert Variant.objects.filter(experiment=experiment, is_control=True).count() == 1
 
 
+def test_patch__sixteen_clients_with_the_version_they_read__one_wins_and_no_change_is_lost() -> None:
+    url = f"/api/v1/experiments/{make_experiment().key}/"
+    etag = APIClient().get(url)["ETag"]
+
+    def patch(client: int) -> int:
+        headers = {"If-Match": etag}
+        return APIClient().patch(url, {"owner": f"team {client}"}, format="json", headers=headers).status_code
+
+    answers = _at_once(patch)
+
+    assert sorted(answers) == [200] + [412] * (CLIENTS - 1)
+    assert Experiment.objects.get().owner == f"team {answers.index(200)}"
+
+
 def test_batches__sixteen_clients_in_opposite_orders__all_or_nothing_and_no_deadlock() -> None:
     experiments = [make_running(f"E{n}") for n in range(4)]
 

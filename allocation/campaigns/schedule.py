@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation, Kind, State, is_comparison, leading_share
+from allocation.sample_ratio import sample_ratio_of
 from allocation.selectors import current_allocations, last_computed_allocations
 from allocation.services import complete_experiment, compute_allocation
 from experiments.campaign.models import End
@@ -44,8 +45,8 @@ def follow_schedules(*, now: dt.datetime) -> int:
 def complete_decided(*, target_date: dt.date, now: dt.datetime) -> int:
     """Complete, with its leader, each experiment that is to be once it is decided; return how many.
 
-    Not while an alarm of a sample-ratio mismatch is open, nor with a single active variant; while a guard warns it is
-    not decided.
+    Not while traffic does not arrive as split, even where no alarm tells of it yet, nor with a single active variant;
+    while a guard warns it is not decided.
     """
     return _act_on_each(_that_may_complete(target_date), partial(_complete, target_date), now)
 
@@ -171,7 +172,7 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
     found = current_allocations([experiment], target_date).get(experiment.pk)
     shares = list(found.shares.all()) if found else []
     leader = leading_share(shares) if is_comparison(shares) else None
-    if found is None or leader is None or _has_mismatch(experiment):
+    if found is None or leader is None or _has_mismatch(experiment, target_date):
         return None
     complete_experiment(
         experiment_id=experiment.pk,
@@ -184,9 +185,13 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
     return NewEvent(EventKind.EXPERIMENT_COMPLETED, experiment, data)
 
 
-def _has_mismatch(experiment: Experiment) -> bool:
+def _has_mismatch(experiment: Experiment, date: dt.date) -> bool:
+    """True while the alarm is open, and where the data that have come since, however few, speak for one."""
     kind = EventKind.SAMPLE_RATIO_MISMATCH
-    return Alarm.objects.filter(experiment=experiment, kind=kind, cleared_at=None).exists()
+    if Alarm.objects.filter(experiment=experiment, kind=kind, cleared_at=None).exists():
+        return True
+    ratio = sample_ratio_of(experiment, date)
+    return ratio is not None and ratio.mismatch
 
 
 def _moment(at: dt.datetime | None) -> str:

@@ -19,9 +19,9 @@ from allocation.engine.settings import LONGEST_WINDOW
 from allocation.exceptions import AllocationFailedError
 from allocation.ledger.entries import Entry
 from allocation.services import Outcome, compute_allocations
-from allocation.sweep.database import is_away
 from allocation.sweep.marks import Active, active_of, mark_as_swept
-from allocation.sweep.traffic import try_to_alert
+from allocation.traffic.alarms import try_to_alert
+from experiments.database.away import is_away
 from experiments.events import log_problem_event
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,12 @@ def _compute(ids: Sequence[int], how: _How) -> list[Outcome]:
     """Decide; a batch that fails as a whole is taken apart: a fault in one experiment must not stop the others."""
     try:
         with transaction.atomic():
-            outcomes = compute_allocations(experiment_ids=ids, target_date=how.target_date, now=how.now)
+            outcomes = compute_allocations(
+                experiment_ids=ids,
+                target_date=how.target_date,
+                now=how.now,
+                watched={pk: one.data_version for pk, one in how.seen.items()},
+            )
             mark_as_swept([one.entry for one in outcomes if one.entry], how.target_date, how.seen)
             return outcomes
     except Exception as error:

@@ -11,9 +11,9 @@ from allocation.campaigns.guard_alerts import clear_where_over
 from allocation.campaigns.schedule import complete_decided, follow_schedules
 from allocation.ledger.statements import refresh_statistics
 from allocation.sweep.chunk import SweptChunk
-from allocation.sweep.database import is_away
 from allocation.sweep.processes import sweep_chunks
-from allocation.sweep.traffic import ALARMS
+from allocation.traffic.alarms import ALARMS
+from experiments.database.away import is_away
 from experiments.events import log_event
 from experiments.models import Experiment, Status
 from notifications.alarms import DATED_KINDS, clear_where_not_active

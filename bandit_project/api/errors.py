@@ -23,9 +23,8 @@ from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.views import exception_handler
 
-from allocation.exceptions import PreconditionFailedError
 from bandit_project.api.gone import is_gone
-from bandit_project.api.refusals import reworded, unknown_format, with_place
+from bandit_project.api.refusals import is_unacceptable, reworded, unknown_format, with_place
 from dashboard.access import page_of
 from experiments.api.problems import flat_issues
 from experiments.events import request_id
@@ -39,6 +38,7 @@ from experiments.exceptions import (
     InvalidError,
     Issue,
     NotFoundError,
+    PreconditionFailedError,
     summed_up,
 )
 from experiments.text import Text
@@ -65,7 +65,7 @@ _FRAMEWORK_CODES: dict[str, tuple[int, str]] = {
     "unavailable": (503, "The database cannot be reached or is busy; Retry-After says when to come back."),
     "permission_denied": (403, "The key's scope does not allow it."),
     "method_not_allowed": (405, "The path does not take this method."),
-    "not_acceptable": (406, "No format of the Accept header can be served."),
+    "not_acceptable": (406, "No format of the Accept header, or of `format` in the query, can be served."),
     "body_too_large": (413, "The body is larger than MAX_BODY_BYTES."),
     "unsupported_media_type": (415, "The body's media type is not taken."),
     "throttled": (429, "Too many requests; Retry-After says when to come back."),
@@ -131,6 +131,8 @@ def handle_api_exception(error: Exception, context: Mapping[str, Any]) -> HttpRe
         return _unavailable(error)
     if isinstance(error, UnreadablePostError):
         return problem_response(400, "bad_request", "The connection ended before the body did.")
+    if isinstance(error, Http404) and is_unacceptable(context):
+        error = exceptions.NotAcceptable()
     response = exception_handler(error, dict(context))
     if response is None:
         return None

@@ -1,10 +1,10 @@
-"""Parameters of the query: those of a call of /api/v1/ are the ones that its description names.
+"""Parameters of the query: those of a call of /api/v1/ are the ones that its description names, each at most once.
 
-A misspelt one would be left out in silence, and something else done than was asked for. Lists look at their own names
-(experiments/api/filters.py); the classic API takes what old clients send along.
+A misspelt one would be left out in silence, and of one given twice the first: something else done than was asked for.
+Lists look at their own names (experiments/api/filters.py); the classic API takes what old clients send along.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from drf_spectacular.utils import OpenApiParameter
@@ -23,15 +23,17 @@ _LONGEST = 100
 
 
 class KnownNames(BasePermission):
-    """Lets in, once the caller may call at all, what has no parameter that the call does not know.
+    """Lets in, once the caller may call at all, what has no parameter that the call does not know, and none twice.
 
     Raises InvalidError.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         given, method = request.query_params, "GET" if request.method == "HEAD" else request.method or "GET"
-        if given and is_checked(request, view, method) and not _is_list(view, method):
-            _refuse_unknown(set(given), _declared(view, method))
+        if given and is_checked(request, view, method):
+            if not _is_list(view, method):
+                _refuse_unknown(set(given), _declared(view, method))
+            _refuse_repeated({name: given.getlist(name) for name in given})
         return True
 
 
@@ -75,6 +77,18 @@ def _queried(parameters: Iterable[Any]) -> Iterator[str]:
             yield from one().fields
         elif one.location == OpenApiParameter.QUERY:
             yield one.name
+
+
+def _refuse_repeated(given: Mapping[str, Sequence[object]]) -> None:
+    """Refuse parameters with several values: no call takes any."""
+    repeated = {name: len(values) for name, values in sorted(given.items()) if len(values) > 1}
+    if repeated:
+        raise InvalidError(
+            [
+                Issue(name[:_LONGEST], "duplicate", f"Given {times} times; give it once.")
+                for name, times in repeated.items()
+            ]
+        )
 
 
 def _refuse_unknown(given: set[str], declared: tuple[str, ...]) -> None:

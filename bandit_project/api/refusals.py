@@ -42,6 +42,8 @@ def reworded(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
     if isinstance(error, exceptions.UnsupportedMediaType):
         return f"{error.detail} Send Content-Type: {_joined(p.media_type for p in view.parser_classes)}."
     if isinstance(error, exceptions.NotAcceptable):
+        if said := unknown_format(context):
+            return said
         offered = _joined(renderer.media_type for renderer in error.available_renderers or ())
         return f"Nothing that the Accept header takes can be sent. Send Accept: {offered}."
     if isinstance(error, exceptions.MethodNotAllowed):
@@ -51,6 +53,12 @@ def reworded(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
             f"{error.detail} Send the cookie csrftoken in the header X-CSRFToken; an API key needs neither."
         )
     return str(error.detail)
+
+
+def is_unacceptable(context: Mapping[str, Any]) -> bool:
+    """Tell if a call of /api/v1/ asks for a format that there is not, of which REST framework makes a 404."""
+    request = context.get("request")
+    return request is not None and request.path.startswith("/api/v1/") and unknown_format(context) != ""
 
 
 def unknown_format(context: Mapping[str, Any]) -> str:

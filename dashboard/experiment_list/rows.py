@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
+from allocation.engine.state import LEADER_PROBABILITY
+from allocation.explanations import is_level
 from allocation.ledger.newest import decisions_of
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
@@ -72,6 +74,21 @@ class Row:
         """False while every rate is 0: the first of them is no better than the others."""
         leader = self.summary.leader
         return leader is not None and leader.successes > 0
+
+    @cached_property
+    def is_level(self) -> bool:
+        """True where nothing tells the variants apart: whoever is ahead is so by the order of their rows."""
+        decision, leader = self.summary.allocation, self.summary.leader
+        if decision is None or leader is None:
+            return False
+        active = sum(variant.is_active for variant in self.experiment.variants.all())
+        low = sum(bool(share.missing_trials) for share in decision.shares.all())
+        return is_level(leader.probability_best or 0.0, max(active, 1), low)
+
+    @property
+    def is_certain(self) -> bool:
+        """True where who is ahead is the best with 95% probability."""
+        return self.ahead is not None and (self.ahead.probability_best or 0.0) >= LEADER_PROBABILITY
 
     @cached_property
     def waits_for(self) -> str:

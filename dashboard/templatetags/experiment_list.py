@@ -15,6 +15,7 @@ from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
 from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
 from dashboard.templatetags.variants import swatch
+from experiments.models import Status
 
 register = template.Library()
 
@@ -97,6 +98,10 @@ def _said(row: Row) -> Said:
     if ahead is not None and row.lift is not None:
         interval = lift_range(row.lift.low, row.lift.high)
         return Said(ahead.variant.name, interval, lift(row.lift.value), is_ahead=True)
+    if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
+        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
+    if ahead is not None and row.is_level:
+        return Said(_("All variants are level"), is_quiet=True)
     if ahead is not None:
         words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
         return Said(ahead.variant.name, words, is_ahead=True)

@@ -29,7 +29,7 @@ from experiments.models import IdempotentAnswer
 HEADER = "Idempotency-Key"
 KEPT_FOR = dt.timedelta(hours=24)
 KEY_PATTERN = r"^[!-~]{1,255}$"
-_KEPT_HEADERS = ("Location",)
+_KEPT_HEADERS = ("Location", "ETag")
 
 
 class _ReplayError(Exception):

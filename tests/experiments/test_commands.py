@@ -78,7 +78,7 @@ def test_import_events__many_bad_rows__names_the_first_and_counts_all(tmp_path: 
     assert [line.partition(",")[0] for line in said[:20]] == [f"line {n}" for n in range(3, 23)]
     assert said[20:24] == [
         "... and 1,180 more",
-        "Loaded 1 of 1201 rows into 1 experiment.",
+        "Loaded 1 of 1,201 rows into 1 experiment.",
         "Rows refused and left out: 1,200",
         "Problems found: 1,200",
     ]

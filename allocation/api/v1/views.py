@@ -32,7 +32,7 @@ from allocation.api.v1.lab_schemas import (
 from allocation.campaigns.guards import resume_after_guard
 from allocation.campaigns.undo import undo_completion
 from allocation.engine.assignment import Race
-from allocation.exceptions import AllocationNotFoundError, PreconditionFailedError
+from allocation.exceptions import AllocationNotFoundError
 from allocation.lab.requests import run_backtest, run_simulation
 from allocation.models import Allocation
 from allocation.selectors import allocation_in_force, answer_key, state_with_in_force
@@ -45,6 +45,7 @@ from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
 from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
 from experiments.database.moment import answer_may_lag, one_moment
+from experiments.exceptions import PreconditionFailedError
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner

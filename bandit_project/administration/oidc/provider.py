@@ -7,14 +7,17 @@ while the provider is silent: the others go on serving.
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import requests
 from django.conf import settings
 from django.core.cache import cache
 
-TIMEOUT_SECONDS = 5
+from bandit_project.administration.oidc.exchange import Exchange, ask, exchange
+
+# For each read of an answer, and for a whole exchange: a provider may send a byte now and then.
+TIMEOUT_SECONDS, TOTAL_SECONDS = 5, 15
 _KEPT_SECONDS = 3600
 # Threads that ask at once; for so long after a silence one alone.
 _AT_ONCE, _SILENT_SECONDS = 3, 30.0
@@ -55,18 +58,33 @@ class _Turns:
                 raise OidcError("provider_away" if is_silent else "provider_busy")
             self._asking += 1
         try:
-            yield
-        except (requests.Timeout, requests.ConnectionError) as error:
-            self._silent_until = time.monotonic() + _SILENT_SECONDS
-            raise OidcError("provider_away", type(error).__name__) from error
-        else:
-            self._silent_until = float("-inf")
+            with one_exchange() as current, self._heard(current):
+                yield
         finally:
             with self._guard:
                 self._asking -= 1
 
+    @contextmanager
+    def _heard(self, current: Exchange) -> Iterator[None]:
+        """Remember that the provider was silent, or no longer is."""
+        try:
+            yield
+        except Exception as error:
+            if not current.is_over and not isinstance(error, requests.Timeout | requests.ConnectionError):
+                raise
+            self._silent_until = time.monotonic() + _SILENT_SECONDS
+            detail = "too slow" if current.is_over else type(error).__name__
+            raise OidcError("provider_away", detail) from error
+        else:
+            self._silent_until = float("-inf")
+
 
 asking_provider = _Turns().taken
+
+
+def one_exchange() -> AbstractContextManager[Exchange]:
+    """Limit the time of all that the block asks the provider."""
+    return exchange(TOTAL_SECONDS)
 
 
 def read_provider() -> Provider:
@@ -105,7 +123,7 @@ def _matching(document: Mapping[str, Any], key_id: str | None, algorithm: str) -
 
 def _fetched(address: str) -> dict[str, Any]:
     try:
-        answer = requests.get(address, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+        answer = ask("GET", address, timeout=TIMEOUT_SECONDS, allow_redirects=False)
         answer.raise_for_status()
         return dict(answer.json())
     except (requests.Timeout, requests.ConnectionError):

@@ -13,15 +13,18 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
+from requests.auth import HTTPBasicAuth
 
 from bandit_project.administration.login import AccountBackend
 from bandit_project.administration.oidc.accounts import account_of
+from bandit_project.administration.oidc.exchange import ask
 from bandit_project.administration.oidc.provider import (
     TIMEOUT_SECONDS,
     OidcError,
     Provider,
     asking_provider,
     find_key,
+    one_exchange,
     read_provider,
 )
 
@@ -46,10 +49,11 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
 
     def authenticate(self, request: HttpRequest, nonce: str, code_verifier: str) -> Any:
         """Return the account; refuse for any other reason than a fault of ours."""
-        self._follow(read_provider())
         try:
-            with asking_provider():
-                return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
+            with one_exchange():
+                self._follow(read_provider())
+                with asking_provider():
+                    return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
         except requests.RequestException as error:
             # Its text holds the provider's answer.
             raise OidcError("provider_refused", type(error).__name__) from error
@@ -64,10 +68,24 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
         self.OIDC_RP_CLIENT_ID = settings.OIDC_CLIENT_ID
         self.OIDC_RP_CLIENT_SECRET = settings.OIDC_CLIENT_SECRET
         self._options = {
-            "OIDC_TIMEOUT": TIMEOUT_SECONDS,
             "OIDC_AUTHENTICATION_CALLBACK_URL": "oidc_callback",
-            "OIDC_TOKEN_USE_BASIC_AUTH": provider.takes_basic,
         }
+
+    def get_token(self, payload: dict[str, str]) -> dict[str, Any]:
+        """Exchange the code, as the library does but within the time of the exchange."""
+        auth = None
+        if self._provider.takes_basic:
+            auth = HTTPBasicAuth(payload["client_id"], payload.pop("client_secret"))
+        answer = ask("POST", self._provider.token, data=payload, auth=auth, timeout=TIMEOUT_SECONDS)
+        self.raise_token_response_error(answer)
+        return dict(answer.json())
+
+    def get_userinfo(self, access_token: str, id_token: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Ask for more claims; an answer that is itself a token is not understood."""
+        bearer = {"Authorization": f"Bearer {access_token}"}
+        answer = ask("GET", self._provider.userinfo, headers=bearer, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        return dict(answer.json())
 
     def retrieve_matching_jwk(self, token: str) -> jwt.PyJWK:
         head = jwt.get_unverified_header(token)

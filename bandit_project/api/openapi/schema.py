@@ -28,7 +28,7 @@ _REFUSALS = {
     403: "The key's scope, or the installation, does not allow it.",
     404: "What the request names does not exist.",
     405: "The path does not take this method.",
-    406: "No format of the Accept header can be served.",
+    406: "No format of the Accept header, or of `format` in the query, can be served.",
     409: "The state of things does not allow it.",
     412: "The state is not the one that the request wants it to be.",
     413: "The body is too large.",
@@ -192,7 +192,7 @@ def add_descriptions(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             if not answer.get("description") and status in _ANSWERS:
                 answer["description"] = _ANSWERS[status]
             if status in _HEADERS and "$ref" not in answer:
-                answer["headers"] = _headers(status)
+                answer["headers"] = answer.get("headers", {}) | _headers(status)
     return result
 
 

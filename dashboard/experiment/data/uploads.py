@@ -140,10 +140,16 @@ def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> Ht
         now=timezone.now(),
     )
     if not done.report.has_loaded:
-        messages.error(request, _("Nothing was recorded: rows are refused. See below which, and why."))
+        messages.error(request, _why_nothing(done))
         return redirect(_address("dashboard:preview", experiment, kept.token, choices.query()))
     messages.success(request, _recorded(done), extra_tags=OFFER_RECOMPUTE)
     return redirect("dashboard:data", reference=experiment.key)
+
+
+def _why_nothing(done: CsvPreview) -> str:
+    if done.report.left_out and not done.report.total_issues:
+        return _("Nothing was recorded: every row is of another experiment. Tick the box to record them.")
+    return _("Nothing was recorded: rows are refused. See below which, and why.")
 
 
 def _capped(cut: int) -> str:

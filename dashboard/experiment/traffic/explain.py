@@ -64,7 +64,9 @@ def limit_text(share: AllocationShare, kind: str) -> str:
         return _("Reduced: other variants are at a minimum")
     if beyond > _WORTH_SAYING:
         return _("Increased: other variants are at a limit")
-    return _("Warm-up: even split") if kind == Kind.WARM_UP else ""
+    if kind == Kind.WARM_UP:
+        return _("Only active variant: all traffic") if share.share == 1 else _("Warm-up: even split")
+    return ""
 
 
 @dataclass(frozen=True)

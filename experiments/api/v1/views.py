@@ -25,6 +25,7 @@ from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.event_schemas import MetricSerializer
+from experiments.api.v1.versions import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known, unless_changed
 from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.database.moment import one_moment
 from experiments.exceptions import InvalidError, Issue
@@ -48,8 +49,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="The same key and body answer the first answer again, for 24 h.",
 )
 _action = extend_schema(
-    request=None, responses={200: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY]
+    request=None, responses={200: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY, ETAG]
 )
+_CHANGED = {200: serializers.ExperimentSerializer, 412: None}
 
 
 @extend_schema(tags=["experiments"])
@@ -73,7 +75,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         request=serializers.NewExperimentSerializer,
         examples=[api_examples.NEW_EXPERIMENT],
         responses={201: serializers.ExperimentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, ETAG],
         summary="Create an experiment, with variants and settings if you like",
     )
     def create(self, request: Request) -> Response:
@@ -83,14 +85,22 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         location = reverse("v1:experiment-detail", args=[experiment.key])
         return self._answer(experiment.pk, status.HTTP_201_CREATED, {"Location": location})
 
-    @extend_schema(summary="One experiment, by id or key")
+    @extend_schema(
+        responses={200: serializers.ExperimentSerializer, 304: None},
+        parameters=[IF_NONE_MATCH, ETAG],
+        summary="One experiment, by id or key",
+    )
     @one_moment()
     def retrieve(self, request: Request, reference: str) -> Response:
-        return self._answer(reference)
+        """Send the `ETag` back as `If-None-Match` and get 304 while nothing of it has changed."""
+        found = self._answer(reference, headers={"Cache-Control": "private, no-cache"})
+        return Response(status=304, headers=found.headers) if is_known(request, found["ETag"]) else found
 
     @extend_schema(
         request=serializers.ExperimentReplacementSerializer,
         examples=[api_examples.REPLACEMENT],
+        responses=_CHANGED,
+        parameters=[IF_MATCH, ETAG],
         summary="Replace name, description, reward, settings and the campaign's fields",
     )
     def update(self, request: Request, reference: str) -> Response:
@@ -98,21 +108,31 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         body.is_valid(raise_exception=True)
         blank: dict[str, Any] = dict.fromkeys(serializers.SettingsSerializer().fields)
         values = {"description": "", **BLANK_CAMPAIGN, **body.validated_data}
-        return self._update(reference, {**values, "settings": blank | values.get("settings", {})})
+        return self._update(request, reference, {**values, "settings": blank | values.get("settings", {})})
 
     @extend_schema(
         request=serializers.ExperimentChangeSerializer,
         examples=[api_examples.CHANGE],
+        responses=_CHANGED,
+        parameters=[IF_MATCH, ETAG],
         summary="Change what is given",
     )
     def partial_update(self, request: Request, reference: str) -> Response:
+        """Send the `ETag` that you read as `If-Match`, and a change that somebody else has made meanwhile is a 412, not
+        overwritten.
+        """
         body = serializers.ExperimentChangeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return self._update(reference, body.validated_data)
+        return self._update(request, reference, body.validated_data)
 
-    @extend_schema(summary="Delete an experiment with all its data and decisions")
+    @extend_schema(
+        responses={204: None, 412: None},
+        parameters=[IF_MATCH],
+        summary="Delete an experiment with all its data and decisions",
+    )
     def destroy(self, request: Request, reference: str) -> Response:
-        delete_experiment(experiment_id=find_experiment(reference).pk)
+        with unless_changed(request, reference) as experiment_id:
+            delete_experiment(experiment_id=experiment_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @_action
@@ -148,7 +168,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         return self._answer(reference)
 
     @extend_schema(
-        request=None, responses={201: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY]
+        request=None, responses={201: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY, ETAG]
     )
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, reference: str) -> Response:
@@ -157,9 +177,10 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         location = reverse("v1:experiment-detail", args=[made.key])
         return self._answer(made.pk, status.HTTP_201_CREATED, {"Location": location})
 
-    def _update(self, reference: str, values: dict[str, Any]) -> Response:
-        update_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now(), **values)
-        return self._answer(reference)
+    def _update(self, request: Request, reference: str, values: dict[str, Any]) -> Response:
+        with unless_changed(request, reference) as experiment_id:
+            update_experiment(experiment_id=experiment_id, now=timezone.now(), **values)
+            return self._answer(experiment_id)
 
     def _move(self, reference: str, to: Status, from_status: Status | None = None) -> Response:
         experiment = find_experiment(reference)
@@ -170,7 +191,8 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         self, reference: int | str, code: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
     ) -> Response:
         experiment = find_experiment(reference, Experiment.objects.with_variants())
-        return Response(serializers.ExperimentSerializer(experiment).data, code, headers=headers)
+        shown = serializers.ExperimentSerializer(experiment).data
+        return Response(shown, code, headers={**(headers or {}), "ETag": etag_of(shown)})
 
 
 def _creation(values: dict[str, Any]) -> dict[str, Any]:

@@ -92,15 +92,15 @@ class Command(PlainCommand):
             reason = "" if report.issues else f" {report.refusals()[0].message}."
             raise CommandError(f"{problems}Nothing was loaded.{reason}")
         rows = "single orders" if report.has_orders else "rows"
-        loaded = f"{report.processed_rows} of {report.total_rows} {rows}"
+        loaded = f"{report.processed_rows:,} of {report.total_rows:,} {rows}"
         experiments = len(report.experiment_ids)
-        self.stdout.write(f"Loaded {loaded} into {experiments} experiment{'s' * (experiments != 1)}.")
+        self.stdout.write(f"Loaded {loaded} into {experiments:,} experiment{'s' * (experiments != 1)}.")
         for said, what in (
-            ("Rows refused and left out: {}", f"{report.refused_rows:,}" if report.refused_rows else ""),
+            ("Rows refused and left out: {}", _counted(report.refused_rows)),
             ("Problems found: {}", _problems(report) if report.issues else ""),
-            ("Rows with a blank cell left out: {}", report.blank_skipped),
-            ("Rows of other experiments left out: {}", report.left_out),
-            ("Orders above the value cap, counted as the cap: {}", report.values_capped),
+            ("Rows with a blank cell left out: {}", _counted(report.blank_skipped)),
+            ("Rows of other experiments left out: {}", _counted(report.left_out)),
+            ("Orders above the value cap, counted as the cap: {}", _counted(report.values_capped)),
             ("Columns not needed: {}", ", ".join(report.ignored_columns)),
             ("New variants: {}", ", ".join(report.new_variants)),
             ("Read as {}: it is not UTF-8", report.encoding),
@@ -118,6 +118,10 @@ class Command(PlainCommand):
             self.stderr.write(str(issue))
         if more := report.total_issues - len(shown):
             self.stderr.write(f"... and {more:,} more")
+
+
+def _counted(number: int) -> str:
+    return f"{number:,}" if number else ""
 
 
 def _problems(report: ImportReport) -> str:

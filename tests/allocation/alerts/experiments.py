@@ -3,7 +3,7 @@
 import datetime as dt
 
 from allocation.sweep import begin_sweep
-from allocation.sweep.traffic import alert_on_traffic
+from allocation.traffic.alarms import alert_on_traffic
 from experiments.models import Experiment
 from notifications.models import Event
 from notifications.selectors import active_experiments

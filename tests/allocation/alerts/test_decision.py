@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from allocation.models import Allocation
+from allocation.models import Allocation, ClosedTraffic
 from allocation.services import compute_allocations
 from experiments.models import Experiment
 from notifications.alarms import ActiveConditions, sync_alarms
@@ -139,6 +139,7 @@ def test_decisions__first_leaders_of_many__cost_no_query_each() -> None:
     def queries() -> int:
         Allocation.objects.all().delete()
         Alarm.objects.all().delete()
+        ClosedTraffic.objects.all().delete()
         ids = list(Experiment.objects.values_list("pk", flat=True))
         with CaptureQueriesContext(connection) as captured:
             compute_allocations(experiment_ids=ids, target_date=TODAY, now=NOW)

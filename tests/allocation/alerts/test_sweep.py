@@ -125,7 +125,7 @@ def test_sweep__comparison_that_fails__leaves_the_alarm_as_it_is(monkeypatch: py
     def fails(experiments: Any, date: dt.date) -> Any:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("allocation.sweep.traffic.compared_traffic", fails)
+    monkeypatch.setattr("allocation.traffic.alarms.compared_traffic", fails)
     look_at_traffic()
 
     assert Alarm.objects.get(experiment=experiment).cleared_at is None
@@ -171,7 +171,7 @@ def test_sweep__one_that_cannot_be_settled__stops_no_other(monkeypatch: pytest.M
             raise ZeroDivisionError("a fault")
         return sync_alarms(experiments, *arguments)
 
-    monkeypatch.setattr("allocation.sweep.traffic.sync_alarms", settle)
+    monkeypatch.setattr("allocation.traffic.alarms.sync_alarms", settle)
     look_at_traffic()
 
     assert Alarm.objects.get().experiment == other

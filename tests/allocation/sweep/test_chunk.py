@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from allocation.models import Allocation, SweepMark
 from allocation.sweep import SweptChunk, sweep_chunk
-from allocation.sweep.closed_days import compared_traffic
-from allocation.sweep.traffic import try_to_alert
+from allocation.traffic.alarms import try_to_alert
+from allocation.traffic.closed_days import compared_traffic
 from experiments.models import Experiment, Status
 from experiments.services import change_status, update_experiment
 from notifications.events import EventKind
@@ -167,7 +167,7 @@ def test_sweep_chunk__traffic_of_one_cannot_be_compared__the_next_looks_at_that_
         return compared_traffic(variants, date)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("allocation.sweep.traffic.compared_traffic", compared)
+        meanwhile.setattr("allocation.traffic.alarms.compared_traffic", compared)
         first = _sweep(one, other)
 
     assert (first.recorded, first.failed, first.traffic_failed) == (2, 0, False)

@@ -52,6 +52,49 @@ def test_query__parameter_that_the_call_does_not_know__is_refused_and_nothing_do
     assert experiment.status == "active"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "names"),
+    [
+        ("get", "?page_size=1&page_size=2", ["page_size"]),
+        ("get", "?status=draft&status=active", ["status"]),
+        ("get", "?search=a&search=b&page=1&page=2", ["page", "search"]),
+        ("get", "?format=json&format=json", ["format"]),
+        ("get", "{key}/assignment/?unit=a&unit=b", ["unit"]),
+        ("get", "{key}/allocations/?latest=true&latest=false", ["latest"]),
+        ("head", "{key}/metrics/?variant=a&variant=b", ["variant"]),
+    ],
+)
+def test_query__parameter_given_twice__is_refused_by_name(
+    api: APIClient, method: str, path: str, names: list[str]
+) -> None:
+    key = make_running().key
+    api.post(f"{V1}/experiments/{key}/allocation/")
+
+    response = getattr(api, method)(f"{V1}/experiments/{path.format(key=key)}")
+
+    assert response.status_code == 422
+    if method == "get":
+        assert [(one["field"], one["code"]) for one in response.json()["errors"]] == [
+            (name, "duplicate") for name in names
+        ]
+        assert response.json()["errors"][0]["message"] == "Given 2 times; give it once."
+
+
+def test_query__choice_of_an_upload_given_twice__is_refused(api: APIClient) -> None:
+    file = SimpleUploadedFile("day.csv", b"date,variant_name,impressions,clicks\n")
+    path = f"{V1}/events/csv/?on_error=skip&on_error=reject"
+
+    response = api.post(path, {"file": file}, format="multipart")
+
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "on_error")
+
+
+def test_query__classic_call_with_a_parameter_twice__answers_as_ever(api: APIClient) -> None:
+    make_running()
+
+    assert api.get("/experiments?limit=1&limit=2").status_code == 200
+
+
 def test_query__events_with_a_parameter__are_refused(api: APIClient) -> None:
     response = api.post(f"{V1}/events/?mode=add", {"rows": []})
 

@@ -7,6 +7,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from bandit_project.models import ApiKey
+from experiments.models import Experiment
 from tests.factory import make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -66,9 +67,23 @@ def test_refusal__unknown_format__lists_the_formats(client: Client, path: str, k
 
     refused = client.get(f"{V1}/{path.format(experiment.key)}?format=xml")
 
-    assert refused.status_code == 404
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
     assert refused.json()["detail"].startswith("format: 'xml'")
     assert known in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["post", "delete"])
+def test_refusal__unknown_format_of_a_write__does_nothing(client: Client, method: str) -> None:
+    experiment = make_running()
+
+    refused = getattr(client, method)(f"{V1}/experiments/{experiment.key}/?format=xml")
+
+    assert refused.status_code == 406
+    assert Experiment.objects.filter(pk=experiment.pk).exists()
+
+
+def test_refusal__unknown_format_of_a_classic_call__is_404_as_its_clients_know_it(client: Client) -> None:
+    assert client.get("/experiments?format=xml").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_scheduler__one_part_fails__the_others_go_on_and_it_is_tried_again(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("allocation.sweep.traffic.alert_on_traffic", broken)
+        patch.setattr("allocation.traffic.alarms.alert_on_traffic", broken)
         run_due(_at(1))
     assert not JobRun.objects.filter(name="allocate").exists()
     assert endpoint.deliveries.order_by("pk")[0].attempts_made == 1

@@ -29,10 +29,10 @@ def make_daily(days: int, **clicks: int) -> Experiment:
 
 
 def make_mismatched() -> Experiment:
-    """Traffic arrives evenly, whatever the allocation says; no sweep has raised an alarm yet."""
+    """Traffic of today arrives evenly, whatever the allocation says; nothing was decided from it yet."""
     experiment = make_daily(20, control=100, b=130)
-    for age in range(15, -1, -1):
-        allocate(experiment, TODAY - age * DAY)
+    allocate(experiment)
+    record(experiment, counts("control", 1000, 100), counts("b", 1000, 130))
     return experiment
 
 

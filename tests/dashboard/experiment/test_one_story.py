@@ -16,7 +16,7 @@ from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.services import change_status
 from tests.allocation.test_values import make_shop
-from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record, shares_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
 
@@ -26,14 +26,21 @@ DAY = dt.timedelta(days=1)
 def _daily(
     rates: dict[str, float], days: int = 20, daily: int = 1000, **settings: Any
 ) -> Callable[[], Experiment]:
+    """Make one whose traffic follows each split from the next day on."""
+
     def make() -> Experiment:
         experiment = make_experiment("Story", **settings)
+        visits = dict.fromkeys(rates, daily)
         for age in range(days, 0, -1):
             date = TODAY - age * DAY
-            rows = [counts(n, daily, round(daily * r), round(daily * r / 5), date) for n, r in rates.items()]
+            rows = [
+                counts(n, visits[n], round(visits[n] * r), round(visits[n] * r / 5), date)
+                for n, r in rates.items()
+            ]
             record(experiment, *rows)
             if age < days and age % 4 == 0:
-                allocate(experiment, date)
+                split = shares_of(allocate(experiment, date))
+                visits = {name: round(daily * len(split) * share) for name, share in split.items()}
         allocate(experiment)
         return experiment
 

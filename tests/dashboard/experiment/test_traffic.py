@@ -40,6 +40,16 @@ def test_why__warm_up__says_warm_up(client: Client) -> None:
     assert {row.limit for row in page(client, experiment).context["explained"]} == {"Warm-up: even split"}
 
 
+def test_why__warm_up_of_one_variant__speaks_of_no_split(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 50, 2))
+    allocate(experiment)
+
+    (row,) = page(client, experiment).context["explained"]
+
+    assert row.limit == "Only active variant: all traffic"
+
+
 def test_sample_ratio__in_order__is_a_word_not_a_table(client: Client) -> None:
     experiment = make_experiment()
     for age in (2, 1):

@@ -150,6 +150,25 @@ def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(an
         assert recorded.exists() is exists
 
 
+def test_upload__rows_of_other_experiments_alone__are_recorded_only_by_a_tick(analyst: Client) -> None:
+    make_running()
+    other = make_experiment("Other")
+    shown = analyst.post(UPLOAD, file_sent(f"{HEADER}{other.key},2025-08-31,control,5,1,0\n"), follow=True)
+    box = re.search(r'<input[^>]*name="others"[^>]*>', shown.content.decode())
+    address = shown.redirect_chain[0][0]
+
+    without = analyst.post(address, {}, follow=True).content.decode()
+    nothing = not other.variants.filter(daily_metrics__isnull=False).exists()
+    analyst.post(address, {"others": "1"})
+
+    assert box is not None
+    assert "checked" not in box.group()
+    assert "required" in box.group()
+    assert "Nothing was recorded: every row is of another experiment. Tick the box to record them." in without
+    assert nothing
+    assert other.variants.filter(daily_metrics__isnull=False).exists()
+
+
 @pytest.mark.parametrize(
     ("file", "said"),
     [

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +20,7 @@ from bandit_project.administration.oidc.views import BACKEND
 
 CLIENT, SECRET = "bandit", "a secret of the client"
 Claims = dict[str, Any]
+_DRIPS, _DRIP_SECONDS = 500, 0.02
 
 
 def new_key() -> rsa.RSAPrivateKey:
@@ -46,6 +47,8 @@ class Provider:
     # The paths that it was asked for; it answers none while it is held.
     asked: list[str] = field(default_factory=list)
     answers: threading.Event = field(default_factory=threading.Event)
+    # The path of which it sends the head or the body byte by byte, for ten seconds before all is well.
+    drips: tuple[str, str] = ("", "")
 
     key_id: str = "one"
     more_keys: list[Claims] = field(default_factory=list)
@@ -101,10 +104,50 @@ class Provider:
         }
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Answers in JSON, of which it may send the head or the body slowly."""
+
+    @property
+    def slow_part(self) -> str:
+        return ""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that waits no longer
+            super().handle()
+
+    def answer(self, code: int, content: Any, **headers: str) -> None:
+        body = json.dumps(content).encode()
+        if self.slow_part == "body":
+            body = b" " * _DRIPS + body
+        self.send_response(code)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        if self.slow_part == "head":
+            self.flush_headers()
+            self._drip(b"X-Slow:" + b" " * _DRIPS)
+            self.wfile.write(b"\r\n")
+        self.end_headers()
+        if self.slow_part == "body":
+            self._drip(body)
+        else:
+            self.wfile.write(body)
+
+    def _drip(self, content: bytes) -> None:
+        for n in range(len(content)):
+            self.wfile.write(content[n : n + 1])
+            time.sleep(_DRIP_SECONDS)
+
+
 def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
+    class Handler(_Handler):
+        @property
+        def slow_part(self) -> str:
+            path, part = provider.drips
+            return part if urlsplit(self.path).path == path else ""
 
         def do_GET(self) -> None:
             place = urlsplit(self.path)
@@ -112,30 +155,21 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
             provider.answers.wait()
             if place.path == "/authorize":
                 query = {name: values[0] for name, values in parse_qs(place.query).items()}
-                self._answer(302, {}, Location=provider.authorize(query))
+                self.answer(302, {}, Location=provider.authorize(query))
             elif place.path == "/.well-known/openid-configuration":
-                self._answer(200, provider.document())
+                self.answer(200, provider.document())
             elif place.path == "/keys":
-                self._answer(200, provider.keys())
+                self.answer(200, provider.keys())
             elif place.path == "/userinfo" and self.headers["Authorization"] == "Bearer access":
                 subject = {"sub": provider.person.get("sub")}
-                self._answer(200, provider.oddity or {**subject, **provider.userinfo})
+                self.answer(200, provider.oddity or {**subject, **provider.userinfo})
             else:
-                self._answer(404, {})
+                self.answer(404, {})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             form = {name: values[0] for name, values in parse_qs(body).items()}
-            self._answer(*provider.token(form, self.headers.get("Authorization", "")))
-
-        def _answer(self, code: int, content: Any, **headers: str) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(code)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(*provider.token(form, self.headers.get("Authorization", "")))
 
     return Handler
 

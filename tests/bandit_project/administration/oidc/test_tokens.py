@@ -148,8 +148,25 @@ def test_provider__away__is_said(client: Client, at: Provider, settings: Setting
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait long for an answer, and remember a silence longer than a busy machine takes."""
-    for name in ("TIMEOUT_SECONDS", "_SILENT_SECONDS"):
+    for name in ("TIMEOUT_SECONDS", "TOTAL_SECONDS", "_SILENT_SECONDS"):
         monkeypatch.setattr(f"bandit_project.administration.oidc.provider.{name}", 300)
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/keys", "/userinfo"])
+def test_provider__that_answers_byte_by_byte__is_given_up_after_the_time_of_an_exchange(
+    client: Client, at: Provider, monkeypatch: pytest.MonkeyPatch, path: str, part: str
+) -> None:
+    """Each byte comes well within the time limit of a read."""
+    monkeypatch.setattr("bandit_project.administration.oidc.provider.TOTAL_SECONDS", 1)
+    back = at_the_provider(client)
+    if path.startswith("/.well-known"):
+        cache.clear()
+    at.drips = path, part
+
+    answer = client.get(back)
+
+    assert assert_refused(client, answer) == "Example does not answer. Try again later."
 
 
 def test_provider__asked_by_many_at_once__holds_few_threads(

@@ -17,7 +17,7 @@ from allocation.engine.analysis.sample_ratio import TrafficSums
 from allocation.ledger.statements import VariantKey, stream_of_impressions, stream_of_shares
 from allocation.models import CLOSING, ClosedTraffic
 from allocation.sample_ratio import SampleRatioResult, result_of_sums
-from allocation.sweep.open_days import Closed, Numbered, OpenDays, batch_size, variants_in
+from allocation.traffic.open_days import Closed, Numbered, OpenDays, batch_size, variants_in
 from experiments.database.recordset import upsert
 from experiments.database.rows import places, rows_of, unsaved
 from experiments.models import Experiment

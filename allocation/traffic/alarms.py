@@ -1,4 +1,8 @@
-"""Alarms about traffic that does not arrive as split, and about missing data, for a chunk of experiments."""
+"""Alarms about traffic that does not arrive as split, and about missing data.
+
+They are settled before a sweep decides, and when a person or a file brings data; and one is raised when a decision
+finds a result that its traffic speaks against. So pages and the API, which read the alarm, agree.
+"""
 
 import datetime as dt
 import logging
@@ -8,12 +12,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from allocation.alerts import is_alarming
 from allocation.ledger.statements import VariantKey, variant_keys
 from allocation.sample_ratio import SampleRatioResult
-from allocation.sweep.closed_days import compared_traffic
-from allocation.sweep.database import is_away
+from allocation.traffic.closed_days import compared_traffic
+from experiments.database.away import is_away
 from experiments.models import Experiment
 from experiments.services import lock_experiments
 from notifications.alarms import ActiveConditions, sync_alarms
@@ -51,6 +56,15 @@ def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime)
         news = sorted(pk for pk, active in holding.items() if _is_news(active, is_open[pk]))
         failed = _sync(news, {place: facts for pk in news for place, facts in holding[pk].items()}, now)
         return set(ratios) - failed
+
+
+def alert_where_mismatched(variants: Mapping[int, Sequence[VariantKey]], now: dt.datetime) -> set[int]:
+    """Raise the alarm of those of the experiments whose traffic does not arrive as split, and return them; call with
+    the experiments locked.
+    """
+    today = timezone.localdate(now)
+    wrong = [pk for pk, ratio in compared_traffic(variants, today).items() if is_alarming(ratio)]
+    return try_to_alert(wrong, today, now)
 
 
 def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:

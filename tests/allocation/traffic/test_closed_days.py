@@ -16,7 +16,7 @@ from allocation.ledger.statements import variant_keys
 from allocation.models import ClosedTraffic
 from allocation.sample_ratio import SampleRatioResult, sample_ratios_of
 from allocation.services import complete_experiment, compute_allocations
-from allocation.sweep.closed_days import compared_traffic
+from allocation.traffic.closed_days import compared_traffic
 from experiments.models import Experiment
 from tests.factory import NOW, TODAY, counts, make_experiment, record
 
