@@ -94,7 +94,7 @@ class Numbers:
 
     def decimal(self, cell: str, kind: Kind = "decimal") -> Decimal:
         """Read an amount; raise NumberError."""
-        if self._has_point and len(cell) <= _LONGEST and _POINT.fullmatch(cell):
+        if (isinstance(cell, Exact) or self._has_point) and len(cell) <= _LONGEST and _POINT.fullmatch(cell):
             return Decimal(cell)
         text = _normal(cell)
         if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
