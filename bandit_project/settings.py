@@ -210,6 +210,8 @@ WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 # Requests with a larger body answer 413; the limit of a CSV upload is within it.
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# A year of the largest experiment has 36,500. Twice as many may take a request longer than two seconds of CPU.
+MAX_UPLOAD_ROWS = env.integer("MAX_UPLOAD_ROWS", 37_000, 1, 10**9)
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard:experiments"

@@ -9,18 +9,27 @@ from rest_framework.request import Request
 from experiments.exceptions import InvalidError, Issue
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
+from experiments.tables.uploads import upload_bounds
+from experiments.tables.ways_in import WayIn
 
 FILE = "file"
 _LONGEST = 100
 
 
-def uploaded_table(request: Request, *, sheet: str = "") -> Table:
-    """Open the multipart field "file" as a table; raise InvalidError without one, or for what is no table."""
+def uploaded_table(request: Request, way_in: WayIn, *, sheet: str = "") -> Table:
+    """Open the multipart field "file" as a table; raise InvalidError without one, or for what is no table.
+
+    Reading it raises InvalidError where it has more than a request may bring by this way in.
+    """
     file = request.FILES.get(FILE)
     if file is None:
         raise InvalidError([Issue(FILE, "required", "send the file as the multipart field 'file'")])
 
-    return open_table(lambda: cast(BinaryIO, io.BufferedReader(_View(file), 1 << 16)), sheet=sheet)
+    return open_table(
+        lambda: cast(BinaryIO, io.BufferedReader(_View(file), 1 << 16)),
+        sheet=sheet,
+        bounds=upload_bounds(way_in),
+    )
 
 
 def form_values(request: Request, known: Collection[str]) -> dict[str, str]:

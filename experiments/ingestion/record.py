@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
-from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.combining import Write, recorded_in_company
 from experiments.ingestion.long_past import long_past_issues
 from experiments.ingestion.new_names import NewVariants, new_name_issues
@@ -127,9 +127,10 @@ def record_placed(
     now: dt.datetime,
     mode: Mode = "set",
     new_variants: NewVariants = "create",
+    are_checked: bool = False,
 ) -> Recorded:
-    """Record rows beside the ids of their experiments; the caller logs the whole."""
-    return _record(rows, today, now, mode, None, new_variants)
+    """Record rows beside the ids of their experiments; the caller logs the whole, and may have checked each row."""
+    return _record(rows, today, now, mode, None, new_variants, are_checked=are_checked)
 
 
 def _record(
@@ -140,9 +141,11 @@ def _record(
     source: Source | None,
     policy: NewVariants,
     values_capped: int = 0,
+    *,
+    are_checked: bool = False,
 ) -> Recorded:
     ids = sorted({experiment_id for experiment_id, _ in rows})
-    _refuse_bad_rows(rows, ids, today, mode, policy)
+    _refuse_bad_rows(rows, ids, today, mode, policy, are_checked=are_checked)
     created: tuple[str, ...] = ()
     is_simple = mode == "set" and every_goal_takes(columns_of(row for _, row in rows))
     line = line_of_caller(source, today) if source in _PROGRAMS else None
@@ -210,11 +213,17 @@ def _refuse_what_kept_values_forbid(rows: Sequence[PlacedCounts], experiment_ids
 
 
 def _refuse_bad_rows(
-    rows: Sequence[PlacedCounts], ids: Sequence[int], today: dt.date, mode: Mode, policy: NewVariants
+    rows: Sequence[PlacedCounts],
+    ids: Sequence[int],
+    today: dt.date,
+    mode: Mode,
+    policy: NewVariants,
+    *,
+    are_checked: bool,
 ) -> None:
     if not rows:
         raise InvalidError([Issue("rows", "empty", "give at least one row")])
-    found = _issues_of_rows([counts for _, counts in rows], today, mode)
+    found = [] if are_checked else _issues_of_rows([counts for _, counts in rows], today, mode)
     found += _twice(rows) + long_past_issues(rows, today)
     if found:
         # names that cannot be variants, too: all that is wrong in one answer
@@ -253,12 +262,25 @@ def _raise_data_versions(experiment_ids: Sequence[int], first: dt.date) -> None:
         lock_experiments(experiment_ids)
     if raise_data_versions(experiment_ids, first) == len(experiment_ids):
         return
-    for experiment_id in experiment_ids:
+    for refusal in refusals_of(experiment_ids).values():
+        raise refusal
+
+
+def refusals_of(experiment_ids: Sequence[int]) -> dict[int, DomainError]:
+    """Say why some of these experiments take no events, by id; under their locks it stays so."""
+    ready = Experiment.objects.filter(pk__in=experiment_ids, status__in=TAKES_EVENTS, archived_at=None)
+    closed = set(experiment_ids).difference(ready.values_list("pk", flat=True))
+    return {experiment_id: _refusal_of(experiment_id) for experiment_id in sorted(closed)}
+
+
+def _refusal_of(experiment_id: int) -> DomainError:
+    try:
         experiment = find_experiment(experiment_id)
-        if experiment.status not in TAKES_EVENTS or experiment.archived_at:
-            raise experiment.status_conflict(
-                _("is %(status)s and takes no events.") % {"status": experiment.state_word}
-            )
+    except ExperimentNotFoundError as error:
+        return error
+    return experiment.status_conflict(
+        _("is %(status)s and takes no events.") % {"status": experiment.state_word}
+    )
 
 
 def _variant_ids(

@@ -191,8 +191,14 @@ def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None
 
 def _by_values(rows: Sequence[PlacedCounts]) -> tuple[list[PlacedCounts], list[PlacedCounts]]:
     """Part the rows that give values, each with both of its numbers, from those that give none."""
-    given = [(pk, DailyCounts(row.date, row.variant_name, *row.totals)) for pk, row in rows if row.has_values]
+    given = [(pk, _with_both_values(row)) for pk, row in rows if row.has_values]
     return given, [placed for placed in rows if not placed[1].has_values] if given else list(rows)
+
+
+def _with_both_values(row: DailyCounts) -> DailyCounts:
+    if row.value_sum is not None and row.value_squares is not None:
+        return row
+    return DailyCounts(row.date, row.variant_name, *row.totals)
 
 
 def _upsert(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:

@@ -12,6 +12,8 @@ from experiments.metrics import (
     COUNT_NAMES,
     COUNTS,
     HIGHEST_COUNT,
+    HIGHEST_SQUARES,
+    HIGHEST_VALUE,
     MEASURES,
     VALUE_NAMES,
     VALUE_PLACES,
@@ -73,8 +75,15 @@ def total_issues(row: DailyCounts) -> list[Issue]:
         return list(_range_issues(row))
     issues = [Issue(field, "too_many", message) for field, message in nesting_problems(row)]
     if row.value_squares or row.value_sum:
-        issues += list(_range_issues(row)) or _value_issues(row.totals)
+        totals = row.totals
+        issues += (() if _are_in_range(totals) else list(_range_issues(row))) or _value_issues(totals)
     return issues
+
+
+def _are_in_range(row: DayTotals) -> bool:
+    """Tell at once of values, beside counts that are in range, that _range_issues finds nothing."""
+    fits = 0 <= row.value_sum <= HIGHEST_VALUE and 0 <= row.value_squares <= HIGHEST_SQUARES
+    return fits and not has_more_places(row.value_sum)
 
 
 def _value_issues(row: DayTotals) -> list[Issue]:
@@ -134,4 +143,7 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
 
 def has_more_places(value: Decimal) -> bool:
     """Tell if an amount in range has digits beyond VALUE_PLACES."""
-    return value != round(value, VALUE_PLACES)
+    exponent = value.as_tuple().exponent
+    return not (isinstance(exponent, int) and exponent >= -VALUE_PLACES) and value != round(
+        value, VALUE_PLACES
+    )

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice, takewhile, zip_longest
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
@@ -24,11 +25,14 @@ from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import by_plain_form, remember_columns, remembered_columns
 from experiments.tables.preview import KEPT_LINES, CsvPreview, preview_table
+from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.header import Header, HeaderNotFoundError
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
+from experiments.tables.reading.workbook import sheet_names
+from experiments.tables.ways_in import ADVICE, WayIn
 
-# About 200,000 rows, well within MAX_BODY_BYTES. import_events streams larger files.
+# Well within MAX_BODY_BYTES, and about 200,000 rows: as many as a worker records. A page takes fewer (MAX_UPLOAD_ROWS).
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
 # Each column that is not known is a question on the page.
@@ -37,16 +41,27 @@ _MOST_COLUMNS = 200
 _SHOWN_LINES = 5
 
 
+def upload_bounds(way_in: WayIn) -> Bounds:
+    """Return the bounds of a file that comes in a request, by this way."""
+    return Bounds(settings.MAX_UPLOAD_ROWS, ADVICE[way_in].too_long)
+
+
 def keep_upload(
-    *, experiment: Experiment, owner: str, name: str, content: bytes, now: dt.datetime
+    *,
+    experiment: Experiment,
+    owner: str,
+    name: str,
+    content: bytes,
+    now: dt.datetime,
+    bounds: Bounds | None = None,
 ) -> CsvUpload:
-    """Keep a file for its preview; raise InvalidError if it cannot be read or holds no row.
+    """Keep a file for its preview; raise InvalidError if it cannot be read, holds no row or is beyond the ``bounds``.
 
     A file is kept, too, whose columns a person can name.
     """
     try:
         target = Target(experiment, known=remembered_columns(experiment))
-        header = target.header_of(open_table(lambda: io.BytesIO(content)))
+        header = target.header_of(open_table(lambda: io.BytesIO(content), bounds=bounds))
         _refuse_many_columns(header)
     except HeaderNotFoundError as error:
         _refuse_many_columns(error.guess)
@@ -90,9 +105,19 @@ def _target_of(upload: CsvUpload, *, only: bool = False) -> Target:
     return Target(upload.experiment, only=only, known=_known_columns(upload))
 
 
-def table_of(upload: CsvUpload, sheet: str = "") -> Table:
+def table_of(upload: CsvUpload, sheet: str = "", bounds: Bounds | None = None) -> Table:
     content = bytes(upload.content)
-    return open_table(lambda: io.BytesIO(content), sheet=sheet)
+    return open_table(lambda: io.BytesIO(content), sheet=sheet, bounds=bounds, is_known=True)
+
+
+def sheets_of(upload: CsvUpload) -> tuple[str, ...]:
+    content = bytes(upload.content)
+    return sheet_names(lambda: io.BytesIO(content))
+
+
+def _page_table(upload: CsvUpload, sheet: str = "") -> Table:
+    """Open an upload within the bounds of a page's request."""
+    return table_of(upload, sheet, upload_bounds("page"))
 
 
 class FirstLines(NamedTuple):
@@ -107,7 +132,7 @@ def first_lines(upload: CsvUpload, sheet: str = "") -> FirstLines:
     """Show the columns of an upload; ``problem`` says why they are not known, where they are not."""
     problem = ""
     try:
-        header = _target_of(upload).header_of(table_of(upload, sheet))
+        header = _target_of(upload).header_of(_page_table(upload, sheet))
     except HeaderNotFoundError as error:
         header, problem = error.guess, error.issues[0].message
     _refuse_many_columns(header)
@@ -133,7 +158,7 @@ def refused_lines(upload: CsvUpload, issues: Sequence[RowIssue], sheet: str = ""
     """Read the lines of an upload that are refused, to show each beside its problem; the file is read to the last."""
     if not issues:
         return RefusedLines((), [])
-    header = _target_of(upload).header_of(table_of(upload, sheet))
+    header = _target_of(upload).header_of(_page_table(upload, sheet))
     columns: dict[int, set[str]] = {}
     for issue in issues:
         columns.setdefault(issue.line, set()).add(issue.column)
@@ -176,7 +201,7 @@ def preview_upload(
 ) -> CsvPreview:
     """Preview the recording of an upload; raise HeaderNotFoundError where its columns are not known."""
     return preview_table(
-        table_of(upload, sheet),
+        _page_table(upload, sheet),
         experiment=upload.experiment,
         known=_known_columns(upload),
         options=options,
@@ -195,6 +220,7 @@ def record_upload(
     today: dt.date,
     now: dt.datetime,
     sheet: str = "",
+    bounds: Bounds | None = None,
 ) -> CsvPreview:
     """Record the file once and return its effects. ``with_others`` takes rows of other experiments too.
 
@@ -205,7 +231,7 @@ def record_upload(
         waiting = CsvUpload.objects.select_for_update()
         upload = find_upload(experiment=experiment, owner=owner, token=token, now=now, uploads=waiting)
         done.report = report = import_table(
-            table_of(upload, sheet),
+            table_of(upload, sheet, bounds),
             today=today,
             now=now,
             options=options,

@@ -15,7 +15,7 @@ WayIn = Literal["v1", "classic", "command", "page"]
 
 class Advice(NamedTuple):
     """Messages whose fix hangs on the way in: a blank cell, rows of one place, a file without its experiment or
-    with one that does not exist.
+    with one that does not exist, a file too long for a request.
 
     ``repeated`` takes the other ``line``.
     """
@@ -24,9 +24,15 @@ class Advice(NamedTuple):
     repeated: Text
     no_experiment: Text
     unknown_experiment: Text
+    too_long: Text
 
 
 _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
+# A part that has only some orders of a day would replace the day's total; so would one with some of the rows that are
+# added up.
+_SPLIT = _(
+    "split it between days, never within a day, or load it with manage.py import_events, which reads any file"
+)
 _CREATE_FIRST = _("Create it first, or correct the name.")
 
 ADVICE: Mapping[WayIn, Advice] = {
@@ -40,6 +46,7 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_OWN_PAGE,
         unknown_experiment=_CREATE_FIRST,
+        too_long=_SPLIT,
     ),
     "classic": Advice(
         blank=_("is blank: outcome not known yet. Fill it in, or remove the row"),
@@ -48,6 +55,7 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_OWN_PAGE,
         unknown_experiment=_CREATE_FIRST,
+        too_long=_SPLIT,
     ),
     "command": Advice(
         blank=_(
@@ -59,6 +67,7 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_("or name the experiment of all rows by --experiment"),
         unknown_experiment=_("Make what is missing with --create."),
+        too_long=_SPLIT,
     ),
     "page": Advice(
         blank=_(
@@ -70,5 +79,8 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_OWN_PAGE,
         unknown_experiment=_CREATE_FIRST,
+        too_long=_(
+            "split it between days, never within a day, or ask an administrator to load it (manage.py import_events)"
+        ),
     ),
 }

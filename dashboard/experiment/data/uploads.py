@@ -26,7 +26,8 @@ from experiments.tables.uploads import (
     preview_upload,
     record_upload,
     refused_lines,
-    table_of,
+    sheets_of,
+    upload_bounds,
 )
 from experiments.text import format_number
 
@@ -44,12 +45,17 @@ def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
                 name=file.name,
                 content=file.read(),
                 now=timezone.now(),
+                bounds=upload_bounds("page"),
             )
         except InvalidError as error:
             form.add_error("file", error_text(error))
         else:
             return redirect("dashboard:preview", experiment.key, kept.token)
-    context = tab_context(experiment, "data", today()) | {"form": form, "example": _example(experiment)}
+    context = tab_context(experiment, "data", today()) | {
+        "form": form,
+        "example": _example(experiment),
+        "most_rows": upload_bounds("page").rows,
+    }
     return render(request, "dashboard/experiment/upload.html", context)
 
 
@@ -93,7 +99,7 @@ def _address(view: str, experiment: Experiment, token: str, query: QueryDict) ->
 
 
 def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> HttpResponse:
-    choices = ChoicesForm(request.GET, table_of(kept).sheets)
+    choices = ChoicesForm(request.GET, sheets_of(kept))
     shown = preview_upload(
         kept, options=choices.options(), sheet=choices.sheet_name, today=today(), now=timezone.now()
     )
@@ -115,7 +121,7 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
     """Ask what each column is, beside the first lines; recording the file makes the experiment remember it."""
     try:
         kept = _kept(request, experiment, token)
-        found = first_lines(kept, ChoicesForm(request.GET, table_of(kept).sheets).sheet_name)
+        found = first_lines(kept, ChoicesForm(request.GET, sheets_of(kept)).sheet_name)
     except (NotFoundError, InvalidError) as error:
         return _try_again(request, experiment, error)
     form = ColumnsForm(request.POST if request.method == "POST" else None, found)
@@ -128,7 +134,7 @@ def columns(request: HttpRequest, experiment: Experiment, token: str) -> HttpRes
 
 
 def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> HttpResponse:
-    choices = ChoicesForm(request.POST, table_of(kept).sheets)
+    choices = ChoicesForm(request.POST, sheets_of(kept))
     done = record_upload(
         experiment=experiment,
         owner=_owner(request),
@@ -138,6 +144,7 @@ def _record(request: HttpRequest, experiment: Experiment, kept: CsvUpload) -> Ht
         sheet=choices.sheet_name,
         today=today(),
         now=timezone.now(),
+        bounds=upload_bounds("page"),
     )
     if not done.report.has_loaded:
         messages.error(request, _why_nothing(done))

@@ -208,9 +208,13 @@ def record_classic(data: Any) -> dict[str, object]:
 @api_view(["POST"])
 @parser_classes([MultiPartParser])
 def upload_data(request: Request) -> Response:
-    """Load daily totals (docs/importing.md); bad rows are skipped and the first 10 reported."""
+    """Load daily totals (docs/importing.md); bad rows are skipped and the first 10 reported.
+
+    A file with more rows than MAX_UPLOAD_ROWS is answered 422 and nothing of it loaded: send it in parts, split between
+    days and never within a day, or load it with the command `import_events`.
+    """
     report = import_table(
-        uploaded_table(request),
+        uploaded_table(request, "classic"),
         today=today(),
         now=timezone.now(),
         options=ImportOptions(on_error="skip", way_in="classic"),

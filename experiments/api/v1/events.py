@@ -91,11 +91,15 @@ class EventsCsvView(IdempotentWrites):
         summary="Upload daily totals or single orders: CSV or another text table, or an Excel workbook",
     )
     def post(self, request: Request) -> Response:
-        """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422."""
+        """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422.
+
+        So is one with more rows than MAX_UPLOAD_ROWS (`too_many_rows`): send it in parts, split between days and never
+        within a day, or load it with the command `import_events`.
+        """
         given = serializers.CsvOptionsSerializer(data=_options(request))
         given.is_valid(raise_exception=True)
         values = dict(given.validated_data)
-        table = uploaded_table(request, sheet=values.pop("sheet"))
+        table = uploaded_table(request, "v1", sheet=values.pop("sheet"))
         report = import_table(table, today=today(), now=timezone.now(), options=ImportOptions(**values))
         if not report.has_loaded:
             raise InvalidError(report.refusals(), total_issues=report.total_issues)

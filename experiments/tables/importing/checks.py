@@ -16,6 +16,7 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.rows import ORDER_VALUE, UNSAID, BadRow, CsvRow, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.bounds import Bounds
 from experiments.text import format_number
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
@@ -38,9 +39,11 @@ class Check:
         references: References,
         names: dict[str, str],
         only: Experiment | None,
+        bounds: Bounds | None,
     ) -> None:
         self.today, self.options, self.report = today, options, report
         self.references, self.names, self.only = references, names, only
+        self._bounds = bounds
         self.bad_lines: set[int] = set()
         # Every experiment that a good row names, in the order of the file.
         self.named: dict[str, None] = {}
@@ -66,8 +69,13 @@ class Check:
                 self.report.end_with(RowIssue(row.line, "file", _too_many()))
                 break
         else:
+            self._refuse_many_experiments()
             self._compare(rows)
         self.report.issues.sort(key=lambda issue: issue.line)
+
+    def _refuse_many_experiments(self) -> None:
+        if self._bounds:
+            self._bounds.refuse_many_experiments(self.report.total_rows, len(self.named))
 
     def _compare(self, rows: Rows) -> None:
         """Refuse, once all rows are known, those that are sums or parts of others."""
@@ -240,7 +248,9 @@ class Check:
 
     def _claim(self, row: CsvRow) -> None:
         """Let a good row claim its place."""
-        self.named[row.experiment] = None
+        if row.experiment not in self.named:
+            self.named[row.experiment] = None
+            self._refuse_many_experiments()
         place = self._place(row)
         first = self._first_lines.setdefault(place, row.line)
         if first != row.line:

@@ -1,8 +1,9 @@
 """Import of a table of daily totals or of single orders, in one transaction for the whole file.
 
-The file is read twice. First every row is checked, with no lock held; then the good rows are written, with the
-experiments locked in the order of their ids. Bad rows are reported by line, column and reason; either nothing is
-written then (reject) or the good rows are (skip). A dry run does all of it and rolls back.
+The rows are gone through twice. First every one is checked, with no lock held; then the good ones are written, with the
+experiments locked in the order of their ids. A long file is read again for that; the rows of a short one are kept. Bad
+rows are reported by line, column and reason; either nothing is written then (reject) or the good rows are (skip). A dry
+run does all of it and rolls back.
 """
 
 import datetime as dt
@@ -21,7 +22,8 @@ from experiments.ingestion.record import Source
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
-from experiments.tables.importing.checks import Check
+from experiments.tables.importing.checks import Check, Rows
+from experiments.tables.importing.kept_rows import KeptRows
 from experiments.tables.importing.orders import ORDERS, TOTALS, OrderReader
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
@@ -123,13 +125,16 @@ def import_table(
     """
     options, target = options or ImportOptions(), target or Target()
     check, reader = _prepare(table, options, target, today, kept_issues)
-    check.read(partial(check.rows_of, reader))
+    rows: Rows = partial(check.rows_of, reader)
+    if table.bounds:
+        rows = KeptRows(rows)
+    check.read(rows)
     report = check.report
     if options.on_error == "reject" and report.total_issues:
         return report
     # what is taken back was not received either
     line = None if dry_run or source == "dashboard" else line_of_caller(source, today)
-    _write(check, reader, line, now=now, dry_run=dry_run, observer=observer)
+    _write(check, rows, line, now=now, dry_run=dry_run, observer=observer)
     if not dry_run:
         _log(report, source)
     return report
@@ -156,13 +161,14 @@ def _prepare(
         references=references,
         names=header.names,
         only=target.experiment if target.only else None,
+        bounds=table.bounds,
     )
     return check, _reader(header, options, references)
 
 
 def _write(
     check: Check,
-    reader: RowReader,
+    rows: Rows,
     line: IntakeLine | None,
     *,
     now: dt.datetime,
@@ -182,9 +188,10 @@ def _write(
             names=check.names,
             new_variants=options.new_variants,
             observer=observer,
+            are_checked=not check.repeated,
         )
         # a file without a good row may still be long
-        good = check.good_rows(check.rows_of(reader)) if check.named else iter(())
+        good = check.good_rows(rows()) if check.named else iter(())
         writer.write(added_up(good, check.repeated_place, check.repeated))
         if line is not None:
             note_intake(report.recorded_rows, line, now)

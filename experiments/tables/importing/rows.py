@@ -220,25 +220,24 @@ class RowReader(LineReader):
                 yield row
 
     def _plain(self, line: int, cells: list[str]) -> CsvRow | None:
-        """Read a line of plain digits whose day and names were seen before; None for any other."""
+        """Read a line of numbers whose day and names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        numbers: list[Any] = list(self.absent)
-        for n, place, type_ in self._given:
-            cell = cells[place]
-            if (
-                not cell.isdecimal()
-                or not cell.isascii()
-                or (cell[0] == "0" and len(cell) > 1)
-                or len(cell) > 18
-            ):
-                return None
-            numbers[n] = type_(cell)
         day = self._days.get(cells[self._date])
         variant = self._known_names.get(cells[self._variant])
         experiment = self._known_names.get(cells[self._experiment] if self._experiment >= 0 else "")
         if day is None or variant is None or experiment is None:
             return None
+        numbers: list[Any] = list(self.absent)
+        for n, place, type_ in self._given:
+            cell = cells[place]
+            if cell.isdecimal() and cell.isascii() and (cell[0] != "0" or len(cell) == 1) and len(cell) <= 18:
+                numbers[n] = type_(cell)
+                continue
+            try:
+                numbers[n] = self.number(self.number_columns[n], cell)
+            except NumberError:
+                return None
         return CsvRow(line, experiment, DailyCounts(day, variant, *numbers))
 
     def _briefly(self, line: int, cells: list[str]) -> BadRow | None:

@@ -7,10 +7,10 @@ from itertools import islice
 
 from django.utils.translation import gettext as _
 
-from experiments.exceptions import DomainError, InvalidError, InvalidRowsError, Issue
+from experiments.exceptions import InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.new_names import NewVariants
-from experiments.ingestion.record import Recorded, record_events, record_placed
+from experiments.ingestion.record import Recorded, record_placed, refusals_of
 from experiments.models import Experiment
 from experiments.tables.importing.report import ImportReport
 from experiments.tables.importing.rows import CsvRow
@@ -20,6 +20,8 @@ from experiments.tables.issues import RowIssue
 Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]
 
 _BATCH_ROWS = 5000
+# For an observer what is stored is read beside each batch, which may be all of an experiment's days.
+_OBSERVED_ROWS = 50_000
 
 
 def added_up(
@@ -53,7 +55,10 @@ def _plus(before: CsvRow | None, row: CsvRow) -> CsvRow:
 
 
 class Writer:
-    """Writes rows in batches and reports what only the database can refuse by line."""
+    """Writes rows in batches and reports what only the database can refuse by line.
+
+    ``are_checked``: each row is one that was checked, not a sum of several.
+    """
 
     def __init__(
         self,
@@ -65,35 +70,71 @@ class Writer:
         names: Mapping[str, str],
         new_variants: NewVariants,
         observer: Observer | None,
+        are_checked: bool,
     ) -> None:
+        self.are_checked = are_checked
         self.today, self.now, self.experiments, self.report = today, now, experiments, report
         self.names, self.new_variants, self.observer = names, new_variants, observer
 
     def write(self, rows: Iterator[CsvRow]) -> None:
-        while batch := list(islice(rows, _BATCH_ROWS)):
+        most = _OBSERVED_ROWS if self.observer else _BATCH_ROWS
+        while batch := list(islice(rows, most)):
             self._record(batch)
 
     def _record(self, batch: list[CsvRow]) -> None:
-        """Write a batch at once, or each experiment by itself if rows are refused or an observer wants them."""
-        if self.observer:
-            self._record_groups(batch)
+        """Write a batch; report by row what only the database can refuse: a completed experiment, too many variants."""
+        rows = self._not_closed(batch)
+        effects = self._effects(rows) if self.observer else {}
+        while rows:
+            placed = [(self.experiments[row.experiment].pk, row.counts) for row in rows]
+            try:
+                recorded = record_placed(
+                    rows=placed,
+                    today=self.today,
+                    now=self.now,
+                    new_variants=self.new_variants,
+                    are_checked=self.are_checked,
+                )
+            except InvalidRowsError as error:
+                rows = self._without_refused(rows, error)
+                continue
+            self._note(rows, recorded)
+            self._show(rows, effects)
             return
-        placed = [(self.experiments[row.experiment].pk, row.counts) for row in batch]
-        try:
-            recorded = record_placed(
-                rows=placed, today=self.today, now=self.now, new_variants=self.new_variants
-            )
-        except DomainError:
-            self._record_groups(batch)
-        else:
-            self._note(batch, recorded)
 
-    def _record_groups(self, batch: list[CsvRow]) -> None:
-        groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
+    def _not_closed(self, batch: list[CsvRow]) -> list[CsvRow]:
+        """Refuse the rows of experiments that take no events."""
+        refusals = refusals_of(list({self.experiments[row.experiment].pk for row in batch}))
+        if not refusals:
+            return batch
+        rows = []
         for row in batch:
+            if refusal := refusals.get(self.experiments[row.experiment].pk):
+                self._refuse(row, "experiment_id", str(refusal))
+            else:
+                rows.append(row)
+        return rows
+
+    def _effects(self, rows: list[CsvRow]) -> dict[int, RowChange]:
+        """Compare rows with what is stored, by line."""
+        effects: dict[int, RowChange] = {}
+        for experiment, group in self._groups(rows):
+            changes = row_changes(experiment.pk, [row.counts for row in group])
+            effects |= {row.line: change for row, change in zip(group, changes, strict=True)}
+        return effects
+
+    def _show(self, rows: list[CsvRow], effects: Mapping[int, RowChange]) -> None:
+        if self.observer:
+            for experiment, group in self._groups(rows):
+                self.observer(experiment, [(row.line, effects[row.line]) for row in group])
+
+    def _groups(self, rows: list[CsvRow]) -> Iterator[tuple[Experiment, list[CsvRow]]]:
+        """Part rows by their experiment."""
+        groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
+        for row in rows:
             groups[self.experiments[row.experiment].pk].append(row)
         for group in groups.values():
-            self._record_group(self.experiments[group[0].experiment], group)
+            yield self.experiments[group[0].experiment], group
 
     def _note(self, rows: list[CsvRow], recorded: Recorded) -> None:
         """Count what was recorded; keep the experiments in the order in which the file names them."""
@@ -106,35 +147,6 @@ class Writer:
         self.report.experiment_ids = [
             experiment_id for experiment_id in in_order if experiment_id in self.report.recorded_rows
         ]
-
-    def _record_group(self, experiment: Experiment, group: list[CsvRow]) -> None:
-        """Write the rows of one experiment; report what only the database can refuse (a completed experiment, too
-        many variants) by row.
-        """
-        while group:
-            counts = [row.counts for row in group]
-            effects = row_changes(experiment.pk, counts) if self.observer else []
-            try:
-                recorded = record_events(
-                    experiment_id=experiment.pk,
-                    rows=counts,
-                    today=self.today,
-                    now=self.now,
-                    source=None,
-                    new_variants=self.new_variants,
-                )
-            except InvalidRowsError as error:
-                group = self._without_refused(group, error)
-            except DomainError as error:
-                for row in group:
-                    self._refuse(row, "experiment_id", str(error))
-                return
-            else:
-                self._note(group, recorded)
-                if self.observer:
-                    lines = [row.line for row in group]
-                    self.observer(experiment, list(zip(lines, effects, strict=True)))
-                return
 
     def _without_refused(self, group: list[CsvRow], error: InvalidRowsError) -> list[CsvRow]:
         for index, issue in error.row_issues:

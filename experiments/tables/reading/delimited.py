@@ -63,7 +63,8 @@ class Delimited:
 
         A quoted cell that does not end well, such as a title with an odd quote, ends with its line.
         """
-        reader = csv.reader(lines[place : place + _MOST_JOINED], delimiter=self.delimiter, strict=True)
+        joined = _beginning(lines[place : place + _MOST_JOINED])
+        reader = csv.reader(joined, delimiter=self.delimiter, strict=True)
         try:
             cells = next(reader)
             return place + reader.line_num, cells
@@ -82,6 +83,16 @@ class Delimited:
                 raise _broken(before + 1, error) from error
             except UnicodeError as error:
                 raise _no_text(line + reader.line_num + 1, text) from error
+
+
+def _beginning(lines: Sequence[str]) -> Iterator[str]:
+    """Yield lines as long as they are no longer together than one may be."""
+    left = _LONGEST_LINE
+    for line in lines:
+        left -= len(line)
+        if left < 0:
+            break
+        yield line
 
 
 def _physical_lines(open_text: OpenText) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from django.utils.translation import gettext as _
@@ -27,8 +27,12 @@ _SPACE = re.compile(r"[\s\u00a0\u2007\u2009\u202f]")
 _NUMBER = re.compile(r"[+\-\u2212]?([0-9][0-9.,' ]*|[.,][0-9]+)")
 # As programs write large sums of squares.
 _SCIENTIFIC = re.compile(r"[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
+_POINT = re.compile(r"[0-9]+\.[0-9]+")
 _FOREIGN = re.compile(r"[^0-9eE.,'’+\-\u2212\s\u00a0\u2007\u2009\u202f]")
 _BLANK = frozenset({"", "--", "–", "—"})
+
+
+_ANY_DIGIT = str.maketrans("23456789", "1" * 8)
 
 
 class Exact(str):
@@ -90,6 +94,8 @@ class Numbers:
 
     def decimal(self, cell: str, kind: Kind = "decimal") -> Decimal:
         """Read an amount; raise NumberError."""
+        if (isinstance(cell, Exact) or self._has_point) and len(cell) <= _LONGEST and _POINT.fullmatch(cell):
+            return Decimal(cell)
         text = _normal(cell)
         if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
             return Decimal(text)
@@ -107,6 +113,11 @@ class Numbers:
         values = {v for style in self._styles(cell) if (v := _value(text, style)) is not None}
         possible = {v for v in values if v == v.to_integral_value()} if kind == "whole" else values
         return self._only(cell, sorted(possible or values, reverse=True))
+
+    @cached_property
+    def _has_point(self) -> bool:
+        """True where a number with a point alone has one value under every style."""
+        return bool(self.styles) and all(style.decimal == "." for style in self.styles)
 
     def _styles(self, cell: str) -> tuple[Style, ...]:
         return (_EXACT,) if isinstance(cell, Exact) else self.styles
@@ -135,16 +146,15 @@ class Numbers:
 def learn_styles(cells: Iterable[Cell]) -> Numbers:
     """Keep the styles that read every number of a file; where none does, name two cells that clash."""
     styles, earlier = set(STYLES), None
-    seen: set[tuple[str, type[str], Kind]] = set()
+    seen: set[tuple[str, Kind]] = set()
     for cell in cells:
-        mark = (cell.text, type(cell.text), cell.kind)
-        if mark in seen:
+        # its styles hang on which of its signs are digits, and which of those are 0
+        shape = cell.text.translate(_ANY_DIGIT)
+        if (shape, cell.kind) in seen or isinstance(cell.text, Exact):
             continue
         if len(seen) < MOST_REMEMBERED:
-            seen.add(mark)
-        possible = (
-            _possible_styles(_normal(cell.text), cell.kind) if not isinstance(cell.text, Exact) else None
-        )
+            seen.add((shape, cell.kind))
+        possible = _possible_styles(_normal(shape), cell.kind)
         if not possible or possible >= styles:
             continue
         if not possible & styles:

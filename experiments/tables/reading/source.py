@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from experiments.exceptions import InvalidError, Issue
+from experiments.tables.reading.bounds import Bounds
 
 # The number of a line in its file, from 1, and its cells.
 Line = tuple[int, list[str]]
@@ -28,12 +29,14 @@ class Reading(Protocol):
 class Table:
     """A file with the ways in which it may be split; its header shows which is right.
 
-    ``encoding`` is named where it had to be guessed, ``sheets`` where it is a workbook's.
+    ``encoding`` is named where it had to be guessed, ``sheets`` where it is a workbook's. The rows of one that
+    has ``bounds`` fit in memory.
     """
 
     readings: Sequence[Reading]
     encoding: str = ""
     sheets: tuple[str, ...] = ()
+    bounds: Bounds | None = None
 
 
 def unreadable(code: str, message: str) -> InvalidError:

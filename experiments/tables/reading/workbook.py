@@ -1,6 +1,7 @@
 """Workbooks of Excel (.xlsx): the first sheet, or the one that is named."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any, BinaryIO
 from django.utils.translation import gettext as _
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
+from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Table, unreadable
 from experiments.tables.reading.workbook_limits import no_workbook, refuse_large
 
 # A decimal number of as many digits comes back from a float as it was; a sum such as 0.1 + 0.2 has more.
 _FLOAT_DIGITS = 15
+_PLAIN = re.compile(r"0|0\.[0-9]+|-?[1-9][0-9]*(\.[0-9]+)?")
 _ZIP = b"PK\x03\x04"
 # The beginning of Excel's older .xls, and of a workbook with a password.
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -27,15 +30,28 @@ def is_workbook(open_bytes: OpenBytes) -> bool:
         return file.read(4) in {_ZIP, _OLE}
 
 
-def workbook_table(open_bytes: OpenBytes, sheet: str = "") -> Table:
-    """Open a sheet; raise InvalidError for what is no workbook, has no such sheet, or is too large."""
+def workbook_table(
+    open_bytes: OpenBytes, sheet: str = "", bounds: Bounds | None = None, *, is_known: bool = False
+) -> Table:
+    """Open a sheet; raise InvalidError for what is no workbook, has no such sheet, or is too large, unless that
+    ``is_known`` not to be so.
+    """
     with open_bytes() as file:
         _refuse_old(file)
-        refuse_large(file)
+        if not is_known:
+            refuse_large(file, bounds)
         file.seek(0)
         with _refusing():
             workbook = CalamineWorkbook.from_filelike(file)
             return Table((Sheet(_chosen(workbook, sheet)),), sheets=tuple(workbook.sheet_names))
+
+
+def sheet_names(open_bytes: OpenBytes) -> tuple[str, ...]:
+    """Name the sheets of a workbook that was opened before; text has none."""
+    if not is_workbook(open_bytes):
+        return ()
+    with open_bytes() as file, _refusing():
+        return tuple(CalamineWorkbook.from_filelike(file).sheet_names)
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,8 @@ class Sheet:
 
 def as_text(value: Any) -> str:
     """Write a cell's value as the text that a CSV would have in its place."""
+    if type(value) is float:  # most cells are
+        return _float_text(f"{value:.{_FLOAT_DIGITS}g}")
     match value:
         case str():
             return value
@@ -71,7 +89,7 @@ def as_text(value: Any) -> str:
         case int():
             return Exact(value)
         case float():
-            return _number_text(Decimal(f"{value:.{_FLOAT_DIGITS}g}"))
+            return _float_text(f"{value:.{_FLOAT_DIGITS}g}")
         case Decimal():
             return _number_text(value)
         case dt.datetime() if value.time() == dt.time():
@@ -79,6 +97,10 @@ def as_text(value: Any) -> str:
         case dt.date():
             return value.isoformat()
     return str(value)
+
+
+def _float_text(text: str) -> str:
+    return Exact(text) if _PLAIN.fullmatch(text) else _number_text(Decimal(text))
 
 
 def _number_text(exact: Decimal) -> str:

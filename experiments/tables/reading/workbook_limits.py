@@ -16,6 +16,7 @@ from xml.parsers import expat
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError
+from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.source import unreadable
 from experiments.tables.reading.workbook_scan import Scanned, scan
 
@@ -36,25 +37,28 @@ _MOST_DIGITS = 7
 _TEXTS = frozenset({"si", "is"})
 
 
-def refuse_large(file: BinaryIO) -> None:
-    """Raise InvalidError for an archive that is no workbook, or whose content would fill the memory."""
+def refuse_large(file: BinaryIO, bounds: Bounds | None = None) -> None:
+    """Raise InvalidError for an archive that is no workbook, or whose content would fill the memory or is beyond the
+    ``bounds`` of an upload.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             if "xl/workbook.xml" not in archive.namelist():
                 raise no_workbook()
-            _look_at(archive)
+            _look_at(archive, bounds)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError) as error:
         raise no_workbook() from error
 
 
-def _look_at(archive: zipfile.ZipFile) -> None:
+def _look_at(archive: zipfile.ZipFile, bounds: Bounds | None) -> None:
     """Look quickly, and once more by the parser where that finds much text: it counts the bytes of tags, too."""
-    if _extent_of(archive, is_quick=True).has_much_text and _extent_of(archive, is_quick=False).has_much_text:
+    if all(_extent_of(archive, bounds, is_quick=is_quick).has_much_text for is_quick in (True, False)):
         raise too_large()
 
 
-def _extent_of(archive: zipfile.ZipFile, *, is_quick: bool) -> "_Extent":
-    left, extent = _MOST_BYTES, _Extent()
+def _extent_of(archive: zipfile.ZipFile, bounds: Bounds | None, *, is_quick: bool) -> "_Extent":
+    left = bounds.unpacked_bytes if bounds else _MOST_BYTES
+    extent = _Extent(bounds.cells if bounds else _MOST_CELLS)
     for part in archive.infolist():
         if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise no_workbook()
@@ -107,7 +111,8 @@ def _count(chunks: Iterator[bytes], extent: "_Extent") -> int:
 class _Extent:
     """Extent of the sheet that is read, and texts of the workbook so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_cells: int) -> None:
+        self._most_cells = most_cells
         self._row = self._column = self._rows = self._columns = self._cells = 0
         self._shared_cells = self._longest = 0
         self._length = 0
@@ -142,9 +147,9 @@ class _Extent:
             row, self._column = self._place(place)
         if attributes.get("t") == "s":
             self._shared_cells += 1
-        if row > self._rows or self._column > self._columns or self._cells > _MOST_CELLS:
+        if row > self._rows or self._column > self._columns or self._cells > self._most_cells:
             self._rows, self._columns = max(self._rows, row), max(self._columns, self._column)
-            if max(self._rows * self._columns, self._cells) > _MOST_CELLS:
+            if max(self._rows * self._columns, self._cells) > self._most_cells:
                 raise too_large()
 
     def _place(self, place: str) -> tuple[int, int]:
@@ -169,7 +174,7 @@ class _Extent:
 
     def add(self, part: Scanned) -> None:
         """Add a part that needs no parser; raise InvalidError where it has too many cells."""
-        if max(part.row * _column(part.column), part.cells) > _MOST_CELLS:
+        if max(part.row * _column(part.column), part.cells) > self._most_cells:
             raise too_large()
         self._shared_cells += part.shared_cells
         self._longest = max(self._longest, part.longest)

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import Settings
 
 from experiments.models import CsvUpload, DailyMetric
 from experiments.tables.uploads import MAX_UPLOAD_BYTES
@@ -197,6 +198,39 @@ def test_upload__larger_than_8_mb__is_refused(analyst: Client, settings: Any) ->
     response = analyst.post(UPLOAD, file_sent(" " * (MAX_UPLOAD_BYTES + 1)))
 
     assert "At most 8 MB" in response.context["form"].errors["file"][0]
+
+
+def test_upload__more_rows_than_a_request_may_bring__is_refused_with_the_fix(
+    analyst: Client, settings: Settings
+) -> None:
+    experiment = make_running()
+    settings.MAX_UPLOAD_ROWS = 2
+    rows = [f"{experiment.key},2025-08-{day},control,5,1,0\n" for day in (29, 30, 31)]
+    before = stored_rows()
+
+    refused = analyst.post(UPLOAD, file_sent(HEADER + "".join(rows)))
+
+    (said,) = refused.context["form"].errors["file"]
+    assert said.startswith("the file has more than 2 rows")
+    assert "split it between days" in said
+    assert "At most 2 rows." in refused.content.decode()
+    assert (CsvUpload.objects.count(), stored_rows()) == (0, before)
+    page = analyst.post(UPLOAD, file_sent(HEADER + "".join(rows[:2])), follow=True)
+    analyst.post(page.redirect_chain[0][0])
+    assert len(stored_rows()) == len(before) + 2
+
+
+def test_preview_and_record__the_bound_was_lowered_meanwhile__are_refused(
+    analyst: Client, settings: Settings
+) -> None:
+    text = HEADER + "".join(f"{make_running().key},2025-08-{day},control,5,1,0\n" for day in (30, 31))
+    before = stored_rows()
+    token_url = analyst.post(UPLOAD, file_sent(text)).headers["Location"]
+    settings.MAX_UPLOAD_ROWS = 1
+
+    for page in (analyst.get(token_url, follow=True), analyst.post(token_url, follow=True)):
+        assert "the file has more than 1 rows" in page.content.decode()
+    assert stored_rows() == before
 
 
 def test_preview__of_another_person__is_not_found(analyst: Client) -> None:
