@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
+from django.core.management.color import no_style
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 
@@ -22,7 +23,7 @@ def flush_quickly() -> None:
     operations = type(connection.ops)
     delete = _delete_rows if connection.vendor == "postgresql" else operations.sql_flush
     truncate = operations.sql_flush
-    roles = [_insertion(table) for table in _ROLES]
+    roles = [*map(_insertion, _ROLES), *connection.ops.sequence_reset_sql(no_style(), [Group])]
 
     def sql_flush(
         self: BaseDatabaseOperations,

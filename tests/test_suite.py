@@ -157,3 +157,4 @@ def test_flush__roles_changed_by_a_test__are_those_of_the_migrations_again() -> 
 
     assert {group.name: group.permissions.count() for group in Group.objects.all()} == roles
     assert roles.keys() == {"viewer", "analyst", "admin"}
+    Group.objects.create(name="one more")
