@@ -98,15 +98,15 @@ def compute_allocations(
     now: dt.datetime,
     announce: bool = True,
     even_paused: bool = False,
-    watched: Mapping[int, int] = MappingProxyType({}),
+    looked_at: Mapping[int, int] = MappingProxyType({}),
 ) -> list[Outcome]:
     """Compute and record the allocations of many experiments in one transaction; one that fails stops no other.
 
     The outcomes are in the order of ``experiment_ids``. Without ``announce`` there are no alerts and no lines in the
-    log: for invented histories. ``even_paused`` is for one that was paused before anything was decided. ``watched``:
-    the data versions, by id, of those whose traffic was compared with its split just now.
+    log: for invented histories. ``even_paused`` is for one that was paused before anything was decided.
+    ``looked_at``: the data versions, by id, of those whose traffic was compared with its split just now.
     """
-    how = _How(now, announce, even_paused, watched)
+    how = _How(now, announce, even_paused, looked_at)
     with transaction.atomic():
         # Two computations of one experiment follow each other: the second finds the first's row.
         lock_experiments(experiment_ids)
@@ -184,7 +184,7 @@ class _How(NamedTuple):
     now: dt.datetime
     announce: bool
     even_paused: bool
-    watched: Mapping[int, int] = MappingProxyType({})
+    looked_at: Mapping[int, int] = MappingProxyType({})
 
 
 class _Read(NamedTuple):
@@ -294,9 +294,9 @@ def _refuse_retired(winner: Variant | None) -> None:
         raise InvalidError([Issue("winner", "retired", message)])
 
 
-def _is_known(inputs: AllocationInputs, latest: Mapping[int, Allocation]) -> bool:
-    last = latest.get(inputs.experiment_id)
-    return last is not None and last.inputs_digest == inputs.digest
+def _is_known(inputs: AllocationInputs | None, latest: Mapping[int, Allocation]) -> bool:
+    last = latest.get(inputs.experiment_id) if inputs else None
+    return inputs is not None and last is not None and last.inputs_digest == inputs.digest
 
 
 def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int, Experiment]) -> list[Entry]:
@@ -321,9 +321,8 @@ def _record(
     computed = compute_entries(inputs, how.now)
     seconds = time.perf_counter() - started
     if how.announce:
-        watched = [pk for pk, version in how.watched.items() if _has_version(experiments.get(pk), version)]
-        computed = beside_mismatches(computed, how.now, watched)
-    entries = [replace(entry, is_new=True) for entry in computed]
+        computed = beside_mismatches(computed, how.now, _looked_at(experiments, how))
+    entries = [replace(entry, is_new=True) for entry in computed if not _is_known(entry.inputs, latest)]
     for entry in entries:
         pk = entry.allocation.experiment_id
         _attach_objects(entry, experiments[pk])
@@ -335,11 +334,14 @@ def _record(
         alert_on_guards(entries, how.now)
         for entry in entries:
             _log_decision(entry, 1000 * seconds / len(entries))
-    return entries
+    new = {entry.allocation.experiment_id for entry in entries}
+    known = [latest[one.experiment_id] for one in inputs if one.experiment_id not in new]
+    return [*entries, *_recorded_before(known, experiments)]
 
 
-def _has_version(experiment: Experiment | None, version: int) -> bool:
-    return experiment is not None and experiment.data_version == version
+def _looked_at(experiments: Mapping[int, Experiment], how: _How) -> set[int]:
+    """The experiments to which nothing has come since their traffic was compared with its split."""
+    return {pk for pk, one in experiments.items() if how.looked_at.get(pk) == one.data_version}
 
 
 def _basis(entry: Entry, experiment: Experiment, before: int) -> int:

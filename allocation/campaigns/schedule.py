@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from allocation.alerts import is_alarming
 from allocation.exceptions import NoActiveVariantError
 from allocation.models import Allocation, Kind, State, is_comparison, leading_share
 from allocation.sample_ratio import sample_ratio_of
@@ -45,8 +46,8 @@ def follow_schedules(*, now: dt.datetime) -> int:
 def complete_decided(*, target_date: dt.date, now: dt.datetime) -> int:
     """Complete, with its leader, each experiment that is to be once it is decided; return how many.
 
-    Not while traffic does not arrive as split, even where no alarm tells of it yet, nor with a single active variant;
-    while a guard warns it is not decided.
+    Not while an alarm of a sample-ratio mismatch is open or due, nor with a single active variant; while a guard warns
+    it is not decided.
     """
     return _act_on_each(_that_may_complete(target_date), partial(_complete, target_date), now)
 
@@ -186,12 +187,11 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
 
 
 def _has_mismatch(experiment: Experiment, date: dt.date) -> bool:
-    """True while the alarm is open, and where the data that have come since, however few, speak for one."""
+    """True while the alarm is open, and where the next sweep would raise it."""
     kind = EventKind.SAMPLE_RATIO_MISMATCH
     if Alarm.objects.filter(experiment=experiment, kind=kind, cleared_at=None).exists():
         return True
-    ratio = sample_ratio_of(experiment, date)
-    return ratio is not None and ratio.mismatch
+    return is_alarming(sample_ratio_of(experiment, date))
 
 
 def _moment(at: dt.datetime | None) -> str:

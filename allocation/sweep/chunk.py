@@ -154,7 +154,7 @@ def _compute(ids: Sequence[int], how: _How) -> list[Outcome]:
                 experiment_ids=ids,
                 target_date=how.target_date,
                 now=how.now,
-                watched={pk: one.data_version for pk, one in how.seen.items()},
+                looked_at={pk: one.data_version for pk, one in how.seen.items()},
             )
             mark_as_swept([one.entry for one in outcomes if one.entry], how.target_date, how.seen)
             return outcomes

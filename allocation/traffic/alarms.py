@@ -1,7 +1,7 @@
 """Alarms about traffic that does not arrive as split, and about missing data.
 
-They are settled before a sweep decides, and when a person or a file brings data; and one is raised when a decision
-finds a result that its traffic speaks against. So pages and the API, which read the alarm, agree.
+A sweep settles them before it decides. A decision that finds a result raises that of its traffic itself: pages and the
+API read the alarm, and so agree with what was decided.
 """
 
 import datetime as dt
@@ -59,12 +59,15 @@ def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime)
 
 
 def alert_where_mismatched(variants: Mapping[int, Sequence[VariantKey]], now: dt.datetime) -> set[int]:
-    """Raise the alarm of those of the experiments whose traffic does not arrive as split, and return them; call with
-    the experiments locked.
+    """Raise the alarm of those of the experiments whose traffic does not arrive as split; return those that have it.
+
+    Call with the experiments locked. One whose traffic cannot be compared has none: that stops no decision.
     """
-    today = timezone.localdate(now)
-    wrong = [pk for pk, ratio in compared_traffic(variants, today).items() if is_alarming(ratio)]
-    return try_to_alert(wrong, today, now)
+    ratios = _compared(variants, timezone.localdate(now))
+    wrong = {pk: _mismatch_facts(ratio) for pk, ratio in ratios.items() if ratio and is_alarming(ratio)}
+    kind = EventKind.SAMPLE_RATIO_MISMATCH
+    failed = _sync(sorted(wrong), {(pk, kind): facts for pk, facts in wrong.items()}, now, kinds=(kind,))
+    return set(wrong) - failed
 
 
 def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:
@@ -100,7 +103,9 @@ def _compared(
     return {pk: found for one in variants for pk, found in _compared({one: variants[one]}, date).items()}
 
 
-def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> set[int]:
+def _sync(
+    ids: Sequence[int], active: ActiveConditions, now: dt.datetime, kinds: Collection[EventKind] = ALARMS
+) -> set[int]:
     """Settle the alarms of these experiments at once; a chunk that fails is taken apart. Return those that failed."""
     if not ids:
         return set()
@@ -109,14 +114,14 @@ def _sync(ids: Sequence[int], active: ActiveConditions, now: dt.datetime) -> set
             lock_experiments(ids)
             found = Experiment.objects.in_bulk(ids)  # without those that were deleted meanwhile
             holding = {place: facts for place, facts in active.items() if place[0] in found}
-            queue(sync_alarms(found, ALARMS, holding, now), now)
+            queue(sync_alarms(found, kinds, holding, now), now)
     except Exception as error:
         if is_away(error):
             raise
         logger.exception("looking for alarms failed for %s experiments", len(ids))
         if len(ids) == 1:
             return set(ids)
-        return {failed for pk in ids for failed in _sync([pk], active, now)}
+        return {failed for pk in ids for failed in _sync([pk], active, now, kinds)}
     return set()
 
 

@@ -8,7 +8,6 @@ from django.utils.translation import gettext as _
 
 from experiments.audit import coded, coded_names, record_history
 from experiments.exceptions import ChangedMeanwhileError, InvalidError, Issue
-from experiments.ingestion.arrivals import tell_of_arrival
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.record import Source, record_events
 from experiments.metrics import COUNT_NAMES, DailyCounts, DayTotals
@@ -44,7 +43,6 @@ def set_day(
             raise ChangedMeanwhileError(_now_holding(effects))
         record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source=source)
         _keep_in_history(find_experiment(experiment_id), effects, reason)
-        tell_of_arrival([experiment_id], now)
     return effects
 
 

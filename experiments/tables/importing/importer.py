@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
-from experiments.ingestion.arrivals import tell_of_arrival
 from experiments.ingestion.record import Source
 from experiments.metrics import Reward
 from experiments.models import Experiment
@@ -198,8 +197,6 @@ def _write(
         rejected = options.on_error == "reject" and report.total_issues > 0
         if rejected or dry_run:
             transaction.set_rollback(True)
-        else:
-            tell_of_arrival(report.experiment_ids, now)
         if rejected:
             report.forget_written()
 

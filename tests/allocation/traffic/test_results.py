@@ -1,4 +1,4 @@
-"""Traffic that does not arrive as it was split is known at once: no decision calls such an experiment decided."""
+"""No decision calls an experiment decided whose traffic does not arrive as it was split."""
 
 import datetime as dt
 from typing import Any
@@ -9,13 +9,12 @@ from django.test import Client
 from allocation.campaigns.schedule import complete_decided
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, State
+from allocation.sweep import run_daily_sweep
 from dashboard.experiment_list.stages import Flag, Stage
-from experiments.ingestion.manual_edits import set_day
 from experiments.models import Experiment, Status
-from experiments.tables.importing.importer import Target, import_table
 from notifications.events import EventKind
 from notifications.models import Alarm, Event
-from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_table, record
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine", "endpoint")]
 
@@ -33,12 +32,6 @@ def make_decided(**settings: Any) -> Experiment:
     return experiment
 
 
-def upload(experiment: Experiment, *, dry_run: bool = False) -> None:
-    rows = "".join(f"{row.date},{row.variant_name},{row.impressions},{row.clicks},0\n" for row in EVENLY)
-    table = make_table(f"date,variant_name,impressions,clicks,conversions\n{rows}")
-    import_table(table, today=TODAY, now=NOW, target=Target(experiment), dry_run=dry_run)
-
-
 def mismatch_is_told() -> bool:
     return Alarm.objects.filter(kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None).exists()
 
@@ -48,57 +41,21 @@ def listed(client: Client) -> tuple[Stage, tuple[Flag, ...]]:
     return row.stage, row.flags
 
 
-def test_upload__traffic_not_as_split__list_results_and_api_say_so_at_once(client: Client) -> None:
-    experiment = make_decided()
-    before = listed(client)
-
-    upload(experiment)
-
-    page = client.get(f"/dashboard/experiments/{experiment.key}/")
-    api = client.get(f"/api/v1/experiments/{experiment.key}/allocation/").json()
-    statistics = client.get(f"/api/v1/experiments/{experiment.key}/statistics/").json()
-    assert before == (Stage.READY, ())
-    assert listed(client) == (Stage.LEARNING, (Flag.MISMATCH,))
-    assert page.context["results"].is_mismatched
-    assert (api["state"], statistics["state"]) == (State.LEADER, State.LEADER)
-
-
-def test_upload__that_only_previews__raises_no_alarm() -> None:
-    experiment = make_decided()
-
-    upload(experiment, dry_run=True)
-
-    assert not mismatch_is_told()
-
-
-def test_upload__of_an_experiment_that_does_not_run__raises_no_alarm() -> None:
-    experiment = make_decided()
-    Experiment.objects.filter(pk=experiment.pk).update(status=Status.PAUSED)
-
-    upload(experiment)
-
-    assert not mismatch_is_told()
-
-
-def test_day__wrong_and_then_repaired__the_alarm_comes_and_goes() -> None:
-    experiment = make_decided()
-
-    set_day(experiment_id=experiment.pk, rows=EVENLY, today=TODAY, now=NOW)
-    wrong = mismatch_is_told()
-    set_day(experiment_id=experiment.pk, rows=AS_SPLIT, today=TODAY, now=NOW)
-
-    assert (wrong, mismatch_is_told()) == (True, False)
-
-
 def test_decision__traffic_not_as_split_since_the_last_sweep__is_not_decided(client: Client) -> None:
     experiment = make_decided()
+    before = listed(client)
     record(experiment, *EVENLY)
 
     decision = allocate(experiment)
 
+    page = client.get(f"/dashboard/experiments/{experiment.key}/")
+    statistics = client.get(f"/api/v1/experiments/{experiment.key}/statistics/").json()
     assert (decision.state, decision.recorded_inputs["mismatch"]) == (State.LEADER, True)
     assert mismatch_is_told()
+    assert before == (Stage.READY, ())
     assert listed(client) == (Stage.LEARNING, (Flag.MISMATCH,))
+    assert page.context["results"].is_mismatched
+    assert statistics["state"] == State.LEADER
     assert [problem for found in verify_ledger() for problem in found.differences] == []
 
 
@@ -120,6 +77,48 @@ def test_decision__that_finds_the_mismatch__tells_of_it_and_of_no_leader() -> No
 
     assert set(Event.objects.values_list("kind", flat=True)) == {EventKind.SAMPLE_RATIO_MISMATCH}
     assert not Alarm.objects.filter(kind=EventKind.EXPERIMENT_DECIDED, cleared_at=None).exists()
+
+
+def test_decision__traffic_repaired_and_swept__is_decided_again(client: Client) -> None:
+    experiment = make_decided()
+    record(experiment, *EVENLY)
+    allocate(experiment)
+
+    record(experiment, *AS_SPLIT)
+    run_daily_sweep(target_date=TODAY, now=NOW)
+
+    assert not mismatch_is_told()
+    assert listed(client) == (Stage.READY, ())
+
+
+def test_decision__mismatched_as_before_though_the_alarm_was_cleared__is_the_one_recorded() -> None:
+    experiment = make_decided()
+    record(experiment, *EVENLY)
+    first = allocate(experiment)
+    Alarm.objects.update(cleared_at=NOW)
+
+    again = allocate(experiment)
+
+    assert (again.pk, again.revision) == (first.pk, first.revision)
+    assert Allocation.objects.filter(experiment=experiment).latest("id").pk == first.pk
+    assert mismatch_is_told()
+
+
+def test_decision__traffic_that_cannot_be_compared__is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = make_decided()
+    record(experiment, *AS_SPLIT)
+    monkeypatch.setattr("allocation.traffic.alarms.compared_traffic", fails)
+
+    decided = allocate(experiment)
+    record(experiment, *AS_SPLIT[:1])
+    run_daily_sweep(target_date=TODAY, now=NOW)
+
+    assert (decided.state, decided.revision) == (State.DECIDED, 2)
+    assert Allocation.objects.filter(experiment=experiment).latest("id").revision >= 2
+
+
+def fails(*_: object) -> None:
+    raise ZeroDivisionError
 
 
 def test_decision__for_an_earlier_day__raises_no_alarm() -> None:
