@@ -29,7 +29,8 @@ def workbook(
             data = raw.get(f"sheet{number}") or "".join(_row(n, cells) for n, cells in enumerate(rows, 1))
             content = f'{_HEAD}<worksheet xmlns="{_MAIN}"><sheetData>{data}</sheetData></worksheet>'
             part = zipfile.ZipInfo(f"xl/worksheets/sheet{number}.xml")
-            archive.writestr(part, content, zipfile.ZIP_DEFLATED)
+            # Quickly packed: some are of hundreds of megabytes.
+            archive.writestr(part, content, zipfile.ZIP_DEFLATED, 1)
     return file.getvalue()
 
 
