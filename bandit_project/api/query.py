@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from bandit_project.api.refusals import is_v1
 from experiments.exceptions import InvalidError, Issue
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class KnownNames(BasePermission):
 
 def is_checked(request: Request, view: "APIView", method: str) -> bool:
     """Tell if this is a call of /api/v1/. OPTIONS asks about the other calls of its path."""
-    match = request._request.resolver_match
-    if match is None or match.namespace != "v1" or request._request.method == "OPTIONS":
+    if not is_v1(request._request) or request._request.method == "OPTIONS":
         return False
     # of a method that the view does not take that is said instead
     return hasattr(view, method.lower())
