@@ -259,6 +259,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [
         "bandit_project.api.auth.HasScope",
         "bandit_project.api.query.KnownNames",
+        "bandit_project.api.preconditions.KnownPrecondition",
         "bandit_project.api.bodies.KnownBody",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["bandit_project.api.auth.ScopeThrottle"],

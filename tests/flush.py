@@ -23,7 +23,7 @@ def flush_quickly() -> None:
     operations = type(connection.ops)
     delete = _delete_rows if connection.vendor == "postgresql" else operations.sql_flush
     truncate = operations.sql_flush
-    roles = [*map(_insertion, _ROLES), *connection.ops.sequence_reset_sql(no_style(), [Group])]
+    roles = [*insertions(_ROLES), *connection.ops.sequence_reset_sql(no_style(), [Group])]
 
     def sql_flush(
         self: BaseDatabaseOperations,
@@ -40,19 +40,25 @@ def flush_quickly() -> None:
     operations.sql_flush = sql_flush  # type: ignore[method-assign]
 
 
-def _insertion(table: str) -> str:
-    """Build the statement that inserts the rows that a table has now: ids, and names without quotes."""
+def insertions(tables: Sequence[str]) -> list[str]:
+    """Build the statements that insert the rows that there are now: ids, and names without quotes."""
+    return [statement for table in tables for statement in _insertion(table)]
+
+
+def _insertion(table: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {table}")  # noqa: S608  # our own name
         columns = ", ".join(column[0] for column in cursor.description)
         rows = ", ".join(str(row) for row in cursor.fetchall())
-    return f"INSERT INTO {table} ({columns}) VALUES {rows}"  # noqa: S608  # rows of migrations
+    if not rows:
+        return []
+    return [f"INSERT INTO {table} ({columns}) VALUES {rows}"]  # noqa: S608  # rows of migrations
 
 
 def _delete_rows(self: BaseDatabaseOperations, style: Any, tables: Sequence[str]) -> list[str]:
     names = [self.quote_name(table) for table in tables]
     # Our own names. References are checked when the transaction ends, so the order does not matter.
     filled = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)  # noqa: S608
-    with connection.cursor() as cursor:
+    with self.connection.cursor() as cursor:
         cursor.execute(filled)
         return [f"DELETE FROM {name}" for (name,) in cursor.fetchall()]  # noqa: S608

@@ -1,7 +1,7 @@
 """Parameters of the query: those of a call of /api/v1/ are the ones that its description names, each at most once.
 
-A misspelt one would be left out in silence, and of one given twice the first: something else done than was asked for.
-Lists look at their own names (experiments/api/filters.py); the classic API takes what old clients send along.
+A misspelt one would be left out in silence, and of one given twice only the last counted: something else done than was
+asked for. Lists look at their own names (experiments/api/filters.py). The classic API takes what old clients send.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from bandit_project.api.refusals import is_v1
 from experiments.exceptions import InvalidError, Issue
 
 if TYPE_CHECKING:
@@ -32,15 +33,14 @@ class KnownNames(BasePermission):
         given, method = request.query_params, "GET" if request.method == "HEAD" else request.method or "GET"
         if given and is_checked(request, view, method):
             if not _is_list(view, method):
-                _refuse_unknown(set(given), _declared(view, method))
+                _refuse_unknown(set(given), declared(view, method, OpenApiParameter.QUERY))
             _refuse_repeated({name: given.getlist(name) for name in given})
         return True
 
 
 def is_checked(request: Request, view: "APIView", method: str) -> bool:
     """Tell if this is a call of /api/v1/. OPTIONS asks about the other calls of its path."""
-    match = request._request.resolver_match
-    if match is None or match.namespace != "v1" or request._request.method == "OPTIONS":
+    if not is_v1(request._request) or request._request.method == "OPTIONS":
         return False
     # of a method that the view does not take that is said instead
     return hasattr(view, method.lower())
@@ -50,16 +50,16 @@ def _is_list(view: "APIView", method: str) -> bool:
     return method == "GET" and hasattr(view, "filterset_class") and getattr(view, "action", "list") == "list"
 
 
-def _declared(view: "APIView", method: str) -> tuple[str, ...]:
-    """The names of the query that the schema of the view's method declares."""
+def declared(view: "APIView", method: str, place: str) -> tuple[str, ...]:
+    """The names of a place (query, header) that the schema of the view's method declares."""
     schema = schema_of(view, method)
     if schema is None:
         return ()
-    if (known := _names.get(schema)) is None:
+    if (known := _known.get(schema)) is None:
         described = schema()
         described.view, described.method = view, method
-        known = _names[schema] = tuple(_queried(described.get_override_parameters()))
-    return known
+        known = _known[schema] = tuple(_placed(described.get_override_parameters()))
+    return tuple(name for found, name in known if found == place)
 
 
 def schema_of(view: "APIView", method: str) -> Any:
@@ -68,15 +68,16 @@ def schema_of(view: "APIView", method: str) -> Any:
 
 
 # What each schema declares: asked once.
-_names: dict[Any, tuple[str, ...]] = {}
+_known: dict[Any, tuple[tuple[str, str], ...]] = {}
 
 
-def _queried(parameters: Iterable[Any]) -> Iterator[str]:
+def _placed(parameters: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Return the place and the name of each. A serializer stands for names of the query."""
     for one in parameters:
         if not isinstance(one, OpenApiParameter):
-            yield from one().fields
-        elif one.location == OpenApiParameter.QUERY:
-            yield one.name
+            yield from ((OpenApiParameter.QUERY, name) for name in one().fields)
+        elif not one.response:  # else a header of the answer
+            yield one.location, one.name
 
 
 def _refuse_repeated(given: Mapping[str, Sequence[object]]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.http import HttpRequest
 from rest_framework import exceptions
 
 from allocation.exceptions import AllocationNotFoundError, NoAllocationError
@@ -58,7 +59,13 @@ def reworded(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
 def is_unacceptable(context: Mapping[str, Any]) -> bool:
     """Tell if a call of /api/v1/ asks for a format that there is not, of which REST framework makes a 404."""
     request = context.get("request")
-    return request is not None and request.path.startswith("/api/v1/") and unknown_format(context) != ""
+    return request is not None and is_v1(request) and unknown_format(context) != ""
+
+
+def is_v1(request: HttpRequest) -> bool:
+    """Tell if this is a call of /api/v1/, below a prefix of the service's path, too."""
+    match = request.resolver_match
+    return match is not None and match.namespace == "v1"
 
 
 def unknown_format(context: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ class WarmUp:
 @dataclass(frozen=True)
 class Row:
     """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown;
-    None before there is a result."""
+    None before there is a result, and while the variants are level."""
 
     listed: Listed
     summary: Summary
@@ -63,11 +63,14 @@ class Row:
 
     @cached_property
     def ahead(self) -> AllocationShare | None:
-        """No variant is named before one is judged, nor while traffic does not arrive as split."""
+        """Name nobody whom only the order of the rows puts first."""
+        return self.summary.leader if self.has_result and not self.is_level else None
+
+    @cached_property
+    def has_result(self) -> bool:
+        """False before a variant is judged, and while traffic does not arrive as split."""
         distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
-        return (
-            self.summary.leader if self.stage in _JUDGED and self.has_successes and not distrusted else None
-        )
+        return self.stage in _JUDGED and self.has_successes and not distrusted
 
     @cached_property
     def has_successes(self) -> bool:
@@ -77,13 +80,15 @@ class Row:
 
     @cached_property
     def is_level(self) -> bool:
-        """True where nothing tells the variants apart: whoever is ahead is so by the order of their rows."""
+        """True where the result does not tell the variants apart. An ended experiment has its winner instead."""
         decision, leader = self.summary.allocation, self.summary.leader
-        if decision is None or leader is None:
+        if decision is None or leader is None or not self.has_result:
+            return False
+        if self.experiment.status == Status.COMPLETED:
             return False
         active = sum(variant.is_active for variant in self.experiment.variants.all())
         low = sum(bool(share.missing_trials) for share in decision.shares.all())
-        return is_level(leader.probability_best or 0.0, max(active, 1), low)
+        return active > 1 and is_level(leader.probability_best or 0.0, active, low)
 
     @property
     def is_certain(self) -> bool:
@@ -115,7 +120,7 @@ class Row:
     def result_through(self) -> dt.date | None:
         """The last day that the result rests on, where newer data has come since."""
         decision, latest = self.summary.allocation, self.latest
-        through = decision.data_through if decision and self.ahead else None
+        through = decision.data_through if decision and self.has_result else None
         return through if through and latest and through < latest else None
 
     @cached_property

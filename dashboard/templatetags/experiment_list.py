@@ -100,7 +100,7 @@ def _said(row: Row) -> Said:
         return Said(ahead.variant.name, interval, lift(row.lift.value), is_ahead=True)
     if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
         return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
-    if ahead is not None and row.is_level:
+    if row.is_level:
         return Said(_("All variants are level"), is_quiet=True)
     if ahead is not None:
         words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}

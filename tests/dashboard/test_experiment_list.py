@@ -164,7 +164,23 @@ def _make_level(days: int = 20, daily: int = 1000) -> Experiment:
 def test_result__variants_all_alike__names_none_of_them(client: Client) -> None:
     _make_level()
 
+    (row,) = _rows(client)
+    assert (row.ahead, row.is_level) == (None, True)
     assert _result(client) == "All variants are level"
+
+
+def test_result__paused_with_one_variant_left__is_level_with_nobody(client: Client) -> None:
+    experiment = make_running()
+    allocate(experiment)
+    running = _result(client)
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+    rival = experiment.variants.get(name="variant_b")
+    change_variant(experiment_id=experiment.pk, variant_id=rival.pk, now=NOW, is_active=False)
+
+    (row,) = _rows(client)
+
+    assert not row.is_level
+    assert _result(client) == running
 
 
 @pytest.mark.parametrize(("days", "daily"), [(20, 1000), (2, 50)])

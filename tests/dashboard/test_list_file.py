@@ -10,7 +10,7 @@ from django.test import Client
 from dashboard.experiment_list.file import COLUMNS
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment
-from tests.factory import NOW, allocate, make_experiment, make_running
+from tests.factory import NOW, allocate, counts, make_experiment, make_running, record
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
 
@@ -30,6 +30,17 @@ def test_file__running_experiment__has_its_result_as_numbers(client: Client) -> 
     (row,) = client.get("/dashboard/").context["rows"]
     assert float(line["lift"]) == row.lift.value
     assert (line["first_day"], line["data_through"]) == ("2025-09-01", "2025-09-01")
+
+
+def test_file__variants_all_alike__names_no_leader(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, *(counts(name, 20000, 2000) for name in ("control", "b", "c")))
+    allocate(experiment)
+
+    (line,) = _lines(client)
+
+    assert line["data_through"] == "2025-09-01"
+    assert {line[name] for name in ("leader", "lift", "lift_low", "lift_high", "probability_best")} == {""}
 
 
 @pytest.mark.parametrize(

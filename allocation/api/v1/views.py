@@ -43,10 +43,10 @@ from experiments.api.fast_validation import validated
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1.examples import COMPLETION
 from experiments.api.v1.schemas import CompleteSerializer, ExperimentSerializer
+from experiments.api.v1.versions import ETAG, IF_MATCH, experiment_response, unless_changed
 from experiments.api.v1.views import IDEMPOTENCY_KEY, CsvRenderer
 from experiments.database.moment import answer_may_lag, one_moment
 from experiments.exceptions import PreconditionFailedError
-from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.variants import find_winner
 
@@ -152,25 +152,22 @@ class CompleteView(IdempotentWrites):
         request=CompleteSerializer,
         examples=[COMPLETION],
         responses={200: ExperimentSerializer},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, IF_MATCH, ETAG],
         summary="End the experiment: the winner, else the control, gets all traffic",
     )
     def post(self, request: Request, reference: str) -> Response:
         body = CompleteSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        experiment = find_experiment(reference)
         winner = body.validated_data["winner"]
-        winner_id = None if winner is None else find_winner(experiment, winner).pk
-        complete_experiment(
-            experiment_id=experiment.pk,
-            target_date=today(),
-            now=timezone.now(),
-            winner_id=winner_id,
-            decision_reason=body.validated_data["decision_reason"],
-        )
-        return Response(
-            ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data
-        )
+        with unless_changed(request, reference) as experiment:
+            complete_experiment(
+                experiment_id=experiment.pk,
+                target_date=today(),
+                now=timezone.now(),
+                winner_id=None if winner is None else find_winner(experiment, winner).pk,
+                decision_reason=body.validated_data["decision_reason"],
+            )
+            return experiment_response(experiment.pk)
 
 
 @extend_schema(tags=["experiments"])
@@ -179,15 +176,14 @@ class UndoCompletionView(IdempotentWrites):
         operation_id="experiments_complete_undo",
         request=None,
         responses={200: ExperimentSerializer, 409: None},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY, IF_MATCH, ETAG],
         summary="Undo the end, within 24 hours: it is active or paused again, as before",
     )
     def post(self, request: Request, reference: str) -> Response:
         """An active one is decided from its data, a paused one gets its last split back; the decision log keeps all."""
-        experiment = undo_completion(experiment_id=find_experiment(reference).pk, now=timezone.now())
-        return Response(
-            ExperimentSerializer(find_experiment(experiment.pk, Experiment.objects.with_variants())).data
-        )
+        with unless_changed(request, reference) as experiment:
+            undo_completion(experiment_id=experiment.pk, now=timezone.now())
+            return experiment_response(experiment.pk)
 
 
 @extend_schema(tags=["allocation"])

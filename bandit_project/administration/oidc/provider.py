@@ -7,16 +7,16 @@ while the provider is silent: the others go on serving.
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import requests
 from django.conf import settings
 from django.core.cache import cache
 
-from bandit_project.administration.oidc.exchange import Exchange, ask, exchange
+from bandit_project.administration.oidc.exchange import ask, exchange
 
-# For each read of an answer, and for a whole exchange: a provider may send a byte now and then.
+# For each read of an answer, and for all that a request of a browser asks: a provider may send a byte now and then.
 TIMEOUT_SECONDS, TOTAL_SECONDS = 5, 15
 _KEPT_SECONDS = 3600
 # Threads that ask at once; for so long after a silence one alone.
@@ -51,30 +51,27 @@ class _Turns:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Let the block ask; refuse at once where as many do as may."""
+        """Let the block ask, for a limited time; refuse at once where as many do as may."""
         with self._guard:
             is_silent = time.monotonic() < self._silent_until
             if self._asking >= (1 if is_silent else _AT_ONCE):
                 raise OidcError("provider_away" if is_silent else "provider_busy")
             self._asking += 1
         try:
-            with one_exchange() as current, self._heard(current):
+            with exchange(TOTAL_SECONDS), self._heard():
                 yield
         finally:
             with self._guard:
                 self._asking -= 1
 
     @contextmanager
-    def _heard(self, current: Exchange) -> Iterator[None]:
+    def _heard(self) -> Iterator[None]:
         """Remember that the provider was silent, or no longer is."""
         try:
             yield
-        except Exception as error:
-            if not current.is_over and not isinstance(error, requests.Timeout | requests.ConnectionError):
-                raise
+        except (requests.Timeout, requests.ConnectionError) as error:
             self._silent_until = time.monotonic() + _SILENT_SECONDS
-            detail = "too slow" if current.is_over else type(error).__name__
-            raise OidcError("provider_away", detail) from error
+            raise OidcError("provider_away", type(error).__name__) from error
         else:
             self._silent_until = float("-inf")
 
@@ -82,21 +79,32 @@ class _Turns:
 asking_provider = _Turns().taken
 
 
-def one_exchange() -> AbstractContextManager[Exchange]:
-    """Limit the time of all that the block asks the provider."""
-    return exchange(TOTAL_SECONDS)
-
-
 def read_provider() -> Provider:
-    """Return the provider that OIDC_ISSUER names."""
-    key = f"oidc-provider-{settings.OIDC_ISSUER}"
-    found = cache.get(key)
+    """Return the provider that OIDC_ISSUER names; ask it where that is not remembered."""
+    found = _remembered()
     if found is None:
         with asking_provider():
-            document = _fetched(settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration")
+            found = find_provider()
+    return found
+
+
+def find_provider() -> Provider:
+    """Return the provider that OIDC_ISSUER names. Call while ``asking_provider``."""
+    found = _remembered()
+    if found is None:
+        document = _fetched(settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration")
         found = _described(document)
-        cache.set(key, found, _KEPT_SECONDS)
-    return Provider(*found)
+        cache.set(_place(), found, _KEPT_SECONDS)
+    return found
+
+
+def _remembered() -> Provider | None:
+    found = cache.get(_place())
+    return None if found is None else Provider(*found)
+
+
+def _place() -> str:
+    return f"oidc-provider-{settings.OIDC_ISSUER}"
 
 
 def find_key(provider: Provider, key_id: str | None, algorithm: str) -> Mapping[str, Any] | None:

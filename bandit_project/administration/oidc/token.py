@@ -24,8 +24,7 @@ from bandit_project.administration.oidc.provider import (
     Provider,
     asking_provider,
     find_key,
-    one_exchange,
-    read_provider,
+    find_provider,
 )
 
 # Never "none", and none with a shared secret: a public key would pass for it.
@@ -50,10 +49,10 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
     def authenticate(self, request: HttpRequest, nonce: str, code_verifier: str) -> Any:
         """Return the account; refuse for any other reason than a fault of ours."""
         try:
-            with one_exchange():
-                self._follow(read_provider())
-                with asking_provider():
-                    return super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
+            with asking_provider():
+                self._follow(find_provider())
+                claims = super().authenticate(request, nonce=nonce, code_verifier=code_verifier)
+            return None if claims is None else account_of(claims)
         except requests.RequestException as error:
             # Its text holds the provider's answer.
             raise OidcError("provider_refused", type(error).__name__) from error
@@ -110,10 +109,13 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]  # the libra
         return claims
 
     def get_or_create_user(self, access_token: str, id_token: str, payload: dict[str, Any]) -> Any:
-        """Find the account by the token, and by what the provider adds to it on asking. The token wins."""
+        """Return the claims of the token, with what the provider adds on asking: ``authenticate`` finds the account.
+
+        The token wins.
+        """
         if not self.OIDC_OP_USER_ENDPOINT:
-            return account_of(payload)
+            return payload
         more = self.get_userinfo(access_token, id_token, payload)
         if more.get("sub") != payload["sub"]:
             raise OidcError("other_subject")
-        return account_of({**more, **payload})
+        return {**more, **payload}

@@ -150,9 +150,12 @@ class ProblemSchema(AutoSchema):
     def _refusals(self, operation: dict[str, Any]) -> Iterator[int]:
         """Statuses that follow from the method, the scope it needs, its parameters and its body."""
         given = {parameter["in"] for parameter in operation.get("parameters", ())}
+        names = {parameter["name"] for parameter in operation.get("parameters", ())}
         yield from _OF_ANY_CALL
-        if "path" in given or "page" in {parameter["name"] for parameter in operation.get("parameters", ())}:
+        if "path" in given or "page" in names:
             yield 404
+        if "If-Match" in names:
+            yield 412
         if self.method in _WITH_BODY:
             yield 413
             if required_scope(self.view, self.method) != Scope.READ:

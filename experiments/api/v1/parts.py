@@ -1,13 +1,13 @@
 """Views of /api/v1/ for an experiment's variants, notes and guards; each calls one service."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from experiments.api.filters import GuardFilter, NoteFilter, VariantFilter
 from experiments.api.idempotency import IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
+from experiments.api.v1.versions import IF_MATCH, unless_changed
 from experiments.api.v1.views import IDEMPOTENCY_KEY
 from experiments.campaign.models import Guard, Note
 from experiments.campaign.watch import (
@@ -56,8 +57,8 @@ class _PartsView(IdempotentWrites, GenericAPIView[Part], ABC):
     def post(self, request: Request, reference: str) -> Response:
         body = self.new_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        experiment = find_experiment(reference)
-        part = self.add(experiment, body.validated_data)
+        with unless_changed(request, reference) as experiment:
+            part = self.add(experiment, body.validated_data)
         location = reverse(self.path_of_one, args=[experiment.key, part.pk])
         return Response(self.get_serializer(part).data, 201, headers={"Location": location})
 
@@ -84,7 +85,8 @@ class _ChangeablePartView(_PartView):
     def patch(self, request: Request, reference: str, **number: int) -> Response:
         body = self.change_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        part = self.change(find_experiment(reference), body.validated_data, *number.values())
+        with unless_changed(request, reference) as experiment:
+            part = self.change(experiment, body.validated_data, *number.values())
         return Response(self.serializer(part).data)
 
 
@@ -106,6 +108,7 @@ def _list_schema(
     *,
     listing: str,
     adding: str,
+    more: Sequence[OpenApiParameter] = (),
 ) -> Callable[[type], type]:
     return extend_schema_view(
         get=extend_schema(operation_id=f"{name}_list", responses=one(many=True), summary=listing),
@@ -113,7 +116,7 @@ def _list_schema(
             request=new,
             examples=[example],
             responses={201: one},
-            parameters=[IDEMPOTENCY_KEY],
+            parameters=[IDEMPOTENCY_KEY, *more],
             summary=adding,
         ),
     )
@@ -127,6 +130,7 @@ def _list_schema(
     api_examples.NEW_VARIANT,
     listing="The experiment's variants",
     adding="Add a variant; live, it starts from a share of 0",
+    more=[IF_MATCH],
 )
 class VariantsView(_PartsView[Variant]):
     queryset = Variant.objects.none()  # for the schema; get_queryset narrows it
@@ -151,6 +155,7 @@ class VariantsView(_PartsView[Variant]):
         request=serializers.VariantChangeSerializer,
         examples=[api_examples.VARIANT_CHANGE],
         responses={200: serializers.VariantSerializer},
+        parameters=[IF_MATCH],
         summary="Rename or deactivate a variant, or make it a draft's control",
     ),
 )

@@ -4,7 +4,7 @@ It is a digest of what is shown, so that it changes with that and with nothing e
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from experiments.api.v1.schemas import ExperimentSerializer
 from experiments.exceptions import PreconditionFailedError
@@ -30,12 +31,23 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The `ETag` of what you read: 412 where somebody has changed the experiment since.",
+    description="The `ETag` of the experiment that you read: 412 where it has changed since.",
 )
 
 
-def etag_of(shown: Any) -> str:
-    """Make the ETag of an experiment as the API shows it."""
+def experiment_response(
+    reference: int | str, code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer with an experiment and its ETag."""
+    shown = _shown(reference)
+    return Response(shown, code, headers={**(headers or {}), "ETag": _etag_of(shown)})
+
+
+def _shown(reference: int | str) -> Any:
+    return ExperimentSerializer(find_experiment(reference, Experiment.objects.with_variants())).data
+
+
+def _etag_of(shown: Any) -> str:
     return f'"{hashlib.sha256(JSONRenderer().render(shown)).hexdigest()[:32]}"'
 
 
@@ -45,23 +57,24 @@ def is_known(request: Request, etag: str) -> bool:
 
 
 @contextmanager
-def unless_changed(request: Request, reference: str) -> Iterator[int]:
-    """Give the id of the experiment to a block that changes it, and let nobody else change it meanwhile.
+def unless_changed(request: Request, reference: str) -> Iterator[Experiment]:
+    """Give the experiment to a block that changes it. With If-Match nobody else changes it meanwhile.
 
     Raises PreconditionFailedError where If-Match names another version than the present one.
     """
     expected = request.headers.get("If-Match")
     with transaction.atomic():
-        experiment_id = find_experiment(reference).pk
+        experiment = find_experiment(reference)
         if expected is not None:
-            lock_experiments([experiment_id])
-            found = find_experiment(experiment_id, Experiment.objects.with_variants())
-            if not _names(expected, etag_of(ExperimentSerializer(found).data)):
+            lock_experiments([experiment.pk])
+            if not _names(expected, _etag_of(_shown(experiment.pk))):
                 raise PreconditionFailedError(
-                    "The experiment is not the one that If-Match names: somebody has changed it since you read it. "
-                    "Read it again, and send your change with its new ETag."
+                    "The experiment has changed since you read it: If-Match names another version. Somebody has "
+                    "changed it, a schedule or a default, or this request did if it was sent before. Read it again "
+                    "and compare; what is still missing goes with its new ETag."
                 )
-        yield experiment_id
+            experiment.refresh_from_db()
+        yield experiment
 
 
 def _names(header: str, etag: str) -> bool:

@@ -25,7 +25,14 @@ from experiments.api.idempotency import HEADER, KEY_PATTERN, IdempotentWrites
 from experiments.api.v1 import examples as api_examples
 from experiments.api.v1 import schemas as serializers
 from experiments.api.v1.event_schemas import MetricSerializer
-from experiments.api.v1.versions import ETAG, IF_MATCH, IF_NONE_MATCH, etag_of, is_known, unless_changed
+from experiments.api.v1.versions import (
+    ETAG,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    experiment_response,
+    is_known,
+    unless_changed,
+)
 from experiments.campaign.models import BLANK_CAMPAIGN, CAMPAIGN_FIELDS
 from experiments.database.moment import one_moment
 from experiments.exceptions import InvalidError, Issue
@@ -48,10 +55,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiParameter.HEADER,
     description="The same key and body answer the first answer again, for 24 h.",
 )
-_action = extend_schema(
-    request=None, responses={200: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY, ETAG]
-)
-_CHANGED = {200: serializers.ExperimentSerializer, 412: None}
+_CHANGES = [IDEMPOTENCY_KEY, IF_MATCH, ETAG]
+_action = extend_schema(request=None, responses={200: serializers.ExperimentSerializer}, parameters=_CHANGES)
 
 
 @extend_schema(tags=["experiments"])
@@ -83,7 +88,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         body.is_valid(raise_exception=True)
         experiment = create_experiment(now=timezone.now(), **_creation(body.validated_data))
         location = reverse("v1:experiment-detail", args=[experiment.key])
-        return self._answer(experiment.pk, status.HTTP_201_CREATED, {"Location": location})
+        return experiment_response(experiment.pk, status.HTTP_201_CREATED, {"Location": location})
 
     @extend_schema(
         responses={200: serializers.ExperimentSerializer, 304: None},
@@ -93,13 +98,13 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     @one_moment()
     def retrieve(self, request: Request, reference: str) -> Response:
         """Send the `ETag` back as `If-None-Match` and get 304 while nothing of it has changed."""
-        found = self._answer(reference, headers={"Cache-Control": "private, no-cache"})
+        found = experiment_response(reference, headers={"Cache-Control": "private, no-cache"})
         return Response(status=304, headers=found.headers) if is_known(request, found["ETag"]) else found
 
     @extend_schema(
         request=serializers.ExperimentReplacementSerializer,
         examples=[api_examples.REPLACEMENT],
-        responses=_CHANGED,
+        responses={200: serializers.ExperimentSerializer},
         parameters=[IF_MATCH, ETAG],
         summary="Replace name, description, reward, settings and the campaign's fields",
     )
@@ -113,7 +118,7 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
     @extend_schema(
         request=serializers.ExperimentChangeSerializer,
         examples=[api_examples.CHANGE],
-        responses=_CHANGED,
+        responses={200: serializers.ExperimentSerializer},
         parameters=[IF_MATCH, ETAG],
         summary="Change what is given",
     )
@@ -126,73 +131,70 @@ class ExperimentViewSet(IdempotentWrites, mixins.ListModelMixin, GenericViewSet[
         return self._update(request, reference, body.validated_data)
 
     @extend_schema(
-        responses={204: None, 412: None},
+        responses={204: None},
         parameters=[IF_MATCH],
         summary="Delete an experiment with all its data and decisions",
     )
     def destroy(self, request: Request, reference: str) -> Response:
-        with unless_changed(request, reference) as experiment_id:
-            delete_experiment(experiment_id=experiment_id)
+        with unless_changed(request, reference) as experiment:
+            delete_experiment(experiment_id=experiment.pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @_action
     @action(detail=True, methods=["post"])
     def start(self, request: Request, reference: str) -> Response:
         """Let a draft take events and get allocations."""
-        return self._move(reference, Status.ACTIVE, from_status=Status.DRAFT)
+        return self._move(request, reference, Status.ACTIVE, from_status=Status.DRAFT)
 
     @_action
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, reference: str) -> Response:
         """Compute nothing new; events are taken, the last allocation stays in force."""
-        return self._move(reference, Status.PAUSED)
+        return self._move(request, reference, Status.PAUSED)
 
     @_action
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, reference: str) -> Response:
         """Go on after a pause."""
-        return self._move(reference, Status.ACTIVE, from_status=Status.PAUSED)
+        return self._move(request, reference, Status.ACTIVE, from_status=Status.PAUSED)
 
     @_action
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, reference: str) -> Response:
         """Put an experiment that is not running out of sight; its data stays."""
-        archive_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now())
-        return self._answer(reference)
+        return self._archive(request, reference, archived=True)
 
     @_action
     @action(detail=True, methods=["post"])
     def unarchive(self, request: Request, reference: str) -> Response:
         """Bring an archived experiment back into sight."""
-        archive_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now(), archived=False)
-        return self._answer(reference)
+        return self._archive(request, reference, archived=False)
 
-    @extend_schema(
-        request=None, responses={201: serializers.ExperimentSerializer}, parameters=[IDEMPOTENCY_KEY, ETAG]
-    )
+    @extend_schema(request=None, responses={201: serializers.ExperimentSerializer}, parameters=_CHANGES)
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, reference: str) -> Response:
         """A draft with the same variants, reward and settings, and no data."""
-        made = duplicate_experiment(experiment_id=find_experiment(reference).pk, now=timezone.now())
+        with unless_changed(request, reference) as experiment:
+            made = duplicate_experiment(experiment_id=experiment.pk, now=timezone.now())
         location = reverse("v1:experiment-detail", args=[made.key])
-        return self._answer(made.pk, status.HTTP_201_CREATED, {"Location": location})
+        return experiment_response(made.pk, status.HTTP_201_CREATED, {"Location": location})
 
     def _update(self, request: Request, reference: str, values: dict[str, Any]) -> Response:
-        with unless_changed(request, reference) as experiment_id:
-            update_experiment(experiment_id=experiment_id, now=timezone.now(), **values)
-            return self._answer(experiment_id)
+        with unless_changed(request, reference) as experiment:
+            update_experiment(experiment_id=experiment.pk, now=timezone.now(), **values)
+            return experiment_response(experiment.pk)
 
-    def _move(self, reference: str, to: Status, from_status: Status | None = None) -> Response:
-        experiment = find_experiment(reference)
-        change_status(experiment_id=experiment.pk, to=to, now=timezone.now(), from_status=from_status)
-        return self._answer(experiment.pk)
-
-    def _answer(
-        self, reference: int | str, code: int = status.HTTP_200_OK, headers: dict[str, str] | None = None
+    def _move(
+        self, request: Request, reference: str, to: Status, from_status: Status | None = None
     ) -> Response:
-        experiment = find_experiment(reference, Experiment.objects.with_variants())
-        shown = serializers.ExperimentSerializer(experiment).data
-        return Response(shown, code, headers={**(headers or {}), "ETag": etag_of(shown)})
+        with unless_changed(request, reference) as experiment:
+            change_status(experiment_id=experiment.pk, to=to, now=timezone.now(), from_status=from_status)
+            return experiment_response(experiment.pk)
+
+    def _archive(self, request: Request, reference: str, *, archived: bool) -> Response:
+        with unless_changed(request, reference) as experiment:
+            archive_experiment(experiment_id=experiment.pk, now=timezone.now(), archived=archived)
+            return experiment_response(experiment.pk)
 
 
 def _creation(values: dict[str, Any]) -> dict[str, Any]:

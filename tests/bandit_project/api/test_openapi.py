@@ -77,7 +77,7 @@ def test_glossary__every_entry__describes_a_field_or_parameter(document: dict[st
         ("/api/v1/experiments/", "post", {409, 413, 415, 422}),
         ("/api/v1/experiments/{reference}/", "delete", {404, 412, 415, 422}),
         ("/api/v1/experiments/{reference}/", "patch", {404, 409, 412, 413, 415, 422}),
-        ("/api/v1/experiments/{reference}/start/", "post", {404, 409, 413, 415, 422}),
+        ("/api/v1/experiments/{reference}/start/", "post", {404, 409, 412, 413, 415, 422}),
         ("/api/v1/experiments/{reference}/assignments/", "post", {404, 413, 415, 422}),
         ("/api/v1/experiments/{reference}/allocation/", "get", {404, 412, 422}),
         ("/api/v1/experiments/{reference}/statistics/", "get", {404, 409, 422}),

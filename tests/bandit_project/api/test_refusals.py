@@ -72,6 +72,12 @@ def test_refusal__unknown_format__lists_the_formats(client: Client, path: str, k
     assert known in refused.json()["detail"]
 
 
+def test_refusal__unknown_format_below_a_path_prefix__is_406_too(client: Client) -> None:
+    refused = client.get(f"{V1}/experiments/?format=xml", SCRIPT_NAME="/bandit")
+
+    assert (refused.status_code, refused.json()["code"]) == (406, "not_acceptable")
+
+
 @pytest.mark.parametrize("method", ["post", "delete"])
 def test_refusal__unknown_format_of_a_write__does_nothing(client: Client, method: str) -> None:
     experiment = make_running()
