@@ -208,8 +208,7 @@ WHITENOISE_MANIFEST_STRICT = False
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or _TESTING
 
 # Requests with a larger body answer 413; the limit of a CSV upload is within it.
-MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("MAX_BODY_BYTES", 10 * 1024 * 1024, 1024, 1024**3)
 # A year of the largest experiment has 36,500. Twice as many may take a request longer than two seconds of CPU.
 MAX_UPLOAD_ROWS = env.integer("MAX_UPLOAD_ROWS", 37_000, 1, 10**9)
 
@@ -246,8 +245,8 @@ CORS_URLS_REGEX = (
     r"^/(api/|ofrep/|experiments|events|allocation|upload-data|download-template|reset_data|health)"
 )
 CORS_ALLOW_HEADERS = [
-    "authorization", "x-api-key", "content-type", "idempotency-key", "if-match", "if-none-match",
-    "if-modified-since", "x-request-id",
+    "authorization", "x-api-key", "content-type", "idempotency-key", "x-request-id",
+    "if-match", "if-none-match", "if-modified-since",
 ]  # fmt: skip
 CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"]
 
