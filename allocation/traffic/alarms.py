@@ -1,6 +1,6 @@
 """Alarms about traffic that does not arrive as split, and about missing data.
 
-A sweep settles them before it decides. A decision that finds a result raises that of its traffic itself: pages and the
+A sweep settles them before it decides. A decision that finds a result settles that of its traffic itself: pages and the
 API read the alarm, and so agree with what was decided.
 """
 
@@ -58,16 +58,19 @@ def alert_on_traffic(ids: Sequence[int], target_date: dt.date, now: dt.datetime)
         return set(ratios) - failed
 
 
-def alert_where_mismatched(variants: Mapping[int, Sequence[VariantKey]], now: dt.datetime) -> set[int]:
-    """Raise the alarm of those of the experiments whose traffic does not arrive as split; return those that have it.
+def settle_mismatches(variants: Mapping[int, Sequence[VariantKey]], now: dt.datetime) -> dict[int, bool]:
+    """Raise and clear the alarm of a mismatch of these experiments, which are locked; return whether each has it now.
 
-    Call with the experiments locked. One whose traffic cannot be compared has none: that stops no decision.
+    Left out are those that cannot be compared, or not yet: that stops no decision, and their alarm stays as it is.
     """
-    ratios = _compared(variants, timezone.localdate(now))
-    wrong = {pk: _mismatch_facts(ratio) for pk, ratio in ratios.items() if ratio and is_alarming(ratio)}
     kind = EventKind.SAMPLE_RATIO_MISMATCH
-    failed = _sync(sorted(wrong), {(pk, kind): facts for pk, facts in wrong.items()}, now, kinds=(kind,))
-    return set(wrong) - failed
+    ratios = _compared(variants, timezone.localdate(now))
+    sure = {pk: ratio for pk, ratio in ratios.items() if ratio and (is_alarming(ratio) or not ratio.mismatch)}
+    wrong: ActiveConditions = {
+        (pk, kind): _mismatch_facts(ratio) for pk, ratio in sure.items() if ratio.mismatch
+    }
+    failed = _sync(sorted(sure), wrong, now, kinds=(kind,))
+    return {pk: (pk, kind) in wrong for pk in sure if pk not in failed}
 
 
 def _open_alarms(ids: Sequence[int]) -> defaultdict[int, set[str]]:

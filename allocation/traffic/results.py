@@ -11,42 +11,45 @@ from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.statements import VariantKey
 from allocation.models import Kind, State
-from allocation.traffic.alarms import alert_where_mismatched
+from allocation.traffic.alarms import settle_mismatches
 from notifications.events import EventKind
 from notifications.models import Alarm
 
 
 def beside_mismatches(entries: Sequence[Entry], now: dt.datetime, looked_at: Collection[int]) -> list[Entry]:
-    """Compare the traffic of each experiment that would be decided, or has its first leader, with its split; raise the
-    alarm where it does not arrive so, and compute that decision again beside it.
+    """Compare the traffic of each experiment that would be decided, has its first leader or an alarm, with its split;
+    settle the alarm, and compute the decision again where that changes it.
 
     Data may have come since a sweep has looked. ``looked_at``: ids of the experiments whose traffic was compared just
     now. Call with the experiments locked. Where there is nothing to compare, no query.
     """
-    results = _results_of(entries, timezone.localdate(now))
-    variants = {
-        pk: [VariantKey(v.id, v.key) for v in inputs.variants]
-        for pk, inputs in results.items()
-        if pk not in looked_at
-    }
-    wrong = alert_where_mismatched(variants, now) if variants else ()
-    again = compute_entries([replace(results[pk], mismatch=True) for pk in sorted(wrong)], now)
-    other = {entry.allocation.experiment_id: entry for entry in again}
+    found = {pk: one for pk, one in _to_compare(entries, now).items() if pk not in looked_at}
+    variants = {pk: [VariantKey(v.id, v.key) for v in one.variants] for pk, one in found.items()}
+    settled = settle_mismatches(variants, now) if variants else {}
+    changed = [
+        replace(found[pk], mismatch=mismatch)
+        for pk, mismatch in sorted(settled.items())
+        if found[pk].mismatch != mismatch
+    ]
+    other = {entry.allocation.experiment_id: entry for entry in compute_entries(changed, now)}
     return [other.get(entry.allocation.experiment_id, entry) for entry in entries]
 
 
-def _results_of(entries: Sequence[Entry], today: dt.date) -> Mapping[int, AllocationInputs]:
-    """The inputs of the results for today or later that somebody may act on, by experiment id."""
-    found = {
+def _to_compare(entries: Sequence[Entry], now: dt.datetime) -> Mapping[int, AllocationInputs]:
+    """The inputs, by experiment id, of decisions for today or later that somebody may act on, or not for an alarm."""
+    today = timezone.localdate(now)
+    current = {
         entry.allocation.experiment_id: entry
         for entry in entries
-        if entry.allocation.kind == Kind.OPTIMIZED
-        and entry.allocation.target_date >= today
-        and is_ripe(entry.inputs)
-        and has_result(entry)
+        if entry.allocation.kind == Kind.OPTIMIZED and entry.allocation.target_date >= today
     }
-    known = _with_a_leader([pk for pk, entry in found.items() if entry.allocation.state == State.LEADER])
-    return {pk: entry.inputs for pk, entry in found.items() if entry.inputs and pk not in known}
+    results = {pk for pk, entry in current.items() if has_result(entry) and is_ripe(entry.inputs)}
+    known = _with_a_leader([pk for pk in results if current[pk].allocation.state == State.LEADER])
+    return {
+        pk: entry.inputs
+        for pk, entry in current.items()
+        if entry.inputs and (entry.inputs.mismatch or pk in results - known)
+    }
 
 
 def _with_a_leader(ids: Sequence[int]) -> set[int]:

@@ -79,16 +79,18 @@ def test_decision__that_finds_the_mismatch__tells_of_it_and_of_no_leader() -> No
     assert not Alarm.objects.filter(kind=EventKind.EXPERIMENT_DECIDED, cleared_at=None).exists()
 
 
-def test_decision__traffic_repaired_and_swept__is_decided_again(client: Client) -> None:
+def test_decision__traffic_repaired__clears_the_alarm_and_is_decided_again(client: Client) -> None:
     experiment = make_decided()
     record(experiment, *EVENLY)
     allocate(experiment)
 
     record(experiment, *AS_SPLIT)
-    run_daily_sweep(target_date=TODAY, now=NOW)
+    decision = allocate(experiment)
 
+    assert (decision.state, decision.recorded_inputs["mismatch"]) == (State.DECIDED, False)
     assert not mismatch_is_told()
     assert listed(client) == (Stage.READY, ())
+    assert [problem for found in verify_ledger() for problem in found.differences] == []
 
 
 def test_decision__mismatched_as_before_though_the_alarm_was_cleared__is_the_one_recorded() -> None:
