@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import NamedTuple
 
 from experiments.ingestion.diff import RowChange
@@ -16,6 +16,8 @@ from experiments.tables.reading.source import Table
 
 # Lines of each kind: enough to see the effect of a file, without a page of a hundred thousand lines.
 KEPT_LINES = 200
+# Other experiments that are named: the button to record stands below them.
+_NAMED_OTHERS = 10
 
 
 class PreviewLine(NamedTuple):
@@ -66,6 +68,15 @@ class CsvPreview:
     def rows(self) -> int:
         """Number of rows of the experiment that would be recorded."""
         return self.tally.total()
+
+    @property
+    def first_others(self) -> list[OtherRows]:
+        """List the first of the other experiments, to be named; ``more_others`` follow."""
+        return list(islice(self.others.values(), _NAMED_OTHERS))
+
+    @property
+    def more_others(self) -> int:
+        return max(0, len(self.others) - _NAMED_OTHERS)
 
     @property
     def other_rows(self) -> int:

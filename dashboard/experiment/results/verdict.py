@@ -60,10 +60,10 @@ def verdict_of(experiment: Experiment, summary: Summary, results: Results | None
     """Say where the experiment stands. A winner is offered only where nothing speaks against it."""
     if experiment.status == Status.DRAFT:
         return _draft(experiment)
-    if results is None or not results.days.count:
-        return _without_data(experiment)
     if experiment.status == Status.COMPLETED:
         return _ended(experiment, summary, results)
+    if results is None or not results.days.count:
+        return _without_data(experiment)
     if summary.is_stopped:
         return _stopped(results)
     found = _of_data(experiment, results)
@@ -92,7 +92,7 @@ def _without_data(experiment: Experiment) -> Verdict:
     )
 
 
-def _ended(experiment: Experiment, summary: Summary, results: Results) -> Verdict:
+def _ended(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
     split = summary.allocation.shares.all() if summary.allocation else []
     winner = next((share.variant for share in split if share.share == 1), experiment.winner)
     closed = summary.allocation and summary.allocation.kind in CLOSING
@@ -101,17 +101,20 @@ def _ended(experiment: Experiment, summary: Summary, results: Results) -> Verdic
         if summary.allocation and closed
         else "–"
     )
-    row = next((r for r in results.ranked if winner and r.statistics.variant_key == winner.key), None)
-    values = {"date": on, "winner": winner.name if winner else "–"} | (_lift_words(row, results) or {})
+    ranked = results.ranked if results else ()
+    row = next((r for r in ranked if winner and r.statistics.variant_key == winner.key), None)
+    lift = _lift_words(row, results) if results else None
+    values = {"date": on, "winner": winner.name if winner else "–"} | (lift or {})
     title = _("Ended on %(date)s: %(winner)s gets all traffic.")
     if row is not None and "lift" in values:
         title = _ended_with(row.statistics.uplift or 0.0)
     lines = [_("Make the winner permanent on your site, then archive the experiment.")]
     if experiment.decision_reason:
         lines.insert(0, _("Reason: %(reason)s") % {"reason": experiment.decision_reason})
-    if results.is_mismatched:
+    is_mismatched = results is not None and results.is_mismatched
+    if is_mismatched:
         lines.insert(0, _("Traffic did not match the allocation (SRM): this result may be wrong."))
-    return Verdict("warning" if results.is_mismatched else "info", title % values, lines)
+    return Verdict("warning" if is_mismatched else "info", title % values, lines)
 
 
 def _ended_with(lift: float) -> str:

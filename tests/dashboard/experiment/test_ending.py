@@ -11,6 +11,7 @@ from allocation.models import Allocation
 from allocation.services import complete_experiment
 from experiments.campaign.models import End
 from experiments.models import Experiment, Status
+from experiments.variants import add_variant
 from notifications.events import EventKind
 from notifications.models import Alarm
 from tests.allocation.test_campaigns import make_decided
@@ -144,6 +145,25 @@ def test_end__with_a_reason__says_by_whom_and_until_when_it_can_be_undone(analys
     assert "Ended on 1 Sep 2025, 12:00 UTC by analyst" in html
     assert "Undo the end" in html
     assert "Reason: Sells more." in page(analyst, experiment, "settings/")
+
+
+def test_end__without_data__names_the_winner_and_the_reason(analyst: Client) -> None:
+    experiment = make_experiment()
+    add_variant(experiment_id=experiment.pk, name="control", now=NOW, is_control=True)
+    winner = add_variant(experiment_id=experiment.pk, name="b", now=NOW)
+    complete_experiment(
+        experiment_id=experiment.pk,
+        target_date=TODAY,
+        now=NOW,
+        winner_id=winner.pk,
+        decision_reason="Cheaper.",
+    )
+
+    html = page(analyst, experiment)
+
+    assert "Ended on 1 Sep 2025: b gets all traffic." in html
+    assert "Reason: Cheaper." in html
+    assert "No data yet" not in html
 
 
 @pytest.mark.parametrize(

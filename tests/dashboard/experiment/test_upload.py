@@ -151,6 +151,17 @@ def test_upload__rows_of_another_experiment__are_recorded_only_when_asked_for(an
         assert recorded.exists() is exists
 
 
+def test_preview__rows_of_many_experiments__names_the_first_ten(analyst: Client) -> None:
+    make_running()
+    others = [make_experiment(f"Other {n:02}") for n in range(12)]
+    rows = "".join(f"{other.key},2025-08-31,control,5,1,0\n" for other in others)
+
+    page = analyst.post(UPLOAD, file_sent(HEADER + rows), follow=True).content.decode()
+
+    assert ("Other 09" in page, "Other 10" in page) == (True, False)
+    assert "and 2 more" in page
+
+
 def test_upload__rows_of_other_experiments_alone__are_recorded_only_by_a_tick(analyst: Client) -> None:
     make_running()
     other = make_experiment("Other")
