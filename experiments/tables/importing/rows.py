@@ -15,6 +15,7 @@ from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import (
     MOST_REMEMBERED,
     Cell,
+    Exact,
     Kind,
     NumberError,
     Numbers,
@@ -173,7 +174,8 @@ class LineReader:
         for line, cells in self.header.lines():
             for place, kind in places:
                 cell = cells[place] if place < len(cells) else ""
-                if not cell.isdigit() and not is_blank(cell):
+                # a workbook's own numbers have no style
+                if not cell.isdigit() and not isinstance(cell, Exact) and not is_blank(cell):
                     yield Cell(line, cell, kind)
 
 
