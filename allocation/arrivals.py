@@ -14,6 +14,9 @@ from experiments.database.away import is_away
 from experiments.models import Experiment, Status
 from notifications.events import EventKind
 
+# Decided again in the request that brings the data; the others by the next sweep. Pages and the alarm agree until then.
+_MOST_AGAIN = 25
+
 logger = logging.getLogger(__name__)
 
 
@@ -28,7 +31,7 @@ def look_at_arrived(experiment_ids: Sequence[int], now: dt.datetime) -> None:
     newest = Allocation.objects.newest_of(list(in_doubt.values_list("pk", flat=True)), date)
     wrong = sorted(newest.filter(state=State.DECIDED).values_list("experiment_id", flat=True))
     if wrong:
-        _try_to_decide(wrong, date, now)
+        _try_to_decide(wrong[:_MOST_AGAIN], date, now)
 
 
 def _try_to_decide(experiment_ids: Sequence[int], date: dt.date, now: dt.datetime) -> None:

@@ -8,7 +8,7 @@ from experiments.exceptions import InvalidError, Issue
 from experiments.text import Text, format_number
 
 # An experiment is looked up and written by itself, which takes as long as so many rows.
-_ROWS_OF_AN_EXPERIMENT = 50
+_ROWS_OF_AN_EXPERIMENT = 100
 # All that a file may say of a day are eight.
 _CELLS_OF_A_ROW = 25
 # As spreadsheets write them, on average of a whole file.

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from allocation import arrivals
 from allocation.campaigns.schedule import complete_decided
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, State
+from allocation.sweep import sweep_chunk
 from dashboard.experiment_list.stages import Flag, Stage
 from experiments.ingestion.manual_edits import set_day
 from experiments.models import Experiment, Status
@@ -61,6 +63,34 @@ def test_upload__traffic_not_as_split__list_results_and_api_say_so_at_once(clien
     assert listed(client) == (Stage.LEARNING, (Flag.MISMATCH,))
     assert page.context["results"].is_mismatched
     assert (api["state"], statistics["state"]) == (State.LEADER, State.LEADER)
+
+
+def test_upload__many_experiments_in_doubt__all_have_the_alarm_and_the_sweep_decides_the_others_again(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    monkeypatch.setattr(arrivals, "_MOST_AGAIN", 1)
+    experiments = [make_decided(name=name) for name in ("One", "Two")]
+    rows = "".join(
+        f"{experiment.key},{row.date},{row.variant_name},{row.impressions},{row.clicks},0\n"
+        for experiment in experiments
+        for row in EVENLY
+    )
+    head = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+    import_table(make_table(head + rows), today=TODAY, now=NOW)
+
+    alarms = Alarm.objects.filter(kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None)
+    assert alarms.count() == 2
+    shown = {(row.stage, row.flags) for row in client.get("/dashboard/").context["rows"]}
+    assert shown == {(Stage.LEARNING, (Flag.MISMATCH,))}
+    assert states_of(experiments) == [State.LEADER, State.DECIDED]
+    sweep_chunk(experiment_ids=[one.pk for one in experiments], target_date=TODAY, now=NOW)
+    assert states_of(experiments) == [State.LEADER, State.LEADER]
+
+
+def states_of(experiments: list[Experiment]) -> list[str]:
+    newest = Allocation.objects.newest_of([one.pk for one in experiments], TODAY)
+    return [newest.get(experiment=one).state for one in experiments]
 
 
 def test_upload__that_only_previews__raises_no_alarm() -> None:
