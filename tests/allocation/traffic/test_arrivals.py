@@ -25,6 +25,9 @@ EVENLY = (counts("control", 10000, 700), counts("b", 10000, 950))
 AS_SPLIT = (counts("control", 6000, 420), counts("b", 14000, 1330))
 
 
+HEAD = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
+
+
 def make_decided(**settings: Any) -> Experiment:
     """Two weeks of data, from which 70% of today's traffic goes to the leader."""
     experiment = make_experiment(**settings)
@@ -39,6 +42,14 @@ def upload(experiment: Experiment, *, dry_run: bool = False) -> None:
     rows = "".join(f"{row.date},{row.variant_name},{row.impressions},{row.clicks},0\n" for row in EVENLY)
     table = make_table(f"date,variant_name,impressions,clicks,conversions\n{rows}")
     import_table(table, today=TODAY, now=NOW, target=Target(experiment), dry_run=dry_run)
+
+
+def lines_of(experiments: list[Experiment]) -> str:
+    return "".join(
+        f"{experiment.key},{row.date},{row.variant_name},{row.impressions},{row.clicks},0\n"
+        for experiment in experiments
+        for row in EVENLY
+    )
 
 
 def mismatch_is_told() -> bool:
@@ -70,14 +81,8 @@ def test_upload__many_experiments_in_doubt__all_have_the_alarm_and_the_sweep_dec
 ) -> None:
     monkeypatch.setattr(arrivals, "_MOST_AGAIN", 1)
     experiments = [make_decided(name=name) for name in ("One", "Two")]
-    rows = "".join(
-        f"{experiment.key},{row.date},{row.variant_name},{row.impressions},{row.clicks},0\n"
-        for experiment in experiments
-        for row in EVENLY
-    )
-    head = "experiment_id,date,variant_name,impressions,clicks,conversions\n"
 
-    import_table(make_table(head + rows), today=TODAY, now=NOW)
+    import_table(make_table(HEAD + lines_of(experiments)), today=TODAY, now=NOW)
 
     alarms = Alarm.objects.filter(kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None)
     assert alarms.count() == 2
@@ -86,6 +91,33 @@ def test_upload__many_experiments_in_doubt__all_have_the_alarm_and_the_sweep_dec
     assert states_of(experiments) == [State.LEADER, State.DECIDED]
     sweep_chunk(experiment_ids=[one.pk for one in experiments], target_date=TODAY, now=NOW)
     assert states_of(experiments) == [State.LEADER, State.LEADER]
+
+
+def test_upload__histories_too_long_for_a_request__the_first_is_looked_at_and_the_sweep_looks_at_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrivals, "_MOST_DAYS", 40)
+    experiments = [make_decided(name=name) for name in ("One", "Two")]
+    alarms = Alarm.objects.filter(kind=EventKind.SAMPLE_RATIO_MISMATCH, cleared_at=None)
+
+    import_table(make_table(HEAD + lines_of(experiments)), today=TODAY, now=NOW)
+
+    assert [alarm.experiment for alarm in alarms] == experiments[:1]
+    sweep_chunk(experiment_ids=[one.pk for one in experiments], target_date=TODAY, now=NOW)
+    assert alarms.all().count() == 2
+
+
+def test_upload__history_too_long_to_decide_again_in_a_request__has_the_alarm_and_waits_for_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrivals, "_MOST_DAYS_AGAIN", 29)
+    experiment = make_decided()
+
+    upload(experiment)
+
+    assert (mismatch_is_told(), states_of([experiment])) == (True, [State.DECIDED])
+    sweep_chunk(experiment_ids=[experiment.pk], target_date=TODAY, now=NOW)
+    assert states_of([experiment]) == [State.LEADER]
 
 
 def states_of(experiments: list[Experiment]) -> list[str]:
