@@ -129,7 +129,7 @@ class LineReader:
 
     def __init__(self, header: Header) -> None:
         self.header, self.names = header, header.names
-        self.width = len(header.cells)
+        self.width, self._unnamed = len(header.cells), header.unnamed
         self._numbers: Numbers | None = None
         self._values: dict[tuple[str, type[str], str], Any] = {}
         # Why a cell is no number.
@@ -137,11 +137,11 @@ class LineReader:
 
     def cell_problem(self, line: int, cells: list[str]) -> RowIssue | None:
         """Refuse a line with more or fewer cells than the header; cells without a column may be empty or missing."""
+        if len(cells) == self.width and not self._unnamed:
+            return None
         beyond = [cell for cell in cells[self.width :] if cell.strip()]
-        beyond += [
-            cells[place] for place in self.header.unnamed if place < len(cells) and cells[place].strip()
-        ]
-        named = self.width - len(self.header.unnamed)
+        beyond += [cells[place] for place in self._unnamed if place < len(cells) and cells[place].strip()]
+        named = self.width - len(self._unnamed)
         if beyond:
             message = _(
                 "has %(cells)s cells, the header names %(columns)s columns (%(extra)s is beyond); put a number such as "
@@ -216,7 +216,7 @@ class RowReader(LineReader):
         ]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
-        self._is_plain = not header.unnamed
+        self._is_plain = not self._unnamed
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
         self._days: dict[str, dt.date] = {}
