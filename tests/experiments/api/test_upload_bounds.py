@@ -131,6 +131,12 @@ def test_upload__few_rows_and_many_cells__is_refused(
     assert not DailyMetric.objects.exists()
 
 
+def test_openapi__upload__names_the_refusal_of_a_long_file(api: APIClient) -> None:
+    described = api.get("/schema?format=json").json()["paths"]["/api/v1/events/csv/"]["post"]
+
+    assert "too_many_rows" in described["description"]
+
+
 @WAYS
 def test_upload__rows_of_several_experiments__each_counts_as_a_hundred_rows(
     api: APIClient, path: str, settings: Settings
