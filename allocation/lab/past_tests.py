@@ -37,6 +37,8 @@ _TEXTS = ("experiment_id", "variant_name")
 _HIGHEST = {measure.name: measure.highest for measure in MEASURES}
 # A wrong file is refused with its first mistakes, not with all of them.
 _MOST_ISSUES = 20
+# Each test of a file has much the same names.
+_form = lru_cache(maxsize=1024)(plain_name)
 # The numbers of a variant, in the order of its goal's.
 _Numbers = tuple[Any, ...]
 
@@ -52,10 +54,13 @@ class NamedTest:
 
 @dataclass
 class _Found:
-    """A test as far as it is read: its first line, the counts of each variant, and the lines of possible totals."""
+    """A test as far as it is read: its first line, the counts of each variant, by its name and the name by its plain
+    form, and the lines of possible totals.
+    """
 
     line: int
     variants: dict[str, _Numbers] = field(default_factory=dict)
+    forms: dict[str, str] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
 
 
@@ -63,15 +68,14 @@ def read_past_tests(
     table: Table,
     goal: Reward = Reward.CTR,
     repeated: Repeated = "refuse",
-    most_rows: int | None = None,
 ) -> list[NamedTest]:
     """Read the tests in the file's order; PastTestsError names line, column and what is wrong there.
 
-    ``repeated``: rows of one variant are refused, or parts to be added up. ``most_rows``: a longer file is refused.
+    ``repeated``: rows of one variant are refused, or parts to be added up.
     """
     try:
         reader = LineReader(find_header(table, _columns(goal)))
-        tests, issues = _read(reader, GOALS[goal], repeated, most_rows)
+        tests, issues = _read(reader, GOALS[goal], repeated)
     except InvalidError as error:
         raise PastTestsError([RowIssue(0, "", issue.message) for issue in error.issues]) from error
     issues += [issue for test in tests.values() for issue in _total_issues(test, reader.names)]
@@ -129,14 +133,11 @@ def _columns(goal: Reward) -> Columns:
 
 
 def _read(
-    reader: LineReader, columns: tuple[str, ...], repeated: Repeated, most_rows: int | None
+    reader: LineReader, columns: tuple[str, ...], repeated: Repeated
 ) -> tuple[dict[str, _Found], list[RowIssue]]:
     tests: dict[str, _Found] = {}
     issues: list[RowIssue] = []
-    for number, (line, cells) in enumerate(reader.header.lines()):
-        if number == most_rows:
-            message = _("A page reads at most %(most)s rows. The command backtest has no such limit.")
-            return {}, [RowIssue(0, "", message % {"most": format_number(number, 0)})]
+    for line, cells in reader.header.lines():
         if not any(cell.strip() for cell in cells):
             continue
         if len(issues) >= _MOST_ISSUES:
@@ -152,6 +153,7 @@ def _read(
         issues += found
         if not found:
             test.variants[variant] = _added(test.variants.get(variant), numbers)
+            test.forms.setdefault(_form(variant), variant)
             if is_total(variant):
                 test.totals[variant] = line
     return tests, issues
@@ -163,7 +165,7 @@ def _name_issues(
     for column, text in zip(_TEXTS, (experiment, variant), strict=True):
         if problem := name_problem(text):
             yield RowIssue(line, reader.names[column], problem)
-    like = next((known for known in test.variants if plain_name(known) == plain_name(variant)), None)
+    like = test.forms.get(_form(variant))
     if like is not None and not (like == variant and repeated == "sum"):
         message = _("%(variant)s of %(experiment)s is listed twice; add its rows up into one (repeated=sum)")
         names = {"variant": shown(variant), "experiment": shown(experiment)}

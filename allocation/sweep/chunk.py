@@ -5,10 +5,8 @@ number of statements serves the whole chunk, and a single one where nothing is n
 """
 
 import datetime as dt
-import gc
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +19,7 @@ from allocation.ledger.entries import Entry
 from allocation.services import Outcome, compute_allocations
 from allocation.sweep.marks import Active, active_of, mark_as_swept
 from allocation.traffic.alarms import try_to_alert
+from experiments.collecting import collecting_seldom
 from experiments.database.away import is_away
 from experiments.events import log_problem_event
 
@@ -30,9 +29,6 @@ logger = logging.getLogger(__name__)
 # which is about 30 MB and two seconds of a lock that others may wait for.
 _AT_ONCE = 200
 _COUNTS_AT_ONCE = 1 << 17
-# New objects between two looks for cycles that nothing uses. A chunk makes many objects and few cycles: at Python's own
-# 700 the looks take a tenth of its time.
-_BETWEEN_COLLECTIONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -80,17 +76,7 @@ class SweptChunk:
         return self.traffic_failed + sum(one.error == AllocationFailedError.code for one in self.experiments)
 
 
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    usual = gc.get_threshold()
-    gc.set_threshold(_BETWEEN_COLLECTIONS, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-
-
-@_collecting_seldom()
+@collecting_seldom()
 def sweep_chunk(*, experiment_ids: Sequence[int], target_date: dt.date, now: dt.datetime) -> SweptChunk:
     """Look for alarms about the traffic of these experiments, then decide for those that are active.
 

@@ -5,11 +5,12 @@
 
 Files of as many rows as an upload may have (MAX_UPLOAD_ROWS), or as large as it may be, in production's settings on
 SQLite, whose queries count too. To be held: two seconds for each request. CPU time of the process, the least of two
-requests. BLAS held to one thread.
+requests where it is more than one second. BLAS held to one thread.
 """
 
 import argparse
 import datetime as dt
+import gc
 import os
 import sys
 import time
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 VARIANTS, MOST_SECONDS = 100, 2.0
 # An experiment counts as so many rows (reading/bounds.py).
-ROWS_OF_AN_EXPERIMENT = 50
+ROWS_OF_AN_EXPERIMENT = 100
 LAST = dt.datetime.now(tz=dt.UTC).date() - dt.timedelta(days=1)
 NAMES = ["control", *(f"variant {n}" for n in range(1, VARIANTS))]
 HEAD = "experiment_id,date,variant_name,impressions,clicks,conversions"
@@ -155,7 +156,7 @@ def bad(rows: int) -> Files:
 
 def odd(rows: int) -> Files:
     """Files that are large in other ways than by their rows."""
-    cells = 25 * rows
+    cells, sheet_cells = 25 * rows, 12 * rows
 
     def long(text: str) -> Callable[[], bytes]:
         return lambda: table(HEAD, [text] * 200)
@@ -186,12 +187,12 @@ def odd(rows: int) -> Files:
         "Windows-1252": lambda: table(HEAD, daily(rows, "9,5,1")).replace(b"variant", b"v\xe4riant"),
         "no text": lambda: table(HEAD, daily(rows, "9,5,1")) + b"\x81",
         "UTF-16": lambda: table(HEAD, daily(rows, "9,5,1")).decode().encode("utf-16"),
-        "workbook, all its cells": lambda: sheet(HEAD + ",1" * 19, daily(rows - 1, "9,5,1" + ",1" * 19)),
+        "workbook, all its cells": lambda: sheet(HEAD + ",1" * 6, daily(rows - 1, "9,5,1" + ",1" * 6)),
         "workbook, a far cell": lambda: workbook(
-            {"A": [HEAD.split(","), ONE.split(",")]}, sheet1=_far(cells - 1)
+            {"A": [HEAD.split(","), ONE.split(",")]}, sheet1=_far(sheet_cells - 1)
         ),
         "workbook, too far": lambda: workbook({"A": [[""]]}, sheet1=_far(9_000_000)),
-        "workbook, spaces": lambda: workbook({"A": [[""]]}, sheet1=" " * (50 * cells - 5000)),
+        "workbook, spaces": lambda: workbook({"A": [[""]]}, sheet1=" " * (50 * sheet_cells - 5000)),
         "workbook, too many spaces": lambda: workbook({"A": [[""]]}, sheet1=" " * 250_000_000),
     }
 
@@ -231,8 +232,13 @@ class Ways:
         self.person.force_login(get_user_model().objects.create_superuser("bench"))
 
     def of(self, content: bytes, rounds: int) -> dict[str, float]:
-        """Send a file by each way, so many times; return the least seconds of each kind of request."""
-        took = list(chain.from_iterable(self._requests(content) for _ in range(rounds)))
+        """Send a file by each way; return the seconds of each kind of request, the least of so many times where one is
+        near the bound.
+        """
+        took = list(self._requests(content))
+        while rounds > 1 and max(seconds for _way, seconds in took) > MOST_SECONDS / 2:
+            took += self._requests(content)
+            rounds -= 1
         return {name: min(seconds for way, seconds in took if way == name) for name, _ in took}
 
     def _requests(self, content: bytes) -> Iterator[tuple[str, float]]:
@@ -272,7 +278,7 @@ def _timed(send: Callable[[], Any]) -> tuple[float, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench uploads", description=__doc__)
     parser.add_argument("--only", default="", help="Files whose name has this in it.")
-    parser.add_argument("--rounds", type=int, default=2, help="How often each is sent.")
+    parser.add_argument("--rounds", type=int, default=2, help="How often one that takes long is sent.")
     options = parser.parse_args()
     most = 0.0
     with database(sqlite=True) as url:
@@ -284,6 +290,9 @@ def main() -> int:
         print(machine())
         print(f"at most {rows:,} rows; seconds of CPU")
         ways = Ways()
+        # as gunicorn.conf.py does
+        gc.collect()
+        gc.freeze()
         for name, file in (good(rows) | bad(rows) | odd(rows)).items():
             if options.only in name:
                 took = ways.of(file(), options.rounds)

@@ -32,12 +32,13 @@ from experiments.metrics import Reward
 from experiments.settings_schema import ALGORITHM_SETTINGS, SettingValue
 from experiments.tables.issues import RowIssue
 from experiments.tables.number_fields import WholeNumberField
+from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.opening import open_table
 from experiments.text import format_number
 
 _SHOWN_TESTS = 8
 # Twice what a page computes. Each of its requests reads them, in less than half a second.
-_MOST_ROWS = 20_000
+_BOUNDS = Bounds(20_000, gettext_lazy("the command backtest has no such limit"))
 # From careful to bold; the installation's own stand between.
 _CAUTIOUS: dict[str, SettingValue] = {"control_floor": 0.2, "min_explore_rate": 0.1, "max_daily_shift": 0.1}
 _BOLDER: dict[str, SettingValue] = {"control_floor": 0.05, "min_explore_rate": 0.02, "exploitation": 2.0}
@@ -97,7 +98,8 @@ class BacktestForm(SettingsColumns):
         try:
             if upload := self.cleaned_data.get("file"):
                 content = upload.read()
-                return read_past_tests(open_table(lambda: io.BytesIO(content)), goal, repeated, _MOST_ROWS)
+                table = open_table(lambda: io.BytesIO(content), bounds=_BOUNDS)
+                return read_past_tests(table, goal, repeated)
             if goal.is_value:
                 raise ValidationError(_("The sample has clicks and no values: choose a file of your own."))
             return list(sample_of_past_tests())

@@ -5,7 +5,7 @@ daily rows). Counts are not kept here.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import models
@@ -33,6 +33,13 @@ def record_history(objects: Sequence[Any], *, reason: str = "", created: bool = 
         objects[0].__class__.history.bulk_history_create(
             objects, update=not created, default_change_reason=reason[:REASON_LENGTH]
         )
+
+
+def record_histories(reasons: Mapping[Any, str]) -> None:
+    """Record the present state of each object, each with its own reason."""
+    for each, reason in reasons.items():
+        each._change_reason = reason[:REASON_LENGTH]
+    record_history(list(reasons))
 
 
 def current_actor() -> str | None:

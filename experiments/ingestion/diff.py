@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from experiments.ingestion.upsert import PlacedCounts, ids_by_name, variants_of
 from experiments.metrics import MEASURE_NAMES, DailyCounts, DayTotals, Measure, Number
-from experiments.models import DailyMetric, Variant
+from experiments.models import DailyMetric
 
 
 class RowChange(NamedTuple):
@@ -34,15 +35,18 @@ class RowChange(NamedTuple):
         ]
 
 
-def row_changes(experiment_id: int, rows: Sequence[DailyCounts]) -> list[RowChange]:
-    """Compare rows with what is stored, in their order; two queries. A variant answers to its name and key."""
-    days, names = {row.date for row in rows}, {row.variant_name for row in rows}
+def row_changes(placed: Sequence[PlacedCounts]) -> list[RowChange]:
+    """Compare rows, each beside its experiment's id, with what is stored, in their order; two queries. A variant
+    answers to its name and key.
+    """
+    days = {row.date for _pk, row in placed}
+    names = {(pk, row.variant_name) for pk, row in placed}
+    known = variants_of(list({pk for pk, _row in placed}))
     # a file in the order of its variants has few of them beside all days, one in the order of days the other way round
-    known = list(Variant.objects.filter(experiment_id=experiment_id).values_list("pk", "key", "name"))
-    variants = [pk for pk, key, name in known if key in names or name in names]
+    variants = [pk for e, pk, key, name, _ in known if (e, key) in names or (e, name) in names]
     stored = DailyMetric.objects.filter(variant__in=variants, date__range=(min(days), max(days)))
     before: dict[tuple[int, object], DayTotals] = {}
     for variant, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES):
         before[variant, date] = DayTotals(*totals)
-    ids = {key: pk for pk, key, _name in known} | {name: pk for pk, _key, name in known}
-    return [RowChange(row, before.get((ids.get(row.variant_name, 0), row.date))) for row in rows]
+    ids = ids_by_name(known)
+    return [RowChange(row, before.get((ids.get((pk, row.variant_name), 0), row.date))) for pk, row in placed]

@@ -35,7 +35,7 @@ def set_day(
     """
     with transaction.atomic():
         lock_experiments([experiment_id])
-        effects = row_changes(experiment_id, rows) if rows else []
+        effects = row_changes([(experiment_id, row) for row in rows]) if rows else []
         if is_new and any(effect.before is not None for effect in effects):
             message = _("There are data of %(date)s already; edit that day instead.")
             raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])

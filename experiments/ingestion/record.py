@@ -20,7 +20,7 @@ from experiments.ingestion.new_names import NewVariants, new_name_issues
 from experiments.ingestion.single_values import SingleValues, with_single_values
 from experiments.ingestion.upsert import (
     PlacedCounts,
-    VariantRow,
+    ids_by_name,
     raise_data_versions,
     upsert_daily_metrics,
     variants_of,
@@ -196,7 +196,7 @@ def _record_in_steps(
 
 def _refuse_what_kept_values_forbid(rows: Sequence[PlacedCounts], experiment_ids: Sequence[int]) -> None:
     """Refuse counts that do not fit the values which are stored and stay."""
-    ids = _ids_by_name(variants_of(experiment_ids))
+    ids = ids_by_name(variants_of(experiment_ids))
     totals = [(ids.get((experiment_id, row.variant_name), 0), row) for experiment_id, row in rows]
     stored = _stored_totals(totals)
     message = _(
@@ -228,7 +228,7 @@ def _refuse_bad_rows(
     if found:
         # names that cannot be variants, too: all that is wrong in one answer
         known = variants_of(ids)
-        found += new_name_issues(rows, _missing_names(rows, _ids_by_name(known)), known, policy)
+        found += new_name_issues(rows, _missing_names(rows, ids_by_name(known)), known, policy)
         raise InvalidRowsError(sorted(found, key=itemgetter(0)))
 
 
@@ -288,7 +288,7 @@ def _variant_ids(
 ) -> tuple[dict[tuple[int, str], int], tuple[str, ...]]:
     """Find each row's variant by name or key and create the missing ones. Call under the experiments' locks."""
     known = variants_of(experiment_ids)
-    ids = _ids_by_name(known)
+    ids = ids_by_name(known)
     missing = _missing_names(rows, ids)
     if missing:
         if refused := new_name_issues(rows, missing, known, policy):
@@ -304,11 +304,6 @@ def _variant_ids(
         record_history(made, created=True)
         ids |= {(v.experiment_id, v.name): v.pk for v in made}
     return ids, tuple(name for names in missing.values() for name in names)
-
-
-def _ids_by_name(known: Sequence[VariantRow]) -> dict[tuple[int, str], int]:
-    """Return the variants' ids by experiment and key or name; a name goes before a key."""
-    return {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
 
 
 def _missing_names(

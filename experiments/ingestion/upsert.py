@@ -180,6 +180,11 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
     return rows
 
 
+def ids_by_name(known: Sequence[VariantRow]) -> dict[tuple[int, str], int]:
+    """Return the variants' ids by experiment and key or name; a name goes before a key."""
+    return {(e, key): pk for e, pk, key, _, _ in known} | {(e, name): pk for e, pk, _, name, _ in known}
+
+
 def upsert_daily_metrics(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
     """Write the totals of each variant, its id beside the row; no two rows share variant and date.
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from experiments.audit import coded, record_history
+from experiments.audit import coded, record_histories
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importing.importer import Target, import_table
@@ -243,8 +243,10 @@ def record_upload(
         if report.processed_rows:
             remember_columns(experiment, upload.columns)
             upload.delete()
-            for one in Experiment.objects.filter(pk__in=report.experiment_ids):
-                record_history([one], reason=_for_history(upload.name, report, report.recorded_rows[one.pk]))
+            changed = Experiment.objects.filter(pk__in=report.experiment_ids)
+            record_histories(
+                {one: _for_history(upload.name, report, report.recorded_rows[one.pk]) for one in changed}
+            )
     return done
 
 

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
+from experiments.collecting import collecting_seldom
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.record import Source
@@ -105,6 +106,7 @@ def _reader(header: Header, options: ImportOptions, references: References) -> R
     return RowReader(header, options.blank, options.advice)
 
 
+@collecting_seldom()
 def import_table(
     table: Table,
     *,

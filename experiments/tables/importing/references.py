@@ -81,7 +81,7 @@ class References:
 
     def find_or_create(self, reference: str, now: dt.datetime) -> Experiment:
         """Return the experiment, made now if need be; call it for references without a problem."""
-        if reference:
+        if reference and self.find(reference) is None:
             self._look_up(reference)  # another request may have made it since
         found = self._found[reference]
         if found is None:

@@ -15,6 +15,7 @@ from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import (
     MOST_REMEMBERED,
     Cell,
+    Exact,
     Kind,
     NumberError,
     Numbers,
@@ -128,17 +129,19 @@ class LineReader:
 
     def __init__(self, header: Header) -> None:
         self.header, self.names = header, header.names
-        self.width = len(header.cells)
+        self.width, self._unnamed = len(header.cells), header.unnamed
         self._numbers: Numbers | None = None
         self._values: dict[tuple[str, type[str], str], Any] = {}
+        # Why a cell is no number.
+        self._unread: dict[tuple[str, type[str], str], str] = {}
 
     def cell_problem(self, line: int, cells: list[str]) -> RowIssue | None:
         """Refuse a line with more or fewer cells than the header; cells without a column may be empty or missing."""
+        if len(cells) == self.width and not self._unnamed:
+            return None
         beyond = [cell for cell in cells[self.width :] if cell.strip()]
-        beyond += [
-            cells[place] for place in self.header.unnamed if place < len(cells) and cells[place].strip()
-        ]
-        named = self.width - len(self.header.unnamed)
+        beyond += [cells[place] for place in self._unnamed if place < len(cells) and cells[place].strip()]
+        named = self.width - len(self._unnamed)
         if beyond:
             message = _(
                 "has %(cells)s cells, the header names %(columns)s columns (%(extra)s is beyond); put a number such as "
@@ -159,10 +162,17 @@ class LineReader:
         mark = (cell, type(cell), column)
         if (known := self._values.get(mark)) is not None:
             return known
+        if mark in self._unread:
+            raise NumberError(self._unread[mark])
         if self._numbers is None:
             self._numbers = learn_styles(self._number_cells())
         kind = KINDS[column]
-        read = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        try:
+            read = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        except NumberError as error:
+            if len(self._unread) < MOST_REMEMBERED:
+                self._unread[mark] = str(error)
+            raise
         value = _TYPES[column](read) if column in _TYPES else read
         if len(self._values) < MOST_REMEMBERED:
             self._values[mark] = value
@@ -173,7 +183,8 @@ class LineReader:
         for line, cells in self.header.lines():
             for place, kind in places:
                 cell = cells[place] if place < len(cells) else ""
-                if not cell.isdigit() and not is_blank(cell):
+                # a workbook's own numbers have no style
+                if not cell.isdigit() and not isinstance(cell, Exact) and not is_blank(cell):
                     yield Cell(line, cell, kind)
 
 
@@ -205,7 +216,7 @@ class RowReader(LineReader):
         ]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
-        self._is_plain = not header.unnamed
+        self._is_plain = not self._unnamed
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
         self._days: dict[str, dt.date] = {}
@@ -220,10 +231,10 @@ class RowReader(LineReader):
                 yield row
 
     def _plain(self, line: int, cells: list[str]) -> CsvRow | None:
-        """Read a line of numbers whose day and names were seen before; None for any other."""
+        """Read a line of numbers whose names were seen before; None for any other."""
         if not self._is_plain or len(cells) != self.width:
             return None
-        day = self._days.get(cells[self._date])
+        day = self._days.get(cells[self._date]) or self.day_of(cells[self._date])
         variant = self._known_names.get(cells[self._variant])
         experiment = self._known_names.get(cells[self._experiment] if self._experiment >= 0 else "")
         if day is None or variant is None or experiment is None:
@@ -245,14 +256,15 @@ class RowReader(LineReader):
         if not self._is_plain or len(cells) != self.width:
             return None
         has_blank = is_bad = False
-        for _n, place, _type in self._given:
+        for n, place, _type in self._given:
             cell = cells[place]
             if cell.isdecimal() and cell.isascii():
                 continue
             if is_blank(cell):
                 has_blank = True
             else:
-                is_bad = is_bad or is_no_number(cell)
+                is_unread = (cell, type(cell), self.number_columns[n]) in self._unread
+                is_bad = is_bad or is_unread or is_no_number(cell)
         text = cells[self._date].strip()
         if not text and not any(cell.strip() for cell in cells):
             return None

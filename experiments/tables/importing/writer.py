@@ -11,6 +11,7 @@ from experiments.exceptions import InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.new_names import NewVariants
 from experiments.ingestion.record import Recorded, record_placed, refusals_of
+from experiments.ingestion.upsert import PlacedCounts
 from experiments.models import Experiment
 from experiments.tables.importing.report import ImportReport
 from experiments.tables.importing.rows import CsvRow
@@ -86,10 +87,9 @@ class Writer:
         rows = self._not_closed(batch)
         effects = self._effects(rows) if self.observer else {}
         while rows:
-            placed = [(self.experiments[row.experiment].pk, row.counts) for row in rows]
             try:
                 recorded = record_placed(
-                    rows=placed,
+                    rows=self._placed(rows),
                     today=self.today,
                     now=self.now,
                     new_variants=self.new_variants,
@@ -117,11 +117,11 @@ class Writer:
 
     def _effects(self, rows: list[CsvRow]) -> dict[int, RowChange]:
         """Compare rows with what is stored, by line."""
-        effects: dict[int, RowChange] = {}
-        for experiment, group in self._groups(rows):
-            changes = row_changes(experiment.pk, [row.counts for row in group])
-            effects |= {row.line: change for row, change in zip(group, changes, strict=True)}
-        return effects
+        changes = row_changes(self._placed(rows)) if rows else []
+        return {row.line: change for row, change in zip(rows, changes, strict=True)}
+
+    def _placed(self, rows: list[CsvRow]) -> list[PlacedCounts]:
+        return [(self.experiments[row.experiment].pk, row.counts) for row in rows]
 
     def _show(self, rows: list[CsvRow], effects: Mapping[int, RowChange]) -> None:
         if self.observer:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from experiments.exceptions import InvalidError
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.source import Line, Reading, Table
 
@@ -17,6 +18,8 @@ class _Bounded:
     reading: Reading
     bounds: Bounds
     _first: list[Line] = field(default_factory=list)
+    # By the line that they come after.
+    _kept: dict[int, "_KeptLines"] = field(default_factory=dict)
 
     def first_lines(self) -> list[Line]:
         """Read them once: each kind of file looks for its header."""
@@ -27,6 +30,12 @@ class _Bounded:
         return self._first
 
     def lines_after(self, line: int) -> Iterator[Line]:
+        """Split them once: the style of a file's numbers is learnt from all of its lines, before its second row."""
+        if line not in self._kept:
+            self._kept[line] = _KeptLines(self._within(line))
+        return iter(self._kept[line])
+
+    def _within(self, line: int) -> Iterator[Line]:
         rows_left, cells_left = self.bounds.rows, self.bounds.cells
         for each in self.reading.lines_after(line):
             cells = each[1]
@@ -38,3 +47,30 @@ class _Bounded:
             if cells_left < 0:
                 raise self.bounds.too_many_cells()
             yield each
+
+
+class _KeptLines:
+    """Lines that come from their source when they are first asked for; an error of it ends each reading."""
+
+    def __init__(self, source: Iterator[Line]) -> None:
+        self._source, self._lines = source, list[Line]()
+        self._error: InvalidError | None = None
+
+    def __iter__(self) -> Iterator[Line]:
+        place = 0
+        while place < len(self._lines) or self._has_more():
+            yield self._lines[place]
+            place += 1
+
+    def _has_more(self) -> bool:
+        """Read a line more, if there is one."""
+        if self._error:
+            raise self._error
+        try:
+            line = next(self._source, None)
+        except InvalidError as error:
+            self._error = error
+            raise
+        if line is not None:
+            self._lines.append(line)
+        return line is not None

@@ -96,6 +96,8 @@ class Numbers:
         """Read an amount; raise NumberError."""
         if (isinstance(cell, Exact) or self._has_point) and len(cell) <= _LONGEST and _POINT.fullmatch(cell):
             return Decimal(cell)
+        if (only := self._only_style) and _is_plain_number(cell, only):
+            return _read(cell, only)
         text = _normal(cell)
         if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
             return Decimal(text)
@@ -118,6 +120,10 @@ class Numbers:
     def _has_point(self) -> bool:
         """True where a number with a point alone has one value under every style."""
         return bool(self.styles) and all(style.decimal == "." for style in self.styles)
+
+    @cached_property
+    def _only_style(self) -> Style | None:
+        return self.styles[0] if len(self.styles) == 1 else None
 
     def _styles(self, cell: str) -> tuple[Style, ...]:
         return (_EXACT,) if isinstance(cell, Exact) else self.styles
@@ -188,6 +194,16 @@ def _is_number(text: str) -> bool:
     return len(text) <= _LONGEST and _NUMBER.fullmatch(text) is not None
 
 
+def _is_plain_number(cell: str, style: Style) -> bool:
+    """Tell at little cost of most numbers that they are ones of this style, whatever the kind of their column."""
+    return (
+        "0" < cell[:1] <= "9"
+        and len(cell) <= _LONGEST
+        and not isinstance(cell, Exact)
+        and _PATTERNS[style].fullmatch(cell) is not None
+    )
+
+
 def _is_cut(text: str) -> bool:
     return text.isdigit() and len(text) > 1 and text[0] == "0"
 
@@ -198,7 +214,11 @@ def _value(text: str, style: Style) -> Decimal | None:
     sign, body = ("-", text[1:]) if text[0] in "-\u2212" else ("", text.removeprefix("+"))
     if not _PATTERNS[style].fullmatch(body):
         return None
-    return Decimal(sign + body.replace(style.thousands, "").replace(style.decimal, "."))
+    return _read(sign + body, style)
+
+
+def _read(text: str, style: Style) -> Decimal:
+    return Decimal(text.replace(style.thousands, "").replace(style.decimal, "."))
 
 
 @lru_cache(maxsize=2**16)

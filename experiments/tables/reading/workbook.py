@@ -1,7 +1,6 @@
 """Workbooks of Excel (.xlsx): the first sheet, or the one that is named."""
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from experiments.tables.reading.workbook_limits import no_workbook, refuse_large
 
 # A decimal number of as many digits comes back from a float as it was; a sum such as 0.1 + 0.2 has more.
 _FLOAT_DIGITS = 15
-_PLAIN = re.compile(r"0|0\.[0-9]+|-?[1-9][0-9]*(\.[0-9]+)?")
+_FLOAT_EXACT = 10**_FLOAT_DIGITS
 _ZIP = b"PK\x03\x04"
 # The beginning of Excel's older .xls, and of a workbook with a password.
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -72,13 +71,13 @@ class Sheet:
         with _refusing():
             for number, cells in enumerate(self.sheet.iter_rows(), 1):
                 if number > line:
-                    yield number, [as_text(cell) for cell in cells]
+                    yield number, [cell if type(cell) is str else as_text(cell) for cell in cells]
 
 
 def as_text(value: Any) -> str:
     """Write a cell's value as the text that a CSV would have in its place."""
     if type(value) is float:  # most cells are
-        return _float_text(f"{value:.{_FLOAT_DIGITS}g}")
+        return _float_text(value)
     match value:
         case str():
             return value
@@ -89,7 +88,7 @@ def as_text(value: Any) -> str:
         case int():
             return Exact(value)
         case float():
-            return _float_text(f"{value:.{_FLOAT_DIGITS}g}")
+            return _float_text(value)
         case Decimal():
             return _number_text(value)
         case dt.datetime() if value.time() == dt.time():
@@ -99,8 +98,12 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def _float_text(text: str) -> str:
-    return Exact(text) if _PLAIN.fullmatch(text) else _number_text(Decimal(text))
+def _float_text(value: float) -> str:
+    if 0 < value < _FLOAT_EXACT and value.is_integer():
+        return Exact(int(value))
+    text = f"{value:.{_FLOAT_DIGITS}g}"
+    # neither a power of ten, nor nan or inf
+    return _number_text(Decimal(text)) if "e" in text or "n" in text else Exact(text)
 
 
 def _number_text(exact: Decimal) -> str:

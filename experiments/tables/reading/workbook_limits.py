@@ -58,7 +58,7 @@ def _look_at(archive: zipfile.ZipFile, bounds: Bounds | None) -> None:
 
 def _extent_of(archive: zipfile.ZipFile, bounds: Bounds | None, *, is_quick: bool) -> "_Extent":
     left = bounds.unpacked_bytes if bounds else _MOST_BYTES
-    extent = _Extent(bounds.cells if bounds else _MOST_CELLS)
+    extent = _Extent(bounds.workbook_cells if bounds else _MOST_CELLS)
     for part in archive.infolist():
         if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise no_workbook()

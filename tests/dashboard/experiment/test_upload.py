@@ -19,6 +19,7 @@ from tests.dashboard.experiment.data_pages import (
     file_sent,
     stored_rows,
 )
+from tests.experiments.tables.workbooks import workbook
 from tests.factory import TODAY, make_experiment, make_running
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
@@ -229,6 +230,22 @@ def test_upload__more_rows_than_a_request_may_bring__is_refused_with_the_fix(
     page = analyst.post(UPLOAD, file_sent(HEADER + "".join(rows[:2])), follow=True)
     analyst.post(page.redirect_chain[0][0])
     assert len(stored_rows()) == len(before) + 2
+
+
+def test_upload__orders_or_a_workbook_beyond_the_bound__are_refused(
+    analyst: Client, settings: Settings
+) -> None:
+    experiment = make_running()
+    settings.MAX_UPLOAD_ROWS = 2
+    orders = "experiment_id,date,variant_name,value\n" + f"{experiment.key},2025-08-31,control,12.5\n" * 3
+    rows = [[experiment.key, f"2025-08-{day}", "control", 5, 1, 0] for day in (29, 30, 31)]
+    sheet = workbook({"A": [HEADER.strip().split(","), *rows]})
+
+    for content in (orders.encode(), sheet):
+        page = analyst.post(UPLOAD, {"file": SimpleUploadedFile("file", content)})
+        (said,) = page.context["form"].errors["file"]
+        assert said.startswith(("the file has more than 2 rows", "the workbook is too large"))
+    assert not CsvUpload.objects.exists()
 
 
 def test_preview_and_record__the_bound_was_lowered_meanwhile__are_refused(

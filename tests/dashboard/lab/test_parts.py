@@ -10,6 +10,7 @@ from django.test import Client
 from dashboard.lab.parts import COMPUTED
 from tests.dashboard.past_tests import MANY_TESTS
 from tests.dashboard.streams import messages_of
+from tests.experiments.tables.workbooks import workbook
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("visitor")]
 
@@ -150,5 +151,32 @@ def test_backtest__more_rows_than_a_page_reads__is_refused(client: Client) -> No
     page = client.post(f"{LAB}backtest/", {"file": file, "days": "2", "runs": "1", "seed": "1"})
 
     assert page.context["form"].errors["file"] == [
-        "A page reads at most 20,000 rows. The command backtest has no such limit."
+        "the file has more than 20,000 rows, the most of an upload; the command backtest has no such limit"
     ]
+
+
+def test_backtest__few_rows_and_many_cells__is_refused(client: Client) -> None:
+    text = "experiment,variant,impressions,clicks\na,x,10,1\na,y,10,1\n" + "\n" * 500_000
+
+    page = client.post(
+        f"{LAB}backtest/",
+        {
+            "file": SimpleUploadedFile("tests.csv", text.encode(), "text/csv"),
+            "days": "2",
+            "runs": "1",
+            "seed": "1",
+        },
+    )
+
+    [message] = page.context["form"].errors["file"]
+    assert message.startswith("the file has more than 500,000 cells")
+
+
+def test_backtest__workbook_beyond_the_bounds__is_refused_before_it_is_opened(client: Client) -> None:
+    far = '<row r="9000000"><c r="A9000000"><v>1</v></c></row>'
+    file = SimpleUploadedFile("tests.xlsx", workbook({"A": []}, sheet1=far))
+
+    page = client.post(f"{LAB}backtest/", {"file": file, "days": "2", "runs": "1", "seed": "1"})
+
+    [message] = page.context["form"].errors["file"]
+    assert message.startswith("the workbook is too large")

@@ -131,16 +131,25 @@ def test_upload__few_rows_and_many_cells__is_refused(
     assert not DailyMetric.objects.exists()
 
 
-@WAYS
-def test_upload__rows_of_several_experiments__each_counts_as_fifty_rows(api: APIClient, path: str) -> None:
-    one, two, three = (make_experiment(name) for name in ("One", "Two", "Three"))
-    let_in = HEADER + _rows(one, MOST - 51) + _rows(two, 1)
+def test_openapi__upload__names_the_refusal_of_a_long_file(api: APIClient) -> None:
+    described = api.get("/schema?format=json").json()["paths"]["/api/v1/events/csv/"]["post"]
 
-    for beyond in (let_in + _rows(one, MOST)[-40:].partition("\n")[2], let_in + _rows(three, 1)):
+    assert "too_many_rows" in described["description"]
+
+
+@WAYS
+def test_upload__rows_of_several_experiments__each_counts_as_a_hundred_rows(
+    api: APIClient, path: str, settings: Settings
+) -> None:
+    settings.MAX_UPLOAD_ROWS = 110
+    one, two, three = (make_experiment(name) for name in ("One", "Two", "Three"))
+    let_in = HEADER + _rows(one, 9) + _rows(two, 1)
+
+    for beyond in (HEADER + _rows(one, 10) + _rows(two, 1), let_in + _rows(three, 1)):
         code, detail = _refusal(_post(api, path, beyond))
-        assert (code, "each but the first counts as 50 rows" in detail) == ("too_many_rows", True)
+        assert (code, "each but the first counts as 100 rows" in detail) == ("too_many_rows", True)
         assert not DailyMetric.objects.exists()
-    assert _post(api, path, let_in).json()["processed_rows"] == MOST - 50
+    assert _post(api, path, let_in).json()["processed_rows"] == 10
 
 
 def test_import_events__more_rows_than_an_upload_has__reads_them(tmp_path: Path) -> None:
