@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from experiments.audit import record_history
 from experiments.audit.intake import IntakeLine, line_of_caller, note_intake
 from experiments.events import log_event_on_commit
-from experiments.exceptions import DomainError, ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.exceptions import ExperimentNotFoundError, InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.closed import refusals_of
 from experiments.ingestion.combining import Write, recorded_in_company
 from experiments.ingestion.long_past import long_past_issues
 from experiments.ingestion.new_names import NewVariants, new_name_issues
@@ -42,8 +43,8 @@ from experiments.metrics import (
     every_goal_takes,
     some_goal_refuses,
 )
-from experiments.models import MAX_VARIANTS, TAKES_EVENTS, DailyMetric, Experiment, Variant
-from experiments.selectors import find_experiment, find_experiment_ids
+from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Variant
+from experiments.selectors import find_experiment_ids
 from experiments.services import lock_experiments
 from experiments.variants import new_variants
 
@@ -264,23 +265,6 @@ def _raise_data_versions(experiment_ids: Sequence[int], first: dt.date) -> None:
         return
     for refusal in refusals_of(experiment_ids).values():
         raise refusal
-
-
-def refusals_of(experiment_ids: Sequence[int]) -> dict[int, DomainError]:
-    """Say why some of these experiments take no events, by id; under their locks it stays so."""
-    ready = Experiment.objects.filter(pk__in=experiment_ids, status__in=TAKES_EVENTS, archived_at=None)
-    closed = set(experiment_ids).difference(ready.values_list("pk", flat=True))
-    return {experiment_id: _refusal_of(experiment_id) for experiment_id in sorted(closed)}
-
-
-def _refusal_of(experiment_id: int) -> DomainError:
-    try:
-        experiment = find_experiment(experiment_id)
-    except ExperimentNotFoundError as error:
-        return error
-    return experiment.status_conflict(
-        _("is %(status)s and takes no events.") % {"status": experiment.state_word}
-    )
 
 
 def _variant_ids(

@@ -8,9 +8,10 @@ from itertools import islice
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidError, InvalidRowsError, Issue
+from experiments.ingestion.closed import refusals_of
 from experiments.ingestion.diff import RowChange, row_changes
 from experiments.ingestion.new_names import NewVariants
-from experiments.ingestion.record import Recorded, record_placed, refusals_of
+from experiments.ingestion.record import Recorded, record_placed
 from experiments.ingestion.upsert import PlacedCounts
 from experiments.models import Experiment
 from experiments.tables.importing.report import ImportReport
