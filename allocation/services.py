@@ -345,7 +345,7 @@ def _looked_at(experiments: Mapping[int, Experiment], how: _How) -> set[int]:
 
 
 def _basis(entry: Entry, experiment: Experiment, before: int) -> int:
-    """Make the number anew where the decision itself has raised the alarm of a mismatch."""
+    """Make the number again where the decision itself has raised the alarm of a mismatch."""
     if entry.inputs is None or entry.inputs.mismatch == vars(experiment)["has_mismatch"]:
         return before
     vars(experiment)["has_mismatch"] = entry.inputs.mismatch

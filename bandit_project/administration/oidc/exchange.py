@@ -2,7 +2,7 @@
 
 The time limit of a socket counts for each read, so that a server which sends a byte now and then never meets it, and
 for each address of a name. Here no address is tried for longer than the exchange lasts. Each connection is noted when
-it is made, before TLS begins, and a timer shuts them when the time is over: whoever reads then finds the end. Looking
+it is made, before TLS begins, and a timer shuts them when the time is over: who reads then finds the end. Looking
 up a name is the system's own business, and its time is not cut short.
 """
 
