@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.factory import allocate, make_running
 from tests.security.places import make_one_of_each
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+pytestmark = [pytest.mark.django_db, pytest.mark.database_free, pytest.mark.usefixtures("today")]
 
 PORTUGUESE = {"Accept-Language": "pt-BR"}
 # The name of a variant, and what the history's page makes of nobody.

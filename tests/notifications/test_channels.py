@@ -30,7 +30,7 @@ from notifications.problems import plain_problem
 from tests.factory import NOW, make_experiment
 from tests.notifications.receiver import Receiver
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
+pytestmark = [pytest.mark.django_db, pytest.mark.database_free, pytest.mark.usefixtures("today")]
 
 LED = {"leader": "benefit", "probability_best": 0.9712, "target_date": "2025-09-01", "value_remaining": 0.02}
 

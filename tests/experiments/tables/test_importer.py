@@ -71,6 +71,7 @@ def test_import__bad_rows_skipped__reads_to_the_end() -> None:
     assert (report.processed_rows, report.total_issues) == (1, MAX_ISSUES + 5)
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize(
     "bad",
     [

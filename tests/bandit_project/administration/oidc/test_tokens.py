@@ -27,7 +27,7 @@ from tests.bandit_project.administration.oidc.provider import (
     new_key,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.database_free]
 
 
 def _other(name: str, value: Any) -> Callable[[Provider, Claims], str]:
