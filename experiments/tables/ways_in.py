@@ -31,7 +31,8 @@ _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with
 # A part that has only some orders of a day would replace the day's total; so would one with some of the rows that are
 # added up.
 _SPLIT = _(
-    "split it between days, never within a day, or load it with manage.py import_events, which reads any file"
+    "split it by experiment or between days, never within a day of one, or load it with manage.py import_events, "
+    "which reads any file"
 )
 _CREATE_FIRST = _("Create it first, or correct the name.")
 
@@ -80,7 +81,8 @@ ADVICE: Mapping[WayIn, Advice] = {
         no_experiment=_OWN_PAGE,
         unknown_experiment=_CREATE_FIRST,
         too_long=_(
-            "split it between days, never within a day, or ask an administrator to load it (manage.py import_events)"
+            "split it by experiment or between days, never within a day of one, or ask an administrator to load it "
+            "(manage.py import_events)"
         ),
     ),
 }

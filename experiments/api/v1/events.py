@@ -93,8 +93,8 @@ class EventsCsvView(IdempotentWrites):
     def post(self, request: Request) -> Response:
         """Which files are read, and how, is in docs/importing.md. A file of which nothing is loaded is answered 422.
 
-        So is one with more rows than MAX_UPLOAD_ROWS (`too_many_rows`): send it in parts, split between days and never
-        within a day, or load it with the command `import_events`.
+        So is one with more rows than MAX_UPLOAD_ROWS (`too_many_rows`): send it in parts, split by experiment or
+        between days and never within a day of one, or load it with the command `import_events`.
         """
         given = serializers.CsvOptionsSerializer(data=_options(request))
         given.is_valid(raise_exception=True)

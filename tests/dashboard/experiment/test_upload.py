@@ -224,7 +224,7 @@ def test_upload__more_rows_than_a_request_may_bring__is_refused_with_the_fix(
 
     (said,) = refused.context["form"].errors["file"]
     assert said.startswith("the file has more than 2 rows")
-    assert "split it between days" in said
+    assert "split it by experiment or between days" in said
     assert "At most 2 rows." in refused.content.decode()
     assert (CsvUpload.objects.count(), stored_rows()) == (0, before)
     page = analyst.post(UPLOAD, file_sent(HEADER + "".join(rows[:2])), follow=True)

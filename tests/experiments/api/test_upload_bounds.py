@@ -38,7 +38,8 @@ def _post(api: APIClient, path: str, content: str | bytes, **fields: str) -> Any
 
 WAYS = pytest.mark.parametrize("path", ["/api/v1/events/csv/", "/upload-data"])
 SPLIT = (
-    "split it between days, never within a day, or load it with manage.py import_events, which reads any file"
+    "split it by experiment or between days, never within a day of one, or load it with manage.py import_events, "
+    "which reads any file"
 )
 
 
