@@ -38,7 +38,8 @@ _HIGHEST = {measure.name: measure.highest for measure in MEASURES}
 # A wrong file is refused with its first mistakes, not with all of them.
 _MOST_ISSUES = 20
 # Each test of a file has much the same names.
-_form = lru_cache(maxsize=1024)(plain_name)
+_remembered_form = lru_cache(maxsize=1024)(plain_name)
+_LONGEST_REMEMBERED = 200
 # The numbers of a variant, in the order of its goal's.
 _Numbers = tuple[Any, ...]
 
@@ -62,6 +63,10 @@ class _Found:
     variants: dict[str, _Numbers] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+
+
+def _form(name: str) -> str:
+    return _remembered_form(name) if len(name) <= _LONGEST_REMEMBERED else plain_name(name)
 
 
 def read_past_tests(

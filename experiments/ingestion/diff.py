@@ -44,7 +44,10 @@ def row_changes(placed: Sequence[PlacedCounts]) -> list[RowChange]:
     known = variants_of(list({pk for pk, _row in placed}))
     # a file in the order of its variants has few of them beside all days, one in the order of days the other way round
     variants = [pk for e, pk, key, name, _ in known if (e, key) in names or (e, name) in names]
-    stored = DailyMetric.objects.filter(variant__in=variants, date__range=(min(days), max(days)))
+    first, last = min(days), max(days)
+    # one correction of a day long past does not read all that has come since
+    dates = {"date__range": (first, last)} if len(days) > (last - first).days else {"date__in": days}
+    stored = DailyMetric.objects.filter(variant__in=variants, **dates)
     before: dict[tuple[int, object], DayTotals] = {}
     for variant, date, *totals in stored.values_list("variant_id", "date", *MEASURE_NAMES):
         before[variant, date] = DayTotals(*totals)

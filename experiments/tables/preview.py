@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import NamedTuple
 
+from experiments.exceptions import InvalidError
 from experiments.ingestion.diff import RowChange
 from experiments.metrics import COUNTS, MEASURES, NO_TOTALS, Measure, Number
 from experiments.models import Experiment
@@ -110,14 +111,32 @@ def preview_table(
     today: dt.date,
     now: dt.datetime,
 ) -> CsvPreview:
-    """Preview the good rows of a file for this experiment, which knows what its headers mean, and for others."""
+    """Preview the good rows of a file for this experiment, which knows what its headers mean, and for others; without
+    them where they are too many to be recorded, too.
+    """
+    try:
+        return _preview(table, Target(experiment, known=known), experiment, options, today, now)
+    except InvalidError as error:
+        if all(issue.code != "too_many_experiments" for issue in error.issues):
+            raise
+    return _preview(table, Target(experiment, only=True, known=known), experiment, options, today, now)
+
+
+def _preview(
+    table: Table,
+    target: Target,
+    experiment: Experiment,
+    options: ImportOptions,
+    today: dt.date,
+    now: dt.datetime,
+) -> CsvPreview:
     preview = CsvPreview.of(experiment)
     preview.report = import_table(
         table,
         today=today,
         now=now,
         options=replace(options, on_error="skip"),
-        target=Target(experiment, known=known),
+        target=target,
         kept_issues=KEPT_LINES,
         dry_run=True,
         observer=preview.observe,

@@ -128,7 +128,7 @@ def import_table(
     check, reader = _prepare(table, options, target, today, kept_issues)
     rows: Rows = partial(check.rows_of, reader)
     if table.bounds:
-        rows = KeptRows(rows)
+        rows = KeptRows(rows, reader.as_stored_now)
     check.read(rows)
     report = check.report
     if options.on_error == "reject" and report.total_issues:
@@ -147,7 +147,10 @@ def _prepare(
     """Find the table's header, and build the check and the reader of its rows. Raises InvalidError."""
     header = target.header_of(table, options.advice)
     references = References(
-        default=target.experiment, create=options.create, advice=options.advice.unknown_experiment
+        default=target.experiment,
+        create=options.create,
+        advice=options.advice.unknown_experiment,
+        bounds=table.bounds,
     )
     report = ImportReport(
         kept_issues,
@@ -189,7 +192,7 @@ def _write(
             names=check.names,
             new_variants=options.new_variants,
             observer=observer,
-            are_checked=not check.repeated,
+            are_checked=isinstance(rows, KeptRows) and not (check.repeated or report.has_orders),
         )
         # a file without a good row may still be long
         good = check.good_rows(rows()) if check.named else iter(())

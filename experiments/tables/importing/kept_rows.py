@@ -1,22 +1,27 @@
 """Rows that are read from their file once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from experiments.tables.importing.checks import Rows
 from experiments.tables.importing.rows import BadRow, CsvRow
 
+Row = CsvRow | BadRow
+
 
 class KeptRows:
-    """Keeps the rows of a file as they are read, and gives them again without reading it."""
+    """Keeps the rows of a file as they are read, and gives them again without reading it.
 
-    def __init__(self, read: Rows) -> None:
-        self._read = read
-        self._kept: list[CsvRow | BadRow] | None = None
+    ``renew`` adapts those that rest on what is stored, which may be another by then.
+    """
 
-    def __call__(self) -> Iterable[CsvRow | BadRow]:
-        return self._reading() if self._kept is None else self._kept
+    def __init__(self, read: Rows, renew: Callable[[Iterable[Row]], Iterable[Row]]) -> None:
+        self._read, self._renew = read, renew
+        self._kept: list[Row] | None = None
 
-    def _reading(self) -> Iterator[CsvRow | BadRow]:
+    def __call__(self) -> Iterable[Row]:
+        return self._reading() if self._kept is None else self._renew(self._kept)
+
+    def _reading(self) -> Iterator[Row]:
         rows = []
         for row in self._read():
             rows.append(row)

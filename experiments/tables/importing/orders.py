@@ -79,13 +79,30 @@ class OrderReader(RowReader):
         yield from self._beside_stored(days)
 
     def _add(self, row: CsvRow, days: dict[_Place, _Day]) -> None:
-        identity = self._references.identity(row.experiment)
-        name = row.counts.variant_name
-        place = (identity.experiment, row.counts.date, identity.variants.get(name, name))
+        place = self._place_of(row)
         if (day := days.get(place)) is None:
             found = self._references.find(row.experiment)
             day = days[place] = _Day(row, Orders(found.value_cap if found else None))
         day.orders.add(row.counts.value_sum or NO_VALUE)
+
+    def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterator[CsvRow | BadRow]:
+        """Put the days of an earlier reading beside what is stored of them now: counts may have come since."""
+        found = list(rows)
+        stored = _stored(self._place_of(row) for row in found if isinstance(row, CsvRow))
+        for row in found:
+            if isinstance(row, CsvRow):
+                seen: dict[str, Any] = dict(
+                    zip(COUNT_NAMES, stored.get(self._place_of(row), (0, 0, 0)), strict=True)
+                )
+                seen["conversions"] = row.counts.conversions
+                yield row._replace(counts=row.counts._replace(**seen))
+            else:
+                yield row
+
+    def _place_of(self, row: CsvRow) -> _Place:
+        identity = self._references.identity(row.experiment)
+        name = row.counts.variant_name
+        return identity.experiment, row.counts.date, identity.variants.get(name, name)
 
     def _beside_stored(self, days: dict[_Place, _Day]) -> Iterator[CsvRow]:
         stored = _stored(days)

@@ -13,6 +13,7 @@ from experiments.models import Experiment, Variant
 from experiments.selectors import find_experiment
 from experiments.services import create_experiment, key_from_name
 from experiments.tables.issues import shown
+from experiments.tables.reading.bounds import Bounds
 from experiments.text import Text
 from experiments.variants import plain_name
 
@@ -43,14 +44,22 @@ class References:
     the message about one that is not.
     """
 
-    def __init__(self, *, default: Experiment | None, create: bool, advice: Text = "") -> None:
-        self._create, self._advice = create, advice
+    def __init__(
+        self, *, default: Experiment | None, create: bool, advice: Text = "", bounds: Bounds | None = None
+    ) -> None:
+        self._create, self._advice, self._bounds = create, advice, bounds
+        self._known = set[int]()
         self._found: dict[str, Experiment | None] = {"": default}
         self._problems: dict[str, str | None] = {"": None}
         # Experiments of one name, where that name is no help.
         self._several: dict[str, list[Experiment]] = {}
         self._identities: dict[str, Identity] = {}
         self._suggested = 0
+
+    @property
+    def count(self) -> int:
+        """Number of experiments that were looked up, whatever the names that a file has for each."""
+        return len(self._known)
 
     def find(self, reference: str) -> Experiment | None:
         """Return the experiment of this id, key or name; None where there is none, or the name is that of several."""
@@ -92,6 +101,9 @@ class References:
         named = [] if is_unknown else list(_by_reference(reference))
         self._found[reference] = named[0] if len(named) == 1 else None
         self._several[reference] = named
+        self._known.update(experiment.pk for experiment in named[:1])
+        if self._bounds:
+            self._bounds.refuse_many_experiments(0, self.count)
 
     def _names(self, reference: str) -> bool:
         """Tell if any experiment had this id, key or name when all were read."""

@@ -40,7 +40,7 @@ class _Bounded:
         for each in self.reading.lines_after(line):
             cells = each[1]
             cells_left -= len(cells) or 1
-            if any(cells):
+            if any(cell and not cell.isspace() for cell in cells):
                 rows_left -= 1
             if rows_left < 0:
                 raise self.bounds.too_many_rows()

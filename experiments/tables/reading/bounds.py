@@ -9,12 +9,16 @@ from experiments.text import Text, format_number
 
 # An experiment is looked up and written by itself, which takes as long as so many rows.
 _ROWS_OF_AN_EXPERIMENT = 100
+# A header, and titles above it.
+_LINES_ABOVE = 50
 # All that a file may say of a day are eight.
 _CELLS_OF_A_ROW = 25
 # A cell of a workbook takes twice the time.
 _WORKBOOK_CELLS_OF_A_ROW = 12
 # As spreadsheets write them, on average of a whole file.
 _BYTES_OF_A_CELL = 50
+# Styles and themes.
+_BYTES_BESIDE_CELLS = 1024 * 1024
 # Each of the first lines may be the header.
 _MOST_COLUMNS = 1000
 
@@ -32,17 +36,17 @@ class Bounds:
     @property
     def cells(self) -> int:
         """The most cells of a file."""
-        return self.rows * _CELLS_OF_A_ROW
+        return (self.rows + _LINES_ABOVE) * _CELLS_OF_A_ROW
 
     @property
     def workbook_cells(self) -> int:
         """The most cells of a workbook's sheet."""
-        return self.rows * _WORKBOOK_CELLS_OF_A_ROW
+        return (self.rows + _LINES_ABOVE) * _WORKBOOK_CELLS_OF_A_ROW
 
     @property
     def unpacked_bytes(self) -> int:
         """The most bytes of a workbook's parts."""
-        return self.workbook_cells * _BYTES_OF_A_CELL
+        return self.workbook_cells * _BYTES_OF_A_CELL + _BYTES_BESIDE_CELLS
 
     def refuse_many_experiments(self, rows: int, experiments: int) -> None:
         """Raise InvalidError where rows of so many experiments are too much, though they are few."""
@@ -52,7 +56,7 @@ class Bounds:
                 "upload has at most %(most)s"
             )
             numbers = {"each": _ROWS_OF_AN_EXPERIMENT, "most": format_number(self.rows, 0)}
-            raise self._refusal("too_many_rows", said % numbers)
+            raise self._refusal("too_many_experiments", said % numbers)
 
     def refuse_wide(self, line: int, cells: int) -> None:
         """Raise InvalidError for one of the first lines that is too wide for a header."""
@@ -66,7 +70,10 @@ class Bounds:
         return self._refusal("too_many_rows", said % {"most": format_number(self.rows, 0)})
 
     def too_many_cells(self) -> InvalidError:
-        said = _("the file has more than %(most)s cells, the most of an upload: remove columns not needed")
+        said = _(
+            "the file has more than %(most)s cells, the most of an upload: remove columns not needed, and empty "
+            "lines"
+        )
         return self._refusal("too_many_cells", said % {"most": format_number(self.cells, 0)})
 
     def _refusal(self, code: str, said: str) -> InvalidError:

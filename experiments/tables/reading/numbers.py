@@ -221,11 +221,14 @@ def _read(text: str, style: Style) -> Decimal:
     return Decimal(text.replace(style.thousands, "").replace(style.decimal, "."))
 
 
-@lru_cache(maxsize=2**16)
 def _possible_styles(text: str, kind: Kind) -> frozenset[Style]:
-    """Return the styles that read a cell; nobody counts a part of a view or of a click, where it can be read whole."""
-    if not _is_number(text):
-        return frozenset()
+    """Return the styles that read a cell; only what is as short as a number is remembered."""
+    return _styles_of_number(text, kind) if _is_number(text) else frozenset()
+
+
+@lru_cache(maxsize=2**16)
+def _styles_of_number(text: str, kind: Kind) -> frozenset[Style]:
+    """Return the styles that read it; nobody counts a part of a view or of a click, where it can be read whole."""
     values = dict(_readings(text))
     whole = {style for style, value in values.items() if value == value.to_integral_value()}
     return frozenset(whole if whole and kind == "whole" else values)

@@ -22,6 +22,8 @@ from experiments.tables.reading.workbook_scan import Scanned, scan
 
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_CELLS = 10_000_000
+# Each is opened by itself. A workbook has a dozen, and one for each sheet, picture and comment.
+_MOST_PARTS = 2000
 # As much as Excel writes into one cell.
 _LONGEST_TEXT = 32_767
 # Characters of the texts that cells share, once for each of those cells.
@@ -59,6 +61,8 @@ def _look_at(archive: zipfile.ZipFile, bounds: Bounds | None) -> None:
 def _extent_of(archive: zipfile.ZipFile, bounds: Bounds | None, *, is_quick: bool) -> "_Extent":
     left = bounds.unpacked_bytes if bounds else _MOST_BYTES
     extent = _Extent(bounds.workbook_cells if bounds else _MOST_CELLS)
+    if len(archive.infolist()) > _MOST_PARTS:
+        raise too_large()
     for part in archive.infolist():
         if part.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise no_workbook()

@@ -163,6 +163,19 @@ def test_preview__rows_of_many_experiments__names_the_first_ten(analyst: Client)
     assert "and 2 more" in page
 
 
+def test_preview__rows_of_too_many_experiments__is_of_this_one_alone(analyst: Client, settings: Any) -> None:
+    settings.MAX_UPLOAD_ROWS = 500
+    experiment = make_running()
+    keys = [experiment.key, *(make_experiment(f"Other {n}").key for n in range(8))]
+    text = HEADER + "".join(f"{key},2025-08-31,control,5,1,0\n" for key in keys)
+
+    shown = analyst.post(UPLOAD, file_sent(text), follow=True)
+    recorded = analyst.post(shown.redirect_chain[0][0], {}, follow=True).content.decode()
+
+    assert "Record these too" not in shown.content.decode()
+    assert "8 rows of other experiments were left out." in recorded
+
+
 def test_upload__rows_of_other_experiments_alone__are_recorded_only_by_a_tick(analyst: Client) -> None:
     make_running()
     other = make_experiment("Other")

@@ -1,6 +1,7 @@
 """Files beyond what a request may bring: refused with the fix, and nothing written. Commands read them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from experiments.models import DailyMetric, Experiment
+from experiments.tables.importing import importer
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import TODAY, make_experiment, make_running
 
@@ -117,9 +119,9 @@ def test_upload__a_workbook_whose_last_cell_is_far__is_refused_before_it_is_open
 @pytest.mark.parametrize(
     ("beyond", "code"),
     [
-        ("\n" * 2000, "too_many_cells"),
+        ("\n" * 5000, "too_many_cells"),
         ("," * 2000, "too_many_columns"),
-        ("\n" * 60 + "," * 2000, "too_many_cells"),
+        ("\n" * 60 + "," * 5000, "too_many_cells"),
     ],
     ids=["empty lines", "wide line", "wide line far below"],
 )
@@ -148,9 +150,55 @@ def test_upload__rows_of_several_experiments__each_counts_as_a_hundred_rows(
 
     for beyond in (HEADER + _rows(one, 10) + _rows(two, 1), let_in + _rows(three, 1)):
         code, detail = _refusal(_post(api, path, beyond))
-        assert (code, "each but the first counts as 100 rows" in detail) == ("too_many_rows", True)
+        assert (code, "each but the first counts as 100 rows" in detail) == ("too_many_experiments", True)
         assert not DailyMetric.objects.exists()
     assert _post(api, path, let_in).json()["processed_rows"] == 10
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["{key},2025-08-31,control,10,11\n", "{key},2025-08-31,control,,\n", "{key},2025-08-31,nobody,x,1\n"],
+    ids=["clicks above impressions", "blank", "no number"],
+)
+def test_upload__bad_rows_of_many_experiments__count_as_good_ones_do(
+    api: APIClient, settings: Settings, row: str
+) -> None:
+    settings.MAX_UPLOAD_ROWS = 110
+    text = HEADER + "".join(row.format(key=make_experiment(name).key) for name in ("One", "Two", "Three"))
+
+    answer = _post(api, "/api/v1/events/csv/", text, on_error="skip", blank="skip")
+
+    assert _refusal(answer)[0] == "too_many_experiments"
+
+
+def test_upload__one_experiment_by_id_key_and_name__counts_once(api: APIClient, settings: Settings) -> None:
+    settings.MAX_UPLOAD_ROWS = 110
+    one = make_experiment("One two")
+    rows = (
+        f"{name},2025-08-{day},control,10,1\n" for day, name in enumerate((one.pk, one.key, one.name), 20)
+    )
+
+    assert _post(api, "/api/v1/events/csv/", HEADER + "".join(rows)).json()["processed_rows"] == 3
+
+
+def test_upload__orders__keep_the_counts_that_came_while_they_were_read(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = make_running(reward="value_per_impression")
+    day = DailyMetric.objects.latest("date").date
+    lock = importer.lock_experiments
+
+    def count_first(ids: Sequence[int]) -> None:
+        lock(ids)
+        DailyMetric.objects.filter(variant__name="control").update(impressions=20_000, clicks=1_400)
+
+    monkeypatch.setattr(importer, "lock_experiments", count_first)
+    text = f"experiment_id,date,variant_name,value\n{experiment.key},{day},control,12.50\n"
+
+    assert _post(api, "/api/v1/events/csv/", text).json()["processed_rows"] == 1
+
+    stored = DailyMetric.objects.get(variant__name="control")
+    assert (stored.impressions, stored.clicks, stored.conversions) == (20_000, 1_400, 1)
 
 
 def test_import_events__more_rows_than_an_upload_has__reads_them(tmp_path: Path) -> None:
