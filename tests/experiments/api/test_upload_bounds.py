@@ -13,7 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from experiments.models import DailyMetric, Experiment
-from experiments.tables.importing import importer
+from experiments.services import lock_experiments
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import TODAY, make_experiment, make_running
 
@@ -186,13 +186,12 @@ def test_upload__orders__keep_the_counts_that_came_while_they_were_read(
 ) -> None:
     experiment = make_running(reward="value_per_impression")
     day = DailyMetric.objects.latest("date").date
-    lock = importer.lock_experiments
 
     def count_first(ids: Sequence[int]) -> None:
-        lock(ids)
+        lock_experiments(ids)
         DailyMetric.objects.filter(variant__name="control").update(impressions=20_000, clicks=1_400)
 
-    monkeypatch.setattr(importer, "lock_experiments", count_first)
+    monkeypatch.setattr("experiments.tables.importing.importer.lock_experiments", count_first)
     text = f"experiment_id,date,variant_name,value\n{experiment.key},{day},control,12.50\n"
 
     assert _post(api, "/api/v1/events/csv/", text).json()["processed_rows"] == 1
