@@ -36,7 +36,7 @@ from experiments.tables.ways_in import ADVICE, WayIn
 MAX_UPLOAD_BYTES = 8 * 1024 * 1024
 KEPT_FOR = dt.timedelta(hours=1)
 # Each column that is not known is a question on the page.
-_MOST_COLUMNS = 200
+_MOST_NAMED_COLUMNS = 200
 # Lines shown where the columns are named.
 _SHOWN_LINES = 5
 
@@ -82,9 +82,9 @@ def keep_upload(
 
 
 def _refuse_many_columns(header: Header) -> None:
-    if (named := sum(map(bool, header.cells))) > _MOST_COLUMNS:
+    if (named := sum(map(bool, header.cells))) > _MOST_NAMED_COLUMNS:
         message = _("line %(line)s names %(columns)s columns, the most are %(most)s; remove those not needed")
-        values = {"line": header.line, "columns": named, "most": _MOST_COLUMNS}
+        values = {"line": header.line, "columns": named, "most": _MOST_NAMED_COLUMNS}
         raise InvalidError([Issue("file", "too_many_columns", message % values)])
 
 

@@ -24,7 +24,7 @@ class Advice(NamedTuple):
     repeated: Text
     no_experiment: Text
     unknown_experiment: Text
-    too_long: Text
+    too_long: Text = ""
 
 
 _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
@@ -68,7 +68,6 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_("or name the experiment of all rows by --experiment"),
         unknown_experiment=_("Make what is missing with --create."),
-        too_long=_SPLIT,
     ),
     "page": Advice(
         blank=_(

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.ingestion.single_values import Orders, order_problem
-from experiments.metrics import COUNT_NAMES, NO_VALUE, VALUE_NAMES, DailyCounts
+from experiments.metrics import NO_VALUE, VALUE_NAMES
 from experiments.models import DailyMetric
 from experiments.tables.importing.references import References
 from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
@@ -76,7 +76,7 @@ class OrderReader(RowReader):
                 yield BadRow(row.line, (issue,), row.experiment, place)
             else:
                 self._add(row, days)
-        yield from self._beside_stored(days)
+        yield from self.as_stored_now(_rows_of(days.values()))
 
     def _add(self, row: CsvRow, days: dict[_Place, _Day]) -> None:
         place = self._place_of(row)
@@ -86,16 +86,13 @@ class OrderReader(RowReader):
         day.orders.add(row.counts.value_sum or NO_VALUE)
 
     def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterator[CsvRow | BadRow]:
-        """Put the days of an earlier reading beside what is stored of them now: counts may have come since."""
+        """Put the orders of days beside the counts that are stored at this moment; other rows stay as they are."""
         found = list(rows)
         stored = _stored(self._place_of(row) for row in found if isinstance(row, CsvRow))
         for row in found:
             if isinstance(row, CsvRow):
-                seen: dict[str, Any] = dict(
-                    zip(COUNT_NAMES, stored.get(self._place_of(row), (0, 0, 0)), strict=True)
-                )
-                seen["conversions"] = row.counts.conversions
-                yield row._replace(counts=row.counts._replace(**seen))
+                impressions, clicks = stored.get(self._place_of(row), (0, 0))
+                yield row._replace(counts=row.counts._replace(impressions=impressions, clicks=clicks))
             else:
                 yield row
 
@@ -104,23 +101,19 @@ class OrderReader(RowReader):
         name = row.counts.variant_name
         return identity.experiment, row.counts.date, identity.variants.get(name, name)
 
-    def _beside_stored(self, days: dict[_Place, _Day]) -> Iterator[CsvRow]:
-        stored = _stored(days)
-        for place, (first, orders) in days.items():
-            seen = dict(zip(COUNT_NAMES, stored.get(place, (0, 0, 0)), strict=True))
-            counts = DailyCounts(
-                first.counts.date,
-                first.counts.variant_name,
-                **seen | {"conversions": orders.count},
-                value_sum=orders.value_sum,
-                value_squares=orders.value_squares,
-            )
-            yield first._replace(counts=counts, rows=orders.count, capped=orders.cut)
+
+def _rows_of(days: Iterable[_Day]) -> Iterator[CsvRow]:
+    """Build a row of each day's orders, without the counts that are stored beside them."""
+    for first, orders in days:
+        counts = first.counts._replace(
+            conversions=orders.count, value_sum=orders.value_sum, value_squares=orders.value_squares
+        )
+        yield first._replace(counts=counts, rows=orders.count, capped=orders.cut)
 
 
-def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, ...]]:
-    """Read the counts of these days; one query for each experiment."""
-    found: dict[_Place, tuple[int, ...]] = {}
+def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, int]]:
+    """Read the impressions and clicks of these days; one query for each experiment."""
+    found: dict[_Place, tuple[int, int]] = {}
     dates: dict[int, set[dt.date]] = {}
     for experiment, date, _variant in places:
         if isinstance(experiment, int):
@@ -128,8 +121,8 @@ def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, ...]]:
     for experiment, days in dates.items():
         span = (min(days), max(days))
         rows = DailyMetric.objects.filter(variant__experiment_id=experiment, date__range=span)
-        for date, key, *counts in rows.values_list("date", "variant__key", *COUNT_NAMES):
-            found[experiment, date, key] = tuple(counts)
+        for date, key, *counts in rows.values_list("date", "variant__key", "impressions", "clicks"):
+            found[experiment, date, key] = (counts[0], counts[1])
     return found
 
 

@@ -20,7 +20,7 @@ _BYTES_OF_A_CELL = 50
 # Styles and themes.
 _BYTES_BESIDE_CELLS = 1024 * 1024
 # Each of the first lines may be the header.
-_MOST_COLUMNS = 1000
+_WIDEST_LINE = 1000
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Bounds:
 
     def refuse_wide(self, line: int, cells: int) -> None:
         """Raise InvalidError for one of the first lines that is too wide for a header."""
-        if cells > _MOST_COLUMNS:
+        if cells > _WIDEST_LINE:
             said = _("line %(line)s has %(cells)s cells, the most are %(most)s: remove columns not needed")
-            numbers = {"cells": format_number(cells, 0), "most": format_number(_MOST_COLUMNS, 0)}
+            numbers = {"cells": format_number(cells, 0), "most": format_number(_WIDEST_LINE, 0)}
             raise InvalidError([Issue("file", "too_many_columns", said % {"line": line, **numbers})])
 
     def too_many_rows(self) -> InvalidError:
