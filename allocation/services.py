@@ -321,7 +321,9 @@ def _record(
     computed = compute_entries(inputs, how.now)
     seconds = time.perf_counter() - started
     if how.announce:
-        computed = beside_mismatches(computed, how.now, _looked_at(experiments, how))
+        computed = beside_mismatches(
+            computed, how.now, _looked_at(experiments, how) | _as_before(computed, latest)
+        )
     entries = [replace(entry, is_new=True) for entry in computed if not _is_known(entry.inputs, latest)]
     for entry in entries:
         pk = entry.allocation.experiment_id
@@ -342,6 +344,17 @@ def _record(
 def _looked_at(experiments: Mapping[int, Experiment], how: _How) -> set[int]:
     """The experiments to which nothing has come since their traffic was compared with its split."""
     return {pk for pk, one in experiments.items() if how.looked_at.get(pk) == one.data_version}
+
+
+def _as_before(entries: Sequence[Entry], latest: Mapping[int, Allocation]) -> set[int]:
+    """The experiments whose state is that of the revision before: to compare the traffic for each revision of a day
+    would take as long as to decide.
+    """
+    return {
+        entry.allocation.experiment_id
+        for entry in entries
+        if (last := latest.get(entry.allocation.experiment_id)) and last.state == entry.allocation.state
+    }
 
 
 def _basis(entry: Entry, experiment: Experiment, before: int) -> int:

@@ -20,10 +20,10 @@ def beside_mismatches(entries: Sequence[Entry], now: dt.datetime, looked_at: Col
     """Compare the traffic of each experiment that would be decided, has its first leader or an alarm, with its split;
     settle the alarm, and compute the decision again where that changes it.
 
-    Data may have come since a sweep has looked. ``looked_at``: ids of the experiments whose traffic was compared just
-    now. Call with the experiments locked. Where there is nothing to compare, no query.
+    Data may have come since a sweep has looked. ``looked_at``: ids of the experiments whose traffic was compared
+    before. Call with the experiments locked. Where there is nothing to compare, no query.
     """
-    found = {pk: one for pk, one in _to_compare(entries, now).items() if pk not in looked_at}
+    found = _to_compare([entry for entry in entries if entry.allocation.experiment_id not in looked_at], now)
     variants = {pk: [VariantKey(v.id, v.key) for v in one.variants] for pk, one in found.items()}
     settled = settle_mismatches(variants, now) if variants else {}
     changed = [

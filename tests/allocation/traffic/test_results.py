@@ -23,12 +23,12 @@ AS_SPLIT = (counts("control", 6000, 420), counts("b", 14000, 1330))
 
 
 def make_decided(**settings: Any) -> Experiment:
-    """Two weeks of data, from which 70% of today's traffic goes to the leader."""
+    """Two weeks of data, from which 70% of the traffic since yesterday goes to the leader."""
     experiment = make_experiment(**settings)
-    for age in range(14, 0, -1):
+    for age in range(15, 1, -1):
         day = TODAY - dt.timedelta(days=age)
         record(experiment, *(row._replace(date=day) for row in EVENLY))
-    assert allocate(experiment).state == State.DECIDED
+    assert allocate(experiment, TODAY - dt.timedelta(days=1)).state == State.DECIDED
     return experiment
 
 
@@ -59,6 +59,17 @@ def test_decision__traffic_not_as_split_since_the_last_sweep__is_not_decided(cli
     assert [problem for found in verify_ledger() for problem in found.differences] == []
 
 
+def test_decision__as_the_revision_before__compares_no_traffic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    experiment = make_decided()
+    allocate(experiment)
+    monkeypatch.setattr("allocation.traffic.results.settle_mismatches", fails)
+    record(experiment, *AS_SPLIT)
+
+    assert (allocate(experiment).state, allocate(experiment).revision) == (State.DECIDED, 2)
+
+
 def test_decision__again_beside_the_alarm_that_it_raised__is_the_same() -> None:
     experiment = make_decided()
     record(experiment, *EVENLY)
@@ -75,18 +86,20 @@ def test_decision__that_finds_the_mismatch__tells_of_it_and_of_no_leader() -> No
 
     allocate(experiment)
 
-    assert set(Event.objects.values_list("kind", flat=True)) == {EventKind.SAMPLE_RATIO_MISMATCH}
+    kinds = {EventKind.ALLOCATION_CHANGED, EventKind.SAMPLE_RATIO_MISMATCH}
+    assert set(Event.objects.values_list("kind", flat=True)) == kinds
     assert not Alarm.objects.filter(kind=EventKind.EXPERIMENT_DECIDED, cleared_at=None).exists()
 
 
-def test_decision__traffic_repaired__clears_the_alarm_and_is_decided_again(client: Client) -> None:
+def test_sweep__traffic_repaired__clears_the_alarm_and_decides_again(client: Client) -> None:
     experiment = make_decided()
     record(experiment, *EVENLY)
     allocate(experiment)
 
     record(experiment, *AS_SPLIT)
-    decision = allocate(experiment)
+    run_daily_sweep(target_date=TODAY, now=NOW)
 
+    decision = allocate(experiment)
     assert (decision.state, decision.recorded_inputs["mismatch"]) == (State.DECIDED, False)
     assert not mismatch_is_told()
     assert listed(client) == (Stage.READY, ())
@@ -115,8 +128,8 @@ def test_decision__traffic_that_cannot_be_compared__is_made(monkeypatch: pytest.
     record(experiment, *AS_SPLIT[:1])
     run_daily_sweep(target_date=TODAY, now=NOW)
 
-    assert (decided.state, decided.revision) == (State.DECIDED, 2)
-    assert Allocation.objects.filter(experiment=experiment).latest("id").revision >= 2
+    assert (decided.state, decided.revision) == (State.DECIDED, 1)
+    assert not Alarm.objects.filter(kind=EventKind.SAMPLE_RATIO_MISMATCH).exists()
 
 
 def fails(*_: object) -> None:
