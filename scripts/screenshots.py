@@ -89,7 +89,7 @@ BROWSER_ARGUMENTS = [
 def main() -> None:
     options = _options()
     options.folder.mkdir(parents=True, exist_ok=True)
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
     with _demo() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=BROWSER_ARGUMENTS)
         made = list(_take_all(browser, home, options.only, options.folder))

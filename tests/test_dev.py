@@ -75,6 +75,31 @@ def test_chromium__named_by_its_variable__is_taken(machine: Machine) -> None:
     assert machine.test(CHROMIUM=str(mine)).returncode == 0
 
 
+def test_chromium__both_there__is_the_one_without_windows(machine: Machine) -> None:
+    machine.add("../.venv/bin/python", 'echo "$CHROMIUM"')
+    machine.add("chromium", "")
+    shell = machine.add("chromium-headless-shell", "")
+
+    assert machine.test().stdout == f"{shell}\n"
+
+
+@pytest.mark.parametrize("package", ["chromium-headless-shell", "chromium"])
+def test_chromium__not_there__is_installed_by_the_package_that_the_system_has(
+    machine: Machine, package: str
+) -> None:
+    browser = machine.bin / package
+    machine.add(
+        "apt-get",
+        f'[ "$1" = update ] && exit 0; for last; do :; done; [ "$last" = {package} ] || exit 100;'
+        f' echo "#!{machine.bin}/sh" >{browser}; {shutil.which("chmod")} +x {browser}',
+    )
+
+    done = machine.test()
+
+    assert done.returncode == 0, done.stderr
+    assert browser.exists()
+
+
 def test_chromium__mirror_away_and_an_old_list_of_packages__is_installed_from_that(machine: Machine) -> None:
     browser = machine.bin / "chromium"
     machine.add(

@@ -31,7 +31,7 @@ expect.set_options(timeout=30_000)
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all tests of a process. ``./dev test`` puts its path into CHROMIUM."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
     with sync_playwright() as playwright:
         arguments = [*BROWSER_ARGUMENTS, *_FEW_PROCESSES, _FEW_THREADS]
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
