@@ -156,14 +156,15 @@ def _at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant 
 
 
 def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
-    """The leader as the latest data sees it; None where a guard warns of harm: it may be the leader's."""
+    """The leader as the latest data sees it; None where a guard warns of harm, which may be the leader's, and where
+    traffic does not match, so that the numbers may be wrong."""
     if experiment.status == Status.ACTIVE:
         try:
             compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
         except (NoActiveVariantError, InvalidError):
             logger.warning("experiment %s ends with its last decision's leader", experiment.pk)
     found = last_computed_allocations([experiment], date).get(experiment.pk)
-    if found is None or found.kind == Kind.GUARD or found.harms:
+    if found is None or found.kind == Kind.GUARD or found.harms or _has_mismatch(experiment, date):
         return None
     leader = leading_share(list(found.shares.all()))
     return None if leader is None else leader.variant
@@ -173,7 +174,10 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
     found = current_allocations([experiment], target_date).get(experiment.pk)
     shares = list(found.shares.all()) if found else []
     leader = leading_share(shares) if is_comparison(shares) else None
-    if found is None or leader is None or _has_mismatch(experiment, target_date):
+    if found is None or leader is None:
+        return None
+    if _has_mismatch(experiment, target_date):
+        logger.info("experiment %s is decided, but does not end itself: its traffic does not match", experiment.pk)
         return None
     complete_experiment(
         experiment_id=experiment.pk,

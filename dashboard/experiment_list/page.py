@@ -82,10 +82,12 @@ def experiments(request: HttpRequest) -> HttpResponse:
     asked, place = _asked(query), _place(request)
     look = look_of(asked, date, start=_start(place), most=PAGE_SIZE)
     numbers, page = look.numbers, _Pages(asked, date, look, place).get_page(request.GET.get("page"))
+    rows = rows_of(list(page), date)
     context = {
         "section": "experiments",
         "page": page,
-        "rows": rows_of(list(page), date),
+        "rows": rows,
+        "may_select": any(row.may_be_archived for row in rows),
         "totals": totals(numbers.everything, date),
         "chips": _chips(numbers, query.stage),
         "orders": [(name, label, name == query.order) for name, label in ORDERS.items()],

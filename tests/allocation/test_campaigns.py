@@ -175,6 +175,17 @@ def test_follow_schedules__a_guard_warns__the_leader_is_not_trusted_with_all_tra
     assert experiment.winner.name == "control"
 
 
+def test_follow_schedules__traffic_does_not_match__the_leader_is_not_trusted_with_all_traffic() -> None:
+    experiment = make_decided(ends_at=NOW - HOUR, on_end=End.LEADER)
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+
+    follow_schedules(now=NOW)
+
+    experiment.refresh_from_db()
+    assert experiment.winner is not None
+    assert experiment.winner.name == "control"
+
+
 def test_follow_schedules__no_variant__completes_without_a_winner() -> None:
     experiment = make_experiment(ends_at=NOW - HOUR, on_end=End.LEADER)
 
@@ -247,12 +258,14 @@ def test_sweep__for_tomorrow__completes_nothing_yet() -> None:
     assert experiment.allocations.filter(target_date=TODAY + dt.timedelta(days=1)).count() == 1
 
 
-def test_complete_decided__alarm_of_a_mismatch__waits() -> None:
+def test_complete_decided__alarm_of_a_mismatch__waits_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     experiment = make_decided(complete_when_decided=True)
     allocate(experiment)
     Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
 
-    assert complete_decided(target_date=TODAY, now=NOW) == 0
+    with caplog.at_level("INFO"):
+        assert complete_decided(target_date=TODAY, now=NOW) == 0
+    assert f"experiment {experiment.pk} is decided, but does not end itself" in caplog.text
 
 
 @pytest.mark.parametrize("rest", ["none", "inactive"])

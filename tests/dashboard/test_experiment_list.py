@@ -300,6 +300,14 @@ def test_list__many__same_number_of_queries(client: Client, django_assert_num_qu
         client.get("/dashboard/")
 
 
+def test_list__nothing_may_be_archived__has_no_button_for_it(client: Client) -> None:
+    make_experiment("Running")
+    assert "Archive selected" not in client.get("/dashboard/").content.decode()
+
+    make_experiment("Draft", status=Status.DRAFT)
+    assert "Archive selected" in client.get("/dashboard/").content.decode()
+
+
 def test_archive_selected__running_and_paused__archives_one_and_names_the_other(client: Client) -> None:
     running, paused = make_experiment("Running"), make_experiment("Paused")
     change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
