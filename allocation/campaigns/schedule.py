@@ -177,7 +177,9 @@ def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) ->
     if found is None or leader is None:
         return None
     if _has_mismatch(experiment, target_date):
-        logger.info("experiment %s is decided, but does not end itself: its traffic does not match", experiment.pk)
+        logger.info(
+            "experiment %s is decided, but does not end itself: its traffic does not match", experiment.pk
+        )
         return None
     complete_experiment(
         experiment_id=experiment.pk,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from allocation.engine.settings import recorded_settings
 from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
+from allocation.explanations import is_level
 from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.table import DailyTable
@@ -110,6 +111,13 @@ class Results:
     def is_certain(self) -> bool:
         """True where the variant of the first rank is the best with 95% probability."""
         return self.leader is not None and self.leader.statistics.probability_best >= LEADER_PROBABILITY
+
+    @property
+    def is_level(self) -> bool:
+        """True where the chances to be best do not tell the variants apart."""
+        active = sum(one.is_active for one in self.analysis.statistics.variants)
+        chance = self.leader.statistics.probability_best if self.leader else 0.0
+        return active > 1 and is_level(chance, active, len(self.low_variants))
 
     @property
     def control(self) -> VariantStatistics | None:

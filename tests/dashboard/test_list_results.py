@@ -37,6 +37,9 @@ def test_result__variants_all_alike__names_none_of_them(client: Client) -> None:
     (row,) = client.get("/dashboard/").context["rows"]
     assert (row.ahead, row.is_level) == (None, True)
     assert _result(client) == "All variants are level"
+    page = client.get(f"/dashboard/experiments/{row.experiment.key}/").content.decode()
+    assert "33.3% each" in page
+    assert "is best</dt>" not in page
 
 
 def test_result__paused_with_one_variant_left__is_level_with_nobody(client: Client) -> None:

@@ -13,7 +13,6 @@ from allocation.engine.state import DECIDED_BELOW
 from allocation.explanations import (
     apart_in,
     best_choice,
-    is_level,
     large_orders,
     never_beside,
     weighty_orders,
@@ -315,8 +314,7 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
 def _open(results: Results, leader: RankedVariant) -> Verdict:
     values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
     title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
-    active = sum(variant.is_active for variant in results.analysis.statistics.variants)
-    if is_level(leader.statistics.probability_best, active, len(results.low_variants)):
+    if results.is_level:
         title = _("No clear winner yet. All variants are level.")
     lines = [
         *_lift_lines(leader, results),
