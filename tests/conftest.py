@@ -64,6 +64,13 @@ PBKDF2PasswordHasher.iterations = 1000
 WSGIRequestHandler.disable_nagle_algorithm = True
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        from tests.messages import tell_little
+
+        tell_little(config)
+
+
 def pytest_report_header() -> str:
     from django.db import connection
 
