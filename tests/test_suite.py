@@ -18,6 +18,7 @@ from tests.committed import committed
 from tests.conftest import ON_BOTH, ROOT
 from tests.exploration import EXPLORING, adapt
 from tests.factory import allocate, make_running
+from tests.messages import is_uneventful
 from tests.migrated import FILE, _keep_file
 from tests.schedule import ordered, units_of
 
@@ -158,3 +159,25 @@ def test_flush__roles_changed_by_a_test__are_those_of_the_migrations_again() -> 
     assert {group.name: group.permissions.count() for group in Group.objects.all()} == roles
     assert roles.keys() == {"viewer", "analyst", "admin"}
     Group.objects.create(name="one more")
+
+
+_QUIET = {"when": "setup", "outcome": "passed", "duration": 0.001, "sections": []}
+
+
+@pytest.mark.database_free
+@pytest.mark.parametrize(
+    ("changes", "is_left_out"),
+    [
+        ({}, True),
+        ({"when": "teardown", "sections": [("Captured stdout call", "text")]}, True),
+        ({"when": "teardown", "sections": [("Captured stdout teardown", "text")]}, False),
+        ({"when": "call"}, False),
+        ({"outcome": "failed"}, False),
+        ({"outcome": "skipped"}, False),
+        ({"duration": 0.005}, False),
+    ],
+)
+def test_messages__of_a_test__only_what_nobody_shows_is_left_out(
+    changes: dict[str, object], *, is_left_out: bool
+) -> None:
+    assert is_uneventful(_QUIET | changes) is is_left_out

@@ -61,8 +61,8 @@ def test_api__schemathesis_with_all_checks__finds_no_failure(
     allocate(make_running())
 
     # Schemathesis itself waits for the schema ten seconds at most, and a busy machine needs longer.
-    schema = tmp_path / "schema.yaml"
-    schema.write_bytes(requests.get(f"{live_server.url}/schema", timeout=300).content)
+    schema = tmp_path / "schema.json"
+    schema.write_bytes(requests.get(f"{live_server.url}/schema?format=json", timeout=300).content)
 
     result = subprocess.run(
         [

@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from notifications.addresses import RefusedAddressError, checked_address, is_public, url_problem
 
+pytestmark = pytest.mark.database_free
+
 INSIDE = [
     IPv4Network(network)
     for network in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")

@@ -23,6 +23,7 @@ from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.bandit_project.starts import manage
 from tests.factory import NOW, TODAY, make_experiment, record
+from tests.processes.files import sqlite_in
 
 pytestmark = pytest.mark.django_db
 
@@ -159,8 +160,7 @@ def test_export_data__fails_half_way__leaves_no_file(tmp_path: Path, monkeypatch
 def test_commands__through_another_database__come_back_the_same(tmp_path: Path) -> None:
     exported = _export()
     (tmp_path / "there.jsonl.gz").write_bytes(exported)
-    other = {"DATABASE_URL": f"sqlite:///{tmp_path}/other.sqlite3", "DEBUG": "true"}
-    manage("migrate", "--verbosity", "0", **other)
+    other = {"DATABASE_URL": sqlite_in(tmp_path), "DEBUG": "true"}
     manage("import_data", str(tmp_path / "there.jsonl.gz"), **other)
     manage("export_data", str(tmp_path / "back.jsonl.gz"), **other)
     back = (tmp_path / "back.jsonl.gz").read_bytes()
