@@ -17,7 +17,8 @@ from typing import IO, Any, NamedTuple
 
 from tests.compiled import compile_all, modules
 
-_PYTEST = (sys.executable, "-m", "pytest", "--dist", "loadgroup")
+# A test that ends its process fails and the run ends: a new process would get the same tests, and hang or end again.
+_PYTEST = (sys.executable, "-m", "pytest", "--dist", "loadgroup", "--max-worker-restart", "0")
 
 
 class Half(NamedTuple):

@@ -87,6 +87,8 @@ def test_commands__of_both_databases__take_the_arguments_and_choose_what_says_so
 ):
     sqlite, postgresql = on_sqlite(2, ["-k", "csv"]), on_postgresql(2, ["-k", "csv"])
 
-    assert sqlite.command[1:] == ["-m", "pytest", "--dist", "loadgroup", "-n", "2", "-k", "csv"]
+    assert sqlite.command[1:] == [
+        "-m", "pytest", "--dist", "loadgroup", "--max-worker-restart", "0", "-n", "2", "-k", "csv",
+    ]  # fmt: skip
     assert sqlite.environment["DATABASE_URL"].endswith("/bandit.sqlite3")
     assert postgresql.command[-6:] == ["-n", "1", "-m", "not database_free", "-k", "csv"]
