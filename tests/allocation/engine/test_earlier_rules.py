@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.engine import History, Request, Settings, allocate_many
+from allocation.engine.analysis.gains import new_gains
 from tests.allocation.engine.factories import random_request
 
-# Requests of every shape and what rules 5 and 6 answered; one of values, whose squares are known.
+# Requests of every shape and what rules 5 to 7 answered; some of values, whose squares are known. Of rules 7 with the
+# gains, of all trials and of those that were not ``priced``.
 VECTORS: dict[int, list[dict[str, Any]]] = {
     rules: json.loads((Path(__file__).parent / "vectors" / f"rules_{rules}.json").read_text())
-    for rules in (5, 6)
+    for rules in (5, 6, 7)
 }
 
 
@@ -50,6 +52,21 @@ def test_allocate_many__of_earlier_rules__finds_no_difference(rules: int, togeth
             np.testing.assert_allclose(
                 getattr(answer, name), np.array(wanted, dtype=float), rtol=1e-9, atol=1e-9, err_msg=name
             )
+
+
+@pytest.mark.parametrize("vector", VECTORS[7])
+def test_new_gains__of_rules_7__finds_no_difference(vector: dict[str, Any]) -> None:
+    request = request_of(vector, 7)
+    (decision,) = allocate_many([request])
+
+    gains = new_gains(decision, request.settings)
+
+    assert gains == pytest.approx(tuple(vector["gains"]), rel=1e-9, abs=1e-9)
+    if "priced" in vector:
+        rest = new_gains(
+            decision, request.settings, np.reshape(vector["priced"], decision.window.trials.shape)
+        )
+        assert rest == pytest.approx(tuple(vector["gains_of_the_rest"]), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
