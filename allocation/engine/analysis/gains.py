@@ -10,13 +10,16 @@ price neighbouring days are estimated from nearly the same data, so that they er
 Shapes: trials and successes (T, K), days by variants.
 """
 
+from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.batch import FIRST_RULES
+from allocation.engine.batch import FIRST_RULES, PAST_TOGETHER
 from allocation.engine.decision import needed_trials
-from allocation.engine.evidence.learned import evidence_of
+from allocation.engine.evidence.learned import Evidence, evidence_of
+from allocation.engine.evidence.past import Past, Regime
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.requests import Decision
@@ -75,9 +78,14 @@ def new_gains(decision: Decision, settings: Settings, priced: Floats | None = No
     deviation = _deviation(decision.alpha, decision.beta) * decision.unit
     best = _may_be_best(decision, window.trials[present], ~decision.low_evidence)
     rewards = price(served.days(present), decision.mean, deviation, best)
-    cut = int(np.argmax(present)) if present.any() else 0
+    cut = _first(present)
     observed = Observed(window.successes, window.squares).until(cut)
     return rewards.plus(_earlier(decision, served.days(slice(cut)), observed, settings))
+
+
+def _first(present: Bools) -> int:
+    """The first of the days that belong to a regime; 0 where none does."""
+    return int(np.argmax(present)) if present.any() else 0
 
 
 def price(served: Served, mean: Floats, deviation: Floats, best: Bools) -> Rewards:
@@ -111,8 +119,34 @@ def _earlier(decision: Decision, served: Served, observed: Observed, settings: S
     """The gains of days before the present regime, each regime with its own rates."""
     if not served.new.any():
         return Rewards()
-    found = evidence_of(served.trials, observed.successes, settings.evidence, observed.squares)
-    present = found.weights >= _PRESENT
+    regime = _regimes(decision, served.trials, observed, settings)
+    rewards, end = [], len(served.trials)
+    while (until := served.days(slice(end))).new.any():
+        found = regime(end)
+        rewards.append(_price_earlier(decision, until, found, settings))
+        end = _first(found.weights >= _PRESENT)
+    # the oldest ones are added first, as they always were
+    return reduce(lambda total, one: one.plus(total), reversed(rewards), Rewards())
+
+
+def _regimes(
+    decision: Decision, trials: Floats, observed: Observed, settings: Settings
+) -> Callable[[int], Evidence | Regime]:
+    """How to find the regime that ends before a day; by the rules before from the days up to then alone."""
+    if decision.rules >= PAST_TOGETHER:
+        return Past.of(trials, observed.successes, settings.evidence, observed.squares).regime
+
+    def alone(end: int) -> Evidence:
+        before = observed.until(end)
+        return evidence_of(trials[:end], before.successes, settings.evidence, before.squares)
+
+    return alone
+
+
+def _price_earlier(
+    decision: Decision, served: Served, found: Evidence | Regime, settings: Settings
+) -> Rewards:
+    """The gains of the regime that the last of the days ``served`` belongs to."""
     mean = found.unit * found.alpha / (found.alpha + found.beta)
     deviation = found.unit * _deviation(found.alpha, found.beta)
     if decision.rules == FIRST_RULES:
@@ -121,9 +155,7 @@ def _earlier(decision: Decision, served: Served, observed: Observed, settings: S
         needed = needed_trials(settings.min_impressions, int(decision.active.sum()))
         judged = found.evidence_kept * found.effective_trials >= np.maximum(needed, 1)
         best = _may_be_best(decision, served.trials, judged)
-    rewards = price(served.days(present), mean, deviation, best)
-    cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed.until(cut), settings))
+    return price(served.days(found.weights >= _PRESENT), mean, deviation, best)
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:

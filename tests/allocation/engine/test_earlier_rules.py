@@ -73,7 +73,7 @@ def test_new_gains__of_rules_7__finds_no_difference(vector: dict[str, Any]) -> N
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8))
 def test_allocate_many__several_rules_in_one_batch__each_as_alone(seed: int, k: int) -> None:
     request = random_request(np.random.default_rng(seed), k)
-    requests = [dataclasses.replace(request, rules=rules) for rules in (7, 4, 6, 5, 7)]
+    requests = [dataclasses.replace(request, rules=rules) for rules in (8, 4, 7, 6, 5, 8)]
 
     together = allocate_many(requests)
 

@@ -1,11 +1,16 @@
 """Gains of a split: priced day by day, and closed."""
 
+import cProfile
+from collections.abc import Callable
+from types import CodeType
+
 import numpy as np
 import pytest
 
-from allocation.engine import Settings
+from allocation.engine import Decision, Settings, allocate_many
 from allocation.engine.analysis.gains import Rewards, Served, new_gains, price
-from tests.allocation.engine.factories import allocate_counts
+from allocation.engine.evidence.day_worth import log_worth
+from tests.allocation.engine.factories import allocate_counts, make_history, make_request
 
 BOTH = np.array([True, True])
 
@@ -105,3 +110,51 @@ def test_new_gains__rates_that_were_swapped__each_regime_has_its_own() -> None:
     assert decision.change_day is None
     assert gains.gained_over_even == pytest.approx(0, abs=100)
     assert gains.given_up == pytest.approx(60 * 3000 * 0.03 + 60 * 1000 * 0.03, rel=0.05)
+
+
+def _eight_regimes(rules: int) -> Decision:
+    """Two weeks of each, with the first and the second variant in front by turns."""
+    trials = [[1000.0, 3000.0]] * 112
+    successes = ([[80.0, 150.0]] * 14 + [[50.0, 240.0]] * 14) * 4
+    return allocate_many([make_request(make_history(trials, successes), rules=rules)])[0]
+
+
+def _calls(code: CodeType, work: Callable[[], object]) -> int:
+    """How often the work calls the function of this code."""
+    with cProfile.Profile() as profile:
+        work()
+    return sum(entry.callcount for entry in profile.getstats() if entry.code is code)
+
+
+@pytest.mark.parametrize("rules", [7, 8])
+def test_new_gains__many_regimes__each_has_its_own_rates(rules: int) -> None:
+    gains = new_gains(_eight_regimes(rules), Settings())
+
+    assert gains.gained_over_even == pytest.approx(0, abs=100)
+    assert gains.given_up == pytest.approx(56 * 3000 * 0.03 + 56 * 1000 * 0.03, rel=0.05)
+
+
+@pytest.mark.parametrize(("rules", "looks"), [(7, 7), (8, 1)])
+def test_new_gains__many_regimes__looks_at_the_days_before_the_present_one_once(
+    rules: int, looks: int
+) -> None:
+    decision = _eight_regimes(rules)
+
+    assert _calls(log_worth.__code__, lambda: new_gains(decision, Settings())) == looks
+
+
+@pytest.mark.parametrize("trials_of_earlier_days", [[2000.0, 3000.0], [0.0, 0.0]])
+def test_new_gains__one_earlier_regime__is_priced_as_by_the_rules_before(
+    trials_of_earlier_days: list[float],
+) -> None:
+    trials = [trials_of_earlier_days] * 30 + [[1000.0, 3000.0]] * 60
+    successes = [[0.08 * n for n in trials_of_earlier_days]] * 30 + [[50.0, 240.0]] * 60
+    history = make_history(trials, successes)
+    before, now = allocate_many([make_request(history, rules=rules) for rules in (7, 8)])
+    priced = before.window.trials / 2
+    priced[:30] = 500.0
+
+    assert before.day_weights[:30].max() < 0.5
+    assert new_gains(now, Settings(), priced) == pytest.approx(
+        new_gains(before, Settings(), priced), rel=1e-9
+    )
