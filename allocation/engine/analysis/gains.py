@@ -132,7 +132,7 @@ def _earlier(decision: Decision, served: Served, observed: Observed, settings: S
 def _regimes(
     decision: Decision, trials: Floats, observed: Observed, settings: Settings
 ) -> Callable[[int], Evidence | Regime]:
-    """How to find the regime that ends before a day; by the rules before from the days up to then alone."""
+    """Choose how the regime that ends before a day is found; by the rules before from the days up to then alone."""
     if decision.rules >= PAST_TOGETHER:
         return Past.of(trials, observed.successes, settings.evidence, observed.squares).regime
 

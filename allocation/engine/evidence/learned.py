@@ -250,7 +250,7 @@ class Information(NamedTuple):
     kept: Floats
 
     def among(self, seen: Bools) -> "Information":
-        """That of all variants, where it is of those ``seen`` (K,): others have no trials, and lose no evidence."""
+        """Widen what is of those ``seen`` (K,) to all variants: the others have no trials, and lose no evidence."""
         shape = (*self.kept.shape[:2], len(seen))
         answer = Information(np.zeros(shape), np.zeros(shape), np.ones(shape))
         for of_all, of_seen in zip(answer, self, strict=True):

@@ -56,7 +56,7 @@ class Past(NamedTuple):
     def of(
         cls, trials: Floats, successes: Floats, settings: EvidenceSettings, squares: Floats | None = None
     ) -> "Past":
-        """From the counts of the days (T, K), or values and their squares."""
+        """Look at the days once: their counts (T, K), or values and the squares of these."""
         several = None if squares is None else squares[None]
         counted = Counted.of(trials[None], successes[None], EvidenceRules.of([settings]), several)
         seen = counted.trials[0].any(axis=1)
@@ -81,7 +81,7 @@ class Past(NamedTuple):
         )
 
     def _information(self, weights: Floats) -> Information:
-        """From the days (1, D) that count, and the variants with trials on them: the others would change nothing."""
+        """Weigh the days (1, D) that count, and the variants with trials on them: the others would change nothing."""
         days = slice(int(np.argmax(weights[0] > _LEAST_WEIGHT)), weights.shape[1])
         seen: Bools = np.asarray(self.counted.trials[0, days].any(axis=0))
         n, o = (counts[:, days, seen] for counts in (self.counted.trials, self.counted.successes))
