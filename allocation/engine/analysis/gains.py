@@ -106,12 +106,14 @@ def _beyond_even(trials: Floats) -> Floats:
 
 
 def _may_be_best(decision: Decision, trials: Floats, judged: Bools) -> Bools:
-    """Active variants with enough data; without any, those that were served in ``trials``."""
+    """Active variants with enough data; without any, those that were served in ``trials``, retired ones at last."""
     everyone: Bools = np.ones(len(judged), dtype=bool)
     if decision.rules == FIRST_RULES:
         return judged if judged.any() else everyone
     served = trials.sum(axis=0) > 0
-    choices = (decision.active & judged, decision.active & served, everyone)
+    # a variant that was not served has the prior's mean, which no rules but those before 8 took for a rate
+    retired = served if decision.rules >= PAST_TOGETHER else everyone
+    choices = (decision.active & judged, decision.active & served, retired, everyone)
     return next(choice for choice in choices if choice.any())
 
 
@@ -149,13 +151,16 @@ def _price_earlier(
     """The gains of the regime that the last of the days ``served`` belongs to."""
     mean = found.unit * found.alpha / (found.alpha + found.beta)
     deviation = found.unit * _deviation(found.alpha, found.beta)
+    own = served.days(found.weights >= _PRESENT)
     if decision.rules == FIRST_RULES:
         best = served.trials.sum(axis=0) > 0
     else:
         needed = needed_trials(settings.min_impressions, int(decision.active.sum()))
         judged = found.evidence_kept * found.effective_trials >= np.maximum(needed, 1)
-        best = _may_be_best(decision, served.trials, judged)
-    return price(served.days(found.weights >= _PRESENT), mean, deviation, best)
+        # before rules 8 a variant that only an older regime had served could be the best, at the prior's mean
+        days = own if decision.rules >= PAST_TOGETHER else served
+        best = _may_be_best(decision, days.trials, judged)
+    return price(own, mean, deviation, best)
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:

@@ -112,6 +112,37 @@ def test_new_gains__rates_that_were_swapped__each_regime_has_its_own() -> None:
     assert gains.given_up == pytest.approx(60 * 3000 * 0.03 + 60 * 1000 * 0.03, rel=0.05)
 
 
+@pytest.mark.parametrize(("rules", "given_up"), [(7, 60_000 * (0.5 - 0.055)), (8, 60_000 * (0.09 - 0.055))])
+def test_new_gains__served_before_a_regime_alone__is_not_what_that_regime_gave_up(
+    rules: int, given_up: float
+) -> None:
+    # the middle thirty days serve two variants, at 0.02 and 0.09; nobody is judged, and the prior's mean is 0.5
+    trials = [[1000.0, 1000.0, 1000.0]] * 30 + [[1000.0, 1000.0, 0.0]] * 30 + [[1000.0, 1000.0, 1000.0]] * 30
+    successes = [[50.0, 50.0, 50.0]] * 30 + [[20.0, 90.0, 0.0]] * 30 + [[90.0, 20.0, 50.0]] * 30
+    chosen, history = Settings(min_impressions=10**6, beta_prior=1.0), make_history(trials, successes)
+    (decision,) = allocate_many([make_request(history, settings=chosen, rules=rules)])
+    all_but_these = np.array(trials)
+    all_but_these[30:60] = 0
+
+    gains = new_gains(decision, chosen, all_but_these)
+
+    assert gains.given_up == pytest.approx(given_up, rel=0.001)
+
+
+@pytest.mark.parametrize(("rules", "given_up"), [(7, 120_000 * (0.5 - 0.055)), (8, 120_000 * (0.09 - 0.055))])
+def test_new_gains__all_that_were_served_retired__newcomers_are_not_what_was_given_up(
+    rules: int, given_up: float
+) -> None:
+    # of the newcomers there is no data: their rate is the prior's, 0.5
+    history = make_history([[1000.0, 1000.0, 0.0, 0.0]] * 60, [[20.0, 90.0, 0.0, 0.0]] * 60)
+    chosen, active = Settings(beta_prior=1.0), np.array([False, False, True, True])
+    request = make_request(history, settings=chosen, active=active, control=2, rules=rules)
+
+    gains = new_gains(allocate_many([request])[0], chosen)
+
+    assert gains.given_up == pytest.approx(given_up, rel=0.001)
+
+
 def _eight_regimes(rules: int) -> Decision:
     """Two weeks of each, with the first and the second variant in front by turns."""
     trials = [[1000.0, 3000.0]] * 112
