@@ -10,7 +10,6 @@ price neighbouring days are estimated from nearly the same data, so that they er
 Shapes: trials and successes (T, K), days by variants.
 """
 
-from collections.abc import Callable
 from functools import reduce
 from typing import NamedTuple
 
@@ -18,8 +17,7 @@ import numpy as np
 
 from allocation.engine.batch import FIRST_RULES, PAST_TOGETHER
 from allocation.engine.decision import needed_trials
-from allocation.engine.evidence.learned import Evidence, evidence_of
-from allocation.engine.evidence.past import Past, Regime
+from allocation.engine.evidence.past import EachAlone, Past, Regime
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.requests import Decision
@@ -111,7 +109,7 @@ def _may_be_best(decision: Decision, trials: Floats, judged: Bools) -> Bools:
     if decision.rules == FIRST_RULES:
         return judged if judged.any() else everyone
     served = trials.sum(axis=0) > 0
-    # a variant that was not served has the prior's mean, which no rules but those before 8 took for a rate
+    # the mean of a variant that was not served is the prior's: rules before 8 took it for a rate
     retired = served if decision.rules >= PAST_TOGETHER else everyone
     choices = (decision.active & judged, decision.active & served, retired, everyone)
     return next(choice for choice in choices if choice.any())
@@ -121,33 +119,24 @@ def _earlier(decision: Decision, served: Served, observed: Observed, settings: S
     """The gains of days before the present regime, each regime with its own rates."""
     if not served.new.any():
         return Rewards()
-    regime = _regimes(decision, served.trials, observed, settings)
+    past = _past(decision, served.trials, observed, settings)
     rewards, end = [], len(served.trials)
     while (until := served.days(slice(end))).new.any():
-        found = regime(end)
+        found = past.regime(end)
         rewards.append(_price_earlier(decision, until, found, settings))
         end = _first(found.weights >= _PRESENT)
     # the oldest ones are added first, as they always were
     return reduce(lambda total, one: one.plus(total), reversed(rewards), Rewards())
 
 
-def _regimes(
-    decision: Decision, trials: Floats, observed: Observed, settings: Settings
-) -> Callable[[int], Evidence | Regime]:
-    """Choose how the regime that ends before a day is found; by the rules before from the days up to then alone."""
+def _past(decision: Decision, trials: Floats, observed: Observed, settings: Settings) -> Past | EachAlone:
+    """Since rules 8 all earlier days are looked at once; before, each regime began again from the counts."""
     if decision.rules >= PAST_TOGETHER:
-        return Past.of(trials, observed.successes, settings.evidence, observed.squares).regime
-
-    def alone(end: int) -> Evidence:
-        before = observed.until(end)
-        return evidence_of(trials[:end], before.successes, settings.evidence, before.squares)
-
-    return alone
+        return Past.of(trials, observed.successes, settings.evidence, observed.squares)
+    return EachAlone(trials, observed.successes, settings.evidence, observed.squares)
 
 
-def _price_earlier(
-    decision: Decision, served: Served, found: Evidence | Regime, settings: Settings
-) -> Rewards:
+def _price_earlier(decision: Decision, served: Served, found: Regime, settings: Settings) -> Rewards:
     """The gains of the regime that the last of the days ``served`` belongs to."""
     mean = found.unit * found.alpha / (found.alpha + found.beta)
     deviation = found.unit * _deviation(found.alpha, found.beta)

@@ -21,6 +21,7 @@ from allocation.engine.evidence.learned import (
     EvidenceRules,
     EvidenceSettings,
     Information,
+    evidence_of,
     information_of,
 )
 from allocation.engine.evidence.memory import day_weights, starts_from_worth
@@ -45,7 +46,8 @@ class Regime(NamedTuple):
 class Past(NamedTuple):
     """The days before the present regime. ``seen`` (T,): those with trials; ``worth`` (1, P + 1): of these alone.
 
-    Without memory the days are of one regime, and have no worth.
+    ``worth`` is None where no day has trials: those that were priced have been taken back. It is None without memory,
+    too, which gains never ask for: then every day is of the present regime.
     """
 
     counted: Counted
@@ -96,3 +98,28 @@ class Past(NamedTuple):
         worth[:, :-1] = self.worth[:, : worth.shape[1] - 1]
         starts[:, days] = starts_from_worth(worth, np.array([days.size]))
         return starts
+
+
+class EachAlone(NamedTuple):
+    """The days before the present regime, by rules before 8: each regime is found from its days and those before.
+
+    Arguments as in learned.evidence_of.
+    """
+
+    trials: Floats
+    successes: Floats
+    settings: EvidenceSettings
+    squares: Floats | None = None
+
+    def regime(self, end: int) -> Regime:
+        """The regime that the day before the one with this index belongs to."""
+        squares = None if self.squares is None else self.squares[:end]
+        found = evidence_of(self.trials[:end], self.successes[:end], self.settings, squares)
+        return Regime(
+            weights=found.weights,
+            effective_trials=found.effective_trials,
+            evidence_kept=found.evidence_kept,
+            alpha=found.alpha,
+            beta=found.beta,
+            unit=float(found.unit),
+        )
