@@ -10,12 +10,13 @@ price neighbouring days are estimated from nearly the same data, so that they er
 Shapes: trials and successes (T, K), days by variants.
 """
 
+from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.batch import FIRST_RULES, PAST_TOGETHER
+from allocation.engine.batch import FEWER_STEPS, FIRST_RULES, PAST_TOGETHER
 from allocation.engine.decision import needed_trials
 from allocation.engine.evidence.past import EachAlone, Past, Regime
 from allocation.engine.posterior.beta import Floats
@@ -133,7 +134,8 @@ def _past(decision: Decision, trials: Floats, observed: Observed, settings: Sett
     """Since rules 8 all earlier days are looked at once; before, each regime began again from the counts."""
     if decision.rules >= PAST_TOGETHER:
         return Past.of(trials, observed.successes, settings.evidence, observed.squares)
-    return EachAlone(trials, observed.successes, settings.evidence, observed.squares)
+    rules = replace(settings.evidence, earlier=decision.rules < FEWER_STEPS)
+    return EachAlone(trials, observed.successes, rules, observed.squares)
 
 
 def _price_earlier(decision: Decision, served: Served, found: Regime, settings: Settings) -> Rewards:

@@ -10,6 +10,7 @@ import pytest
 from allocation.engine import Decision, Settings, allocate_many
 from allocation.engine.analysis.gains import Rewards, Served, new_gains, price
 from allocation.engine.evidence.day_worth import log_worth
+from allocation.engine.evidence.earlier_day_worth import worth_of_days
 from tests.allocation.engine.factories import allocate_counts, make_history, make_request
 
 BOTH = np.array([True, True])
@@ -151,7 +152,11 @@ def _eight_regimes(rules: int) -> Decision:
 
 
 def _calls(code: CodeType, work: Callable[[], object]) -> int:
-    """How often the work calls the function of this code."""
+    """How often the work calls the function of this code.
+
+    Calls are what rules differ in, and no answer shows them. Times would hang on the machine; a profile counts calls
+    without anything standing in for our code.
+    """
     with cProfile.Profile() as profile:
         work()
     return sum(entry.callcount for entry in profile.getstats() if entry.code is code)
@@ -172,6 +177,15 @@ def test_new_gains__many_regimes__looks_at_the_days_before_the_present_one_once(
     decision = _eight_regimes(rules)
 
     assert _calls(log_worth.__code__, lambda: new_gains(decision, Settings())) == looks
+
+
+@pytest.mark.parametrize(("rules", "looks"), [(2, 7), (5, 7), (6, 0), (8, 0)])
+def test_new_gains__rules_before_6__find_earlier_regimes_with_the_memory_of_then(
+    rules: int, looks: int
+) -> None:
+    decision = _eight_regimes(rules)
+
+    assert _calls(worth_of_days.__code__, lambda: new_gains(decision, Settings())) == looks
 
 
 @pytest.mark.parametrize("trials_of_earlier_days", [[2000.0, 3000.0], [0.0, 0.0]])
