@@ -1,4 +1,4 @@
-"""Decisions of the second engine's earlier rules, computed again by them."""
+"""Decisions by several rules of the second engine, computed again by them."""
 
 import dataclasses
 import json
@@ -14,11 +14,12 @@ from allocation.engine import History, Request, Settings, allocate_many
 from allocation.engine.analysis.gains import new_gains
 from tests.allocation.engine.factories import random_request
 
-# Requests of every shape and what rules 5 to 7 answered; some of values, whose squares are known. Of rules 7 with the
-# gains, of all trials and of those that were not ``priced``.
+# Requests of every shape and what these rules answered; some of values, whose squares are known. Since rules 7 with
+# the gains, of all trials and of those that were not ``priced``. The last two of rules 7 are answered by rules 8, too:
+# values of four regimes, whose orders are worth other amounts, and counts of five, which vary more in the later ones.
 VECTORS: dict[int, list[dict[str, Any]]] = {
     rules: json.loads((Path(__file__).parent / "vectors" / f"rules_{rules}.json").read_text())
-    for rules in (5, 6, 7)
+    for rules in (5, 6, 7, 8)
 }
 
 
@@ -54,9 +55,9 @@ def test_allocate_many__of_earlier_rules__finds_no_difference(rules: int, togeth
             )
 
 
-@pytest.mark.parametrize("vector", VECTORS[7])
-def test_new_gains__of_rules_7__finds_no_difference(vector: dict[str, Any]) -> None:
-    request = request_of(vector, 7)
+@pytest.mark.parametrize(("rules", "vector"), [(rules, one) for rules in (7, 8) for one in VECTORS[rules]])
+def test_new_gains__of_rules_7_and_8__finds_no_difference(rules: int, vector: dict[str, Any]) -> None:
+    request = request_of(vector, rules)
     (decision,) = allocate_many([request])
 
     gains = new_gains(decision, request.settings)
