@@ -19,6 +19,7 @@ import numpy as np
 from allocation.engine.batch import FEWER_STEPS, FIRST_RULES, PAST_TOGETHER
 from allocation.engine.decision import needed_trials
 from allocation.engine.evidence.past import EachAlone, Past, Regime
+from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.requests import Decision
@@ -148,8 +149,10 @@ def _price_earlier(decision: Decision, served: Served, found: Regime, settings: 
     else:
         needed = needed_trials(settings.min_impressions, int(decision.active.sum()))
         judged = found.evidence_kept * found.effective_trials >= np.maximum(needed, 1)
-        # before rules 8 a variant that only an older regime had served could be the best, at the prior's mean
-        days = own if decision.rules >= PAST_TOGETHER else served
+        days = served
+        # before rules 8 a variant could be the best by a few orders, or by older days alone, at the prior's mean
+        if decision.rules >= PAST_TOGETHER:
+            days, judged = own, judged & (found.effective_orders >= ENOUGH_ORDERS)
         best = _may_be_best(decision, days.trials, judged)
     return price(own, mean, deviation, best)
 

@@ -41,6 +41,7 @@ class Regime(NamedTuple):
     alpha: Floats
     beta: Floats
     unit: float
+    effective_orders: Floats
 
 
 class Past(NamedTuple):
@@ -80,6 +81,7 @@ class Past(NamedTuple):
             alpha=known.alpha[0, 0],
             beta=known.beta[0, 0],
             unit=float(units.unit[0]),
+            effective_orders=units.orders(known.own[:, 0] * known.successes[:, 0])[0],
         )
 
     def _information(self, weights: Floats) -> Information:
@@ -122,4 +124,5 @@ class EachAlone(NamedTuple):
             alpha=found.alpha,
             beta=found.beta,
             unit=float(found.unit),
+            effective_orders=found.effective_orders,
         )

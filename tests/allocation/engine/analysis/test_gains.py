@@ -7,11 +7,11 @@ from types import CodeType
 import numpy as np
 import pytest
 
-from allocation.engine import Decision, Settings, allocate_many
+from allocation.engine import Decision, History, Settings, allocate_many
 from allocation.engine.analysis.gains import Rewards, Served, new_gains, price
 from allocation.engine.evidence.day_worth import log_worth
 from allocation.engine.evidence.earlier_day_worth import worth_of_days
-from tests.allocation.engine.factories import allocate_counts, make_history, make_request
+from tests.allocation.engine.factories import allocate_counts, allocate_request, make_history, make_request
 
 BOTH = np.array([True, True])
 
@@ -128,6 +128,24 @@ def test_new_gains__served_before_a_regime_alone__is_not_what_that_regime_gave_u
     gains = new_gains(decision, chosen, all_but_these)
 
     assert gains.given_up == pytest.approx(given_up, rel=0.001)
+
+
+def test_new_gains__few_orders_in_an_earlier_regime__are_not_what_was_given_up() -> None:
+    # orders are worth 40, but for two of 4,000 of the third variant on one day: 8 a visit beside 3.60 and 0.80
+    trials = np.full((90, 3), 1000.0)
+    trials[np.arange(90) != 45, 2] = 0
+    orders = np.array([[50.0, 50.0, 0.0]] * 30 + [[20.0, 90.0, 0.0]] * 30 + [[90.0, 20.0, 0.0]] * 30)
+    values, squares = 40.0 * orders, 1600.0 * orders
+    values[45, 2], squares[45, 2] = 8000.0, 32e6
+    chosen = Settings(dispersion=False)
+    history = History(np.arange(1, 91), trials, trials, values, 0.0, squares)
+    decision = allocate_request(make_request(history, settings=chosen))
+    all_but_these = trials.copy()
+    all_but_these[46:60] = 0
+
+    gains = new_gains(decision, chosen, all_but_these)
+
+    assert gains.given_up == pytest.approx(14 * 2000 * (3.60 - 2.20), rel=0.01)
 
 
 @pytest.mark.parametrize(("rules", "given_up"), [(7, 120_000 * (0.5 - 0.055)), (8, 120_000 * (0.09 - 0.055))])

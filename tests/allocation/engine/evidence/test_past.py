@@ -41,7 +41,7 @@ def assert_same(found: Regime, wanted: Regime, trials: Floats, spread: Floats | 
 
     Days that count for at most 1e-12 are left out in one of them. Such a day's level is drawn to the pooled rate, so
     that its trials count as they are: all of them together, and what they move between the others, are no more than
-    1e-12 of all trials. The evidence and, in trials of a visitor each, alpha and beta are no further apart.
+    1e-12 of all trials. The evidence is no further apart, nor, in trials of a visitor each, alpha, beta and orders.
     """
     most, in_trials = LEFT_OUT * trials.sum(), wanted.unit / spread
     for name, at_most, scale in (
@@ -50,6 +50,7 @@ def assert_same(found: Regime, wanted: Regime, trials: Floats, spread: Floats | 
         ("effective_trials", most, 1),
         ("alpha", most, in_trials),
         ("beta", most, in_trials),
+        ("effective_orders", most, in_trials),
     ):
         ours, theirs = (getattr(one, name) / scale for one in (found, wanted))
         np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=at_most, err_msg=name)
@@ -72,6 +73,7 @@ def found_alone(trials: Floats, values: Floats, squares: Floats | None, end: int
         alpha=known.alpha[0, 0],
         beta=known.beta[0, 0],
         unit=float(counted.units.unit[0]),
+        effective_orders=counted.units.orders(known.own[:, 0] * known.successes[:, 0])[0],
     )
 
 
