@@ -26,9 +26,12 @@ ENGINE_VERSIONS = FIRST_ENGINE, ENGINE_VERSION = ("1", "2")
 # posteriors with a tiny parameter are integrated on panels that are cut beside each bend, those of many variants by
 # more nodes, and value remaining on the axis of the rivals' rates. Since 6 the memory finds the same starts in fewer
 # steps, but for the last digits. Since 7 value remaining of a few ordinary posteriors is found on the panels of the
-# contest, and intervals on panels that are cut beside each bend, in steps of their own.
+# contest, and intervals on panels that are cut beside each bend, in steps of their own. Since 8 all regimes before the
+# present one are found, to price their days, with one dispersion and, of values, one unit and one spread of each
+# variant; and what each gave up is measured against the variants that it served, with orders enough to be judged.
 FIRST_RULES, ORDERS_COUNTED, MEAN_INSIDE, BENDS_RESOLVED, FEWER_STEPS, PANELS_SHARED = 1, 3, 4, 5, 6, 7
-RULES = PANELS_SHARED
+PAST_TOGETHER = 8
+RULES = PAST_TOGETHER
 
 
 class Counts(NamedTuple):

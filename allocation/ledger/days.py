@@ -69,11 +69,12 @@ def read_days(
     recent = _recent(asked, start, date, columns)
     older = older_days([one.experiment_id for one in asked if one.has_older], start)
     latest = {pk: _latest(table, older.get(pk)) for pk, table in recent.items()}
-    further = _reaching_further(asked, latest, older, start, date)
+    further = _reaching_further(asked, latest, older, start)
     read = {}
     for one in asked:
         pk, last = one.experiment_id, latest[one.experiment_id]
-        cut = further.get(pk, recent[pk]).within(one.first(last) if last else 1, last)
+        all_read = further[pk].followed_by(recent[pk]) if pk in further else recent[pk]
+        cut = all_read.within(one.first(last) if last else 1, last)
         read[pk] = _summed(one, cut, recent[pk], older.get(pk, Older()))
     return read
 
@@ -117,9 +118,8 @@ def _reaching_further(
     latest: Mapping[int, int],
     older: Mapping[int, Older],
     start: dt.date,
-    date: dt.date,
 ) -> dict[int, DailyTable]:
-    """Read again, from their own first day on, those experiments whose days asked for begin before ``start``."""
+    """Read the days before ``start`` that are asked for, by experiment, from each one's own first day on."""
     windows: defaultdict[int, list[DaysAsked]] = defaultdict(list)
     for one in asked:
         pk = one.experiment_id
@@ -127,8 +127,9 @@ def _reaching_further(
             windows[first].append(one)
     if not windows:
         return {}
+    last = start - dt.timedelta(days=1)
     spans = [
-        ([one.experiment_id for one in some], dt.date.fromordinal(first), date)
+        ([one.experiment_id for one in some], dt.date.fromordinal(first), last)
         for first, some in windows.items()
     ]
     rows = _by_experiment(spans, MEASURE_NAMES)

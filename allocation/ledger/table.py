@@ -54,6 +54,12 @@ class DailyTable(NamedTuple):
         values = None if self.values is None else Values(*(column[inside] for column in self.values))
         return DailyTable(self.days[inside], Counts(*(column[inside] for column in self.counts)), values)
 
+    def followed_by(self, later: "DailyTable") -> "DailyTable":
+        """These days and later ones of the same variants, all of them after these."""
+        counts = Counts(*map(_one_under_another, self.counts, later.counts))
+        values = self.values and later.values and Values(*map(_one_under_another, self.values, later.values))
+        return DailyTable(np.concatenate([self.days, later.days]), counts, values)
+
     def to_json(self) -> dict[str, Any]:
         first = int(self.days[0]) if self.days.size else None
         return {
@@ -128,6 +134,10 @@ class DailyTable(NamedTuple):
 
 
 Number = TypeVar("Number", np.int64, np.float64)
+
+
+def _one_under_another(first: NDArray[Number], second: NDArray[Number]) -> NDArray[Number]:
+    return np.concatenate([first, second])
 
 
 def _column(

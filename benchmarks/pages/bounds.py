@@ -2,14 +2,15 @@
 
     ./dev bench bounds
 
-To be held: two seconds each. Simulations are the largest that the bound of allocation/lab/work.py lets in. CPU time of
-one process, BLAS held to one thread.
+A decision prices the gains of all its days, as an experiment's first one does. Simulations are the largest that the
+bound of allocation/lab/work.py lets in. To be held: two seconds each. CPU time of one process, BLAS held to one thread.
 """
 
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ import django
 import numpy as np
 
 from allocation.engine import History, Request, Settings, allocate_many
+from allocation.engine.analysis.gains import new_gains
 from allocation.engine.posterior.beta import Floats
 from benchmarks.machine import machine
 from experiments.exceptions import InvalidError
@@ -67,6 +69,12 @@ def histories(rng: np.random.Generator) -> Iterator[tuple[str, Floats, Floats]]:
         place < _DAYS - 30, np.linspace(0.03, 0.07, _VARIANTS), np.linspace(0.07, 0.03, _VARIANTS)
     )
     pairs = trials * np.isin(np.arange(_VARIANTS)[None] - place % (_VARIANTS - 1), (0, 1))
+    some = 1e5 * (rng.random(trials.shape) < 0.03).astype(np.float64)
+    groups = 800 * trials * np.isin(np.arange(_VARIANTS)[None] - 2 * (place % 7), np.arange(0, _VARIANTS, 14))
+    weekly, fortnightly = (
+        np.where((place // days + np.arange(_VARIANTS)) % 2, 0.14, 0.07) for days in (7, 14)
+    )
+    random = np.where(rng.random((_DAYS // 7 + 1, _VARIANTS)) < 0.5, 0.14, 0.07)[place[:, 0] // 7]
     for name, n, rate in (
         ("5% each", trials, 0.05), ("drifting rates", trials, drift), ("rates that swap", trials, swap),
         ("few trials, drifting", few, drift), ("half never succeed", trials, np.where(dead, 0.0, 0.05)),
@@ -74,6 +82,8 @@ def histories(rng: np.random.Generator) -> Iterator[tuple[str, Floats, Floats]]:
         ("few, half never succeed, drifting", few, np.where(dead, 0.0, drift)), ("no success", trials, 0.0),
         ("all succeed", trials, 1.0), ("half always succeed", few, np.where(dead, 1.0, 0.99)),
         ("two variants a day", pairs, 0.05), ("10^9 trials", trials * 1e6, drift),
+        ("swap each week", 8 * trials, weekly), ("swap every two weeks", 8 * trials, fortnightly),
+        ("swap each week, three variants a day", some, weekly), ("others each week, seven a day", groups, random),
     ):  # fmt: skip
         yield name, n, rng.binomial(n.astype(np.int64), np.broadcast_to(rate, n.shape)).astype(np.float64)
 
@@ -84,7 +94,12 @@ def decisions() -> Iterator[tuple[float, str]]:
     for (name, n, o), (alpha, beta) in product(histories(np.random.default_rng(1)), _PRIORS):
         own = Settings(alpha_prior=alpha, beta_prior=beta, min_impressions=0)
         asked = Request(History(days, n, n, o), _DAYS + 1, active, 0, np.full(_VARIANTS, np.nan), own)
-        yield seconds(lambda asked=asked: allocate_many([asked])), f"{name}; priors {alpha:g}, {beta}"  # type: ignore[misc]
+        yield seconds(partial(_decide, asked)), f"{name}; priors {alpha:g}, {beta}"
+
+
+def _decide(asked: Request) -> None:
+    (decision,) = allocate_many([asked])
+    new_gains(decision, asked.settings)
 
 
 def largest(values: dict[str, Any]) -> tuple[int, float]:

@@ -1,10 +1,10 @@
-"""Measure the CPU of every page and call that reads an experiment at its largest.
+"""Measure the CPU of each page and call that reads an experiment at its largest, and of first decisions of long ones.
 
     ./dev bench strained
 
 100 variants with values, other metrics and guards, 365 days and 30 decisions, in production's settings on SQLite, whose
-queries count too. To be held: two seconds each. CPU time of the process, the least of two requests. BLAS held to one
-thread.
+queries count too. To be held: two seconds each. CPU time of the process, the least of two requests; a decision is made
+once. BLAS held to one thread.
 """
 
 import datetime as dt
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from experiments.models import Experiment
 
 VARIANTS, DAYS, DECISIONS = 100, 365, 30
+# Days, how many of them the rates last, and whether there are values and guards.
+LONG = ((365, 7, False), (365, 14, False), (1000, 7, False), (1000, 1000, False), (1000, 7, True))
 MOST_SECONDS = 2.0
 
 PAGES = (
@@ -48,14 +50,13 @@ def main() -> int:
         experiment = fill()
         print(machine())
         print(f"{VARIANTS} variants, {DAYS} days, {DECISIONS} decisions; seconds of CPU")
-        took = list(_reads(experiment))
+        took = [*_reads(experiment), *_first_decisions()]
     return int(max(took) >= MOST_SECONDS)
 
 
 def fill() -> "Experiment":
     """Make the experiment, record a year and let the service decide its last days."""
     from allocation.services import compute_allocation
-    from experiments.campaign.watch import add_guard
     from experiments.ingestion.record import record_events
     from experiments.metrics import Reward
     from experiments.selectors import today
@@ -67,8 +68,7 @@ def fill() -> "Experiment":
     experiment = create_experiment(
         name="Strained", now=began, reward=Reward.VALUE_PER_IMPRESSION, variants=names
     )
-    for metric in ("ctr", "conversion_rate"):
-        add_guard(experiment_id=experiment.pk, metric=metric, max_fall=0.9, action="tell", now=began)
+    _guard(experiment, began)
     rng = np.random.default_rng(1)
     for back in reversed(range(DAYS)):
         date = last - dt.timedelta(days=back)
@@ -122,6 +122,60 @@ def _reads(experiment: "Experiment") -> Iterator[float]:
     plain = f"/experiments/{experiment.key}"
     for path in (computed, f"{computed}&window_days=364", plain, f"{plain}/history", "/experiments/"):
         yield _print(path, _least(caller, path))
+
+
+def _guard(experiment: "Experiment", now: dt.datetime) -> None:
+    from experiments.campaign.watch import add_guard
+
+    for metric in ("ctr", "conversion_rate"):
+        add_guard(experiment_id=experiment.pk, metric=metric, max_fall=0.9, action="tell", now=now)
+
+
+def _first_decisions() -> Iterator[float]:
+    """Record long histories and let the service decide for the first time."""
+    from allocation.services import compute_allocation
+    from experiments.selectors import today
+
+    last = today()
+    now = dt.datetime.combine(last, dt.time(12), tzinfo=dt.UTC)
+    for days, lasting, guarded in LONG:
+        experiment = _recorded(days, lasting, now, guarded=guarded)
+        start = time.process_time()
+        compute_allocation(experiment_id=experiment.pk, target_date=last, now=now)
+        took = time.process_time() - start
+        beside = ", values and guards" if guarded else ""
+        yield _print(f"first decision of {days:,} days, rates that last {lasting:,}{beside}", took)
+
+
+def _recorded(days: int, lasting: int, now: dt.datetime, *, guarded: bool) -> "Experiment":
+    """Make an experiment of so many days; the halves of its variants swap their rates from time to time."""
+    from decimal import Decimal
+
+    from experiments.ingestion.record import record_batch
+    from experiments.metrics import DailyCounts, Reward
+    from experiments.services import create_experiment
+
+    names = ["control", *(f"variant {n}" for n in range(1, VARIANTS))]
+    began = now - dt.timedelta(days=days)
+    experiment = create_experiment(
+        name=f"Long {days} {lasting} {guarded}",
+        now=began,
+        variants=names,
+        reward=Reward.VALUE_PER_IMPRESSION if guarded else Reward.CTR,
+    )
+    if guarded:
+        _guard(experiment, began)
+    for back in range(days, 0, -1):
+        date = now.date() - dt.timedelta(days=back)
+        clicks = [700 if (back // lasting + place) % 2 else 1400 for place in range(VARIANTS)]
+        rows = [
+            (experiment.key, DailyCounts(date, name, 10_000, n, n, Decimal(30 * n), 1100.0 * n))
+            if guarded
+            else (experiment.key, DailyCounts(date, name, 10_000, n))
+            for name, n in zip(names, clicks, strict=True)
+        ]
+        record_batch(rows=rows, today=now.date(), now=now)
+    return experiment
 
 
 def _key() -> str:

@@ -10,13 +10,16 @@ price neighbouring days are estimated from nearly the same data, so that they er
 Shapes: trials and successes (T, K), days by variants.
 """
 
+from dataclasses import replace
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.batch import FIRST_RULES
+from allocation.engine.batch import FEWER_STEPS, FIRST_RULES, PAST_TOGETHER
 from allocation.engine.decision import needed_trials
-from allocation.engine.evidence.learned import evidence_of
+from allocation.engine.evidence.past import EachAlone, Past, Regime
+from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.requests import Decision
@@ -75,9 +78,14 @@ def new_gains(decision: Decision, settings: Settings, priced: Floats | None = No
     deviation = _deviation(decision.alpha, decision.beta) * decision.unit
     best = _may_be_best(decision, window.trials[present], ~decision.low_evidence)
     rewards = price(served.days(present), decision.mean, deviation, best)
-    cut = int(np.argmax(present)) if present.any() else 0
+    cut = _first(present)
     observed = Observed(window.successes, window.squares).until(cut)
     return rewards.plus(_earlier(decision, served.days(slice(cut)), observed, settings))
+
+
+def _first(present: Bools) -> int:
+    """The first of the days that belong to a regime; 0 where none does."""
+    return int(np.argmax(present)) if present.any() else 0
 
 
 def price(served: Served, mean: Floats, deviation: Floats, best: Bools) -> Rewards:
@@ -98,12 +106,14 @@ def _beyond_even(trials: Floats) -> Floats:
 
 
 def _may_be_best(decision: Decision, trials: Floats, judged: Bools) -> Bools:
-    """Active variants with enough data; without any, those that were served in ``trials``."""
+    """Active variants with enough data; without any, those that were served in ``trials``, retired ones at last."""
     everyone: Bools = np.ones(len(judged), dtype=bool)
     if decision.rules == FIRST_RULES:
         return judged if judged.any() else everyone
     served = trials.sum(axis=0) > 0
-    choices = (decision.active & judged, decision.active & served, everyone)
+    # the mean of a variant that was not served is the prior's: rules before 8 took it for a rate
+    retired = served if decision.rules >= PAST_TOGETHER else everyone
+    choices = (decision.active & judged, decision.active & served, retired, everyone)
     return next(choice for choice in choices if choice.any())
 
 
@@ -111,19 +121,40 @@ def _earlier(decision: Decision, served: Served, observed: Observed, settings: S
     """The gains of days before the present regime, each regime with its own rates."""
     if not served.new.any():
         return Rewards()
-    found = evidence_of(served.trials, observed.successes, settings.evidence, observed.squares)
-    present = found.weights >= _PRESENT
+    past = _past(decision, served.trials, observed, settings)
+    rewards, end = [], len(served.trials)
+    while (until := served.days(slice(end))).new.any():
+        found = past.regime(end)
+        rewards.append(_price_earlier(decision, until, found, settings))
+        end = _first(found.weights >= _PRESENT)
+    # the oldest ones are added first, as they always were
+    return reduce(lambda total, one: one.plus(total), reversed(rewards), Rewards())
+
+
+def _past(decision: Decision, trials: Floats, observed: Observed, settings: Settings) -> Past | EachAlone:
+    """Since rules 8 all earlier days are looked at once; before, each regime began again from the counts."""
+    if decision.rules >= PAST_TOGETHER:
+        return Past.of(trials, observed.successes, settings.evidence, observed.squares)
+    rules = replace(settings.evidence, earlier=decision.rules < FEWER_STEPS)
+    return EachAlone(trials, observed.successes, rules, observed.squares)
+
+
+def _price_earlier(decision: Decision, served: Served, found: Regime, settings: Settings) -> Rewards:
+    """The gains of the regime that the last of the days ``served`` belongs to."""
     mean = found.unit * found.alpha / (found.alpha + found.beta)
     deviation = found.unit * _deviation(found.alpha, found.beta)
+    own = served.days(found.weights >= _PRESENT)
     if decision.rules == FIRST_RULES:
         best = served.trials.sum(axis=0) > 0
     else:
         needed = needed_trials(settings.min_impressions, int(decision.active.sum()))
         judged = found.evidence_kept * found.effective_trials >= np.maximum(needed, 1)
-        best = _may_be_best(decision, served.trials, judged)
-    rewards = price(served.days(present), mean, deviation, best)
-    cut = int(np.argmax(present)) if present.any() else 0
-    return rewards.plus(_earlier(decision, served.days(slice(cut)), observed.until(cut), settings))
+        days = served
+        # before rules 8 a variant could be the best by a few orders, or by older days alone, at the prior's mean
+        if decision.rules >= PAST_TOGETHER:
+            days, judged = own, judged & (found.effective_orders >= ENOUGH_ORDERS)
+        best = _may_be_best(decision, days.trials, judged)
+    return price(own, mean, deviation, best)
 
 
 def _deviation(alpha: Floats, beta: Floats) -> Floats:

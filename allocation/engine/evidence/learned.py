@@ -23,7 +23,7 @@ from allocation.engine.evidence.day_effects import adjusted_evidence
 from allocation.engine.evidence.day_levels import level_evidence
 from allocation.engine.evidence.dispersion import dispersion
 from allocation.engine.evidence.memory import GROUPS, change_found, day_weights, group_weights, regime_starts
-from allocation.engine.evidence.values import units_of
+from allocation.engine.evidence.values import Units, units_of
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools
 
@@ -153,36 +153,65 @@ def evidence_of_many(
 _NAMES = [field.name for field in fields(Evidence)]
 
 
+class Counted(NamedTuple):
+    """The counts of N experiments as the model has them (values as effective orders), with their dispersion."""
+
+    trials: Floats
+    successes: Floats
+    units: Units
+    phi: Floats
+    rules: EvidenceRules
+
+    @classmethod
+    def of(cls, trials: Floats, values: Floats, rules: EvidenceRules, squares: Floats | None) -> "Counted":
+        units = units_of(trials, values, squares)
+        n, o = units.counts(trials, values)
+        return cls(n, o, units, _dispersion(n, o, rules.dispersion), rules)
+
+    def known(self, information: "Information") -> "Known":
+        """The posteriors of each of W weightings of the days, from what they have of the variants."""
+        kept = information.kept / self.phi[:, None, None]
+        own = kept * self.units.own[:, None] if self.units.some else kept
+        beta_prior = np.where(self.units.are_values, np.nan, self.rules.beta_prior)
+        betas = _posterior(information, own, self.rules.alpha_prior[:, None, None], beta_prior[:, None, None])
+        return Known(information.effective_trials, information.successes, kept, own, *betas)
+
+
+class Known(NamedTuple):
+    """(N, W, K) for each of W weightings of the days; ``own``: the evidence kept, by each variant's own spread."""
+
+    effective_trials: Floats
+    successes: Floats
+    kept: Floats
+    own: Floats
+    alpha: Floats
+    beta: Floats
+
+
 def _evidence_of_chunk(
     trials: Floats, values: Floats, rules: EvidenceRules, squares: Floats | None
 ) -> Evidence:
-    units = units_of(trials, values, squares)
-    trials, successes = units.counts(trials, values)
-    phi = _dispersion(trials, successes, rules.dispersion)
-    starts = _regime_starts(trials, successes, phi, rules)
-    weights, change = day_weights(starts), change_found(starts, trials.sum(axis=2) > 0)
+    counted = Counted.of(trials, values, rules, squares)
+    units, starts = counted.units, _regime_starts(counted)
+    weights, change = day_weights(starts), change_found(starts, counted.trials.sum(axis=2) > 0)
     every = np.concatenate([group_weights(starts), weights[:, None]], axis=1)
-    information = _information(trials, successes, every, rules)
-    kept = information.kept / phi[:, None, None]
-    own = kept * units.own[:, None] if units.some else kept
-    beta_prior = np.where(units.are_values, np.nan, rules.beta_prior)
-    alpha, beta = _posterior(information, own, rules.alpha_prior[:, None, None], beta_prior[:, None, None])
+    known = counted.known(information_of(counted.trials, counted.successes, every, rules))
     return Evidence(
         regime_starts=starts,
         weights=weights,
-        phi=phi,
-        effective_trials=units.trials(information.effective_trials[:, GROUPS]),
-        successes=units.values(information.successes[:, GROUPS]),
-        evidence_kept=kept[:, GROUPS],
-        alpha=alpha[:, GROUPS],
-        beta=beta[:, GROUPS],
-        group_alpha=alpha[:, :GROUPS],
-        group_beta=beta[:, :GROUPS],
+        phi=counted.phi,
+        effective_trials=units.trials(known.effective_trials[:, GROUPS]),
+        successes=units.values(known.successes[:, GROUPS]),
+        evidence_kept=known.kept[:, GROUPS],
+        alpha=known.alpha[:, GROUPS],
+        beta=known.beta[:, GROUPS],
+        group_alpha=known.alpha[:, :GROUPS],
+        group_beta=known.beta[:, :GROUPS],
         change_start=change.start,
         change_probability=change.probability,
         unit=units.unit,
         spread=units.spread,
-        effective_orders=units.orders(own[:, GROUPS] * information.successes[:, GROUPS]),
+        effective_orders=units.orders(known.own[:, GROUPS] * known.successes[:, GROUPS]),
     )
 
 
@@ -193,15 +222,17 @@ def _dispersion(trials: Floats, successes: Floats, wanted: Bools) -> Floats:
     return phi
 
 
-def _regime_starts(trials: Floats, successes: Floats, phi: Floats, rules: EvidenceRules) -> Floats:
+def _regime_starts(counted: Counted) -> Floats:
     """Without memory the present regime began with the window."""
-    starts = np.zeros(trials.shape[:2])
+    rules, starts = counted.rules, np.zeros(counted.trials.shape[:2])
     starts[:, :1] = 1
     for earlier in (False, True):
         rows = (rules.memory & (rules.earlier == earlier)).nonzero()[0]
         if rows.size:
-            scale = phi[rows, None, None]
-            starts[rows] = regime_starts(trials[rows] / scale, successes[rows] / scale, earlier)
+            scale = counted.phi[rows, None, None]
+            starts[rows] = regime_starts(
+                counted.trials[rows] / scale, counted.successes[rows] / scale, earlier
+            )
     return starts
 
 
@@ -211,15 +242,23 @@ def _in_parts(rows: NDArray[np.intp], counts: int) -> list[NDArray[np.intp]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-class _Information(NamedTuple):
+class Information(NamedTuple):
     """(N, W, K) for each of W weightings of the days."""
 
     effective_trials: Floats
     successes: Floats
     kept: Floats
 
+    def among(self, seen: Bools) -> "Information":
+        """Widen what is of those ``seen`` (K,) to all variants: the others have no trials, and lose no evidence."""
+        shape = (*self.kept.shape[:2], len(seen))
+        answer = Information(np.zeros(shape), np.zeros(shape), np.ones(shape))
+        for of_all, of_seen in zip(answer, self, strict=True):
+            of_all[..., seen] = of_seen
+        return answer
 
-def _information(trials: Floats, successes: Floats, weights: Floats, rules: EvidenceRules) -> _Information:
+
+def information_of(trials: Floats, successes: Floats, weights: Floats, rules: EvidenceRules) -> Information:
     """``weights`` (N, W, T). Weightings that follow on an equal one are not computed again."""
     new = np.ones(weights.shape[:2], dtype=bool)
     new[:, 1:] = (weights[:, 1:] != weights[:, :-1]).any(axis=-1)
@@ -233,11 +272,11 @@ def _information(trials: Floats, successes: Floats, weights: Floats, rules: Evid
         for rows in _in_parts(chosen.nonzero()[0], trials.shape[1] * trials.shape[2]):
             effective[rows], kept[rows] = day_effects(n[rows], o[rows])
     back = (np.add.accumulate(new.ravel(), dtype=np.intp) - 1).reshape(new.shape)
-    return _Information(effective[back], o.sum(axis=1)[back], kept[back])
+    return Information(effective[back], o.sum(axis=1)[back], kept[back])
 
 
 def _posterior(
-    information: _Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
+    information: Information, kept: Floats, alpha_prior: Floats, beta_prior: Floats
 ) -> tuple[Floats, Floats]:
     """Beta(alpha_prior + d O*, beta_prior + d (n* - O*)), the priors (N, 1, 1), NaN for one that is centred."""
     trials = information.effective_trials.sum(axis=-1, keepdims=True)

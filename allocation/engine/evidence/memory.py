@@ -104,11 +104,18 @@ def _chunks(days: NDArray[np.intp], k: int) -> list[NDArray[np.intp]]:
 def _starts(trials: Floats, successes: Floats, days: NDArray[np.intp], earlier: bool) -> Floats:
     """Compute the starts of experiments with falling numbers of ``days``, all of them with trials."""
     if earlier:
-        p = masses_in_logs(worth_of_days(trials, successes, days), *trials.shape[:2])
-    else:
-        n = trials if days[0] == days[-1] else _with_trials(trials)
-        p = regime_masses(log_worth(n, successes), days)
-    return _at_least_a_week(p / _in_order(p), days)
+        return _starts_of(masses_in_logs(worth_of_days(trials, successes, days), *trials.shape[:2]), days)
+    n = trials if days[0] == days[-1] else _with_trials(trials)
+    return starts_from_worth(log_worth(n, successes), days)
+
+
+def starts_from_worth(worth: Floats, days: NDArray[np.intp]) -> Floats:
+    """The starts (N, T) of experiments with falling numbers of ``days``, from what day_worth.log_worth found."""
+    return _starts_of(regime_masses(worth, days), days)
+
+
+def _starts_of(masses: Floats, days: NDArray[np.intp]) -> Floats:
+    return _at_least_a_week(masses / _in_order(masses), days)
 
 
 def _with_trials(trials: Floats) -> Floats:

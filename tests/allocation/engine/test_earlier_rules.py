@@ -1,4 +1,4 @@
-"""Decisions of the second engine's earlier rules, computed again by them."""
+"""Decisions by several rules of the second engine, computed again by them."""
 
 import dataclasses
 import json
@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocation.engine import History, Request, Settings, allocate_many
+from allocation.engine.analysis.gains import new_gains
 from tests.allocation.engine.factories import random_request
 
-# Requests of every shape and what rules 5 and 6 answered; one of values, whose squares are known.
+# Requests of every shape and what these rules answered; some of values, whose squares are known. Since rules 7 with
+# the gains, of all trials and of those that were not ``priced``. The last two of rules 7 are answered by rules 8, too:
+# values of four regimes, whose orders are worth other amounts, and counts of five, which vary more in the later ones.
 VECTORS: dict[int, list[dict[str, Any]]] = {
     rules: json.loads((Path(__file__).parent / "vectors" / f"rules_{rules}.json").read_text())
-    for rules in (5, 6)
+    for rules in (5, 6, 7, 8)
 }
 
 
@@ -52,11 +55,26 @@ def test_allocate_many__of_earlier_rules__finds_no_difference(rules: int, togeth
             )
 
 
+@pytest.mark.parametrize(("rules", "vector"), [(rules, one) for rules in (7, 8) for one in VECTORS[rules]])
+def test_new_gains__of_rules_7_and_8__finds_no_difference(rules: int, vector: dict[str, Any]) -> None:
+    request = request_of(vector, rules)
+    (decision,) = allocate_many([request])
+
+    gains = new_gains(decision, request.settings)
+
+    assert gains == pytest.approx(tuple(vector["gains"]), rel=1e-9, abs=1e-9)
+    if "priced" in vector:
+        rest = new_gains(
+            decision, request.settings, np.reshape(vector["priced"], decision.window.trials.shape)
+        )
+        assert rest == pytest.approx(tuple(vector["gains_of_the_rest"]), rel=1e-9, abs=1e-9)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 8))
 def test_allocate_many__several_rules_in_one_batch__each_as_alone(seed: int, k: int) -> None:
     request = random_request(np.random.default_rng(seed), k)
-    requests = [dataclasses.replace(request, rules=rules) for rules in (7, 4, 6, 5, 7)]
+    requests = [dataclasses.replace(request, rules=rules) for rules in (8, 4, 7, 6, 5, 8)]
 
     together = allocate_many(requests)
 

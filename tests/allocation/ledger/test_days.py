@@ -1,11 +1,15 @@
 """The days that a decision looks at, and those that are added up."""
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.ledger.days import DaysAsked, DaysRead, first_read, read_days
+from experiments.metrics import DailyCounts
 from experiments.models import Experiment
 from tests.factory import TODAY, counts, make_experiment, record
 
@@ -21,9 +25,11 @@ def _with_variants() -> Experiment:
     return experiment
 
 
-def _read(experiment: Experiment, span: int, since: dt.date | None = None) -> DaysRead:
+def _read(
+    experiment: Experiment, span: int, since: dt.date | None = None, *, with_values: bool = False
+) -> DaysRead:
     variants = [variant.pk for variant in experiment.variants.all()]
-    asked = DaysAsked(experiment.pk, variants, span, since, with_values=False, has_older=True)
+    asked = DaysAsked(experiment.pk, variants, span, since, with_values=with_values, has_older=True)
     return read_days([asked], TODAY)[experiment.pk]
 
 
@@ -65,6 +71,28 @@ def test_read_days__window_that_begins_before_what_is_read_at_first__is_whole() 
     assert _dates(_read(experiment, span=(last - first).days + 1)) == [first, last]
     assert _dates(_read(experiment, span=(last - first).days)) == [last]
     assert _dates(_read(experiment, span=1, since=dt.date.min)) == [first, last]
+
+
+@pytest.mark.parametrize("with_values", [False, True])
+def test_read_days__some_before_what_is_read_at_first__are_put_before_it(with_values: bool) -> None:
+    experiment, first = _with_variants(), first_read(TODAY)
+    numbers = {-2: 3, -1: 5, 0: 7, 1: 11}
+    for n, clicks in numbers.items():
+        row = DailyCounts(first + n * DAY, "b", 20, clicks, 1, Decimal(10 * clicks), 100.0 * clicks**2)
+        record(experiment, row)
+
+    with CaptureQueriesContext(connection) as asked:
+        table = _read(experiment, span=1, since=dt.date.min, with_values=with_values).table
+
+    assert table.dates == [first + n * DAY for n in numbers]
+    assert table.counts.clicks.tolist() == [[0, clicks] for clicks in numbers.values()]
+    values = [[[0, 10 * n] for n in numbers.values()], [[0, 100 * n**2] for n in numbers.values()]]
+    assert (None if table.values is None else [v.tolist() for v in table.values]) == (
+        values if with_values else None
+    )
+    # the days from the first on are not read again
+    assert str(first - DAY) in asked[-1]["sql"]
+    assert str(TODAY) not in asked[-1]["sql"]
 
 
 def test_read_days__rows_without_impressions__end_no_window() -> None:
