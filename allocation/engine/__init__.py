@@ -4,7 +4,7 @@ from allocation.engine.batch import ENGINE_VERSION, ENGINE_VERSIONS, FIRST_ENGIN
 from allocation.engine.evidence.window import History
 from allocation.engine.posterior.probability_best import expected_loss, probability_best
 from allocation.engine.posterior.value_remaining import value_remaining
-from allocation.engine.requests import Decision, Request, allocate, allocate_many
+from allocation.engine.requests import Decision, Judged, Request, allocate, allocate_many, judge_many
 from allocation.engine.settings import Settings
 
 __all__ = [
@@ -15,11 +15,13 @@ __all__ = [
     "RULES",
     "Decision",
     "History",
+    "Judged",
     "Request",
     "Settings",
     "allocate",
     "allocate_many",
     "expected_loss",
+    "judge_many",
     "probability_best",
     "value_remaining",
 ]

@@ -6,6 +6,7 @@ Nothing here knows of names, clocks or databases.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from allocation.engine.batch import (
     Posterior,
     SettingsArrays,
 )
-from allocation.engine.decision import decide, needed_trials
+from allocation.engine.decision import decide, low_evidence_of, needed_trials, posterior_of
 from allocation.engine.evidence.learned import Evidence
 from allocation.engine.evidence.memory import REPORTED_WITHIN
 from allocation.engine.evidence.values import ENOUGH_ORDERS, largest_parts
@@ -117,6 +118,21 @@ class Decision:
     largest_part: Floats
 
 
+class Judged(NamedTuple):
+    """The rates of one experiment's variants without a decision: the same numbers, by the names of Decision."""
+
+    trials: Floats
+    successes: Floats
+    alpha: Floats
+    beta: Floats
+    mean: Floats
+    interval_low: Floats
+    interval_high: Floats
+    low_evidence: Bools
+    dispersion: float
+    window: Window
+
+
 def allocate(
     history: History,
     *,
@@ -139,6 +155,35 @@ def allocate_many(requests: Sequence[Request]) -> list[Decision]:
     for places, days in _batches(requests):
         batch = _allocate_batch([requests[place] for place in places], days)
         answers.update(zip(places, batch, strict=True))
+    return [answers[place] for place in range(len(requests))]
+
+
+def judge_many(requests: Sequence[Request]) -> list[Judged]:
+    """The rates of many experiments, in order, by the present rules: nobody asks which variant is best."""
+    answers: dict[int, Judged] = {}
+    for places, days in _batches(requests):
+        batch = [requests[place] for place in places]
+        windows = [request.window() for request in batch]
+        counts = _counts(batch, windows, days)
+        posterior = posterior_of(counts)
+        low_evidence = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
+        interval = _around(posterior.mean, _intervals(counts, posterior), batch)
+        rates = np.stack([posterior.mean, interval[..., 0], interval[..., 1]]) * posterior.unit[:, None]
+        phi = _learned(posterior).phi.tolist()
+        for n, place in enumerate(places):
+            mean, low, high = rates[:, n]
+            answers[place] = Judged(
+                trials=posterior.trials[n],
+                successes=posterior.successes[n],
+                alpha=posterior.alpha[n],
+                beta=posterior.beta[n],
+                mean=mean,
+                interval_low=low,
+                interval_high=high,
+                low_evidence=low_evidence[n],
+                dispersion=phi[n],
+                window=windows[n],
+            )
     return [answers[place] for place in range(len(requests))]
 
 
@@ -167,7 +212,11 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     windows = [request.window() for request in requests]
     counts = _counts(requests, windows, days)
     decision = decide(counts)
-    interval = _around(decision.posterior.mean, _intervals(counts, decision), requests)
+    interval = _around(
+        decision.posterior.mean,
+        _intervals(counts, decision.posterior, decision.contest.shown_edges),
+        requests,
+    )
     remaining = _value_remaining(counts, decision)
     return [
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
@@ -175,9 +224,9 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
     ]
 
 
-def _intervals(counts: Counts, decision: BatchDecision) -> Floats:
-    """(N, K, 2): between which rates the middle 95% of each posterior lie."""
-    alpha, beta, edges = decision.posterior.alpha, decision.posterior.beta, decision.contest.shown_edges
+def _intervals(counts: Counts, posterior: Posterior, edges: Floats | None = None) -> Floats:
+    """(N, K, 2): between which rates the middle 95% of each posterior lie; ``edges``: its panels, if known."""
+    alpha, beta = posterior.alpha, posterior.beta
     found, before = quantiles(alpha, beta, _INTERVAL, edges), counts.settings.unshared[:, 0]
     if np.count_nonzero(before):
         found[before] = earlier_quantiles(alpha[before], beta[before], _INTERVAL)

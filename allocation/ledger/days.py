@@ -6,12 +6,18 @@ and read only where an experiment's latest day lies so far back that its window 
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from allocation.ledger.statements import DayColumns, Older, columns_of_days, older_days, rows_of_days
-from allocation.ledger.table import DailyTable, MetricRow, Numbers
-from experiments.metrics import MEASURE_NAMES
+from allocation.ledger.day_statements import (
+    DayColumns,
+    MeasureColumns,
+    Older,
+    columns_of_days,
+    columns_of_measures,
+    older_days,
+)
+from allocation.ledger.table import DailyTable
 from experiments.settings_schema import ALGORITHM_SETTINGS
 
 _LONGEST_SPAN = int(ALGORITHM_SETTINGS["window_days"].high + ALGORITHM_SETTINGS["maturity_days"].high)
@@ -30,12 +36,9 @@ class DaysAsked(NamedTuple):
     with_values: bool
     has_older: bool
 
-    def table(self, rows: Iterable[MetricRow]) -> DailyTable:
-        place = {variant: n for n, variant in enumerate(self.variants)}
-        return DailyTable.of_rows(rows, place, with_values=self.with_values)
-
-    def table_of_columns(self, columns: Mapping[int, Sequence[Numbers]]) -> DailyTable:
-        return DailyTable.of_columns([columns.get(variant) for variant in self.variants])
+    def table(self, columns: MeasureColumns | DayColumns) -> DailyTable:
+        found = [columns.get(variant) for variant in self.variants]
+        return DailyTable.of_columns(found, with_values=self.with_values)
 
     def first(self, latest: int) -> int:
         """The first day number, if ``latest`` is the last one with data."""
@@ -86,23 +89,10 @@ def _recent(
     counted = [one for one in asked if not one.with_values]
     if columns is None:
         columns = columns_of_days([one.experiment_id for one in counted], start, date)
-    tables = {one.experiment_id: one.table_of_columns(columns) for one in counted}
+    tables = {one.experiment_id: one.table(columns) for one in counted}
     valued = [one for one in asked if one.with_values]
-    rows = (
-        _by_experiment([([one.experiment_id for one in valued], start, date)], MEASURE_NAMES)
-        if valued
-        else {}
-    )
-    return tables | {one.experiment_id: one.table(rows.get(one.experiment_id, ())) for one in valued}
-
-
-def _by_experiment(
-    windows: Sequence[tuple[Sequence[int], dt.date, dt.date]], names: Sequence[str]
-) -> defaultdict[int, list[MetricRow]]:
-    rows: defaultdict[int, list[MetricRow]] = defaultdict(list)
-    for row in rows_of_days(windows, names):
-        rows[row[0]].append(tuple(row[1:]))
-    return rows
+    measures = columns_of_measures([([one.experiment_id for one in valued], start, date)] if valued else [])
+    return tables | {one.experiment_id: one.table(measures) for one in valued}
 
 
 def _latest(recent: DailyTable, older: Older | None) -> int:
@@ -132,10 +122,8 @@ def _reaching_further(
         ([one.experiment_id for one in some], dt.date.fromordinal(first), last)
         for first, some in windows.items()
     ]
-    rows = _by_experiment(spans, MEASURE_NAMES)
-    return {
-        one.experiment_id: one.table(rows[one.experiment_id]) for some in windows.values() for one in some
-    }
+    columns = columns_of_measures(spans)
+    return {one.experiment_id: one.table(columns) for some in windows.values() for one in some}
 
 
 def _summed(one: DaysAsked, table: DailyTable, recent: DailyTable, older: Older) -> DaysRead:

@@ -145,7 +145,7 @@ def _stop(
     return shares
 
 
-def successes_in_window(inputs: AllocationInputs, decision: engine.Decision) -> list[int]:
+def successes_in_window(inputs: AllocationInputs, decision: engine.Decision | engine.Judged) -> list[int]:
     """Count the successes of each variant; where the goal is a value, the conversions that brought it."""
     if not inputs.reward.is_value:
         return [int(count) for count in decision.successes]

@@ -194,7 +194,16 @@ class AllocationInputs:
         return None if self.gains is None else self.gains.priced(window)
 
     def harms(self, end: int | None) -> tuple[Harm, ...]:
-        """Find the harms on the days up to ``end``, the last that counts; none without a control."""
+        """Find the harms on the days up to ``end``, the last that counts, once; none without a control."""
+        if end not in self._harms:
+            self._harms[end] = self._find_harms(end)
+        return self._harms[end]
+
+    @cached_property
+    def _harms(self) -> dict[int | None, tuple[Harm, ...]]:
+        return {}
+
+    def _find_harms(self, end: int | None) -> tuple[Harm, ...]:
         control = next((n for n, variant in enumerate(self.variants) if variant.is_control), None)
         if self.guarding is None or control is None or end is None:
             return ()

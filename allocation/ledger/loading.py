@@ -10,10 +10,10 @@ from django.db.models import Q
 from allocation.engine import Settings
 from allocation.engine.analysis.gains import Rewards
 from allocation.ledger.before import Before, decisions_before, gains_so_far
+from allocation.ledger.day_statements import DayColumns
 from allocation.ledger.days import DaysAsked, DaysRead, read_days
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, InputVariant
-from allocation.ledger.statements import DayColumns
 from allocation.models import Allocation, Kind
 from experiments.campaign.models import End, Guard
 from experiments.metrics import Reward

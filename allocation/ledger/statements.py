@@ -10,25 +10,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import orjson
 from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
-from allocation.ledger.table import Numbers
+from allocation.ledger.day_statements import DayColumns, date_of, day_columns, select_columns
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.packing import unpack
 from experiments.database.pipeline import Step, rows_of_each
 from experiments.database.prepared import Prepared
 from experiments.database.rows import Columns, Row, places, rows_of, stream_of
-from experiments.metrics import COUNT_NAMES
 from experiments.models import Experiment, Status, Variant
 from notifications.events import EventKind
-
-# The day numbers and the counts of each variant, by its id.
-DayColumns = dict[int, list[Numbers]]
-# Experiment ids, the first and the last day, both inside.
-Window = tuple[Sequence[int], dt.date, dt.date]
 
 _EXPERIMENT = Columns(Experiment, "e")
 # When they were made is not asked.
@@ -75,41 +68,6 @@ _VARIANTS = {
     "postgresql": f"CAST(json_agg(json_build_array({_VARIANT.sql})) AS text)",
     "sqlite": f"json_group_array(json_array({_VARIANT.sql}))",
 }
-_DAYS = """
-SELECT v.experiment_id, m.date, m.variant_id, {names}
-FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-WHERE {windows} ORDER BY m.date, m.variant_id
-"""
-# The days and counts of each variant as texts, which numpy reads at once: rows would be thousands for Python to go
-# through. Days are numbered as Python numbers them, from 1 for the first of the year 1.
-_COLUMNS = {
-    "postgresql": """
-SELECT m.variant_id, string_agg(CAST(m.date - DATE '0001-01-01' + 1 AS text), ','), {counts}
-FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-WHERE {window} GROUP BY m.variant_id
-""",
-    "sqlite": """
-SELECT m.variant_id, group_concat(CAST(julianday(m.date) - 1721424.5 AS integer)), {counts}
-FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-WHERE {window} GROUP BY m.variant_id
-""",
-}
-_COUNTS = {
-    "postgresql": ", ".join(f"string_agg(CAST(m.{name} AS text), ',')" for name in COUNT_NAMES),
-    "sqlite": ", ".join(f"group_concat(m.{name})" for name in COUNT_NAMES),
-}
-_OLDER = """
-SELECT v.experiment_id, v.id, max(m.date), count(*), sum(m.impressions)
-FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-    AND (m.variant_id, m.date) < (v.id, %s)
-WHERE v.experiment_id IN ({places}) AND m.impressions > 0 GROUP BY v.experiment_id, v.id
-"""
-_OLDER_DATES = """
-SELECT v.experiment_id, count(DISTINCT m.date)
-FROM experiments_variant v JOIN experiments_dailymetric m ON m.variant_id = v.id
-    AND (m.variant_id, m.date) < (v.id, %s)
-WHERE v.experiment_id IN ({places}) AND m.impressions > 0 GROUP BY v.experiment_id
-"""
 # Of whole histories: what compares the traffic with its split, and nothing else.
 _IMPRESSIONS = """
 SELECT v.experiment_id, m.date, m.variant_id, m.impressions
@@ -123,10 +81,6 @@ WHERE a.experiment_id IN ({places}) AND a.target_date <= %s
 ORDER BY a.experiment_id, a.target_date, a.revision, s.variant_id
 """
 _KEYS = "SELECT experiment_id, id, key FROM experiments_variant WHERE experiment_id IN ({places}) ORDER BY id"
-# Pairs, which the index by variant and date alone answers: of two plain bounds on the date PostgreSQL chose the one by
-# date and variant, and looked into every day of every experiment.
-_WINDOW = """(v.experiment_id IN ({places}) AND (m.variant_id, m.date) >= (v.id, %s)
-    AND (m.variant_id, m.date) <= (v.id, %s))"""
 _LAST = """NOT EXISTS (
     SELECT 1 FROM allocation_allocation later WHERE later.experiment_id = a.experiment_id
     AND later.target_date = a.target_date AND later.revision > a.revision
@@ -166,15 +120,6 @@ class VariantKey(NamedTuple):
     key: str
 
 
-class Older(NamedTuple):
-    """The days of an experiment before some date: the last with impressions, how many, of each variant (by id)."""
-
-    latest: dt.date | None = None
-    days: int = 0
-    impressions: int = 0
-    variant_days: Mapping[int, int] = {}
-
-
 class ForAllocation(NamedTuple):
     """Experiments, and the last revision for the date of each that has one, without inputs; both by experiment id."""
 
@@ -204,10 +149,10 @@ def read_one(
     """
     selects = [_select_for_allocation([pk], date, first)]
     if with_days:
-        selects.append(_select_columns([pk], first, date))
+        selects.append(select_columns([pk], first, date))
     steps = [*after, *((_prepared(sql), parameters) for sql, parameters in selects)]
     experiments, *columns = rows_of_each(steps)[len(after) :]
-    return _for_allocation(experiments), _day_columns(columns[0]) if with_days else None
+    return _for_allocation(experiments), day_columns(columns[0]) if with_days else None
 
 
 _prepared = lru_cache(maxsize=8)(Prepared)
@@ -240,38 +185,13 @@ def _experiment(row: Row) -> Experiment:
         is_heard=bool(is_heard),
         has_guards=bool(has_guards),
         has_older_days=bool(has_older),
-        next_decision=_day(following),
+        next_decision=date_of(following),
         decision_before=before,
         digest_before=digest,
     )
     rows = sorted(orjson.loads(variants or "[]"))  # by id, which is the first
     hold_variants(experiment, [_VARIANT.instance(one) for one in rows])
     return experiment
-
-
-def older_days(ids: Collection[int], before: dt.date) -> dict[int, Older]:
-    """Add up the days before a date of each experiment that has some, by its id."""
-    if not ids:
-        return {}
-    parameters, found = [before.isoformat(), *ids], defaultdict[int, list[Row]](list)
-    for pk, *row in rows_of(_OLDER.format(places=places(ids)), parameters):
-        found[pk].append(row)
-    sql = _OLDER_DATES.format(places=places(ids))
-    dates = {pk: int(days) for pk, days in rows_of(sql, parameters)} if found else {}
-    return {
-        pk: Older(
-            latest=max(filter(None, (_day(latest) for _variant, latest, *_ in rows))),
-            days=dates[pk],
-            impressions=sum(int(impressions) for *_, impressions in rows),
-            variant_days={variant: days for variant, _latest, days, _impressions in rows},
-        )
-        for pk, rows in found.items()
-    }
-
-
-def _day(value: Any) -> dt.date | None:
-    """Read a date of an expression: SQLite has them as text."""
-    return dt.date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def hold_variants(experiment: Experiment, variants: Sequence[Variant]) -> None:
@@ -310,33 +230,6 @@ def shares_of(allocations: Collection[Allocation]) -> Mapping[int, list[Allocati
     for share in map(_SHARE.instance, rows_of(_SHARES.format(places=places(ids)), ids)):
         shares[share.allocation_id].append(share)
     return shares
-
-
-def rows_of_days(windows: Collection[Window], names: Sequence[str]) -> list[Row]:
-    """Read the daily rows of several windows: experiment, date, variant, measures of these names."""
-    where = " OR ".join(_WINDOW.format(places=places(ids)) for ids, _first, _last in windows)
-    parameters = [
-        value for ids, first, last in windows for value in (*ids, first.isoformat(), last.isoformat())
-    ]
-    return rows_of(_DAYS.format(names=", ".join(f"m.{name}" for name in names), windows=where), parameters)
-
-
-def columns_of_days(ids: Collection[int], first: dt.date, last: dt.date) -> DayColumns:
-    """Read the day numbers and the counts of each variant of these experiments that has data, by variant id."""
-    return _day_columns(rows_of(*_select_columns(ids, first, last))) if ids else {}
-
-
-def _select_columns(ids: Collection[int], first: dt.date, last: dt.date) -> tuple[str, list[Any]]:
-    sql = _COLUMNS[connection.vendor].format(
-        counts=_COUNTS[connection.vendor], window=_WINDOW.format(places=places(ids))
-    )
-    return sql, [*ids, first.isoformat(), last.isoformat()]
-
-
-def _day_columns(rows: Iterable[Row]) -> DayColumns:
-    return {
-        pk: [np.fromstring(column, dtype=np.int64, sep=",") for column in columns] for pk, *columns in rows
-    }
 
 
 def variant_keys(ids: Collection[int]) -> dict[int, list[VariantKey]]:

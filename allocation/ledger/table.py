@@ -87,31 +87,41 @@ class DailyTable(NamedTuple):
         )
 
     @classmethod
-    def of_columns(cls, variants: Sequence[Sequence[Numbers] | None]) -> "DailyTable":
-        """From the columns of each variant: day numbers in any order, and the counts beside them; None without data."""
-        if (alike := cls._of_alike(variants)) is not None:
+    def of_columns(
+        cls, variants: Sequence[Sequence[NDArray[Any]] | None], *, with_values: bool = False
+    ) -> "DailyTable":
+        """From the columns of each variant: day numbers in any order, and the counts beside them, then values if they
+        are asked for; None without data.
+        """
+        if (alike := cls._of_alike(variants, with_values)) is not None:
             return alike
         known = [(place, columns) for place, columns in enumerate(variants) if columns is not None]
         days = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(own[0] for _place, own in known)]))
-        counts = Counts(*(np.zeros((len(days), len(variants)), dtype=np.int64) for _name in COUNT_NAMES))
+        shape = len(days), len(variants)
+        counts = Counts(*(np.zeros(shape, dtype=np.int64) for _name in COUNT_NAMES))
+        values = Values(*(np.zeros(shape) for _name in VALUE_NAMES)) if with_values else None
         for place, (own, *numbers) in known:
             rows = np.searchsorted(days, own)
-            for column, of in zip(counts, numbers, strict=True):
+            for column, of in zip((*counts, *(values or ())), numbers, strict=with_values):
                 column[rows, place] = of
-        return cls(days, counts)
+        return cls(days, counts, values)
 
     @classmethod
-    def _of_alike(cls, variants: Sequence[Sequence[Numbers] | None]) -> "DailyTable | None":
+    def _of_alike(
+        cls, variants: Sequence[Sequence[NDArray[Any]] | None], with_values: bool
+    ) -> "DailyTable | None":
         """The usual case: every variant has the same days, and they rise; None where it is not so."""
         if not variants or any(columns is None for columns in variants):
             return None
-        days, *counts = zip(*filter(None, variants), strict=True)
+        days, *numbers = zip(*filter(None, variants), strict=True)
         first = days[0]
         if any(len(own) != len(first) or (own != first).any() for own in days[1:]):
             return None
         if (first[1:] <= first[:-1]).any():
             return None
-        return cls(first, Counts(*(np.array(of).T.copy() for of in counts)))
+        columns = [np.array(of).T.copy() for of in numbers]
+        counts, values = columns[: len(COUNT_NAMES)], columns[len(COUNT_NAMES) :]
+        return cls(first, Counts(*counts), Values(*values) if with_values else None)
 
     @classmethod
     def of_rows(

@@ -12,17 +12,17 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
+from allocation.ledger.day_statements import columns_of_measures
 from allocation.ledger.entries import value_facts
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
 from allocation.models import AsOf
-from allocation.sample_ratio import SampleRatioResult, compare, daily_counts_until
+from allocation.sample_ratio import SampleRatioResult, compare
 from allocation.selectors import Split, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
 from allocation.statistics.variants import VariantRate, compare_variants, variant_rates
-from experiments.metrics import MEASURE_NAMES
 from experiments.models import Experiment
 from experiments.settings_schema import SettingValue
 
@@ -245,9 +245,8 @@ def _history(inputs: AllocationInputs, date: dt.date) -> DailyTable:
     """Every day since the start; read only where the window does not reach back so far."""
     if not inputs.earlier_impressions:
         return inputs.table
-    place = {variant.id: n for n, variant in enumerate(inputs.variants)}
-    rows = daily_counts_until([inputs.experiment_id], date, MEASURE_NAMES)[inputs.experiment_id]
-    return DailyTable.of_rows(rows, place, with_values=True)
+    columns = columns_of_measures([([inputs.experiment_id], dt.date.min, date)])
+    return DailyTable.of_columns([columns.get(variant.id) for variant in inputs.variants], with_values=True)
 
 
 def variants_of(

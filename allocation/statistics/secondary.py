@@ -1,6 +1,7 @@
 """The other metrics of an experiment's data, which do not decide: each variant's rate and its uplift over the control.
 
-The engine judges each as it would if it were the goal: the evidence of the same days, day-adjusted. A prior of the
+The engine judges each as it would if it were the goal: the evidence of the same days, day-adjusted. Which variant is
+the best by it nobody asks. A prior of the
 experiment's own belongs to its goal; the others' are centred on their own rates.
 """
 
@@ -27,13 +28,11 @@ def secondary_metrics(
     """Every other metric that the data has. ``history``: all days since the start; both with their values."""
     metrics = [metric for metric in Reward if metric != inputs.reward and is_in(metric, history)]
     judged = [judged_by(inputs, metric) for metric in metrics]
-    decisions = engine.allocate_many([one.to_request() for one in judged])
+    rates = engine.judge_many([one.to_request() for one in judged])
     since_start = history if always_valid else None
     return [
-        SecondaryMetric(
-            one.reward, variant_rates(one, decision, since_start, compare_variants(one, decision))
-        )
-        for one, decision in zip(judged, decisions, strict=True)
+        SecondaryMetric(one.reward, variant_rates(one, found, since_start, compare_variants(one, found)))
+        for one, found in zip(judged, rates, strict=True)
     ]
 
 

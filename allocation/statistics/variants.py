@@ -55,7 +55,7 @@ class VariantRate:
 
 def variant_rates(
     inputs: AllocationInputs,
-    decision: engine.Decision,
+    decision: engine.Decision | engine.Judged,
     history: DailyTable | None,
     compared: Comparison | None,
 ) -> list[VariantRate]:
@@ -85,7 +85,9 @@ def variant_rates(
     ]
 
 
-def compare_variants(inputs: AllocationInputs, decision: engine.Decision) -> Comparison | None:
+def compare_variants(
+    inputs: AllocationInputs, decision: engine.Decision | engine.Judged
+) -> Comparison | None:
     """Compare each variant with the control; None where there is no control."""
     control = _control(inputs)
     return None if control is None else compare_to_control(decision.alpha, decision.beta, control)
@@ -96,7 +98,10 @@ def _control(inputs: AllocationInputs) -> int | None:
 
 
 def _always_valid(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable | None, control: int | None
+    inputs: AllocationInputs,
+    decision: engine.Decision | engine.Judged,
+    history: DailyTable | None,
+    control: int | None,
 ) -> list[AlwaysValidUplift | None]:
     """The sequence of each variant over all mature days since the start; None for the control itself."""
     if control is None or history is None:
@@ -105,7 +110,10 @@ def _always_valid(
 
 
 def always_valid_of(
-    inputs: AllocationInputs, decision: engine.Decision, history: DailyTable, places: Sequence[int]
+    inputs: AllocationInputs,
+    decision: engine.Decision | engine.Judged,
+    history: DailyTable,
+    places: Sequence[int],
 ) -> list[AlwaysValidUplift | None]:
     """The intervals that may be looked at every day, of the variants at these places alone."""
     end, control = decision.window.end, _control(inputs)

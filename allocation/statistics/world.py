@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocation.statistics.experiment import VariantStatistics
-from allocation.statistics.results import Results
+from allocation.statistics.experiment import Analysis, VariantStatistics
 
 _RECENT_DAYS = 14
 
@@ -23,9 +22,8 @@ class ObservedWorld(NamedTuple):
     value_cv: float | None = None
 
 
-def observed_world(results: Results, most_variants: int) -> ObservedWorld | None:
+def observed_world(analysis: Analysis, most_variants: int) -> ObservedWorld | None:
     """Read the world; None before two active variants have successes."""
-    analysis = results.analysis
     goal, measures = analysis.inputs.reward, analysis.history.measures
     trials = goal.trials(measures)
     by_day = trials.sum(axis=1)

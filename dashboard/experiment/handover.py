@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from allocation.selectors import allocation_with_inputs
+from allocation.exceptions import NoActiveVariantError
+from allocation.statistics.experiment import analyse
 from allocation.statistics.world import ObservedWorld, observed_world
 from dashboard.access import requires
-from dashboard.experiment.results.page import results_or_none
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.settings.labels import as_typed
 from dashboard.settings.proposal import proposed_settings
+from experiments.exceptions import InvalidError
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
@@ -85,8 +86,11 @@ def _takers() -> list[tuple[str, str]]:
 
 
 def _world(experiment: Experiment) -> ObservedWorld | None:
-    found = results_or_none(experiment, today(), allocation_with_inputs(experiment, today()))
-    return observed_world(found, _MOST_RATES) if found else None
+    try:
+        found = analyse(experiment, today(), with_secondary=False, always_valid=False)
+    except (NoActiveVariantError, InvalidError):
+        return None
+    return observed_world(found, _MOST_RATES)
 
 
 def _simulated(world: ObservedWorld) -> dict[str, str]:

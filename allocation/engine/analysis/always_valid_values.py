@@ -20,11 +20,12 @@ Shapes: trials, values and squares (T, K), all days since the start, oldest firs
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from allocation.engine.analysis.crossing import crossing
+from allocation.engine.analysis.crossing import crossings
 from allocation.engine.evidence.values import day_variances, pooled_spread
 from allocation.engine.posterior.beta import Floats
 
@@ -34,7 +35,10 @@ _LARGEST_LOG = math.log1p(1e9)
 
 
 class Pair(NamedTuple):
-    """Days on which both have trials, (T,): the variant and the control; variances are those of the sums."""
+    """Days on which both have trials, (T,): the variant and the control; variances are those of the sums.
+
+    Of V variants with the same days (V, T) each: ``score`` and all that follows takes those, too.
+    """
 
     trials: Floats
     control_trials: Floats
@@ -56,39 +60,42 @@ class Pair(NamedTuple):
         worth, variance = s / spread, day_variances(n, s, q) * phi / spread**2
         return cls(n[:, 0], n[:, 1], worth[:, 0], worth[:, 1], variance[:, 0], variance[:, 1])
 
-    def score(self, log_ratio: float) -> tuple[Floats, Floats]:
-        """Z and V of each day, (T,), at this ratio."""
-        trials = np.exp(log_ratio) * self.trials
+    @classmethod
+    def stacked(cls, pairs: Sequence["Pair"]) -> "Pair":
+        return cls(*map(np.array, zip(*pairs, strict=True)))
+
+    def score(self, log_ratio: float | Floats) -> tuple[Floats, Floats]:
+        """Z and V of each day, (..., T), at this ratio, or at one of each variant."""
+        trials = np.exp(np.asarray(log_ratio))[..., None] * self.trials
         # as parts of the whole: f may be as far as 10^9 from 1
         whole = trials + self.control_trials
         own, others = trials / whole, self.control_trials / whole
         score = others * self.values - own * self.control_values
         return score, others**2 * self.variance + own**2 * self.control_variance
 
-    def sums(self, log_ratio: float) -> tuple[float, float]:
-        """W and V of all days."""
+    def sums(self, log_ratio: float | Floats) -> tuple[Floats, Floats]:
+        """W and V of all days, (V,)."""
         score, variance = self.score(log_ratio)
-        return float(np.add.reduce(score)), float(np.add.reduce(variance))
+        return np.add.reduce(score, axis=-1), np.add.reduce(variance, axis=-1)
 
 
 def log_bets(pair: Pair) -> Floats:
     """ln M(1) after each day."""
-    score, variance = map(np.cumsum, pair.score(0.0))
+    score, variance = (np.cumsum(of, axis=-1) for of in pair.score(0.0))
     known = variance + _PRECISION
     return np.asarray((score * score / known - np.log(known / _PRECISION)) / 2)
 
 
-def interval(pair: Pair) -> Floats:
-    """Both ends of ln f: from the ratio at which the score is 0, outward to where M reaches 20."""
-    middle = crossing(lambda x: -pair.sums(x)[0], -_LARGEST_LOG, _LARGEST_LOG)
-    low, high = (
-        crossing(lambda x: _over_level(pair, x), middle, end) for end in (-_LARGEST_LOG, _LARGEST_LOG)
-    )
-    return np.array([-np.inf if low <= -_LARGEST_LOG else low, high])
+def intervals(pairs: Pair) -> Floats:
+    """Both ends of ln f of each, (V, 2): from the ratio at which the score is 0, outward to where M reaches 20."""
+    ends = [np.full(len(pairs.trials), end) for end in (-_LARGEST_LOG, _LARGEST_LOG)]
+    middle = crossings(lambda x: -pairs.sums(x)[0], *ends)
+    low, high = (crossings(lambda x: _over_level(pairs, x), middle, end) for end in ends)
+    return np.stack([np.where(low <= -_LARGEST_LOG, -np.inf, low), high], axis=1)
 
 
-def _over_level(pair: Pair, log_ratio: float) -> float:
+def _over_level(pairs: Pair, log_ratio: Floats) -> Floats:
     """How far ln M exceeds ln 20."""
-    score, variance = pair.sums(log_ratio)
+    score, variance = pairs.sums(log_ratio)
     known = variance + _PRECISION
-    return (score * score / known - math.log(known / _PRECISION)) / 2 - _LEVEL
+    return np.asarray((score * score / known - np.log(known / _PRECISION)) / 2 - _LEVEL)

@@ -6,6 +6,7 @@ array work over the pairs of a day and a start, start <= day, in the order of da
 Shapes: N experiments, T days, K variants, P = T (T + 1) / 2 pairs, B of them at a time.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -25,6 +26,8 @@ LEAST_PART = 1e-16 - 1
 THIRD_ORDER = -1 / 360
 # Floats in one temporary array: an allocator gives blocks of 64 kB and more back to the system, whose pages are dear.
 _BLOCK_FLOATS = 16000
+# Of one day, which needs fewer of them at once; they are written again for each block.
+_DAY_FLOATS = 40000
 # Parts of a product of matrices have its numbers to the last bit where each but the last has a multiple of so many
 # columns, and the last no fewer: near its end a product adds up in another order.
 _COLUMNS = 16
@@ -83,6 +86,19 @@ class _Counts(NamedTuple):
         return cls(n, o, per_success, before, PRIOR - before, total, by_day[:, :, None], shared[..., None])
 
 
+class _Arrays:
+    """Arrays for each block to write again: an allocator gives large ones back to the system, whose pages are dear."""
+
+    def __init__(self, count: int) -> None:
+        self._kept = [np.empty(0) for _ in range(count)]
+
+    def like(self, place: int, shape: tuple[int, ...]) -> Floats:
+        size = math.prod(shape)
+        if self._kept[place].size < size:
+            self._kept[place] = np.empty(max(size, min(2 * size, _DAY_FLOATS)))
+        return self._kept[place][:size].reshape(shape)
+
+
 def log_worth(trials: Floats, successes: Floats) -> Floats:
     """(N, P + 1): what a day is worth under a start, but for what all starts share, and 0 at the end.
 
@@ -91,10 +107,11 @@ def log_worth(trials: Floats, successes: Floats) -> Floats:
     size, length, k = trials.shape
     pairs, counts = pairs_of(length), _Counts.of(trials, successes)
     exposure, worth = np.full((k, size, length), PRIOR), np.zeros((size, pairs.first[length] + 1))
+    arrays = _Arrays(4)
     fitting, of_prior = np.empty((size, 0)), np.full((size, 1), _fitting_of_prior(k))
     for days in _blocks(pairs.first, length, size * k):
         here = slice(pairs.first[days.start], pairs.first[days.stop])
-        now, later = _in_parts(counts, exposure, days)
+        now, later = _in_parts(counts, exposure, days, arrays)
         now += later
         so_far = np.concatenate([fitting, later, of_prior], axis=1)
         before = pairs.before[here] - (here.start - days.start)
@@ -114,19 +131,19 @@ def _blocks(first: list[int], length: int, rows: int) -> Iterator[range]:
         begin = end
 
 
-def _in_parts(counts: _Counts, exposure: Floats, days: range) -> tuple[Floats, Floats]:
+def _in_parts(counts: _Counts, exposure: Floats, days: range, arrays: _Arrays) -> tuple[Floats, Floats]:
     """Answer as _worth does: of a day by itself that is too large, for some of its starts at a time."""
-    most = max(1, _BLOCK_FLOATS // exposure[..., 0].size // _COLUMNS) * _COLUMNS
+    most = max(1, _DAY_FLOATS // exposure[..., 0].size // _COLUMNS) * _COLUMNS
     if len(days) > 1 or days.stop < most + _COLUMNS:
-        return _worth(counts, exposure, days)
+        return _worth(counts, exposure, days, arrays)
     edges = [*range(0, days.stop - _COLUMNS + 1, most), days.stop]
-    parts = (_worth(counts, exposure, days, slice(*ends)) for ends in pairwise(edges))
+    parts = (_worth(counts, exposure, days, arrays, slice(*ends)) for ends in pairwise(edges))
     now, later = zip(*parts, strict=True)
     return np.concatenate(now, axis=1), np.concatenate(later, axis=1)
 
 
 def _worth(
-    counts: _Counts, exposure: Floats, days: range, starts: slice | None = None
+    counts: _Counts, exposure: Floats, days: range, arrays: _Arrays, starts: slice | None = None
 ) -> tuple[Floats, Floats]:
     """(N, B) each for the given days: the worth but for the fitting, and the fitting a day later.
 
@@ -139,19 +156,22 @@ def _worth(
     if len(days) == 1:
         day, start = slice(days.start, days.stop), starts or slice(days.stop)
         exposure = exposure[..., start]
-    shape = np.add(_of(counts.opening, start), _of(counts.before, day))
+    opening, before = _of(counts.opening, start), _of(counts.before, day)
+    size = *opening.shape[:2], max(opening.shape[2], before.shape[2])
+    shape = np.add(opening, before, out=arrays.like(0, size))
     np.maximum(shape, PRIOR, out=shape)
-    mean, expected = _expose(counts, shape, exposure, days)
+    mean, room = arrays.like(1, size), arrays.like(2, size)
+    expected = _expose(counts, shape, exposure, days, mean, room)
     mean *= _of(counts.trials, day)
-    room = np.square(mean)
+    np.square(mean, out=room)
     room /= shape
     total = _of(counts.total, day)
     worth = _level(expected * expected / np.add.reduce(room, axis=0), total)
     mean *= total / expected
     o = _of(counts.successes, day)
-    later = shape + o
+    later = np.add(shape, o, out=arrays.like(3, size))
     worth += _deviance(o, _of(counts.per_success, day), mean, shape, later, room)
-    return worth, _fitting(later)
+    return worth, _fitting(later, mean, room)
 
 
 def _of(numbers: Floats, places: _Places) -> Floats:
@@ -159,23 +179,31 @@ def _of(numbers: Floats, places: _Places) -> Floats:
     return numbers[..., places] if isinstance(places, slice) else numbers.take(places, axis=-1)
 
 
-def _expose(counts: _Counts, shape: Floats, exposure: Floats, days: range) -> tuple[Floats, Floats]:
-    """Each start's rates a / b (K, N, B), and the successes (N, B) they let expect on a day without a level."""
-    rates, expected, end = np.empty_like(shape), [], 0
-    a, b, of_variant = (array.transpose(1, 0, 2) for array in (shape, exposure, rates))
+def _expose(
+    counts: _Counts, shape: Floats, exposure: Floats, days: range, rates: Floats, room: Floats
+) -> Floats:
+    """The successes (N, B) that each start lets expect on a day without a level; into ``rates`` its a / b (K, N, B).
+
+    ``room`` is written over.
+    """
+    expected, end = [], 0
+    a, b, of_variant, seen = (array.transpose(1, 0, 2) for array in (shape, exposure, rates, room))
     for day in days:
         begin, end = end, end + day + 1
         b_then = b[:, :, : day + 1]
         sums = counts.by_day[day] @ np.divide(a[:, :, begin:end], b_then, of_variant[:, :, begin:end])
-        b_then += counts.shared[day] / sums
+        b_then += np.divide(counts.shared[day], sums, seen[:, :, begin:end])
         expected.append(sums)
-    return rates, np.concatenate(expected, axis=2)[:, 0]
+    return np.concatenate(expected, axis=2)[:, 0]
 
 
-def _fitting(shape: Floats) -> Floats:
-    """Sum over variants the part of log Gamma(a) beside a log a - a, but for signs and constants: (K, ...) to (...)."""
-    inverse = 1 / shape
-    tail = np.square(inverse)
+def _fitting(shape: Floats, inverse: Floats, tail: Floats) -> Floats:
+    """Sum over variants the part of log Gamma(a) beside a log a - a, but for signs and constants: (K, ...) to (...).
+
+    ``inverse`` and ``tail`` are written over.
+    """
+    np.divide(1, shape, out=inverse)
+    np.square(inverse, out=tail)
     tail *= THIRD_ORDER
     tail += 1 / 12
     tail *= inverse
@@ -187,7 +215,8 @@ def _fitting(shape: Floats) -> Floats:
 
 @lru_cache(maxsize=128)
 def _fitting_of_prior(variants: int) -> float:
-    return float(_fitting(np.full((variants, 1), PRIOR))[0])
+    shape = np.full((variants, 1), PRIOR)
+    return float(_fitting(shape, np.empty_like(shape), np.empty_like(shape))[0])
 
 
 def _deviance(

@@ -16,6 +16,7 @@ from allocation.engine import (
     Settings,
     allocate,
     allocate_many,
+    judge_many,
 )
 from allocation.engine import requests as engine_requests
 from tests.allocation.engine.factories import (
@@ -42,6 +43,17 @@ def test_allocate__a_hundred_variants__keeps_every_promise(seed: int) -> None:
     request = random_request(np.random.default_rng(seed), 100)
 
     assert promises_broken(request, allocate_request(request)) == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEED, sizes=st.lists(st.integers(1, 12), min_size=1, max_size=5))
+def test_judge_many__any_requests__has_the_numbers_of_their_decisions(seed: int, sizes: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    requests = [random_request(rng, k) for k in sizes]
+
+    for judged, decision in zip(judge_many(requests), allocate_many(requests), strict=True):
+        for name, value in judged._asdict().items():
+            np.testing.assert_array_equal(value, getattr(decision, name), err_msg=name)
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,6 +1,7 @@
 """The days that a decision looks at, and those that are added up."""
 
 import datetime as dt
+from collections import defaultdict
 from decimal import Decimal
 
 import pytest
@@ -8,9 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
+from allocation.ledger.day_statements import columns_of_measures
 from allocation.ledger.days import DaysAsked, DaysRead, first_read, read_days
-from experiments.metrics import DailyCounts
-from experiments.models import Experiment
+from experiments.metrics import MEASURE_NAMES, DailyCounts
+from experiments.models import DailyMetric, Experiment
 from tests.factory import TODAY, counts, make_experiment, record
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +115,55 @@ def test_read_days__no_impressions__is_empty(django_assert_num_queries: DjangoAs
 
     assert read.table.counts.impressions.shape == (0, 2)
     assert (read.earlier_impressions, read.days_with_data) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("control", "b", "statements"),
+    [([1, 2, 3, 4], [2, 4], 3), ([1, 3], [2, 4], 4), ([1, 2], [5], 4), ([3], [3], 3), ([1, 4], [1, 4], 4)],
+)
+def test_read_days__older_days_with_and_without_gaps__are_counted_by_date(
+    control: list[int], b: list[int], statements: int
+) -> None:
+    experiment, first = _with_variants(), first_read(TODAY)
+    for name, days in (("control", control), ("b", b)):
+        for back in days:
+            record(experiment, counts(name, 10, 1, date=first - back * DAY))
+    record(experiment, counts("control", 10, 1, date=TODAY))
+
+    with CaptureQueriesContext(connection) as asked:
+        read = _read(experiment, span=1)
+
+    # the dates are only compared where no variant has them all
+    assert len(asked) == statements
+    assert read.days_with_data == len({*control, *b}) + 1
+    assert list(read.variant_days.values()) == [len(control) + 1, len(b)]
+
+
+def test_columns_of_measures__sums_of_many_digits__are_the_nearest_floats() -> None:
+    experiment = _with_variants()
+    sums = [
+        Decimal("0.1"),
+        Decimal("1234567890.1234"),
+        Decimal("12345678901.3457"),
+        Decimal("90071992547.0003"),
+    ]
+    for back, value in enumerate(sums):
+        for name in ("control", "b"):
+            row = DailyCounts(TODAY - back * DAY, name, 10**9, 10**9, 10**9, value + back, 1 / 3 + 1e24)
+            record(experiment, row)
+
+    columns = columns_of_measures([([experiment.pk], dt.date.min, TODAY)])
+
+    expected: dict[int, list[tuple[float, ...]]] = defaultdict(list)
+    for day in DailyMetric.objects.filter(impressions__gt=0).order_by("date"):
+        numbers = (day.date.toordinal(), *(getattr(day, name) for name in MEASURE_NAMES))
+        expected[day.variant_id].append(tuple(map(float, numbers)))
+    found = {pk: list(zip(*(of.tolist() for of in own), strict=True)) for pk, own in columns.items()}
+    assert {pk: [row for row in rows if row[1]] for pk, rows in found.items()} == expected
+    assert [of.dtype.kind for of in columns[experiment.variants.order_by("pk")[0].pk]] == list("iiiiff")
+
+
+def test_columns_of_measures__no_windows_or_no_rows__are_none() -> None:
+    experiment = make_experiment()
+
+    assert columns_of_measures([]) == columns_of_measures([([experiment.pk], dt.date.min, TODAY)]) == {}

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from allocation.engine import Settings
 from allocation.ledger.inputs import AllocationInputs, canonical, digest
@@ -58,6 +61,37 @@ def test_daily_table__columns_of_variants__are_those_of_their_rows(days: tuple[i
         assert table.days.tolist() == same.days.tolist()
         for column, expected in zip(table.counts, same.counts, strict=True):
             assert (column.dtype, column.tolist()) == (expected.dtype, expected.tolist())
+
+
+@given(
+    days=st.lists(st.lists(st.integers(1, 6), unique=True), min_size=1, max_size=4), with_values=st.booleans()
+)
+def test_daily_table__columns_with_values__are_those_of_their_rows(
+    days: list[list[int]], with_values: bool
+) -> None:
+    rows = [
+        (dt.date.fromordinal(day), pk, 100 * day + pk, 10 * day, pk, Decimal(day) / 7, day / 3)
+        for pk, own in enumerate(days)
+        for day in own
+    ]
+    columns: list[list[NDArray[Any]] | None] = []
+    for pk, own in enumerate(days):
+        ordinals, _pk, *numbers = (
+            zip(*(row for row in rows if row[1] == pk), strict=True) if own else ((), ())
+        )
+        days_of = np.array([date.toordinal() for date in ordinals])
+        columns.append(
+            [days_of, *(np.array(list(map(float if n > 2 else int, of))) for n, of in enumerate(numbers))]
+        )
+        columns[pk] = columns[pk] if own else None
+
+    table = DailyTable.of_columns(columns, with_values=with_values)
+    same = DailyTable.of_rows(rows, {pk: pk for pk in range(len(days))}, with_values=with_values)
+
+    assert table.days.tolist() == same.days.tolist()
+    for column, expected in zip(table.measures, same.measures, strict=True):
+        assert (column.dtype, column.tolist()) == (expected.dtype, expected.tolist())
+    assert (table.values is None) == (same.values is None) == (not with_values)
 
 
 def test_daily_table__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
-from allocation.statistics.results import results_of
+from allocation.statistics.experiment import analyse
 from allocation.statistics.world import ObservedWorld, observed_world
 from dashboard.experiment.summary import experiment_or_404
 from experiments.ingestion.record import record_events
@@ -38,7 +38,7 @@ def _sent_to(client: Client, address: str) -> tuple[str, dict[str, str]]:
 
 
 def _world(experiment: Experiment) -> ObservedWorld | None:
-    return observed_world(results_of(experiment_or_404(experiment.key, TODAY), TODAY, None), 12)
+    return observed_world(analyse(experiment_or_404(experiment.key, TODAY), TODAY), 12)
 
 
 def test_simulate__experiment__gives_its_rates_traffic_and_own_settings(client: Client) -> None:

@@ -7,12 +7,15 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from allocation.engine.analysis.always_valid import (
+    FIFTH,
     MOST_LOOKS,
     MOST_LOOKS_IN_ALL,
     always_valid_lift,
+    estimate_by_cumulants,
     log_bets,
     looks,
 )
+from allocation.engine.analysis.pairs import pair_of
 from allocation.engine.posterior.beta import Floats
 
 Counts = tuple[Floats, Floats]
@@ -52,6 +55,38 @@ def test_log_bets__any_counts__agree_with_scipy(size: int, phi: float) -> None:
     for lift in (0.0, 0.3):
         expected = log_bet_by_scipy(float(np.log1p(lift)), trials, successes, phi)
         assert log_bets(trials, successes, lift, phi)[-1] == pytest.approx(expected, rel=1e-7, abs=1e-7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), power=st.floats(1, 12), lift=st.floats(-0.5, 1), days=st.integers(1, 40)
+)
+def test_estimate_by_cumulants__wherever_it_is_sure__is_close(
+    seed: int, power: float, lift: float, days: int
+) -> None:
+    trials, successes = random_counts(seed, 10**power, days)
+    successes[:, 1] = np.floor(np.minimum(successes[:, 1] * (1 + lift), trials[:, 1]))
+    pair = pair_of(trials, successes, 1, 0, 1.5)
+
+    estimate = estimate_by_cumulants(pair, np.arange(days))
+
+    exact = log_bets(trials, successes, 0.0, 1.5)
+    sure = ~np.isnan(estimate)
+    assert np.abs(estimate - exact)[sure].max(initial=0) < 0.3
+
+
+def test_estimate_by_cumulants__a_year_of_like_variants__is_sure() -> None:
+    trials = np.full((365, 2), 1000.0)
+    pair = pair_of(trials, trials * (0.1, 0.102), 1, 0, 1.0)
+
+    assert not np.isnan(estimate_by_cumulants(pair, np.arange(365))).any()
+
+
+def test_fifth_cumulant__of_any_chance__is_below_its_bound() -> None:
+    p = np.linspace(0, 1, 100_001)
+    v = p * (1 - p)
+
+    assert np.abs(v * (1 - 2 * p) * (1 - 12 * v)).max() < FIFTH
 
 
 def test_always_valid_lift__no_successes__says_nothing() -> None:

@@ -3,11 +3,22 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from allocation.engine.analysis.crossing import crossing
+from allocation.engine.analysis.crossing import crossings
+from allocation.engine.posterior.beta import Floats
+
+
+def crossing(height: Callable[[float], float], inner: float, outer: float) -> float:
+    """Find that of a single curve."""
+
+    def heights(x: Floats) -> Floats:
+        return np.array([height(float(x[0]))])
+
+    return float(crossings(heights, np.array([inner]), np.array([outer]))[0])
 
 
 @pytest.mark.parametrize(
@@ -47,3 +58,21 @@ def test_crossing__smooth_curve__takes_few_looks(root: float, steepness: float, 
     assert abs(height(found)) < 1e-3 or abs(found - root) < 1e-11
     # halving alone takes 46
     assert len(looks) <= 100
+
+
+@given(
+    roots=st.lists(st.floats(-25, 25), min_size=1, max_size=5),
+    steepness=st.floats(-6, 6),
+    power=st.sampled_from([1, 3, 5]),
+)
+def test_crossings__of_many_curves__are_those_of_each(
+    roots: list[float], steepness: float, power: int
+) -> None:
+    def heights(of: Floats) -> Callable[[Floats], Floats]:
+        return lambda x: np.asarray(10**steepness * (x - of) ** power)
+
+    ends = np.full(len(roots), -20.0), np.full(len(roots), 20.0)
+    found = crossings(heights(np.array(roots)), *ends)
+
+    alone = [crossings(heights(np.array([root])), *(end[:1] for end in ends))[0] for root in roots]
+    assert found.tolist() == alone
