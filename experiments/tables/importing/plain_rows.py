@@ -15,7 +15,7 @@ _MOST_REMEMBERED = 5000
 
 
 class Meanings(dict[str, "T | None"], Generic[T]):
-    """What the texts of a column mean; None for those that need a closer look."""
+    """Remembers the meaning of each text of a column; None for those that need a closer look."""
 
     def __init__(self, read: Callable[[str], T | None]) -> None:
         super().__init__()
