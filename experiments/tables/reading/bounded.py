@@ -43,7 +43,7 @@ class _Bounded:
         for each in self.reading.lines_after(line):
             cells = each[1]
             cells_left -= len(cells) or 1
-            if not _is_empty(cells):
+            if cells and not _is_empty(cells):
                 rows_left -= 1
             if rows_left < 0:
                 raise self.bounds.too_many_rows()
@@ -53,8 +53,8 @@ class _Bounded:
 
 
 def _is_empty(cells: Sequence[str]) -> bool:
-    """Tell if a line has no text; its first cell tells of most at once."""
-    return not (cells and cells[0].strip()) and not any(cell.strip() for cell in cells)
+    """Tell if a line's cells have no text; the first tells of most at once."""
+    return not cells[0].strip() and not any(cell.strip() for cell in cells)
 
 
 class _KeptLines:
