@@ -10,11 +10,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from bandit_project.administration.profile import preferences_of
-from bandit_project.api.errors import problem_response
+from bandit_project.api.errors import is_browser, page_or_problem, problem_response
+from dashboard.access import page_of
 from dashboard.formatting import shown_in
 from experiments.database.replica import primary_only
+from experiments.tables.uploads import MAX_UPLOAD_BYTES
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -137,18 +140,41 @@ def resource_policy(get_response: GetResponse) -> GetResponse:
 def body_limit(get_response: GetResponse) -> GetResponse:
     """Refuse a body whose Content-Length is too large, before a byte of it is read.
 
-    Django reads a body without a length (chunked) as empty, and never more than Content-Length says.
+    Django reads a body without a length (chunked) as empty, and never more than Content-Length says. The forms of pages
+    are looked at once their reader is known (form_limit).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isascii() and length.isdigit() and int(length) > settings.MAX_BODY_BYTES:
+        if (length := _length_of(request)) > settings.MAX_BODY_BYTES and not _is_form(request):
             return problem_response(
                 413,
                 "body_too_large",
-                f"The body is {int(length):,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken. "
+                f"The body is {length:,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken. "
                 "Send it in parts.",
             )
         return get_response(request)
 
     return middleware
+
+
+def form_limit(get_response: GetResponse) -> GetResponse:
+    """Refuse what a browser sends from a page, as body_limit does, by a page in its reader's language."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _length_of(request) <= settings.MAX_BODY_BYTES or not _is_form(request):
+            return get_response(request)
+        said = _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {
+            "most": MAX_UPLOAD_BYTES // 1024**2
+        }
+        return page_or_problem(request, 413, "body_too_large", said, back=page_of(request))
+
+    return middleware
+
+
+def _length_of(request: HttpRequest) -> int:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _is_form(request: HttpRequest) -> bool:
+    return request.path.startswith(_PAGES) and is_browser(request)

@@ -7,7 +7,7 @@ from threading import Lock
 
 # New objects between two looks for cycles that nothing uses. Sweeps and imports make many objects and few cycles: at
 # Python's own 700 the looks take a tenth of their time, or more.
-_BETWEEN_COLLECTIONS = 20_000
+_BETWEEN_COLLECTIONS = 100_000
 
 
 class _Depth:

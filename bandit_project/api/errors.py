@@ -246,7 +246,7 @@ def page_or_problem(
     request: HttpRequest, status: int, code: str, detail: str, back: str = ""
 ) -> HttpResponse:
     """Answer a browser with a page, which leads ``back`` where there is a form, and all others with a problem."""
-    if _is_browser(request):
+    if is_browser(request):
         number = status >= 500 and request_id()
         shown = {"request_id": number, "back": back, **_words(status, code, detail)}
         return render(request, "error.html", shown, status=status)
@@ -258,6 +258,7 @@ _TITLES: Mapping[str, Text] = {
     "not_found": gettext_lazy("Page not found"),
     "permission_denied": gettext_lazy("Not allowed"),
     "csrf_failed": gettext_lazy("Session expired"),
+    "body_too_large": gettext_lazy("Too large"),
     "throttled": gettext_lazy("Too many attempts"),
     "unavailable": gettext_lazy("Not available right now"),
     "server_error": gettext_lazy("Something went wrong"),
@@ -269,7 +270,7 @@ def _words(status: int, code: str, detail: str) -> dict[str, object]:
     return {"status": status, "title": title, "detail": _printable(detail)}
 
 
-def _is_browser(request: HttpRequest) -> bool:
+def is_browser(request: HttpRequest) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
@@ -303,7 +304,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if (gone := _gone_meanwhile(error, request)) is not None:
         return page_or_problem(request, *gone)
     if isinstance(error, OperationalError | InterfaceError):
-        return _unavailable_page(request, error) if _is_browser(request) else _unavailable(error)
+        return _unavailable_page(request, error) if is_browser(request) else _unavailable(error)
     said = _("A fault of the service. It has been logged; an administrator finds it by its ID.")
     return as_ofrep(request, page_or_problem(request, 500, "server_error", said))
 

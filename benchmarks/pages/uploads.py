@@ -290,6 +290,8 @@ def main() -> int:
         print(machine())
         print(f"at most {rows:,} rows; seconds of CPU")
         ways = Ways()
+        # so that each file, also alone, meets days that are stored
+        ways.of(good(rows)["good, values"](), 1)
         # as gunicorn.conf.py does
         gc.collect()
         gc.freeze()

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -36,6 +37,8 @@ from experiments.metrics import (
     EXACT_DIGITS,
     MEASURE_NAMES,
     NO_TOTALS,
+    NO_VALUE,
+    VALUE_PLACES,
     DailyCounts,
     DayTotals,
     Reward,
@@ -54,6 +57,8 @@ Mode = Literal["set", "add"]
 Source = Literal["api", "csv", "dashboard", "admin", "command", "counts"]
 # Sources of programs, which have a line a day in the history; people's edits are there one by one.
 _PROGRAMS = frozenset({"api", "counts"})
+# A smaller value, with the decimal places that it may have, has no more digits than SQLite keeps.
+_EXACT_VALUE = Decimal(10) ** (EXACT_DIGITS - VALUE_PLACES)
 
 
 class Recorded(NamedTuple):
@@ -319,8 +324,10 @@ def _refuse_too_many(
         raise InvalidRowsError(found)
 
 
-def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
+def _refuse_two_names_of_one(rows: Sequence[PlacedCounts]) -> None:
     """Refuse a day under both the name and the key of one renamed variant: those would be two totals."""
+    if len({(variant_id, counts.date) for variant_id, counts in rows}) == len(rows):
+        return
     seen: set[tuple[int, dt.date]] = set()
     found: list[tuple[int, Issue]] = []
     for index, (variant_id, counts) in enumerate(rows):
@@ -334,9 +341,9 @@ def _refuse_two_names_of_one(rows: Iterable[PlacedCounts]) -> None:
 
 def _refuse_what_goals_cannot_take(experiment_ids: Sequence[int], totals: Sequence[PlacedCounts]) -> None:
     """Refuse totals that the goal of their experiment cannot take; call under the experiments' locks, which keep it."""
-    doubtful = [index for index, (_id, row) in enumerate(totals) if some_goal_refuses(row)]
-    if not doubtful:
+    if every_goal_takes(columns_of(row for _id, row in totals)):
         return
+    doubtful = [index for index, (_id, row) in enumerate(totals) if some_goal_refuses(row)]
     chosen = Experiment.objects.filter(pk__in={experiment_ids[index] for index in doubtful})
     goals = {pk: Reward(reward) for pk, reward in chosen.values_list("pk", "reward")}
     found = [
@@ -351,6 +358,8 @@ def _refuse_what_goals_cannot_take(experiment_ids: Sequence[int], totals: Sequen
 
 def _refuse_what_sqlite_would_round(totals: Sequence[PlacedCounts]) -> None:
     """Refuse sums of more digits than SQLite's numbers keep; PostgreSQL keeps them all."""
+    if max((row.value_sum or NO_VALUE for _id, row in totals), default=NO_VALUE) < _EXACT_VALUE:
+        return
     message = _("SQLite keeps %(digits)s digits of a value; round %(value)s, or use PostgreSQL")
     found = [
         (index, Issue("value_sum", "too_precise", message % {"digits": EXACT_DIGITS, "value": row.value_sum}))

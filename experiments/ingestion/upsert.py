@@ -214,7 +214,8 @@ def _upsert(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
             cursor.execute(sql.arrays, [now, *map(_array, (ids, dates, *measured))])
         else:
             stamp = connection.ops.adapt_datetimefield_value(now)
-            days = [date.isoformat() for date in dates]
+            written = {date: date.isoformat() for date in set(dates)}
+            days = [written[date] for date in dates]
             measured[len(COUNT_NAMES) :] = [list(map(str, column)) for column in measured[len(COUNT_NAMES) :]]
             cursor.executemany(sql.rows, list(zip(ids, days, *measured, repeat(stamp), strict=False)))
 

@@ -3,7 +3,8 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import cast
+from operator import ge
+from typing import Any, cast
 
 from django.utils.translation import gettext as _
 
@@ -15,6 +16,7 @@ from experiments.metrics import (
     HIGHEST_SQUARES,
     HIGHEST_VALUE,
     MEASURES,
+    NO_VALUE,
     VALUE_NAMES,
     VALUE_PLACES,
     DailyCounts,
@@ -47,7 +49,7 @@ def has_plain_issue(row: DailyCounts, today: dt.date) -> bool:
 
 
 def have_no_issues(rows: Sequence[DailyCounts], today: dt.date) -> bool:
-    """Tell of many rows without values at once that count_issues finds nothing in any; False: look at each."""
+    """Tell of many rows at once that count_issues finds nothing in any; False: look at each."""
     columns = columns_of(rows)
     counts = [getattr(columns, name) for name in COUNT_NAMES]
     return (
@@ -55,9 +57,33 @@ def have_no_issues(rows: Sequence[DailyCounts], today: dt.date) -> bool:
         and max(columns.date) <= today + _ONE_DAY
         and all(min(column) >= 0 and max(column) <= HIGHEST_COUNT for column in counts)
         and are_nested(columns)
-        and not any(columns.value_sum)
-        and not any(columns.value_squares)
+        and _have_no_value_issues(columns)
     )
+
+
+def _have_no_value_issues(columns: Any) -> bool:
+    """Tell of rows whose counts are right that none has values, or that all have values which are right, too."""
+    sums, squares = columns.value_sum, columns.value_squares
+    if not (any(sums) or any(squares)):
+        return True
+    return (
+        None not in sums
+        and None not in squares
+        and min(sums) >= 0
+        and max(sums) <= HIGHEST_VALUE
+        and not _may_have_more_places(sums)
+        # false for NaN too
+        and all(map(_is_sum_of_squares, squares))
+        and all(map(ge, squares, map(fewest_squares, sums, columns.conversions)))
+    )
+
+
+def _is_amount(value: Decimal) -> bool:
+    return 0 <= value <= HIGHEST_VALUE and not has_more_places(value)
+
+
+def _is_sum_of_squares(value: float) -> bool:
+    return 0 <= value <= HIGHEST_SQUARES
 
 
 def increment_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
@@ -82,8 +108,7 @@ def total_issues(row: DailyCounts) -> list[Issue]:
 
 def _are_in_range(row: DayTotals) -> bool:
     """Tell at once of values, beside counts that are in range, that _range_issues finds nothing."""
-    fits = 0 <= row.value_sum <= HIGHEST_VALUE and 0 <= row.value_squares <= HIGHEST_SQUARES
-    return fits and not has_more_places(row.value_sum)
+    return _is_sum_of_squares(row.value_squares) and _is_amount(row.value_sum)
 
 
 def _value_issues(row: DayTotals) -> list[Issue]:
@@ -139,6 +164,12 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
             message = _("%(field)s (%(value)s) must have at most %(places)s decimal places; round it")
             said = message % {"field": measure.unit, "value": value, "places": VALUE_PLACES}
             yield Issue(measure.name, "too_precise", said)
+
+
+def _may_have_more_places(values: Sequence[Decimal]) -> bool:
+    """Tell of amounts in range that one may have digits beyond VALUE_PLACES: their sum has the digits of each."""
+    exponent = sum(values, NO_VALUE).as_tuple().exponent
+    return not (isinstance(exponent, int) and exponent >= -VALUE_PLACES)
 
 
 def has_more_places(value: Decimal) -> bool:

@@ -93,13 +93,13 @@ class CsvPreview:
             before = self.others.get(experiment.pk, OtherRows(experiment, 0))
             self.others[experiment.pk] = OtherRows(experiment, before.rows + len(lines))
             return
-        for line, effect in lines:
-            if effect.row.variant_name not in self.known:
-                self.new_variants[effect.row.variant_name] = None
-            self.tally[effect.kind] += 1
-            kept = self.lines.get(effect.kind, [])
-            if len(kept) < KEPT_LINES:
-                kept.append(PreviewLine(line, effect))
+        names = dict.fromkeys(effect.row.variant_name for _line, effect in lines)
+        self.new_variants |= {name: None for name in names if name not in self.known}
+        kinds = [effect.kind for _line, effect in lines]
+        self.tally.update(kinds)
+        for kind, kept in self.lines.items():
+            found = (PreviewLine(*one) for one, its in zip(lines, kinds, strict=True) if its == kind)
+            kept.extend(islice(found, KEPT_LINES - len(kept)))
 
 
 def preview_table(

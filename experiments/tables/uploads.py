@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from experiments.audit import coded, record_histories
+from experiments.collecting import collecting_seldom
 from experiments.exceptions import InvalidError, Issue, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.tables.importing.importer import Target, import_table
@@ -46,6 +47,7 @@ def upload_bounds(way_in: WayIn) -> Bounds:
     return Bounds(settings.MAX_UPLOAD_ROWS, ADVICE[way_in].too_long)
 
 
+@collecting_seldom()
 def keep_upload(
     *,
     experiment: Experiment,

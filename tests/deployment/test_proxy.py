@@ -121,5 +121,16 @@ def test_body__larger_than_the_limit__is_a_problem_that_nginx_words(served: Inst
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+def test_form__larger_than_the_limit__is_answered_by_a_page(served: Installation) -> None:
+    answer = served.session().post(
+        f"{served.url}/dashboard/experiments/any/data/upload/",
+        data=b" " * (10 * 1024 * 1024 + 1),
+        headers={"Accept": "text/html,*/*;q=0.8"},
+    )
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (413, "text/html")
+    assert "split the file" in answer.text
+
+
 def test_answer__large_json__is_compressed(served: Installation) -> None:
     assert served.session().get(f"{served.url}/schema").headers["Content-Encoding"] == "gzip"

@@ -84,6 +84,20 @@ def test_import_events__many_bad_rows__names_the_first_and_counts_all(tmp_path: 
     ]
 
 
+def test_import_events__unknown_experiments__are_said_once_with_their_rows(tmp_path: Path) -> None:
+    key = make_running().key
+    lines = [f"{name},2025-08-{day},control,9,1,0\n" for day in range(10, 31) for name in (key, "one", "two")]
+    text = f"campaign,{HEADER}" + "".join(lines[:-1])
+
+    said = _load(tmp_path / "a.csv", text, skip_bad_rows=True).splitlines()
+
+    assert said[:3] == [
+        "line 3, campaign: There is no experiment 'one'. Make what is missing with --create. (21 rows)",
+        "line 4, campaign: There is no experiment 'two'. Make what is missing with --create. (20 rows)",
+        "Loaded 21 of 62 rows into 1 experiment.",
+    ]
+
+
 def test_import_events__more_problems_than_are_looked_for__says_so(tmp_path: Path) -> None:
     own = {"experiment": make_running().key}
     errors, path = io.StringIO(), tmp_path / "a.csv"

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.models import DailyMetric, Experiment, Variant
-from experiments.tables.importing.rows import COLUMNS, DAILY, CsvRow, RowReader, as_cell
+from experiments.tables.importing.row_kinds import CsvRow
+from experiments.tables.importing.rows import COLUMNS, DAILY, RowReader, as_cell
 from experiments.tables.reading.header import find_header
 from experiments.text import is_name
 from tests.factory import counts, make_experiment, make_table, record

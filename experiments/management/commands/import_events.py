@@ -1,5 +1,6 @@
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import remembered_columns
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
@@ -112,12 +114,26 @@ class Command(PlainCommand):
             self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
 
     def _tell_problems(self, report: ImportReport) -> None:
-        """Print the first problems; more would bury them, and the counts at the end."""
-        shown = report.issues[:_PROBLEMS_SHOWN]
-        for issue in shown:
-            self.stderr.write(str(issue))
-        if more := report.total_issues - len(shown):
+        """Print the first problems; more would bury them, and the counts at the end. What is wrong with an experiment
+        is said once, with the number of its rows.
+        """
+        shown = _by_experiment(report)[:_PROBLEMS_SHOWN]
+        for issue, rows in shown:
+            or_more = " or more" if report.is_full else ""
+            self.stderr.write(f"{issue} ({rows:,} rows{or_more})" if rows > 1 else str(issue))
+        if more := report.total_issues - sum(rows for _issue, rows in shown):
             self.stderr.write(f"... and {more:,} more")
+
+
+def _by_experiment(report: ImportReport) -> list[tuple[RowIssue, int]]:
+    """List the problems, each with the number of its rows: of those that an experiment has on every row, the first."""
+    rows: Counter[RowIssue] = Counter()
+    first: dict[RowIssue, RowIssue] = {}
+    for issue in report.issues:
+        mark = issue._replace(line=0) if issue.column == report.experiment_column else issue
+        rows[mark] += 1
+        first.setdefault(mark, issue)
+    return [(first[mark], number) for mark, number in rows.items()]
 
 
 def _counted(number: int) -> str:

@@ -1,21 +1,24 @@
 """The first reading of a file: problems of each row by itself and beside the others."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from typing import cast
 
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.new_names import NewNames
-from experiments.ingestion.validation import count_issues, has_plain_issue
-from experiments.metrics import NO_TOTALS, DayTotals
+from experiments.ingestion.validation import count_issues, has_plain_issue, have_no_issues
+from experiments.metrics import NO_TOTALS, DailyCounts, DayTotals
 from experiments.models import Experiment
 from experiments.tables.importing.orders import without_impressions
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
-from experiments.tables.importing.rows import ORDER_VALUE, UNSAID, BadRow, CsvRow, RowReader, is_total
+from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
+from experiments.tables.importing.rows import ORDER_VALUE, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.bounds import Bounds
 from experiments.text import format_number
 
@@ -63,15 +66,55 @@ class Check:
 
     def read(self, rows: Rows) -> None:
         """Judge every row; of a file that is rejected anyway, no more than have the problems that can be answered."""
-        for row in rows():
-            self._look_at(row)
-            if self.options.on_error == "reject" and self.report.total_issues >= MAX_ISSUES - 1:
-                self.report.end_with(RowIssue(row.line, "file", _too_many()))
-                break
-        else:
+        if self._read_to_the_end(rows()):
             self._refuse_many_experiments()
             self._compare(rows)
         self.report.issues.sort(key=lambda issue: issue.line)
+
+    def _read_to_the_end(self, rows: Iterable[CsvRow | BadRow]) -> bool:
+        for block in in_blocks(rows):
+            for kind, found in groupby(block, type):
+                run = list(found)
+                if kind is CsvRow and self._claim_all(cast(list[CsvRow], run)):
+                    continue
+                for row in run:
+                    self._look_at(row)
+                    if self.options.on_error == "reject" and self.report.total_issues >= MAX_ISSUES - 1:
+                        self.report.end_with(RowIssue(row.line, "file", _too_many()))
+                        return False
+        return True
+
+    def _claim_all(self, rows: Sequence[CsvRow]) -> bool:
+        """Let rows claim their places at once, where all are good; False where one of them needs a look of its own, as
+        the first good row of an experiment does.
+        """
+        lines, references, counts, numbers, _capped = zip(*rows, strict=True)
+        if not self.named.keys() >= set(references) or not have_no_issues(counts, self.today):
+            return False
+        names = [row.variant_name for row in counts]
+        if not self._take_names(references, names, counts):
+            return False
+        known = {reference: self.references.identity(reference) for reference in set(references)}
+        places = [
+            hash((known[reference].experiment, row.date, known[reference].variants.get(name, name)))
+            for reference, row, name in zip(references, counts, names, strict=True)
+        ]
+        if len(set(places)) < len(places) or not self._first_lines.keys().isdisjoint(places):
+            return False
+        self._first_lines.update(zip(places, lines, strict=True))
+        if totals := {name for name in set(names) if is_total(name)}:
+            self._totals += [row for row in rows if row.counts.variant_name in totals]
+        self.report.total_rows += sum(numbers)
+        return True
+
+    def _take_names(
+        self, references: Sequence[str], names: Sequence[str], counts: Sequence[DailyCounts]
+    ) -> bool:
+        """Tell if the names of rows that are good otherwise can be taken; beside orders there must be impressions."""
+        if ORDER_VALUE in self.names:
+            return all(row.impressions for row in counts)
+        marks = dict.fromkeys(zip(references, names, strict=True))
+        return not any(self._said_of(*mark, is_good=True) for mark in marks)
 
     def _refuse_many_experiments(self) -> None:
         if self._bounds:
@@ -133,9 +176,13 @@ class Check:
 
     def good_rows(self, rows: Iterable[CsvRow | BadRow]) -> Iterator[CsvRow]:
         """Keep, on the second reading, the rows that are neither bad nor left out."""
+        wanted: dict[str, bool] = {}
         for row in rows:
-            if isinstance(row, CsvRow) and row.line not in self.bad_lines and self.is_wanted(row.experiment):
-                yield row
+            if isinstance(row, CsvRow) and row.line not in self.bad_lines:
+                if row.experiment not in wanted:
+                    wanted[row.experiment] = self.is_wanted(row.experiment)
+                if wanted[row.experiment]:
+                    yield row
 
     def repeated_place(self, row: CsvRow) -> int | None:
         """Return the place of a row that is to be added to others; None for any other row."""
@@ -202,12 +249,17 @@ class Check:
 
     def _name_issues(self, line: int, experiment: str, name: str, *, is_good: bool = False) -> list[RowIssue]:
         """Refuse a name that cannot become a variant; that of a row which ``is_good`` is known from then on."""
+        said = self._said_of(experiment, name, is_good=is_good)
+        return [RowIssue(line, self.names["variant_name"], said)] if said else []
+
+    def _said_of(self, experiment: str, name: str, *, is_good: bool) -> str:
+        """Judge a name once."""
         mark = (experiment, name)
         if (said := self._judged.get(mark)) is None:
             said = self._judge(experiment, name, is_good=is_good)
             if said or is_good:
                 self._judged[mark] = said
-        return [RowIssue(line, self.names["variant_name"], said)] if said else []
+        return said
 
     def _judge(self, experiment: str, name: str, *, is_good: bool) -> str:
         """Say why a name cannot become a variant, if it is none; "" where it can."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from experiments.tables.importing.checks import Rows
-from experiments.tables.importing.rows import BadRow, CsvRow
+from experiments.tables.importing.row_kinds import BadRow, CsvRow
 
 Row = CsvRow | BadRow
 

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from experiments.ingestion.diff import DAY_AS_TEXT
 from experiments.ingestion.single_values import Orders, order_problem
-from experiments.metrics import NO_VALUE, VALUE_NAMES
+from experiments.metrics import NO_VALUE, VALUE_NAMES, DailyCounts
 from experiments.models import DailyMetric
 from experiments.tables.importing.references import References
-from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, BadRow, Blank, CsvRow, RowReader
+from experiments.tables.importing.row_kinds import BadRow, CsvRow
+from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, Blank, RowReader
 from experiments.tables.issues import RowIssue
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
@@ -60,6 +62,8 @@ class OrderReader(RowReader):
     def __init__(self, header: Header, blank: Blank, references: References, advice: Advice) -> None:
         super().__init__(header, blank, advice)
         self._references = references
+        # The experiment and key of a variant, by what the file calls both.
+        self._variants: dict[tuple[str, str], tuple[int | str, str]] = {}
 
     def day_of(self, text: str) -> dt.date | None:
         return day_of_moment(text)
@@ -87,28 +91,31 @@ class OrderReader(RowReader):
 
     def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterator[CsvRow | BadRow]:
         """Put the orders of days beside the counts that are stored at this moment; other rows stay as they are."""
-        found = list(rows)
-        stored = _stored(self._place_of(row) for row in found if isinstance(row, CsvRow))
-        for row in found:
-            if isinstance(row, CsvRow):
-                impressions, clicks = stored.get(self._place_of(row), (0, 0))
-                yield row._replace(counts=row.counts._replace(impressions=impressions, clicks=clicks))
-            else:
+        found = [(row, self._place_of(row) if isinstance(row, CsvRow) else None) for row in rows]
+        stored = _stored(place for _row, place in found if place)
+        for row, place in found:
+            if place is None or isinstance(row, BadRow):
                 yield row
+                continue
+            date, name, _impressions, _clicks, *orders = row.counts
+            counts = DailyCounts._make((date, name, *stored.get(place, (0, 0)), *orders))
+            yield CsvRow(row.line, row.experiment, counts, row.rows, row.capped)
 
     def _place_of(self, row: CsvRow) -> _Place:
-        identity = self._references.identity(row.experiment)
-        name = row.counts.variant_name
-        return identity.experiment, row.counts.date, identity.variants.get(name, name)
+        named = (row.experiment, row.counts.variant_name)
+        if (variant := self._variants.get(named)) is None:
+            identity = self._references.identity(row.experiment)
+            variant = identity.experiment, identity.variants.get(named[1], named[1])
+            self._variants[named] = variant
+        return variant[0], row.counts.date, variant[1]
 
 
 def _rows_of(days: Iterable[_Day]) -> Iterator[CsvRow]:
     """Build a row of each day's orders, without the counts that are stored beside them."""
     for first, orders in days:
-        counts = first.counts._replace(
-            conversions=orders.count, value_sum=orders.value_sum, value_squares=orders.value_squares
-        )
-        yield first._replace(counts=counts, rows=orders.count, capped=orders.cut)
+        date, name = first.counts[:2]
+        counts = DailyCounts(date, name, 0, 0, orders.count, orders.value_sum, orders.value_squares)
+        yield CsvRow(first.line, first.experiment, counts, orders.count, orders.cut)
 
 
 def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, int]]:
@@ -119,10 +126,13 @@ def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, int]]:
         if isinstance(experiment, int):
             dates.setdefault(experiment, set()).add(date)
     for experiment, days in dates.items():
-        span = (min(days), max(days))
-        rows = DailyMetric.objects.filter(variant__experiment_id=experiment, date__range=span)
-        for date, key, *counts in rows.values_list("date", "variant__key", "impressions", "clicks"):
-            found[experiment, date, key] = (counts[0], counts[1])
+        by_text = {day.isoformat(): day for day in days}
+        rows = DailyMetric.objects.filter(
+            variant__experiment_id=experiment, date__range=(min(days), max(days))
+        )
+        for text, key, *counts in rows.values_list(DAY_AS_TEXT, "variant__key", "impressions", "clicks"):
+            if text in by_text:
+                found[experiment, by_text[text], key] = (counts[0], counts[1])
     return found
 
 

@@ -4,25 +4,29 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
 from experiments.metrics import Kind as KindOfMeasure
+from experiments.tables.importing.plain_rows import Meanings, NumberColumn, PlainRows
+from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import (
     MOST_REMEMBERED,
-    Cell,
-    Exact,
     Kind,
     NumberError,
     Numbers,
+    are_plain_digits,
     is_blank,
     is_no_number,
-    learn_styles,
 )
+from experiments.tables.reading.source import Line
+from experiments.tables.reading.styles import StyleLearner
 from experiments.tables.ways_in import ADVICE, Advice
 from experiments.text import NAME_LENGTH, is_name, parse_date
 
@@ -60,34 +64,6 @@ _TOTAL = re.compile(
     r"|totais|totales|overall|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-class CsvRow(NamedTuple):
-    """A row that can be read, or the sum of several ``rows``, on the line of the first.
-
-    ``experiment`` is as the file names it, "" where the file has no such column. ``capped``: single values that were
-    cut.
-    """
-
-    line: int
-    experiment: str
-    counts: DailyCounts
-    rows: int = 1
-    capped: int = 0
-
-
-# The problems of a row that is counted and not described.
-UNSAID = (RowIssue(0, "", ""),)
-
-
-class BadRow(NamedTuple):
-    """A row with problems, or one that is left out for a blank cell; ``place`` says what it is about, if it does."""
-
-    line: int
-    issues: tuple[RowIssue, ...]
-    experiment: str = ""
-    place: tuple[dt.date, str] | None = None
-    has_blank: bool = False
 
 
 def template(day: dt.date) -> str:
@@ -164,28 +140,32 @@ class LineReader:
             return known
         if mark in self._unread:
             raise NumberError(self._unread[mark])
-        if self._numbers is None:
-            self._numbers = learn_styles(self._number_cells())
-        kind = KINDS[column]
         try:
-            read = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+            value = self.read_number(column, cell)
         except NumberError as error:
             if len(self._unread) < MOST_REMEMBERED:
                 self._unread[mark] = str(error)
             raise
-        value = _TYPES[column](read) if column in _TYPES else read
         if len(self._values) < MOST_REMEMBERED:
             self._values[mark] = value
         return value
 
-    def _number_cells(self) -> Iterator[Cell]:
+    def read_number(self, column: str, cell: str) -> Any:
+        """Read a number as ``number`` does, and remember nothing."""
+        if self._numbers is None:
+            self._numbers = self._learn_styles()
+        kind = KINDS[column]
+        read = self._numbers.decimal(cell) if kind == "decimal" else self._numbers.whole(cell, kind)
+        return _TYPES[column](read) if column in _TYPES else read
+
+    def _learn_styles(self) -> Numbers:
         places = [(self.header.places[name], KINDS[name]) for name in KINDS if name in self.header.places]
-        for line, cells in self.header.lines():
-            for place, kind in places:
-                cell = cells[place] if place < len(cells) else ""
-                # a workbook's own numbers have no style
-                if not cell.isdigit() and not isinstance(cell, Exact) and not is_blank(cell):
-                    yield Cell(line, cell, kind)
+        learner = StyleLearner()
+        for lines in in_blocks(self.header.lines()):
+            learner.look_at_lines(lines, places)
+            if learner.clash:
+                break
+        return learner.numbers
 
 
 @dataclass(frozen=True)
@@ -216,48 +196,66 @@ class RowReader(LineReader):
         ]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
-        self._is_plain = not self._unnamed
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
-        self._days: dict[str, dt.date] = {}
-        self._known_names: dict[str, str] = {"": ""} if self._experiment < 0 else {}
+        self._days = Meanings(lambda text: self.day_of(text.strip()))
+        # cells without a column need a look at each
+        self._plain = None if self._unnamed else self._columns()
+
+    def _columns(self) -> PlainRows:
+        names: list[tuple[int, Meanings[Any]]] = [
+            (self._experiment, Meanings(lambda cell: _good_name(cell.strip()))),
+            (self._date, self._days),
+            (self._variant, Meanings(lambda cell: _good_name(as_name(cell)))),
+        ]
+        numbers = [
+            (n, place, NumberColumn(partial(self._plain_number, n), partial(self._plain_numbers, n)))
+            for n, place, _type in self._given
+        ]
+        return PlainRows(self.width, names, numbers, self.absent)
 
     def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
         """Yield each line that holds anything as a row, or with its problems; without words once ``is_brief``."""
-        for line, cells in self.header.lines():
-            row: CsvRow | BadRow | None = self._plain(line, cells)
-            row = row or (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
-            if row is not None:
-                yield row
+        for lines in in_blocks(self.header.lines()):
+            for (line, cells), plain in zip(lines, self._plain_rows(lines), strict=True):
+                row: CsvRow | BadRow | None = plain
+                row = (
+                    row or (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
+                )
+                if row is not None:
+                    yield row
 
     def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterable[CsvRow | BadRow]:
         """Return the rows of an earlier reading, none of which rests on what is stored."""
         return rows
 
-    def _plain(self, line: int, cells: list[str]) -> CsvRow | None:
-        """Read a line of numbers whose names were seen before; None for any other."""
-        if not self._is_plain or len(cells) != self.width:
+    def _plain_rows(self, lines: Sequence[Line]) -> Sequence[CsvRow | None]:
+        """Read lines whose cells all mean something; None in the place of any other."""
+        return self._plain.of(lines) if self._plain else [None] * len(lines)
+
+    def _plain_number(self, n: int, cell: str) -> Any:
+        """Read a number; None for what is none."""
+        name = self.number_columns[n]
+        if cell.isdecimal() and cell.isascii() and (cell[0] != "0" or len(cell) == 1) and len(cell) <= 18:
+            return _TYPES[NUMBER_NAMES[n]](cell)
+        if is_blank(cell):
             return None
-        day = self._days.get(cells[self._date]) or self.day_of(cells[self._date])
-        variant = self._known_names.get(cells[self._variant])
-        experiment = self._known_names.get(cells[self._experiment] if self._experiment >= 0 else "")
-        if day is None or variant is None or experiment is None:
+        try:
+            return self.read_number(name, cell)
+        except NumberError:
             return None
-        numbers: list[Any] = list(self.absent)
-        for n, place, type_ in self._given:
-            cell = cells[place]
-            if cell.isdecimal() and cell.isascii() and (cell[0] != "0" or len(cell) == 1) and len(cell) <= 18:
-                numbers[n] = type_(cell)
-                continue
-            try:
-                numbers[n] = self.number(self.number_columns[n], cell)
-            except NumberError:
-                return None
-        return CsvRow(line, experiment, DailyCounts(day, variant, *numbers))
+
+    def _plain_numbers(self, n: int, cells: Sequence[str]) -> Sequence[Any] | None:
+        """Read a block of a column's numbers; None where not all are plain, or their style is not known yet."""
+        name = NUMBER_NAMES[n]
+        written: Sequence[str] | None = cells if are_plain_digits(cells) else None
+        if written is None and self._numbers and KINDS[name] == "decimal":
+            written = self._numbers.plain_amounts(cells)
+        return None if written is None else list(map(_TYPES[name], written))
 
     def _briefly(self, line: int, cells: list[str]) -> BadRow | None:
         """Find a line whose numbers or day cannot be read, and spare the words; None for any other."""
-        if not self._is_plain or len(cells) != self.width:
+        if not self._plain or len(cells) != self.width:
             return None
         has_blank = is_bad = False
         for n, place, _type in self._given:
@@ -272,7 +270,7 @@ class RowReader(LineReader):
         text = cells[self._date].strip()
         if not text and not any(cell.strip() for cell in cells):
             return None
-        day = self._days.get(text) or self.day_of(text)
+        day = self._days[text]
         if not (is_bad or day is None or (has_blank and self.blank == "refuse")):
             return None
         texts = self._texts(cells)
@@ -296,7 +294,6 @@ class RowReader(LineReader):
             )
         if has_blank and self.blank == "skip":
             return BadRow(line, (), texts.experiment, place, has_blank=True)
-        self._remember(cells, day, texts)
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
 
     def day_of(self, text: str) -> dt.date | None:
@@ -306,14 +303,6 @@ class RowReader(LineReader):
     def _texts(self, cells: list[str]) -> _Texts:
         experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""
         return _Texts(experiment, cells[self._date].strip(), as_name(cells[self._variant]))
-
-    def _remember(self, cells: list[str], day: dt.date, texts: _Texts) -> None:
-        for known in (self._days, self._known_names):
-            if len(known) > MOST_REMEMBERED:
-                known.clear()
-        self._days[cells[self._date]] = day
-        self._known_names[cells[self._variant]] = texts.variant
-        self._known_names[cells[self._experiment] if self._experiment >= 0 else ""] = texts.experiment
 
     def _text_issues(self, line: int, texts: _Texts) -> Iterator[RowIssue]:
         given = {"variant_name": texts.variant}
@@ -351,6 +340,10 @@ class RowReader(LineReader):
             message = _("%(name)s is a row of totals; remove it") % {"name": shown(total)}
             issues = [RowIssue(line, self.names["variant_name"], message)]
         return BadRow(line, tuple(issues))
+
+
+def _good_name(text: str) -> str | None:
+    return None if name_problem(text) else text
 
 
 def name_problem(text: str) -> str | None:

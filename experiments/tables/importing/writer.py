@@ -15,7 +15,7 @@ from experiments.ingestion.record import Recorded, record_placed
 from experiments.ingestion.upsert import PlacedCounts
 from experiments.models import Experiment
 from experiments.tables.importing.report import ImportReport
-from experiments.tables.importing.rows import CsvRow
+from experiments.tables.importing.row_kinds import CsvRow
 from experiments.tables.issues import RowIssue
 
 # Gets each group of recorded rows: their experiment, their lines and their changes.
@@ -76,6 +76,7 @@ class Writer:
     ) -> None:
         self.are_checked = are_checked
         self.today, self.now, self.experiments, self.report = today, now, experiments, report
+        self._ids = {name: experiment.pk for name, experiment in experiments.items()}
         self.names, self.new_variants, self.observer = names, new_variants, observer
 
     def write(self, rows: Iterator[CsvRow]) -> None:
@@ -105,12 +106,12 @@ class Writer:
 
     def _not_closed(self, batch: list[CsvRow]) -> list[CsvRow]:
         """Refuse the rows of experiments that take no events."""
-        refusals = refusals_of(list({self.experiments[row.experiment].pk for row in batch}))
+        refusals = refusals_of(list({self._ids[name] for name in {row.experiment for row in batch}}))
         if not refusals:
             return batch
         rows = []
         for row in batch:
-            if refusal := refusals.get(self.experiments[row.experiment].pk):
+            if refusal := refusals.get(self._ids[row.experiment]):
                 self._refuse(row, "experiment_id", str(refusal))
             else:
                 rows.append(row)
@@ -122,7 +123,7 @@ class Writer:
         return {row.line: change for row, change in zip(rows, changes, strict=True)}
 
     def _placed(self, rows: list[CsvRow]) -> list[PlacedCounts]:
-        return [(self.experiments[row.experiment].pk, row.counts) for row in rows]
+        return [(self._ids[row.experiment], row.counts) for row in rows]
 
     def _show(self, rows: list[CsvRow], effects: Mapping[int, RowChange]) -> None:
         if self.observer:
@@ -133,18 +134,18 @@ class Writer:
         """Part rows by their experiment."""
         groups: defaultdict[int, list[CsvRow]] = defaultdict(list)
         for row in rows:
-            groups[self.experiments[row.experiment].pk].append(row)
+            groups[self._ids[row.experiment]].append(row)
         for group in groups.values():
             yield self.experiments[group[0].experiment], group
 
     def _note(self, rows: list[CsvRow], recorded: Recorded) -> None:
         """Count what was recorded; keep the experiments in the order in which the file names them."""
+        self.report.values_capped += sum(row.capped for row in rows)
         for row in rows:
-            self.report.processed_rows += row.rows
-            self.report.values_capped += row.capped
-            self.report.recorded_rows[self.experiments[row.experiment].pk] += row.rows
+            self.report.recorded_rows[self._ids[row.experiment]] += row.rows
+        self.report.processed_rows = self.report.recorded_rows.total()
         self.report.new_variants |= dict.fromkeys(recorded.new_variant_names)
-        in_order = dict.fromkeys(experiment.pk for experiment in self.experiments.values())
+        in_order = dict.fromkeys(self._ids.values())
         self.report.experiment_ids = [
             experiment_id for experiment_id in in_order if experiment_id in self.report.recorded_rows
         ]

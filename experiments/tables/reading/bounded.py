@@ -1,7 +1,8 @@
 """Tables whose reading ends at the first row too many."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.bounds import Bounds
@@ -18,8 +19,8 @@ class _Bounded:
     reading: Reading
     bounds: Bounds
     _first: list[Line] = field(default_factory=list)
-    # By the line that they come after.
-    _kept: dict[int, "_KeptLines"] = field(default_factory=dict)
+    # By the line that they come after, as long as anybody reads them.
+    _kept: "WeakValueDictionary[int, _KeptLines]" = field(default_factory=WeakValueDictionary)
 
     def first_lines(self) -> list[Line]:
         """Read them once: each kind of file looks for its header."""
@@ -30,23 +31,30 @@ class _Bounded:
         return self._first
 
     def lines_after(self, line: int) -> Iterator[Line]:
-        """Split them once: the style of a file's numbers is learnt from all of its lines, before its second row."""
-        if line not in self._kept:
-            self._kept[line] = _KeptLines(self._within(line))
-        return iter(self._kept[line])
+        """Split them once: the style of a file's numbers is learnt from all of its lines, before its second row. Once
+        nobody reads them any more, they are forgotten.
+        """
+        if (kept := self._kept.get(line)) is None:
+            kept = self._kept[line] = _KeptLines(self._within(line))
+        return iter(kept)
 
     def _within(self, line: int) -> Iterator[Line]:
         rows_left, cells_left = self.bounds.rows, self.bounds.cells
         for each in self.reading.lines_after(line):
             cells = each[1]
             cells_left -= len(cells) or 1
-            if any(cell and not cell.isspace() for cell in cells):
+            if cells and not _is_empty(cells):
                 rows_left -= 1
             if rows_left < 0:
                 raise self.bounds.too_many_rows()
             if cells_left < 0:
                 raise self.bounds.too_many_cells()
             yield each
+
+
+def _is_empty(cells: Sequence[str]) -> bool:
+    """Tell if a line's cells have no text; the first tells of most at once."""
+    return not cells[0].strip() and not any(cell.strip() for cell in cells)
 
 
 class _KeptLines:

@@ -6,7 +6,7 @@ refused with its readings named.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -32,9 +32,6 @@ _FOREIGN = re.compile(r"[^0-9eE.,'’+\-\u2212\s\u00a0\u2007\u2009\u202f]")
 _BLANK = frozenset({"", "--", "–", "—"})
 
 
-_ANY_DIGIT = str.maketrans("23456789", "1" * 8)
-
-
 class Exact(str):
     """The text of a cell that is a number in its file (Excel, SQL): a point is a decimal point."""
 
@@ -54,6 +51,10 @@ _PATTERNS = {
     for style in STYLES
 }
 _EXACT = Style(",", ".")
+# A column of many cells, each with a line end: whole numbers in plain digits, amounts with a point, amounts of a style.
+_DIGITS = re.compile(r"(?:(?:0|[1-9][0-9]{0,17})\n)*+")
+_POINTS = re.compile(r"(?:(?:0|[1-9][0-9]*|[0-9]+\.[0-9]+)\n)*+")
+_COLUMNS = {style: re.compile(rf"(?:(?=[1-9]){pattern.pattern}\n)*+") for style, pattern in _PATTERNS.items()}
 
 
 class NumberError(Exception):
@@ -98,7 +99,7 @@ class Numbers:
             return Decimal(cell)
         if (only := self._only_style) and _is_plain_number(cell, only):
             return _read(cell, only)
-        text = _normal(cell)
+        text = normal(cell)
         if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
             return Decimal(text)
         if not _is_number(text):
@@ -115,6 +116,17 @@ class Numbers:
         values = {v for style in self._styles(cell) if (v := _value(text, style)) is not None}
         possible = {v for v in values if v == v.to_integral_value()} if kind == "whole" else values
         return self._only(cell, sorted(possible or values, reverse=True))
+
+    def plain_amounts(self, cells: Sequence[str]) -> Sequence[str] | None:
+        """Write the amounts of a column as Python does, where each is read so at first sight; None where one is not."""
+        kinds = set(map(type, cells))
+        if max(map(len, cells)) > _LONGEST:
+            return None
+        if (kinds == {Exact} or self._has_point) and _all_match(_POINTS, cells):
+            return cells
+        if Exact in kinds or not (only := self._only_style) or not _all_match(_COLUMNS[only], cells):
+            return None
+        return "\n".join(cells).replace(only.thousands, "").replace(only.decimal, ".").split("\n")
 
     @cached_property
     def _has_point(self) -> bool:
@@ -149,33 +161,13 @@ class Numbers:
         return message % {"value": shown(cell), **names}
 
 
-def learn_styles(cells: Iterable[Cell]) -> Numbers:
-    """Keep the styles that read every number of a file; where none does, name two cells that clash."""
-    styles, earlier = set(STYLES), None
-    seen: set[tuple[str, Kind]] = set()
-    for cell in cells:
-        # its styles hang on which of its signs are digits, and which of those are 0
-        shape = cell.text.translate(_ANY_DIGIT)
-        if (shape, cell.kind) in seen or isinstance(cell.text, Exact):
-            continue
-        if len(seen) < MOST_REMEMBERED:
-            seen.add((shape, cell.kind))
-        possible = _possible_styles(_normal(shape), cell.kind)
-        if not possible or possible >= styles:
-            continue
-        if not possible & styles:
-            return Numbers((), (earlier or cell, cell))
-        styles, earlier = styles & possible, cell
-    return Numbers(tuple(style for style in STYLES if style in styles))
-
-
 def in_language(cell: str, thousands: str, decimal: str, kind: Kind = "whole") -> Decimal:
     """Read a number that a person typed, in the language of the page; raise NumberError.
 
     10.000 is ten thousand where a point separates thousands, and is refused where it separates decimals. An amount
     such as 12.345 is read in the page's language if that writes it so.
     """
-    text, own = _normal(cell), Style(" " if _SPACE.fullmatch(thousands) else thousands, decimal)
+    text, own = normal(cell), Style(" " if _SPACE.fullmatch(thousands) else thousands, decimal)
     value = _value(text, own) if _is_number(text) else None
     if kind == "decimal" and value is not None and text == _as_written(value).replace(".", decimal):
         return value
@@ -186,12 +178,23 @@ def in_language(cell: str, thousands: str, decimal: str, kind: Kind = "whole") -
     return value
 
 
-def _normal(cell: str) -> str:
+def normal(cell: str) -> str:
     return _SPACE.sub(" ", cell.strip()).replace("’", "'")
 
 
 def _is_number(text: str) -> bool:
     return len(text) <= _LONGEST and _NUMBER.fullmatch(text) is not None
+
+
+def are_plain_digits(cells: Sequence[str]) -> bool:
+    """Tell if all cells are whole numbers in digits alone, the same under every style."""
+    return _all_match(_DIGITS, cells)
+
+
+def _all_match(pattern: re.Pattern[str], cells: Sequence[str]) -> bool:
+    text = "\n".join(cells) + "\n"
+    # a cell may have line ends of its own
+    return pattern.fullmatch(text) is not None and text.count("\n") == len(cells)
 
 
 def _is_plain_number(cell: str, style: Style) -> bool:
@@ -221,7 +224,7 @@ def _read(text: str, style: Style) -> Decimal:
     return Decimal(text.replace(style.thousands, "").replace(style.decimal, "."))
 
 
-def _possible_styles(text: str, kind: Kind) -> frozenset[Style]:
+def possible_styles(text: str, kind: Kind) -> frozenset[Style]:
     """Return the styles that read a cell; only what is as short as a number is remembered."""
     return _styles_of_number(text, kind) if _is_number(text) else frozenset()
 

@@ -16,8 +16,11 @@ _ENDS = (b"</row>", b"</si>")
 _HEAD = re.compile(
     rb'\s*<\?xml version="1\.0"(?: encoding="[Uu][Tt][Ff]-8")?(?: standalone="[a-z]{2,3}")? ?\?>'
 )
-# Comments, marked sections, declarations, and names with a prefix.
-_STRANGE = (b"<!", b"<?", b":c ", b":c>", b":c/", b":row", b":is", b":si")
+# Comments, marked sections, declarations.
+_STRANGE = (b"<!", b"<?")
+# Names with a prefix.
+_PREFIXED = (b":c ", b":c>", b":c/", b":row", b":is", b":si")
+_CELL_BEGINS = b"<c"
 _ANY_CELL = tuple(b"<c" + following for following in (b" ", b">", b"/", b"\t", b"\n", b"\r"))
 _CELL = re.compile(
     rb'<c r="([A-Z]{1,3}[1-9][0-9]{0,6})"(?: s="[0-9]{1,6}")?(?: t="[A-Za-z]{1,9}")?(?: s="[0-9]{1,6}")? ?/?>'
@@ -78,9 +81,13 @@ def _whole_rows(text: bytes) -> tuple[bytes, bytes]:
 def _scan_piece(piece: bytes) -> Scanned | None:
     if any(sign in piece for sign in _STRANGE):
         return None
+    # a colon is looked for first: most pieces have none
+    if b":" in piece and any(sign in piece for sign in _PREFIXED):
+        return None
     places = _CELL.findall(piece)
     texts = [found.end() - found.start() for found in _TEXT.finditer(piece)]
-    has_other_cells = len(places) != sum(map(piece.count, _ANY_CELL))
+    has_others = len(places) != piece.count(_CELL_BEGINS)
+    has_other_cells = has_others and len(places) != sum(map(piece.count, _ANY_CELL))
     if has_other_cells or len(texts) != len(_ANY_TEXT.findall(piece)):
         return None
     shared = piece.count(_SHARED)

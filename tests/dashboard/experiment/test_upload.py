@@ -225,6 +225,27 @@ def test_upload__larger_than_8_mb__is_refused(analyst: Client, settings: Any) ->
     assert "At most 8 MB" in response.context["form"].errors["file"][0]
 
 
+def test_upload__beyond_what_a_request_may_be__is_refused_by_a_page_with_the_fix(
+    analyst: Client, settings: Settings
+) -> None:
+    settings.MAX_BODY_BYTES = 1024
+    make_running()
+    browser = {"Accept": "text/html,*/*;q=0.8", "Referer": f"http://testserver{UPLOAD}"}
+
+    page = analyst.post(UPLOAD, file_sent(" " * 1025), headers=browser | {"Accept-Language": "pt-BR"})
+    script = analyst.post(UPLOAD, file_sent(" " * 1025))
+    call = analyst.post("/api/v1/events/csv/", file_sent(" " * 1025), headers=browser)
+
+    assert [(r.status_code, r["Content-Type"]) for r in (page, script, call)] == [
+        (413, "text/html; charset=utf-8"),
+        (413, "application/problem+json"),
+        (413, "application/problem+json"),
+    ]
+    text = page.content.decode()
+    assert "No máximo 8 MB. Divida o arquivo" in text
+    assert f'href="{UPLOAD}"' in text
+
+
 def test_upload__more_rows_than_a_request_may_bring__is_refused_with_the_fix(
     analyst: Client, settings: Settings
 ) -> None:

@@ -26,6 +26,29 @@ def test_have_no_issues__rows_without_values__says_what_each_row_says(rows: list
     assert have_no_issues(rows, TODAY) == (not any(count_issues(row, TODAY) for row in rows))
 
 
+_AMOUNTS = st.sampled_from(
+    [
+        Decimal(text)
+        for text in ("0", "-1", "2.5", "0.00000", "0.00001", "0.00009", "10.00010", "1e15", "1e16")
+    ]
+)
+_SQUARES = st.sampled_from([0.0, -1.0, 6.25, 100.0, 1e30, 1e31, float("nan")])
+_VALUED = st.builds(
+    DailyCounts, st.just(TODAY), st.just("a"), st.just(9), st.just(2), st.integers(0, 3), _AMOUNTS, _SQUARES
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(_VALUED, min_size=1, max_size=3))
+def test_have_no_issues__rows_with_values__finds_none_where_no_row_has_any(rows: list[DailyCounts]) -> None:
+    has_issues = any(count_issues(row, TODAY) for row in rows)
+
+    assert not (have_no_issues(rows, TODAY) and has_issues)
+    # beyond the places that a value may have, or with zeros there, each is looked at by itself
+    if all(int(row.value_sum.as_tuple().exponent) >= -4 for row in rows if row.value_sum is not None):
+        assert have_no_issues(rows, TODAY) == (not has_issues)
+
+
 def test_have_no_issues__a_value_among_them__leaves_it_to_the_look_at_each() -> None:
     sold = counts("a", 10, 1, 1)._replace(value_sum=Decimal(5), value_squares=25.0)
 

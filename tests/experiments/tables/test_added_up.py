@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from experiments.exceptions import InvalidError
 from experiments.metrics import DailyCounts
-from experiments.tables.importing.rows import CsvRow
+from experiments.tables.importing.row_kinds import CsvRow
 from experiments.tables.importing.writer import added_up
 
 pytestmark = pytest.mark.database_free

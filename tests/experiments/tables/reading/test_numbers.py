@@ -15,8 +15,8 @@ from experiments.tables.reading.numbers import (
     Numbers,
     Style,
     in_language,
-    learn_styles,
 )
+from experiments.tables.reading.styles import learn_styles
 
 pytestmark = pytest.mark.database_free
 

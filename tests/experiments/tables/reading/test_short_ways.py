@@ -17,9 +17,10 @@ from experiments.tables.reading.numbers import (
     NumberError,
     Numbers,
     Style,
-    learn_styles,
+    is_blank,
 )
 from experiments.tables.reading.opening import open_table
+from experiments.tables.reading.styles import StyleLearner, learn_styles
 from experiments.tables.reading.workbook import as_text
 
 pytestmark = pytest.mark.database_free
@@ -56,6 +57,39 @@ def test_learn_styles__one_cell__are_those_that_read_it(text: str, kind: Kind) -
     expected = whole if whole and kind == "whole" else values.keys()
 
     assert set(learn_styles([Cell(2, text, kind)]).styles) == set(expected or STYLES)
+
+
+@given(st.lists(TEXTS | TEXTS.map(Exact), min_size=1, max_size=4), st.sets(st.sampled_from(STYLES)))
+@example(["1,234.50", "12", "0.5"], {Style(",", ".")})
+@example(["1.234", "1"], {Style(".", ",")})
+@example(["0.50", "12"], {Style(",", "."), Style(" ", ".")})
+@example(["1\n2", "3"], {Style(",", ".")})
+def test_plain_amounts__of_any_column__are_the_amounts_one_by_one(
+    cells: list[str], styles: set[Style]
+) -> None:
+    numbers = Numbers(tuple(style for style in STYLES if style in styles))
+
+    if (written := numbers.plain_amounts(cells)) is not None:
+        assert [Decimal(text) for text in written] == [numbers.decimal(cell) for cell in cells]
+
+
+@given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), min_size=1, max_size=6), KINDS, KINDS)
+@example([["1,234", "1.234"]], "decimal", "decimal")
+@example([["1\n,5", "²"], ["", "--"]], "decimal", "whole")
+def test_style_learner__of_lines__learns_what_it_learns_of_each_cell(
+    lines: list[list[str]], first: Kind, second: Kind
+) -> None:
+    cells = [
+        Cell(line, text, kind)
+        for line, texts in enumerate(lines, 2)
+        for text, kind in zip(texts, (first, second), strict=True)
+        if not text.isdigit() and not is_blank(text)
+    ]
+    learner = StyleLearner()
+
+    learner.look_at_lines(list(enumerate(lines, 2)), [(0, first), (1, second)])
+
+    assert learner.numbers == learn_styles(cells)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**16), 10**16).map(float))
