@@ -190,7 +190,8 @@ class Environment:
 
     def time_zone(self, variable: str, default: str) -> str:
         value = self.string(variable, default)
-        if value in available_timezones():
+        # Python opens six hundred files to list them
+        if value == default or value in available_timezones():
             return value
         self._refuse(variable, "must be the name of a time zone, such as UTC or Europe/Berlin")
         return default

@@ -13,9 +13,7 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.ledger.inputs import AllocationInputs, digest
 from allocation.ledger.loading import load_inputs
 from allocation.models import Allocation, AllocationShare, Kind
-from allocation.selectors import (
-    allocation_in_force,
-)
+from allocation.selectors import allocation_in_force, experiments_for_allocation
 from allocation.services import compute_allocations, preview_allocation
 from allocation.statistics.experiment import experiment_statistics
 from allocation.sweep import SweptChunk, sweep_chunk
@@ -350,3 +348,15 @@ def test_comparable__retired_variant_that_ran_alone__keeps_the_others_comparable
     assert retired.comparable
     assert allocate(experiment).state == "decided"
     assert "never" not in retired.sentence
+
+
+def test_experiments_for_allocation__read_twice_for_a_date__are_as_they_are_at_each_time() -> None:
+    experiment = make_running()
+
+    first = list(experiments_for_allocation(TODAY))
+    record(experiment, counts("control", 5000, 50, date=TODAY - DAY))
+    second = list(experiments_for_allocation(TODAY))
+
+    assert [one.data_summary.days_with_data for one in (*first, *second)] == [1, 2]
+    assert first[0] is not second[0]
+    assert experiments_for_allocation(TODAY - DAY).get().data_summary.days_with_data == 1

@@ -3,16 +3,19 @@
 What pages say is tested beside this on one database. Here each of their statements runs on both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from dashboard.experiment_list.listing import ATTENTION
 from dashboard.experiment_list.stages import Stage
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment
+from tests.committed import committed
+from tests.conftest import forget_all
 from tests.dashboard.experiment.test_one_story import STORIES
 from tests.factory import NOW, make_experiment, make_running
 from tests.security.access_table import ACCESS
@@ -64,11 +67,21 @@ def test_pages__of_an_experiment_in_each_state__open(client: Client, state: str)
     assert set(found.values()) <= {200, 301, 302, 404}
 
 
+@pytest.fixture(scope="module")
+def some_of_a_list(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Experiments in three states, made once for all stages."""
+    forget_all()
+    with django_db_blocker.unblock(), committed():
+        with pytest.MonkeyPatch.context() as clock:
+            clock.setattr("django.utils.timezone.now", lambda: NOW)
+            for state in ("draft", "watched", "completed"):
+                STATES[state]()
+        yield
+
+
+@pytest.mark.usefixtures("some_of_a_list")
 @pytest.mark.parametrize("stage", ["", ATTENTION, *Stage.values])
 def test_lists__of_experiments_in_each_state__open(client: Client, stage: str) -> None:
-    for state in ("draft", "watched", "completed"):
-        STATES[state]()
-
     for query in _LISTS:
         query = f"{query or '?'}&stage={stage}"
         assert _status(client, f"/dashboard/{query}") == 200, query

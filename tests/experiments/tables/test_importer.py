@@ -111,6 +111,7 @@ def test_import__bad_rows_skipped__are_counted_each_once_the_first_are_described
     assert all(issue.message for issue in report.issues)
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize(
     "part", ["{key},2025-08-14,a,x,5,0\n", "{key},2025-08-14,A,10,11,0\n", "{key},2025-08-14, a ,,5,0\n"]
 )
@@ -125,6 +126,7 @@ def test_import__part_of_a_day_that_is_only_counted__keeps_the_other_part_out(pa
     assert DailyMetric.objects.get().date == dt.date(2025, 8, 13)
 
 
+@pytest.mark.database_free
 def test_import__number_in_another_style_after_many_bad_rows__is_read_as_before() -> None:
     key = make_experiment().key
     bad = f"{key},2025-99-01,a,10,5,0\n"
@@ -137,6 +139,7 @@ def test_import__number_in_another_style_after_many_bad_rows__is_read_as_before(
     assert DailyMetric.objects.get().impressions == 12_000
 
 
+@pytest.mark.database_free
 @pytest.mark.parametrize("empty", [",,,,,\n", " , ,,,, \n", "\n"])
 def test_import__empty_lines_after_many_bad_rows__are_no_rows(empty: str) -> None:
     key = make_experiment().key

@@ -1,5 +1,7 @@
 """A bet that a variant's rate is more than a part below the control's."""
 
+from math import exp
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -7,7 +9,7 @@ from scipy import integrate, stats
 from allocation.engine.analysis.always_valid_values import Pair
 from allocation.engine.analysis.harm import harms, log_harm, log_harm_of_values
 from allocation.engine.posterior.beta import Floats
-from tests.allocation.engine.analysis.test_always_valid import log_likelihood, random_counts
+from tests.allocation.engine.analysis.test_always_valid import log_likelihood, normal, random_counts
 
 TWENTY = np.log(20)
 
@@ -15,11 +17,11 @@ TWENTY = np.log(20)
 def log_bet_by_scipy(edge: float, trials: Floats, successes: Floats, phi: float) -> float:
     """ln M, by quad."""
 
+    here = log_likelihood(edge, trials, successes, phi)
+
     def ratio(s: float) -> float:
-        moved = log_likelihood(edge - s, trials, successes, phi) - log_likelihood(
-            edge, trials, successes, phi
-        )
-        return float(np.exp(moved) * 2 * stats.norm.pdf(s, 0, 0.2))
+        moved = log_likelihood(edge - s, trials, successes, phi) - here
+        return exp(moved) * 2 * normal(s)
 
     grid = np.linspace(0, 1.5, 301)
     mode = float(grid[np.argmax([ratio(point) for point in grid])])
