@@ -46,12 +46,14 @@ def apart_in(decision: Decision, inputs: AllocationInputs) -> list[str]:
     return standing_apart(row for row, is_active in zip(rows, decision.active, strict=True) if is_active)
 
 
-def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) -> str:
-    """Describe the experiment as of a decision."""
+def decision_sentence(
+    decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool = False
+) -> str:
+    """Describe the experiment as of a decision. ``mismatch``: traffic does not arrive as it is split."""
     active = [variant for variant in inputs.variants if variant.is_active]
     is_low = decision.low_evidence & decision.active
     low = [v.name for v, lacks in zip(inputs.variants, is_low, strict=True) if lacks]
-    return status_sentence(
+    sentence = status_sentence(
         state=state,
         leader=inputs.variants[decision.lead].name,
         chance=float(decision.probability_best[decision.lead]),
@@ -63,6 +65,10 @@ def decision_sentence(decision: Decision, inputs: AllocationInputs, state: str) 
         apart=apart_in(decision, inputs),
         large=large_orders(decision, [variant.name for variant in inputs.variants]),
     )
+    if not mismatch:
+        return sentence
+    doubt = _("Traffic does not match the allocation (SRM): do not trust these numbers yet.")
+    return f"{doubt} {sentence}"
 
 
 def status_sentence(

@@ -33,6 +33,12 @@ logger = logging.getLogger(__name__)
 Act = Callable[[Experiment, dt.datetime], NewEvent | None]
 
 ENDED_REASON = "Ended on schedule."
+# Why the control gets all traffic at the end, where on_end names another variant.
+HARM_REASON = "Ended on schedule. A guard warned, so the control gets all traffic instead of the leader."
+INACTIVE_REASON = "Ended on schedule. The chosen variant is inactive, so the control gets all traffic."
+MISMATCH_REASON = (
+    "Ended on schedule. Traffic did not match, so the control gets all of it instead of the leader."
+)
 DECIDED_REASON = "Completed by itself once decided."
 _PAUSED = "it is paused, and the last split stays."
 _NO_TRAFFIC = "it has no variant that could get traffic."
@@ -130,7 +136,7 @@ def _pause(experiment: Experiment, now: dt.datetime) -> str:
 def _hand_over(experiment: Experiment, now: dt.datetime) -> str:
     """Complete with the variant that on_end names. Where there is none, or it is retired, the control gets all."""
     date = timezone.localdate(now)
-    winner = _at_end(experiment, date, now)
+    winner, reason = _at_end(experiment, date, now)
     try:
         with transaction.atomic():
             row = complete_experiment(
@@ -138,36 +144,45 @@ def _hand_over(experiment: Experiment, now: dt.datetime) -> str:
                 target_date=date,
                 now=now,
                 winner_id=None if winner is None else winner.pk,
-                decision_reason=ENDED_REASON,
+                decision_reason=reason,
             )
     except NoActiveVariantError:
-        change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=now, decision_reason=ENDED_REASON)
+        change_status(experiment_id=experiment.pk, to=Status.COMPLETED, now=now, decision_reason=reason)
         row = None
     return _NO_TRAFFIC if row is None else row.reason
 
 
-def _at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
-    chosen = experiment.on_end_variant if experiment.on_end == End.VARIANT else None
+def _at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> tuple[Variant | None, str]:
+    """The variant that gets all traffic, and the reason to record."""
+    chosen, reason = experiment.on_end_variant if experiment.on_end == End.VARIANT else None, ENDED_REASON
     if experiment.on_end == End.LEADER:
-        chosen = _leader_at_end(experiment, date, now)
+        chosen, reason = _leader_at_end(experiment, date, now)
     if chosen is not None and chosen.is_active:
-        return chosen
-    return experiment.variants.filter(is_control=True).first()
+        return chosen, reason
+    control = experiment.variants.filter(is_control=True).first()
+    return control, reason if chosen is None else INACTIVE_REASON
 
 
-def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> Variant | None:
-    """The leader as the latest data sees it; None where a guard warns of harm, which may be the leader's, and where
-    traffic does not match, so that the numbers may be wrong."""
+def _leader_at_end(experiment: Experiment, date: dt.date, now: dt.datetime) -> tuple[Variant | None, str]:
+    """The leader as the latest data sees it, and the reason to record.
+
+    None where a guard warns of harm, which may be the leader's, and where traffic does not match: the numbers may be
+    wrong.
+    """
     if experiment.status == Status.ACTIVE:
         try:
             compute_allocation(experiment_id=experiment.pk, target_date=date, now=now)
         except (NoActiveVariantError, InvalidError):
             logger.warning("experiment %s ends with its last decision's leader", experiment.pk)
     found = last_computed_allocations([experiment], date).get(experiment.pk)
-    if found is None or found.kind == Kind.GUARD or found.harms or _has_mismatch(experiment, date):
-        return None
+    if found is None:
+        return None, ENDED_REASON
+    if found.kind == Kind.GUARD or found.harms:
+        return None, HARM_REASON
+    if _has_mismatch(experiment, date):
+        return None, MISMATCH_REASON
     leader = leading_share(list(found.shares.all()))
-    return None if leader is None else leader.variant
+    return (leader.variant if leader else None), ENDED_REASON
 
 
 def _complete(target_date: dt.date, experiment: Experiment, now: dt.datetime) -> NewEvent | None:

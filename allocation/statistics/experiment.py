@@ -205,7 +205,7 @@ def _statistics(
         date=inputs.target_date,
         as_of=AsOf(inputs.target_date, _last_day(decision)),
         state=state,
-        sentence=decision_sentence(decision, inputs, state),
+        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch),
         leader=leader.key,
         value_remaining=decision.value_remaining,
         days_with_data=inputs.days_with_data,

@@ -10,7 +10,13 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from allocation.campaigns.schedule import DECIDED_REASON, ENDED_REASON
+from allocation.campaigns.schedule import (
+    DECIDED_REASON,
+    ENDED_REASON,
+    HARM_REASON,
+    INACTIVE_REASON,
+    MISMATCH_REASON,
+)
 from allocation.campaigns.undo import undo_completion
 from allocation.models import AllocationShare, AsOf, Kind, State, leading_share
 from allocation.services import complete_experiment
@@ -126,7 +132,7 @@ def ended_of(experiment: Experiment, now: dt.datetime) -> Ended | None:
     return Ended(
         at=experiment.completed_at,
         by=actor_name(experiment.completed_by),
-        by_itself=experiment.decision_reason in (ENDED_REASON, DECIDED_REASON),
+        by_itself=experiment.decision_reason in _own_reasons(),
         reason=reason_text(experiment.decision_reason),
         until=undo_until(experiment),
         can_undo=can_undo(experiment, now),
@@ -143,8 +149,24 @@ def actor_name(actor: str) -> str:
 
 def reason_text(reason: str) -> str:
     """Write the service's own reasons in the reader's language; a person's stays as it is."""
-    own = {ENDED_REASON: _("Ended on schedule."), DECIDED_REASON: _("Ended by itself once ready to decide.")}
-    return own.get(reason, reason)
+    return _own_reasons().get(reason, reason)
+
+
+def _own_reasons() -> dict[str, str]:
+    """The reasons that the service records where it ends an experiment by itself, in the reader's language."""
+    return {
+        ENDED_REASON: _("Ended on schedule."),
+        DECIDED_REASON: _("Ended by itself once ready to decide."),
+        HARM_REASON: _(
+            "Ended on schedule. A guard warned, so the control gets all traffic instead of the leader."
+        ),
+        INACTIVE_REASON: _(
+            "Ended on schedule. The chosen variant is inactive, so the control gets all traffic."
+        ),
+        MISMATCH_REASON: _(
+            "Ended on schedule. Traffic did not match, so the control gets all of it instead of the leader."
+        ),
+    }
 
 
 @on_experiment()

@@ -72,6 +72,9 @@ class CampaignFields(forms.Form):
         required=False,
         choices=End.choices,
         label=gettext_lazy("At the end"),
+        help_text=gettext_lazy(
+            "The control takes the leader's place while traffic does not match or a guard warns."
+        ),
         widget=forms.Select(attrs={"class": "form-select"}),
     )
     on_end_variant = forms.ChoiceField(

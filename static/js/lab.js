@@ -95,6 +95,7 @@ const pause = (seconds, signal) =>
 async function askUntilHeard(asked, signal, computed) {
   for (;;) {
     const answer = await ask(asked, signal, computed);
+    if (answer.status === 413) throw new Error("too large", { cause: (await answer.json()).detail });
     if (answer.status !== 429) return answer;
     const refusal = await answer.text();
     if (!computed) throw new Error("refused", { cause: refusal });

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from allocation.campaigns.schedule import complete_decided, expires_at, follow_schedules
+from allocation.campaigns.schedule import (
+    HARM_REASON,
+    INACTIVE_REASON,
+    MISMATCH_REASON,
+    complete_decided,
+    expires_at,
+    follow_schedules,
+)
 from allocation.ledger.verification import verify_ledger
 from allocation.models import Allocation, Kind, State
 from allocation.sweep import run_daily_sweep
@@ -156,6 +163,7 @@ def test_follow_schedules__chosen_variant_is_retired__the_control_gets_all_traff
     experiment.refresh_from_db()
     assert experiment.winner is not None
     assert experiment.winner.name == "control"
+    assert experiment.decision_reason == INACTIVE_REASON
 
 
 def test_follow_schedules__a_guard_warns__the_leader_is_not_trusted_with_all_traffic() -> None:
@@ -173,6 +181,7 @@ def test_follow_schedules__a_guard_warns__the_leader_is_not_trusted_with_all_tra
     experiment.refresh_from_db()
     assert experiment.winner is not None
     assert experiment.winner.name == "control"
+    assert experiment.decision_reason == HARM_REASON
 
 
 def test_follow_schedules__traffic_does_not_match__the_leader_is_not_trusted_with_all_traffic() -> None:
@@ -184,6 +193,7 @@ def test_follow_schedules__traffic_does_not_match__the_leader_is_not_trusted_wit
     experiment.refresh_from_db()
     assert experiment.winner is not None
     assert experiment.winner.name == "control"
+    assert experiment.decision_reason == MISMATCH_REASON
 
 
 def test_follow_schedules__no_variant__completes_without_a_winner() -> None:

@@ -171,3 +171,18 @@ def test_lab__without_scripts__one_button_shows_the_finished_page(
     expect(page.locator("#lab-result h2").first).to_be_visible(timeout=WAIT)
     assert json.loads(page.locator("#lab-result script").first.text_content() or "")["series"]
     context.close()
+
+
+def test_backtest__file_beyond_the_limit_of_a_request__says_so_beside_the_form(
+    page_with_refusals: Page, live_server: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.MAX_BODY_BYTES = 1000
+    (tmp_path / "tests.csv").write_text(MANY_TESTS)
+    page = page_with_refusals
+    page.goto(f"{live_server.url}/dashboard/backtest/")
+    page.get_by_label("Past tests (CSV or Excel)").set_input_files(tmp_path / "tests.csv")
+
+    page.get_by_role("button", name="Run").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("at most 1,000 are taken", timeout=WAIT)
+    expect(page.get_by_label("Past tests (CSV or Excel)")).to_be_visible()

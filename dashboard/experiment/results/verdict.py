@@ -19,6 +19,7 @@ from allocation.explanations import (
 )
 from allocation.models import CLOSING, State
 from allocation.statistics.results import RankedVariant, Results
+from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.other_metrics import interval_words, metric_lines, worse_metrics
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date, format_lift
@@ -107,12 +108,14 @@ def _ended(experiment: Experiment, summary: Summary, results: Results | None) ->
     title = _("Ended on %(date)s: %(winner)s gets all traffic.")
     if row is not None and "lift" in values:
         title = _ended_with(row.statistics.uplift or 0.0)
-    lines = [_("Make the winner permanent on your site, then archive the experiment.")]
-    if experiment.decision_reason:
-        lines.insert(0, _("Reason: %(reason)s") % {"reason": experiment.decision_reason})
+    reason = reason_text(experiment.decision_reason)
+    lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
     is_mismatched = results is not None and results.is_mismatched
     if is_mismatched:
         lines.insert(0, _("Traffic did not match the allocation (SRM): this result may be wrong."))
+        lines.append(_("Find out why before you change your site."))
+    else:
+        lines.append(_("Make the winner permanent on your site, then archive the experiment."))
     return Verdict("warning" if is_mismatched else "info", title % values, lines)
 
 

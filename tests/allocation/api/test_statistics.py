@@ -118,6 +118,7 @@ def test_statistics__mismatch_that_no_alarm_tells_of_yet__is_not_decided(
     body = api.get(f"{V1}/experiments/{experiment.key}/statistics/").json()
 
     assert (body["sample_ratio"]["mismatch"], body["state"]) == (state == "leader", state)
+    assert body["sentence"].startswith("Traffic does not match the allocation (SRM)") == (state == "leader")
 
 
 def test_statistics__split_decided_from_the_days_own_counts__is_compared_from_the_next_day_on(

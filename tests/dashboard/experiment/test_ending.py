@@ -246,3 +246,18 @@ def test_end__by_its_schedule__says_so(analyst: Client) -> None:
 
     assert "Ended by itself on 1 Sep 2025, 12:00 UTC" in html
     assert "Reason: Ended on schedule." in html
+    analyst.cookies["django_language"] = "pt-br"
+    assert "Motivo: Encerrado na data marcada." in page(analyst, experiment)
+
+
+def test_end__by_its_schedule_under_a_mismatch__says_why_the_control_gets_the_traffic(
+    analyst: Client,
+) -> None:
+    experiment = make_running(ends_at=NOW - dt.timedelta(hours=1), on_end=End.LEADER)
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+    follow_schedules(now=NOW)
+
+    html = page(analyst, experiment)
+
+    assert "Ended by itself on 1 Sep 2025, 12:00 UTC" in html
+    assert "Traffic did not match, so the control gets all of it instead of the leader." in html
