@@ -184,11 +184,12 @@ def _interval(row: RankedVariant) -> _Interval | None:
 
 
 def _axis(intervals: Sequence[_Interval | None]) -> Axis | None:
-    """Reach over all intervals, but not much farther than the lifts themselves."""
+    """Reach over all intervals, but not much farther than the lifts themselves, or than the narrowest of them."""
     known = [interval for interval in intervals if interval]
     if not known:
         return None
-    reach = max(_LEAST_REACH, _FARTHEST * max(abs(interval.lift) for interval in known))
+    narrowest = min(max(-interval.low, interval.high) for interval in known)
+    reach = max(_LEAST_REACH, narrowest, _FARTHEST * max(abs(interval.lift) for interval in known))
     low = min(0.0, *(max(interval.low, -reach) for interval in known))
     high = max(0.0, *(min(interval.high, reach) for interval in known))
     room = max(0.08 * (high - low), 0.001)

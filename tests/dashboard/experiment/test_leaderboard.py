@@ -34,6 +34,21 @@ def test_leaderboard__judged_first_by_rank__then_those_without_enough_data(clien
     assert forest.tone == "better"
 
 
+def test_leaderboard__all_lifts_0__shows_the_ends_of_the_narrowest_interval(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        many, few = 1_000, 100
+        sizes = {"control": many, "b": many, "c": few}
+        rows = [counts(name, n, n // 10, date=TODAY - age * DAY) for name, n in sizes.items()]
+        record(experiment, *rows)
+    allocate(experiment)
+
+    board: Leaderboard = context(client, experiment)["leaderboard"]
+    cut = {row.variant.name: (row.forest.cut_low, row.forest.cut_high) for row in board.rows if row.forest}
+
+    assert (cut["b"], cut["c"]) == ((False, False), (True, True))
+
+
 def test_leaderboard__shares__print_to_one_hundred_and_name_their_limit(client: Client) -> None:
     experiment = make_decided(max_daily_shift=0.2)
 
