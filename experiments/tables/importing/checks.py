@@ -218,7 +218,7 @@ class Check:
         if row.experiment not in self._lacking:
             self._lacking[row.experiment] = self._lacking_column(row.experiment)
         if lacking := self._lacking[row.experiment]:
-            found.append(RowIssue(row.line, "file", lacking))
+            found.append(self._issue_of_experiment(row.line, "file", lacking))
         found += self._name_issues(row.line, row.experiment, row.counts.variant_name, is_good=not found)
         return found
 
@@ -244,7 +244,12 @@ class Check:
     def _reference_issues(self, row: CsvRow) -> list[RowIssue]:
         problem = self.references.problem(row.experiment)
         column = self.names.get("experiment_id", "experiment_id")
-        return [] if problem is None else [RowIssue(row.line, column, problem)]
+        return [] if problem is None else [self._issue_of_experiment(row.line, column, problem)]
+
+    def _issue_of_experiment(self, line: int, column: str, problem: str) -> RowIssue:
+        """Build a problem that each row of an experiment has."""
+        self.report.of_experiments.add(RowIssue(0, column, problem))
+        return RowIssue(line, column, problem)
 
     def _name_issues(self, line: int, experiment: str, name: str, *, is_good: bool = False) -> list[RowIssue]:
         """Refuse a name that cannot become a variant; that of a row which ``is_good`` is known from then on."""
