@@ -134,6 +134,27 @@ def test_unknown_path__to_a_program__is_a_problem(client: Client) -> None:
     assert response.json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+        ("application/json, text/html;q=0.5", True),
+        ("Text/HTML", True),
+        ("text/html;q=0, application/json", False),
+        ("text/html; q=0.0", False),
+        ("application/text/html", False),
+        ("*/*", False),
+        ("text/*", False),
+        ("", False),
+        (",;=", False),
+    ],
+)
+def test_unknown_path__to_who_takes_a_page__is_one(client: Client, accept: str, is_page: bool) -> None:
+    response = client.get("/nowhere", headers={"Accept": accept})
+
+    assert (response.status_code, response["Content-Type"].startswith("text/html")) == (404, is_page)
+
+
 @pytest.mark.parametrize("path", ["/events", "/api/v1/experiments/", "/accounts/login/"])
 @pytest.mark.parametrize("length", ["9" * 19, "9" * 5000], ids=["19", "5000"])
 @pytest.mark.parametrize("key", [{}, {"X-API-Key": "none"}], ids=["no key", "key"])
