@@ -23,6 +23,7 @@ from django.utils.module_loading import import_string
 from bandit_project.api.hot import as_the_view_would, try_hot
 from bandit_project.api.keys import given_key
 from bandit_project.api.served import ServedView
+from bandit_project.body_length import body_length
 from bandit_project.ops.health import health, live
 from bandit_project.ops.metrics.requests import CountViews, count_response
 from serving.api.visits import rule_set
@@ -80,8 +81,8 @@ def _passes(request: HttpRequest, hosts: set[str]) -> bool:
 
     ``hosts`` are those that were found to be ours.
     """
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not (length.isascii() and length.isdigit() and int(length) <= settings.MAX_BODY_BYTES):
+    length = body_length(request.META)
+    if length is None or length > settings.MAX_BODY_BYTES:
         return False
     if settings.SECURE_SSL_REDIRECT and not request.is_secure():
         return False

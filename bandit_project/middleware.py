@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 
 from bandit_project.administration.profile import preferences_of
 from bandit_project.api.errors import is_browser, page_or_problem, problem_response
+from bandit_project.body_length import body_length
 from dashboard.access import page_of
 from dashboard.formatting import shown_in
 from experiments.database.replica import primary_only
-from experiments.tables.uploads import MAX_UPLOAD_BYTES
+from experiments.tables.uploads import shown_size, too_large
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -145,14 +146,13 @@ def body_limit(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if (length := _length_of(request)) > settings.MAX_BODY_BYTES and not _is_form(request):
-            return problem_response(
-                413,
-                "body_too_large",
-                f"The body is {length:,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken. "
-                "Send it in parts.",
-            )
-        return get_response(request)
+        if not _is_too_large(request) or _is_form(request):
+            return get_response(request)
+        said = (
+            f"The body is {body_length(request.META):,} bytes; at most {settings.MAX_BODY_BYTES:,} are taken. "
+            "Send it in parts."
+        )
+        return problem_response(413, "body_too_large", said)
 
     return middleware
 
@@ -161,20 +161,23 @@ def form_limit(get_response: GetResponse) -> GetResponse:
     """Refuse what a browser sends from a page, as body_limit does, by a page in its reader's language."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if _length_of(request) <= settings.MAX_BODY_BYTES or not _is_form(request):
+        if not _is_too_large(request):
             return get_response(request)
-        said = _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {
-            "most": MAX_UPLOAD_BYTES // 1024**2
-        }
+        said = too_large() if request.content_type == "multipart/form-data" else _form_too_large()
         return page_or_problem(request, 413, "body_too_large", said, back=page_of(request))
 
     return middleware
 
 
-def _length_of(request: HttpRequest) -> int:
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdigit() else 0
+def _is_too_large(request: HttpRequest) -> bool:
+    return (body_length(request.META) or 0) > settings.MAX_BODY_BYTES
 
 
 def _is_form(request: HttpRequest) -> bool:
     return request.path.startswith(_PAGES) and is_browser(request)
+
+
+def _form_too_large() -> str:
+    return _("A form may hold at most %(most)s. Shorten what it holds.") % {
+        "most": shown_size(settings.MAX_BODY_BYTES)
+    }

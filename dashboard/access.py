@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from experiments.database.moment import answer_may_lag, one_moment
@@ -67,7 +68,8 @@ def page_of(request: HttpRequest) -> str:
     if request.method in _LOOKS:
         return request.get_full_path()
     before = urlsplit(request.headers.get("Referer", ""))
-    if before.netloc != request.get_host():
+    # a path such as //other.example/x would lead to another host
+    if before.netloc != request.get_host() or not url_has_allowed_host_and_scheme(before.path, None):
         return ""
     return f"{before.path}?{before.query}" if before.query else before.path
 

@@ -271,7 +271,8 @@ def _words(status: int, code: str, detail: str) -> dict[str, object]:
 
 
 def is_browser(request: HttpRequest) -> bool:
-    return "text/html" in request.headers.get("Accept", "")
+    """Tell if HTML is named among what the caller takes; programs that take anything get JSON."""
+    return any((kind.main_type, kind.sub_type) == ("text", "html") for kind in request.accepted_types)
 
 
 def bad_request(request: HttpRequest, exception: BaseException | None) -> HttpResponse:

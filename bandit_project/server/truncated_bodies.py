@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from django.core.handlers.wsgi import WSGIHandler
 
+from bandit_project.body_length import body_length
+
 
 class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -39,9 +41,8 @@ def reject_truncated_bodies(application: WSGIHandler) -> Any:
     """Wrap a WSGI application so that reading a body that was cut off fails."""
 
     def serve(environ: dict[str, Any], start_response: Any) -> Any:
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if length.isascii() and length.isdigit():
-            environ["wsgi.input"] = _WholeStream(environ["wsgi.input"], int(length))
+        if (length := body_length(environ)) is not None:
+            environ["wsgi.input"] = _WholeStream(environ["wsgi.input"], length)
         return application(environ, start_response)
 
     return serve

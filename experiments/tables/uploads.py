@@ -42,6 +42,22 @@ _MOST_NAMED_COLUMNS = 200
 _SHOWN_LINES = 5
 
 
+def most_bytes() -> int:
+    """Return how large a file of a page may be: one beyond MAX_BODY_BYTES does not arrive."""
+    return min(MAX_UPLOAD_BYTES, settings.MAX_BODY_BYTES)
+
+
+def too_large() -> str:
+    """Say how large a file may be."""
+    said = _("At most %(most)s. Split the file, or ask an administrator to load it.")
+    return said % {"most": shown_size(most_bytes())}
+
+
+def shown_size(size: int) -> str:
+    """Write a size in MB, or in KB below one, rounded down."""
+    return f"{size // 1024**2} MB" if size >= 1024**2 else f"{size // 1024} KB"
+
+
 def upload_bounds(way_in: WayIn) -> Bounds:
     """Return the bounds of a file that comes in a request, by this way."""
     return Bounds(settings.MAX_UPLOAD_ROWS, ADVICE[way_in].too_long)

@@ -134,6 +134,47 @@ def test_unknown_path__to_a_program__is_a_problem(client: Client) -> None:
     assert response.json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_page"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+        ("application/json, text/html;q=0.5", True),
+        ("Text/HTML", True),
+        ("text/html;q=0, application/json", False),
+        ("text/html; q=0.0", False),
+        ("application/text/html", False),
+        ("*/*", False),
+        ("text/*", False),
+        ("", False),
+        (",;=", False),
+    ],
+)
+def test_unknown_path__to_who_takes_a_page__is_one(client: Client, accept: str, is_page: bool) -> None:
+    response = client.get("/nowhere", headers={"Accept": accept})
+
+    assert (response.status_code, response["Content-Type"].startswith("text/html")) == (404, is_page)
+
+
+@pytest.mark.parametrize("path", ["/events", "/api/v1/experiments/", "/accounts/login/"])
+@pytest.mark.parametrize("length", ["9" * 19, "9" * 5000], ids=["19", "5000"])
+@pytest.mark.parametrize("key", [{}, {"X-API-Key": "none"}], ids=["no key", "key"])
+def test_body__of_a_length_with_very_many_digits__is_too_large(
+    client: Client, path: str, length: str, key: dict[str, str]
+) -> None:
+    assert client.post(path, CONTENT_LENGTH=length, headers=key).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("0" * 5000, 200), ("-1", 400), ("1e3", 200), ("\u0661", 200)],
+    ids=["zeros", "negative", "exponent", "other digit"],
+)
+def test_body__of_a_length_that_says_nothing__is_empty_or_refused(
+    client: Client, length: str, status: int
+) -> None:
+    assert client.post("/accounts/login/", CONTENT_LENGTH=length).status_code == status
+
+
 def test_unknown_path__to_a_browser__is_a_page(client: Client) -> None:
     response = client.get("/nowhere", headers={"Accept": "text/html"})
 

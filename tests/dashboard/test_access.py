@@ -121,6 +121,8 @@ def test_reset_link__expired__offers_a_new_link_and_no_form() -> None:
         ("http://testserver/dashboard/experiments/button-colour/data/?page=2",
          "/dashboard/experiments/button-colour/data/%3Fpage%3D2"),
         ("http://evil.example/dashboard/", ""),
+        ("http://testserver//evil.example/x", ""),
+        ("http://testserver/\\evil.example/x", ""),
         ("", ""),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from django.conf import settings
 
+from experiments.tables.uploads import most_bytes, shown_size
 from tests.conftest import ROOT
 from tests.deployment.dockerfile import copied_names, docker_instructions
 
@@ -200,6 +201,7 @@ def test_deployment_files__body_limit__is_the_services_default() -> None:
     ingress = load("deploy/kubernetes/base/ingress.yaml")["metadata"]["annotations"]
 
     assert f"client_max_body_size {settings.MAX_BODY_BYTES};" in nginx
+    assert f"A file may have at most {shown_size(most_bytes())}:" in nginx
     assert ingress["nginx.ingress.kubernetes.io/proxy-body-size"] == str(settings.MAX_BODY_BYTES)
 
 

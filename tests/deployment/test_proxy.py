@@ -129,7 +129,7 @@ def test_form__larger_than_the_limit__is_answered_by_a_page(served: Installation
     )
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, "text/html")
-    assert "split the file" in answer.text
+    assert "A file may have at most 8 MB: split it" in answer.text
 
 
 def test_answer__large_json__is_compressed(served: Installation) -> None:

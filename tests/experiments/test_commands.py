@@ -7,6 +7,7 @@ from django.db import connection
 from psycopg.conninfo import make_conninfo
 from pytest_django import Settings
 
+from experiments.metrics import Reward
 from experiments.models import DailyMetric, Experiment
 from tests.conftest import ROOT
 from tests.factory import make_running
@@ -95,6 +96,26 @@ def test_import_events__unknown_experiments__are_said_once_with_their_rows(tmp_p
         "line 3, campaign: There is no experiment 'one'. Make what is missing with --create. (21 rows)",
         "line 4, campaign: There is no experiment 'two'. Make what is missing with --create. (20 rows)",
         "Loaded 21 of 62 rows into 1 experiment.",
+    ]
+
+
+def test_import_events__column_that_a_goal_needs_and_rows_without_an_experiment__are_told_apart(
+    tmp_path: Path,
+) -> None:
+    key = make_running(reward=Reward.CONVERSION_RATE).key
+    lines = [f"{name},2025-08-{day},control,9,1\n" for day in range(10, 13) for name in (key, "")]
+    errors, path = io.StringIO(), tmp_path / "a.csv"
+    path.write_text("campaign,date,variant_name,impressions,clicks\n" + "".join(lines))
+
+    with pytest.raises(CommandError, match="Problems found: 6"):
+        call_command("import_events", path, stderr=errors)
+
+    assert errors.getvalue().splitlines() == [
+        f"line 2, file: has no column conversions, which the goal of {key} needs; add it, with 0 where there was none "
+        "(3 rows)",
+        "line 3, campaign: is empty; give a name",
+        "line 5, campaign: is empty; give a name",
+        "line 7, campaign: is empty; give a name",
     ]
 
 

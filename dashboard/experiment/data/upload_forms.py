@@ -14,7 +14,7 @@ from experiments.tables.importing.orders import ORDERS
 from experiments.tables.importing.report import ImportOptions, Repeated
 from experiments.tables.importing.rows import DAILY, NUMBER_NAMES, NUMBERS, ORDER_VALUE, Blank
 from experiments.tables.reading.synonyms import plain
-from experiments.tables.uploads import MAX_UPLOAD_BYTES, FirstLines
+from experiments.tables.uploads import FirstLines, most_bytes, too_large
 
 
 class UploadForm(forms.Form):
@@ -27,19 +27,14 @@ class UploadForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         # a request beyond MAX_BODY_BYTES is cut off before it comes here, so the page looks first
-        most = {"data-most-bytes": MAX_UPLOAD_BYTES, "data-problem": _too_large()}
+        most = {"data-most-bytes": most_bytes(), "data-problem": too_large()}
         self.fields["file"].widget.attrs.update(most)
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
-        if file.size > MAX_UPLOAD_BYTES:
-            raise ValidationError(_too_large(), code="too_large")
+        if file.size > most_bytes():
+            raise ValidationError(too_large(), code="too_large")
         return file
-
-
-def _too_large() -> str:
-    most = MAX_UPLOAD_BYTES // 1024**2
-    return _("At most %(most)s MB. Split the file, or ask an administrator to load it.") % {"most": most}
 
 
 # Characters of a cell that are shown beside the question what its column is.

@@ -130,7 +130,8 @@ def _by_experiment(report: ImportReport) -> list[tuple[RowIssue, int]]:
     rows: Counter[RowIssue] = Counter()
     first: dict[RowIssue, RowIssue] = {}
     for issue in report.issues:
-        mark = issue._replace(line=0) if issue.column == report.experiment_column else issue
+        common = issue._replace(line=0)
+        mark = common if common in report.of_experiments else issue
         rows[mark] += 1
         first.setdefault(mark, issue)
     return [(first[mark], number) for mark, number in rows.items()]

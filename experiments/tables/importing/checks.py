@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues, has_plain_issue, have_no_issues
-from experiments.metrics import NO_TOTALS, DailyCounts, DayTotals
+from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
 from experiments.tables.importing.orders import without_impressions
 from experiments.tables.importing.references import References
@@ -75,7 +75,7 @@ class Check:
         for block in in_blocks(rows):
             for kind, found in groupby(block, type):
                 run = list(found)
-                if kind is CsvRow and self._claim_all(cast(list[CsvRow], run)):
+                if kind is CsvRow and self._could_claim(cast(list[CsvRow], run)):
                     continue
                 for row in run:
                     self._look_at(row)
@@ -84,7 +84,7 @@ class Check:
                         return False
         return True
 
-    def _claim_all(self, rows: Sequence[CsvRow]) -> bool:
+    def _could_claim(self, rows: Sequence[CsvRow]) -> bool:
         """Let rows claim their places at once, where all are good; False where one of them needs a look of its own, as
         the first good row of an experiment does.
         """
@@ -92,7 +92,7 @@ class Check:
         if not self.named.keys() >= set(references) or not have_no_issues(counts, self.today):
             return False
         names = [row.variant_name for row in counts]
-        if not self._take_names(references, names, counts):
+        if not self._take_names(references, names):
             return False
         known = {reference: self.references.identity(reference) for reference in set(references)}
         places = [
@@ -107,12 +107,11 @@ class Check:
         self.report.total_rows += sum(numbers)
         return True
 
-    def _take_names(
-        self, references: Sequence[str], names: Sequence[str], counts: Sequence[DailyCounts]
-    ) -> bool:
-        """Tell if the names of rows that are good otherwise can be taken; beside orders there must be impressions."""
+    def _take_names(self, references: Sequence[str], names: Sequence[str]) -> bool:
+        """Tell if the names of rows that are good otherwise can be taken."""
         if ORDER_VALUE in self.names:
-            return all(row.impressions for row in counts)
+            # good counts of orders have impressions, as each order is a conversion: those of a variant that there is
+            return True
         marks = dict.fromkeys(zip(references, names, strict=True))
         return not any(self._said_of(*mark, is_good=True) for mark in marks)
 
@@ -219,7 +218,7 @@ class Check:
         if row.experiment not in self._lacking:
             self._lacking[row.experiment] = self._lacking_column(row.experiment)
         if lacking := self._lacking[row.experiment]:
-            found.append(RowIssue(row.line, "file", lacking))
+            found.append(self._issue_of_experiment(row.line, "file", lacking))
         found += self._name_issues(row.line, row.experiment, row.counts.variant_name, is_good=not found)
         return found
 
@@ -245,7 +244,12 @@ class Check:
     def _reference_issues(self, row: CsvRow) -> list[RowIssue]:
         problem = self.references.problem(row.experiment)
         column = self.names.get("experiment_id", "experiment_id")
-        return [] if problem is None else [RowIssue(row.line, column, problem)]
+        return [] if problem is None else [self._issue_of_experiment(row.line, column, problem)]
+
+    def _issue_of_experiment(self, line: int, column: str, problem: str) -> RowIssue:
+        """Build a problem that each row of an experiment has."""
+        self.report.of_experiments.add(RowIssue(0, column, problem))
+        return RowIssue(line, column, problem)
 
     def _name_issues(self, line: int, experiment: str, name: str, *, is_good: bool = False) -> list[RowIssue]:
         """Refuse a name that cannot become a variant; that of a row which ``is_good`` is known from then on."""

@@ -156,7 +156,6 @@ def _prepare(
         kept_issues,
         ignored_columns=header.ignored,
         encoding=table.encoding,
-        experiment_column=header.names.get("experiment_id", "experiment_id"),
         has_orders=ORDER_VALUE in header.places,
     )
     check = Check(

@@ -43,7 +43,8 @@ class ImportReport:
     ``left_out``: rows of experiments other than the only one asked for; ``blank_skipped``: rows left out for a blank
     cell. Both count as neither good nor bad. ``has_orders``: each line is an order; ``values_capped``: orders above the
     experiment's cap. ``recorded_rows``: those of each experiment, by its id. ``kinds`` counts the rows that another
-    choice would take: those with a blank cell, and those repeated. ``experiment_column``: its name in the file.
+    choice would take: those with a blank cell, and those repeated. ``of_experiments``: problems of experiments,
+    on line 0, which each of their rows has.
     """
 
     kept_issues: int = MAX_ISSUES
@@ -59,7 +60,7 @@ class ImportReport:
     new_variants: dict[str, None] = field(default_factory=dict)
     ignored_columns: list[str] = field(default_factory=list)
     encoding: str = ""
-    experiment_column: str = "experiment_id"
+    of_experiments: set[RowIssue] = field(default_factory=set)
     has_orders: bool = False
     kinds: Counter[Literal["blank", "repeated"]] = field(default_factory=Counter)
 

@@ -189,20 +189,16 @@ class RowReader(LineReader):
         super().__init__(header)
         self.blank, self._advice = blank, advice
         places = header.places
-        self._given = [
-            (n, places[name], _TYPES[NUMBER_NAMES[n]])
-            for n, name in enumerate(self.number_columns)
-            if name in places
-        ]
+        self._given = [(n, places[name]) for n, name in enumerate(self.number_columns) if name in places]
         # single values are not known where their squares are not
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
         self._days = Meanings(lambda text: self.day_of(text.strip()))
         # cells without a column need a look at each
-        self._plain = None if self._unnamed else self._columns()
+        self._plain = None if self._unnamed else self._plain_reader()
 
-    def _columns(self) -> PlainRows:
+    def _plain_reader(self) -> PlainRows:
         names: list[tuple[int, Meanings[Any]]] = [
             (self._experiment, Meanings(lambda cell: _good_name(cell.strip()))),
             (self._date, self._days),
@@ -210,7 +206,7 @@ class RowReader(LineReader):
         ]
         numbers = [
             (n, place, NumberColumn(partial(self._plain_number, n), partial(self._plain_numbers, n)))
-            for n, place, _type in self._given
+            for n, place in self._given
         ]
         return PlainRows(self.width, names, numbers, self.absent)
 
@@ -235,30 +231,28 @@ class RowReader(LineReader):
 
     def _plain_number(self, n: int, cell: str) -> Any:
         """Read a number; None for what is none."""
-        name = self.number_columns[n]
         if cell.isdecimal() and cell.isascii() and (cell[0] != "0" or len(cell) == 1) and len(cell) <= 18:
             return _TYPES[NUMBER_NAMES[n]](cell)
         if is_blank(cell):
             return None
         try:
-            return self.read_number(name, cell)
+            return self.read_number(self.number_columns[n], cell)
         except NumberError:
             return None
 
     def _plain_numbers(self, n: int, cells: Sequence[str]) -> Sequence[Any] | None:
         """Read a block of a column's numbers; None where not all are plain, or their style is not known yet."""
-        name = NUMBER_NAMES[n]
         written: Sequence[str] | None = cells if are_plain_digits(cells) else None
-        if written is None and self._numbers and KINDS[name] == "decimal":
+        if written is None and self._numbers and KINDS[self.number_columns[n]] == "decimal":
             written = self._numbers.plain_amounts(cells)
-        return None if written is None else list(map(_TYPES[name], written))
+        return None if written is None else list(map(_TYPES[NUMBER_NAMES[n]], written))
 
     def _briefly(self, line: int, cells: list[str]) -> BadRow | None:
         """Find a line whose numbers or day cannot be read, and spare the words; None for any other."""
         if not self._plain or len(cells) != self.width:
             return None
         has_blank = is_bad = False
-        for n, place, _type in self._given:
+        for n, place in self._given:
             cell = cells[place]
             if cell.isdecimal() and cell.isascii():
                 continue
@@ -319,7 +313,7 @@ class RowReader(LineReader):
         numbers: list[Any] = list(self.absent)
         issues: list[RowIssue] = []
         has_blank = False
-        for n, place, _type in self._given:
+        for n, place in self._given:
             column, cell = self.number_columns[n], cells[place]
             if not is_blank(cell):
                 try:

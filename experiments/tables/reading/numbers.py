@@ -52,9 +52,10 @@ _PATTERNS = {
 }
 _EXACT = Style(",", ".")
 # A column of many cells, each with a line end: whole numbers in plain digits, amounts with a point, amounts of a style.
-_DIGITS = re.compile(r"(?:(?:0|[1-9][0-9]{0,17})\n)*+")
-_POINTS = re.compile(r"(?:(?:0|[1-9][0-9]*|[0-9]+\.[0-9]+)\n)*+")
-_COLUMNS = {style: re.compile(rf"(?:(?=[1-9]){pattern.pattern}\n)*+") for style, pattern in _PATTERNS.items()}
+# A cell can be split in one way only, so going back takes no longer than going on.
+_DIGITS = re.compile(r"(?:(?:0|[1-9][0-9]{0,17})\n)*")
+_POINTS = re.compile(r"(?:(?:0|[1-9][0-9]*|[0-9]+\.[0-9]+)\n)*")
+_COLUMNS = {style: re.compile(rf"(?:(?=[1-9]){pattern.pattern}\n)*") for style, pattern in _PATTERNS.items()}
 
 
 class NumberError(Exception):

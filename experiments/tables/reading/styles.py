@@ -20,13 +20,6 @@ _ANY_DIGIT = str.maketrans("23456789", "1" * 8)
 _BETWEEN = "\n"
 
 
-def learn_styles(cells: Iterable[Cell]) -> Numbers:
-    """Keep the styles that read every number of a file; where none does, name two cells that clash."""
-    learner = StyleLearner()
-    learner.look_at(cells)
-    return learner.numbers
-
-
 class StyleLearner:
     """Keeps the styles that read every number so far; ``clash`` are the first two cells that no one style reads."""
 

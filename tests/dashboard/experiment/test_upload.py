@@ -242,8 +242,38 @@ def test_upload__beyond_what_a_request_may_be__is_refused_by_a_page_with_the_fix
         (413, "application/problem+json"),
     ]
     text = page.content.decode()
-    assert "No máximo 8 MB. Divida o arquivo" in text
+    assert "No máximo 1 KB. Divida o arquivo" in text
     assert f'href="{UPLOAD}"' in text
+
+
+@pytest.mark.parametrize(("most", "said"), [(2 * MAX_UPLOAD_BYTES, "8 MB"), (3 * 1024**2, "3 MB")])
+def test_upload_page__files__may_be_as_large_as_both_a_page_and_a_request_take(
+    analyst: Client, settings: Settings, most: int, said: str
+) -> None:
+    settings.MAX_BODY_BYTES = most
+    make_running()
+
+    file = analyst.get(UPLOAD).context["form"].fields["file"].widget.attrs
+
+    assert file["data-most-bytes"] == min(most, MAX_UPLOAD_BYTES)
+    assert file["data-problem"].startswith(f"At most {said}. Split the file")
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/admin/login/", UPLOAD])
+def test_form__too_large_and_no_upload__is_refused_without_a_word_of_files(
+    analyst: Client, settings: Settings, path: str
+) -> None:
+    settings.MAX_BODY_BYTES = 2048
+
+    page = analyst.post(
+        path,
+        "a" * 2049,
+        content_type="application/x-www-form-urlencoded",
+        headers={"Accept": "text/html"},
+    )
+
+    assert page.status_code == 413
+    assert "A form may hold at most 2 KB. Shorten what it holds." in page.content.decode()
 
 
 def test_upload__more_rows_than_a_request_may_bring__is_refused_with_the_fix(

@@ -124,6 +124,20 @@ def test_variants__added_renamed_retired_and_brought_back__while_it_runs(analyst
     assert _variant("d").is_active
 
 
+def test_variants__one_without_a_name__that_an_old_upload_made_can_be_renamed_and_retired(
+    analyst: Client,
+) -> None:
+    pk = make_running().variants.get(name="variant_b").pk
+    Variant.objects.filter(pk=pk).update(name="", key="")
+    url = f"{SETTINGS}variants/{pk}/"
+
+    assert analyst.get(SETTINGS).status_code == 200
+    analyst.post(f"{url}rename/", {f"variant-{pk}-name": "d"})
+    analyst.post(f"{url}retire/")
+
+    assert (_variant("d").key, _variant("d").is_active) == ("", False)
+
+
 @pytest.mark.parametrize("name", ["control", "", "\u200b"])
 def test_variants__name_that_is_taken_or_no_name__is_shown_beside_it(analyst: Client, name: str) -> None:
     make_running()

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from experiments.exceptions import InvalidError
 from experiments.tables.importing.importer import import_table
+from experiments.tables.importing.orders import ORDERS, OrderReader
+from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import DAILY, RowReader
@@ -21,32 +23,131 @@ from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.bounded import within
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.header import find_header
+from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Line, Table
-from tests.factory import NOW, TODAY, make_experiment, make_table
+from experiments.tables.ways_in import ADVICE
+from tests.factory import NOW, TODAY, make_experiment
 
 HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions,value_sum,value_squares"
 _NAMES = st.sampled_from(["control", "blue", " blue ", "'=x", "", "x" * 201, "Total"])
 _DAYS = st.sampled_from(["2025-08-14", " 2025-08-15", "2025-02-30", "", "1999-01-01"])
 _COUNTS = st.sampled_from(["10", "0", "007", "1,234", "1.5", "-3", "x", "", "--", "1" * 19, "²"])
 _AMOUNTS = st.sampled_from(["10", "0", "2.50", "0.5", "1,234.50", "1234,5", "1e3", "x", "", "9" * 27, "1\n2"])
-_LINES = st.tuples(st.just("x"), _DAYS, _NAMES, _COUNTS, _COUNTS, _COUNTS, _AMOUNTS, _AMOUNTS)
+_EXPERIMENTS = st.sampled_from(["x", " y ", "'=x", "", "z" * 201])
+# As orders have them: days or moments.
+_MOMENTS = st.sampled_from(["2025-08-14", "2025-08-14 23:30+02:00", "2025-08-14T25:00", ""])
+_DAILY = HEADER.split(",")
+_LINES = st.tuples(_EXPERIMENTS, _DAYS, _NAMES, _COUNTS, _COUNTS, _COUNTS, _AMOUNTS, _AMOUNTS)
+_ORDER = ["experiment_id", "date", "variant_name", "value"]
+_ORDERS = st.tuples(_EXPERIMENTS, _MOMENTS, _NAMES, _AMOUNTS)
 
 
-def _rows(lines: list[tuple[str, ...]], more: str = "") -> list[CsvRow | BadRow]:
-    """Read lines; a column without a name makes the reader look at each cell by itself."""
-    quoted = ["".join(f'"{cell}",' for cell in line) for line in lines]
-    text = "\n".join([HEADER + more, *(line[:-1] + more for line in quoted), ""])
-    return list(RowReader(find_header(make_table(text), DAILY)).rows())
+class Cells:
+    """A file that is split already."""
+
+    def __init__(self, lines: Sequence[Sequence[str]]) -> None:
+        self._lines = [(line, list(cells)) for line, cells in enumerate(lines, 1)]
+
+    def first_lines(self) -> list[Line]:
+        return self._lines
+
+    def lines_after(self, line: int) -> Iterator[Line]:
+        yield from self._lines[line:]
+
+
+def _rows(
+    header: list[str], lines: Sequence[Sequence[str]], more: Sequence[str] = (), bounds: Bounds | None = None
+) -> Iterator[CsvRow | BadRow]:
+    """Read lines; ``more`` is a column without a name, which makes the reader look at each line by itself."""
+    columns = ORDERS if header[-1] == "value" else DAILY
+    table = Table([Cells([[*cells, *more] for cells in [header, *lines]])])
+    found = find_header(within(table, bounds) if bounds else table, columns.without("experiment_id"))
+    if columns is DAILY:
+        return RowReader(found).rows()
+    references = References(default=None, create=False)
+    # as lines, before they are added up
+    return RowReader.rows(OrderReader(found, "refuse", references, ADVICE["v1"]))
+
+
+def _of_file(texts: st.SearchStrategy[tuple[str, ...]]) -> st.SearchStrategy[list[tuple[str, ...]]]:
+    """Build lines, some with numbers as a workbook has them."""
+    exact = st.tuples(texts, st.integers(0, 8)).map(
+        lambda drawn: (
+            *drawn[0][:3],
+            *(Exact(cell) if n < drawn[1] else cell for n, cell in enumerate(drawn[0][3:])),
+        )
+    )
+    return st.lists(texts | exact, min_size=1, max_size=6)
+
+
+_BOTH_KINDS = [
+    ("x", "2025-08-14", "blue", "10", "1", "1", "1.234", "2000000"),
+    ("x", "2025-08-14", "blue", "10", "1", "1", Exact("1.234"), "2000000"),
+    ("x", "2025-08-14", "blue", "10", "1", "1", "1.234.567,5", "2000000"),
+]
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(_LINES, min_size=1, max_size=6))
-@example([("x", "2025-08-14", "blue", "10", "1", "1", "1,234.50", "2000000"), ("x",) * 8])
-@example([("x", "2025-08-14", "blue", "10", "1", "1", "1\n2", "3")] * 2)
+@given(_of_file(_LINES), st.booleans())
+@example([("x", "2025-08-14", "blue", "10", "1", "1", "1,234.50", "2000000"), ("x",) * 8], True)
+@example([("x", "2025-08-14", "blue", "10", "1", "1", "1\n2", "3")] * 2, True)
+@example([("", "2025-08-14", "blue", "10", "1", "1", "1", "3")] * 2, True)
+@example([("x", "2025-08-14", "blue", "10", "1", "1", "1", "3"), *_BOTH_KINDS], True)
+@example([("x", "2025-08-14", "", "10", "1", "1", "1", "3")], False)
 @pytest.mark.database_free
-def test_rows__of_a_block__are_those_of_its_lines_one_by_one(lines: list[tuple[str, ...]]) -> None:
-    assert _rows(lines) == _rows(lines, more=",")
+def test_rows__of_a_block__are_those_of_its_lines_one_by_one(
+    lines: list[tuple[str, ...]], has_experiment: bool
+) -> None:
+    header = _DAILY if has_experiment else _DAILY[1:]
+    lines = lines if has_experiment else [cells[1:] for cells in lines]
+
+    assert list(_rows(header, lines)) == list(_rows(header, lines, more=[""]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_of_file(_ORDERS), st.booleans())
+@example([(*cells[:3], cells[6]) for cells in _BOTH_KINDS], True)
+@pytest.mark.database_free
+def test_rows__of_a_block_of_orders__are_those_of_its_lines_one_by_one(
+    lines: list[tuple[str, ...]], has_experiment: bool
+) -> None:
+    header = _ORDER if has_experiment else _ORDER[1:]
+    lines = lines if has_experiment else [cells[1:] for cells in lines]
+
+    assert list(_rows(header, lines)) == list(_rows(header, lines, more=[""]))
+
+
+@pytest.mark.database_free
+def test_rows__before_one_too_many__come_before_the_refusal() -> None:
+    long = ["x", "2025-08-14", "blue", "10", "1", "1", "1", "3", "4"]
+    # to read it takes the style of all numbers, and so the whole file
+    odd = ["x", "2025-08-14", "blue", "10", "1", "1", "1,234.50", "2000000"]
+
+    rows = _rows(_DAILY, [long, odd, odd], bounds=Bounds(2, "split it"))
+
+    assert next(rows).line == 2
+    with pytest.raises(InvalidError):
+        list(rows)
+
+
+@pytest.mark.parametrize("first", ["", " ", "x"])
+@pytest.mark.database_free
+def test_bounded_table__of_rows_whose_first_cell_is_blank__counts_them(first: str) -> None:
+    table = Table([Cells([_DAILY, *[[first, "2025-08-14", "blue"]] * 3])])
+    [reading] = within(table, Bounds(2, "split it")).readings
+
+    with pytest.raises(InvalidError, match="more than 2 rows"):
+        list(reading.lines_after(1))
+
+
+@pytest.mark.parametrize("empty", [[""], ["", " "], []])
+@pytest.mark.database_free
+def test_bounded_table__of_empty_lines__counts_none_as_a_row(empty: list[str]) -> None:
+    table = Table([Cells([_DAILY, *[empty] * 3, ["x"]])])
+    [reading] = within(table, Bounds(1, "split it")).readings
+
+    assert len(list(reading.lines_after(1))) == 4
 
 
 def _report(lines: list[str], **options: Any) -> ImportReport:

@@ -367,3 +367,23 @@ def test_advice__names_the_choice_as_the_way_in_calls_it(way_in: Any, said: list
     own = "".join(said)
     for foreign in ("blank=", "repeated=", "--", "above"):
         assert (foreign in "".join(messages)) is (foreign in own)
+
+
+def test_import__blank_variant_in_a_file_of_one_experiment__is_refused() -> None:
+    experiment = make_experiment()
+    text = "date,variant_name,impressions,clicks,conversions\n2025-08-14,control,100,10,1\n2025-08-14,,100,10,1\n"
+
+    report = _import(text, target=Target(experiment))
+
+    assert [str(issue) for issue in report.issues] == ["line 3, variant_name: is empty; give a name"]
+    assert not experiment.variants.exists()
+
+
+def test_import__apostrophe_before_a_sign_of_formulas__belongs_to_an_experiment_and_not_to_a_variant() -> (
+    None
+):
+    experiment = make_experiment("'=x")
+
+    _import(f"{HEADER}'=x,2025-08-14,'=x,100,10,1\n")
+
+    assert list(experiment.variants.values_list("name", flat=True)) == ["=x"]

@@ -16,7 +16,7 @@ from experiments.tables.reading.numbers import (
     Style,
     in_language,
 )
-from experiments.tables.reading.styles import learn_styles
+from tests.experiments.tables.reading.cells import learn_styles
 
 pytestmark = pytest.mark.database_free
 

@@ -20,8 +20,9 @@ from experiments.tables.reading.numbers import (
     is_blank,
 )
 from experiments.tables.reading.opening import open_table
-from experiments.tables.reading.styles import StyleLearner, learn_styles
+from experiments.tables.reading.styles import StyleLearner
 from experiments.tables.reading.workbook import as_text
+from tests.experiments.tables.reading.cells import learn_styles
 
 pytestmark = pytest.mark.database_free
 
