@@ -233,6 +233,32 @@ def test_always_valid_lift__some_of_many_variants__are_looked_at_as_among_all() 
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("of_values", [False, True])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), gaps=st.floats(0, 0.9), days=st.integers(1, 60))
+def test_always_valid_lift__variants_of_other_days__are_as_each_beside_the_control_alone(
+    of_values: bool, seed: int, gaps: float, days: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    trials = (1 + rng.poisson(10 ** rng.uniform(0, 4), (days, 6))).astype(np.float64)
+    trials[rng.random((days, 6)) < gaps] = 0
+    joined = rng.integers(0, days + 1, 6)
+    trials[np.arange(days)[:, None] < np.where(np.arange(6) > 3, joined, 0)] = 0
+    rates = 0.05 * rng.lognormal(0, 0.5, (days, 6)).clip(0, 20)
+    orders = rng.binomial(trials.astype(np.int64), rates).astype(np.float64)
+    successes, squares = (30 * orders, 1200 * orders) if of_values else (orders, None)
+
+    # 400 variants have 20 looks each
+    together = always_valid_lift(trials, successes, 1, 1.3, squares, of_all=400)
+
+    for variant in (0, 2, 3, 4, 5):
+        both = [1, variant]
+        own = None if squares is None else squares[:, both]
+        alone = always_valid_lift(trials[:, both], successes[:, both], 0, 1.3, own, of_all=400)
+        for got, expected in zip(together, alone, strict=True):
+            assert got[variant] == pytest.approx(expected[1], rel=1e-9, abs=1e-9)
+
+
 def test_always_valid_lift__more_days_than_looks__has_a_p_value_that_is_still_valid() -> None:
     rng = np.random.default_rng(5)
     trials = (1 + rng.poisson(300, (900, 2))).astype(np.float64)
