@@ -165,7 +165,7 @@ def judge_many(requests: Sequence[Request]) -> list[Judged]:
 def _in_batches(
     requests: Sequence[Request], work: Callable[[Sequence[Request], int], list[Answer]]
 ) -> list[Answer]:
-    """What the work makes of each request, in order."""
+    """Let the work answer each request, in batches; answers in the order of requests."""
     answers: dict[int, Answer] = {}
     for places, days in _batches(requests):
         batch = work([requests[place] for place in places], days)

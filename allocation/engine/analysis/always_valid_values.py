@@ -66,7 +66,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def together(cls, pairs: Sequence["Pair"], seen: Bools) -> "Pair":
-        """Of variants that are ``seen`` on some days, (V, T), each: on the others a score of 0, which varies by 0."""
+        """Put variants beside each other, (V, T), each ``seen`` on its own days: on the others its score is 0."""
         columns = zip(zip(*pairs, strict=True), _NO_DAY, strict=True)
         return cls(*(side_by_side(of, seen, otherwise) for of, otherwise in columns))
 
