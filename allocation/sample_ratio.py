@@ -69,13 +69,11 @@ def _by_day(rows: Iterable[Row], place: Mapping[int, int]) -> tuple[list[dt.date
     return list(days), np.array(list(days.values()), dtype=np.float64).reshape(len(days), len(place))
 
 
-def daily_counts_until(
-    experiment_ids: Sequence[int], date: dt.date, names: Sequence[str] = COUNT_NAMES
-) -> dict[int, list[MetricRow]]:
+def daily_counts_until(experiment_ids: Sequence[int], date: dt.date) -> dict[int, list[MetricRow]]:
     """Every row of each experiment's history, by experiment id, oldest first; one query."""
     rows: defaultdict[int, list[MetricRow]] = defaultdict(list)
     found = DailyMetric.objects.filter(variant__experiment__in=experiment_ids, date__lte=date)
-    fields = ("variant__experiment_id", "date", "variant_id", *names)
+    fields = ("variant__experiment_id", "date", "variant_id", *COUNT_NAMES)
     for experiment_id, *row in found.order_by("date").values_list(*fields):
         rows[experiment_id].append(tuple(row))
     return rows

@@ -66,7 +66,7 @@ WSGIRequestHandler.disable_nagle_algorithm = True
 
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
-        from tests.messages import tell_little
+        from tests.reports import tell_little
 
         tell_little(config)
 

@@ -18,8 +18,8 @@ from tests.committed import committed
 from tests.conftest import ON_BOTH, ROOT
 from tests.exploration import EXPLORING, adapt
 from tests.factory import allocate, make_running
-from tests.messages import is_uneventful
 from tests.migrated import FILE, _keep_file
+from tests.reports import is_uneventful
 from tests.schedule import ordered, units_of
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine import limits
-from allocation.engine.batch import BatchDecision, Counts, Posterior
+from allocation.engine.batch import BatchDecision, Counts, Posterior, SettingsArrays
 from allocation.engine.evidence.learned import evidence_of_many
 from allocation.engine.posterior.beta import Floats
 from allocation.engine.posterior.probability_best import Bools, leader
@@ -22,7 +22,7 @@ def decide(counts: Counts, posterior: Posterior | None = None) -> BatchDecision:
     posterior = posterior or posterior_of(counts)
     contest = posterior.contest(active, chosen.before)
     warm_up, reporting = warming_up(counts)
-    low_evidence = low_evidence_of(posterior, active, chosen.min_impressions) & (active | ~chosen.first_rules)
+    low_evidence = low_evidence_of(posterior, active, chosen)
     wanted = target_shares(
         contest.probability_best, active, low_evidence, chosen.min_explore_rate, chosen.exploitation
     )
@@ -93,17 +93,20 @@ def warming_up(counts: Counts) -> tuple[Bools, NDArray[np.intp]]:
     return short | (reporting < np.minimum(counts.active.sum(axis=-1), 2)), reporting
 
 
-def low_evidence_of(posterior: Posterior, active: Bools, min_impressions: Floats) -> Bools:
+def low_evidence_of(posterior: Posterior, active: Bools, settings: SettingsArrays) -> Bools:
     """A wide prior is no reason to take over: such variants get 1/K at most. Zero is always too little.
 
-    A single variant takes over from none. Retired ones have their numbers shown, and are judged like the others.
+    A single variant takes over from none. Retired ones have their numbers shown, and since rules 2 are judged like the
+    others.
     Values of fewer than 20 effective orders are too little as well.
     """
     evidence = posterior.evidence_kept * posterior.effective_trials
     count = active.sum(axis=-1, keepdims=True)
     has_rivals = ~active | (count > 1)
-    short = (evidence < needed_trials(min_impressions, count)) | (evidence <= 0) | posterior.few_orders
-    return np.asarray(has_rivals & short)
+    short = (
+        (evidence < needed_trials(settings.min_impressions, count)) | (evidence <= 0) | posterior.few_orders
+    )
+    return np.asarray(has_rivals & short & (active | ~settings.first_rules))
 
 
 def needed_trials(min_impressions: Floats | float, active: NDArray[np.intp] | int) -> Floats:

@@ -3,10 +3,10 @@
 Nothing here knows of names, clocks or databases.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -133,6 +133,9 @@ class Judged(NamedTuple):
     window: Window
 
 
+Answer = TypeVar("Answer", Decision, Judged)
+
+
 def allocate(
     history: History,
     *,
@@ -151,39 +154,22 @@ def allocate(
 
 def allocate_many(requests: Sequence[Request]) -> list[Decision]:
     """The allocations of many experiments, in order; to the last bit the same numbers as one by one."""
-    answers: dict[int, Decision] = {}
-    for places, days in _batches(requests):
-        batch = _allocate_batch([requests[place] for place in places], days)
-        answers.update(zip(places, batch, strict=True))
-    return [answers[place] for place in range(len(requests))]
+    return _in_batches(requests, _allocate_batch)
 
 
 def judge_many(requests: Sequence[Request]) -> list[Judged]:
-    """The rates of many experiments, in order, by the present rules: nobody asks which variant is best."""
-    answers: dict[int, Judged] = {}
+    """The rates of many experiments, in order, without a decision: the chance of each to be the best is left out."""
+    return _in_batches(requests, _judge_batch)
+
+
+def _in_batches(
+    requests: Sequence[Request], work: Callable[[Sequence[Request], int], list[Answer]]
+) -> list[Answer]:
+    """Let the work answer each request, in batches; answers in the order of requests."""
+    answers: dict[int, Answer] = {}
     for places, days in _batches(requests):
-        batch = [requests[place] for place in places]
-        windows = [request.window() for request in batch]
-        counts = _counts(batch, windows, days)
-        posterior = posterior_of(counts)
-        low_evidence = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
-        interval = _around(posterior.mean, _intervals(counts, posterior), batch)
-        rates = np.stack([posterior.mean, interval[..., 0], interval[..., 1]]) * posterior.unit[:, None]
-        phi = _learned(posterior).phi.tolist()
-        for n, place in enumerate(places):
-            mean, low, high = rates[:, n]
-            answers[place] = Judged(
-                trials=posterior.trials[n],
-                successes=posterior.successes[n],
-                alpha=posterior.alpha[n],
-                beta=posterior.beta[n],
-                mean=mean,
-                interval_low=low,
-                interval_high=high,
-                low_evidence=low_evidence[n],
-                dispersion=phi[n],
-                window=windows[n],
-            )
+        batch = work([requests[place] for place in places], days)
+        answers.update(zip(places, batch, strict=True))
     return [answers[place] for place in range(len(requests))]
 
 
@@ -222,6 +208,32 @@ def _allocate_batch(requests: Sequence[Request], days: int) -> list[Decision]:
         _unpack(n, request, decision, interval, float(remaining[n]), windows[n])
         for n, request in enumerate(requests)
     ]
+
+
+def _judge_batch(requests: Sequence[Request], days: int) -> list[Judged]:
+    windows = [request.window() for request in requests]
+    counts = _counts(requests, windows, days)
+    posterior = posterior_of(counts)
+    low_evidence = low_evidence_of(posterior, counts.active, counts.settings)
+    interval = _around(posterior.mean, _intervals(counts, posterior), requests)
+    return [_judged(n, posterior, interval, low_evidence, window) for n, window in enumerate(windows)]
+
+
+def _judged(n: int, posterior: Posterior, interval: Floats, low_evidence: Bools, window: Window) -> Judged:
+    learned = _learned(posterior)
+    unit = learned.unit[n]
+    return Judged(
+        trials=posterior.trials[n],
+        successes=posterior.successes[n],
+        alpha=posterior.alpha[n],
+        beta=posterior.beta[n],
+        mean=posterior.mean[n] * unit,
+        interval_low=interval[n, :, 0] * unit,
+        interval_high=interval[n, :, 1] * unit,
+        low_evidence=low_evidence[n],
+        dispersion=float(learned.phi[n]),
+        window=window,
+    )
 
 
 def _intervals(counts: Counts, posterior: Posterior, edges: Floats | None = None) -> Floats:
@@ -297,9 +309,6 @@ def _unpack(
     return Decision(
         shares=decision.ticks[n, :k] / limits.TICKS,
         previous=decision.previous_ticks[n, :k] / limits.TICKS,
-        mean=posterior.mean[n, :k] * unit,
-        interval_low=interval[n, :k, 0] * unit,
-        interval_high=interval[n, :k, 1] * unit,
         probability_best=decision.contest.probability_best[n, :k],
         expected_loss=decision.contest.expected_loss[n, :k] * unit,
         target=decision.target[n, :k],
@@ -309,10 +318,7 @@ def _unpack(
         warm_up=bool(decision.warm_up[n]),
         reporting=int(decision.reporting[n]),
         cap=int(decision.cap[n]) / limits.TICKS,
-        window=window,
-        low_evidence=decision.low_evidence[n, :k],
         missing_trials=_missing_trials(request, posterior, learned, decision.low_evidence[n], n),
-        dispersion=float(learned.phi[n]),
         day_weights=learned.weights[n, : len(window.days)],
         change_day=_change_day(request, window, int(learned.change_start[n])),
         active=request.active,
@@ -322,7 +328,9 @@ def _unpack(
         spread=learned.spread[n, :k],
         effective_orders=learned.effective_orders[n, :k],
         largest_part=_largest_part(request, window),
-        **{f.name: getattr(posterior, f.name)[n, :k] for f in _POSTERIOR_FIELDS},
+        effective_trials=posterior.effective_trials[n, :k],
+        evidence_kept=posterior.evidence_kept[n, :k],
+        **_judged(n, posterior, interval, decision.low_evidence, window)._asdict(),
     )
 
 
@@ -364,6 +372,3 @@ def _learned(posterior: Posterior) -> Evidence:
     if posterior.learned is None:
         raise ValueError("a posterior that was given explains no decision")
     return posterior.learned
-
-
-_POSTERIOR_FIELDS = [f for f in fields(Decision) if f.name in Posterior._fields]

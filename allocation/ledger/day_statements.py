@@ -122,10 +122,18 @@ def older_days(ids: Collection[int], before: dt.date) -> dict[int, Older]:
         found[pk].append(row)
     older = {pk: _older(rows) for pk, rows in found.items()}
     if gaps := [pk for pk, one in older.items() if not one.days]:
-        sql = _OLDER_DATES.format(places=places(gaps))
-        for pk, days in rows_of(sql, [before.isoformat(), *gaps]):
-            older[pk] = older[pk]._replace(days=int(days))
+        counted = _dates_of(gaps, before)
+        for pk in gaps:
+            # days may have been taken away since the other statement: those of one variant are the least it saw
+            least = max(older[pk].variant_days.values())
+            older[pk] = older[pk]._replace(days=max(counted.get(pk, 0), least))
     return older
+
+
+def _dates_of(ids: Collection[int], before: dt.date) -> dict[int, int]:
+    """Count the days before a date on which any variant has impressions, of each experiment that has some."""
+    found = rows_of(_OLDER_DATES.format(places=places(ids)), [before.isoformat(), *ids])
+    return {pk: int(days) for pk, days in found}
 
 
 def _older(rows: Sequence[Row]) -> Older:
@@ -141,6 +149,6 @@ def _older(rows: Sequence[Row]) -> Older:
     )
 
 
-def date_of(value: Any) -> Any:
-    """Read a date of an expression, if there is one: SQLite has them as text."""
+def date_of(value: dt.date | str) -> dt.date:
+    """Read a date of an expression: SQLite has them as text."""
     return dt.date.fromisoformat(value) if isinstance(value, str) else value

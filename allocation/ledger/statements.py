@@ -185,7 +185,7 @@ def _experiment(row: Row) -> Experiment:
         is_heard=bool(is_heard),
         has_guards=bool(has_guards),
         has_older_days=bool(has_older),
-        next_decision=date_of(following),
+        next_decision=date_of(following) if following else None,
         decision_before=before,
         digest_before=digest,
     )

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.metrics import COUNT_NAMES, MEASURE_NAMES, VALUE_NAMES, Counts, Measures
+from experiments.metrics import COUNT_NAMES, VALUE_NAMES, Counts, Measures
 
-# A date, a variant's id and its counts, in the order of COUNT_NAMES; with values, in that of MEASURE_NAMES.
+# A date, a variant's id and its counts, in the order of COUNT_NAMES.
 MetricRow = tuple[Any, ...]
 
 Numbers = NDArray[np.int64]
@@ -124,23 +124,16 @@ class DailyTable(NamedTuple):
         return cls(first, Counts(*counts), Values(*values) if with_values else None)
 
     @classmethod
-    def of_rows(
-        cls, rows: Iterable[MetricRow], place: Mapping[int, int], *, with_values: bool = False
-    ) -> "DailyTable":
+    def of_rows(cls, rows: Iterable[MetricRow], place: Mapping[int, int]) -> "DailyTable":
         """From rows in any order. ``place``: the column of each variant id; rows of other variants are left out."""
         known = [row for row in rows if row[1] in place]
         # by columns: an array of rows is twice as slow to make
-        dates, variants, *numbers = zip(*known, strict=True) if known else [()] * (2 + len(MEASURE_NAMES))
+        dates, variants, *numbers = zip(*known, strict=True) if known else [()] * (2 + len(COUNT_NAMES))
         day = np.fromiter(map(dt.date.toordinal, dates), np.int64, len(known))
         column = np.fromiter(map(place.__getitem__, variants), np.int64, len(known))
         days, index = np.unique(day, return_inverse=True)
         at, shape = (index, column), (len(days), len(place))
-        counts = Counts(*(_column(shape, at, of, np.int64) for of in numbers[: len(COUNT_NAMES)]))
-        if not with_values:
-            return cls(days, counts)
-        # the nearest float to each exact sum: the engine takes no other
-        amounts = (map(float, of) for of in numbers[len(COUNT_NAMES) :])
-        return cls(days, counts, Values(*(_column(shape, at, of, np.float64) for of in amounts)))
+        return cls(days, Counts(*(_column(shape, at, of) for of in numbers)))
 
 
 Number = TypeVar("Number", np.int64, np.float64)
@@ -150,9 +143,7 @@ def _one_under_another(first: NDArray[Number], second: NDArray[Number]) -> NDArr
     return np.concatenate([first, second])
 
 
-def _column(
-    shape: tuple[int, int], at: tuple[Any, Any], numbers: Iterable[Any], of: type[Number]
-) -> NDArray[Number]:
-    column = np.zeros(shape, dtype=of)
-    column[at] = np.fromiter(numbers, of, len(at[0]))
+def _column(shape: tuple[int, int], at: tuple[Numbers, Numbers], numbers: Iterable[int]) -> Numbers:
+    column = np.zeros(shape, dtype=np.int64)
+    column[at] = np.fromiter(numbers, np.int64, len(at[0]))
     return column

@@ -1,8 +1,8 @@
 """The other metrics of an experiment's data, which do not decide: each variant's rate and its uplift over the control.
 
-The engine judges each as it would if it were the goal: the evidence of the same days, day-adjusted. Which variant is
-the best by it nobody asks. A prior of the
-experiment's own belongs to its goal; the others' are centred on their own rates.
+The engine judges each as it would if it were the goal: the evidence of the same days, day-adjusted. The chance of each
+variant to be the best by it is not computed. A prior of the experiment's own belongs to its goal; the others' are
+centred on their own rates.
 """
 
 from dataclasses import dataclass, replace

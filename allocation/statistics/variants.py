@@ -60,7 +60,7 @@ def variant_rates(
     compared: Comparison | None,
 ) -> list[VariantRate]:
     """Each variant's rate. ``history``: all days since the start, or None to leave out the always-valid intervals,
-    which take longest; ``compared``: by ``compare_variants``.
+    which take a while; ``compared``: by ``compare_variants``.
     """
     control, successes = _control(inputs), successes_in_window(inputs, decision)
     always_valid = _always_valid(inputs, decision, history, control)

@@ -15,16 +15,25 @@ Source: Lindon & Malek, "Anytime-valid inference for multinomial count data" (20
 Shapes: trials and successes (T, K), all days since the start, oldest first. Answers (K,); lifts are f - 1, fractions.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine.analysis import always_valid_values as by_values
-from allocation.engine.analysis.pairs import LEVEL, PRECISION, Pair, by_chunks, known_on, logistic, pair_of
+from allocation.engine.analysis.pairs import (
+    LEVEL,
+    PRECISION,
+    Pair,
+    by_chunks,
+    known_on,
+    logistic,
+    pair_of,
+    side_by_side,
+)
 from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 # Ratios end at 10^9 and its inverse, as in a comparison of posteriors.
 _LARGEST_LOG = np.log1p(1e9)
@@ -69,34 +78,37 @@ def always_valid_lift(
     """
     variants = max(of_all, trials.shape[1])
     low, high, p = np.zeros(trials.shape[1]), np.zeros(trials.shape[1]), np.full(trials.shape[1], np.nan)
-    for alike in _alike(trials, control):
+    for some, seen in _groups(trials, control):
         if squares is None:
-            pairs = [pair_of(trials, successes, variant, control, phi) for variant in alike]
-            ends, bet = _of_counts(pairs, looks(len(pairs[0].own), variants))
+            pairs = [pair_of(trials, successes, variant, control, phi) for variant in some]
+            ends, bet = _of_counts(pairs, seen, variants)
         else:
-            of = [by_values.Pair.of(trials, successes, squares, variant, control, phi) for variant in alike]
-            ends, bet = _of_values(by_values.Pair.stacked(of))
-        low[alike], high[alike] = np.expm1(ends).T
-        p[alike] = np.exp(-bet)
+            of = [by_values.Pair.of(trials, successes, squares, variant, control, phi) for variant in some]
+            ends, bet = _of_values(by_values.Pair.together(of, seen))
+        low[some], high[some] = np.expm1(ends).T
+        p[some] = np.exp(-bet)
     return AlwaysValid(low, high, p)
 
 
-def _alike(trials: Floats, control: int) -> list[list[int]]:
-    """Variants with trials on the same days of the control's, as many together as a core's own cache holds."""
-    found: defaultdict[bytes, list[int]] = defaultdict(list)
-    seen = trials > 0
-    for variant in range(trials.shape[1]):
-        if variant != control:
-            found[(seen[:, variant] & seen[:, control]).tobytes()].append(variant)
+def _groups(trials: Floats, control: int) -> Iterator[tuple[list[int], Bools]]:
+    """As many variants together as a core's own cache holds, and which have trials beside the control's, (V, T).
+
+    Days on which none of a group has are left out.
+    """
+    both = (trials > 0).T & (trials[:, control] > 0)
+    others = [variant for variant in range(len(both)) if variant != control]
     size = max(1, _CHUNK_FLOATS // max(2 * len(trials), 1))
-    return [of[start : start + size] for of in found.values() for start in range(0, len(of), size)]
+    for start in range(0, len(others), size):
+        some = others[start : start + size]
+        seen = both[some]
+        yield some, seen[:, seen.any(axis=0)]
 
 
-def _of_counts(pairs: Sequence[Pair], days: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """The ends of ln f, (V, 2), and the highest ln M(1) of any of these days, (V,)."""
-    bets = [_bets_that_count(pair, days) for pair in pairs]
+def _of_counts(pairs: Sequence[Pair], seen: Bools, variants: int) -> tuple[Floats, Floats]:
+    """The ends of ln f, (V, 2), and the highest ln M(1) at any look, (V,)."""
+    bets = [_bets_that_count(pair, looks(len(pair.own), variants)) for pair in pairs]
     last = np.array([of[-1] if of.size else 0.0 for of in bets])
-    return _intervals(pairs, last), np.array([of.max(initial=0.0) for of in bets])
+    return _intervals(pairs, seen, last), np.array([of.max(initial=0.0) for of in bets])
 
 
 def _of_values(pairs: by_values.Pair) -> tuple[Floats, Floats]:
@@ -116,8 +128,8 @@ def _log_bets(pair: Pair, at: float) -> Floats:
 def _bets_that_count(pair: Pair, days: NDArray[np.intp]) -> Floats:
     """ln M(1) of the last day, which comes last, and of each of these on which it may be the highest, if above 0.
 
-    The estimate is Laplace's, off by much less than the room it is given. A day that it should miss would only make
-    the p-value larger, and so still valid.
+    The estimate, by cumulants where these will do and else Laplace's, is off by much less than the room it is given.
+    A day that it should miss would only make the p-value larger, and so still valid.
     """
     estimate = estimate_by_cumulants(pair, days)
     unsure = np.isnan(estimate)
@@ -142,7 +154,8 @@ def looks(days: int, variants: int = 2) -> NDArray[np.intp]:
 def estimate_by_cumulants(pair: Pair, days: NDArray[np.intp]) -> Floats:
     """ln M(1) as _estimate has it, from sums that all days share; NaN where these may be too far off.
 
-    A day's ln(1 - p + p e^x) is a series of Bernoulli's cumulants, whose fifth is nowhere above FIFTH.
+    A day's ln(1 - p + p e^x) is a series of Bernoulli's cumulants, whose fifth is nowhere above FIFTH. ``off`` is about
+    how far the series and the parabola can be off, to their first order, and not strictly a bound.
     """
     p = logistic(pair.log_odds)
     v = p * (1 - p)
@@ -200,12 +213,12 @@ def _modes(both: Floats, own: Floats, log_odds: Floats, close: float = _CLOSE) -
     return x, precision
 
 
-def _intervals(pairs: Sequence[Pair], bets: Floats) -> Floats:
-    """Both ends of ln f, (V, 2), of variants with the same days: where l has fallen to l(1) + ln M(1) - ln 20.
+def _intervals(pairs: Sequence[Pair], seen: Bools, bets: Floats) -> Floats:
+    """Both ends of ln f, (V, 2): where l has fallen to l(1) + ln M(1) - ln 20.
 
-    Newton's steps on a concave curve from outside never pass the root.
+    A day without successes adds 0 to l. Newton's steps on a concave curve from outside never pass the root.
     """
-    own, both, log_odds = (np.array(of)[:, None] for of in zip(*pairs, strict=True))
+    own, both, log_odds = (side_by_side(of, seen)[:, None] for of in zip(*pairs, strict=True))
     x = np.full((len(pairs), 2), _LARGEST_LOG) * (-1, 1)
     level, successes, at_none = (bets - LEVEL)[:, None], own.sum(axis=2), _log_one_more(log_odds)[0]
     for _ in range(_MAX_STEPS):

@@ -26,18 +26,22 @@ from typing import NamedTuple
 import numpy as np
 
 from allocation.engine.analysis.crossing import crossings
+from allocation.engine.analysis.pairs import side_by_side
 from allocation.engine.evidence.values import day_variances, pooled_spread
 from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 _PRECISION = 1 / 0.2**2
 _LEVEL = math.log(20.0)
 _LARGEST_LOG = math.log1p(1e9)
+# A day of a Pair that tells nothing of the ratio; some trials, as the score divides by their sum.
+_NO_DAY = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Pair(NamedTuple):
     """Days on which both have trials, (T,): the variant and the control; variances are those of the sums.
 
-    Of V variants with the same days (V, T) each: ``score`` and all that follows takes those, too.
+    Of V variants together (V, T) each: ``score`` and all that follows takes those, too.
     """
 
     trials: Floats
@@ -61,8 +65,10 @@ class Pair(NamedTuple):
         return cls(n[:, 0], n[:, 1], worth[:, 0], worth[:, 1], variance[:, 0], variance[:, 1])
 
     @classmethod
-    def stacked(cls, pairs: Sequence["Pair"]) -> "Pair":
-        return cls(*map(np.array, zip(*pairs, strict=True)))
+    def together(cls, pairs: Sequence["Pair"], seen: Bools) -> "Pair":
+        """Put variants beside each other, (V, T), each ``seen`` on its own days: on the others its score is 0."""
+        columns = zip(zip(*pairs, strict=True), _NO_DAY, strict=True)
+        return cls(*(side_by_side(of, seen, otherwise) for of, otherwise in columns))
 
     def score(self, log_ratio: float | Floats) -> tuple[Floats, Floats]:
         """Z and V of each day, (..., T), at this ratio, or at one of each variant."""

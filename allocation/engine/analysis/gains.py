@@ -152,7 +152,8 @@ def _price_earlier(decision: Decision, served: Served, found: Regime, settings: 
         days = served
         # before rules 8 a variant could be the best by a few orders, or by older days alone, at the prior's mean
         if decision.rules >= PAST_TOGETHER:
-            days, judged = own, judged & (found.effective_orders >= ENOUGH_ORDERS)
+            days = own
+            judged &= (found.effective_orders >= ENOUGH_ORDERS) & (own.trials.sum(axis=0) > 0)
         best = _may_be_best(decision, days.trials, judged)
     return price(own, mean, deviation, best)
 

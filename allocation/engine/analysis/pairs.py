@@ -3,13 +3,14 @@
 Shapes: trials and successes (T, K), all days since the start, oldest first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allocation.engine.posterior.beta import Floats
+from allocation.engine.posterior.probability_best import Bools
 
 # Of ln f', on which the bets are spread, and the size at which a bet is won: 20, for a chance of 5%.
 SPREAD = 0.2
@@ -33,6 +34,13 @@ def pair_of(trials: Floats, successes: Floats, variant: int, control: int, phi: 
     own, others = successes[days, variant] / phi, successes[days, control] / phi
     log_odds = np.log(trials[days, variant]) - np.log(trials[days, control])
     return Pair(own, own + others, log_odds)
+
+
+def side_by_side(of: Sequence[Floats], seen: Bools, otherwise: float = 0.0) -> Floats:
+    """(V, T): the numbers of each variant on its own days, where it is ``seen``, and a filler on the others' days."""
+    found = np.full(seen.shape, otherwise)
+    found[seen] = np.concatenate(of)
+    return found
 
 
 def by_chunks(answer: Callable[[NDArray[np.intp]], Floats], days: NDArray[np.intp], nodes: int) -> Floats:

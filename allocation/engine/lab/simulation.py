@@ -287,7 +287,7 @@ class _Seen:
         if self.estimate is posterior_of:
             self._known = day, posterior
         contest = posterior.contest(counts.active)
-        low = low_evidence_of(posterior, counts.active, counts.settings.min_impressions)
+        low = low_evidence_of(posterior, counts.active, counts.settings)
         lead = lead_of(contest.probability_best, posterior.mean, counts.active, low, posterior.trials > 0)
         mature = self.trials[rows, : max(day - self.settings.maturity_days, 0)]
         return _Standing(counts, contest, low, lead, (mature > 0).sum(axis=1))

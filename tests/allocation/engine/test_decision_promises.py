@@ -19,6 +19,7 @@ from allocation.engine import (
     judge_many,
 )
 from allocation.engine import requests as engine_requests
+from allocation.engine.batch import RULES
 from tests.allocation.engine.factories import (
     allocate_request,
     make_request,
@@ -46,10 +47,14 @@ def test_allocate__a_hundred_variants__keeps_every_promise(seed: int) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=SEED, sizes=st.lists(st.integers(1, 12), min_size=1, max_size=5))
-def test_judge_many__any_requests__has_the_numbers_of_their_decisions(seed: int, sizes: list[int]) -> None:
+@given(
+    seed=SEED, sizes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, RULES)), min_size=1, max_size=5)
+)
+def test_judge_many__any_requests__has_the_numbers_of_their_decisions(
+    seed: int, sizes: list[tuple[int, int]]
+) -> None:
     rng = np.random.default_rng(seed)
-    requests = [random_request(rng, k) for k in sizes]
+    requests = [dataclasses.replace(random_request(rng, k), rules=rules) for k, rules in sizes]
 
     for judged, decision in zip(judge_many(requests), allocate_many(requests), strict=True):
         for name, value in judged._asdict().items():

@@ -2,7 +2,9 @@
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -137,6 +139,25 @@ def test_read_days__older_days_with_and_without_gaps__are_counted_by_date(
     assert len(asked) == statements
     assert read.days_with_data == len({*control, *b}) + 1
     assert list(read.variant_days.values()) == [len(control) + 1, len(b)]
+
+
+def test_read_days__older_days_that_vanish_meanwhile__are_as_the_first_statement_saw_them() -> None:
+    experiment, first = _with_variants(), first_read(TODAY)
+    for name, days in (("control", [1, 3]), ("b", [2])):
+        for back in days:
+            record(experiment, counts(name, 10, 1, date=first - back * DAY))
+
+    def take_away_first(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "count(DISTINCT m.date)" in sql:
+            with connection.cursor() as cursor:
+                cursor.cursor.execute("DELETE FROM experiments_dailymetric")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(take_away_first):
+        read = _read(experiment, span=1)
+
+    # of the three days two were one variant's
+    assert (read.days_with_data, list(read.variant_days.values())) == (2, [2, 1])
 
 
 def test_columns_of_measures__sums_of_many_digits__are_the_nearest_floats() -> None:

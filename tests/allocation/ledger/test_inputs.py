@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ def test_daily_table__columns_with_values__are_those_of_their_rows(
     days: list[list[int]], with_values: bool
 ) -> None:
     rows = [
-        (dt.date.fromordinal(day), pk, 100 * day + pk, 10 * day, pk, Decimal(day) / 7, day / 3)
+        (dt.date.fromordinal(day), pk, 100 * day + pk, 10 * day, pk, day / 7, day / 3)
         for pk, own in enumerate(days)
         for day in own
     ]
@@ -86,12 +85,18 @@ def test_daily_table__columns_with_values__are_those_of_their_rows(
         columns[pk] = columns[pk] if own else None
 
     table = DailyTable.of_columns(columns, with_values=with_values)
-    same = DailyTable.of_rows(rows, {pk: pk for pk in range(len(days))}, with_values=with_values)
+    same = DailyTable.of_rows((row[:5] for row in rows), {pk: pk for pk in range(len(days))})
 
     assert table.days.tolist() == same.days.tolist()
-    for column, expected in zip(table.measures, same.measures, strict=True):
+    for column, expected in zip(table.counts, same.counts, strict=True):
         assert (column.dtype, column.tolist()) == (expected.dtype, expected.tolist())
-    assert (table.values is None) == (same.values is None) == (not with_values)
+    values = {(row[0].toordinal(), row[1]): row[5:] for row in rows}
+    for place, amounts in enumerate(table.values or ()):
+        wanted = [
+            [values.get((day, pk), (0, 0))[place] for pk in range(len(days))] for day in table.days.tolist()
+        ]
+        assert (str(amounts.dtype), amounts.tolist()) == ("float64", wanted)
+    assert (table.values is None) == (not with_values)
 
 
 def test_daily_table__missing_rows__are_zeros_and_unknown_variants_are_left_out() -> None:

@@ -4,7 +4,7 @@ from math import exp, sqrt, tau
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
@@ -17,7 +17,7 @@ from allocation.engine.analysis.always_valid import (
     log_bets,
     looks,
 )
-from allocation.engine.analysis.pairs import pair_of
+from allocation.engine.analysis.pairs import Pair, pair_of
 from allocation.engine.posterior.beta import Floats
 
 Counts = tuple[Floats, Floats]
@@ -70,6 +70,10 @@ def test_log_bets__any_counts__agree_with_scipy(size: int, phi: float) -> None:
 @given(
     seed=st.integers(0, 2**32 - 1), power=st.floats(1, 12), lift=st.floats(-0.5, 1), days=st.integers(1, 40)
 )
+# off by 1, 900 and 80,000,000 if the fifth cumulant is taken for a tenth of it, left out of the height, or altogether
+@example(seed=5780, power=5.2, lift=0.74, days=19)
+@example(seed=8580, power=11.9, lift=-0.09, days=10)
+@example(seed=106, power=11.9, lift=0.96, days=35)
 def test_estimate_by_cumulants__wherever_it_is_sure__is_close(
     seed: int, power: float, lift: float, days: int
 ) -> None:
@@ -81,7 +85,19 @@ def test_estimate_by_cumulants__wherever_it_is_sure__is_close(
 
     exact = log_bets(trials, successes, 0.0, 1.5)
     sure = ~np.isnan(estimate)
-    assert np.abs(estimate - exact)[sure].max(initial=0) < 0.3
+    assert np.abs(estimate - exact)[sure].max(initial=0) < 0.25
+
+
+def test_estimate_by_cumulants__curvature_left_out_of_the_series__is_no_more_than_a_tenth() -> None:
+    # by what the series leaves out of the height alone this would be close enough; it is off by 0.106
+    pair = Pair(*map(np.array, ([8.74496887], [175.59475035], [-0.73894857])))
+
+    (estimate,) = estimate_by_cumulants(pair, np.arange(1))
+
+    exact = log_bets(
+        np.array([[1.0, np.exp(pair.log_odds[0])]]), np.array([[*(pair.both - pair.own), *pair.own]]), 0.0
+    )
+    assert np.isnan(estimate) or abs(estimate - exact[-1]) <= 0.1
 
 
 def test_estimate_by_cumulants__a_year_of_like_variants__is_sure() -> None:
@@ -231,6 +247,32 @@ def test_always_valid_lift__some_of_many_variants__are_looked_at_as_among_all() 
     assert (alone.low[1], alone.high[1], alone.p_value[1]) == (
         among_all.low[7], among_all.high[7], among_all.p_value[7],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("of_values", [False, True])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), gaps=st.floats(0, 0.9), days=st.integers(1, 60))
+def test_always_valid_lift__variants_of_other_days__are_as_each_beside_the_control_alone(
+    of_values: bool, seed: int, gaps: float, days: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    trials = (1 + rng.poisson(10 ** rng.uniform(0, 4), (days, 6))).astype(np.float64)
+    trials[rng.random((days, 6)) < gaps] = 0
+    joined = rng.integers(0, days + 1, 6)
+    trials[np.arange(days)[:, None] < np.where(np.arange(6) > 3, joined, 0)] = 0
+    rates = 0.05 * rng.lognormal(0, 0.5, (days, 6)).clip(0, 20)
+    orders = rng.binomial(trials.astype(np.int64), rates).astype(np.float64)
+    successes, squares = (30 * orders, 1200 * orders) if of_values else (orders, None)
+
+    # 400 variants have 20 looks each
+    together = always_valid_lift(trials, successes, 1, 1.3, squares, of_all=400)
+
+    for variant in (0, 2, 3, 4, 5):
+        both = [1, variant]
+        own = None if squares is None else squares[:, both]
+        alone = always_valid_lift(trials[:, both], successes[:, both], 0, 1.3, own, of_all=400)
+        for got, expected in zip(together, alone, strict=True):
+            assert got[variant] == pytest.approx(expected[1], rel=1e-9, abs=1e-9)
 
 
 def test_always_valid_lift__more_days_than_looks__has_a_p_value_that_is_still_valid() -> None:

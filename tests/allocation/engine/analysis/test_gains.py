@@ -130,6 +130,26 @@ def test_new_gains__served_before_a_regime_alone__is_not_what_that_regime_gave_u
     assert gains.given_up == pytest.approx(given_up, rel=0.001)
 
 
+@pytest.mark.parametrize(
+    ("rules", "given_up"), [(7, 4_000_000 * (0.0819 - 0.05125)), (8, 4_000_000 * (0.0525 - 0.05125))]
+)
+def test_new_gains__judged_by_older_days_alone__is_not_what_a_regime_gave_up(
+    rules: int, given_up: float
+) -> None:
+    # forty days serve two variants, at 0.05 and 0.0525. Of the third ten days before them are kept, as some 9,600
+    # trials at 0.0819: enough to be judged
+    trials = np.array([[50_000.0] * 3] * 10 + [[50_000.0, 50_000.0, 0.0]] * 40 + [[50_000.0] * 3] * 30)
+    rates = [[0.05, 0.05, 0.08]] * 10 + [[0.05, 0.0525, 0.08]] * 40 + [[0.08, 0.05, 0.05]] * 30
+    history = make_history(trials.tolist(), (trials * rates).round().tolist())
+    (decision,) = allocate_many([make_request(history, rules=rules)])
+    all_but_these = trials.copy()
+    all_but_these[10:50] = 0
+
+    gains = new_gains(decision, Settings(), all_but_these)
+
+    assert gains.given_up == pytest.approx(given_up, rel=0.02)
+
+
 def test_new_gains__few_orders_in_an_earlier_regime__are_not_what_was_given_up() -> None:
     # orders are worth 40, but for two of 4,000 of the third variant on one day: 8 a visit beside 3.60 and 0.80
     trials = np.full((90, 3), 1000.0)
