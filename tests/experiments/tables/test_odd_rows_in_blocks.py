@@ -15,7 +15,8 @@ from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from tests.factory import NOW, TODAY, make_experiment, make_table, record
 
-pytestmark = pytest.mark.django_db
+# Blocks are read and judged in Python; what each database stores of a file is in test_blocks and test_importer.
+pytestmark = [pytest.mark.django_db, pytest.mark.database_free]
 
 _HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions,value_sum,value_squares"
 # The rows of the first 500 lines are looked at one by one, as the first of each experiment is: those behind are not.
