@@ -67,7 +67,10 @@ def page_of(request: HttpRequest) -> str:
     """Name the page that a visitor is on: this one, or the one whose form was sent; blank where that is unknown."""
     if request.method in _LOOKS:
         return request.get_full_path()
-    before = urlsplit(request.headers.get("Referer", ""))
+    try:
+        before = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:  # such as http://[
+        return ""
     # a path such as //other.example/x would lead to another host
     if before.netloc != request.get_host() or not url_has_allowed_host_and_scheme(before.path, None):
         return ""

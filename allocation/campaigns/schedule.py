@@ -34,11 +34,11 @@ Act = Callable[[Experiment, dt.datetime], NewEvent | None]
 
 ENDED_REASON = "Ended on schedule."
 # Why the control gets all traffic at the end, where on_end names another variant.
-HARM_REASON = "Ended on schedule. A guard warned, so the control gets all traffic instead of the leader."
-INACTIVE_REASON = "Ended on schedule. The chosen variant is inactive, so the control gets all traffic."
-MISMATCH_REASON = (
-    "Ended on schedule. Traffic did not match, so the control gets all of it instead of the leader."
+HARM_REASON = "Ended on schedule. A guard warned, so the control gets all traffic."
+INACTIVE_REASON = (
+    "Ended on schedule. The variant that was to get all traffic is inactive, so the control does."
 )
+MISMATCH_REASON = "Ended on schedule. Traffic did not match, so the control gets all of it."
 DECIDED_REASON = "Completed by itself once decided."
 _PAUSED = "it is paused, and the last split stays."
 _NO_TRAFFIC = "it has no variant that could get traffic."

@@ -157,15 +157,11 @@ def _own_reasons() -> dict[str, str]:
     return {
         ENDED_REASON: _("Ended on schedule."),
         DECIDED_REASON: _("Ended by itself once ready to decide."),
-        HARM_REASON: _(
-            "Ended on schedule. A guard warned, so the control gets all traffic instead of the leader."
-        ),
+        HARM_REASON: _("Ended on schedule. A guard warned, so the control gets all traffic."),
         INACTIVE_REASON: _(
-            "Ended on schedule. The chosen variant is inactive, so the control gets all traffic."
+            "Ended on schedule. The variant that was to get all traffic is inactive, so the control does."
         ),
-        MISMATCH_REASON: _(
-            "Ended on schedule. Traffic did not match, so the control gets all of it instead of the leader."
-        ),
+        MISMATCH_REASON: _("Ended on schedule. Traffic did not match, so the control gets all of it."),
     }
 
 

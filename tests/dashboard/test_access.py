@@ -123,6 +123,7 @@ def test_reset_link__expired__offers_a_new_link_and_no_form() -> None:
         ("http://evil.example/dashboard/", ""),
         ("http://testserver//evil.example/x", ""),
         ("http://testserver/\\evil.example/x", ""),
+        ("http://[", ""),
         ("", ""),
     ],
 )  # fmt: skip

@@ -260,4 +260,4 @@ def test_end__by_its_schedule_under_a_mismatch__says_why_the_control_gets_the_tr
     html = page(analyst, experiment)
 
     assert "Ended by itself on 1 Sep 2025, 12:00 UTC" in html
-    assert "Traffic did not match, so the control gets all of it instead of the leader." in html
+    assert "Traffic did not match, so the control gets all of it." in html
