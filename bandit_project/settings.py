@@ -233,8 +233,7 @@ THROTTLE_RATES = {
 }
 # For how long a worker remembers a key: one that was revoked opens what it opened for that long.
 API_KEY_REMEMBER_SECONDS = env.integer("API_KEY_REMEMBER_SECONDS", 5, 0, 60)
-# For how long clients keep the rule set and a worker what it knows of decisions, in seconds, and the most that a serve
-# key adds to the counts of a day.
+# Seconds for which clients keep the rule set and a worker its decisions; the most that a serve key adds to a day.
 RULESET_MAX_AGE = env.integer("RULESET_MAX_AGE", 60, 1, 86_400)
 SERVE_REMEMBER_SECONDS = env.integer("SERVE_REMEMBER_SECONDS", 1, 0, 60)
 SERVE_DAILY_COUNTS = env.integer("SERVE_DAILY_COUNTS", 10_000_000, 1, 10**12)

@@ -12,13 +12,13 @@ from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues, has_plain_issue, have_no_issues
 from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
+from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.orders import without_impressions
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.importing.rows import ORDER_VALUE, RowReader, is_total
 from experiments.tables.issues import RowIssue, shown
-from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.bounds import Bounds
 from experiments.text import format_number
 

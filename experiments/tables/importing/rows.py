@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
 from experiments.metrics import Kind as KindOfMeasure
+from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.plain_rows import Meanings, NumberColumn, PlainRows
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.issues import RowIssue, shown
-from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import (
     MOST_REMEMBERED,

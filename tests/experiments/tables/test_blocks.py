@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from experiments.exceptions import InvalidError
+from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.importer import import_table
 from experiments.tables.importing.orders import ORDERS, OrderReader
 from experiments.tables.importing.references import References
@@ -19,7 +20,6 @@ from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import DAILY, RowReader
 from experiments.tables.issues import RowIssue
-from experiments.tables.reading.blocks import in_blocks
 from experiments.tables.reading.bounded import within
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.header import find_header

@@ -147,7 +147,7 @@ _SIZES = (1, 3, 500)
 def _outcome(lines: Sequence[str], size: int, header: str = _HEADER, **options: Any) -> tuple[Any, ...]:
     """Read lines in blocks of this size, record them, and take it back."""
     with transaction.atomic(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.tables.reading.blocks._BLOCK", size)
+        patch.setattr("experiments.tables.importing.blocks._BLOCK", size)
         experiment = _make(reward=Reward.VALUE_PER_IMPRESSION)
         make_experiment("other")
         record(experiment, *(DailyCounts(day, "Blue", 100, 10, 0) for day in _DAYS[:2]))
