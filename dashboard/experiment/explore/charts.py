@@ -1,6 +1,6 @@
 """Charts of the explore tab, by pure functions of what was read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -20,6 +20,7 @@ _DAYS_BRIDGED, _WEEKS_BRIDGED = 4, 14
 def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
     """Draw a variant's lift by the data up to each day, with both intervals."""
     always = [lift.always_valid for lift in lifts]
+    y_min, y_max = axis_of_lifts(lifts)
     return Chart(
         id="lift-over-time",
         title=_("Lift of %(variant)s vs control, over time") % {"variant": name},
@@ -29,8 +30,8 @@ def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
         ),
         y_title=_("Lift vs control"),
         x=[lift.date for lift in lifts],
-        y_min=_settled(lifts, min, -1.0),
-        y_max=_settled(lifts, max, 10.0),
+        y_min=y_min,
+        y_max=y_max,
         tall=True,
         series=[
             Series(
@@ -46,22 +47,36 @@ def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
     )
 
 
-def _settled(lifts: Sequence[LiftOn], end: Callable[..., float], most: float) -> float | None:
-    """Find where the axis ends: the first days' intervals, which are wide, may leave the picture."""
-    later = lifts[len(lifts) // 3 :]
-    ends = [edge for lift in later for edge in _edges(lift)]
-    if not ends:
-        return None
-    found = 1.1 * end(0.0, *ends)
-    step = 10.0 ** np.floor(np.log10(max(abs(found), 1e-6))) / 2
-    rounded = float((np.ceil if found > 0 else np.floor)(found / step) * step)
-    return min(rounded, most) if most > 0 else max(rounded, most)
+def axis_of_lifts(lifts: Sequence[LiftOn]) -> tuple[float | None, float | None]:
+    """Find the ends of the axis: the first days' intervals, which are wide, may leave the picture.
+
+    The axis goes on a step beyond 0 where an interval does so: cut at the zero line, it would seem to end there.
+    """
+    settled, every = _edges(lifts[len(lifts) // 3 :]), _edges(lifts)
+    if not settled:
+        return None, None
+    low, high = _rounded(min(0.0, *settled)), _rounded(max(0.0, *settled))
+    beyond = _step(max(high, -low))
+    low = min(low, -beyond) if min(every) < 0 else low
+    high = max(high, beyond) if max(every) > 0 else high
+    return max(low, -1.0), min(high, 10.0)
 
 
-def _edges(lift: LiftOn) -> list[float]:
-    always = lift.always_valid
-    known = [lift.low, lift.high, *([always.low, always.high] if always else [])]
-    return [edge for edge in known if edge is not None]
+def _rounded(end: float) -> float:
+    """Give the end of an axis a little room, and a number that is easy to read."""
+    step = _step(1.1 * abs(end))
+    return float(np.sign(end) * np.ceil(1.1 * abs(end) / step) * step)
+
+
+def _step(size: float) -> float:
+    return float(10.0 ** np.floor(np.log10(max(size, 1e-6))) / 2)
+
+
+def _edges(lifts: Sequence[LiftOn]) -> list[float]:
+    """List the ends of both intervals, as far as they are known."""
+    edges = [(lift.low, lift.high) for lift in lifts]
+    edges += [(always.low, always.high) for lift in lifts if (always := lift.always_valid)]
+    return [edge for both in edges for edge in both if edge is not None]
 
 
 def daily_rates(

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 
 from allocation.statistics.experiment import analyse
-from allocation.statistics.over_time import some_dates
+from allocation.statistics.over_time import LiftOn, some_dates
+from dashboard.experiment.explore.charts import axis_of_lifts
 from dashboard.experiment.summary import experiment_or_404
 from experiments.models import Experiment
 from tests.dashboard.experiment.test_results import DAY, add_days, make_decided
@@ -78,6 +79,26 @@ def test_lift_over_time__last_point__is_the_lift_of_the_table(client: Client) ->
     ]
     # an interval that may be looked at every day is the wider one
     assert always.low < row.uplift_low < row.uplift_high < always.high
+
+
+@pytest.mark.parametrize(
+    ("first", "settled", "ends"),
+    [
+        # 0.3 with a tenth of room is 0.33, to the next 0.05
+        pytest.param((-0.4, 0.8), (0.1, 0.3), (-0.05, 0.35), id="the first days reach below 0"),
+        pytest.param((0.05, 0.8), (0.1, 0.3), (0, 0.35), id="all above 0"),
+        pytest.param((-0.8, 0.4), (-0.3, -0.1), (-0.35, 0.05), id="the first days reach above 0"),
+        pytest.param((-0.4, 0.8), (-0.01, 0.3), (-0.05, 0.35), id="ends a little below 0"),
+        pytest.param((-1.0, 40.0), (-0.95, 30.0), (-1, 10), id="nothing loses more than all"),
+        pytest.param((None, None), (None, None), (None, None), id="nothing judged"),
+    ],
+)
+def test_axis_of_lifts__wide_first_intervals__shows_on_which_side_of_0_they_end(
+    first: tuple[float, float], settled: tuple[float, float], ends: tuple[float, float]
+) -> None:
+    lifts = [LiftOn(TODAY, None, low, high, None, None) for low, high in (first, settled, settled, settled)]
+
+    assert axis_of_lifts(lifts) == tuple(pytest.approx(end) for end in ends)
 
 
 def test_rates__above_sixty_days__are_folded_to_weeks(client: Client) -> None:
