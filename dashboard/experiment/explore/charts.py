@@ -41,8 +41,8 @@ def lift_over_time(lifts: Sequence[LiftOn], name: str, colour: str) -> Chart:
                 [lift.low for lift in lifts],
                 [lift.high for lift in lifts],
             ),
-            Series(_("Always valid, high"), colour, [a.high if a else None for a in always], dashed=True),
-            Series(_("Always valid, low"), colour, [a.low if a else None for a in always], dashed=True),
+            Series(_("High, always valid"), colour, [a.high if a else None for a in always], dashed=True),
+            Series(_("Low, always valid"), colour, [a.low if a else None for a in always], dashed=True),
         ],
     )
 
