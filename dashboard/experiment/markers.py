@@ -4,6 +4,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -58,22 +59,31 @@ def marked(chart: Chart, markers: Sequence[Marker]) -> Chart:
     return replace(chart, marks=[*chart.marks, *marks])
 
 
-def _of_history(experiment: Experiment) -> Iterator[Marker]:
-    """Compare each record of the experiment with the one before it."""
+def _of_history(experiment: Experiment) -> list[Marker]:
+    """Compare each record of the experiment with the one before it; an end that was undone leaves no mark."""
     names = ("history_date", "status", *ALGORITHM_SETTINGS)
     records = Experiment.history.filter(id=experiment.pk).order_by("history_id").values_list(*names)
-    before: tuple[object, ...] | None = None
-    for at, *values in records:
-        status, settings = values[0], tuple(values[1:])
-        if before is not None:
-            date = timezone.localdate(at)
-            if before[0] != status and status in (Status.PAUSED, Status.COMPLETED):
-                yield Marker(date, _("paused") if status == Status.PAUSED else _("ended"))
-            elif before[0] == Status.PAUSED and status == Status.ACTIVE:
-                yield Marker(date, _("resumed"))
-            if before[1:] != settings:
-                yield Marker(date, _("settings changed"))
-        before = (status, *settings)
+    found: list[Marker] = []
+    ended: Marker | None = None
+    for (_then, before, *settings), (at, status, *changed) in pairwise(records):
+        date = timezone.localdate(at)
+        if before != status and before == Status.COMPLETED:
+            found = [marker for marker in found if marker is not ended]
+        elif before != status and (label := _label_of(before, status)):
+            found.append(Marker(date, label))
+            ended = found[-1] if status == Status.COMPLETED else ended
+        if settings != changed:
+            found.append(Marker(date, _("settings changed")))
+    return found
+
+
+def _label_of(before: str, status: str) -> str:
+    """Word a move from one status to another; empty for one that charts do not mark."""
+    if status == Status.PAUSED:
+        return _("paused")
+    if status == Status.COMPLETED:
+        return _("ended")
+    return _("resumed") if before == Status.PAUSED else ""
 
 
 def _of_variants(experiment: Experiment) -> Iterator[Marker]:

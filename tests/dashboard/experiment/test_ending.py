@@ -7,10 +7,13 @@ import pytest
 from django.test import Client
 
 from allocation.campaigns.schedule import follow_schedules
+from allocation.campaigns.undo import undo_completion
 from allocation.models import Allocation
 from allocation.services import complete_experiment
+from dashboard.experiment.markers import markers_of_changes
 from experiments.campaign.models import End
 from experiments.models import Experiment, Status
+from experiments.services import change_status
 from experiments.variants import add_variant
 from notifications.events import EventKind
 from notifications.models import Alarm
@@ -210,6 +213,26 @@ def test_undo__within_a_day__is_as_before(analyst: Client) -> None:
     assert "The end is undone. The experiment is active again" in html
     assert "Ended on" not in html
     assert Allocation.objects.in_force_on(TODAY)[0].inputs_digest == before.inputs_digest
+
+
+@pytest.mark.parametrize(
+    ("paused", "end_again", "labels"),
+    [(False, False, []), (True, False, ["paused"]), (True, True, ["paused", "ended"])],
+    ids=["active", "paused", "paused, and ended after all"],
+)
+def test_undo__charts__are_marked_by_what_is_left(
+    analyst: Client, paused: bool, end_again: bool, labels: list[str]
+) -> None:
+    experiment = make_running()
+    if paused:
+        change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+    undo_completion(experiment_id=experiment.pk, now=NOW)
+    if end_again:
+        complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+    experiment.refresh_from_db()
+
+    assert [marker.label for marker in markers_of_changes(experiment)] == labels
 
 
 def test_undo__after_a_day__is_refused_and_not_offered(analyst: Client) -> None:

@@ -1,13 +1,9 @@
 """Pages of an experiment with guards, other metrics and notes."""
 
-import datetime as dt
-
 import pytest
 from django.test import Client
 
 from allocation.models import Kind
-from dashboard.charts import Chart, Mark, Series
-from dashboard.experiment.markers import Marker, marked
 from experiments.campaign.models import GuardAction
 from experiments.campaign.watch import add_note
 from experiments.models import Experiment, Status
@@ -62,20 +58,6 @@ def test_explore__notes__are_marked(client: Client) -> None:
     html = page(client, experiment, "explore/")
 
     assert '"label": "Sale \\u003Cbegins\\u003E"' in html
-
-
-def test_marked__charts_of_days__are_marked_within_their_days_alone() -> None:
-    days = [TODAY - DAY, TODAY]
-    chart = Chart(id="c", title="", y_title="", x=days, series=[Series("a", "variant-1", [1, 2])])
-    names = Chart(id="n", title="", y_title="", x=["a"], series=[])
-    markers = [
-        Marker(TODAY, "First"),
-        Marker(TODAY, "Second of that day, which goes on"),
-        Marker(TODAY - dt.timedelta(days=2), "Too early"),
-    ]
-
-    assert marked(chart, markers).marks == [Mark("x", TODAY.isoformat(), "First; Second of that d…")]
-    assert marked(names, markers).marks == []
 
 
 def test_overview__stopped_by_a_guard__names_no_leader_and_suggests_nothing(client: Client) -> None:
