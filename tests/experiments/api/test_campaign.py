@@ -105,7 +105,7 @@ def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
         ({"tags": [1]}, "tags", "A tag is a word"),
         ({"tags": ["a"] * 21}, "tags", "At most 20 tags are kept."),
         ({"tags": ["x" * 41]}, "tags", "at most 40 of them"),
-        ({"tags": "summer"}, "tags", "Expected a list"),
+        ({"tags": "summer"}, "tags", "Must be a list of words."),
         ({"owner": "a\u0000b"}, "owner", "Null characters are not allowed"),
         ({"fixed_variants": "yes"}, "fixed_variants", "Must be true or false."),
         ({"decision_reason": "x"}, "decision_reason", "Unknown field"),
