@@ -1,4 +1,4 @@
-"""What is stored of many rows' variants and days, read at once and by hand: the ORM takes longer than the query."""
+"""Reads of what is stored of many rows' variants and days, at once and by hand: the ORM takes longer than the query."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
