@@ -88,7 +88,7 @@ class Check:
         """Let rows claim their places at once, where all are good; False where one of them needs a look of its own, as
         the first good row of an experiment does.
         """
-        lines, references, counts, numbers, _capped = zip(*rows, strict=True)
+        lines, references, counts, numbers, *_more = zip(*rows, strict=True)
         if not self.named.keys() >= set(references) or not have_no_issues(counts, self.today):
             return False
         names = [row.variant_name for row in counts]

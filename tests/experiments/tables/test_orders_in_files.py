@@ -10,7 +10,7 @@ from experiments.exceptions import InvalidError
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.importing.importer import Target, import_table
-from experiments.tables.importing.orders import day_of_moment
+from experiments.tables.importing.moments import day_of_moment
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remember_columns
 from tests.factory import NOW, TODAY, counts, make_experiment, make_table, record
