@@ -17,13 +17,13 @@ from allocation.ledger.entries import value_facts
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
-from allocation.models import AsOf
+from allocation.models import AsOf, Kind
 from allocation.sample_ratio import SampleRatioResult, compare
-from allocation.selectors import Split, splits_until
+from allocation.selectors import Split, last_computed_allocations, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
 from allocation.statistics.variants import VariantRate, compare_variants, variant_rates
-from experiments.models import Experiment
+from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
 
 
@@ -180,6 +180,7 @@ def analyse(
         decision,
         splits,
         sample_ratio=compare(inputs.variants, splits, history),
+        warned=bool(inputs.harms(decision.window.end)) or _ended_beside_harm(experiment, date),
         variants=variants_of(inputs, decision, history if always_valid else None),
         secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
     )
@@ -192,20 +193,21 @@ def _statistics(
     splits: Sequence[Split],
     *,
     sample_ratio: SampleRatioResult | None,
+    warned: bool,
     variants: list[VariantStatistics],
     secondary: list[SecondaryMetric],
 ) -> Statistics:
     leader = inputs.variants[decision.lead]
     # traffic may have stopped arriving as split since alarms were last looked for
     mismatch = inputs.mismatch or (sample_ratio is not None and sample_ratio.mismatch)
-    state = _state(inputs, decision, mismatch=mismatch)
+    state = state_of(decision, inputs.variant_days(decision.window), mismatch=mismatch, warned=warned)
     recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     return Statistics(
         experiment_id=inputs.experiment_id,
         date=inputs.target_date,
         as_of=AsOf(inputs.target_date, _last_day(decision)),
         state=state,
-        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch),
+        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch, warned=warned),
         leader=leader.key,
         value_remaining=decision.value_remaining,
         days_with_data=inputs.days_with_data,
@@ -221,13 +223,12 @@ def _statistics(
     )
 
 
-def _state(inputs: AllocationInputs, decision: engine.Decision, *, mismatch: bool) -> str:
-    return state_of(
-        decision,
-        inputs.variant_days(decision.window),
-        mismatch=mismatch,
-        warned=bool(inputs.harms(decision.window.end)),
-    )
+def _ended_beside_harm(experiment: Experiment, date: dt.date) -> bool:
+    """True where a guard warned when the experiment ended; the decisions of its end look at no guard."""
+    if experiment.status != Status.COMPLETED or not getattr(experiment, "has_guards", True):
+        return False
+    last = last_computed_allocations([experiment], date).get(experiment.pk)
+    return last is not None and (last.kind == Kind.GUARD or bool(last.harms))
 
 
 def _last_day(decision: engine.Decision) -> dt.date | None:

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from allocation.explanations import apart_in, best_choice
+from allocation.explanations import apart_in, best_choice, equally_good, keep_running, potential
 from allocation.models import State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import metric_lines, worse_metrics
@@ -14,7 +14,6 @@ from dashboard.experiment.results.verdict.words import (
     harm_lines,
     lift_lines,
     lift_words,
-    potential,
 )
 from dashboard.templatetags.formats import chance
 from experiments.models import Experiment, Status
@@ -128,6 +127,8 @@ def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool)
 
 
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
+    if len(results.level) > 1:
+        return _level(results, leader)
     worse = worse_metrics(results, leader)
     title = _headline(results, leader)
     lift = [] if results.is_certain else lift_lines(leader, results)
@@ -145,6 +146,25 @@ def _decided(results: Results, leader: RankedVariant) -> Verdict:
     pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
     action = Action(label % {"variant": leader.statistics.variant_name}, ends_with=pk)
     return Verdict("success", title, [certainty(results, leader), *lines], action)
+
+
+def _level(results: Results, leader: RankedVariant) -> Verdict:
+    """None of these is the best choice: what they do to other metrics may tell them apart."""
+    names = [row.statistics.variant_name for row in results.level]
+    title = equally_good(names, results.analysis.statistics.value_remaining)
+    values = {"chance": chance(leader.statistics.probability_best)}
+    lines = [_("%(chance)s probability to be best each.") % values, *caveats(results)]
+    worse = {row.statistics.variant_name: worse_metrics(results, row) for row in results.level}
+    if any(worse.values()):
+        said = _(
+            "On the goal they are level, but %(variant)s is clearly worse than the control on: %(metrics)s."
+        )
+        doubts = [
+            said % {"variant": name, "metrics": ", ".join(found)} for name, found in worse.items() if found
+        ]
+        return Verdict("warning", title, [*doubts, *lines], Action(_("Check the metrics"), open="explore"))
+    pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
+    return Verdict("success", title, lines, Action(_("End the experiment…"), ends_with=pk))
 
 
 def _headline(results: Results, leader: RankedVariant) -> str:
@@ -174,7 +194,7 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
         certainty(results, leader),
         *metric_lines(results, leader),
         *caveats(results),
-        _("Keep running to measure the lift more precisely."),
+        keep_running(),
     ]
     return Verdict("success", title, lines)
 
@@ -186,7 +206,7 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
         title = _("No clear winner yet. All variants are level.")
     lines = [
         *lift_lines(leader, results),
-        potential(results) + ".",
+        potential(results.analysis.statistics.value_remaining) + ".",
         *metric_lines(results, leader),
         *caveats(results),
         _("Traffic shifts to better variants automatically every day."),

@@ -1,4 +1,4 @@
-"""What a verdict is made of."""
+"""The parts of a verdict: a sentence, the lines beside it, and the next step."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -5,17 +5,13 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from allocation.engine.state import DECIDED_BELOW
-from allocation.explanations import apart_in, large_orders, never_beside, weighty_orders
+from allocation.explanations import apart_in, large_orders, never_beside, potential, weighty_orders
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import interval_words
 from dashboard.formatting import format_lift
 from dashboard.templatetags.formats import chance
 from experiments.metrics import Reward
-from experiments.text import format_exact, format_percent
-
-# The least of an improvement that one decimal shows.
-_SMALLEST_SHOWN = 0.001
+from experiments.text import format_exact
 
 
 def lift_lines(row: RankedVariant, results: Results) -> list[str]:
@@ -48,24 +44,8 @@ def certainty(results: Results, leader: RankedVariant) -> str:
     return said % {
         "chance": chance(leader.statistics.probability_best),
         "count": active,
-        "potential": potential(results),
+        "potential": potential(results.analysis.statistics.value_remaining),
     }
-
-
-def potential(results: Results) -> str:
-    """Say how much another variant could still be better."""
-    remaining = results.analysis.statistics.value_remaining
-    if remaining < _SMALLEST_SHOWN:
-        return _("Another variant would gain less than %(remaining)s") % {
-            "remaining": format_percent(_SMALLEST_SHOWN)
-        }
-    if remaining < DECIDED_BELOW:
-        return _("Another variant would gain at most %(remaining)s") % {
-            "remaining": format_percent(remaining)
-        }
-    if remaining > 1:
-        return _("Too early to tell: another variant could still be several times better")
-    return _("Another variant could still be up to %(gain)s better") % {"gain": format_percent(remaining)}
 
 
 def harm_lines(results: Results) -> list[str]:
