@@ -11,7 +11,7 @@ from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.state import DECIDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.inputs import AllocationInputs
-from experiments.text import format_chance, format_number, format_percent
+from experiments.text import Text, format_chance, format_number, format_percent
 
 # The least of an improvement that one decimal shows.
 _SMALLEST_SHOWN = 0.001
@@ -195,6 +195,11 @@ def weighty_orders(large: Sequence[str]) -> str:
     else:
         said = _("One order may make more than %(part)s of the value of %(count)s variants each.") % values
     return f"{said} " + _("This bound is loose below about 100 orders of very different value.")
+
+
+def no_lift(unit: Text) -> str:
+    """Say why nothing is compared with a control that has enough data. ``unit``: of successes."""
+    return _("The control has no %(unit)s yet: there is no lift to show.") % {"unit": unit}
 
 
 def _lacking(low: Sequence[str]) -> str:

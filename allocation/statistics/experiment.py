@@ -22,7 +22,7 @@ from allocation.sample_ratio import SampleRatioResult, compare
 from allocation.selectors import Split, last_computed_allocations, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
-from allocation.statistics.variants import VariantRate, compare_variants, variant_rates
+from allocation.statistics.variants import VariantRate, compare_variants, is_control_bare, variant_rates
 from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
 
@@ -122,6 +122,15 @@ class Statistics:
     def control_is_judged(self) -> bool:
         """False while the control has too little data to compare anything with it."""
         return all(variant.enough_data for variant in self.variants if variant.is_control)
+
+    @property
+    def is_control_bare(self) -> bool:
+        return is_control_bare(self.variants)
+
+    @property
+    def has_lifts(self) -> bool:
+        """False while nothing can be compared with the control."""
+        return self.control_is_judged and not self.is_control_bare
 
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""

@@ -93,6 +93,11 @@ def compare_variants(
     return None if control is None else compare_to_control(decision.alpha, decision.beta, control)
 
 
+def is_control_bare(rows: Sequence[VariantRate]) -> bool:
+    """True while the control has enough trials and not one success: a lift over it is made of the prior alone."""
+    return any(row.is_control and row.enough_data and not row.successes for row in rows)
+
+
 def _control(inputs: AllocationInputs) -> int | None:
     return next((i for i, variant in enumerate(inputs.variants) if variant.is_control), None)
 

@@ -102,7 +102,7 @@ def _lifts(shares: Sequence[AllocationShare]) -> dict[int, Lift]:
     pairs = {
         share.variant_id: (share, control)
         for share in shares
-        if (control := control_beside(share, shares)) is not None
+        if (control := control_beside(share, shares)) is not None and control.successes
     }
     return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
 

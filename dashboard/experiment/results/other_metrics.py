@@ -4,7 +4,7 @@ from django.utils.translation import gettext as _
 
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import VariantRate
+from allocation.statistics.variants import VariantRate, is_control_bare
 from dashboard.formatting import format_lift, format_lifts
 from experiments.metrics import Reward
 
@@ -21,7 +21,7 @@ def metric_lines(results: Results, leader: RankedVariant) -> list[str]:
     """Say of the guarded metrics, else of the first of visitors, how the leader does."""
     lines = []
     for metric in _metrics_to_name(results):
-        row = _row_of(metric, leader)
+        row = compared_on(metric, leader.statistics.variant_key)
         if row is None or row.uplift is None or row.uplift_low is None or row.uplift_high is None:
             continue
         values = {
@@ -42,17 +42,21 @@ def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
     return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
 
 
-def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> VariantRate | None:
-    rows = {row.variant_key: row for row in metric.variants}
-    row = rows.get(leader.statistics.variant_key)
+def compared_on(metric: SecondaryMetric, key: str) -> VariantRate | None:
+    """Find the variant's row where it can be compared: it and the control have enough data, the control a success."""
+    row = next((row for row in metric.variants if row.variant_key == key), None)
     control = next((row for row in metric.variants if row.is_control), None)
-    return row if row and row.enough_data and control and control.enough_data else None
+    if row is None or control is None or is_control_bare(metric.variants):
+        return None
+    return row if row.enough_data and control.enough_data else None
 
 
 def worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
     """Name the metrics of visitors on which the leader is below the control beyond doubt."""
     found = [
-        (m, _row_of(m, leader)) for m in results.analysis.statistics.secondary if m.metric in _OF_VISITORS
+        (m, compared_on(m, leader.statistics.variant_key))
+        for m in results.analysis.statistics.secondary
+        if m.metric in _OF_VISITORS
     ]
     return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
 

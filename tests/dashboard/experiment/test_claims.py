@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
 import pytest
@@ -196,3 +197,87 @@ def test_tie__one_of_them_sells_clearly_less__says_so(client: Client) -> None:
     assert verdict.lines[0] == (
         "On the goal they are level, but b is clearly worse than the control on: Conversion rate."
     )
+
+
+def make_bare() -> Experiment:
+    """The control has 20,000 impressions and no click."""
+    experiment = make_experiment()
+    for age in (2, 1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 20_000, 0, date=date), counts("b", 20_000, 30, 6, date=date))
+    allocate(experiment)
+    return experiment
+
+
+NO_LIFT = "The control has no clicks yet: there is no lift to show."
+
+
+@pytest.mark.parametrize("tab", ["", "explore/", "report/"])
+def test_control_without_successes__pages__have_no_lift(client: Client, tab: str) -> None:
+    experiment = make_bare()
+
+    html = client.get(f"/dashboard/experiments/{experiment.key}/{tab}").content.decode()
+
+    assert NO_LIFT in html
+    # the number of the prior, 30.5 times a rate of one success in 2 * 20,000
+    assert "6,000%" not in html
+    assert not re.search(r"\+\d+,\d{3}%", html)
+
+
+def test_control_without_successes__verdict__says_why_there_is_no_lift(client: Client) -> None:
+    experiment = make_bare()
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "b leads: > 99.9% probability to be best."
+    assert NO_LIFT in verdict.lines
+
+
+def test_control_without_successes__ended__says_why_there_is_no_lift(client: Client) -> None:
+    experiment = make_bare()
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "Ended on 1 Sep 2025: b gets all traffic."
+    assert verdict.lines[:2] == ["> 99.9% probability to be best.", NO_LIFT]
+
+
+def test_control_without_successes__list_and_dialog__have_no_lift(client: Client) -> None:
+    experiment = make_bare()
+
+    html = client.get("/dashboard/").content.decode()
+    choices = context(client, experiment)["ending"].choices
+
+    assert "&gt; 99.9% probability to be best; the control has no clicks yet" in html
+    assert [choice.lift for choice in choices] == [None, None]
+
+
+def test_control_without_successes__explore__draws_no_lift(client: Client) -> None:
+    shown = context(client, make_bare(), "explore/")
+
+    (chart,) = [chart for chart in shown["charts"] if chart.id == "lift-over-time"]
+    drawn = [value for series in chart.series for value in series.values]
+    assert len(drawn) >= 2
+    assert set(drawn) == {None}
+
+
+def test_control_without_successes__api__keeps_its_numbers() -> None:
+    experiment = make_bare()
+
+    answer = APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/")
+
+    assert json.loads(answer.content)["variants"][1]["uplift"] > 50
+
+
+def test_control_without_successes__of_another_metric__is_not_compared(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, 0, date), counts("b", 1000, 130, 5, date))
+    allocate(experiment)
+
+    shown = context(client, experiment)
+
+    assert not any(line.startswith("Conversion rate") for line in shown["verdict"].lines)
+    assert all(cell is None for row in shown["leaderboard"].rows for _, cell in row.metrics)

@@ -8,7 +8,7 @@ from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.verdict.parts import Verdict
-from dashboard.experiment.results.verdict.words import lift_words
+from dashboard.experiment.results.verdict.words import lift_words, no_lift_lines
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
 from experiments.models import Experiment, Variant
@@ -30,7 +30,7 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
             "warning", title % values, [doubt, *lines, _("Find out why before you change your site.")]
         )
     if results is not None and row is not None and not (is_won and lift):
-        lines = [*_chance_lines(row, results), *lines]
+        lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
     lines.append(_("Make this choice permanent on your site, then archive the experiment."))
     return Verdict("info", title % values, lines)
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
-from allocation.explanations import apart_in, large_orders, never_beside, potential, weighty_orders
+from allocation.explanations import apart_in, large_orders, never_beside, no_lift, potential, weighty_orders
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import interval_words
 from dashboard.formatting import format_lift
@@ -23,9 +23,9 @@ def lift_lines(row: RankedVariant, results: Results) -> list[str]:
 
 
 def lift_words(row: RankedVariant | None, results: Results) -> dict[str, str] | None:
-    """Name the goal and write the lift; None for the control, and where either lacks data."""
+    """Name the goal and write the lift; None for the control, and where nothing can be compared with it."""
     statistics = results.analysis.statistics
-    if row is None or not statistics.control_is_judged or not row.statistics.enough_data:
+    if row is None or not statistics.has_lifts or not row.statistics.enough_data:
         return None
     found = row.statistics
     if found.uplift is None or found.uplift_low is None or found.uplift_high is None:
@@ -63,14 +63,20 @@ def harm_lines(results: Results) -> list[str]:
 
 
 def caveats(results: Results) -> list[str]:
-    """Name variants that cannot be compared, that lack data, and whose value may be that of one order."""
+    """Say what cannot be compared, what lacks data, and whose value may be that of one order."""
     decision, inputs = results.analysis.decision, results.analysis.inputs
     apart, large = apart_in(decision, inputs), large_orders(decision, [v.name for v in inputs.variants])
     return [
+        *no_lift_lines(results),
         *([never_beside(apart)] if apart else []),
         *_low_lines(results, apart),
         *([weighty_orders(large)] if large else []),
     ]
+
+
+def no_lift_lines(results: Results) -> list[str]:
+    unit = results.analysis.inputs.reward.successes_count.unit
+    return [no_lift(unit)] if results.analysis.statistics.is_control_bare and results.has_successes else []
 
 
 def _low_lines(results: Results, apart: Sequence[str]) -> list[str]:
