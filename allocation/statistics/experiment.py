@@ -178,7 +178,8 @@ def analyse(
 ) -> Analysis:
     """The statistics with what they rest on. ``overrides``: settings other than the experiment's own.
 
-    ``always_valid``: False leaves out the intervals that may be looked at every day, which take a while.
+    ``always_valid``: False leaves out the intervals that may be looked at every day, which take a while, but for those
+    that confirm what another metric's credible interval says.
     """
     inputs = current_inputs(experiment, date, overrides)
     decision = engine.allocate_many([inputs.to_request()])[0]

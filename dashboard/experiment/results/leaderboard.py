@@ -14,7 +14,7 @@ from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import VariantRate
+from allocation.statistics.variants import VariantRate, effect_of
 from dashboard.charts import variant_colours
 from dashboard.experiment.folding import fold
 from dashboard.experiment.results.other_metrics import compared_on, effect_word
@@ -246,8 +246,9 @@ def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
     row = compared_on(metric, key)
     if row is None:
         return None
-    effect = "worse" if (row.uplift_high or 0) < 0 else "better" if (row.uplift_low or 0) > 0 else ""
-    return MetricCell(row, "" if row.uplift is None else effect_word(row), effect)
+    effect = effect_of(row)
+    look = "worse" if effect.is_worse else "better" if effect.is_better else ""
+    return MetricCell(row, "" if row.uplift is None else effect_word(effect), look)
 
 
 def _guards(experiment: Experiment, guarding: Guarding | None) -> dict[str, Guard | GuardRule]:

@@ -10,7 +10,9 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from allocation.services import complete_experiment
+from dashboard.experiment.results.leaderboard import Leaderboard
 from experiments.campaign.models import GuardAction
+from experiments.metrics import Reward
 from experiments.models import Experiment
 from tests.allocation.test_guards import make_guarded
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
@@ -281,3 +283,51 @@ def test_control_without_successes__of_another_metric__is_not_compared(client: C
 
     assert not any(line.startswith("Conversion rate") for line in shown["verdict"].lines)
     assert all(cell is None for row in shown["leaderboard"].rows for _, cell in row.metrics)
+
+
+def make_beside_orders(days: int, b: int) -> Experiment:
+    """b leads on clicks; 20 orders a day of the control, ``b`` of b."""
+    experiment = make_experiment()
+    for age in range(days, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, 20, date), counts("b", 1000, 150, b, date))
+    allocate(experiment)
+    return experiment
+
+
+def words_on(metric: Reward, leaderboard: Leaderboard) -> list[str]:
+    cells = [cell for row in leaderboard.rows for column, cell in row.metrics if column.goal == metric]
+    return [cell.word for cell in cells if cell and cell.word]
+
+
+def test_other_metric__credible_interval_alone_below_0__is_likely_worse(client: Client) -> None:
+    experiment = make_beside_orders(20, 17)
+    answer = json.loads(APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/").content)
+    (orders,) = [one for one in answer["secondary"] if one["metric"] == Reward.CONVERSION_RATE]
+    b = orders["variants"][1]
+
+    shown = context(client, experiment)
+    verdict = shown["verdict"]
+    report = client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
+
+    assert b["uplift_high"] < 0 < b["uplift_always_valid"]["high"]
+    assert verdict.title.startswith(
+        "b leads on the goal, but is likely worse than the control on: Conversion rate (95% interval −"
+    )
+    assert verdict.lines[1] == (
+        "Conversion rate: the 95% interval that may be looked at every day still holds 0."
+    )
+    assert "but is likely worse than the control on: Conversion rate" in report
+    assert (verdict.tone, verdict.action.open) == ("warning", "explore")
+    assert words_on(Reward.CONVERSION_RATE, shown["leaderboard"]) == ["likely worse"]
+
+
+def test_other_metric__interval_for_a_daily_look_below_0__is_clearly_worse(client: Client) -> None:
+    experiment = make_beside_orders(20, 10)
+
+    shown = context(client, experiment)
+
+    assert shown["verdict"].title == (
+        "b leads on the goal, but is clearly worse than the control on: Conversion rate."
+    )
+    assert words_on(Reward.CONVERSION_RATE, shown["leaderboard"]) == ["clearly worse"]

@@ -1,12 +1,14 @@
 """The verdict on data: doubts first, then too little data, then who leads, by how much, and what to do."""
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from allocation.explanations import apart_in, best_choice, equally_good, keep_running, potential
 from allocation.models import State
 from allocation.statistics.results import RankedVariant, Results
-from dashboard.experiment.results.other_metrics import metric_lines, worse_metrics
+from dashboard.experiment.results.other_metrics import Worse, metric_lines, worse_metrics
 from dashboard.experiment.results.verdict.parts import Action, Verdict
 from dashboard.experiment.results.verdict.words import (
     caveats,
@@ -134,18 +136,40 @@ def _decided(results: Results, leader: RankedVariant) -> Verdict:
     lift = [] if results.is_certain else lift_lines(leader, results)
     lines = [*lift, *metric_lines(results, leader), *caveats(results)]
     if worse:
-        values = {"leader": leader.statistics.variant_name, "metrics": ", ".join(worse)}
-        said = _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.")
         return Verdict(
             "warning",
-            said % values,
-            [title, *lines, _("Weigh both before you end the experiment.")],
+            _but_worse(leader, worse),
+            [title, *_not_yet_clear(worse), *lines, _("Weigh both before you end the experiment.")],
             Action(_("Check the metrics"), open="explore"),
         )
     label = _("End and keep %(variant)s…") if leader.statistics.is_control else _("End and ship %(variant)s…")
     pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
     action = Action(label % {"variant": leader.statistics.variant_name}, ends_with=pk)
     return Verdict("success", title, [certainty(results, leader), *lines], action)
+
+
+def _but_worse(leader: RankedVariant, worse: Sequence[Worse]) -> str:
+    """Name what is clearly worse; where nothing is, what is likely so."""
+    values = {"leader": leader.statistics.variant_name, "metrics": _named(worse)}
+    if any(one.is_clear for one in worse):
+        return (
+            _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.") % values
+        )
+    return _("%(leader)s leads on the goal, but is likely worse than the control on: %(metrics)s.") % values
+
+
+def _named(worse: Sequence[Worse]) -> str:
+    clear = [one.metric for one in worse if one.is_clear]
+    return ", ".join(clear or [f"{one.metric} ({one.interval})" for one in worse])
+
+
+def _not_yet_clear(worse: Sequence[Worse]) -> list[str]:
+    """Say how far what is likely can be trusted."""
+    if all(one.is_clear for one in worse):
+        return []
+    named = [one.metric for one in worse if not one.is_clear]
+    said = _("%(metrics)s: the 95%% interval that may be looked at every day still holds 0.")
+    return [said % {"metrics": ", ".join(named)}]
 
 
 def _level(results: Results, leader: RankedVariant) -> Verdict:
@@ -156,15 +180,25 @@ def _level(results: Results, leader: RankedVariant) -> Verdict:
     lines = [_("%(chance)s probability to be best each.") % values, *caveats(results)]
     worse = {row.statistics.variant_name: worse_metrics(results, row) for row in results.level}
     if any(worse.values()):
-        said = _(
-            "On the goal they are level, but %(variant)s is clearly worse than the control on: %(metrics)s."
-        )
-        doubts = [
-            said % {"variant": name, "metrics": ", ".join(found)} for name, found in worse.items() if found
-        ]
+        doubts = [_level_but_worse(name, found) for name, found in worse.items() if found]
         return Verdict("warning", title, [*doubts, *lines], Action(_("Check the metrics"), open="explore"))
     pk = next(v.id for v in results.analysis.inputs.variants if v.key == leader.statistics.variant_key)
     return Verdict("success", title, lines, Action(_("End the experiment…"), ends_with=pk))
+
+
+def _level_but_worse(name: str, worse: Sequence[Worse]) -> str:
+    values = {"variant": name, "metrics": _named(worse)}
+    if any(one.is_clear for one in worse):
+        return (
+            _(
+                "On the goal they are level, but %(variant)s is clearly worse than the control on: %(metrics)s."
+            )
+            % values
+        )
+    return (
+        _("On the goal they are level, but %(variant)s is likely worse than the control on: %(metrics)s.")
+        % values
+    )
 
 
 def _headline(results: Results, leader: RankedVariant) -> str:
