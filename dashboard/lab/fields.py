@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -34,8 +35,27 @@ _RATE = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,6}))?%?,?")
 _AMOUNT = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,4}))?,?")
 
 
-class RatesField(forms.CharField):
+class _ListField(forms.CharField):
+    """Numbers separated by spaces or semicolons, shown as the page's language writes them."""
+
+    form: ClassVar[re.Pattern[str]]
+
+    def prepare_value(self, value: Any) -> Any:
+        words = _parts(value.strip()) if isinstance(value, str) else []
+        found = [self.form.fullmatch(word) for word in words]
+        if not words or None in found:
+            return value
+        return " ".join(_written(match[1], match[2]) for match in found if match)
+
+
+def _written(whole: str, decimals: str | None) -> str:
+    return whole if decimals is None else f"{whole}{get_format('DECIMAL_SEPARATOR')}{decimals}"
+
+
+class RatesField(_ListField):
     """Rates in percent, separated by spaces or semicolons, as fractions; decimals with a point or a comma."""
+
+    form = _RATE
 
     def clean(self, value: Any) -> tuple[float, ...]:  # a text in, numbers out
         rates = tuple(_rate(part) for part in _parts(str(super().clean(value)).strip()))
@@ -92,8 +112,10 @@ def value_cv_field() -> PlainDecimalField:
     )
 
 
-class OrderValuesField(forms.CharField):
+class OrderValuesField(_ListField):
     """Positive amounts separated by spaces or semicolons; decimals with a point or a comma. None where blank."""
+
+    form = _AMOUNT
 
     def clean(self, value: Any) -> tuple[float, ...] | None:  # a text in, numbers out
         text = str(super().clean(value)).strip()
