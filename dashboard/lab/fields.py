@@ -81,6 +81,31 @@ def _rate(word: str) -> float:
     return float(rate)
 
 
+class PercentField(PlainDecimalField):
+    """A percentage that is shown as the page's language writes it, and read with a point or a comma in any language.
+
+    It is a field of text: a browser's own field of numbers writes them in the browser's language.
+    """
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal"})
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(_with_point(value))
+
+    def prepare_value(self, value: Any) -> Any:
+        found = _DECIMAL.fullmatch(str(value))
+        return _written(found[1], found[2]) if found else value
+
+
+_DECIMAL = re.compile(r"\s*([-+]?[0-9]+)(?:[.,]([0-9]+))?\s*")
+
+
+def _with_point(value: Any) -> Any:
+    """Write a comma as a point: no percentage of these forms has thousands."""
+    found = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
+    return f"{found[1]}.{found[2]}" if found and found[2] else value
+
+
 def seed_field() -> WholeNumberField:
     return WholeNumberField(
         label=gettext_lazy("Random seed"),
@@ -96,9 +121,9 @@ def daily_traffic_field() -> WholeNumberField:
     return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
-def value_cv_field() -> PlainDecimalField:
+def value_cv_field() -> PercentField:
     """Ask for what makes value the goal; blank where conversions are counted."""
-    return PlainDecimalField(
+    return PercentField(
         label=gettext_lazy("Spread of order values (%)"),
         help_text=gettext_lazy(
             "For value per visitor: the standard deviation of single orders in percent of their mean;"

@@ -217,23 +217,40 @@ def test_simulator__rates_that_are_none__are_shown_as_they_were_typed(client: Cl
     assert page.context["form"]["rates"].value() == rates
 
 
-@pytest.mark.parametrize("language", ["en", "pt-BR"])
-def test_planner__rate_with_a_comma__is_read(client: Client, language: str) -> None:
+@pytest.mark.parametrize(("language", "shown"), [("en", "8.781"), ("pt-BR", "8,781")])
+@pytest.mark.parametrize("rate", ["8.781", "8,781"])
+def test_planner__rate_with_a_point_or_a_comma__is_read_and_written_as_the_page_writes_it(
+    client: Client, language: str, shown: str, rate: str
+) -> None:
     page = client.get(
-        "/dashboard/planner/", {"base_rate": "8,78", "uplift": "12,5"}, headers={"Accept-Language": language}
+        "/dashboard/planner/", {"base_rate": rate, "uplift": "12,5"}, headers={"Accept-Language": language}
     )
 
     form = page.context["form"]
     assert form.is_valid(), form.errors
-    assert (form.cleaned_data["base_rate"], form.cleaned_data["uplift"]) == (Decimal("8.78"), Decimal("12.5"))
-    # a browser's own field of numbers takes a point alone, and shows it as its language does
-    assert 'value="8.78"' in page.content.decode()
+    assert (form.cleaned_data["base_rate"], form.cleaned_data["uplift"]) == (
+        Decimal("8.781"),
+        Decimal("12.5"),
+    )
+    assert f'value="{shown}"' in page.content.decode()
+
+
+@pytest.mark.parametrize("rate", ["8,7,1", "1.234,5", "x"])
+def test_planner__rate_that_is_no_number__is_refused_and_stays(client: Client, rate: str) -> None:
+    page = client.get("/dashboard/planner/", {"base_rate": rate}, headers={"Accept-Language": "pt-BR"})
+
+    assert "base_rate" in page.context["form"].errors
+    assert f'value="{rate}"' in page.content.decode()
 
 
 @pytest.mark.parametrize(("language", "is_read"), [("en", False), ("pt-BR", True)])
-def test_planner__comma_that_may_separate_thousands__is_read_where_it_cannot(
+def test_setting__comma_that_may_separate_thousands__is_read_where_it_cannot(
     client: Client, language: str, is_read: bool
 ) -> None:
-    page = client.get("/dashboard/planner/", {"base_rate": "8,781"}, headers={"Accept-Language": language})
+    page = client.get(
+        "/dashboard/simulator/",
+        {"rates": "4 5", "a_max_daily_shift": "1,250"},
+        headers={"Accept-Language": language},
+    )
 
-    assert ("base_rate" not in page.context["form"].errors) == is_read
+    assert ("a_max_daily_shift" not in page.context["form"].errors) == is_read
