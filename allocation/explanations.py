@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from django.utils.translation import gettext as _
 
 from allocation.engine import Decision
 from allocation.engine.evidence.dispersion import comparisons
 from allocation.engine.evidence.values import LARGEST_PART
-from allocation.engine.state import DECIDED_BELOW
+from allocation.engine.posterior.probability_best import Bools
+from allocation.engine.state import DECIDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.inputs import AllocationInputs
-from experiments.text import format_number, format_percent
+from experiments.text import Text, format_chance, format_number, format_percent
 
+# The least of an improvement that one decimal shows.
+_SMALLEST_SHOWN = 0.001
 _MUCH_DISPERSION, _ENOUGH_COMPARISONS = 1.5, 30
 
 
@@ -47,28 +51,41 @@ def apart_in(decision: Decision, inputs: AllocationInputs) -> list[str]:
 
 
 def decision_sentence(
-    decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool = False
+    decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool = False, warned: bool = False
 ) -> str:
-    """Describe the experiment as of a decision. ``mismatch``: traffic does not arrive as it is split."""
-    active = [variant for variant in inputs.variants if variant.is_active]
-    is_low = decision.low_evidence & decision.active
-    low = [v.name for v, lacks in zip(inputs.variants, is_low, strict=True) if lacks]
-    sentence = status_sentence(
+    """Describe the experiment as of a decision, as its page does.
+
+    ``mismatch``: traffic does not arrive as it is split. ``warned``: a variant harms a guarded metric.
+    """
+    if inputs.completed:
+        return _ended_sentence(decision, inputs, state, mismatch=mismatch)
+    names = [variant.name for variant in inputs.variants]
+    return status_sentence(
         state=state,
-        leader=inputs.variants[decision.lead].name,
+        leader=names[decision.lead],
         chance=float(decision.probability_best[decision.lead]),
         value_remaining=decision.value_remaining,
-        active=len(active),
+        active=int(decision.active.sum()),
         reporting=decision.reporting,
         has_successes=bool(decision.successes[decision.active].any()),
-        low=low,
+        low=_at(names, decision.low_evidence & decision.active),
         apart=apart_in(decision, inputs),
-        large=large_orders(decision, [variant.name for variant in inputs.variants]),
+        large=large_orders(decision, names),
+        level=_at(names, level_with_leader(decision)),
+        mismatch=mismatch,
+        warned=warned,
     )
-    if not mismatch:
-        return sentence
-    doubt = _("Traffic does not match the allocation (SRM): do not trust these numbers yet.")
-    return f"{doubt} {sentence}"
+
+
+def _at(names: Sequence[str], places: Iterable[bool]) -> list[str]:
+    return [name for name, is_there in zip(names, places, strict=True) if is_there]
+
+
+def level_with_leader(decision: Decision) -> Bools:
+    """Find the judged variants whose chance to be the best is written as the leader's, itself among them."""
+    judged = decision.active & ~decision.low_evidence
+    top = round(float(decision.probability_best[decision.lead]), 3)
+    return np.asarray(judged & (decision.probability_best.round(3) == top))
 
 
 def status_sentence(
@@ -83,17 +100,19 @@ def status_sentence(
     low: Sequence[str] = (),
     apart: Sequence[str] = (),
     large: Sequence[str] = (),
+    level: Sequence[str] = (),
+    mismatch: bool = False,
+    warned: bool = False,
 ) -> str:
-    """Describe the experiment to a reader who has not seen the numbers.
+    """Describe the experiment to a reader who has not seen the numbers. Beside a doubt nothing is said of a leader.
 
     ``reporting``: variants with data in the window. ``low``: names of those with too little data to be judged.
     ``apart``: names of those that were never shown on the same day as the others.
     ``large``: names of those whose value may be, for a large part, that of one order.
+    ``level``: names of those that are as likely to be the best as the leader.
     """
-    if apart and len(apart) >= active - 1:
-        return _(
-            "These variants were never shown on the same day: they cannot be compared with day adjustment on."
-        )
+    if active > 1 and (doubt := _doubt(active, apart, mismatch=mismatch, warned=warned)):
+        return doubt
     sentence = _of_state(
         state,
         leader,
@@ -103,6 +122,7 @@ def status_sentence(
         reporting=reporting,
         low=len(low),
         has_successes=has_successes,
+        level=level,
     )
     parts = [sentence, *([never_beside(apart)] if apart else [])]
     if state == "collecting" or active < 2:
@@ -111,6 +131,53 @@ def status_sentence(
     if lacking and len(low) < active:
         parts.append(_lacking(lacking))
     return " ".join([*parts, *([weighty_orders(large)] if large else [])])
+
+
+def _doubt(active: int, apart: Sequence[str], *, mismatch: bool, warned: bool) -> str:
+    if mismatch:
+        return _("Traffic does not match the allocation (SRM): do not trust these numbers yet.")
+    if warned:
+        return _("A guard warns. Nothing counts as decided while this holds.")
+    if apart and len(apart) >= active - 1:
+        return _(
+            "These variants were never shown on the same day: they cannot be compared with day adjustment on."
+        )
+    return ""
+
+
+def _ended_sentence(decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool) -> str:
+    """Say who gets all traffic, and whether the data had decided for it."""
+    place = inputs.variants.index(inputs.final)
+    values = {"winner": inputs.final.name}
+    if mismatch:
+        said = _("Ended: %(winner)s gets all traffic. Traffic did not match the allocation (SRM).")
+        return said % values
+    is_compared = not decision.warm_up and int(decision.active.sum()) > 1 and decision.successes.any()
+    if not is_compared or decision.low_evidence[place]:
+        return _("Ended: %(winner)s gets all traffic.") % values
+    chances = decision.probability_best
+    values["chosen"] = chosen_words(
+        float(chances[place]), inputs.variants[decision.lead].name, float(chances[decision.lead])
+    )
+    if has_won(state, place == decision.lead, float(chances[place])):
+        return _("Ended: %(winner)s won, with %(chosen)s.") % values
+    return _("Ended: %(winner)s was chosen, with %(chosen)s.") % values
+
+
+def has_won(state: str, is_leader: bool, chance: float) -> bool:
+    """Tell if the data had decided for the variant that got all traffic: it was ready to decide, and led for certain.
+
+    Ready to decide alone says that little is left to gain, but not that one leads.
+    """
+    return state == "decided" and is_leader and chance >= LEADER_PROBABILITY
+
+
+def chosen_words(chance: float, leader: str, top: float) -> str:
+    """Say how likely the variant that got all traffic is the best, and name who was more likely to be."""
+    values = {"chance": format_chance(chance), "leader": leader, "top": format_chance(top)}
+    if values["chance"] == values["top"]:
+        return _("%(chance)s probability to be best") % values
+    return _("%(chance)s probability to be best; %(leader)s was more likely, %(top)s") % values
 
 
 def never_beside(apart: Sequence[str]) -> str:
@@ -130,6 +197,11 @@ def weighty_orders(large: Sequence[str]) -> str:
     return f"{said} " + _("This bound is loose below about 100 orders of very different value.")
 
 
+def no_lift(unit: Text) -> str:
+    """Say why nothing is compared with a control that has enough data. ``unit``: of successes."""
+    return _("The control has no %(unit)s yet: there is no lift to show.") % {"unit": unit}
+
+
 def _lacking(low: Sequence[str]) -> str:
     if len(low) == 1:
         return _("%(variant)s does not have enough data yet.") % {"variant": low[0]}
@@ -146,8 +218,9 @@ def _of_state(
     reporting: int,
     low: int,
     has_successes: bool,
+    level: Sequence[str],
 ) -> str:
-    values = {"leader": leader, "chance": _percent(chance)}
+    values = {"leader": leader, "chance": format_chance(chance)}
     if active < 2:
         return _("Only one active variant (%(leader)s). Add a second one to run a test.") % values
     if state == "collecting" and reporting < 2:
@@ -159,10 +232,13 @@ def _of_state(
     if not has_successes:
         return _("No variant has a success yet; there is nothing to compare.")
     if state == "decided":
-        return best_choice(leader, value_remaining)
-    values["gain"] = _gain(value_remaining)
+        return (
+            equally_good(level, value_remaining) if len(level) > 1 else best_choice(leader, value_remaining)
+        )
+    values["gain"] = potential(value_remaining)
     if state == "leader":
-        return _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
+        said = _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
+        return f"{said} {keep_running()}"
     if is_level(chance, active, low):
         return _("No clear winner yet. All variants are level. %(gain)s.") % values
     return (
@@ -176,7 +252,28 @@ def best_choice(leader: str, value_remaining: float) -> str:
         "%(leader)s is the best choice: with 95%% probability no other variant is more than "
         "%(remaining)s better."
     )
-    return said % {"leader": leader, "remaining": _percent(value_remaining)}
+    return said % {"leader": leader, "remaining": _least_shown(value_remaining)}
+
+
+def equally_good(level: Sequence[str], value_remaining: float) -> str:
+    """Say that of these variants none leads, and that there is nothing left to wait for."""
+    values = {
+        "first": level[0],
+        "second": level[1],
+        "count": len(level),
+        "remaining": _least_shown(value_remaining),
+    }
+    if len(level) == 2:
+        said = _(
+            "%(first)s and %(second)s are equally good, and either can be chosen: with 95%% probability "
+            "no other variant is more than %(remaining)s better."
+        )
+    else:
+        said = _(
+            "%(count)s variants are equally good, and any of them can be chosen: with 95%% probability "
+            "no other variant is more than %(remaining)s better."
+        )
+    return said % values
 
 
 def is_level(chance: float, active: int, low: int) -> bool:
@@ -187,9 +284,19 @@ def is_level(chance: float, active: int, low: int) -> bool:
     return not low and round(chance, 3) <= round(1 / active, 3)
 
 
-def _gain(remaining: float) -> str:
+def keep_running() -> str:
+    return _("Keep running to measure the lift more precisely.")
+
+
+def potential(remaining: float) -> str:
+    """Say how much another variant could still be better."""
+    if remaining < _SMALLEST_SHOWN:
+        shown = format_percent(_SMALLEST_SHOWN)
+        return _("Another variant would gain less than %(remaining)s") % {"remaining": shown}
     if remaining < DECIDED_BELOW:
-        return _("More data would change little")
+        return _("Another variant would gain at most %(remaining)s") % {
+            "remaining": format_percent(remaining)
+        }
     if remaining > 10:
         return _("Too early to tell: another variant could still be several times better")
     if remaining > 1:
@@ -197,9 +304,9 @@ def _gain(remaining: float) -> str:
         return _("Too early to tell: another variant could still be up to %(times)s times as good") % {
             "times": times
         }
-    return _("Another variant could still be up to %(gain)s better") % {"gain": _percent(remaining)}
+    return _("Another variant could still be up to %(gain)s better") % {"gain": format_percent(remaining)}
 
 
-def _percent(fraction: float) -> str:
-    """Format a fraction with one decimal; one that is not certain is never 0% or 100%."""
-    return format_percent(min(max(fraction, 0.001), 0.999))
+def _least_shown(remaining: float) -> str:
+    """Write what is left to gain with one decimal, never as nothing."""
+    return format_percent(max(remaining, _SMALLEST_SHOWN))

@@ -95,15 +95,6 @@ def format_rates(low: float, high: float) -> tuple[str, str]:
     return format_percent(*ends[0]), format_percent(*ends[1])
 
 
-def format_chance(probability: float | None) -> str:
-    """Write a probability, never as certain or impossible."""
-    if probability is None:
-        return "–"
-    if probability > 0.999:
-        return f"> {format_percent(0.999)}"
-    return f"< {format_percent(0.001)}" if probability < 0.001 else format_percent(probability)
-
-
 def format_lift(fraction: float, decimals: int = 1) -> str:
     """Write a lift with its sign; far beyond a doubling decimals are noise."""
     text = format_percent(abs(fraction), decimals if abs(fraction) < 10 else 0)

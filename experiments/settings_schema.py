@@ -31,7 +31,8 @@ class AlgorithmSetting:
 
     ``meaning`` is for commands and the API, in English. On pages ``label`` names the setting, ``help`` is beside its
     field, ``details`` in the handbook, and ``unit`` behind its number; a fraction of the traffic has the unit "%" and
-    is shown as percent. ``blank`` says what the setting does where its default is None.
+    is shown as percent, or as percentage points where ``is_difference``: between two shares. ``blank`` says what the
+    setting does where its default is None.
     """
 
     name: str
@@ -48,6 +49,7 @@ class AlgorithmSetting:
     blank: Text = ""
     low_open: bool = False
     step: float | None = None
+    is_difference: bool = False
 
     @property
     def is_switch(self) -> bool:
@@ -170,6 +172,7 @@ ALGORITHM_SETTINGS: dict[str, AlgorithmSetting] = {
                 "protects from surprises but is slow to leave a bad variant."
             ),
             unit="%",
+            is_difference=True,
         ),
         AlgorithmSetting(
             name="window_days",

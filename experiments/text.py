@@ -81,3 +81,12 @@ def format_exact(value: float | Decimal) -> str:
 
 def format_percent(fraction: float | Decimal, decimals: int = 1) -> str:
     return f"{format_number(100 * Decimal(str(fraction)), decimals)}%"
+
+
+def format_chance(probability: float | None) -> str:
+    """Write a probability, never as certain or impossible."""
+    if probability is None:
+        return "–"
+    if probability > 0.999:
+        return f"> {format_percent(0.999)}"
+    return f"< {format_percent(0.001)}" if probability < 0.001 else format_percent(probability)

@@ -76,11 +76,11 @@ def _new_row(inputs: AllocationInputs, now: dt.datetime) -> Allocation:
 def _complete(
     row: Allocation, inputs: AllocationInputs, decision: engine.Decision
 ) -> tuple[AllocationShare, ...]:
-    """All traffic to the winner, else to the control, else to the first active variant.
+    """All traffic to the final variant.
 
     What is known of each variant at the end stays beside its share: it is the result from then on.
     """
-    winner = _winner(inputs)
+    winner = inputs.final
     row.kind = Kind.FALLBACK if inputs.fallback else Kind.COMPLETED
     row.reason = end_sentence(winner.name, on_schedule=inputs.fallback)
     _set_window(row, inputs, decision.window)
@@ -89,13 +89,6 @@ def _complete(
         unsaved(AllocationShare, variant_id=variant.id, share=Decimal(int(variant == winner)), **known)
         for variant, known in zip(inputs.variants, _known_of_all(inputs, decision), strict=True)
     )
-
-
-def _winner(inputs: AllocationInputs) -> InputVariant:
-    chosen = [variant for variant in inputs.variants if variant.id == inputs.winner]
-    active = [variant for variant in inputs.variants if variant.is_active]
-    control = [variant for variant in active if variant.is_control]
-    return (chosen + control + active)[0]
 
 
 def _decide(

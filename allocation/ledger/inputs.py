@@ -193,6 +193,14 @@ class AllocationInputs:
         """The trials of the window's days that the decisions before have priced; None where there are none."""
         return None if self.gains is None else self.gains.priced(window)
 
+    @property
+    def final(self) -> InputVariant:
+        """The variant that gets all traffic at the end: the chosen one, else the control, else the first active."""
+        chosen = [variant for variant in self.variants if variant.id == self.winner]
+        active = [variant for variant in self.variants if variant.is_active]
+        control = [variant for variant in active if variant.is_control]
+        return (chosen + control + active)[0]
+
     def harms(self, end: int | None) -> tuple[Harm, ...]:
         """Find the harms on the days up to ``end``, the last that counts, once; none without a control."""
         if end not in self._harms:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from allocation.engine import Decision, Settings
 from allocation.engine.evidence.values import LARGEST_PART
-from allocation.explanations import large_orders
+from allocation.explanations import large_orders, level_with_leader
 from allocation.ledger.guards import Harm
 from allocation.limits import LIMITS
 from experiments.metrics import Reward
@@ -109,8 +109,7 @@ def _lead(decision: Decision, names: Sequence[str]) -> str:
     if not decision.successes[decision.active].any():
         return _NO_SUCCESS
     chance = float(decision.probability_best[decision.lead])
-    judged = decision.probability_best[decision.active & ~decision.low_evidence]
-    level = int((judged.round(3) == round(chance, 3)).sum())
+    level = int(level_with_leader(decision).sum())
     if level > 1:
         return _LEVEL.format(count=level, chance=_likelihood(chance))
     sentence = LIMITS[decision.bound[decision.lead]].reason

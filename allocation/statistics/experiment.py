@@ -17,13 +17,13 @@ from allocation.ledger.entries import value_facts
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
-from allocation.models import AsOf
+from allocation.models import AsOf, Kind
 from allocation.sample_ratio import SampleRatioResult, compare
-from allocation.selectors import Split, splits_until
+from allocation.selectors import Split, last_computed_allocations, splits_until
 from allocation.services import current_inputs, find_for_allocation
 from allocation.statistics.secondary import SecondaryMetric, secondary_metrics
-from allocation.statistics.variants import VariantRate, compare_variants, variant_rates
-from experiments.models import Experiment
+from allocation.statistics.variants import VariantRate, compare_variants, is_control_bare, variant_rates
+from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
 
 
@@ -123,6 +123,15 @@ class Statistics:
         """False while the control has too little data to compare anything with it."""
         return all(variant.enough_data for variant in self.variants if variant.is_control)
 
+    @property
+    def is_control_bare(self) -> bool:
+        return is_control_bare(self.variants)
+
+    @property
+    def has_lifts(self) -> bool:
+        """False while nothing can be compared with the control."""
+        return self.control_is_judged and not self.is_control_bare
+
     def to_json(self) -> dict[str, Any]:
         """The API's answer."""
         answer = asdict(self)
@@ -169,7 +178,8 @@ def analyse(
 ) -> Analysis:
     """The statistics with what they rest on. ``overrides``: settings other than the experiment's own.
 
-    ``always_valid``: False leaves out the intervals that may be looked at every day, which take a while.
+    ``always_valid``: False leaves out the intervals that may be looked at every day, which take a while, but for those
+    that confirm what another metric's credible interval says.
     """
     inputs = current_inputs(experiment, date, overrides)
     decision = engine.allocate_many([inputs.to_request()])[0]
@@ -180,6 +190,7 @@ def analyse(
         decision,
         splits,
         sample_ratio=compare(inputs.variants, splits, history),
+        warned=bool(inputs.harms(decision.window.end)) or _ended_beside_harm(experiment, date),
         variants=variants_of(inputs, decision, history if always_valid else None),
         secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
     )
@@ -192,20 +203,21 @@ def _statistics(
     splits: Sequence[Split],
     *,
     sample_ratio: SampleRatioResult | None,
+    warned: bool,
     variants: list[VariantStatistics],
     secondary: list[SecondaryMetric],
 ) -> Statistics:
     leader = inputs.variants[decision.lead]
     # traffic may have stopped arriving as split since alarms were last looked for
     mismatch = inputs.mismatch or (sample_ratio is not None and sample_ratio.mismatch)
-    state = _state(inputs, decision, mismatch=mismatch)
+    state = state_of(decision, inputs.variant_days(decision.window), mismatch=mismatch, warned=warned)
     recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     return Statistics(
         experiment_id=inputs.experiment_id,
         date=inputs.target_date,
         as_of=AsOf(inputs.target_date, _last_day(decision)),
         state=state,
-        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch),
+        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch, warned=warned),
         leader=leader.key,
         value_remaining=decision.value_remaining,
         days_with_data=inputs.days_with_data,
@@ -221,13 +233,12 @@ def _statistics(
     )
 
 
-def _state(inputs: AllocationInputs, decision: engine.Decision, *, mismatch: bool) -> str:
-    return state_of(
-        decision,
-        inputs.variant_days(decision.window),
-        mismatch=mismatch,
-        warned=bool(inputs.harms(decision.window.end)),
-    )
+def _ended_beside_harm(experiment: Experiment, date: dt.date) -> bool:
+    """True where a guard warned when the experiment ended; the decisions of its end look at no guard."""
+    if experiment.status != Status.COMPLETED or not getattr(experiment, "has_guards", True):
+        return False
+    last = last_computed_allocations([experiment], date).get(experiment.pk)
+    return last is not None and (last.kind == Kind.GUARD or bool(last.harms))
 
 
 def _last_day(decision: engine.Decision) -> dt.date | None:

@@ -85,11 +85,15 @@ class _Lift(NamedTuple):
 
 
 def _lifts(known: Sequence[_Known], variant: int, control: int | None, always_valid: bool) -> list[LiftOn]:
-    """Compare one variant with the control, where both are judged."""
+    """Compare one variant with the control, where both are judged and the control has a success."""
     found: dict[dt.date, _Lift] = {}
     if control is not None and control != variant:
         pair = [variant, control]
-        judged = [one for one in known if not one.decision.low_evidence[pair].any()]
+        judged = [
+            one
+            for one in known
+            if not one.decision.low_evidence[pair].any() and one.decision.successes[control] > 0
+        ]
         found = _compare(judged, pair, always_valid)
     return [
         LiftOn(one.date, lift.value, lift.low, lift.high, _chance(one.decision, variant), lift.always_valid)

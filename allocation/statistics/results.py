@@ -120,6 +120,14 @@ class Results:
         return active > 1 and is_level(chance, active, len(self.low_variants))
 
     @property
+    def level(self) -> list[RankedVariant]:
+        """The variant of the first rank, and those whose chance to be best is written as its."""
+        if self.leader is None:
+            return []
+        top = round(self.leader.statistics.probability_best, 3)
+        return [row for row in self.ranked if row.rank and round(row.statistics.probability_best, 3) == top]
+
+    @property
     def control(self) -> VariantStatistics | None:
         return next((row.statistics for row in self.ranked if row.statistics.is_control), None)
 

@@ -25,13 +25,18 @@ class SecondaryMetric:
 def secondary_metrics(
     inputs: AllocationInputs, history: DailyTable, *, always_valid: bool = True
 ) -> list[SecondaryMetric]:
-    """Every other metric that the data has. ``history``: all days since the start; both with their values."""
+    """Every other metric that the data has. ``history``: all days since the start; both with their values.
+
+    ``always_valid``: False leaves out such an interval where the credible one holds 0, and there is nothing to confirm.
+    """
     metrics = [metric for metric in Reward if metric != inputs.reward and is_in(metric, history)]
     judged = [judged_by(inputs, metric) for metric in metrics]
     rates = engine.judge_many([one.to_request() for one in judged])
-    since_start = history if always_valid else None
     return [
-        SecondaryMetric(one.reward, variant_rates(one, found, since_start, compare_variants(one, found)))
+        SecondaryMetric(
+            one.reward,
+            variant_rates(one, found, history, compare_variants(one, found), where_likely=not always_valid),
+        )
         for one, found in zip(judged, rates, strict=True)
     ]
 

@@ -25,6 +25,7 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
 from allocation.exceptions import NoActiveVariantError
+from allocation.explanations import no_lift
 from allocation.models import State
 from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
 from bandit_project.administration.invitations import has_mail_server
@@ -184,11 +185,12 @@ def _result_lines(experiment: Experiment, statistics: Statistics | None) -> list
         _("%(variant)s leads (probability to be best %(chance)s)")
         % {"variant": leader.variant_name, "chance": _chance(leader.probability_best)}
     ]
-    if leader.uplift is not None and leader.uplift_low is not None and leader.uplift_high is not None:
-        interval = {
-            "lift": _signed(leader.uplift), "low": _signed(leader.uplift_low), "high": _signed(leader.uplift_high),
-        }  # fmt: skip
+    lift, low, high = leader.uplift, leader.uplift_low, leader.uplift_high
+    if statistics.has_lifts and lift is not None and low is not None and high is not None:
+        interval = {"lift": _signed(lift), "low": _signed(low), "high": _signed(high)}
         parts.append(_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
+    elif statistics.is_control_bare:
+        parts.append(no_lift(experiment.goal.successes_count.unit))
     parts.append(_gain(experiment, statistics))
     return [str(State(statistics.state).label), *parts]
 

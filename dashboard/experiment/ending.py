@@ -23,12 +23,13 @@ from allocation.services import complete_experiment
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from dashboard.experiment.actions import on_experiment
 from dashboard.experiment.summary import Summary
-from dashboard.formatting import format_chance, format_moment
+from dashboard.formatting import format_moment
 from experiments.campaign.ending import can_undo, undo_until
 from experiments.campaign.models import REASON_LENGTH
 from experiments.exceptions import InvalidError, Issue
 from experiments.models import Experiment, Status, Variant
 from experiments.selectors import today
+from experiments.text import format_chance
 from experiments.variants import find_variant
 
 
@@ -101,7 +102,7 @@ def _lifts(shares: Sequence[AllocationShare]) -> dict[int, Lift]:
     pairs = {
         share.variant_id: (share, control)
         for share in shares
-        if (control := control_beside(share, shares)) is not None
+        if (control := control_beside(share, shares)) is not None and control.successes
     }
     return dict(zip(pairs, stored_lifts(list(pairs.values())), strict=True))
 

@@ -1,5 +1,6 @@
 """From an experiment to the lab, and back: the lab's forms filled in from what was observed, settings brought along."""
 
+import math
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -54,7 +55,7 @@ def plan(request: HttpRequest, reference: str) -> HttpResponse:
         return _without_world(request, "planner", {})
     percent = min(max(100 * world.rates[0], _LEAST_PERCENT), _MOST_PERCENT)
     query = {
-        "base_rate": _decimal(percent, 4),
+        "base_rate": _rounded(percent, 4),
         "daily_traffic": str(min(world.daily_trials, _MOST_TRAFFIC)),
         "variants": str(min(len(world.rates), _MOST_PLANNED)),
         **_spread(world),
@@ -96,17 +97,24 @@ def _world(experiment: Experiment) -> ObservedWorld | None:
 def _simulated(world: ObservedWorld) -> dict[str, str]:
     values = world.order_values
     return {
-        "rates": " ".join(_decimal(100 * rate, 6) for rate in world.rates),
+        "rates": " ".join(_rounded(100 * rate, 6) for rate in world.rates),
         "daily_traffic": str(min(world.daily_trials, _MOST_TRAFFIC)),
         "days": _DAYS,
         "runs": _RUNS,
-        **({"order_values": " ".join(_decimal(value, 4) for value in values)} if values else {}),
+        **({"order_values": " ".join(_rounded(value, 4) for value in values)} if values else {}),
         **_spread(world),
     }
 
 
 def _spread(world: ObservedWorld) -> dict[str, str]:
     return {} if world.value_cv is None else {"value_cv": _decimal(100 * world.value_cv, 2)}
+
+
+def _rounded(number: float, most: int) -> str:
+    """Write a number with four digits that count, which tell rates apart; with 2 to ``most`` decimals."""
+    if number <= 0:
+        return _decimal(number, 2)
+    return _decimal(number, min(max(2, 3 - math.floor(math.log10(number))), most))
 
 
 def _decimal(number: float, places: int) -> str:

@@ -91,6 +91,15 @@ class Row:
         return active > 1 and is_level(leader.probability_best or 0.0, active, low)
 
     @property
+    def is_control_bare(self) -> bool:
+        """True while the control has no success: a lift over it is made of the prior alone."""
+        decision = self.summary.allocation
+        shares = decision.shares.all() if decision else ()
+        return self.has_successes and any(
+            one.variant.is_control and one.rate is not None and not one.successes for one in shares
+        )
+
+    @property
     def is_certain(self) -> bool:
         """True where who is ahead is the best with 95% probability."""
         return self.ahead is not None and (self.ahead.probability_best or 0.0) >= LEADER_PROBABILITY

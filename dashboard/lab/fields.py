@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -34,8 +35,27 @@ _RATE = re.compile(r"([0-9]{1,3})(?:[.,]([0-9]{1,6}))?%?,?")
 _AMOUNT = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,4}))?,?")
 
 
-class RatesField(forms.CharField):
+class _ListField(forms.CharField):
+    """Numbers separated by spaces or semicolons, shown as the page's language writes them."""
+
+    form: ClassVar[re.Pattern[str]]
+
+    def prepare_value(self, value: Any) -> Any:
+        words = _parts(value.strip()) if isinstance(value, str) else []
+        found = [self.form.fullmatch(word) for word in words]
+        if not words or None in found:
+            return value
+        return " ".join(_written(match[1], match[2]) for match in found if match)
+
+
+def _written(whole: str, decimals: str | None) -> str:
+    return whole if decimals is None else f"{whole}{get_format('DECIMAL_SEPARATOR')}{decimals}"
+
+
+class RatesField(_ListField):
     """Rates in percent, separated by spaces or semicolons, as fractions; decimals with a point or a comma."""
+
+    form = _RATE
 
     def clean(self, value: Any) -> tuple[float, ...]:  # a text in, numbers out
         rates = tuple(_rate(part) for part in _parts(str(super().clean(value)).strip()))
@@ -61,6 +81,31 @@ def _rate(word: str) -> float:
     return float(rate)
 
 
+class PercentField(PlainDecimalField):
+    """A percentage that is shown as the page's language writes it, and read with a point or a comma in any language.
+
+    It is a field of text: a browser's own field of numbers writes them in the browser's language.
+    """
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal"})
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(_with_point(value))
+
+    def prepare_value(self, value: Any) -> Any:
+        found = _DECIMAL.fullmatch(str(value))
+        return _written(found[1], found[2]) if found else value
+
+
+_DECIMAL = re.compile(r"\s*([-+]?[0-9]+)(?:[.,]([0-9]+))?\s*")
+
+
+def _with_point(value: Any) -> Any:
+    """Write a comma as a point: no percentage of these forms has thousands."""
+    found = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
+    return f"{found[1]}.{found[2]}" if found and found[2] else value
+
+
 def seed_field() -> WholeNumberField:
     return WholeNumberField(
         label=gettext_lazy("Random seed"),
@@ -76,9 +121,9 @@ def daily_traffic_field() -> WholeNumberField:
     return WholeNumberField(label=label, min_value=1, max_value=10**9, initial=1000)
 
 
-def value_cv_field() -> PlainDecimalField:
+def value_cv_field() -> PercentField:
     """Ask for what makes value the goal; blank where conversions are counted."""
-    return PlainDecimalField(
+    return PercentField(
         label=gettext_lazy("Spread of order values (%)"),
         help_text=gettext_lazy(
             "For value per visitor: the standard deviation of single orders in percent of their mean;"
@@ -92,8 +137,10 @@ def value_cv_field() -> PlainDecimalField:
     )
 
 
-class OrderValuesField(forms.CharField):
+class OrderValuesField(_ListField):
     """Positive amounts separated by spaces or semicolons; decimals with a point or a comma. None where blank."""
+
+    form = _AMOUNT
 
     def clean(self, value: Any) -> tuple[float, ...] | None:  # a text in, numbers out
         text = str(super().clean(value)).strip()

@@ -20,10 +20,10 @@ from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
-from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
+from dashboard.lab.fields import LabForm, PercentField, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
 from experiments.settings_schema import SettingValue
-from experiments.tables.number_fields import PlainDecimalField, WholeNumberField
+from experiments.tables.number_fields import WholeNumberField
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.
@@ -49,7 +49,7 @@ class PlannerForm(LabForm):
 
     template_fields = ("base_rate", "uplift", "daily_traffic", "variants", "seed")
 
-    base_rate = PlainDecimalField(
+    base_rate = PercentField(
         label=gettext_lazy("Baseline rate (%)"),
         help_text=gettext_lazy("Current rate of the control."),
         min_value=Decimal("0.01"),
@@ -58,7 +58,7 @@ class PlannerForm(LabForm):
         decimal_places=4,
         initial=Decimal("5"),
     )
-    uplift = PlainDecimalField(
+    uplift = PercentField(
         label=gettext_lazy("Minimum detectable effect (relative %)"),
         help_text=gettext_lazy("20 means 5% to 6%."),
         min_value=Decimal("1"),

@@ -151,21 +151,29 @@ class CampaignFields(forms.Form):
 
 def campaign_in_words(experiment: Experiment) -> list[tuple[str, str]]:
     """List what has been said of a campaign, each with its label, for those who only read."""
+    cap = "" if experiment.value_cap is None else format_exact(experiment.value_cap)
+    said = [
+        (_("Owner"), experiment.owner),
+        (_("Tags"), experiment.tags),
+        *schedule_in_words(experiment),
+        (_("Currency"), experiment.currency),
+        (_("Value cap"), cap),
+        (_("Variants are fixed"), _("yes") if experiment.fixed_variants else ""),
+    ]
+    return [(label, text) for label, text in said if text]
+
+
+def schedule_in_words(experiment: Experiment) -> list[tuple[str, str]]:
+    """List when the experiment starts and ends by itself, and what happens then, each with its label."""
     at_end = experiment.get_on_end_display() if experiment.ends_at else ""
     named = [v.name for v in experiment.variants.all() if v.pk == experiment.on_end_variant_id]
-    at_end = ": ".join(filter(None, [at_end, *named]))
-    said = {
-        _("Owner"): experiment.owner,
-        _("Tags"): experiment.tags,
-        _("Starts"): format_moment(experiment.starts_at) if experiment.starts_at else "",
-        _("Ends"): format_moment(experiment.ends_at) if experiment.ends_at else "",
-        _("At the end"): at_end,
-        _("Ends by itself once ready to decide"): _("yes") if experiment.complete_when_decided else "",
-        _("Currency"): experiment.currency,
-        _("Value cap"): "" if experiment.value_cap is None else format_exact(experiment.value_cap),
-        _("Variants are fixed"): _("yes") if experiment.fixed_variants else "",
-    }
-    return [(label, text) for label, text in said.items() if text]
+    said = [
+        (_("Starts"), format_moment(experiment.starts_at) if experiment.starts_at else ""),
+        (_("Ends"), format_moment(experiment.ends_at) if experiment.ends_at else ""),
+        (_("At the end"), ": ".join(filter(None, [at_end, *named]))),
+        (_("Ends by itself once ready to decide"), _("yes") if experiment.complete_when_decided else ""),
+    ]
+    return [(label, text) for label, text in said if text]
 
 
 def _whole_minute(moment: dt.datetime | None) -> dt.datetime | None:

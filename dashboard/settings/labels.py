@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from experiments.models import Experiment
 from experiments.settings_schema import (
@@ -36,6 +37,14 @@ def format_value(name: str, value: SettingValue | None) -> str:
         return str(ALGORITHM_SETTINGS[name].blank)
     if isinstance(value, bool):
         return _("on") if value else _("off")
+    if not ALGORITHM_SETTINGS[name].is_difference:
+        return _with_unit(name, value)
+    shown = shown_number(name, value)
+    points = ngettext("%(number)s percentage point", "%(number)s percentage points", 1 if shown == 1 else 2)
+    return points % {"number": format_exact(shown)}
+
+
+def _with_unit(name: str, value: SettingValue) -> str:
     unit = str(ALGORITHM_SETTINGS[name].unit)
     number = format_exact(shown_number(name, value))
     return f"{number}{unit}" if unit == "%" else f"{number} {unit}".strip()
@@ -91,7 +100,7 @@ def format_range(setting: AlgorithmSetting) -> str:
     """Say in a sentence what is allowed."""
     if setting.is_switch:
         return _("On or off.")
-    ends = {"low": format_value(setting.name, setting.low), "high": format_value(setting.name, setting.high)}
+    ends = {"low": _with_unit(setting.name, setting.low), "high": _with_unit(setting.name, setting.high)}
     if setting.low_open:
         text = _("Above %(low)s, at most %(high)s.")
     elif setting.is_whole:
@@ -101,7 +110,7 @@ def format_range(setting: AlgorithmSetting) -> str:
         text = _("From %(low)s to %(high)s.")
     if setting.step:
         return f"{text % ends} " + _("In steps of %(step)s.") % {
-            "step": format_value(setting.name, setting.step)
+            "step": _with_unit(setting.name, setting.step)
         }
     return text % ends
 

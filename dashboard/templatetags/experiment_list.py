@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from allocation.models import AllocationShare
 from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
 from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
@@ -95,6 +96,8 @@ def _said(row: Row) -> Said:
     if row.warm_up is not None:
         return _warming(row.waits_for, row.warm_up)
     ahead = row.ahead
+    if ahead is not None and row.lift is not None and row.is_control_bare:
+        return Said(ahead.variant.name, _beside_bare_control(row, ahead), is_ahead=True)
     if ahead is not None and row.lift is not None:
         interval = lift_range(row.lift.low, row.lift.high)
         return Said(ahead.variant.name, interval, lift(row.lift.value), is_ahead=True)
@@ -109,6 +112,12 @@ def _said(row: Row) -> Said:
         words = _("No %(unit)s yet") % {"unit": row.experiment.goal.successes_count.unit}
         return Said(words, is_quiet=True)
     return Said()
+
+
+def _beside_bare_control(row: Row, ahead: AllocationShare) -> str:
+    words = _("%(chance)s probability to be best; the control has no %(unit)s yet")
+    unit = row.experiment.goal.successes_count.unit
+    return words % {"chance": chance(ahead.probability_best), "unit": unit}
 
 
 def _warming(waits_for: str, warm_up: WarmUp) -> Said:

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from allocation.models import AllocationShare
 from dashboard.formatting import (
     decimals_of,
-    format_chance,
     format_date,
     format_lift,
     format_lifts,
@@ -27,7 +26,7 @@ from dashboard.formatting import (
 )
 from experiments.metrics import EXACT_DIGITS, Kind, Measure
 from experiments.models import Experiment
-from experiments.text import Text, format_exact, format_number, format_percent
+from experiments.text import Text, format_chance, format_exact, format_number, format_percent
 
 register = template.Library()
 

@@ -46,7 +46,27 @@ class _PlainDigits:
 
 
 class PlainDecimalField(_PlainDigits, forms.DecimalField):
-    """A decimal number in the digits 0 to 9."""
+    """A decimal number in the digits 0 to 9. A comma may be its point, as an address or a paste has it: 8,78.
+
+    The field of the browser, which shows a number in its own language, sends a point.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(_with_point(value))
+
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(_with_point(value))
+
+
+_ONE_COMMA = re.compile(r"\s*([-+]?[0-9]+),([0-9]+)\s*")
+
+
+def _with_point(value: Any) -> Any:
+    """Write the comma of decimals as a point. Three digits behind it may be thousands: the page's language says."""
+    found = _ONE_COMMA.fullmatch(value) if isinstance(value, str) else None
+    if found is None or (len(found[2]) == 3 and get_format("DECIMAL_SEPARATOR") != ","):
+        return value
+    return f"{found[1]}.{found[2]}"
 
 
 class PlainFloatField(_PlainDigits, forms.FloatField):

@@ -2,9 +2,18 @@ from typing import Any
 
 import pytest
 
-from allocation.explanations import status_sentence
+from allocation.explanations import chosen_words, has_won, status_sentence
 
 pytestmark = pytest.mark.database_free
+
+_USUAL: dict[str, Any] = {
+    "state": "optimizing",
+    "leader": "green",
+    "chance": 0.98,
+    "value_remaining": 0.05,
+    "active": 2,
+    "reporting": 2,
+}
 
 
 @pytest.mark.parametrize(
@@ -20,16 +29,37 @@ pytestmark = pytest.mark.database_free
         ({"chance": 0.3, "active": 3, "low": ["new"]}, "green is ahead (30.0% probability to be best)."),
         ({"chance": 0.501}, "green is ahead (50.1% probability to be best)."),
         ({"state": "leader"}, "green leads: 98.0% probability to be best. Another variant could still"),
-        ({"state": "leader", "value_remaining": 0.009}, "More data would change little."),
+        ({"state": "leader", "value_remaining": 0.009}, "Another variant would gain at most 0.9%."),
+        (
+            {"state": "leader", "chance": 0.99999999994, "value_remaining": 0.0},
+            "green leads: > 99.9% probability to be best. Another variant would gain less than 0.1%. "
+            "Keep running to measure the lift more precisely.",
+        ),
         (
             {"state": "decided", "value_remaining": 0.004},
             "green is the best choice: with 95% probability no other variant is more than 0.4% better.",
+        ),
+        (
+            {"state": "decided", "chance": 0.5, "value_remaining": 0.004, "level": ["red", "green"]},
+            "red and green are equally good, and either can be chosen: with 95% probability no other variant is "
+            "more than 0.4% better.",
+        ),
+        (
+            {
+                "state": "decided",
+                "chance": 0.3,
+                "value_remaining": 0.004,
+                "level": ["a", "b", "c"],
+                "active": 4,
+            },
+            "3 variants are equally good, and any of them can be chosen: with 95% probability no other variant is "
+            "more than 0.4% better.",
         ),
         # hardly any successes: no absurd percentage
         ({"value_remaining": 2.5}, "up to 3.5 times as good"),
         ({"value_remaining": 500.0}, "several times better"),
         ({"value_remaining": float("inf")}, "several times better"),
-        ({"chance": 0.99999}, "(99.9% probability to be best)"),
+        ({"chance": 0.99999}, "(> 99.9% probability to be best)"),
         # rounded, as the tables beside it are, not cut off
         (
             {"chance": 0.65169, "value_remaining": 0.0519},
@@ -46,13 +76,51 @@ pytestmark = pytest.mark.database_free
     ],
 )
 def test_sentence__each_state__says_what_the_numbers_mean(given: dict[str, Any], words: str) -> None:
-    usual: dict[str, Any] = {
-        "state": "optimizing",
-        "leader": "green",
-        "chance": 0.98,
-        "value_remaining": 0.05,
-        "active": 2,
-        "reporting": 2,
-    }
+    assert words in status_sentence(**{**_USUAL, **given})
 
-    assert words in status_sentence(**{**usual, **given})
+
+@pytest.mark.parametrize("state", ["optimizing", "leader", "decided"])
+@pytest.mark.parametrize(
+    ("doubt", "words"),
+    [
+        ("mismatch", "Traffic does not match the allocation (SRM): do not trust these numbers yet."),
+        ("warned", "A guard warns. Nothing counts as decided while this holds."),
+    ],
+)
+def test_sentence__beside_a_doubt__names_no_leader_and_advises_nothing(
+    state: str, doubt: str, words: str
+) -> None:
+    assert status_sentence(**{**_USUAL, "state": state, doubt: True}) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "is_leader", "chance", "won"),
+    [
+        ("decided", True, 0.99, True),
+        ("decided", True, 0.951, True),
+        # little is left to gain, whoever is the best
+        ("decided", True, 0.6, False),
+        ("decided", False, 0.4, False),
+        ("leader", True, 0.999, False),
+        ("optimizing", True, 0.71, False),
+    ],
+)
+def test_won__only_what_the_data_had_decided_for(
+    state: str, is_leader: bool, chance: float, won: bool
+) -> None:
+    assert has_won(state, is_leader, chance) == won
+
+
+@pytest.mark.parametrize(
+    ("chance", "top", "words"),
+    [
+        (0.28, 0.71, "28.0% probability to be best; c was more likely, 71.0%"),
+        (0.71, 0.71, "71.0% probability to be best"),
+        (0.49999, 0.50001, "50.0% probability to be best"),
+        (0.0, 1.0, "< 0.1% probability to be best; c was more likely, > 99.9%"),
+    ],
+)
+def test_chosen__who_was_more_likely__is_named_where_the_numbers_show_it(
+    chance: float, top: float, words: str
+) -> None:
+    assert chosen_words(chance, "c", top) == words

@@ -88,4 +88,4 @@ def _end_with_the_winner(page: Page) -> None:
     page.get_by_role("radio", name="blue").check()
     page.get_by_label("Reason").fill("Sells more.")
     page.get_by_role("button", name="End and ship blue").click()
-    expect(page.get_by_role("heading", name=re.compile("^Ended on .*: blue won with"))).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Ended on .*: blue was chosen with"))).to_be_visible()

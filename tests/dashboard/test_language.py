@@ -50,7 +50,11 @@ def page(reader: Client, path: str) -> str:
         (f"{_ONE}data/upload/", ["Enviar um arquivo", "Ver o que mudaria"]),
         (
             f"{_ONE}settings/",
-            ["Mínimo do controle", "Padrão: 20%. De 0,01% a 100%.", "Excluir definitivamente"],
+            [
+                "Mínimo do controle",
+                "Padrão: 20 pontos percentuais. De 0,01% a 100%.",
+                "Excluir definitivamente",
+            ],
         ),
         (f"{_ONE}history/", ["2 variantes adicionadas", "Criado", "o serviço"]),
         ("/dashboard/experiments/new/", ["Novo experimento", "Iniciar experimento", "1.000 impressões"]),
@@ -108,7 +112,7 @@ def test_activity__changed_settings__are_in_the_words_of_the_pages(reader: Clien
     text = page(reader, f"{_ONE}history/")
 
     assert "Métrica principal: <del>Taxa de cliques (CTR)</del> → <ins>Taxa de conversão</ins>" in text
-    assert "Mudança diária máxima: <del>padrão</del> → <ins>2,5%</ins>" in text
+    assert "Mudança diária máxima: <del>padrão</del> → <ins>2,5 pontos percentuais</ins>" in text
 
 
 def test_refusal_of_a_service__portuguese_reader__is_reported_in_portuguese(reader: Client) -> None:
@@ -137,5 +141,5 @@ def test_apis__portuguese_reader__stay_english(api: APIClient, running: Experime
     assert (
         classic["detail"] == "There is no experiment '99'. GET /api/v1/experiments/ lists the ids and keys."
     )
-    assert "leads: 99.9% probability to be best" in statistics["sentence"]
+    assert "leads: > 99.9% probability to be best" in statistics["sentence"]
     assert "is draft and takes no events" in str(conflict.json())

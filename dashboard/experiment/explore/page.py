@@ -17,7 +17,7 @@ from allocation.statistics.experiment import Analysis, VariantStatistics, analys
 from allocation.statistics.over_time import lifts_on, some_dates
 from allocation.statistics.results import by_rank, daily_shares
 from allocation.statistics.secondary import judged_by
-from allocation.statistics.variants import always_valid_of
+from allocation.statistics.variants import always_valid_of, is_control_bare
 from dashboard.access import requires
 from dashboard.charts import Chart, variant_colours
 from dashboard.experiment.explore import charts
@@ -95,6 +95,7 @@ def _of_data(
         "goal": goal,
         "rows": replace(shown, shown=_always_valid(shown.shown, inputs, decision, history)),
         "control_is_judged": all(row.enough_data for row in rows if row.is_control),
+        "is_control_bare": is_control_bare(rows),
         "dispersion": decision.dispersion,
         "start": history.dates[0],
         "end": history.dates[-1],

@@ -17,6 +17,7 @@ from dashboard.experiment.results.leaderboard import leaderboard_of
 from dashboard.experiment.results.page import named, results_or_none
 from dashboard.experiment.results.verdict import verdict_of
 from dashboard.experiment.summary import Summary, summarise_head
+from dashboard.settings.campaign import schedule_in_words
 from dashboard.settings.labels import values_in_force
 from experiments.campaign.models import Note
 from experiments.models import Experiment
@@ -34,6 +35,7 @@ def report_of(experiment: Experiment, date: dt.date) -> dict[str, Any]:
         "results": found,
         "verdict": verdict_of(experiment, summary, found),
         "settings": values_in_force(experiment),
+        "schedule": schedule_in_words(experiment),
         "notes": notes,
         "caveats": _caveats(summary, found),
         **(_of_data(experiment, found, notes) if found and found.days.count else {}),

@@ -14,10 +14,10 @@ from allocation.models import CLOSING, AllocationShare, Kind
 from allocation.statistics.experiment import VariantStatistics
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import VariantRate
+from allocation.statistics.variants import VariantRate, effect_of
 from dashboard.charts import variant_colours
 from dashboard.experiment.folding import fold
-from dashboard.experiment.results.other_metrics import effect_word
+from dashboard.experiment.results.other_metrics import compared_on, effect_word
 from dashboard.experiment.traffic.explain import limit_text
 from dashboard.formatting import format_shares
 from experiments.campaign.models import Guard, GuardAction
@@ -123,7 +123,7 @@ def leaderboard_of(experiment: Experiment, results: Results) -> Leaderboard:
     variants = {variant.key: variant for variant in experiment.variants.all()}
     colours = variant_colours(variants.values())
     statistics, shares = results.analysis.statistics, _shares(results)
-    has_lifts = statistics.control_is_judged and results.has_successes
+    has_lifts = statistics.has_lifts and results.has_successes
     axis = _axis([_interval(row) for row in results.ranked] if has_lifts else [])
     guards = _guards(experiment, results.analysis.inputs.guarding)
     secondary = sorted(statistics.secondary, key=lambda metric: metric.metric.value not in guards)
@@ -242,13 +242,13 @@ def _forest(row: RankedVariant, axis: Axis) -> Forest | None:
 
 
 def _cell(metric: SecondaryMetric, key: str) -> MetricCell | None:
-    """Give the lift where both the variant and the control have enough data."""
-    row = next((row for row in metric.variants if row.variant_key == key), None)
-    control = next((row for row in metric.variants if row.is_control), None)
-    if row is None or not row.enough_data or control is None or not control.enough_data:
+    """Give the lift where both the variant and the control have enough data, and the control a success."""
+    row = compared_on(metric, key)
+    if row is None:
         return None
-    effect = "worse" if (row.uplift_high or 0) < 0 else "better" if (row.uplift_low or 0) > 0 else ""
-    return MetricCell(row, "" if row.uplift is None else effect_word(row), effect)
+    effect = effect_of(row)
+    look = "worse" if effect.is_worse else "better" if effect.is_better else ""
+    return MetricCell(row, "" if row.uplift is None else effect_word(effect), look)
 
 
 def _guards(experiment: Experiment, guarding: Guarding | None) -> dict[str, Guard | GuardRule]:

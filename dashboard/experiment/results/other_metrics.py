@@ -1,10 +1,12 @@
 """Other metrics than the goal, in words: how the leader does on them."""
 
+from typing import NamedTuple
+
 from django.utils.translation import gettext as _
 
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import VariantRate
+from allocation.statistics.variants import Effect, VariantRate, effect_of, is_control_bare
 from dashboard.formatting import format_lift, format_lifts
 from experiments.metrics import Reward
 
@@ -21,14 +23,14 @@ def metric_lines(results: Results, leader: RankedVariant) -> list[str]:
     """Say of the guarded metrics, else of the first of visitors, how the leader does."""
     lines = []
     for metric in _metrics_to_name(results):
-        row = _row_of(metric, leader)
+        row = compared_on(metric, leader.statistics.variant_key)
         if row is None or row.uplift is None or row.uplift_low is None or row.uplift_high is None:
             continue
         values = {
             "metric": metric.metric.label,
             "lift": format_lift(row.uplift),
             **interval_words(row.uplift_low, row.uplift_high),
-            "word": effect_word(row),
+            "word": effect_word(effect_of(row)),
         }
         lines.append(_("%(metric)s: %(lift)s (%(low)s to %(high)s), %(word)s.") % values)
     return lines
@@ -42,23 +44,44 @@ def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
     return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
 
 
-def _row_of(metric: SecondaryMetric, leader: RankedVariant) -> VariantRate | None:
-    rows = {row.variant_key: row for row in metric.variants}
-    row = rows.get(leader.statistics.variant_key)
+def compared_on(metric: SecondaryMetric, key: str) -> VariantRate | None:
+    """Find the variant's row where it can be compared: it and the control have enough data, the control a success."""
+    row = next((row for row in metric.variants if row.variant_key == key), None)
     control = next((row for row in metric.variants if row.is_control), None)
-    return row if row and row.enough_data and control and control.enough_data else None
+    if row is None or control is None or is_control_bare(metric.variants):
+        return None
+    return row if row.enough_data and control.enough_data else None
 
 
-def worse_metrics(results: Results, leader: RankedVariant) -> list[str]:
-    """Name the metrics of visitors on which the leader is below the control beyond doubt."""
-    found = [
-        (m, _row_of(m, leader)) for m in results.analysis.statistics.secondary if m.metric in _OF_VISITORS
-    ]
-    return [str(m.metric.label) for m, row in found if row and (row.uplift_high or 0) < 0]
+class Worse(NamedTuple):
+    """A metric of visitors on which a variant is below the control. ``is_clear``: beyond what a daily look may find."""
+
+    metric: str
+    interval: str
+    is_clear: bool
 
 
-def effect_word(row: VariantRate) -> str:
-    """Say in a word what the interval of a lift means."""
-    if (row.uplift_high or 0) < 0:
-        return _("worse")
-    return _("better") if (row.uplift_low or 0) > 0 else _("no clear difference")
+def worse_metrics(results: Results, row: RankedVariant) -> list[Worse]:
+    """Name the metrics of visitors on which a variant is below the control, clearly or likely."""
+    found = []
+    for metric in results.analysis.statistics.secondary:
+        rate = compared_on(metric, row.statistics.variant_key) if metric.metric in _OF_VISITORS else None
+        if rate is None or rate.uplift_low is None or rate.uplift_high is None:
+            continue
+        effect = effect_of(rate)
+        if effect.is_worse:
+            words = _("95%% interval %(low)s to %(high)s") % interval_words(rate.uplift_low, rate.uplift_high)
+            found.append(Worse(str(metric.metric.label), words, effect is Effect.CLEARLY_WORSE))
+    return found
+
+
+def effect_word(effect: Effect) -> str:
+    """Say in a word what the intervals of a lift mean."""
+    words = {
+        Effect.CLEARLY_WORSE: _("clearly worse"),
+        Effect.LIKELY_WORSE: _("likely worse"),
+        Effect.OPEN: _("no clear difference"),
+        Effect.LIKELY_BETTER: _("likely better"),
+        Effect.CLEARLY_BETTER: _("clearly better"),
+    }
+    return words[effect]

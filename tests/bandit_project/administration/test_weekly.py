@@ -239,3 +239,15 @@ def test_summary__one_active_variant__is_neither_led_nor_ready() -> None:
     assert "- Headline: One variant only" in body
     assert "Ready to decide" not in body
     assert "leads" not in body
+
+
+def test_summary__control_without_a_click__has_no_lift() -> None:
+    _reader()
+    experiment = make_experiment("Headline")
+    record(experiment, counts("control", 20_000, 0), counts("b", 20_000, 30))
+
+    send_weekly_summaries(_at(1, 12))
+
+    body = str(mail.outbox[0].body)
+    assert "The control has no clicks yet: there is no lift to show." in body
+    assert "Lift vs control" not in body

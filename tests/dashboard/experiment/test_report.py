@@ -14,6 +14,7 @@ from dashboard.experiment.report.links import MOST_LINKS, create_link, find_link
 from dashboard.formatting import format_lift
 from dashboard.models import ReportLink
 from dashboard.templatetags.formats import chance, signed
+from experiments.campaign.models import End
 from experiments.campaign.watch import add_note
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.models import Experiment
@@ -133,6 +134,30 @@ def test_report__ended__names_the_winner_and_the_reason(client: Client) -> None:
 
     assert "Ended on 1 Sep 2025: b won" in page
     assert "It sells" in page
+
+
+@pytest.mark.usefixtures("own_machine")
+def test_report__settings__have_percentage_points_and_the_end(client: Client) -> None:
+    make_running(
+        max_daily_shift=0.15,
+        starts_at=NOW,
+        ends_at=NOW + dt.timedelta(days=30),
+        on_end=End.LEADER,
+        complete_when_decided=True,
+    )
+
+    shown = client.get(_PAGE).context
+    portuguese = client.get(_PAGE, headers={"Accept-Language": "pt-BR"}).context
+
+    assert "15 percentage points" in [one.value for one in shown["settings"]]
+    assert shown["schedule"] == [
+        ("Starts", "1 Sep 2025, 12:00 UTC"),
+        ("Ends", "1 Oct 2025, 12:00 UTC"),
+        ("At the end", "The leader gets all traffic"),
+        ("Ends by itself once ready to decide", "yes"),
+    ]
+    assert "15 pontos percentuais" in [one.value for one in portuguese["settings"]]
+    assert portuguese["schedule"][1] == ("Término", "1 out. 2025, 12:00 UTC")
 
 
 @pytest.mark.usefixtures("own_machine")

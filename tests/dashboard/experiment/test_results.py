@@ -128,24 +128,21 @@ def test_verdict__the_control_wins__offers_to_keep_it(client: Client) -> None:
     assert found.action.label == "End and keep control…"
 
 
-@pytest.mark.parametrize(("more", "leader"), [(0, "control"), (1, "b")])
-def test_verdict__much_data_at_level_chances__says_why_it_is_decided(
-    client: Client, more: int, leader: str
-) -> None:
+def test_verdict__much_data_at_close_chances__says_why_it_is_decided(client: Client) -> None:
     """That little is left to gain decides, not who is the best: nobody is, by 95%."""
     experiment = make_experiment()
     for age in range(20, 0, -1):
         day = TODAY - age * DAY
-        rows = [counts(name, 10**6, 100_000 + n, date=day) for name, n in (("control", 0), ("b", more))]
+        rows = [counts(name, 10**6, 100_000 + n, date=day) for name, n in (("control", 0), ("b", 1))]
         record(experiment, *rows)
     allocate(experiment)
 
     found = verdict(client, experiment)
 
-    said = r" is the best choice: with 95% probability no other variant is more than 0\.\d% better\."
-    assert re.fullmatch(leader + said, found.title)
+    said = r"b is the best choice: with 95% probability no other variant is more than 0\.\d% better\."
+    assert re.fullmatch(said, found.title)
     assert "probability to be best of 2." in found.lines[0]
-    assert any("vs control (95% interval" in line for line in found.lines) == (leader == "b")
+    assert any("vs control (95% interval" in line for line in found.lines)
 
 
 def test_verdict__fewer_orders_from_more_clicks__offers_no_winner(client: Client) -> None:

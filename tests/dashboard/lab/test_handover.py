@@ -191,3 +191,66 @@ def test_simulator__as_installed__offers_nothing_to_use(client: Client) -> None:
     page = client.get("/dashboard/simulator/?rates=4+6&daily_traffic=100&days=2&runs=2&whole=1")
 
     assert "/dashboard/use-settings/" not in page.content.decode()
+
+
+def test_simulate__rates_of_many_digits__are_rounded_and_written_as_the_page_writes_numbers(
+    client: Client,
+) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 4100, 360), counts("b", 4100, 350))
+    allocate(experiment)
+    _path, query = _sent_to(client, f"{_ONE}simulate/")
+
+    english = client.get("/dashboard/simulator/", query)
+    portuguese = client.get("/dashboard/simulator/", query, headers={"Accept-Language": "pt-BR"})
+
+    assert query["rates"] == "8.78 8.537"
+    assert 'value="8.78 8.537"' in english.content.decode()
+    assert 'value="8,78 8,537"' in portuguese.content.decode()
+    assert portuguese.context["form"].cleaned_data["rates"] == (0.0878, 0.08537)
+
+
+@pytest.mark.parametrize("rates", ["4 x", "4,5,6 7", ""])
+def test_simulator__rates_that_are_none__are_shown_as_they_were_typed(client: Client, rates: str) -> None:
+    page = client.get("/dashboard/simulator/", {"rates": rates}, headers={"Accept-Language": "pt-BR"})
+
+    assert page.context["form"]["rates"].value() == rates
+
+
+@pytest.mark.parametrize(("language", "shown"), [("en", "8.781"), ("pt-BR", "8,781")])
+@pytest.mark.parametrize("rate", ["8.781", "8,781"])
+def test_planner__rate_with_a_point_or_a_comma__is_read_and_written_as_the_page_writes_it(
+    client: Client, language: str, shown: str, rate: str
+) -> None:
+    page = client.get(
+        "/dashboard/planner/", {"base_rate": rate, "uplift": "12,5"}, headers={"Accept-Language": language}
+    )
+
+    form = page.context["form"]
+    assert form.is_valid(), form.errors
+    assert (form.cleaned_data["base_rate"], form.cleaned_data["uplift"]) == (
+        Decimal("8.781"),
+        Decimal("12.5"),
+    )
+    assert f'value="{shown}"' in page.content.decode()
+
+
+@pytest.mark.parametrize("rate", ["8,7,1", "1.234,5", "x"])
+def test_planner__rate_that_is_no_number__is_refused_and_stays(client: Client, rate: str) -> None:
+    page = client.get("/dashboard/planner/", {"base_rate": rate}, headers={"Accept-Language": "pt-BR"})
+
+    assert "base_rate" in page.context["form"].errors
+    assert f'value="{rate}"' in page.content.decode()
+
+
+@pytest.mark.parametrize(("language", "is_read"), [("en", False), ("pt-BR", True)])
+def test_setting__comma_that_may_separate_thousands__is_read_where_it_cannot(
+    client: Client, language: str, is_read: bool
+) -> None:
+    page = client.get(
+        "/dashboard/simulator/",
+        {"rates": "4 5", "a_max_daily_shift": "1,250"},
+        headers={"Accept-Language": language},
+    )
+
+    assert ("a_max_daily_shift" not in page.context["form"].errors) == is_read

@@ -1,0 +1,73 @@
+"""The verdict on an experiment that has ended: who gets all traffic, and whether the data had decided for it."""
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from allocation.explanations import chosen_words, has_won
+from allocation.models import CLOSING
+from allocation.statistics.results import RankedVariant, Results
+from dashboard.experiment.ending import reason_text
+from dashboard.experiment.results.verdict.parts import Verdict
+from dashboard.experiment.results.verdict.words import lift_words, no_lift_lines
+from dashboard.experiment.summary import Summary
+from dashboard.formatting import format_date
+from experiments.models import Experiment, Variant
+
+
+def ended(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
+    final = _final(experiment, summary)
+    ranked = results.ranked if results else ()
+    row = next((r for r in ranked if final and r.statistics.variant_key == final.key), None)
+    lift = lift_words(row, results) if results else None
+    is_won = results is not None and row is not None and _is_won(row, results)
+    title = _title(lift is not None, is_won and row is not None and (row.statistics.uplift or 0.0) > 0)
+    values = {"date": _day_of_end(summary), "winner": final.name if final else "–"} | (lift or {})
+    reason = reason_text(experiment.decision_reason)
+    lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
+    if results is not None and results.is_mismatched:
+        doubt = _("Traffic did not match the allocation (SRM): this result may be wrong.")
+        return Verdict(
+            "warning", title % values, [doubt, *lines, _("Find out why before you change your site.")]
+        )
+    if results is not None and row is not None and not (is_won and lift):
+        lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
+    lines.append(_("Make this choice permanent on your site, then archive the experiment."))
+    return Verdict("info", title % values, lines)
+
+
+def _final(experiment: Experiment, summary: Summary) -> Variant | None:
+    split = summary.allocation.shares.all() if summary.allocation else []
+    return next((share.variant for share in split if share.share == 1), experiment.winner)
+
+
+def _day_of_end(summary: Summary) -> str:
+    if summary.allocation is None or summary.allocation.kind not in CLOSING:
+        return "–"
+    return format_date(timezone.localdate(summary.allocation.created_at))
+
+
+def _is_won(row: RankedVariant, results: Results) -> bool:
+    return has_won(results.analysis.statistics.state, row.rank == 1, row.statistics.probability_best)
+
+
+def _title(has_lift: bool, is_won: bool) -> str:
+    if not has_lift:
+        return _("Ended on %(date)s: %(winner)s gets all traffic.")
+    if is_won:
+        return _(
+            "Ended on %(date)s: %(winner)s won with %(metric)s %(lift)s vs control "
+            "(95%% interval %(low)s to %(high)s)."
+        )
+    return _(
+        "Ended on %(date)s: %(winner)s was chosen with %(metric)s %(lift)s vs control "
+        "(95%% interval %(low)s to %(high)s)."
+    )
+
+
+def _chance_lines(row: RankedVariant, results: Results) -> list[str]:
+    """Say how likely it is the best, where that was judged."""
+    leader = results.leader
+    if row.rank is None or leader is None or not results.is_compared:
+        return []
+    top = leader.statistics
+    return [chosen_words(row.statistics.probability_best, top.variant_name, top.probability_best) + "."]

@@ -1,0 +1,333 @@
+"""No page, report or answer claims more than the data says: who won, how sure it is, what a lift is worth."""
+
+import datetime as dt
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from allocation.services import complete_experiment
+from dashboard.experiment.results.leaderboard import Leaderboard
+from experiments.campaign.models import GuardAction
+from experiments.metrics import Reward
+from experiments.models import Experiment
+from tests.allocation.test_guards import make_guarded
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+DAY = dt.timedelta(days=1)
+PORTUGUESE: dict[str, Any] = {"HTTP_ACCEPT_LANGUAGE": "pt-BR"}
+
+
+def make_daily(days: int, size: int, **clicks: int) -> Experiment:
+    """Record days up to yesterday, each with ``size`` impressions and so many clicks of each variant."""
+    experiment = make_experiment()
+    for age in range(days, 0, -1):
+        date = TODAY - age * DAY
+        rows = [counts(name, size, number, number // 5, date) for name, number in clicks.items()]
+        record(experiment, *rows)
+    allocate(experiment)
+    return experiment
+
+
+def make_open() -> Experiment:
+    """c is the most likely to be the best, b second, and nothing is decided."""
+    return make_daily(20, 500, control=25, b=27, c=28)
+
+
+def end_with(experiment: Experiment, name: str) -> None:
+    final = experiment.variants.get(name=name)
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=final.pk)
+
+
+def context(client: Client, experiment: Experiment, tab: str = "", **headers: Any) -> Any:
+    response = client.get(f"/dashboard/experiments/{experiment.key}/{tab}", **headers)
+    assert response.status_code == 200
+    return response.context
+
+
+def sentence(experiment: Experiment) -> str:
+    answer = APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/")
+    return str(json.loads(answer.content)["sentence"])
+
+
+CHANCES = "26.4% probability to be best; c was more likely, 72.3%"
+
+
+@pytest.mark.parametrize(
+    ("final", "chances"),
+    [("b", CHANCES), ("c", "72.3% probability to be best"), ("control", "1.3% probability")],
+)
+def test_ended__before_it_was_decided__won_nowhere(client: Client, final: str, chances: str) -> None:
+    experiment = make_open()
+    end_with(experiment, final)
+
+    verdict = context(client, experiment)["verdict"]
+    report = client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
+    pages = [
+        client.get(address, **PORTUGUESE).content.decode() + client.get(address).content.decode()
+        for address in ("/dashboard/", f"/dashboard/experiments/{experiment.key}/history/")
+    ]
+
+    assert verdict.lines[0].startswith(chances)
+    assert verdict.lines[-1] == "Make this choice permanent on your site, then archive the experiment."
+    assert sentence(experiment).startswith(f"Ended: {final} was chosen, with {chances}")
+    for text in (verdict.title, report, sentence(experiment), *pages):
+        assert " won" not in text
+        assert "venceu" not in text
+    if final != "control":
+        assert verdict.title.startswith(f"Ended on 1 Sep 2025: {final} was chosen with click-through rate")
+    assert chances in report
+
+
+def test_ended__before_it_was_decided__portuguese_says_as_much(client: Client) -> None:
+    experiment = make_open()
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment, **PORTUGUESE)["verdict"]
+
+    assert "b foi escolhida com" in verdict.title
+    assert verdict.lines[0] == "26,4% de probabilidade de ser a melhor; a de c era maior: 72,3%."
+
+
+def test_ended__decided_for_it__won_everywhere(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title.startswith("Ended on 1 Sep 2025: b won with click-through rate (CTR) +30.0%")
+    assert not any("probability to be best" in line for line in verdict.lines)
+    assert sentence(experiment) == "Ended: b won, with > 99.9% probability to be best."
+
+
+def test_ended__decided_for_another__was_chosen_nevertheless(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    end_with(experiment, "control")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "Ended on 1 Sep 2025: control gets all traffic."
+    assert verdict.lines[0] == "< 0.1% probability to be best; b was more likely, > 99.9%."
+    assert sentence(experiment).startswith("Ended: control was chosen, with < 0.1% probability to be best;")
+
+
+def test_ended__while_a_guard_warned__was_chosen(client: Client) -> None:
+    """Nothing counts as decided while a guard warns; the decisions of the end look at no guard."""
+    experiment = make_guarded(GuardAction.TELL)
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    assert "won" not in context(client, experiment)["verdict"].title
+    assert sentence(experiment).startswith("Ended: b was chosen, with")
+
+
+def test_ended__traffic_did_not_match__no_probability_beside_it(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    record(experiment, counts("control", 1000, 100), counts("b", 1000, 130))
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert "was chosen with" in verdict.title
+    assert not any("probability" in line for line in verdict.lines)
+    assert sentence(experiment) == ("Ended: b gets all traffic. Traffic did not match the allocation (SRM).")
+
+
+def test_sentence__one_day_of_a_clear_leader__agrees_with_the_page(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 10_000, 700), counts("b", 10_000, 950))
+    allocate(experiment)
+
+    said = sentence(experiment)
+    lines = context(client, experiment)["verdict"].lines
+
+    assert said == (
+        "b leads: > 99.9% probability to be best. Another variant would gain less than 0.1%. "
+        "Keep running to measure the lift more precisely."
+    )
+    assert lines[0] == "> 99.9% probability to be best of 2. Another variant would gain less than 0.1%."
+    assert lines[-1] == "Keep running to measure the lift more precisely."
+
+
+def test_sentence__beside_a_guard_that_warns__is_the_pages(client: Client) -> None:
+    experiment = make_guarded(GuardAction.TELL)
+    allocate(experiment)
+
+    assert sentence(experiment) == context(client, experiment)["verdict"].title
+
+
+@pytest.mark.parametrize("others", [{}, {"c": 4000}])
+def test_tie__decided__no_page_names_a_best_choice(client: Client, others: dict[str, int]) -> None:
+    experiment = make_daily(17, 100_000, control=5000, b=5000, **others)
+
+    shown = context(client, experiment)
+    verdict = shown["verdict"]
+
+    assert shown["summary"].allocation.state == "decided"
+    assert verdict.title.startswith("control and b are equally good, and either can be chosen: with 95%")
+    assert verdict.title == sentence(experiment)
+    assert shown["summary"].allocation.reason.startswith("No variant leads: 2 are equally likely")
+    assert verdict.lines[0] == "50.0% probability to be best each."
+    assert verdict.action is not None
+    assert verdict.action.label == "End the experiment…"
+
+
+def test_tie__ended__was_chosen(client: Client) -> None:
+    experiment = make_daily(17, 100_000, control=5000, b=5000)
+    end_with(experiment, "b")
+
+    assert context(client, experiment)["verdict"].lines[0] == "50.0% probability to be best."
+    assert sentence(experiment) == "Ended: b was chosen, with 50.0% probability to be best."
+
+
+def test_tie__one_of_them_sells_clearly_less__says_so(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(17, 0, -1):
+        date = TODAY - age * DAY
+        rows = [counts(name, 100_000, 5000, orders, date) for name, orders in (("control", 1000), ("b", 500))]
+        record(experiment, *rows)
+    allocate(experiment)
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.tone == "warning"
+    assert verdict.lines[0] == (
+        "On the goal they are level, but b is clearly worse than the control on: Conversion rate."
+    )
+
+
+def make_bare() -> Experiment:
+    """The control has 20,000 impressions and no click."""
+    experiment = make_experiment()
+    for age in (2, 1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 20_000, 0, date=date), counts("b", 20_000, 30, 6, date=date))
+    allocate(experiment)
+    return experiment
+
+
+NO_LIFT = "The control has no clicks yet: there is no lift to show."
+
+
+@pytest.mark.parametrize("tab", ["", "explore/", "report/"])
+def test_control_without_successes__pages__have_no_lift(client: Client, tab: str) -> None:
+    experiment = make_bare()
+
+    html = client.get(f"/dashboard/experiments/{experiment.key}/{tab}").content.decode()
+
+    assert NO_LIFT in html
+    # the number of the prior, 30.5 times a rate of one success in 2 * 20,000
+    assert "6,000%" not in html
+    assert not re.search(r"\+\d+,\d{3}%", html)
+
+
+def test_control_without_successes__verdict__says_why_there_is_no_lift(client: Client) -> None:
+    experiment = make_bare()
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "b leads: > 99.9% probability to be best."
+    assert NO_LIFT in verdict.lines
+
+
+def test_control_without_successes__ended__says_why_there_is_no_lift(client: Client) -> None:
+    experiment = make_bare()
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "Ended on 1 Sep 2025: b gets all traffic."
+    assert verdict.lines[:2] == ["> 99.9% probability to be best.", NO_LIFT]
+
+
+def test_control_without_successes__list_and_dialog__have_no_lift(client: Client) -> None:
+    experiment = make_bare()
+
+    html = client.get("/dashboard/").content.decode()
+    choices = context(client, experiment)["ending"].choices
+
+    assert "&gt; 99.9% probability to be best; the control has no clicks yet" in html
+    assert [choice.lift for choice in choices] == [None, None]
+
+
+def test_control_without_successes__explore__draws_no_lift(client: Client) -> None:
+    shown = context(client, make_bare(), "explore/")
+
+    (chart,) = [chart for chart in shown["charts"] if chart.id == "lift-over-time"]
+    drawn = [value for series in chart.series for value in series.values]
+    assert len(drawn) >= 2
+    assert set(drawn) == {None}
+
+
+def test_control_without_successes__api__keeps_its_numbers() -> None:
+    experiment = make_bare()
+
+    answer = APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/")
+
+    assert json.loads(answer.content)["variants"][1]["uplift"] > 50
+
+
+def test_control_without_successes__of_another_metric__is_not_compared(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, 0, date), counts("b", 1000, 130, 5, date))
+    allocate(experiment)
+
+    shown = context(client, experiment)
+
+    assert not any(line.startswith("Conversion rate") for line in shown["verdict"].lines)
+    assert all(cell is None for row in shown["leaderboard"].rows for _, cell in row.metrics)
+
+
+def make_beside_orders(days: int, b: int) -> Experiment:
+    """b leads on clicks; 20 orders a day of the control, ``b`` of b."""
+    experiment = make_experiment()
+    for age in range(days, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, 20, date), counts("b", 1000, 150, b, date))
+    allocate(experiment)
+    return experiment
+
+
+def words_on(metric: Reward, leaderboard: Leaderboard) -> list[str]:
+    cells = [cell for row in leaderboard.rows for column, cell in row.metrics if column.goal == metric]
+    return [cell.word for cell in cells if cell and cell.word]
+
+
+def test_other_metric__credible_interval_alone_below_0__is_likely_worse(client: Client) -> None:
+    experiment = make_beside_orders(20, 17)
+    answer = json.loads(APIClient().get(f"/api/v1/experiments/{experiment.key}/statistics/").content)
+    (orders,) = [one for one in answer["secondary"] if one["metric"] == Reward.CONVERSION_RATE]
+    b = orders["variants"][1]
+
+    shown = context(client, experiment)
+    verdict = shown["verdict"]
+    report = client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
+
+    assert b["uplift_high"] < 0 < b["uplift_always_valid"]["high"]
+    assert verdict.title.startswith(
+        "b leads on the goal, but is likely worse than the control on: Conversion rate (95% interval −"
+    )
+    assert verdict.lines[1] == (
+        "Conversion rate: the 95% interval that may be looked at every day still holds 0."
+    )
+    assert "but is likely worse than the control on: Conversion rate" in report
+    assert (verdict.tone, verdict.action.open) == ("warning", "explore")
+    assert words_on(Reward.CONVERSION_RATE, shown["leaderboard"]) == ["likely worse"]
+
+
+def test_other_metric__interval_for_a_daily_look_below_0__is_clearly_worse(client: Client) -> None:
+    experiment = make_beside_orders(20, 10)
+
+    shown = context(client, experiment)
+
+    assert shown["verdict"].title == (
+        "b leads on the goal, but is clearly worse than the control on: Conversion rate."
+    )
+    assert words_on(Reward.CONVERSION_RATE, shown["leaderboard"]) == ["clearly worse"]
