@@ -103,14 +103,13 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
     shown = preview_upload(
         kept, options=choices.options(), sheet=choices.sheet_name, today=today(), now=timezone.now()
     )
-    kinds = shown.report.kinds
     context = tab_context(experiment, "data", today()) | {
         "upload": kept,
         "preview": shown,
         "choices": choices,
         "refused": refused_lines(kept, shown.report.issues, choices.sheet_name),
         "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
-        "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
+        "doubts": choices.shown(shown.report),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
     return render(request, "dashboard/experiment/preview.html", context)

@@ -4,11 +4,9 @@ Such a file says a day's conversions, value and squares. What was seen and click
 """
 
 import datetime as dt
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from experiments.ingestion.diff import DAY_AS_TEXT
@@ -19,10 +17,10 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, Blank, RowReader
 from experiments.tables.issues import RowIssue
+from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
 from experiments.tables.ways_in import Advice
-from experiments.text import parse_date
 
 # Columns of a day's totals: a file that has one is no file of orders.
 TOTALS = tuple(name for name in NUMBER_NAMES if name != VALUE_NAMES[0])
@@ -32,10 +30,6 @@ ORDERS = Columns(
     optional={name: name for name in TOTALS},
     # a column called value, or by a day's sum's other names, is only here that of an order
     synonyms={form: column for form, column in ORDER_SYNONYMS.items() if column != VALUE_NAMES[0]},
-)
-_MOMENT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)"
-    r" ?(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 
 
@@ -58,15 +52,20 @@ class OrderReader(RowReader):
     )
     # each order is a conversion
     absent: Sequence[Any] = tuple(1 if name == "conversions" else 0 for name in NUMBER_NAMES)
+    has_times = True
 
-    def __init__(self, header: Header, blank: Blank, references: References, advice: Advice) -> None:
-        super().__init__(header, blank, advice)
+    def __init__(
+        self,
+        header: Header,
+        blank: Blank,
+        references: References,
+        advice: Advice,
+        date_order: DateOrder = "detect",
+    ) -> None:
+        super().__init__(header, blank, advice, date_order)
         self._references = references
         # The experiment and key of a variant, by what the file calls both.
         self._variants: dict[tuple[str, str], tuple[int | str, str]] = {}
-
-    def day_of(self, text: str) -> dt.date | None:
-        return day_of_moment(text)
 
     def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
         """Yield the lines that cannot be read, then the days in the order of their first lines."""
@@ -134,28 +133,6 @@ def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, int]]:
             if text in by_text:
                 found[experiment, by_text[text], key] = (counts[0], counts[1])
     return found
-
-
-def day_of_moment(text: str) -> dt.date | None:
-    """Read a day, or a moment such as 2025-08-14 14:03 or 2025-08-14T14:03:00+02:00.
-
-    A moment with its distance from UTC belongs to the day that it was in TIME_ZONE; one without was written there.
-    """
-    if (day := parse_date(text)) is not None:
-        return day
-    if (found := _MOMENT.fullmatch(text)) is None:
-        return None
-    date, time, zone = found.groups()
-    try:
-        moment = dt.datetime.fromisoformat(f"{date}T{time}{'Z' if zone == 'UTC' else zone or ''}")
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(timezone.get_default_timezone())
-    except (
-        ValueError,
-        OverflowError,
-    ):  # OverflowError: a day before the first of the calendar, or after its last
-        return None
-    return moment.date()
 
 
 def without_impressions(row: CsvRow) -> str:
