@@ -165,6 +165,7 @@ def _prepare(
         report=report,
         references=references,
         names=header.names,
+        header_line=header.line,
         only=target.experiment if target.only else None,
         bounds=table.bounds,
     )

@@ -46,7 +46,7 @@ class ImportReport:
     cell. Both count as neither good nor bad. ``has_orders``: each line is an order; ``values_capped``: orders above the
     experiment's cap. ``recorded_rows``: those of each experiment, by its id. ``kinds`` counts the rows that another
     choice would take: those with a blank cell, and those repeated. ``of_experiments``: problems of experiments,
-    on line 0, which each of their rows has. ``dates``: how they were read.
+    on line 0 where each of their rows has them. ``dates``: how they were read.
     """
 
     kept_issues: int = MAX_ISSUES
