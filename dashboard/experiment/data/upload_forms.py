@@ -21,6 +21,8 @@ from experiments.tables.uploads import FirstLines, most_bytes, too_large
 class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
+        # the Portuguese of Django's own message is misspelt
+        error_messages={"empty": gettext_lazy("The submitted file is empty.")},
         help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
         widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": FILE_TYPES}),
     )

@@ -21,6 +21,7 @@ from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
 from experiments.tables.ways_in import Advice
+from experiments.text import written_day
 
 # Columns of a day's totals: a file that has one is no file of orders.
 TOTALS = tuple(name for name in NUMBER_NAMES if name != VALUE_NAMES[0])
@@ -142,4 +143,4 @@ def without_impressions(row: CsvRow) -> str:
     message = _(
         "%(variant)r has orders on %(date)s, but no impressions are stored of that day; load the day's totals first"
     )
-    return message % {"variant": row.counts.variant_name, "date": row.counts.date}
+    return message % {"variant": row.counts.variant_name, "date": written_day(row.counts.date)}

@@ -457,3 +457,21 @@ def test_preview__problem_of_a_whole_line__is_named_in_the_pages_language(analys
     shown = analyst.post(UPLOAD, file_sent(text), follow=True, headers={"accept-language": "pt-br"})
 
     assert "a linha inteira" in shown.content.decode()
+
+
+def test_preview__day_that_is_refused__is_written_as_pages_write_days(analyst: Client) -> None:
+    text = f"{HEADER}{make_running().key},1999-12-31,control,11,2,0\n"
+
+    english = analyst.post(UPLOAD, file_sent(text), follow=True)
+    shown = analyst.post(UPLOAD, file_sent(text), follow=True, headers={"accept-language": "pt-br"})
+
+    assert "31 Dec 1999 is before 1 Jan 2000" in english.content.decode()
+    assert "31 dez. 1999 é anterior a 1 jan. 2000" in shown.content.decode()
+
+
+def test_upload__of_an_empty_file__is_refused_in_right_portuguese(analyst: Client) -> None:
+    make_running()
+
+    shown = analyst.post(UPLOAD, file_sent(""), headers={"accept-language": "pt-br"})
+
+    assert "O arquivo enviado está vazio." in shown.content.decode()
