@@ -57,17 +57,19 @@ class Outcome:
 
 
 def compute_allocation(
-    *, experiment_id: int, target_date: dt.date, now: dt.datetime, has_changed: bool = False
+    *, experiment_id: int, target_date: dt.date, now: dt.datetime, for_visitors: bool = False
 ) -> Entry:
     """Compute and record the allocation for a date; equal inputs answer the revision recorded already.
 
-    ``has_changed``: something probably has since the last decision. The days are then read at once.
+    ``for_visitors``: they wait, probably for a decision about what came since the last one. The days are then read at
+    once, and the traffic is not compared with its split again for a state that the revision before has, too.
     Raises ExperimentNotFoundError, StatusConflictError, NoActiveVariantError, LaterDecisionError, InvalidError
     (settings that clash).
     """
     with transaction.atomic():
-        read = _lock_and_read(experiment_id, target_date, with_days=has_changed)
-        (outcome,) = _decide([experiment_id], target_date, _How(now, announce=True, even_paused=False), read)
+        read = _lock_and_read(experiment_id, target_date, with_days=for_visitors)
+        how = _How(now, announce=True, even_paused=False, for_visitors=for_visitors)
+        (outcome,) = _decide([experiment_id], target_date, how, read)
     if outcome.entry is None:
         raise outcome.error or _not_found(experiment_id)
     return outcome.entry
@@ -185,6 +187,7 @@ class _How(NamedTuple):
     announce: bool
     even_paused: bool
     looked_at: Mapping[int, int] = MappingProxyType({})
+    for_visitors: bool = False
 
 
 class _Read(NamedTuple):
@@ -321,9 +324,10 @@ def _record(
     computed = compute_entries(inputs, how.now)
     seconds = time.perf_counter() - started
     if how.announce:
-        computed = beside_mismatches(
-            computed, how.now, _looked_at(experiments, how) | _as_before(computed, latest)
-        )
+        compared = _looked_at(experiments, how)
+        if how.for_visitors:
+            compared |= _as_before(computed, latest)
+        computed = beside_mismatches(computed, how.now, compared)
     entries = [replace(entry, is_new=True) for entry in computed if not _is_known(entry.inputs, latest)]
     for entry in entries:
         pk = entry.allocation.experiment_id
@@ -347,8 +351,8 @@ def _looked_at(experiments: Mapping[int, Experiment], how: _How) -> set[int]:
 
 
 def _as_before(entries: Sequence[Entry], latest: Mapping[int, Allocation]) -> set[int]:
-    """The experiments whose state is that of the revision before: to compare the traffic for each revision of a day
-    would take as long as to decide.
+    """The experiments whose state is that of the revision before: to compare their traffic would take as long as to
+    decide.
     """
     return {
         entry.allocation.experiment_id

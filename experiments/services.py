@@ -74,7 +74,7 @@ def create_experiment(
     }
     experiment = Experiment(pk=pk, created_at=now, **fields)
     experiment.settings_in_force()
-    refuse_campaign_problems(experiment, leave_out=_AT_END)
+    refuse_campaign_problems(experiment, leave_out=_AT_END, ends_after=now)
     with transaction.atomic():
         experiment = _insert_under_free_key(experiment)
         if variants:
@@ -141,11 +141,12 @@ def update_experiment(
                 _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.state_word}
             )
         changes = {**_campaign_values(experiment, fields), **(settings or {})}
+        ends_after = now if changes.get("ends_at", experiment.ends_at) != experiment.ends_at else None
         for name, value in changes.items():
             setattr(experiment, name, value)
         experiment.settings_in_force()
         if any(name in changes for name in CAMPAIGN_FIELDS):
-            refuse_campaign_problems(experiment)
+            refuse_campaign_problems(experiment, ends_after=ends_after)
         if "reward" in changes:
             _refuse_reward_that_rows_break(experiment)
         experiment.data_version += 1

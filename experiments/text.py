@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,6 +35,8 @@ NAME_PATTERN = rf"^[^{_INVISIBLE}]*[^\s{_INVISIBLE}][^{_INVISIBLE}]*$"
 _NAME = re.compile(NAME_PATTERN)
 ISO_DATE_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ISO_DATE = re.compile(ISO_DATE_PATTERN)
+# Digits for each float there is and the decimals that are shown of it; by default there are 28.
+_WIDE = Context(prec=400)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -88,13 +90,13 @@ def format_number(value: float | Decimal, decimals: int) -> str:
 @lru_cache(maxsize=4096, typed=True)
 def _format(value: float | Decimal, decimals: int, language: str | None) -> str:
     """Write a number in the current ``language``. A page of many variants writes the same numbers several times."""
-    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0
-    return number_format(exact, decimals, force_grouping=True)
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE)
+    return number_format(_WIDE.plus(exact), decimals, force_grouping=True)
 
 
 def format_exact(value: float | Decimal) -> str:
     """Write a number with all its digits and no trailing zeros; separate thousands."""
-    plain = Decimal(str(value)).normalize()
+    plain = Decimal(str(value)).normalize(_WIDE)
     decimals = max(0, -int(plain.as_tuple().exponent))
     return number_format(plain, decimals, force_grouping=True)
 

@@ -3,8 +3,8 @@
 python scripts/example_requests.py http://127.0.0.1:8000 [API_KEY]    (needs the package requests)
 """
 
+import argparse
 import datetime as dt
-import sys
 import uuid
 from typing import Any
 
@@ -46,7 +46,11 @@ class Bandit:
 
 
 def main() -> None:
-    bandit = Bandit(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Create an experiment, post counts, assign a visitor.")
+    parser.add_argument("url", help="of the service, such as http://127.0.0.1:8000")
+    parser.add_argument("key", nargs="?", help="an API key, if the service asks for one")
+    given = parser.parse_args()
+    bandit = Bandit(given.url, given.key)
     experiment = bandit.post(
         "experiments/",
         {"name": "Button", "status": "active", "variants": [{"name": "control"}, {"name": "blue"}]},

@@ -11,6 +11,13 @@ from xdist.scheduler.loadgroup import LoadGroupScheduling
 
 # A test takes seconds in these folders: no process should have a whole file of them in the end.
 _ONE_BY_ONE = ("tests/browser/", "tests/contract/")
+# Tests of these files wait for a time-out or another program: in the end no process could compute meanwhile.
+_WAITING = (
+    "tests/bandit_project/administration/oidc/test_tokens.py",
+    "tests/bandit_project/server/test_messages.py",
+    "tests/notifications/test_delivery.py",
+    "tests/test_examples.py",
+)
 # Of other files a process has so many tests at once, so that all come to their end together.
 _MOST = 40
 
@@ -45,11 +52,14 @@ def units_of(tests: Sequence[str]) -> dict[str, str]:
 def ordered(units: dict[str, str]) -> list[str]:
     """The units in the order in which they begin: those first that wait much, while another process can compute.
 
-    These are groups, which start services, then tests that take seconds each. What computes alone fills the end.
+    These are groups, which start services, then files that wait, then tests that take seconds each. What computes alone
+    fills the end.
     """
-    return sorted(
-        dict.fromkeys(units.values()), key=lambda unit: (not unit.startswith("@"), not _takes_seconds(unit))
-    )
+
+    def place(unit: str) -> tuple[bool, ...]:
+        return not unit.startswith("@"), not unit.startswith(_WAITING), not _takes_seconds(unit)
+
+    return sorted(dict.fromkeys(units.values()), key=place)
 
 
 def _takes_seconds(test: str) -> bool:

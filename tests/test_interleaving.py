@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,9 +20,13 @@ from django.test import Client
 from experiments.campaign.models import GuardAction
 from experiments.campaign.watch import add_guard, add_note
 from experiments.metrics import Reward
-from experiments.models import Experiment
+from experiments.models import DailyMetric, Experiment
 from experiments.services import delete_experiment
-from tests.factory import NOW, TODAY, allocate, counts, make_running, record
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.preview import CsvPreview
+from experiments.tables.reading.bounded import within
+from experiments.tables.reading.bounds import Bounds
+from tests.factory import NOW, TODAY, allocate, counts, make_running, make_table, record
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("today")]
 
@@ -227,3 +232,45 @@ def test_call__another_client_between_any_two_statements__is_answered_below_500(
     client: Client, call: Call, act: Callable[[Experiment], None]
 ) -> None:
     assert _faults(client, call, act) == []
+
+
+_ORDERS = f"date,variant_name,value\n{TODAY},control,5\n{TODAY},control,7\n{TODAY},variant_b,1\n"
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_orders__day_recorded_anew_between_any_two_statements__keeps_what_was_recorded_last(
+    is_watched: bool,
+) -> None:
+    for number in itertools.count(1):
+        one = make_running(f"Ordered {next(_NUMBERS)}")
+        record(one, counts("control", 1000, 40), counts("variant_b", 1000, 40))
+        others: list[int] = []
+
+        def record_another(one: Experiment = one, others: list[int] = others) -> None:
+            # as another worker would: those of this one wait for the import to lead them
+            with transaction.atomic():
+                record(one, counts("control", 3000, 90, 9))
+            others.append(3000)
+
+        moment = _Moment(number, record_another)
+        found = CsvPreview.of(one)
+        with connection.execute_wrapper(moment):
+            report = import_table(
+                within(make_table(_ORDERS), Bounds(10, "split it")),
+                today=TODAY,
+                now=NOW,
+                target=Target(one),
+                observer=found.observe if is_watched else None,
+            )
+
+        [stored] = DailyMetric.objects.filter(variant__experiment=one, variant__name="control", date=TODAY)
+        assert report.processed_rows == 3
+        assert stored.impressions == (others or [1000])[0]
+        assert (stored.conversions, stored.value_sum) == (2, Decimal(12))
+        if is_watched:
+            [line] = [line for line in found.lines["changed"] if line.effect.row.variant_name == "control"]
+            assert line.effect.before is not None
+            assert line.effect.before.impressions == stored.impressions
+            assert line.effect.row.impressions == stored.impressions
+        if moment.seen < number:
+            break

@@ -43,11 +43,12 @@ def test_units__of_groups_files_and_slow_folders__begin_with_those_that_wait_and
     )
     browser = [f"tests/browser/test_a.py::test_{name}" for name in "xy"]
     group = ["tests/a/test_c.py::test_x[@]@redis", "tests/a/test_d.py::test_y@redis"]
-    tests = [*a, *browser, group[0], *b, group[1], "tests/test_a.py::test_commits"]
+    waits = "tests/test_examples.py::test_waits"
+    tests = [*a, *browser, group[0], *b, group[1], waits, "tests/test_a.py::test_commits"]
 
     units = units_of(tests)
 
-    assert ordered(units) == ["@redis", *browser, a[0], a[40], b[0], "tests/test_a.py::test_commits"]
+    assert ordered(units) == ["@redis", waits, *browser, a[0], a[40], b[0], "tests/test_a.py::test_commits"]
     assert [test for test in tests if units[test] == "@redis"] == group
     assert [test for test in tests if units[test] == a[0]] == a[:40]
     assert units[b[1]] == b[0]

@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, Unread
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import resolve
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
@@ -285,12 +286,10 @@ def permission_denied(request: HttpRequest, exception: PermissionDenied) -> Http
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
-    return page_or_problem(
-        request,
-        404,
-        "not_found",
-        _("There is nothing at %(path)s. It may have been deleted or renamed.") % {"path": request.path},
-    )
+    said = _("There is nothing at %(path)s. It may have been deleted or renamed.")
+    if resolve(f"{request.path_info}/").func is not not_found:
+        said = _("There is nothing at %(path)s. Send it to %(path)s/, which ends in a slash.")
+    return page_or_problem(request, 404, "not_found", said % {"path": request.path})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

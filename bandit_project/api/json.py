@@ -26,8 +26,16 @@ class JSONParser(parsers.JSONParser):
         except RecursionError as error:
             raise ParseError("The body is JSON that is nested too deeply. Send a plain object.") from error
         except ParseError as error:
-            where = str(error.detail).removeprefix("JSON parse error - ")
-            raise ParseError(f"The body is not JSON: {where}. Send an object, in UTF-8.") from error
+            raise ParseError(_no_json(str(error.detail).removeprefix("JSON parse error - "))) from error
+
+
+def _no_json(where: str) -> str:
+    """Say what is wrong with a body; where Python's words speak to programmers, in others."""
+    if where.startswith("Unexpected UTF-8 BOM"):
+        return "The body begins with a byte order mark. Send plain UTF-8, without it."
+    if where.startswith("Exceeds the limit"):
+        return "A number of the body has thousands of digits. Send one that can be a count or a value."
+    return f"The body is not JSON: {where}. Send an object, in UTF-8."
 
 
 _fallback = JSONEncoder().default

@@ -16,6 +16,8 @@ from experiments.metrics import Measures, Reward
 _BAND = (0.025, 0.975)
 _DENSITY_POINTS = 121
 _DENSITY_ENDS = (0.0005, 0.9995)
+# A density is drawn between this and as much below 1: at 0 and 1 it has no logarithm.
+_LEAST_RATE = 1e-9
 
 
 class Named(Protocol):
@@ -64,7 +66,7 @@ def bounds_of(table: DailyCountsTable, reward: Reward, prior: tuple[float, float
     """Give the 95% bounds (D, K, 2) of each day's rates, judged by itself."""
     trials, successes, unit = _in_units(table, reward)
     alpha, beta = _full_prior((prior[0], None) if reward.is_value else prior, trials, successes)
-    bounds: Floats = unit * quantiles(alpha + successes, beta + trials - successes, _BAND)
+    bounds: Floats = unit * quantiles(alpha + successes, beta + (trials - successes), _BAND)
     return bounds
 
 
@@ -90,7 +92,8 @@ def density_range(alpha: Floats, beta: Floats) -> Floats:
     if not alpha.size:
         return np.zeros(0)
     ends = quantiles(alpha, beta, _DENSITY_ENDS)
-    return np.linspace(max(float(ends.min()), 1e-9), min(float(ends.max()), 1 - 1e-9), _DENSITY_POINTS)
+    low = np.clip(ends.min(), _LEAST_RATE, 1 - 2 * _LEAST_RATE)
+    return np.linspace(low, np.clip(ends.max(), low + _LEAST_RATE, 1 - _LEAST_RATE), _DENSITY_POINTS)
 
 
 def density(x: Floats, alpha: float, beta: float, unit: float) -> Floats:

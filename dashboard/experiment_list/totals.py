@@ -21,9 +21,11 @@ _THEN = """SELECT experiment_id, gained_over_even FROM (
     ) of_that_date WHERE place = 1"""
 _BEFORE_THEN = """SELECT {value} FROM allocation_allocation o WHERE o.experiment_id = e.id AND o.target_date < {then}
     ORDER BY o.target_date DESC, o.revision DESC LIMIT 1"""
+_FIRST = """SELECT o.gained_over_even FROM allocation_allocation o WHERE o.experiment_id = e.id
+    ORDER BY o.target_date, o.revision DESC LIMIT 1"""
 # All impressions less those of what does not run, which has few rows of these days: to find what each of all rows
 # belongs to takes three times as long as to add them up. A gain that was not recorded both now and then is left out:
-# its difference is null. Before the first decision it is 0.
+# its difference is null. What the first decision of all found, of days that others had split, is no gain of the week.
 _TOTALS = f"""
 SELECT e.reward, count(*), (
     SELECT sum(impressions) FROM experiments_dailymetric WHERE date > {{then}} AND date <= {{today}}
@@ -33,7 +35,7 @@ SELECT e.reward, count(*), (
     WHERE o.status <> '{Status.ACTIVE.value}' OR o.archived_at IS NOT NULL
 ), sum(latest.gained_over_even - CASE
     WHEN earlier.experiment_id IS NOT NULL THEN earlier.gained_over_even
-    WHEN ({_BEFORE_THEN.replace("{value}", "1")}) IS NULL THEN 0
+    WHEN ({_BEFORE_THEN.replace("{value}", "1")}) IS NULL THEN ({_FIRST})
     ELSE ({_BEFORE_THEN.replace("{value}", "o.gained_over_even")}) END)
 FROM experiments_experiment e
 LEFT JOIN ({IN_FORCE}) latest ON latest.experiment_id = e.id

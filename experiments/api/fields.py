@@ -38,17 +38,16 @@ def one_of(*exact: core_schema.CoreSchema) -> core_schema.CoreSchema:
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer that refuses unknown fields: a misspelled setting must not be dropped silently."""
 
-    default_error_messages = {"invalid": "Must be a JSON object, not a {datatype}."}  # noqa: RUF012 (DRF's way)
-
     def run_validation(self, data: Any = empty) -> Any:
         if data is None and self.root is self:
             # the framework's own words name no fix
-            said = ErrorDetail(self.error_messages["invalid"].format(datatype="null"), code="invalid")
-            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]})
+            raise _no_object(data)
         return super().run_validation(data)
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = self.unknown_fields(data) if isinstance(data, Mapping) else {}
+        if not isinstance(data, Mapping):
+            raise _no_object(data)
+        unknown = self.unknown_fields(data)
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -68,6 +67,21 @@ class StrictSerializer(serializers.Serializer[Any]):
         return {str(key)[:100]: [problem] for key in unknown}
 
 
+def _no_object(data: object) -> serializers.ValidationError:
+    said = ErrorDetail(f"Must be a JSON object, not {kind_of(data)}.", code="invalid")
+    return serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [said]})
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a JSON value in words, where Python's own would be no help."""
+    if isinstance(value, bool):
+        return "true or false"
+    if value is None:
+        return "null"
+    kinds = {str: "a text", int: "a number", float: "a number", list: "a list"}
+    return kinds.get(type(value), "an object")
+
+
 class OneOfField(serializers.ChoiceField):
     """A choice whose refusal lists the choices."""
 
@@ -80,12 +94,16 @@ class OneOfField(serializers.ChoiceField):
 class BoundedListField(serializers.ListField):
     """A list whose length is checked before any of its items: a long list costs nothing to refuse."""
 
+    default_error_messages = {"not_a_list": "Must be a list, not {input_type}."}  # noqa: RUF012 (DRF's way)
+
     def __init__(self, *, min_length: int = 1, **kwargs: Any) -> None:
         super().__init__(min_length=min_length, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[Any]:
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=kind_of(data))
         longest = self.max_length or 0
-        if isinstance(data, list) and len(data) > longest:
+        if len(data) > longest:
             raise serializers.ValidationError(
                 f"At most {longest:,} items are taken, not {len(data):,}.", "max_length"
             )
@@ -292,6 +310,7 @@ class TagsField(serializers.ListField):
     """A list of tags, kept in small letters, each once."""
 
     default_error_messages = {  # noqa: RUF012 (DRF's way)
+        "not_a_list": "Must be a list of words.",
         "not_a_tag": f"A tag is a word: letters, digits and . : / & + - _, at most {TAG_LENGTH} of them.",
         "too_many": f"At most {MAX_TAGS} tags are kept.",
     }

@@ -1,5 +1,6 @@
 """The campaign around an experiment: its owner, tags, start and end, notes and guards. Words, checks, tables."""
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -112,9 +113,16 @@ def tags_text(tags: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(tag.lower() for tag in tags))
 
 
-def refuse_campaign_problems(experiment: "Experiment", *, leave_out: str = "") -> None:
-    """Raise InvalidError for what is wrong with the campaign's fields; ``leave_out`` is checked later."""
+def refuse_campaign_problems(
+    experiment: "Experiment", *, leave_out: str = "", ends_after: dt.datetime | None = None
+) -> None:
+    """Raise InvalidError for what is wrong with the campaign's fields; ``leave_out`` is checked later.
+
+    ``ends_after``: now, where an end has just been set, which is then to come.
+    """
     problems = campaign_problems(experiment)
+    if ends_after and experiment.ends_at and experiment.ends_at <= ends_after:
+        problems.setdefault("ends_at", _("has passed; name a later moment, or end the experiment now"))
     found = [Issue(name, "invalid", said) for name, said in problems.items() if name != leave_out]
     if found:
         raise InvalidError(found)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import InvalidRowsError, Issue
 from experiments.ingestion.upsert import PlacedCounts
-from experiments.ingestion.validation import has_more_places
+from experiments.ingestion.validation import has_more_places, may_have_more_places
 from experiments.metrics import HIGHEST_VALUE, NO_VALUE, VALUE_PLACES
 from experiments.models import Experiment
 
@@ -16,7 +16,7 @@ from experiments.models import Experiment
 SingleValues = Mapping[int, Sequence[Decimal]]
 
 
-@dataclass
+@dataclass(slots=True)
 class Orders:
     """Sums of single values, each counted as ``cap`` at most; ``cut``: how many were above it."""
 
@@ -27,15 +27,21 @@ class Orders:
     _squares: Decimal = NO_VALUE
 
     def add(self, value: Decimal) -> None:
-        counted = value if self.cap is None else min(value, self.cap)
         self.count += 1
-        self.cut += counted != value
-        self.value_sum += counted
-        self._squares += counted * counted
+        if self.cap is not None and value > self.cap:
+            value = self.cap
+            self.cut += 1
+        self.value_sum += value
+        self._squares += value * value
 
     @property
     def value_squares(self) -> float:
         return float(self._squares)
+
+
+def are_single_values(values: Sequence[Decimal]) -> bool:
+    """Tell of many values at once that order_problem finds nothing in any; False: look at each."""
+    return min(values) >= 0 and max(values) <= HIGHEST_VALUE and not may_have_more_places(values)
 
 
 def order_problem(value: Decimal) -> str:

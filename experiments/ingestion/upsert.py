@@ -7,7 +7,7 @@ locks are held only while the database works. Other databases take three stateme
 import datetime as dt
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
 
 import orjson
@@ -32,6 +32,7 @@ class _Statements(NamedTuple):
     several_at_once: Prepared
     arrays: str
     rows: str
+    many_rows: str
     measures: int
 
 
@@ -80,7 +81,9 @@ INSERT INTO experiments_dailymetric {columns}
 SELECT variant_id, date, {selected}, %s::timestamptz FROM unnest(%s::bigint[], %s::date[], {arrays})
     AS row (variant_id, date, {given}) {overwrite}
 """
-_ROWS = "INSERT INTO experiments_dailymetric {columns} VALUES (%s, %s, {places}, %s) {overwrite}"
+_ROWS = "INSERT INTO experiments_dailymetric {columns} VALUES {rows} {overwrite}"
+# SQLite takes at least 999 parameters, eight of each row.
+_IN_A_STATEMENT = 100
 
 
 def _statements(given: int) -> _Statements:
@@ -91,15 +94,20 @@ def _statements(given: int) -> _Statements:
         "arrays": ", ".join(f"%s::{measure.kind.value}[]" for measure in MEASURES[:given]),
         "given": ", ".join(measures[:given]),
         "selected": ", ".join([*measures[:given], *["0"] * (len(measures) - given)]),
-        "places": ", ".join(["%s"] * given + ["0"] * (len(measures) - given)),
         "overwrite": f"ON CONFLICT (variant_id, date) DO UPDATE SET {updated}",
     }
+    row = f"(%s, %s, {', '.join(['%s'] * given + ['0'] * (len(measures) - given))}, %s)"
     one, several = (
         _AT_ONCE.format(change=how.format(among=among), among=among, note=_NOTE, **parts)
         for how, among in ((_RAISE_ONE, _ONE), (_RAISE_SEVERAL, _SEVERAL))
     )
     return _Statements(
-        Prepared(one), Prepared(several), _ARRAYS.format(**parts), _ROWS.format(**parts), given
+        Prepared(one),
+        Prepared(several),
+        _ARRAYS.format(**parts),
+        _ROWS.format(rows=row, **parts),
+        _ROWS.format(rows=", ".join([row] * _IN_A_STATEMENT), **parts),
+        given,
     )
 
 
@@ -217,7 +225,18 @@ def _upsert(rows: Sequence[PlacedCounts], now: dt.datetime) -> None:
             written = {date: date.isoformat() for date in set(dates)}
             days = [written[date] for date in dates]
             measured[len(COUNT_NAMES) :] = [list(map(str, column)) for column in measured[len(COUNT_NAMES) :]]
-            cursor.executemany(sql.rows, list(zip(ids, days, *measured, repeat(stamp), strict=False)))
+            _insert(cursor, sql, list(zip(ids, days, *measured, repeat(stamp), strict=False)))
+
+
+def _insert(cursor: Any, sql: _Statements, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows, many in each statement: one by one takes half as long again."""
+    rest = len(rows) % _IN_A_STATEMENT
+    if groups := [
+        rows[end - _IN_A_STATEMENT : end] for end in range(_IN_A_STATEMENT, len(rows) + 1, _IN_A_STATEMENT)
+    ]:
+        cursor.executemany(sql.many_rows, [list(chain.from_iterable(group)) for group in groups])
+    if rest:
+        cursor.executemany(sql.rows, rows[-rest:])
 
 
 def _statements_for(rows: Sequence[PlacedCounts]) -> _Statements:

@@ -72,7 +72,7 @@ def _have_no_value_issues(columns: Any) -> bool:
         and None not in squares
         and min(sums) >= 0
         and max(sums) <= HIGHEST_VALUE
-        and not _may_have_more_places(sums)
+        and not may_have_more_places(sums)
         # false for NaN too
         and all(map(_is_sum_of_squares, squares))
         and all(map(ge, squares, map(fewest_squares, sums, columns.conversions)))
@@ -167,7 +167,7 @@ def _range_issues(row: DailyCounts) -> Iterator[Issue]:
             yield Issue(measure.name, "too_precise", said)
 
 
-def _may_have_more_places(values: Sequence[Decimal]) -> bool:
+def may_have_more_places(values: Sequence[Decimal]) -> bool:
     """Tell of amounts in range that one may have digits beyond VALUE_PLACES: their sum has the digits of each."""
     exponent = sum(values, NO_VALUE).as_tuple().exponent
     return not (isinstance(exponent, int) and exponent >= -VALUE_PLACES)

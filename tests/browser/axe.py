@@ -2,8 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from axe_playwright_python.base import AXE_SCRIPT
+from axe_playwright_python.base import AXE_FILE_NAME, AXE_FILE_PATH, AXE_SCRIPT
 from playwright.sync_api import Page
+
+# A folder of static files, for the service that is tested. A browser keeps a file of it compiled from page to page.
+STATIC_AXE = ("axe", AXE_FILE_PATH.parent)
+_ADDRESS = f"/static/axe/{AXE_FILE_NAME}"
 
 # The looks of the elements with a text, as numbers. Those with one number look alike: at one width, in one theme, they
 # and all that they are in have one name, class and style. What lies beside an element may lie below its text, so the
@@ -31,6 +35,7 @@ _LOOKS = """() => {
   const looks = new Map();
   const walk = (element, around) => {
     const style = getComputedStyle(element);
+    if (style.display === "none") return;
     const own = STYLES.map((name) => style[name]);
     const children = [...element.children];
     const beside = children.map(placeOf).filter(Boolean).join();
@@ -40,7 +45,7 @@ _LOOKS = """() => {
   };
   walk(document.documentElement, `${innerWidth} ${document.documentElement.dataset.bsTheme}`);
   window.looks = looks;
-  return [...new Set(looks.values())];
+  return ["axe" in window, [...new Set(looks.values())]];
 }"""
 
 # Runs the rules; that of contrast on the first and the last text of each look that is not known.
@@ -58,14 +63,23 @@ _RUN = """([options, unseen]) => {
   return axe.run({ ...options, reporter: "looks" });
 }"""
 
-# Rules as axe reports them, and the looks of the texts whose contrast suffices.
-_PREPARE = """() => {
-  axe.configure({ rules: [{ id: "color-contrast", selector: "[data-unseen]" }] });
+# Loads axe into a page, with rules as axe reports them, and the looks of the texts whose contrast suffices. Axe would
+# write down the HTML of each element that it looks at, with all that is in it; only that of wrong ones is read.
+_LOAD = """async (address) => {
+  if (address) await new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.addEventListener("load", () => { script.remove(); done(); });
+    script.addEventListener("error", fail);
+    script.src = address;
+    document.head.append(script);
+  });
+  axe.configure({ noHtml: true, rules: [{ id: "color-contrast", selector: "[data-unseen]" }] });
   axe.addReporter("looks", (rules, options, done) => {
     const wrong = rules.filter(({ violations }) => violations.length);
     const contrast = rules.find(({ id }) => id === "color-contrast");
+    const sourceOf = ({ node }) => axe.utils.getElementSource(node.element);
     done({
-      wrong: wrong.map(({ id, violations }) => [id, violations.slice(0, 3).map(({ node }) => node.source)]),
+      wrong: wrong.map(({ id, violations }) => [id, violations.slice(0, 3).map(sourceOf)]),
       passed: (contrast?.passes ?? []).map(({ node }) => looks.get(node.element)),
     });
   });
@@ -87,14 +101,22 @@ class Violation(NamedTuple):
 
 def run_axe(page: Page, rules: dict[str, Any]) -> list[Violation]:
     """Find what breaks these rules."""
-    # A page that is still open has the script already.
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(f"{AXE_SCRIPT};({_PREPARE})()")
+    loaded, looks = page.evaluate(_LOOKS)
+    if not loaded:
+        _load_axe(page)
     # Two rules would read the style sheets and media that axe loads beforehand: one is experimental, so it is not among
     # these, and no page has media. Loading them is an eighth of the work.
     options = {"runOnly": rules, "preload": False}
-    unseen = set(page.evaluate(_LOOKS)) - _passed
+    unseen = set(looks) - _passed
     found = page.evaluate(_RUN, [options, [*unseen]])
     if not found["wrong"]:
         _passed.update(found["passed"])
     return [Violation(rule, elements) for rule, elements in found["wrong"]]
+
+
+def _load_axe(page: Page) -> None:
+    """Load axe from the service, or as a text into a page that is not from there."""
+    served = page.url.startswith("http")
+    if not served:
+        page.evaluate(AXE_SCRIPT)
+    page.evaluate(_LOAD, _ADDRESS if served else None)

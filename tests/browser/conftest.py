@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
+from django.test import override_settings
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from experiments.roles import Role
 from scripts.screenshots import BROWSER_ARGUMENTS
+from tests.browser.axe import STATIC_AXE
 
 # Playwright's synchronous interface runs an event loop in this thread, which Django takes for an async caller.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -43,6 +46,13 @@ def browser() -> Iterator[Browser]:
 def own_machine(settings: Any) -> None:
     """Ask for no login, and let a visitor do everything, as in DEBUG."""
     settings.DASHBOARD_LOGIN_REQUIRED, settings.DASHBOARD_VISITOR_ROLE = False, Role.ADMIN
+
+
+@pytest.fixture(scope="module", autouse=True)
+def axe_served() -> Iterator[None]:
+    """Serve axe beside the service's own static files."""
+    with override_settings(STATICFILES_DIRS=[*configured.STATICFILES_DIRS, STATIC_AXE]):
+        yield
 
 
 @pytest.fixture(scope="session")

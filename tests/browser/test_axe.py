@@ -1,10 +1,12 @@
 """Axe finds each text that is too pale, although it computes the contrast of texts that look alike only once."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.accessibility import WCAG
 from tests.browser.axe import run_axe
 
 _CONTRAST = {"type": "rule", "values": ["color-contrast"]}
@@ -69,3 +71,23 @@ def test_contrast__known_text_at_another_width__is_computed_there(page: Page) ->
     page.set_viewport_size({"width": 390, "height": 900})
 
     assert len(run_axe(page, _CONTRAST)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_page_of_the_service__broken__has_each_violation_with_its_element(
+    clean_page: Page, live_server: Any
+) -> None:
+    rules = {"type": "tag", "values": WCAG}
+    clean_page.goto(f"{live_server.url}/accounts/login/")
+    assert run_axe(clean_page, rules) == []
+
+    clean_page.evaluate(
+        """() => {
+          document.querySelector("h1").style.color = "#ddd";
+          document.querySelector("form label").remove();
+        }"""
+    )
+
+    found = {violation.rule: violation.elements for violation in run_axe(clean_page, rules)}
+    assert sorted(found) == ["color-contrast", "label"]
+    assert [elements[0][:3] for elements in (found["color-contrast"], found["label"])] == ["<h1", "<in"]

@@ -40,7 +40,7 @@ def _change_all(page: Page) -> None:
 def test_page__all_changed_by_a_test__is_like_a_new_one_for_the_next(
     profile: BrowserContext, live_server: Any
 ) -> None:
-    url = f"{live_server.url}/docs"
+    url = f"{live_server.url}/accounts/login/"
     fresh = profile.browser.new_page()  # type: ignore[union-attr]  # of a browser that was launched
     heard: list[Any] = []
     with like_new(profile, live_server.url, {"request": lambda request: heard.append(request)}) as page:

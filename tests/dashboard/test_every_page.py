@@ -3,6 +3,7 @@
 What pages say is tested beside this on one database. Here each of their statements runs on both.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,12 +13,13 @@ from pytest_django import DjangoDbBlocker
 
 from dashboard.experiment_list.listing import ATTENTION
 from dashboard.experiment_list.stages import Stage
+from experiments.metrics import HIGHEST_COUNT, HIGHEST_VALUE, DailyCounts, Reward
 from experiments.models import Experiment, Status
 from experiments.services import archive_experiment
 from tests.committed import committed
 from tests.conftest import forget_all
 from tests.dashboard.experiment.test_one_story import STORIES
-from tests.factory import NOW, make_experiment, make_running
+from tests.factory import NOW, TODAY, allocate, make_experiment, make_running, record
 from tests.security.access_table import ACCESS
 from tests.security.places import make_one_of_each
 
@@ -44,6 +46,15 @@ def _archived() -> Experiment:
     return experiment
 
 
+def _of_largest_numbers() -> Experiment:
+    experiment = make_experiment("Story", reward=Reward.VALUE_PER_IMPRESSION)
+    most = (HIGHEST_COUNT, HIGHEST_COUNT, 2, HIGHEST_VALUE, float(HIGHEST_VALUE) ** 2)
+    for date in (TODAY - dt.timedelta(days=1), TODAY):
+        record(experiment, *(DailyCounts(date, name, *most) for name in ("control", "variant_b")))
+    allocate(experiment)
+    return experiment
+
+
 STATES: dict[str, Callable[[], Experiment]] = {
     "draft": lambda: make_experiment("Story", status=Status.DRAFT),
     "without data": lambda: make_experiment("Story"),
@@ -51,6 +62,7 @@ STATES: dict[str, Callable[[], Experiment]] = {
     "archived": _archived,
     "value": STORIES["value"],
     "completed": STORIES["completed"],
+    "of the largest numbers": _of_largest_numbers,
 }
 
 

@@ -35,6 +35,8 @@ pytestmark = pytest.mark.database_free
         ("value_squares", 1244665.6257999998, "1,244,665.6258"),
         ("value_squares", 125013.91440000001, "125,013.9144"),
         ("value_squares", 1e16, "10,000,000,000,000,000.00"),
+        # more digits than decimal arithmetic keeps unless asked to
+        ("value_squares", 1e30, f"1{10 * ',000'}.00"),
     ],
 )
 def test_measured__number_of_a_day__has_no_digits_of_rounding(name: str, value: float, written: str) -> None:
@@ -47,6 +49,16 @@ def test_format_number__rounded_to_0__has_no_sign(value: float | Decimal) -> Non
     with translation.override("en"):
         assert format_number(value, 2) == "0.00"
         assert format_percent(float(value) / 100, 1) == "0.0%"
+
+
+# Django writes more than 200 digits by powers of ten.
+@given(st.floats(-1e180, 1e180), st.integers(0, 6))
+def test_format_number__any_float__is_the_nearest_with_these_decimals(value: float, decimals: int) -> None:
+    with translation.override("en"):
+        written = Fraction(format_number(value, decimals).replace(",", ""))
+
+    assert (written * 10**decimals).denominator == 1
+    assert abs(written - Fraction(str(value))) <= Fraction(1, 2 * 10**decimals)
 
 
 @pytest.mark.parametrize(("language", "written"), [("en", "1,234.5"), ("pt-br", "1.234,5")])

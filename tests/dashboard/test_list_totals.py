@@ -17,6 +17,7 @@ def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() 
     experiment = make_running()
     paused = make_running("Other")
     change_status(experiment_id=paused.pk, to=Status.PAUSED, now=NOW)
+    allocate(experiment, TODAY - dt.timedelta(days=1))
     record(experiment, counts("control", 1000, 70), counts("variant_b", 3000, 285))
     allocate(experiment)
 
@@ -27,6 +28,15 @@ def test_totals__seven_days_of_a_running_experiment__gains_over_an_even_split() 
     assert found.impressions == 4000
     gains = {count.name: gain for count, gain in found.gains}
     assert gains == {"clicks": pytest.approx(1000 * (variant_b - control)), "conversions": 0}
+
+
+def test_totals__days_before_the_first_decision__are_no_gain_of_the_week() -> None:
+    experiment = make_running()
+    record(experiment, counts("control", 20_000, 1400), counts("variant_b", 200, 18))
+    allocate(experiment)
+
+    assert (Allocation.objects.get().gained_over_even or 0) < -100
+    assert {gain for _count, gain in totals(1, TODAY).gains} == {0}
 
 
 def test_totals__no_gain_recorded_a_week_ago__is_left_out() -> None:

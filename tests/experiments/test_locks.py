@@ -1,8 +1,5 @@
 """Locks by name: who holds one, and when it ends."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +7,7 @@ from django.db import connection
 
 from experiments.database.locks import only_one
 from tests.bandit_project.ops.database import database_url
-from tests.conftest import ROOT
+from tests.bandit_project.starts import start
 
 pytestmark = pytest.mark.django_db
 
@@ -39,15 +36,8 @@ with only_one("anything") as free:
 @pytest.mark.django_db(transaction=True)
 def test_only_one__held_in_another_container__is_not_free(tmp_path: Path) -> None:
     """Containers share the database and not the folder for temporary files."""
-    elsewhere = {
-        **os.environ, "DEBUG": "true", "DATABASE_URL": database_url(), "TMPDIR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "bandit_project.settings",
-    }  # fmt: skip
-
     with only_one("anything") as free:
         assert free
-        asked = subprocess.run(
-            [sys.executable, "-c", _ASK], cwd=ROOT, env=elsewhere, capture_output=True, text=True
-        )
+        asked = start(_ASK, DEBUG="true", DATABASE_URL=database_url(), TMPDIR=str(tmp_path))
 
     assert asked.stdout.strip() == "False", asked.stderr

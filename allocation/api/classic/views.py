@@ -236,7 +236,7 @@ def _decision(
         entry = Entry(found, tuple(found.shares.all()))
     else:
         known = known_allocation(experiment_id=pk, target_date=date) if _may_be_known(state) else None
-        entry = known or compute_allocation(experiment_id=pk, target_date=date, now=now, has_changed=True)
+        entry = known or compute_allocation(experiment_id=pk, target_date=date, now=now, for_visitors=True)
         experiment = entry.allocation.experiment
     return experiment, entry, None
 

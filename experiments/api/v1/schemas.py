@@ -139,7 +139,9 @@ class NewExperimentSerializer(CampaignSerializer):
     status = OneOfField(
         [(Status.DRAFT.value, "Draft"), (Status.ACTIVE.value, "Active")], required=False, default=Status.DRAFT
     )
-    variants = NewVariantSerializer(many=True, required=False, default=list)
+    variants = NewVariantSerializer(
+        many=True, required=False, default=list, error_messages={"not_a_list": "Must be a list of objects."}
+    )
     settings = SettingsSerializer(required=False, default=dict)
 
 

@@ -90,7 +90,7 @@ class Check:
         """Let rows claim their places at once, where all are good; False where one of them needs a look of its own, as
         the first good row of an experiment does.
         """
-        lines, references, counts, numbers, _capped = zip(*rows, strict=True)
+        lines, references, counts, numbers, *_more = zip(*rows, strict=True)
         if not self.named.keys() >= set(references) or not have_no_issues(counts, self.today):
             return False
         names = [row.variant_name for row in counts]
@@ -306,10 +306,7 @@ class Check:
             "is not in the file, and the goal of %(experiment)s needs it: add it, with 0 where there was none"
         )
         for name in missing:
-            issue = RowIssue(self._header_line, name, message % {"experiment": experiment.key})
-            if issue not in self.report.of_experiments:
-                self.report.of_experiments.add(issue)
-                self.report.add(issue)
+            self.report.add_once(RowIssue(self._header_line, name, message % {"experiment": experiment.key}))
         return bool(missing)
 
     def _claim(self, row: CsvRow) -> None:

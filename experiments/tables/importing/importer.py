@@ -128,7 +128,7 @@ def import_table(
     check, reader = _prepare(table, options, target, today, kept_issues)
     rows: Rows = partial(check.rows_of, reader)
     if table.bounds:
-        rows = KeptRows(rows, reader.as_stored_now)
+        rows = KeptRows(rows, partial(reader.as_stored_now, with_totals=observer is not None))
     check.read(rows)
     report = check.report
     report.dates = reader.dates.read()

@@ -5,14 +5,19 @@ Such a file says a day's conversions, value and squares. What was seen and click
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from decimal import Decimal
+from itertools import repeat
+from operator import attrgetter
+from typing import Any
 
 from django.utils.translation import gettext as _
 
-from experiments.ingestion.diff import DAY_AS_TEXT
-from experiments.ingestion.single_values import Orders, order_problem
-from experiments.metrics import NO_VALUE, VALUE_NAMES, DailyCounts
-from experiments.models import DailyMetric
+from experiments.ingestion.single_values import Orders, are_single_values, order_problem
+from experiments.ingestion.stored import stored_counts, stored_totals
+from experiments.metrics import NO_COUNTS, NO_VALUE, VALUE_NAMES, Counts, DailyCounts, DayTotals, columns_of
+from experiments.tables.importing.blocks import in_blocks
+from experiments.tables.importing.moments import Moments
+from experiments.tables.importing.plain_rows import Column
 from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, Blank, RowReader
@@ -32,17 +37,22 @@ ORDERS = Columns(
     # a column called value, or by a day's sum's other names, is only here that of an order
     synonyms={form: column for form, column in ORDER_SYNONYMS.items() if column != VALUE_NAMES[0]},
 )
+_VALUE = NUMBER_NAMES.index(VALUE_NAMES[0])
+# The line of an order, its experiment and day, its variant and its value.
+Order = tuple[int, str, dt.date, str, Decimal]
+# Orders of a variant by their day, and the most that one of them counts as.
+_Variant = tuple[dict[dt.date, Orders], Decimal | None]
 
 
-class _Day(NamedTuple):
-    """A variant's orders of a day, and the first line that has one."""
-
-    first: CsvRow
-    orders: Orders
-
-
-# Experiment, day and key of the variant.
-_Place = tuple[int | str, dt.date, str]
+def _plain_orders(
+    lines: Iterable[int],
+    experiments: Iterable[str],
+    days: Iterable[dt.date],
+    variants: Iterable[str],
+    numbers: Sequence[Iterable[Any]],
+) -> Iterable[Order]:
+    """Build orders of the columns of their parts."""
+    return zip(lines, experiments, days, variants, numbers[_VALUE], strict=False)
 
 
 class OrderReader(RowReader):
@@ -53,6 +63,7 @@ class OrderReader(RowReader):
     )
     # each order is a conversion
     absent: Sequence[Any] = tuple(1 if name == "conversions" else 0 for name in NUMBER_NAMES)
+    build_plain: Callable[..., Iterable[Any]] = staticmethod(_plain_orders)
     has_times = True
 
     def __init__(
@@ -65,75 +76,129 @@ class OrderReader(RowReader):
     ) -> None:
         super().__init__(header, blank, advice, date_order)
         self._references = references
-        # The experiment and key of a variant, by what the file calls both.
-        self._variants: dict[tuple[str, str], tuple[int | str, str]] = {}
+
+    def _day_column(self) -> Column:
+        return Moments(self._days)
 
     def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
         """Yield the lines that cannot be read, then the days in the order of their first lines."""
-        days: dict[_Place, _Day] = {}
-        for row in super().rows(is_brief):
+        days = _Days(self._references)
+        for order in self.orders(is_brief):
+            if isinstance(order, BadRow):
+                yield order
+            else:
+                days.add(*order)
+        yield from self.as_stored_now(days.rows())
+
+    def orders(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[Order | BadRow]:
+        """Yield each line that holds anything as an order, or with its problems."""
+        for lines in in_blocks(self.header.lines()):
+            plain = self.plain_rows(lines)
+            values = [order[-1] for order in plain if order is not None]
+            are_good = not values or are_single_values(values)
+            for (line, cells), order in zip(lines, plain, strict=True):
+                if order is not None and are_good:
+                    yield order
+                elif (read := order or self._closely_read(line, cells, is_brief)) is not None:
+                    yield self._judged(read)
+
+    def _closely_read(
+        self, line: int, cells: list[str], is_brief: Callable[[], bool]
+    ) -> Order | BadRow | None:
+        row = self.look_at(line, cells, is_brief)
+        if not isinstance(row, CsvRow):
+            return row
+        counts = row.counts
+        return line, row.experiment, counts.date, counts.variant_name, counts.value_sum or NO_VALUE
+
+    def _judged(self, order: Order | BadRow) -> Order | BadRow:
+        """Judge the value of an order."""
+        if isinstance(order, BadRow) or not (problem := order_problem(order[-1])):
+            return order
+        line, experiment, day, name, _value = order
+        return BadRow(line, (RowIssue(line, self.names[ORDER_VALUE], problem),), experiment, (day, name))
+
+    def as_stored_now(
+        self, rows: Iterable[CsvRow | BadRow], *, with_totals: bool = False
+    ) -> Iterator[CsvRow | BadRow]:
+        """Put the orders of days beside the counts that are stored at this moment, and beside all else that is stored
+        of them if asked to; other rows, which come before, stay as they are.
+        """
+        orders = list[CsvRow]()
+        for row in rows:
             if isinstance(row, BadRow):
                 yield row
-            elif problem := order_problem(row.counts.value_sum or NO_VALUE):
-                issue = RowIssue(row.line, self.names[ORDER_VALUE], problem)
-                place = (row.counts.date, row.counts.variant_name)
-                yield BadRow(row.line, (issue,), row.experiment, place)
             else:
-                self._add(row, days)
-        yield from self.as_stored_now(_rows_of(days.values()))
+                orders.append(row)
+        if orders:
+            ids = {name: self._known_id(name) for name in {row.experiment for row in orders}}
+            placed = [(ids[row.experiment], row.counts) for row in orders]
+            yield from _beside(orders, (stored_totals if with_totals else stored_counts)(placed))
 
-    def _add(self, row: CsvRow, days: dict[_Place, _Day]) -> None:
-        place = self._place_of(row)
-        if (day := days.get(place)) is None:
-            found = self._references.find(row.experiment)
-            day = days[place] = _Day(row, Orders(found.value_cap if found else None))
-        day.orders.add(row.counts.value_sum or NO_VALUE)
-
-    def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterator[CsvRow | BadRow]:
-        """Put the orders of days beside the counts that are stored at this moment; other rows stay as they are."""
-        found = [(row, self._place_of(row) if isinstance(row, CsvRow) else None) for row in rows]
-        stored = _stored(place for _row, place in found if place)
-        for row, place in found:
-            if place is None or isinstance(row, BadRow):
-                yield row
-                continue
-            date, name, _impressions, _clicks, *orders = row.counts
-            counts = DailyCounts._make((date, name, *stored.get(place, (0, 0)), *orders))
-            yield CsvRow(row.line, row.experiment, counts, row.rows, row.capped)
-
-    def _place_of(self, row: CsvRow) -> _Place:
-        named = (row.experiment, row.counts.variant_name)
-        if (variant := self._variants.get(named)) is None:
-            identity = self._references.identity(row.experiment)
-            variant = identity.experiment, identity.variants.get(named[1], named[1])
-            self._variants[named] = variant
-        return variant[0], row.counts.date, variant[1]
+    def _known_id(self, reference: str) -> int:
+        """Return the id of an experiment; 0 where there is none."""
+        known = self._references.identity(reference).experiment
+        return known if isinstance(known, int) else 0
 
 
-def _rows_of(days: Iterable[_Day]) -> Iterator[CsvRow]:
-    """Build a row of each day's orders, without the counts that are stored beside them."""
-    for first, orders in days:
-        date, name = first.counts[:2]
-        counts = DailyCounts(date, name, 0, 0, orders.count, orders.value_sum, orders.value_squares)
-        yield CsvRow(first.line, first.experiment, counts, orders.count, orders.cut)
+def _beside(
+    orders: Sequence[CsvRow], stored: Sequence[DayTotals | None] | Sequence[Counts[int] | None]
+) -> Iterator[CsvRow]:
+    """Put the orders of each day beside what is stored of it."""
+    columns = columns_of(row.counts for row in orders)
+    seen = [NO_COUNTS if before is None else before for before in stored]
+    counts = zip(
+        columns.date,
+        columns.variant_name,
+        map(attrgetter("impressions"), seen),
+        map(attrgetter("clicks"), seen),
+        *columns[-3:],
+        strict=True,
+    )
+    totals = (before if isinstance(before, DayTotals) else None for before in stored)
+    lines, experiments, _counts, *more, _before = zip(*orders, strict=True)
+    return map(
+        CsvRow._make, zip(lines, experiments, map(DailyCounts._make, counts), *more, totals, strict=True)
+    )
 
 
-def _stored(places: Iterable[_Place]) -> dict[_Place, tuple[int, int]]:
-    """Read the impressions and clicks of these days; one query for each experiment."""
-    found: dict[_Place, tuple[int, int]] = {}
-    dates: dict[int, set[dt.date]] = {}
-    for experiment, date, _variant in places:
-        if isinstance(experiment, int):
-            dates.setdefault(experiment, set()).add(date)
-    for experiment, days in dates.items():
-        by_text = {day.isoformat(): day for day in days}
-        rows = DailyMetric.objects.filter(
-            variant__experiment_id=experiment, date__range=(min(days), max(days))
+class _Days:
+    """Orders added up by variant and day, in the order of their first lines."""
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._days: list[tuple[int, str, dt.date, str, Orders]] = []
+        # By what the file calls the experiment and the variant, and by what both are known by.
+        self._named: dict[tuple[str, str], _Variant] = {}
+        self._known: dict[tuple[int | str, str], _Variant] = {}
+
+    def add(self, line: int, experiment: str, day: dt.date, name: str, value: Decimal) -> None:
+        by_day, cap = self._named.get((experiment, name)) or self._look_up(experiment, name)
+        if (orders := by_day.get(day)) is None:
+            orders = by_day[day] = Orders(cap)
+            self._days.append((line, experiment, day, name, orders))
+        orders.add(value or NO_VALUE)
+
+    def _look_up(self, experiment: str, name: str) -> _Variant:
+        identity = self._references.identity(experiment)
+        found = self._references.find(experiment)
+        variant: _Variant = ({}, found.value_cap if found else None)
+        known = identity.experiment, identity.variants.get(name, name)
+        self._named[experiment, name] = variant = self._known.setdefault(known, variant)
+        return variant
+
+    def rows(self) -> Iterator[CsvRow]:
+        """Build a row of each day's orders, without the counts that are stored beside them."""
+        if not self._days:
+            return iter(())
+        lines, experiments, days, names, orders = zip(*self._days, strict=True)
+        numbers = [(one.count, one.value_sum, one.value_squares, one.cut) for one in orders]
+        counted, sums, squares, cut = zip(*numbers, strict=True)
+        counts = zip(days, names, repeat(0), repeat(0), counted, sums, squares, strict=False)
+        rows = zip(
+            lines, experiments, map(DailyCounts._make, counts), counted, cut, repeat(None), strict=False
         )
-        for text, key, *counts in rows.values_list(DAY_AS_TEXT, "variant__key", "impressions", "clicks"):
-            if text in by_text:
-                found[experiment, by_text[text], key] = (counts[0], counts[1])
-    return found
+        return map(CsvRow._make, rows)
 
 
 def without_impressions(row: CsvRow) -> str:

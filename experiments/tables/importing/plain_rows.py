@@ -1,8 +1,8 @@
 """Rows of a block of lines, read column by column: what comes again is read once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from experiments.exceptions import InvalidError
 from experiments.metrics import DailyCounts
@@ -14,20 +14,31 @@ T = TypeVar("T")
 _MOST_REMEMBERED = 5000
 
 
-class Meanings(dict[str, "T | None"], Generic[T]):
-    """Remembers the meaning of each text of a column; None for those that need a closer look."""
+class Column(Protocol):
+    """Reads the cells of a column; ``has_gaps``: some have come that it gave None for."""
 
-    def __init__(self, read: Callable[[str], T | None]) -> None:
+    def of(self, cells: Sequence[str]) -> Sequence[Any]: ...
+    @property
+    def has_gaps(self) -> bool: ...
+
+
+class Meanings(dict[Any, "T | None"], Generic[T]):
+    """Remembers the meaning of each text of a column, or of its parts; None for those that need a closer look."""
+
+    def __init__(self, read: Callable[[Any], T | None]) -> None:
         super().__init__()
         self._read = read
         self.has_gaps = False
 
-    def __missing__(self, text: str) -> T | None:
+    def __missing__(self, text: Any) -> T | None:
         if len(self) >= _MOST_REMEMBERED:
             self.clear()
         self[text] = meaning = self._read(text)
         self.has_gaps = self.has_gaps or meaning is None
         return meaning
+
+    def of(self, cells: Sequence[Any]) -> "Sequence[T | None]":
+        return list(map(self.__getitem__, cells))
 
 
 class NumberColumn:
@@ -54,26 +65,43 @@ class NumberColumn:
         return any(means.has_gaps for means in self._means.values())
 
 
-class PlainRows:
+def rows_of_counts(
+    lines: Iterable[int],
+    experiments: Iterable[str],
+    days: Iterable[Any],
+    variants: Iterable[str],
+    numbers: Iterable[Iterable[Any]],
+) -> Iterable[CsvRow]:
+    """Build rows of the columns of their parts."""
+    counts = map(DailyCounts._make, zip(days, variants, *numbers, strict=False))
+    return map(
+        CsvRow._make, zip(lines, experiments, counts, repeat(1), repeat(0), repeat(None), strict=False)
+    )
+
+
+class PlainRows(Generic[T]):
     """Reads lines of which every cell means something, and leaves all others.
 
     ``names``: the columns of an experiment, a day and a variant; -1 for one that the file lacks. ``numbers``: of each
-    column of numbers its place in ``absent`` and its place in the file.
+    column of numbers its place in ``absent`` and its place in the file. ``build`` makes rows of columns, as
+    rows_of_counts does.
     """
 
     def __init__(
         self,
         width: int,
-        names: Sequence[tuple[int, Meanings[Any]]],
+        names: Sequence[tuple[int, Column]],
         numbers: Sequence[tuple[int, int, NumberColumn]],
         absent: Sequence[Any],
+        build: Callable[..., Iterable[T]],
     ) -> None:
         self._width, self._names, self._numbers, self._absent = width, names, numbers, absent
+        self._build = build
 
-    def of(self, lines: Sequence[Line]) -> list[CsvRow | None]:
+    def of(self, lines: Sequence[Line]) -> list[T | None]:
         """Return the row of each line; None where it needs a closer look."""
         fitting = [place for place, (_line, cells) in enumerate(lines) if len(cells) == self._width]
-        found: list[CsvRow | None] = [None] * len(lines)
+        found: list[T | None] = [None] * len(lines)
         try:
             rows = self._rows([lines[place] for place in fitting])
         except InvalidError:
@@ -83,24 +111,20 @@ class PlainRows:
             found[place] = row
         return found
 
-    def _rows(self, lines: Sequence[Line]) -> Sequence[CsvRow | None]:
+    def _rows(self, lines: Sequence[Line]) -> Sequence[T | None]:
         if not lines:
             return []
         columns = list(zip(*(cells for _line, cells in lines), strict=True))
-        experiments, days, variants = (
-            list(map(means.__getitem__, columns[place])) if place >= 0 else [""] * len(lines)
-            for place, means in self._names
-        )
+        names = [
+            column.of(columns[place]) if place >= 0 else [""] * len(lines) for place, column in self._names
+        ]
         numbers: list[Any] = list(map(repeat, self._absent))
         for n, place, column in self._numbers:
             numbers[n] = column.of(columns[place])
-        counts = map(DailyCounts._make, zip(days, variants, *numbers, strict=False))
-        rows = map(
-            CsvRow._make, zip((line for line, _cells in lines), experiments, counts, repeat(1), repeat(0))
-        )
+        rows = self._build((line for line, _cells in lines), *names, numbers)
         doubtful = [numbers[n] for n, _place, column in self._numbers if column.has_gaps]
-        if any(means.has_gaps for _place, means in self._names):
-            doubtful += [experiments, days, variants]
+        if any(column.has_gaps for _place, column in self._names):
+            doubtful += names
         if not doubtful:
             return list(rows)
         return [

@@ -79,6 +79,12 @@ class ImportReport:
         if len(self.issues) < self.kept_issues:
             self.issues.append(issue)
 
+    def add_once(self, issue: RowIssue) -> None:
+        """Add a problem of an experiment as a whole, whatever the file calls it."""
+        if issue not in self.of_experiments:
+            self.of_experiments.add(issue)
+            self.add(issue)
+
     def end_with(self, issue: RowIssue) -> None:
         """Make this the last problem that can be described, in place of those of its own row that are too many."""
         self.total_issues = min(self.total_issues, MAX_ISSUES - 1)

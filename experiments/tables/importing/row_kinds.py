@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import NamedTuple
 
-from experiments.metrics import DailyCounts
+from experiments.metrics import DailyCounts, DayTotals
 from experiments.tables.issues import RowIssue
 
 
@@ -11,7 +11,7 @@ class CsvRow(NamedTuple):
     """A row that can be read, or the sum of several ``rows``, on the line of the first.
 
     ``experiment`` is as the file names it, "" where the file has no such column. ``capped``: single values that were
-    cut.
+    cut. ``before``: all that is stored of its place, where that was read with it.
     """
 
     line: int
@@ -19,6 +19,7 @@ class CsvRow(NamedTuple):
     counts: DailyCounts
     rows: int = 1
     capped: int = 0
+    before: DayTotals | None = None
 
 
 # The problems of a row that is counted and not described.

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
 from experiments.metrics import Kind as KindOfMeasure
 from experiments.tables.importing.blocks import in_blocks
-from experiments.tables.importing.plain_rows import Meanings, NumberColumn, PlainRows
+from experiments.tables.importing.plain_rows import Column, Meanings, NumberColumn, PlainRows, rows_of_counts
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, FoundDates
@@ -180,11 +180,12 @@ class RowReader(LineReader):
     """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely.
 
     ``number_columns``: the columns of a row's numbers, in the order of DailyCounts; ``absent``: what a row has of those
-    that the file lacks; ``has_times``: a date may be a moment.
+    that the file lacks; ``build_plain``: makes rows of plain columns; ``has_times``: a date may be a moment.
     """
 
     number_columns: Sequence[str] = NUMBER_NAMES
     absent: Sequence[Any] = _ABSENT
+    build_plain: Callable[..., Iterable[Any]] = staticmethod(rows_of_counts)
     has_times = False
 
     def __init__(
@@ -207,34 +208,39 @@ class RowReader(LineReader):
         # cells without a column need a look at each
         self._plain = None if self._unnamed else self._plain_reader()
 
-    def _plain_reader(self) -> PlainRows:
-        names: list[tuple[int, Meanings[Any]]] = [
+    def _plain_reader(self) -> PlainRows[Any]:
+        names: list[tuple[int, Column]] = [
             (self._experiment, Meanings(lambda cell: _good_name(cell.strip()))),
-            (self._date, self._days),
+            (self._date, self._day_column()),
             (self._variant, Meanings(lambda cell: _good_name(as_name(cell)))),
         ]
         numbers = [
             (n, place, NumberColumn(partial(self._plain_number, n), partial(self._plain_numbers, n)))
             for n, place in self._given
         ]
-        return PlainRows(self.width, names, numbers, self.absent)
+        return PlainRows(self.width, names, numbers, self.absent, self.build_plain)
+
+    def _day_column(self) -> Column:
+        return self._days
 
     def rows(self, is_brief: Callable[[], bool] = lambda: False) -> Iterator[CsvRow | BadRow]:
         """Yield each line that holds anything as a row, or with its problems; without words once ``is_brief``."""
         for lines in in_blocks(self.header.lines()):
-            for (line, cells), plain in zip(lines, self._plain_rows(lines), strict=True):
-                row: CsvRow | BadRow | None = plain
-                row = (
-                    row or (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
-                )
-                if row is not None:
+            for (line, cells), plain in zip(lines, self.plain_rows(lines), strict=True):
+                if (row := plain or self.look_at(line, cells, is_brief)) is not None:
                     yield row
 
-    def as_stored_now(self, rows: Iterable[CsvRow | BadRow]) -> Iterable[CsvRow | BadRow]:
+    def as_stored_now(
+        self, rows: Iterable[CsvRow | BadRow], *, with_totals: bool = False
+    ) -> Iterable[CsvRow | BadRow]:
         """Return the rows of an earlier reading, none of which rests on what is stored."""
         return rows
 
-    def _plain_rows(self, lines: Sequence[Line]) -> Sequence[CsvRow | None]:
+    def look_at(self, line: int, cells: list[str], is_brief: Callable[[], bool]) -> CsvRow | BadRow | None:
+        """Read a line that is not plain; None for one that holds nothing."""
+        return (self._briefly(line, cells) if is_brief() else None) or self._closely(line, cells)
+
+    def plain_rows(self, lines: Sequence[Line]) -> Sequence[Any]:
         """Read lines whose cells all mean something; None in the place of any other."""
         return self._plain.of(lines) if self._plain else [None] * len(lines)
 

@@ -119,7 +119,11 @@ class Writer:
 
     def _effects(self, rows: list[CsvRow]) -> dict[int, RowChange]:
         """Compare rows with what is stored, by line."""
-        changes = row_changes(self._placed(rows)) if rows else []
+        if any(row.before is None for row in rows):
+            changes = row_changes(self._placed(rows))
+        else:
+            # under the locks, as all that is read for the writing: nobody else has changed it since
+            changes = [RowChange(row.counts, row.before) for row in rows]
         return {row.line: change for row, change in zip(rows, changes, strict=True)}
 
     def _placed(self, rows: list[CsvRow]) -> list[PlacedCounts]:

@@ -1,12 +1,16 @@
 """Tables whose reading ends at the first row too many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from weakref import WeakValueDictionary
 
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.source import Line, Reading, Table
+
+# Lines that are read at once: to ask for each takes longer than to split it.
+_AT_ONCE = 500
 
 
 def within(table: Table, bounds: Bounds) -> Table:
@@ -43,22 +47,22 @@ class _Bounded:
         for each in self.reading.lines_after(line):
             cells = each[1]
             cells_left -= len(cells) or 1
-            if cells and not _is_empty(cells):
+            # the first cell tells of most lines that they have text
+            if cells and (cells[0].strip() or any(cell.strip() for cell in cells)):
                 rows_left -= 1
             if rows_left < 0:
                 raise self.bounds.too_many_rows()
             if cells_left < 0:
                 raise self.bounds.too_many_cells()
-            yield each
-
-
-def _is_empty(cells: Sequence[str]) -> bool:
-    """Tell if a line's cells have no text; the first tells of most at once."""
-    return not cells[0].strip() and not any(cell.strip() for cell in cells)
+            # nobody reads an empty line
+            if cells and (cells[0] or any(cells)):
+                yield each
 
 
 class _KeptLines:
-    """Lines that come from their source when they are first asked for; an error of it ends each reading."""
+    """Lines that come from their source, many at once, when they are first asked for; an error of it ends each
+    reading, behind the lines that came before it.
+    """
 
     def __init__(self, source: Iterator[Line]) -> None:
         self._source, self._lines = source, list[Line]()
@@ -67,18 +71,19 @@ class _KeptLines:
     def __iter__(self) -> Iterator[Line]:
         place = 0
         while place < len(self._lines) or self._has_more():
-            yield self._lines[place]
-            place += 1
+            lines = self._lines[place : place + _AT_ONCE]
+            yield from lines
+            place += len(lines)
 
     def _has_more(self) -> bool:
-        """Read a line more, if there is one."""
+        """Read more lines, if there are any."""
         if self._error:
             raise self._error
+        before = len(self._lines)
         try:
-            line = next(self._source, None)
+            self._lines.extend(islice(self._source, _AT_ONCE))
         except InvalidError as error:
             self._error = error
-            raise
-        if line is not None:
-            self._lines.append(line)
-        return line is not None
+            if len(self._lines) == before:
+                raise
+        return len(self._lines) > before

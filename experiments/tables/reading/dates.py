@@ -77,7 +77,7 @@ class DateCell(NamedTuple):
     text: str
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The parts of a moment; ``time`` and ``zone`` may be empty."""
 
     date: str
@@ -224,19 +224,15 @@ class Dates:
         days = (getattr(written, order) for order in self._found.orders(self._order))
         return sorted({day for day in days if day})
 
-    def _on_day(self, day: dt.date, parts: _Parts) -> dt.date | None:
+    def _on_day(self, day: dt.date, parts: Parts) -> dt.date | None:
         """Return the day that a moment belongs to."""
         if not parts.time:
             return day
+        if self._has_times:
+            local = local_moment(day, parts)
+            return local.date() if local else None
         moment = _moment(day, parts)
-        if moment is None or (self._has_times and moment.tzinfo is None):
-            return moment and moment.date()
-        if not self._has_times:
-            return None if moment.time() != dt.time() else day
-        try:
-            return moment.astimezone(timezone.get_default_timezone()).date()
-        except OverflowError:  # before the first day of the calendar, or after its last
-            return None
+        return day if moment and moment.time() == dt.time() else None
 
     def _order_problem(self, text: str, days: Sequence[dt.date]) -> str:
         if days:
@@ -265,12 +261,12 @@ class Dates:
         return message % {"value": shown(text), **names}
 
 
-def parts_of(text: str) -> _Parts:
+def parts_of(text: str) -> Parts:
     """Split a moment into its date and its time."""
     text = text.strip()
     if len(text) <= _LONGEST and (found := _TIME.fullmatch(text)):
-        return _Parts(*found.groups(""))
-    return _Parts(text, "", "")
+        return Parts(*found.groups(""))
+    return Parts(text, "", "")
 
 
 @lru_cache(maxsize=2**14)
@@ -310,7 +306,16 @@ def _date(year: str, month: str, day: str) -> dt.date | None:
         return None
 
 
-def _moment(day: dt.date, parts: _Parts) -> dt.datetime | None:
+def local_moment(day: dt.date, parts: Parts) -> dt.datetime | None:
+    """Read a moment of a day, in TIME_ZONE where it has its distance from UTC; None where it is none."""
+    moment = _moment(day, parts)
+    try:
+        return moment.astimezone(timezone.get_default_timezone()) if moment and moment.tzinfo else moment
+    except OverflowError:  # before the first day of the calendar, or after its last
+        return None
+
+
+def _moment(day: dt.date, parts: Parts) -> dt.datetime | None:
     """Build the moment of a day; None where it has no time, or a wrong one."""
     time = parts.time if parts.time[1:2] != ":" else f"0{parts.time}"
     zone = "Z" if parts.zone == "UTC" else parts.zone

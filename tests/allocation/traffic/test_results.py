@@ -59,15 +59,29 @@ def test_decision__traffic_not_as_split_since_the_last_sweep__is_not_decided(cli
     assert [problem for found in verify_ledger() for problem in found.differences] == []
 
 
-def test_decision__as_the_revision_before__compares_no_traffic(
-    monkeypatch: pytest.MonkeyPatch,
+def test_decision__for_visitors_and_as_the_revision_before__compares_no_traffic(
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = make_decided()
     allocate(experiment)
     monkeypatch.setattr("allocation.traffic.results.settle_mismatches", fails)
     record(experiment, *AS_SPLIT)
 
-    assert (allocate(experiment).state, allocate(experiment).revision) == (State.DECIDED, 2)
+    assert client.get(f"/allocation?experiment_id={experiment.pk}").status_code == 200
+    last = Allocation.objects.filter(experiment=experiment).latest("id")
+    assert (last.state, last.revision) == (State.DECIDED, 2)
+
+
+def test_decision__asked_for_by_a_person_and_as_the_revision_before__compares_traffic(client: Client) -> None:
+    experiment = make_decided()
+    allocate(experiment)
+    record(experiment, *EVENLY)
+
+    answer = client.post(f"/api/v1/experiments/{experiment.key}/allocation/", {}, "application/json").json()
+
+    assert (answer["state"], answer["revision"]) == (State.LEADER, 2)
+    assert mismatch_is_told()
+    assert listed(client) == (Stage.LEARNING, (Flag.MISMATCH,))
 
 
 def test_decision__again_beside_the_alarm_that_it_raised__is_the_same() -> None:

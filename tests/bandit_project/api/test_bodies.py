@@ -70,15 +70,27 @@ def test_body__unknown_field__is_refused_by_every_call(api: APIClient, name: str
     _assert_untouched(experiment)
 
 
-@pytest.mark.parametrize("raw", ["null", "[]", "0", '""', "false", "[1]"])
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ("null", "null"),
+        ("[]", "a list"),
+        ("0", "a number"),
+        ('""', "a text"),
+        ("false", "true or false"),
+        ("[1]", "a list"),
+    ],
+)
 @pytest.mark.parametrize(("name", "method"), JSON_CALLS)
-def test_body__no_object__is_refused_by_every_call(api: APIClient, name: str, method: str, raw: str) -> None:
+def test_body__no_object__is_refused_by_every_call(
+    api: APIClient, name: str, method: str, raw: str, kind: str
+) -> None:
     experiment = make_running("Shop")
 
     response = _send(api, name, method, data=raw, content_type="application/json")
 
     assert response.status_code == 422, response.content
-    assert response.json()["detail"].startswith("Must be a JSON object, not a")
+    assert response.json()["detail"] == f"Must be a JSON object, not {kind}."
     _assert_untouched(experiment)
 
 

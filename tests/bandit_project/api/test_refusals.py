@@ -114,6 +114,59 @@ def test_refusal__no_json_object__asks_for_one(
     assert said in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("path", [f"{V1}/events/", f"{V1}/experiments/", "/events"])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("\ufeff{}", "The body begins with a byte order mark. Send plain UTF-8, without it."),
+        (
+            f'{{"rows": {"1" * 5000}}}',
+            "A number of the body has thousands of digits. Send one that can be a count",
+        ),
+    ],
+)
+def test_refusal__body_that_python_alone_would_explain__says_what_to_send(
+    client: Client, path: str, body: str, said: str
+) -> None:
+    refused = client.post(path, body.encode(), content_type="application/json")
+
+    assert (refused.status_code, refused.json()["detail"][: len(said)]) == (400, said)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "kind"),
+    [
+        ('"x"', "", "a JSON object, not a text."),
+        ("1.5", "", "a JSON object, not a number."),
+        ("true", "", "a JSON object, not true or false."),
+        ("[]", "", "a JSON object, not a list."),
+        ('{"rows": {}}', "rows", "a list, not an object."),
+        ('{"rows": "x"}', "rows", "a list, not a text."),
+        ('{"rows": ["x"]}', "rows[0]", "a JSON object, not a text."),
+    ],
+)
+def test_refusal__value_of_another_kind__is_named_as_json_has_it(
+    client: Client, body: str, field: str, kind: str
+) -> None:
+    refused = client.post(f"{V1}/events/", body, content_type="application/json")
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["field"], error["message"]) == (422, field, f"Must be {kind}")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (f"{V1}/events", f"There is nothing at {V1}/events. Send it to {V1}/events/, which ends in a slash."),
+        (f"{V1}/event", f"There is nothing at {V1}/event. It may have been deleted or renamed."),
+    ],
+)
+def test_refusal__post_without_the_slash__names_the_address(client: Client, path: str, said: str) -> None:
+    refused = client.post(path, "{}", content_type="application/json")
+
+    assert (refused.status_code, refused.json()["detail"]) == (404, said)
+
+
 def test_refusal__scope_too_small__names_both() -> None:
     key = ApiKey.objects.create_key(name="reader", scope="read")[1]
 
@@ -224,4 +277,4 @@ def test_refusal__body_of_counts_that_is_null__begins_with_what_it_must_be(clien
 
     refused = client.post(f"{V1}/counts/", "null", content_type="application/json", headers=headers)
 
-    assert refused.json()["detail"] == "Must be a JSON object, not a null."
+    assert refused.json()["detail"] == "Must be a JSON object, not null."

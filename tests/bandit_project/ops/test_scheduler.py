@@ -4,9 +4,8 @@ import datetime as dt
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
+import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,8 +26,8 @@ from experiments.database.locks import only_one
 from notifications.models import Alarm, Delivery, Endpoint, Event
 from notifications.outbox import queue_test
 from tests.bandit_project.ops.database import database_url
-from tests.conftest import ROOT
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+from tests.processes.forks import Process
 
 pytestmark = pytest.mark.django_db
 
@@ -173,19 +172,21 @@ def test_scheduler__another_one_at_work__does_nothing() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_scheduler__terminated__ends_cleanly_and_has_left_its_heartbeat(tmp_path: Path) -> None:
-    beat = tmp_path / "beat"
+    beat, log = tmp_path / "beat", tmp_path / "log"
     environment = {
         **os.environ, "DATABASE_URL": database_url(), "DEBUG": "true", "SCHEDULER_HEARTBEAT": str(beat)
     }  # fmt: skip
-    command = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stderr is not None
-        assert "scheduler.started" in running.stderr.readline()
+    with (
+        log.open("w") as errors,
+        Process(["manage.py", "scheduler"], env=environment, stderr=errors) as running,
+    ):
+        while "\n" not in (begun := log.read_text()) and running.poll() is None:
+            time.sleep(0.02)
         running.send_signal(signal.SIGTERM)
-        _, rest = running.communicate(timeout=60)
+        assert running.wait(timeout=60) == 0
 
-    assert running.returncode == 0
-    assert "scheduler.stopped" in rest.splitlines()[-1]
+    assert "scheduler.started" in begun.splitlines()[0]
+    assert "scheduler.stopped" in log.read_text().splitlines()[-1]
     assert beat.exists()
 
 

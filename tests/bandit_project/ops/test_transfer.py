@@ -23,7 +23,7 @@ from experiments.metrics import DailyCounts
 from experiments.models import DailyMetric, Experiment, Status, Variant
 from tests.bandit_project.starts import manage
 from tests.factory import NOW, TODAY, make_experiment, record
-from tests.processes.files import sqlite_in
+from tests.processes.clusters import MIGRATED, database_of_its_own, postgresql_url
 
 pytestmark = pytest.mark.django_db
 
@@ -155,14 +155,17 @@ def test_export_data__fails_half_way__leaves_no_file(tmp_path: Path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+# The other one is PostgreSQL's, so that each database reads what the other has written.
 @pytest.mark.long
+@pytest.mark.database_free
 @pytest.mark.usefixtures("installation")
 def test_commands__through_another_database__come_back_the_same(tmp_path: Path) -> None:
     exported = _export()
     (tmp_path / "there.jsonl.gz").write_bytes(exported)
-    other = {"DATABASE_URL": sqlite_in(tmp_path), "DEBUG": "true"}
-    manage("import_data", str(tmp_path / "there.jsonl.gz"), **other)
-    manage("export_data", str(tmp_path / "back.jsonl.gz"), **other)
+    with database_of_its_own() as folder:
+        other = {"DATABASE_URL": postgresql_url(folder, MIGRATED), "DEBUG": "true"}
+        manage("import_data", str(tmp_path / "there.jsonl.gz"), **other)
+        manage("export_data", str(tmp_path / "back.jsonl.gz"), **other)
     back = (tmp_path / "back.jsonl.gz").read_bytes()
     _empty()
 

@@ -84,6 +84,23 @@ def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
     assert _campaign(api) == {**BLANK_CAMPAIGN, "tags": []}
 
 
+def test_end__that_has_passed__is_refused_when_it_is_set_and_else_stays(api: APIClient) -> None:
+    experiment = make_running()
+    past, said = "2025-08-31T09:00:00Z", "has passed; name a later moment, or end the experiment now"
+
+    changed = api.patch(ONE, {"ends_at": past})
+    made = api.post(EXPERIMENTS, {"name": "Late", "ends_at": past})
+    Experiment.objects.filter(pk=experiment.pk).update(ends_at=past)
+    kept = api.put(ONE, {"name": "Another", "ends_at": past})
+
+    for refused in (changed, made):
+        assert (refused.status_code, refused.json()["errors"]) == (
+            422,
+            [{"field": "ends_at", "code": "invalid", "message": said}],
+        )
+    assert (kept.status_code, kept.json()["name"], kept.json()["ends_at"]) == (200, "Another", past)
+
+
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
@@ -105,7 +122,7 @@ def test_put__campaign_left_out__is_blank_again(api: APIClient) -> None:
         ({"tags": [1]}, "tags", "A tag is a word"),
         ({"tags": ["a"] * 21}, "tags", "At most 20 tags are kept."),
         ({"tags": ["x" * 41]}, "tags", "at most 40 of them"),
-        ({"tags": "summer"}, "tags", "Expected a list"),
+        ({"tags": "summer"}, "tags", "Must be a list of words."),
         ({"owner": "a\u0000b"}, "owner", "Null characters are not allowed"),
         ({"fixed_variants": "yes"}, "fixed_variants", "Must be true or false."),
         ({"decision_reason": "x"}, "decision_reason", "Unknown field"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from experiments.exceptions import InvalidError
 from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.importer import import_table
-from experiments.tables.importing.orders import ORDERS, OrderReader
+from experiments.tables.importing.orders import ORDERS, Order, OrderReader
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
@@ -58,7 +58,7 @@ class Cells:
 
 def _rows(
     header: list[str], lines: Sequence[Sequence[str]], more: Sequence[str] = (), bounds: Bounds | None = None
-) -> Iterator[CsvRow | BadRow]:
+) -> Iterator[CsvRow | BadRow | Order]:
     """Read lines; ``more`` is a column without a name, which makes the reader look at each line by itself."""
     columns = ORDERS if header[-1] == "value" else DAILY
     table = Table([Cells([[*cells, *more] for cells in [header, *lines]])])
@@ -67,7 +67,7 @@ def _rows(
         return RowReader(found).rows()
     references = References(default=None, create=False)
     # as lines, before they are added up
-    return RowReader.rows(OrderReader(found, "refuse", references, ADVICE["v1"]))
+    return OrderReader(found, "refuse", references, ADVICE["v1"]).orders()
 
 
 def _of_file(texts: st.SearchStrategy[tuple[str, ...]]) -> st.SearchStrategy[list[tuple[str, ...]]]:
@@ -126,7 +126,9 @@ def test_rows__before_one_too_many__come_before_the_refusal() -> None:
 
     rows = _rows(_DAILY, [long, odd, odd], bounds=Bounds(2, "split it"))
 
-    assert next(rows).line == 2
+    first = next(rows)
+    assert isinstance(first, BadRow | CsvRow)
+    assert first.line == 2
     with pytest.raises(InvalidError):
         list(rows)
 
@@ -147,7 +149,7 @@ def test_bounded_table__of_empty_lines__counts_none_as_a_row(empty: list[str]) -
     table = Table([Cells([_DAILY, *[empty] * 3, ["x"]])])
     [reading] = within(table, Bounds(1, "split it")).readings
 
-    assert len(list(reading.lines_after(1))) == 4
+    assert list(reading.lines_after(1))[-1] == (5, ["x"])
 
 
 def _report(lines: list[str], **options: Any) -> ImportReport:
