@@ -28,7 +28,8 @@ _LONGEST = 64
 # More texts of a file are looked at each time that they come.
 _MOST_REMEMBERED = 50_000
 _TIME = re.compile(
-    r"(.*[^\s,])(?:[T ]|, )([0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?) ?(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"(.*[^\s,])(?:[T ]|, )((?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?)"
+    r" ?(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _YEAR_FIRST = re.compile(
     r"([0-9]{4})([-/.]?)([0-9]{2})\2([0-9]{2})|([0-9]{4})([-/.])([0-9]{1,2})\6([0-9]{1,2})"
@@ -138,13 +139,12 @@ class DateLearner:
 
     def look_at_lines(self, lines: Sequence[Line], place: int) -> None:
         for line, cells in lines:
-            if place < len(cells) and cells[place] not in self._seen:
-                self._look_at(line, cells[place])
+            if place < len(cells) and (date := parts_of(cells[place]).date) not in self._seen:
+                self._look_at(line, date)
 
-    def _look_at(self, line: int, cell: str) -> None:
+    def _look_at(self, line: int, date: str) -> None:
         if len(self._seen) < _MOST_REMEMBERED:
-            self._seen.add(cell)
-        date = parts_of(cell).date
+            self._seen.add(date)
         if (written := written_day(date)) is None:
             return
         marks: list[str] = [written.separator or _OTHER]
@@ -181,11 +181,15 @@ class Dates:
     def _found(self) -> FoundDates:
         return self._learn()
 
+    @cached_property
+    def _orders(self) -> tuple[Order, ...]:
+        return self._found.orders(self._order)
+
     def read(self) -> DatesRead:
         """Say how the dates of a file were read, once all are."""
         if "_found" not in self.__dict__:
             return DatesRead()
-        orders, witness = self._found.orders(self._order), self._found.witness
+        orders, witness = self._orders, self._found.witness
         is_shown = self._order == "detect" and witness is not None
         return DatesRead(
             orders[0] if len(orders) == 1 else "",
@@ -221,12 +225,11 @@ class Dates:
     def _readings(self, written: Written) -> list[dt.date]:
         if not written.separator:
             return [written.day_first] if written.day_first else []
-        days = (getattr(written, order) for order in self._found.orders(self._order))
-        return sorted({day for day in days if day})
+        return sorted({day for order in self._orders if (day := getattr(written, order))})
 
     def _on_day(self, day: dt.date, parts: Parts) -> dt.date | None:
         """Return the day that a moment belongs to."""
-        if not parts.time:
+        if not parts.time or (self._has_times and not parts.zone):
             return day
         if self._has_times:
             local = local_moment(day, parts)
@@ -241,7 +244,7 @@ class Dates:
                 "yyyy-mm-dd"
             )
             said = message % {"value": shown(text), "one": days[0], "other": days[1]}
-        elif found := self._found.orders(self._order):
+        elif found := self._orders:
             asked = {
                 "day_first": _("%(value)s is not a date with the day first; write it as 2025-08-14"),
                 "month_first": _("%(value)s is not a date with the month first; write it as 2025-08-14"),
