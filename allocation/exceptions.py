@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from experiments.exceptions import ConflictError, DomainError, InvalidError, Issue, NotFoundError
 from experiments.tables.issues import RowIssue
+from experiments.text import written_day
 
 
 class NoAllocationError(NotFoundError):
@@ -39,7 +40,7 @@ class LaterDecisionError(ConflictError):
             "A decision for %(date)s has been made already and rests on the ones before it, so these stay as they "
             "are. Update the allocation of today instead: it counts corrected days, too."
         )
-        return cls(message % {"date": date.isoformat()}, later_date=date.isoformat())
+        return cls(message % {"date": written_day(date)}, later_date=date.isoformat())
 
 
 class NotStoppedError(ConflictError):

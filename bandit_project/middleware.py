@@ -19,6 +19,7 @@ from dashboard.access import page_of
 from dashboard.formatting import shown_in
 from experiments.database.replica import primary_only
 from experiments.tables.uploads import shown_size, too_large
+from experiments.text import on_a_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -45,7 +46,13 @@ def own_settings(get_response: GetResponse) -> GetResponse:
     """Show pages as the person who is logged in has chosen: language, theme and time zone."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.path.startswith(_PAGES) or not request.user.is_authenticated:
+        if not request.path.startswith(_PAGES):
+            return get_response(request)
+        with on_a_page():
+            return answer(request)
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not request.user.is_authenticated:
             return get_response(request)
         chosen = preferences_of(request.user)
         vars(request)["preferences"] = chosen  # base.html reads the theme

@@ -253,6 +253,12 @@ class Reward(models.TextChoices):
         return _BY_NAME[_RATIOS[self][1]]
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that a file must have for this goal."""
+        squares = VALUE_NAMES[1:] if self.is_value else ()
+        return (self.trials_count.name, self.successes_count.name, *squares)
+
+    @property
     def is_value(self) -> bool:
         """True where an amount stands in the place of the successes."""
         return self.successes_count.kind is Kind.AMOUNT

@@ -28,7 +28,7 @@ from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS, TRANSITIONS, DailyMetric, Experiment, Status, Variant
 from experiments.selectors import find_experiment
 from experiments.settings_schema import SettingValue
-from experiments.text import NAME_LENGTH
+from experiments.text import NAME_LENGTH, written_day
 from experiments.variants import find_winner, must_be_one_of, new_variants, plain_name
 
 # The variant that gets all traffic at the end; a copy gets its own, and no dates.
@@ -184,7 +184,7 @@ def _refuse_reward_that_rows_break(experiment: Experiment) -> None:
     )
     said = {
         "rows": breaking.count(),
-        "date": first.date,
+        "date": written_day(first.date),
         "variant": first.variant.name,
         "conversions": first.conversions,
         "clicks": first.clicks,

@@ -2,12 +2,16 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -55,6 +59,24 @@ def parse_date(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
+
+
+_is_page = ContextVar("is_page", default=False)
+
+
+@contextmanager
+def on_a_page() -> Iterator[None]:
+    """Let messages name days as pages do; programs read them as 2025-08-14."""
+    token = _is_page.set(True)
+    try:
+        yield
+    finally:
+        _is_page.reset(token)
+
+
+def written_day(date: dt.date) -> str:
+    """Write a day within a message: 14 Aug 2025 on a page, in its language, and 2025-08-14 anywhere else."""
+    return date_format(date, _("j M Y")) if _is_page.get() else date.isoformat()
 
 
 def format_number(value: float | Decimal, decimals: int) -> str:

@@ -100,6 +100,9 @@ def good(rows: int) -> Files:
         "good, by variant": lambda: table(
             HEAD, sorted(daily(rows, "1000,100,9"), key=lambda line: line[20:])
         ),
+        "good, dates day first": lambda: table(
+            HEAD, (f"strained,{day:%d/%m/%Y},{name},1000,100,10" for _n, day, name in places(rows))
+        ),
         "good, values": lambda: table(VALUES, daily(rows, values)),
         "good, values, 1,234.50": lambda: table(VALUES, daily(rows, grouped_values)),
         "good, workbook": lambda: sheet(VALUES, daily(rows, values)),
@@ -120,6 +123,13 @@ def good(rows: int) -> Files:
                 for n, day, name in places(rows)
             ),
         ),
+        "orders at moments, dates day first": lambda: table(
+            ORDERS,
+            (
+                f"strained,{day:%d/%m/%Y} 12:{n // 60 % 60:02}:{n % 60:02},{name},{n}.50"
+                for n, day, name in places(rows)
+            ),
+        ),
     }
 
 
@@ -136,6 +146,11 @@ def bad(rows: int) -> Files:
             HEAD, daily(rows, lambda n: f'"{n % 99 + 1}.{n % 900 + 99:03}","1,{n % 900 + 99:03}",1')
         ),
         "blank": lambda: table(HEAD, daily(rows, ",,")),
+        "dates in two ways": each(
+            lambda n: (
+                f"strained,{['13/11', '11/13'][n // (rows - 1)]}/{2000 + n % 20} {n % 24}:{n // 24 % 60:02},b,1,1,1"
+            )
+        ),
         "no date": each(lambda n: f"strained,day {n},control,1,1,1"),
         "no name": each(lambda n: f"strained,{LAST},,1,1,1"),
         "a day of 1999": each(lambda n: f"strained,1999-01-01,{NAMES[n % VARIANTS]},9,5,1"),

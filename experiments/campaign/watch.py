@@ -12,17 +12,18 @@ from experiments.exceptions import GuardNotFoundError, InvalidError, Issue, Note
 from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
+from experiments.text import written_day
 from experiments.variants import open_for_change
 
-_LATEST_DATE = dt.date(2100, 1, 1)
+_LATEST_DATE = dt.date(2099, 12, 31)
 _IDS_END = 2**63
 
 
 def add_note(*, experiment_id: int, date: dt.date, text: str, now: dt.datetime) -> Note:
     """Write a note about a day, signed by who is acting; past and coming days may have one."""
-    if not EARLIEST_DATE <= date < _LATEST_DATE:
-        message = _("must lie from %(first)s to %(last)s") % {"first": EARLIEST_DATE, "last": _LATEST_DATE}
-        raise InvalidError([Issue("date", "out_of_range", message)])
+    if not EARLIEST_DATE <= date <= _LATEST_DATE:
+        days = {"first": written_day(EARLIEST_DATE), "last": written_day(_LATEST_DATE)}
+        raise InvalidError([Issue("date", "out_of_range", _("must lie from %(first)s to %(last)s") % days)])
     with transaction.atomic():
         experiment = find_experiment(experiment_id, Experiment.objects.select_for_update())
         return Note.objects.create(

@@ -14,6 +14,7 @@ from experiments.metrics import COUNT_NAMES, DailyCounts, DayTotals
 from experiments.models import Experiment
 from experiments.selectors import find_experiment
 from experiments.services import lock_experiments
+from experiments.text import written_day
 
 
 def set_day(
@@ -38,7 +39,7 @@ def set_day(
         effects = row_changes([(experiment_id, row) for row in rows]) if rows else []
         if is_new and any(effect.before is not None for effect in effects):
             message = _("There are data of %(date)s already; edit that day instead.")
-            raise InvalidError([Issue("date", "taken", message % {"date": rows[0].date})])
+            raise InvalidError([Issue("date", "taken", message % {"date": written_day(rows[0].date)})])
         if shown is not None and [effect.before for effect in effects] != list(shown):
             raise ChangedMeanwhileError(_now_holding(effects))
         record_events(experiment_id=experiment_id, rows=rows, today=today, now=now, source=source)

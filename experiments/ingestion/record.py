@@ -49,6 +49,7 @@ from experiments.metrics import (
 from experiments.models import MAX_VARIANTS, DailyMetric, Experiment, Variant
 from experiments.selectors import find_experiment_ids
 from experiments.services import lock_experiments
+from experiments.text import written_day
 from experiments.variants import new_variants
 
 # set: the rows are the day's totals. add: they are added to what is stored.
@@ -256,7 +257,7 @@ def _twice(rows: Sequence[PlacedCounts]) -> list[tuple[int, Issue]]:
     for index, place in enumerate(places):
         if place in seen:
             _id, date, name = place
-            issue = Issue("variant_name", "duplicate", message % {"name": name, "date": date})
+            issue = Issue("variant_name", "duplicate", message % {"name": name, "date": written_day(date)})
             found.append((index, issue))
         seen.add(place)
     return found

@@ -28,6 +28,7 @@ from experiments.metrics import (
     is_nested,
     nesting_problems,
 )
+from experiments.text import written_day
 
 EARLIEST_DATE = dt.date(2000, 1, 1)
 _ONE_DAY = dt.timedelta(days=1)
@@ -132,13 +133,13 @@ def _date_issue(date: dt.date, today: dt.date) -> Issue:
     """Name the problem of a date. Tomorrow is allowed: somewhere it has begun."""
     if date < EARLIEST_DATE:
         message = _("%(date)s is before %(earliest)s; check its year") % {
-            "date": date,
-            "earliest": EARLIEST_DATE,
+            "date": written_day(date),
+            "earliest": written_day(EARLIEST_DATE),
         }
         return Issue("date", "too_early", message)
     message = _("%(date)s lies in the future; today is %(today)s: check the date, or wait for the day") % {
-        "date": date,
-        "today": today,
+        "date": written_day(date),
+        "today": written_day(today),
     }
     return Issue("date", "in_future", message)
 

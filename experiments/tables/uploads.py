@@ -171,6 +171,11 @@ class RefusedLines(NamedTuple):
     names: tuple[str, ...]
     lines: list[FileLine]
 
+    @property
+    def numbers(self) -> set[int]:
+        """Numbers of the lines that are shown; a problem of the file as a whole is on that of its header."""
+        return {line.line for line in self.lines}
+
 
 def refused_lines(upload: CsvUpload, issues: Sequence[RowIssue], sheet: str = "") -> RefusedLines:
     """Read the lines of an upload that are refused, to show each beside its problem; the file is read to the last."""

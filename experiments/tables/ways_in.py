@@ -15,7 +15,8 @@ WayIn = Literal["v1", "classic", "command", "page"]
 
 class Advice(NamedTuple):
     """Messages whose fix hangs on the way in: a blank cell, rows of one place, a file without its experiment or
-    with one that does not exist, a file too long for a request.
+    with one that does not exist, a file too long for a request, dates
+    whose order of day and month is not known.
 
     ``repeated`` takes the other ``line``.
     """
@@ -25,6 +26,7 @@ class Advice(NamedTuple):
     no_experiment: Text
     unknown_experiment: Text
     too_long: Text = ""
+    date_order: Text = ""
 
 
 _OWN_PAGE = _("or load it on the experiment's own page, or by import_events with --experiment")
@@ -48,6 +50,7 @@ ADVICE: Mapping[WayIn, Advice] = {
         no_experiment=_OWN_PAGE,
         unknown_experiment=_CREATE_FIRST,
         too_long=_SPLIT,
+        date_order=_("or say which comes first (date_order=day_first or date_order=month_first)"),
     ),
     "classic": Advice(
         blank=_("is blank: outcome not known yet. Fill it in, or remove the row"),
@@ -68,6 +71,7 @@ ADVICE: Mapping[WayIn, Advice] = {
         ),
         no_experiment=_("or name the experiment of all rows by --experiment"),
         unknown_experiment=_("Make what is missing with --create."),
+        date_order=_("or say which comes first (--date-order day_first or --date-order month_first)"),
     ),
     "page": Advice(
         blank=_(
@@ -83,5 +87,6 @@ ADVICE: Mapping[WayIn, Advice] = {
             "split it by experiment or between days, never within a day of one, or ask an administrator to load it "
             "(manage.py import_events)"
         ),
+        date_order=_("or say above which comes first"),
     ),
 }

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy
 
 from dashboard.file_types import FILE_TYPES
 from experiments.tables.importing.orders import ORDERS
-from experiments.tables.importing.report import ImportOptions, Repeated
+from experiments.tables.importing.report import ImportOptions, ImportReport, Repeated
 from experiments.tables.importing.rows import DAILY, NUMBER_NAMES, NUMBERS, ORDER_VALUE, Blank
+from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.synonyms import plain
 from experiments.tables.uploads import FirstLines, most_bytes, too_large
 
@@ -20,6 +21,8 @@ from experiments.tables.uploads import FirstLines, most_bytes, too_large
 class UploadForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
+        # the Portuguese of Django's own message is misspelt
+        error_messages={"empty": gettext_lazy("The submitted file is empty.")},
         help_text=gettext_lazy("Nothing is written before you have seen what it would change."),
         widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": FILE_TYPES}),
     )
@@ -62,13 +65,27 @@ class ChoicesForm(forms.Form):
         ],
         widget=_SELECT,
     )
+    date_order = forms.ChoiceField(
+        label=gettext_lazy("Dates such as 01/11/2026"),
+        choices=[
+            ("detect", gettext_lazy("Refuse them where no date of the file tells")),
+            ("day_first", gettext_lazy("Day first: 1 November 2026")),
+            ("month_first", gettext_lazy("Month first: 11 January 2026")),
+        ],
+        widget=_SELECT,
+    )
     sheet = forms.ChoiceField(label=gettext_lazy("Sheet"), widget=_SELECT)
 
     def __init__(self, data: Mapping[str, Any], sheets: Sequence[str]) -> None:
         super().__init__()
         self.sheets = sheets
         cast(forms.ChoiceField, self.fields["sheet"]).choices = [(name, name) for name in sheets]
-        allowed = {"blank": get_args(Blank), "repeated": get_args(Repeated), "sheet": sheets or [""]}
+        allowed = {
+            "blank": get_args(Blank),
+            "repeated": get_args(Repeated),
+            "date_order": get_args(DateOrder),
+            "sheet": sheets or [""],
+        }
         for name, values in allowed.items():
             self.initial[name] = data.get(name) if data.get(name) in values else values[0]
 
@@ -87,14 +104,16 @@ class ChoicesForm(forms.Form):
             on_error="skip" if skip_bad_rows else "reject",
             blank=cast(Blank, self.initial["blank"]),
             repeated=cast(Repeated, self.initial["repeated"]),
+            date_order=cast(DateOrder, self.initial["date_order"]),
             way_in="page",
         )
 
-    def shown(self, *, has_blank: bool, has_repeated: bool) -> list[forms.BoundField]:
+    def shown(self, report: ImportReport) -> list[forms.BoundField]:
         """List the fields that this file gives a reason for."""
         reasons = {
-            "blank": has_blank,
-            "repeated": has_repeated or self.initial["repeated"] == "sum",
+            "date_order": report.dates.is_in_doubt,
+            "blank": bool(report.kinds["blank"]),
+            "repeated": bool(report.kinds["repeated"]) or self.initial["repeated"] == "sum",
             "sheet": len(self.sheets) > 1,
         }
         return [self[name] for name, reason in reasons.items() if reason]

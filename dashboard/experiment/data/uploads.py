@@ -15,7 +15,7 @@ from dashboard.experiment.tabs import tab_context
 from experiments.exceptions import DomainError, InvalidError, NotFoundError
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import today
-from experiments.tables.importing.rows import as_cell
+from experiments.tables.importing.rows import DAILY, as_cell
 from experiments.tables.preview import CsvPreview
 from experiments.tables.reading.header import HeaderNotFoundError
 from experiments.tables.uploads import (
@@ -54,6 +54,7 @@ def upload(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     context = tab_context(experiment, "data", today()) | {
         "form": form,
         "example": _example(experiment),
+        "needed": [name for name in experiment.goal.columns if name not in DAILY.needed],
         "most_rows": upload_bounds("page").rows,
     }
     return render(request, "dashboard/experiment/upload.html", context)
@@ -103,14 +104,13 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
     shown = preview_upload(
         kept, options=choices.options(), sheet=choices.sheet_name, today=today(), now=timezone.now()
     )
-    kinds = shown.report.kinds
     context = tab_context(experiment, "data", today()) | {
         "upload": kept,
         "preview": shown,
         "choices": choices,
         "refused": refused_lines(kept, shown.report.issues, choices.sheet_name),
         "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
-        "doubts": choices.shown(has_blank=bool(kinds["blank"]), has_repeated=bool(kinds["repeated"])),
+        "doubts": choices.shown(shown.report),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
     return render(request, "dashboard/experiment/preview.html", context)

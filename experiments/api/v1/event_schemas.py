@@ -156,6 +156,9 @@ class CsvReportSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="Columns of the file that are not needed."
     )
     blank_rows_skipped = serializers.IntegerField(help_text="Rows left out by blank=skip.")
+    date_order = serializers.CharField(
+        help_text="day_first or month_first, where dates such as 01/11/2026 were read in that order; else empty."
+    )
     encoding = serializers.CharField(help_text="The encoding, where it had to be guessed; else empty.")
     has_orders = serializers.BooleanField(
         help_text="True for a file of single orders, which were added up by variant and day."
@@ -187,6 +190,12 @@ class CsvOptionsSerializer(serializers.Serializer[Any]):
         help_text="Rows of one experiment, date and variant: a problem, or parts to be added up.",
     )
     new_variants = NewVariantsField()
+    date_order = OneOfField(
+        ["detect", "day_first", "month_first"],
+        required=False,
+        default="detect",
+        help_text="How dates such as 01/11/2026 are meant. detect: as the file's other dates show; else refused.",
+    )
     sheet = serializers.CharField(
         required=False,
         default="",

@@ -113,6 +113,7 @@ class EventsCsvView(IdempotentWrites):
                 "new_variants": list(report.new_variants),
                 "ignored_columns": report.ignored_columns,
                 "blank_rows_skipped": report.blank_skipped,
+                "date_order": report.dates.order,
                 "encoding": report.encoding,
                 "has_orders": report.has_orders,
                 "values_capped": report.values_capped,

@@ -24,6 +24,7 @@ from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
 _PROBLEMS_SHOWN = 20
+_ORDERS = {"day_first": "day first", "month_first": "month first", "": ""}
 
 
 class Command(PlainCommand):
@@ -65,6 +66,12 @@ class Command(PlainCommand):
             default="create",
             help="Names that are no variant of the experiment: created (the default) or refused.",
         )
+        parser.add_argument(
+            "--date-order",
+            choices=["detect", "day_first", "month_first"],
+            default="detect",
+            help="How dates such as 01/11/2026 are meant; by default as the file's other dates show, else refused.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["file"] is None) == (options["sql"] is None):
@@ -105,6 +112,7 @@ class Command(PlainCommand):
             ("Orders above the value cap, counted as the cap: {}", _counted(report.values_capped)),
             ("Columns not needed: {}", ", ".join(report.ignored_columns)),
             ("New variants: {}", ", ".join(report.new_variants)),
+            ("Dates were read with the {}", _ORDERS[report.dates.order]),
             ("Read as {}: it is not UTF-8", report.encoding),
         ):
             if what:
@@ -152,6 +160,7 @@ def _options(given: dict[str, Any]) -> ImportOptions:
         repeated=given["repeated"],
         new_variants=given["new_variants"],
         create=given["create"],
+        date_order=given["date_order"],
         way_in="command",
     )
 

@@ -41,11 +41,13 @@ class Check:
         report: ImportReport,
         references: References,
         names: dict[str, str],
+        header_line: int,
         only: Experiment | None,
         bounds: Bounds | None,
     ) -> None:
         self.today, self.options, self.report = today, options, report
         self.references, self.names, self.only = references, names, only
+        self._header_line = header_line
         self._bounds = bounds
         self.bad_lines: set[int] = set()
         # Every experiment that a good row names, in the order of the file.
@@ -58,8 +60,8 @@ class Check:
         # Days with a row that cannot be read: the sum of the others is not that of the day.
         self._doubtful: set[_Span] = set()
         self._totals: list[CsvRow] = []
-        # By experiment as the file names it, what is wrong with the file for its goal.
-        self._lacking: dict[str, str] = {}
+        # By experiment as the file names it, whether the file lacks a column that its goal needs.
+        self._lacking: dict[str, bool] = {}
         # Of names that no variant has: who judges those of an experiment, and what was said of each.
         self._new_names: dict[object, NewNames] = {}
         self._judged: dict[tuple[str, str], str] = {}
@@ -139,6 +141,8 @@ class Check:
         elif issues := list(self._issues(row)):
             self._refuse(row.line, issues)
             self._break_place(row.experiment, row.counts.date, row.counts.variant_name)
+        elif self._lacking.get(row.experiment):
+            self.bad_lines.add(row.line)
         else:
             self._claim(row)
 
@@ -216,9 +220,7 @@ class Check:
             return self._order_issues(row)
         found = [*self._row_issues(row), *self._reference_issues(row)]
         if row.experiment not in self._lacking:
-            self._lacking[row.experiment] = self._lacking_column(row.experiment)
-        if lacking := self._lacking[row.experiment]:
-            found.append(self._issue_of_experiment(row.line, "file", lacking))
+            self._lacking[row.experiment] = self._lacks_columns(row.experiment)
         found += self._name_issues(row.line, row.experiment, row.counts.variant_name, is_good=not found)
         return found
 
@@ -292,17 +294,20 @@ class Check:
         if name not in self.references.identity(experiment).variants:
             self._broken.add(self._place_of(experiment, date, self._judge_of(experiment).like(name)))
 
-    def _lacking_column(self, reference: str) -> str:
-        """Say which column the goal needs and the file lacks: its numbers would be stored as 0."""
+    def _lacks_columns(self, reference: str) -> bool:
+        """Refuse a file without a column that the goal needs, once: its numbers would be stored as 0."""
         experiment = self.references.find(reference)
         if experiment is None:
-            return ""
-        needed = (experiment.goal.trials_count.name, experiment.goal.successes_count.name)
-        column = next((name for name in needed if name not in self.names), None)
+            return False
+        # values without their squares are refused where there are any
+        is_given = experiment.goal.successes_count.name in self.names
+        missing = [] if is_given else [name for name in experiment.goal.columns if name not in self.names]
         message = _(
-            "has no column %(column)s, which the goal of %(experiment)s needs; add it, with 0 where there was none"
+            "is not in the file, and the goal of %(experiment)s needs it: add it, with 0 where there was none"
         )
-        return message % {"column": column, "experiment": experiment.key} if column else ""
+        for name in missing:
+            self.report.add_once(RowIssue(self._header_line, name, message % {"experiment": experiment.key}))
+        return bool(missing)
 
     def _claim(self, row: CsvRow) -> None:
         """Let a good row claim its place."""

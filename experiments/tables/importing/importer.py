@@ -102,8 +102,8 @@ def _likelier(daily: HeaderNotFoundError, orders: HeaderNotFoundError) -> Header
 
 def _reader(header: Header, options: ImportOptions, references: References) -> RowReader:
     if ORDER_VALUE in header.places:
-        return OrderReader(header, options.blank, references, options.advice)
-    return RowReader(header, options.blank, options.advice)
+        return OrderReader(header, options.blank, references, options.advice, options.date_order)
+    return RowReader(header, options.blank, options.advice, options.date_order)
 
 
 @collecting_seldom()
@@ -131,6 +131,7 @@ def import_table(
         rows = KeptRows(rows, partial(reader.as_stored_now, with_totals=observer is not None))
     check.read(rows)
     report = check.report
+    report.dates = reader.dates.read()
     if options.on_error == "reject" and report.total_issues:
         return report
     # what is taken back was not received either
@@ -164,6 +165,7 @@ def _prepare(
         report=report,
         references=references,
         names=header.names,
+        header_line=header.line,
         only=target.experiment if target.only else None,
         bounds=table.bounds,
     )

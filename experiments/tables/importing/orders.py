@@ -16,15 +16,17 @@ from experiments.ingestion.single_values import Orders, are_single_values, order
 from experiments.ingestion.stored import stored_counts, stored_totals
 from experiments.metrics import NO_COUNTS, NO_VALUE, VALUE_NAMES, Counts, DailyCounts, DayTotals, columns_of
 from experiments.tables.importing.blocks import in_blocks
-from experiments.tables.importing.moments import Moments, day_of_moment
+from experiments.tables.importing.moments import Moments
 from experiments.tables.importing.plain_rows import Column
 from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, Blank, RowReader
 from experiments.tables.issues import RowIssue
+from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
 from experiments.tables.ways_in import Advice
+from experiments.text import written_day
 
 # Columns of a day's totals: a file that has one is no file of orders.
 TOTALS = tuple(name for name in NUMBER_NAMES if name != VALUE_NAMES[0])
@@ -62,13 +64,18 @@ class OrderReader(RowReader):
     # each order is a conversion
     absent: Sequence[Any] = tuple(1 if name == "conversions" else 0 for name in NUMBER_NAMES)
     build_plain: Callable[..., Iterable[Any]] = staticmethod(_plain_orders)
+    has_times = True
 
-    def __init__(self, header: Header, blank: Blank, references: References, advice: Advice) -> None:
-        super().__init__(header, blank, advice)
+    def __init__(
+        self,
+        header: Header,
+        blank: Blank,
+        references: References,
+        advice: Advice,
+        date_order: DateOrder = "detect",
+    ) -> None:
+        super().__init__(header, blank, advice, date_order)
         self._references = references
-
-    def day_of(self, text: str) -> dt.date | None:
-        return day_of_moment(text)
 
     def _day_column(self) -> Column:
         return Moments(self._days)
@@ -201,4 +208,4 @@ def without_impressions(row: CsvRow) -> str:
     message = _(
         "%(variant)r has orders on %(date)s, but no impressions are stored of that day; load the day's totals first"
     )
-    return message % {"variant": row.counts.variant_name, "date": row.counts.date}
+    return message % {"variant": row.counts.variant_name, "date": written_day(row.counts.date)}

@@ -10,6 +10,7 @@ from experiments.exceptions import MAX_ISSUES, Issue
 from experiments.ingestion.new_names import NewVariants
 from experiments.tables.importing.rows import Blank
 from experiments.tables.issues import RowIssue
+from experiments.tables.reading.dates import DateOrder, DatesRead
 from experiments.tables.ways_in import ADVICE, Advice, WayIn
 
 OnError = Literal["reject", "skip"]
@@ -29,6 +30,7 @@ class ImportOptions:
     repeated: Repeated = "refuse"
     new_variants: NewVariants = "create"
     create: bool = False
+    date_order: DateOrder = "detect"
     way_in: WayIn = "v1"
 
     @property
@@ -44,7 +46,7 @@ class ImportReport:
     cell. Both count as neither good nor bad. ``has_orders``: each line is an order; ``values_capped``: orders above the
     experiment's cap. ``recorded_rows``: those of each experiment, by its id. ``kinds`` counts the rows that another
     choice would take: those with a blank cell, and those repeated. ``of_experiments``: problems of experiments,
-    on line 0, which each of their rows has.
+    on line 0 where each of their rows has them. ``dates``: how they were read.
     """
 
     kept_issues: int = MAX_ISSUES
@@ -63,6 +65,7 @@ class ImportReport:
     of_experiments: set[RowIssue] = field(default_factory=set)
     has_orders: bool = False
     kinds: Counter[Literal["blank", "repeated"]] = field(default_factory=Counter)
+    dates: DatesRead = field(default_factory=DatesRead)
 
     @property
     def is_full(self) -> bool:
@@ -75,6 +78,12 @@ class ImportReport:
         self.total_issues += 1
         if len(self.issues) < self.kept_issues:
             self.issues.append(issue)
+
+    def add_once(self, issue: RowIssue) -> None:
+        """Add a problem of an experiment as a whole, whatever the file calls it."""
+        if issue not in self.of_experiments:
+            self.of_experiments.add(issue)
+            self.add(issue)
 
     def end_with(self, issue: RowIssue) -> None:
         """Make this the last problem that can be described, in place of those of its own row that are too many."""

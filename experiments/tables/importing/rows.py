@@ -15,6 +15,7 @@ from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.plain_rows import Column, Meanings, NumberColumn, PlainRows, rows_of_counts
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.issues import RowIssue, shown
+from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, FoundDates
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.numbers import (
     MOST_REMEMBERED,
@@ -28,7 +29,7 @@ from experiments.tables.reading.numbers import (
 from experiments.tables.reading.source import Line
 from experiments.tables.reading.styles import StyleLearner
 from experiments.tables.ways_in import ADVICE, Advice
-from experiments.text import NAME_LENGTH, is_name, parse_date
+from experiments.text import NAME_LENGTH, is_name
 
 # What a blank cell means in a column that the file has.
 Blank = Literal["refuse", "skip", "zero"]
@@ -179,14 +180,21 @@ class RowReader(LineReader):
     """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely.
 
     ``number_columns``: the columns of a row's numbers, in the order of DailyCounts; ``absent``: what a row has of those
-    that the file lacks; ``build_plain``: makes rows of plain columns.
+    that the file lacks; ``build_plain``: makes rows of plain columns; ``has_times``: a date may be a moment.
     """
 
     number_columns: Sequence[str] = NUMBER_NAMES
     absent: Sequence[Any] = _ABSENT
     build_plain: Callable[..., Iterable[Any]] = staticmethod(rows_of_counts)
+    has_times = False
 
-    def __init__(self, header: Header, blank: Blank = "refuse", advice: Advice = ADVICE["v1"]) -> None:
+    def __init__(
+        self,
+        header: Header,
+        blank: Blank = "refuse",
+        advice: Advice = ADVICE["v1"],
+        date_order: DateOrder = "detect",
+    ) -> None:
         super().__init__(header)
         self.blank, self._advice = blank, advice
         places = header.places
@@ -195,7 +203,8 @@ class RowReader(LineReader):
         self.has_bare_values = "value_sum" in places and "value_squares" not in places
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
-        self._days = Meanings(lambda text: self.day_of(text.strip()))
+        self.dates = Dates(self._learn_dates, date_order, advice.date_order, has_times=self.has_times)
+        self._days = Meanings(lambda text: self.dates.day(text.strip()))
         # cells without a column need a look at each
         self._plain = None if self._unnamed else self._plain_reader()
 
@@ -282,7 +291,7 @@ class RowReader(LineReader):
             return None
         problem = self.cell_problem(line, cells)
         texts = self._texts([*cells, *[""] * self.width] if problem else cells)
-        day = self.day_of(texts.date)
+        day = self.dates.day(texts.date)
         place = (day, texts.variant) if day and texts.variant else None
         if problem:
             return self._bad(line, cells, [problem])._replace(experiment=texts.experiment, place=place)
@@ -296,9 +305,13 @@ class RowReader(LineReader):
             return BadRow(line, (), texts.experiment, place, has_blank=True)
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
 
-    def day_of(self, text: str) -> dt.date | None:
-        """Read the day of a row; None for what is no day."""
-        return parse_date(text)
+    def _learn_dates(self) -> FoundDates:
+        learner = DateLearner()
+        for lines in in_blocks(self.header.lines()):
+            learner.look_at_lines(lines, self._date)
+            if learner.found.is_settled:
+                break
+        return learner.found
 
     def _texts(self, cells: list[str]) -> _Texts:
         experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""
@@ -311,8 +324,8 @@ class RowReader(LineReader):
         for column, text in given.items():
             if problem := name_problem(text):
                 yield RowIssue(line, self.names[column], problem)
-        if self.day_of(texts.date) is None:
-            yield RowIssue(line, self.names["date"], _date_problem(texts.date))
+        if self.dates.day(texts.date) is None:
+            yield RowIssue(line, self.names["date"], self.dates.problem(texts.date))
 
     def _read_counts(self, line: int, cells: list[str]) -> tuple[list[Any], bool, list[RowIssue]]:
         """Read the numbers; say whether one is blank, and what is wrong."""
@@ -359,12 +372,3 @@ def name_problem(text: str) -> str | None:
         message = _("%(value)s has the invisible character %(code)s; remove it")
         return message % {"value": shown(text), "code": f"U+{ord(hidden):04X}"}
     return None
-
-
-def _date_problem(text: str) -> str:
-    if not text:
-        return _("is empty; write the day as 2025-08-14")
-    message = _(
-        "%(value)s is not a date such as 2025-08-14; write it so, in a spreadsheet with the date format yyyy-mm-dd"
-    )
-    return message % {"value": shown(text)}

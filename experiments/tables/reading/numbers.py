@@ -28,6 +28,9 @@ _NUMBER = re.compile(r"[+\-\u2212]?([0-9][0-9.,' ]*|[.,][0-9]+)")
 # As programs write large sums of squares.
 _SCIENTIFIC = re.compile(r"[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,2}")
 _POINT = re.compile(r"[0-9]+\.[0-9]+")
+# An amount with the sign or the code of its currency: R$ 120,50, € 12, US$1,200.50, 12 USD.
+_CURRENCY = r"(?:[A-Za-z]{0,3}[$\u00a2-\u00a5\u20a0-\u20c0]|[A-Z]{3})"
+_WITH_CURRENCY = re.compile(rf"[+\-\u2212]?({_CURRENCY}) ?{_NUMBER.pattern}|{_NUMBER.pattern} ?({_CURRENCY})")
 _FOREIGN = re.compile(r"[^0-9eE.,'’+\-\u2212\s\u00a0\u2007\u2009\u202f]")
 _BLANK = frozenset({"", "--", "–", "—"})
 
@@ -104,7 +107,7 @@ class Numbers:
         if kind == "decimal" and _SCIENTIFIC.fullmatch(text):
             return Decimal(text)
         if not _is_number(text):
-            raise NumberError(_("%(value)s is not a number; write it as 1234") % {"value": shown(cell)})
+            raise NumberError(_no_number(cell))
         if _is_cut(text):
             message = _(
                 "%(value)s begins with 0: part of a number such as 12,000, cut at its comma? Write 12000, or put the "
@@ -145,7 +148,7 @@ class Numbers:
         if not values and self.clash:
             raise NumberError(self._clash_text(cell))
         if not values:
-            raise NumberError(_("%(value)s is not a number; write it as 1234") % {"value": shown(cell)})
+            raise NumberError(_no_number(cell))
         if len(values) > 1:
             message = _("%(value)s can be read as %(one)s or as %(other)s; write %(one)s or %(other)s")
             one, other = (_as_written(v) for v in values[:2])
@@ -246,6 +249,17 @@ def _readings(text: str) -> Iterator[tuple[Style, Decimal]]:
 
 def _as_written(value: Decimal) -> str:
     return f"{value.normalize():f}"
+
+
+def _no_number(cell: str) -> str:
+    text = normal(cell)
+    if len(text) <= _LONGEST and (found := _WITH_CURRENCY.fullmatch(text)):
+        message = _(
+            "%(value)s has %(sign)s beside the number; leave it out, in a spreadsheet by a number format without a "
+            "currency"
+        )
+        return message % {"value": shown(cell), "sign": found[1] or found[4]}
+    return _("%(value)s is not a number; write it as 1234") % {"value": shown(cell)}
 
 
 def _fraction_advice(cell: str, kind: Kind) -> str:

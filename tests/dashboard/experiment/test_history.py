@@ -255,6 +255,18 @@ def test_note__that_cannot_be__is_refused_beside_its_field(sent: dict[str, str],
     assert not experiment.notes.exists()
 
 
+def test_note__of_a_day_too_far__names_the_days_as_pages_write_them() -> None:
+    make_experiment()
+
+    page = client_of("analyst").post(
+        "/dashboard/experiments/button-colour/history/notes/",
+        {"date": "2100-01-01", "text": "x"},
+        headers={"accept-language": "pt-br"},
+    )
+
+    assert "Deve ficar entre 1 jan. 2000 e 31 dez. 2099" in page.content.decode()
+
+
 def test_history__variants_of_a_new_experiment__are_one_entry() -> None:
     names = [f"v{n}" for n in range(12)]
     experiment = create_experiment(name="Twelve", variants=names, now=NOW)

@@ -1,6 +1,7 @@
 """/api/v1/ about events, in rows and as files."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -79,7 +80,7 @@ def test_events__add_with_keys__adds_once_for_each_key(api: APIClient) -> None:
 
 def _csv(api: APIClient, text: str, **query: str) -> Any:
     file = SimpleUploadedFile("d.csv", text.encode())
-    url = f"{V1}/events/csv/" + (f"?on_error={query['on_error']}" if query else "")
+    url = f"{V1}/events/csv/?{urlencode(query)}"
     return api.post(url, {"file": file}, format="multipart")
 
 
@@ -273,3 +274,20 @@ def test_csv__single_orders__are_added_up_beside_the_days_totals(api: APIClient)
     assert (report["processed_rows"], report["has_orders"], report["values_capped"]) == (2, True, 1)
     rows = api.get(f"{V1}/experiments/{experiment.key}/metrics/", {"variant": "control"}).json()["results"]
     assert [(row["impressions"], row["conversions"], row["value_sum"]) for row in rows] == [(10000, 2, 32.5)]
+
+
+def test_csv__order_of_day_and_month__is_refused_said_or_shown_by_another_date(api: APIClient) -> None:
+    experiment = make_running()
+    head = "experiment_id,date,variant_name,impressions,clicks\n"
+    text = f"{head}{experiment.key},01/03/2025,green,10,1\n"
+
+    refused = _csv(api, text)
+    said = _csv(api, text, date_order="month_first").json()
+    shown = _csv(api, f"{text}{experiment.key},13/03/2025,green,10,1\n").json()
+
+    assert refused_fields(refused) == ["line 2, date"]
+    assert "date_order=day_first" in refused.json()["errors"][0]["message"]
+    assert (said["processed_rows"], said["date_order"]) == (1, "month_first")
+    assert (shown["processed_rows"], shown["date_order"]) == (2, "day_first")
+    rows = api.get(f"{V1}/experiments/{experiment.key}/metrics/", {"variant": "green"}).json()["results"]
+    assert sorted(row["date"] for row in rows) == ["2025-01-03", "2025-03-01", "2025-03-13"]

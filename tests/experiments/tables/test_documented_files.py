@@ -104,5 +104,6 @@ def _said(report: ImportReport) -> str:
     said += [f"{report.blank_skipped} rows left out"] if report.blank_skipped else []
     said += [f"not needed: {', '.join(report.ignored_columns)}"] if report.ignored_columns else []
     said += [f"new variants: {', '.join(report.new_variants)}"] if report.new_variants else []
+    said += [f"dates: {report.dates.order}"] if report.dates.order else []
     said += [f"problems: {report.total_issues}"] if report.issues else []
     return "; ".join(said)

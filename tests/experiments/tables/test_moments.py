@@ -7,8 +7,9 @@ from django.test import override_settings
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from experiments.tables.importing.moments import Moments, day_of_moment
+from experiments.tables.importing.moments import Moments
 from experiments.tables.importing.plain_rows import Meanings
+from experiments.tables.reading.dates import Dates, FoundDates
 
 pytestmark = pytest.mark.database_free
 
@@ -33,6 +34,9 @@ _CELLS = st.lists(
     min_size=1,
     max_size=20,
 )
+
+# reads each by itself
+day_of_moment = Dates(FoundDates, "detect", "", has_times=True).day
 
 
 def _column() -> Moments:

@@ -10,7 +10,6 @@ from experiments.exceptions import InvalidError
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.importing.importer import Target, import_table
-from experiments.tables.importing.moments import day_of_moment
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remember_columns
 from tests.factory import NOW, TODAY, counts, make_experiment, make_table, record
@@ -178,25 +177,3 @@ def test_orders__of_two_experiments_by_id_and_key__are_added_up_for_each() -> No
     stored = DailyMetric.objects.filter(conversions__gt=0).order_by("pk")
     assert [(row.conversions, row.value_sum) for row in stored] == [(2, Decimal(3)), (1, Decimal(2))]
     assert (report.values_capped, report.experiment_ids) == (1, [first.pk, second.pk])
-
-
-@pytest.mark.parametrize(
-    ("text", "day"),
-    [
-        ("2026-11-20", dt.date(2026, 11, 20)),
-        ("2026-11-20 14:03", dt.date(2026, 11, 20)),
-        ("2026-11-20T23:59:59.5", dt.date(2026, 11, 20)),
-        ("2026-11-20T23:30:00-03:00", dt.date(2026, 11, 21)),
-        ("2026-11-20 23:30:00 UTC", dt.date(2026, 11, 20)),
-        ("2026-11-20 00:30:00+0200", dt.date(2026, 11, 19)),
-        ("2026-11-20T25:00", None),
-        ("0001-01-01T00:00:00+14:00", None),
-        ("9999-12-31T23:59:59-12:00", None),
-        ("2026-11-20 14:03 CET", None),
-        ("20/11/2026 14:03", None),
-    ],
-)
-def test_day_of_moment__is_that_of_the_time_zone(text: str, day: dt.date | None, settings: Any) -> None:
-    settings.TIME_ZONE = "UTC"
-
-    assert day_of_moment(text) == day

@@ -68,20 +68,25 @@ def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -
 @pytest.mark.parametrize(
     ("reward", "columns", "lacking"),
     [
-        (Reward.VALUE_PER_IMPRESSION, "impressions,clicks,conversions", "value_sum"),
-        (Reward.CONVERSION_RATE, "impressions,clicks", "conversions"),
+        (Reward.VALUE_PER_IMPRESSION, "impressions,clicks,conversions", ["value_sum", "value_squares"]),
+        (Reward.CONVERSION_RATE, "impressions,clicks", ["conversions"]),
     ],
 )
 def test_import__file_without_what_the_goal_needs__is_refused_and_nothing_becomes_0(
-    reward: Reward, columns: str, lacking: str
+    reward: Reward, columns: str, lacking: list[str]
 ) -> None:
     experiment = make_experiment(reward=reward)
     _load(f"{_HEADER}2025-08-31,control,1000,40,2,42.50,1056.25\n", experiment)
     numbers = ",".join(["1000", "50", "2"][: columns.count(",") + 1])
 
-    report = _load(f"date,variant_name,{columns}\n2025-08-31,control,{numbers}\n", experiment)
+    rows = "".join(f"2025-08-{day},control,{numbers}\n" for day in (29, 30, 31))
+    report = _load(f"title\ndate,variant_name,{columns}\n{rows}", experiment)
 
-    assert f"has no column {lacking}, which the goal of {experiment.key} needs" in report.issues[0].message
+    said = (
+        f"is not in the file, and the goal of {experiment.key} needs it: add it, with 0 where there was none"
+    )
+    assert report.issues == [(2, name, said) for name in lacking]
+    assert (report.total_issues, report.total_rows, report.refused_rows) == (len(lacking), 3, 3)
     row = DailyMetric.objects.get()
     assert (row.conversions, row.value_sum) == (2, Decimal("42.5"))
 
@@ -124,3 +129,20 @@ def test_import__blank_values_taken_as_0__replace_those_stored() -> None:
 
     row = DailyMetric.objects.get()
     assert (row.impressions, row.value_sum, row.value_squares) == (2000, Decimal(0), 0.0)
+
+
+def test_import__file_without_what_one_goal_needs__refuses_that_experiments_rows_alone() -> None:
+    lacking, other = make_experiment(reward=Reward.CONVERSION_RATE), make_experiment("Other")
+    rows = [(lacking.key, 1), (other.key, 2), (lacking.pk, 3), (lacking.key, 4)]
+    text = "".join(f"{name},2025-08-{day:02},control,100,5\n" for name, day in rows)
+
+    report = import_table(
+        make_table(f"experiment_id,date,variant_name,impressions,clicks\n{text}"),
+        today=TODAY,
+        now=NOW,
+        options=ImportOptions(on_error="skip"),
+    )
+
+    assert [(issue.line, issue.column) for issue in report.issues] == [(1, "conversions")]
+    assert (report.processed_rows, report.refused_rows) == (1, 3)
+    assert DailyMetric.objects.get().variant.experiment == other

@@ -1,5 +1,6 @@
 """Numbers in files and forms: read where one reading is possible, else refused with the readings named."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -58,6 +59,24 @@ def test_whole__one_reading__is_read(cell: str, value: int) -> None:
 def test_whole__no_reading_or_two__is_refused_and_shown_as_it_looks(cell: str, said: str) -> None:
     with pytest.raises(NumberError, match=said):
         _learnt(cell).whole(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "sign"),
+    [
+        ("R$ 120,50", "R$"), ("R$120,50", "R$"), ("€ 12", "€"), ("12 €", "€"), ("$1,200.50", "$"), ("-$5", "$"),
+        ("US$ 5", "US$"), ("12 USD", "USD"), ("BRL 12,5", "BRL"), ("R$\u00a01.200,50", "R$"), ("£.5", "£"),
+    ],
+)  # fmt: skip
+def test_decimal__with_a_currency__is_refused_and_says_which_sign_to_leave_out(cell: str, sign: str) -> None:
+    with pytest.raises(NumberError, match=f"has {re.escape(sign)} beside the number; leave it out"):
+        _learnt(cell, kind="decimal").decimal(cell)
+
+
+@pytest.mark.parametrize("cell", ["5%", "12 usd", "$", "USD", "$12$", "12 USDT", "1e3 $", "$" + "1" * 40])
+def test_decimal__with_what_is_no_currency__is_refused_as_no_number(cell: str) -> None:
+    with pytest.raises(NumberError, match="is not a number; write it as 1234"):
+        _learnt(cell, kind="decimal").decimal(cell)
 
 
 def test_whole__a_part_of_a_conversion__comes_with_advice_and_may_have_two_readings() -> None:

@@ -1,0 +1,143 @@
+"""Imports of files whose dates are written in many ways."""
+
+import datetime as dt
+import io
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from experiments.exceptions import MAX_ISSUES
+from experiments.models import DailyMetric, Experiment
+from experiments.tables.importing.importer import Target, import_table
+from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.reading.bounds import Bounds
+from experiments.tables.reading.opening import open_table
+from experiments.tables.ways_in import WayIn
+from tests.experiments.tables.workbooks import workbook
+from tests.factory import NOW, counts, make_experiment, make_table, record
+
+pytestmark = pytest.mark.django_db
+
+TODAY = dt.date(2026, 11, 26)
+HEADER = "date,variant_name,impressions,clicks,conversions\n"
+
+
+def _load(dates: list[str], experiment: Experiment, **options: Any) -> ImportReport:
+    text = HEADER + "".join(f'"{date}",b,100,{n},0\n' for n, date in enumerate(dates))
+    return import_table(
+        make_table(text), today=TODAY, now=NOW, target=Target(experiment), options=ImportOptions(**options)
+    )
+
+
+def _days() -> list[dt.date]:
+    """List the days that are stored, in the order of the file's lines."""
+    return list(DailyMetric.objects.order_by("clicks").values_list("date", flat=True))
+
+
+def test_totals__with_dates_of_an_export__are_recorded() -> None:
+    dates = [
+        "20261101",
+        "2026/11/02",
+        "2026-11-03 00:00:00",
+        "2026-11-04T00:00:00Z",
+        "Nov 5, 2026",
+        "6 de nov. de 2026",
+    ]
+
+    _load(dates, make_experiment())
+
+    assert _days() == [dt.date(2026, 11, day) for day in range(1, 7)]
+
+
+def test_totals__of_a_workbook_with_dates_as_numbers_and_as_dates__are_recorded() -> None:
+    rows: list[list[Any]] = [
+        ["Date", "Variant", "Impressions", "Clicks"],
+        [20261101.0, "b", 100.0, 0.0],
+        [dt.date(2026, 11, 2), "b", 100.0, 1.0],
+        ["2026/11/03", "b", 100.0, 2.0],
+    ]
+    table = open_table(lambda: io.BytesIO(workbook({"A": rows})))
+
+    import_table(table, today=TODAY, now=NOW, target=Target(make_experiment()))
+
+    assert _days() == [dt.date(2026, 11, day) for day in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("bounds", [None, Bounds(37_000, "split it")])
+@pytest.mark.parametrize("place", [0, 499, 500, 1200])
+def test_order__shown_by_one_date_anywhere__is_that_of_the_file(place: int, bounds: Bounds | None) -> None:
+    """Dates until the twelfth of a month do not tell, in blocks before and behind the one that does."""
+    days = [dt.date(2000, 1, 1) + dt.timedelta(n) for n in range(9000)]
+    days = [day for day in days if day.day <= 12][:1200]
+    days.insert(place, dt.date(2025, 1, 13))
+    text = HEADER + "".join(f"{day:%d/%m/%Y},b,5000,{n},0\n" for n, day in enumerate(days))
+    table = open_table(lambda: io.BytesIO(text.encode()), bounds=bounds)
+
+    report = import_table(table, today=TODAY, now=NOW, target=Target(make_experiment()))
+
+    assert _days() == days
+    assert report.dates == ("day_first", "13/01/2025", False)
+
+
+def test_order__that_nothing_shows__is_refused_and_can_be_said() -> None:
+    dates, experiment = ["01/11/2026", "02/11/2026"], make_experiment()
+
+    refused = _load(dates, experiment)
+
+    assert (refused.total_issues, refused.dates.is_in_doubt, _days()) == (2, True, [])
+    _load(dates, experiment, date_order="month_first")
+    assert _days() == [dt.date(2026, 1, 11), dt.date(2026, 2, 11)]
+
+
+def test_order__that_two_dates_contradict__refuses_each_row() -> None:
+    report = _load(["01/11/2026", "13/11/2026", "11/14/2026"], make_experiment(), on_error="skip")
+
+    assert [issue.line for issue in report.issues] == [2, 3, 4]
+    assert _days() == []
+
+
+@pytest.mark.parametrize(
+    ("way_in", "end"),
+    [
+        ("v1", "yyyy-mm-dd, or say which comes first (date_order=day_first or date_order=month_first)"),
+        ("classic", "with the date format yyyy-mm-dd"),
+        ("command", "or say which comes first (--date-order day_first or --date-order month_first)"),
+        ("page", "or say above which comes first"),
+    ],
+)
+def test_order__that_nothing_shows__is_asked_for_as_each_way_in_has_it(way_in: WayIn, end: str) -> None:
+    [issue] = _load(["01/11/2026"], make_experiment(), way_in=way_in).issues
+
+    assert issue.column == "date"
+    assert issue.message.endswith(end)
+
+
+def test_order__of_very_many_bad_dates__is_in_doubt_as_well() -> None:
+    report = _load(["01/11/2026"] * (MAX_ISSUES + 600), make_experiment(), on_error="skip")
+
+    assert report.dates.is_in_doubt
+
+
+def test_orders__with_moments_in_the_order_of_the_file__are_added_up_by_day() -> None:
+    experiment = make_experiment()
+    days = [dt.date(2026, 11, 1), dt.date(2026, 11, 13)]
+    record(experiment, *(counts("control", 100, 5, date=day) for day in days), today=TODAY)
+    text = "date,variant,value\n01/11/2026 14:03,control,5\n13/11/2026 9:10,control,7\n01/11/2026 23:59:59,control,1\n"
+
+    import_table(make_table(text), today=TODAY, now=NOW, target=Target(experiment))
+
+    stored = DailyMetric.objects.order_by("date").values_list("date", "conversions")
+    assert list(stored) == [(days[0], 2), (days[1], 1)]
+
+
+def test_command__with_an_order__reads_the_dates_so_and_says_it(tmp_path: Any) -> None:
+    experiment = make_experiment()
+    file = tmp_path / "totals.csv"
+    file.write_text(f"{HEADER}01/11/2024,b,100,5,0\n")
+    said = io.StringIO()
+
+    call_command("import_events", file, experiment=experiment.key, date_order="day_first", stdout=said)
+
+    assert _days() == [dt.date(2024, 11, 1)]
+    assert "Dates were read with the day first" in said.getvalue()
