@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 
 from experiments.audit.intake import UPSERT_INTAKE, IntakeLine
 from experiments.database.prepared import Prepared
+from experiments.database.rows import places
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Number
 from experiments.models import TAKES_EVENTS
 
@@ -169,7 +170,7 @@ def raise_data_versions(experiment_ids: Sequence[int], first: dt.date) -> int:
         cursor.execute(
             "UPDATE experiments_experiment SET data_version = data_version + 1, changed_from = "  # noqa: S608
             "CASE WHEN changed_from < %s THEN changed_from ELSE %s END WHERE archived_at IS NULL "
-            f"AND status IN ({_places(TAKES_EVENTS)}) AND id IN ({_places(experiment_ids)})",
+            f"AND status IN ({places(TAKES_EVENTS)}) AND id IN ({places(experiment_ids)})",
             [day, day, *TAKES_EVENTS, *experiment_ids],
         )
         changed: int = cursor.rowcount
@@ -181,7 +182,7 @@ def variants_of(experiment_ids: Sequence[int]) -> list[VariantRow]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT experiment_id, id, key, name, is_control FROM experiments_variant "  # noqa: S608 (places only)
-            f"WHERE experiment_id IN ({_places(experiment_ids)})",
+            f"WHERE experiment_id IN ({places(experiment_ids)})",
             experiment_ids,
         )
         rows: list[VariantRow] = cursor.fetchall()
@@ -266,7 +267,3 @@ def _texts(values: Sequence[str]) -> str:
 
 # Those that take events, as an array.
 _STATUSES = _texts(sorted(TAKES_EVENTS))
-
-
-def _places(values: Collection[object]) -> str:
-    return ", ".join(["%s"] * len(values))
