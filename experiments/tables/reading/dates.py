@@ -267,7 +267,7 @@ class Dates:
 def parts_of(text: str) -> Parts:
     """Split a moment into its date and its time."""
     text = text.strip()
-    if len(text) <= _LONGEST and (found := _TIME.fullmatch(text)):
+    if ":" in text and len(text) <= _LONGEST and (found := _TIME.fullmatch(text)):
         return Parts(*found.groups(""))
     return Parts(text, "", "")
 
@@ -290,9 +290,10 @@ def _plain_day(text: str) -> dt.date | None:
     if found := _YEAR_FIRST.fullmatch(text):
         year, _sign, month, day = (part for part in found.groups() if part is not None)
         return _date(year, month, day)
-    if found := _DAY_MONTH.fullmatch(" ".join(text.split())):
+    words = " ".join(text.split())
+    if found := _DAY_MONTH.fullmatch(words):
         return _named(*found.group(3, 2, 1))
-    if found := _MONTH_DAY.fullmatch(" ".join(text.split())):
+    if found := _MONTH_DAY.fullmatch(words):
         return _named(*found.group(3, 1, 2))
     return None
 
