@@ -22,7 +22,7 @@ from experiments.tables.issues import RowIssue
 Observer = Callable[[Experiment, list[tuple[int, RowChange]]], None]
 
 _BATCH_ROWS = 5000
-# For an observer what is stored is read beside each batch, which may be all of an experiment's days.
+# For an observer what is stored is read beside each batch of totals, which may be all of an experiment's days.
 _OBSERVED_ROWS = 50_000
 
 

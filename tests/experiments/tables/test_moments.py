@@ -71,6 +71,12 @@ def test_moments__one_cell_of_another_kind__each_is_read_by_itself(odd: str) -> 
     assert days == [day_of_moment(cell.strip()) for cell in cells]
 
 
+def test_moments__two_in_one_cell_beside_one_that_is_none__are_not_taken_for_two_cells() -> None:
+    cells = ["x", "2026-08-13T14:03\n2026-08-12T14:03", *(f"2026-08-14T14:{n:02}" for n in range(10))]
+
+    assert list(_column().of(cells)) == [None, None, *[dt.date(2026, 8, 14)] * 10]
+
+
 def test_moments__that_are_none__leave_gaps() -> None:
     column = _column()
 

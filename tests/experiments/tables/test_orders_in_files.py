@@ -5,18 +5,25 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments.exceptions import InvalidError
-from experiments.metrics import DailyCounts, Reward
+from experiments.ingestion.diff import RowChange
+from experiments.metrics import MEASURE_NAMES, DailyCounts, Reward
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.mapping import remember_columns
+from experiments.tables.preview import CsvPreview
+from experiments.tables.reading.bounded import within
+from experiments.tables.reading.bounds import Bounds
 from tests.factory import NOW, TODAY, counts, make_experiment, make_table, record
 
 pytestmark = pytest.mark.django_db
 
 _HEADER = "date,variant_name,value\n"
+_BOUNDS = Bounds(1000, "split it")
 
 
 def _load(text: str, experiment: Experiment, **options: Any) -> ImportReport:
@@ -177,3 +184,99 @@ def test_orders__of_two_experiments_by_id_and_key__are_added_up_for_each() -> No
     stored = DailyMetric.objects.filter(conversions__gt=0).order_by("pk")
     assert [(row.conversions, row.value_sum) for row in stored] == [(2, Decimal(3)), (1, Decimal(2))]
     assert (report.values_capped, report.experiment_ids) == (1, [first.pk, second.pk])
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+@pytest.mark.parametrize("most", [1, 2, 400])
+def test_orders__of_more_variants_and_days_than_a_statement_takes__are_each_beside_their_day(
+    monkeypatch: pytest.MonkeyPatch, most: int, is_watched: bool
+) -> None:
+    monkeypatch.setattr("experiments.ingestion.stored._MOST_AT_ONCE", most)
+    days = [TODAY - dt.timedelta(days=age) for age in (9, 4, 2, 0)]
+    expected, lines = {}, []
+    for place, name in enumerate(("One", "Two", "Three")):
+        experiment = make_experiment(name, reward=Reward.VALUE_PER_IMPRESSION)
+        for seen, date in enumerate(days, 100 * place + 50):
+            for variant in ("control", "b"):
+                record(experiment, counts(variant, seen, seen // 2, date=date))
+                lines.append(f"{experiment.key},{date},{variant},0.1")
+                expected[experiment.key, date, variant] = (seen, seen // 2, 1, Decimal("0.1"))
+    table = within(make_table("experiment_id,date,variant_name,value\n" + "\n".join(lines)), _BOUNDS)
+    changes = list[RowChange]()
+
+    def note(_experiment: Experiment, found: list[tuple[int, RowChange]]) -> None:
+        changes.extend(change for _line, change in found)
+
+    report = import_table(table, today=TODAY, now=NOW, observer=note if is_watched else None)
+
+    assert report.processed_rows == len(lines)
+    stored = DailyMetric.objects.values_list(
+        "variant__experiment__key", "date", "variant__name", *MEASURE_NAMES[:4]
+    )
+    assert {row[:3]: row[3:] for row in stored} == expected
+    assert sorted(change.before.impressions for change in changes if change.before) == sorted(
+        seen for seen, *_ in expected.values() if is_watched
+    )
+
+
+def test_orders__watched__read_what_is_stored_once_to_check_and_once_to_write() -> None:
+    experiment = _valued()
+    table = within(make_table(f"{_HEADER}{TODAY},control,12.50\n{TODAY},variant_b,30\n"), _BOUNDS)
+
+    with CaptureQueriesContext(connection) as asked:
+        import_table(
+            table, today=TODAY, now=NOW, target=Target(experiment), observer=CsvPreview.of(experiment).observe
+        )
+
+    statements = [query["sql"] for query in asked if "experiments_dailymetric" in query["sql"]]
+    assert len([sql for sql in statements if sql.startswith("SELECT")]) == 2
+
+
+def test_orders__seen_again__are_the_same() -> None:
+    experiment = _valued()
+    found = CsvPreview.of(experiment)
+    text = f"{_HEADER}{TODAY},control,0.1\n{TODAY},variant_b,0.7\n"
+    _load(text, experiment)
+
+    import_table(
+        within(make_table(text), _BOUNDS),
+        today=TODAY,
+        now=NOW,
+        target=Target(experiment),
+        observer=found.observe,
+    )
+
+    assert (found.tally["same"], found.tally["changed"], found.tally["added"]) == (2, 0, 0)
+
+
+def test_orders__behind_a_blank_first_cell__are_read() -> None:
+    text = f"note,date,variant_name,value\n,{TODAY},control,5\n,,,\n,{TODAY},control,7\n"
+
+    report = import_table(within(make_table(text), _BOUNDS), today=TODAY, now=NOW, target=Target(_valued()))
+
+    assert (report.total_rows, _stored()) == (2, (1000, 40, 2, Decimal(12), 74.0))
+
+
+def test_orders__variants_renamed_before_they_are_written__count_for_the_name_of_the_file() -> None:
+    experiment = _valued()
+    record(experiment, counts("control", 2000, 80))
+    control, variant_b = (experiment.variants.get(name=name) for name in ("control", "variant_b"))
+    text = f"{_HEADER}{TODAY},control,5\n{TODAY},variant_b,7\n"
+    swapped: list[bool] = []
+
+    def swap(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        answer = execute(sql, params, many, context)
+        if not swapped and "FROM experiments_dailymetric" in sql:
+            swapped.append(True)
+            for variant, name in ((control, "x"), (variant_b, "control"), (control, "variant_b")):
+                experiment.variants.filter(pk=variant.pk).update(name=name)
+        return answer
+
+    with connection.execute_wrapper(swap):
+        import_table(within(make_table(text), _BOUNDS), today=TODAY, now=NOW, target=Target(experiment))
+
+    assert swapped
+    assert (_stored(), _stored("variant_b")) == (
+        (1000, 40, 1, Decimal(5), 25.0),
+        (2000, 80, 1, Decimal(7), 49.0),
+    )
