@@ -53,12 +53,12 @@ def apart_in(decision: Decision, inputs: AllocationInputs) -> list[str]:
 def decision_sentence(
     decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool = False, warned: bool = False
 ) -> str:
-    """Describe the experiment as of a decision, as its page does.
+    """Describe the experiment as of a decision, in words that its page uses, too.
 
     ``mismatch``: traffic does not arrive as it is split. ``warned``: a variant harms a guarded metric.
     """
     if inputs.completed:
-        return _ended_sentence(decision, inputs, state, mismatch=mismatch)
+        return _ended_sentence(decision, inputs, state, mismatch=mismatch, warned=warned)
     names = [variant.name for variant in inputs.variants]
     return status_sentence(
         state=state,
@@ -145,13 +145,17 @@ def _doubt(active: int, apart: Sequence[str], *, mismatch: bool, warned: bool) -
     return ""
 
 
-def _ended_sentence(decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool) -> str:
+def _ended_sentence(
+    decision: Decision, inputs: AllocationInputs, state: str, *, mismatch: bool, warned: bool
+) -> str:
     """Say who gets all traffic, and whether the data had decided for it."""
     place = inputs.variants.index(inputs.final)
     values = {"winner": inputs.final.name}
     if mismatch:
         said = _("Ended: %(winner)s gets all traffic. Traffic did not match the allocation (SRM).")
         return said % values
+    if warned:
+        return _("Ended: %(winner)s gets all traffic. A guard warned when it ended.") % values
     is_compared = not decision.warm_up and int(decision.active.sum()) > 1 and decision.successes.any()
     if not is_compared or decision.low_evidence[place]:
         return _("Ended: %(winner)s gets all traffic.") % values

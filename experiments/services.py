@@ -141,18 +141,31 @@ def update_experiment(
                 _("is %(status)s; the reward changes only in a draft.") % {"status": experiment.state_word}
             )
         changes = {**_campaign_values(experiment, fields), **(settings or {})}
-        ends_after = now if changes.get("ends_at", experiment.ends_at) != experiment.ends_at else None
+        if experiment.status == Status.COMPLETED and _differ(experiment, settings or {}):
+            raise experiment.status_conflict(_("has ended; its settings are locked."))
+        # forms know whole seconds
+        is_new_end = _differ(experiment, {"ends_at": changes.get("ends_at", experiment.ends_at)})
         for name, value in changes.items():
             setattr(experiment, name, value)
         experiment.settings_in_force()
         if any(name in changes for name in CAMPAIGN_FIELDS):
-            refuse_campaign_problems(experiment, ends_after=ends_after)
+            refuse_campaign_problems(experiment, ends_after=now if is_new_end else None)
         if "reward" in changes:
             _refuse_reward_that_rows_break(experiment)
         experiment.data_version += 1
         experiment.updated_at = now
         experiment.save(update_fields=[*changes, "data_version", "updated_at"])
     return experiment
+
+
+def _differ(experiment: Experiment, values: Mapping[str, Any]) -> bool:
+    """Tell if any of the values is another than the experiment has, moments to the second."""
+    stored = ((getattr(experiment, name), value) for name, value in values.items())
+    return any(_whole_second(before) != _whole_second(after) for before, after in stored)
+
+
+def _whole_second(value: Any) -> Any:
+    return value.replace(microsecond=0) if isinstance(value, dt.datetime) else value
 
 
 def _campaign_values(experiment: Experiment | None, fields: Mapping[str, Any]) -> dict[str, Any]:

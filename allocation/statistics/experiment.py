@@ -97,7 +97,8 @@ class Statistics:
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
     rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
-    day effects to be taken out. ``changes_of_rates``: as the decisions saw them, the newest decision first.
+    day effects to be taken out. ``warned``: a variant harms a guarded metric, or did when the
+    experiment ended. ``changes_of_rates``: as the decisions saw them, the newest decision first.
     """
 
     experiment_id: int
@@ -113,6 +114,7 @@ class Statistics:
     comparable: bool
     variants: list[VariantStatistics]
     secondary: list[SecondaryMetric]
+    warned: bool
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
@@ -137,7 +139,7 @@ class Statistics:
         answer = asdict(self)
         if answer["sample_ratio"]:
             del answer["sample_ratio"]["days"], answer["sample_ratio"]["compared_days"]
-        del answer["changes_of_rates"]
+        del answer["changes_of_rates"], answer["warned"]
         return answer
 
 
@@ -226,6 +228,7 @@ def _statistics(
         comparable=not apart_in(decision, inputs),
         variants=variants,
         secondary=secondary,
+        warned=warned,
         sample_ratio=sample_ratio,
         convergence=_convergence(splits, leader.id),
         rewards=_rewards(inputs, decision, recorded),

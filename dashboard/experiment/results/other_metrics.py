@@ -1,5 +1,6 @@
 """Other metrics than the goal, in words: how the leader does on them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.utils.translation import gettext as _
@@ -73,6 +74,12 @@ def worse_metrics(results: Results, row: RankedVariant) -> list[Worse]:
             words = _("95%% interval %(low)s to %(high)s") % interval_words(rate.uplift_low, rate.uplift_high)
             found.append(Worse(str(metric.metric.label), words, effect is Effect.CLEARLY_WORSE))
     return found
+
+
+def names_of(worse: Sequence[Worse]) -> str:
+    """List what is clearly worse; where nothing is, what is likely so, with its interval."""
+    clear = [one.metric for one in worse if one.is_clear]
+    return ", ".join(clear or [f"{one.metric} ({one.interval})" for one in worse])
 
 
 def effect_word(effect: Effect) -> str:

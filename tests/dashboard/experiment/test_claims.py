@@ -122,8 +122,78 @@ def test_ended__while_a_guard_warned__was_chosen(client: Client) -> None:
     allocate(experiment)
     end_with(experiment, "b")
 
-    assert "won" not in context(client, experiment)["verdict"].title
-    assert sentence(experiment).startswith("Ended: b was chosen, with")
+    verdict = context(client, experiment)["verdict"]
+    assert "was chosen with" in verdict.title
+    assert verdict.tone == "warning"
+    assert verdict.lines[0] == "A guard warned when the experiment ended."
+    assert verdict.lines[-1] == "Weigh that before you make this choice permanent on your site."
+    assert sentence(experiment) == "Ended: b gets all traffic. A guard warned when it ended."
+
+
+def test_ended__after_a_guard_acted__says_so(client: Client) -> None:
+    experiment = make_guarded()
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert (verdict.tone, verdict.lines[0]) == ("warning", "A guard warned when the experiment ended.")
+    assert verdict.lines[1] == "b is clearly worse than the control on: Conversion rate."
+
+
+def test_ended__worse_on_another_metric__is_weighed_as_before_the_end(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(20, 0, -1):
+        rows = [counts("control", 1000, 100, 50), counts("b", 1000, 130, 25)]
+        record(experiment, *(row._replace(date=TODAY - age * DAY) for row in rows))
+    allocate(experiment)
+    before = context(client, experiment)["verdict"]
+    end_with(experiment, "b")
+
+    verdict = context(client, experiment)["verdict"]
+
+    worse = "clearly worse than the control on: Conversion rate."
+    assert before.title == f"b leads on the goal, but is {worse}"
+    assert (verdict.tone, verdict.lines[0]) == ("warning", f"b is {worse}")
+    assert "permanent on your site, then archive" not in " ".join(verdict.lines)
+
+
+def test_ended__control_was_the_best__won_on_page_and_in_the_answer(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=130, b=100)
+    end_with(experiment, "control")
+
+    assert context(client, experiment)["verdict"].title.endswith(": control won.")
+    assert sentence(experiment).startswith("Ended: control won, with")
+
+
+def test_ended__one_variant_alone__won_nothing(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=130)
+    end_with(experiment, "control")
+
+    assert context(client, experiment)["verdict"].title.endswith(": control gets all traffic.")
+    assert sentence(experiment) == "Ended: control gets all traffic."
+
+
+def test_ended__with_a_variant_of_little_data__names_no_chance(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    record(experiment, counts("c", 20, 10, date=TODAY - DAY))
+    end_with(experiment, "c")
+
+    assert sentence(experiment) == "Ended: c gets all traffic."
+
+
+def test_ended__settings__are_locked_and_the_verdict_stays(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    end_with(experiment, "b")
+    before, api = sentence(experiment), APIClient()
+    address = f"/api/v1/experiments/{experiment.key}/"
+
+    refused = api.patch(address, {"settings": {"min_impressions": 1_000_000}}, format="json")
+    renamed = api.patch(address, {"name": "Another", "settings": {"min_impressions": None}}, format="json")
+
+    assert (refused.status_code, renamed.status_code) == (409, 200)
+    assert "has ended; its settings are locked." in refused.json()["detail"]
+    assert sentence(experiment) == before
 
 
 def test_ended__traffic_did_not_match__no_probability_beside_it(client: Client) -> None:

@@ -303,7 +303,7 @@ def test_results__before_an_allocation_was_in_force__claim_no_gain(client: Clien
 
     response = client.get(f"/dashboard/experiments/{experiment.key}/")
 
-    assert "Nothing to count while the split is even" in response.content.decode()
+    assert "No day with an uneven split has data yet" in response.content.decode()
 
 
 def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:

@@ -7,6 +7,7 @@ from allocation.explanations import chosen_words, has_won
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.ending import reason_text
+from dashboard.experiment.results.other_metrics import names_of, worse_metrics
 from dashboard.experiment.results.verdict.parts import Verdict
 from dashboard.experiment.results.verdict.words import lift_words, no_lift_lines
 from dashboard.experiment.summary import Summary
@@ -20,7 +21,7 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
     row = next((r for r in ranked if final and r.statistics.variant_key == final.key), None)
     lift = lift_words(row, results) if results else None
     is_won = results is not None and row is not None and _is_won(row, results)
-    title = _title(lift is not None, is_won and row is not None and (row.statistics.uplift or 0.0) > 0)
+    title = _title(lift is not None, is_won)
     values = {"date": _day_of_end(summary), "winner": final.name if final else "–"} | (lift or {})
     reason = reason_text(experiment.decision_reason)
     lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
@@ -29,10 +30,32 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
         return Verdict(
             "warning", title % values, [doubt, *lines, _("Find out why before you change your site.")]
         )
-    if results is not None and row is not None and not (is_won and lift):
+    if results is None or row is None:
+        return Verdict("info", title % values, [*lines, _permanent()])
+    if not (is_won and lift):
         lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
-    lines.append(_("Make this choice permanent on your site, then archive the experiment."))
-    return Verdict("info", title % values, lines)
+    if harm := _harm_lines(row, results):
+        weigh = _("Weigh that before you make this choice permanent on your site.")
+        return Verdict("warning", title % values, [*harm, *lines, weigh])
+    return Verdict("info", title % values, [*lines, _permanent()])
+
+
+def _permanent() -> str:
+    return _("Make this choice permanent on your site, then archive the experiment.")
+
+
+def _harm_lines(row: RankedVariant, results: Results) -> list[str]:
+    """Say what speaks against the variant that got all traffic, as the page did before the end."""
+    lines = [_("A guard warned when the experiment ended.")] if results.analysis.statistics.warned else []
+    if worse := worse_metrics(results, row):
+        values = {"variant": row.statistics.variant_name, "metrics": names_of(worse)}
+        said = (
+            _("%(variant)s is clearly worse than the control on: %(metrics)s.")
+            if any(one.is_clear for one in worse)
+            else _("%(variant)s is likely worse than the control on: %(metrics)s.")
+        )
+        lines.append(said % values)
+    return lines
 
 
 def _final(experiment: Experiment, summary: Summary) -> Variant | None:
@@ -47,10 +70,13 @@ def _day_of_end(summary: Summary) -> str:
 
 
 def _is_won(row: RankedVariant, results: Results) -> bool:
-    return has_won(results.analysis.statistics.state, row.rank == 1, row.statistics.probability_best)
+    is_leader = row.rank == 1 and results.is_compared
+    return has_won(results.analysis.statistics.state, is_leader, row.statistics.probability_best)
 
 
 def _title(has_lift: bool, is_won: bool) -> str:
+    if is_won and not has_lift:
+        return _("Ended on %(date)s: %(winner)s won.")
     if not has_lift:
         return _("Ended on %(date)s: %(winner)s gets all traffic.")
     if is_won:

@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from allocation.explanations import apart_in, best_choice, equally_good, keep_running, potential
 from allocation.models import State
 from allocation.statistics.results import RankedVariant, Results
-from dashboard.experiment.results.other_metrics import Worse, metric_lines, worse_metrics
+from dashboard.experiment.results.other_metrics import Worse, metric_lines, names_of, worse_metrics
 from dashboard.experiment.results.verdict.parts import Action, Verdict
 from dashboard.experiment.results.verdict.words import (
     caveats,
@@ -150,17 +150,12 @@ def _decided(results: Results, leader: RankedVariant) -> Verdict:
 
 def _but_worse(leader: RankedVariant, worse: Sequence[Worse]) -> str:
     """Name what is clearly worse; where nothing is, what is likely so."""
-    values = {"leader": leader.statistics.variant_name, "metrics": _named(worse)}
+    values = {"leader": leader.statistics.variant_name, "metrics": names_of(worse)}
     if any(one.is_clear for one in worse):
         return (
             _("%(leader)s leads on the goal, but is clearly worse than the control on: %(metrics)s.") % values
         )
     return _("%(leader)s leads on the goal, but is likely worse than the control on: %(metrics)s.") % values
-
-
-def _named(worse: Sequence[Worse]) -> str:
-    clear = [one.metric for one in worse if one.is_clear]
-    return ", ".join(clear or [f"{one.metric} ({one.interval})" for one in worse])
 
 
 def _not_yet_clear(worse: Sequence[Worse]) -> list[str]:
@@ -187,7 +182,7 @@ def _level(results: Results, leader: RankedVariant) -> Verdict:
 
 
 def _level_but_worse(name: str, worse: Sequence[Worse]) -> str:
-    values = {"variant": name, "metrics": _named(worse)}
+    values = {"variant": name, "metrics": names_of(worse)}
     if any(one.is_clear for one in worse):
         return (
             _(
