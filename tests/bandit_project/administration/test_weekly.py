@@ -166,6 +166,7 @@ def test_summary__reader_in_portuguese__has_numbers_as_written_there() -> None:
     send_weekly_summaries(_at(1, 12))
 
     assert "+35,7%" in str(mail.outbox[0].body)
+    assert "Continue para medir o ganho relativo (lift) com mais precisão." in str(mail.outbox[0].body)
     assert "+35,7%" in _html(mail.outbox[0])
     assert '<html lang="pt-br">' in _html(mail.outbox[0])
 
