@@ -203,14 +203,14 @@ def _result(one: Numbers) -> Result:
 def _result_lines(one: Numbers) -> list[str]:
     """Say where it stands in the words of its page; a lift and a gain only where nothing speaks against them."""
     statistics = one.statistics
+    if one.is_stopped:
+        return [_("A guard gave the control all traffic, until a person resumes.")]
+    if statistics is not None and one.is_doubtful and not _is_alone(statistics):
+        return [statistics.sentence]
     if statistics is None or _judged_leader(statistics) is None:
         return [_("Not enough data yet")]
     if _is_alone(statistics):
         return [_("One variant only")]
-    if one.is_stopped:
-        return [_("A guard gave the control all traffic, until a person resumes.")]
-    if one.is_doubtful:
-        return [statistics.sentence]
     return [
         str(State(statistics.state).label),
         statistics.sentence,

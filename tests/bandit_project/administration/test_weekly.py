@@ -330,3 +330,20 @@ def test_summary__leader_sells_less__says_so_beside_ready_to_decide() -> None:
     worse = "b is clearly worse than the control on: Conversion rate."
     assert f"- Headline: Ready to decide. {worse}" in attention
     assert f"\n  {worse}\n  Lift vs control: +28.6%" in results
+
+
+def test_summary__warming_up_with_many_impressions__names_no_leader() -> None:
+    make_running("Headline", min_impressions=100_000)
+
+    assert "- Headline: Not enough data yet\n\n" in _body()
+
+
+def test_summary__never_shown_on_the_same_day__says_that_alone() -> None:
+    experiment = make_experiment("Headline")
+    record(experiment, counts("control", 10_000, 700, date=TODAY - dt.timedelta(days=1)))
+    record(experiment, counts("b", 10_000, 950))
+
+    assert (
+        "- Headline: These variants were never shown on the same day: they cannot be compared with day "
+        "adjustment on.\n\n" in _body()
+    )
