@@ -50,7 +50,9 @@ EVENT_TYPES = {
         _("{leader} leads: its probability to be best is {probability_best}."), is_alarm=True
     ),
     EventKind.EXPERIMENT_DECIDED: EventType(
-        _("{leader} can be chosen: more data would change little."), is_alarm=True
+        # allocation/engine/state.py has the bound
+        _("{leader} can be chosen: with 95% probability no other variant is more than 1% better."),
+        is_alarm=True,
     ),
     EventKind.SAMPLE_RATIO_MISMATCH: EventType(
         _(

@@ -42,6 +42,7 @@ ON_BOTH = (
     "tests/dashboard/experiment/test_upload.py",
     "tests/dashboard/test_every_page.py",
     "tests/dashboard/test_experiment_list.py",
+    "tests/dashboard/test_list_ended.py",
     "tests/dashboard/test_list_file.py",
     "tests/dashboard/test_list_totals.py",
 )

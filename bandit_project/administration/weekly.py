@@ -24,10 +24,13 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from allocation.campaigns.guards import is_stopped
 from allocation.exceptions import NoActiveVariantError
-from allocation.explanations import no_lift
+from allocation.explanations import apart_in, is_level, no_lift
 from allocation.models import State
-from allocation.statistics.experiment import Statistics, VariantStatistics, experiment_statistics
+from allocation.other_metrics import WorseRate, worse_rates
+from allocation.services import find_for_allocation
+from allocation.statistics.experiment import Analysis, Statistics, VariantStatistics, analyse
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
@@ -49,7 +52,17 @@ _MOST_RESULTS = 30
 # What is left goes with the next round.
 _SECONDS_FOR_ALL = 60
 
-Numbers = tuple[Experiment, Statistics | None]
+
+class Numbers(NamedTuple):
+    """An experiment with its statistics, None where there are none.
+
+    ``is_doubtful``: its sentence is a doubt, or a guard has stopped it, so that nothing is said of a leader.
+    """
+
+    experiment: Experiment
+    statistics: Statistics | None = None
+    is_doubtful: bool = False
+    is_stopped: bool = False
 
 
 def send_weekly_summaries(now: dt.datetime) -> int:
@@ -126,7 +139,7 @@ def _mail(user: User, week: dt.date, now: dt.datetime) -> Mail:
     context = {
         "name": user.get_full_name() or user.get_username(),
         "attention": [*_alarms(), *_to_decide(numbers)],
-        "results": [_result(experiment, statistics) for experiment, statistics in numbers],
+        "results": [_result(one) for one in numbers],
         "left_out": max(0, active_experiments().count() - len(numbers)),
         "link": public_address("/dashboard/"),
         "zone": settings.TIME_ZONE,
@@ -140,9 +153,21 @@ def _mail(user: User, week: dt.date, now: dt.datetime) -> Mail:
 def _numbers(date: dt.date) -> Iterator[Numbers]:
     for experiment in active_experiments().order_by("-updated_at", "-pk")[:_MOST_RESULTS]:
         try:
-            yield experiment, experiment_statistics(experiment.pk, date)
+            analysis = analyse(find_for_allocation(experiment.pk, date), date)
+            # the decision in force may have stopped it for a harm that is seen no more
+            stopped = analysis.inputs.guarding is not None and is_stopped(experiment, date)
         except (NoActiveVariantError, InvalidError):
-            yield experiment, None
+            yield Numbers(experiment)
+        else:
+            yield Numbers(experiment, analysis.statistics, _is_doubtful(analysis), stopped)
+
+
+def _is_doubtful(analysis: Analysis) -> bool:
+    """True where traffic does not match, a guard warns, or nothing can be compared within days."""
+    inputs, decision, ratio = analysis.inputs, analysis.decision, analysis.statistics.sample_ratio
+    apart, active = len(apart_in(decision, inputs)), int(decision.active.sum())
+    is_mismatched = inputs.mismatch or (ratio is not None and ratio.mismatch)
+    return is_mismatched or bool(inputs.harms(decision.window.end)) or 0 < active - 1 <= apart
 
 
 def _alarms() -> Iterator[str]:
@@ -155,10 +180,11 @@ def _alarms() -> Iterator[str]:
 
 
 def _to_decide(numbers: list[Numbers]) -> Iterator[str]:
-    """Say what waits for a person."""
-    for experiment, statistics in numbers:
-        if statistics and statistics.state == State.DECIDED and not _is_alone(statistics):
-            yield f"{experiment.name}: {State.DECIDED.label}"
+    """Say what waits for a person, and what is to be weighed before."""
+    for one in numbers:
+        found = one.statistics
+        if found and found.state == State.DECIDED and not (_is_alone(found) or one.is_stopped):
+            yield " ".join([f"{one.experiment.name}: {State.DECIDED.label}.", *_worse_lines(found)])
 
 
 class Result(NamedTuple):
@@ -169,30 +195,76 @@ class Result(NamedTuple):
     lines: list[str]
 
 
-def _result(experiment: Experiment, statistics: Statistics | None) -> Result:
-    link = public_address(reverse("dashboard:results", args=[experiment.key]))
-    return Result(experiment.name, link, _result_lines(experiment, statistics))
+def _result(one: Numbers) -> Result:
+    link = public_address(reverse("dashboard:results", args=[one.experiment.key]))
+    return Result(one.experiment.name, link, _result_lines(one))
 
 
-def _result_lines(experiment: Experiment, statistics: Statistics | None) -> list[str]:
-    """Write who leads, the lift with its interval, the extra successes with theirs; a line for each."""
-    leader = _judged_leader(statistics)
-    if statistics is None or leader is None:
+def _result_lines(one: Numbers) -> list[str]:
+    """Say where it stands in the words of its page; a lift and a gain only where nothing speaks against them."""
+    statistics = one.statistics
+    if one.is_stopped:
+        return [_("A guard gave the control all traffic, until a person resumes.")]
+    if statistics is not None and one.is_doubtful and not _is_alone(statistics):
+        return [statistics.sentence]
+    if statistics is None or _judged_leader(statistics) is None:
         return [_("Not enough data yet")]
     if _is_alone(statistics):
         return [_("One variant only")]
-    parts = [
-        _("%(variant)s leads (probability to be best %(chance)s)")
-        % {"variant": leader.variant_name, "chance": _chance(leader.probability_best)}
+    return [
+        str(State(statistics.state).label),
+        statistics.sentence,
+        *_worse_lines(statistics),
+        *_lift_lines(one.experiment, statistics),
+        _gain(one.experiment, statistics),
     ]
+
+
+def _lift_lines(experiment: Experiment, statistics: Statistics) -> list[str]:
+    """Write the leader's lift with its interval; nothing while it is level with others, or nobody has a success."""
+    leader = _judged_leader(statistics)
+    has_successes = any(variant.successes for variant in statistics.variants)
+    if leader is None or not has_successes or _is_tie(statistics):
+        return []
+    if statistics.is_control_bare:
+        return [no_lift(experiment.goal.successes_count.unit)]
     lift, low, high = leader.uplift, leader.uplift_low, leader.uplift_high
-    if statistics.has_lifts and lift is not None and low is not None and high is not None:
-        interval = {"lift": _signed(lift), "low": _signed(low), "high": _signed(high)}
-        parts.append(_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval)
-    elif statistics.is_control_bare:
-        parts.append(no_lift(experiment.goal.successes_count.unit))
-    parts.append(_gain(experiment, statistics))
-    return [str(State(statistics.state).label), *parts]
+    if not statistics.has_lifts or lift is None or low is None or high is None:
+        return []
+    interval = {"lift": _signed(lift), "low": _signed(low), "high": _signed(high)}
+    return [_("Lift vs control: %(lift)s (95%% interval %(low)s to %(high)s)") % interval]
+
+
+def _worse_lines(statistics: Statistics) -> list[str]:
+    """Say on which other metrics those ahead are below the control."""
+    found = [(one, list(worse_rates(statistics.secondary, one.variant_key))) for one in _ahead(statistics)]
+    return [_worse_line(one.variant_name, worse) for one, worse in found if worse]
+
+
+def _worse_line(name: str, worse: list[WorseRate]) -> str:
+    clear = [one for one in worse if one.is_clear]
+    values = {"variant": name, "metrics": ", ".join(str(one.metric.label) for one in clear or worse)}
+    if clear:
+        return _("%(variant)s is clearly worse than the control on: %(metrics)s.") % values
+    return _("%(variant)s is likely worse than the control on: %(metrics)s.") % values
+
+
+def _ahead(statistics: Statistics) -> list[VariantStatistics]:
+    """Find the leader, and those whose chance to be the best is written as its."""
+    leader = _judged_leader(statistics)
+    if leader is None:
+        return []
+    top = round(leader.probability_best, 3)
+    judged = (one for one in statistics.variants if one.is_active and one.enough_data)
+    return [one for one in judged if round(one.probability_best, 3) == top]
+
+
+def _is_tie(statistics: Statistics) -> bool:
+    """True where the chances to be best do not tell the leader from another variant, or from all."""
+    ahead = _ahead(statistics)
+    active = [one for one in statistics.variants if one.is_active]
+    low = sum(not one.enough_data for one in active)
+    return len(ahead) > 1 or (bool(ahead) and is_level(ahead[0].probability_best, len(active), low))
 
 
 def _is_alone(statistics: Statistics) -> bool:
@@ -200,11 +272,9 @@ def _is_alone(statistics: Statistics) -> bool:
     return sum(variant.is_active for variant in statistics.variants) < 2
 
 
-def _judged_leader(statistics: Statistics | None) -> VariantStatistics | None:
-    found = statistics.variants if statistics else []
-    return next(
-        (v for v in found if statistics and v.variant_key == statistics.leader and v.enough_data), None
-    )
+def _judged_leader(statistics: Statistics) -> VariantStatistics | None:
+    judged = (one for one in statistics.variants if one.enough_data)
+    return next((one for one in judged if one.variant_key == statistics.leader), None)
 
 
 def _gain(experiment: Experiment, statistics: Statistics) -> str:
@@ -215,11 +285,6 @@ def _gain(experiment: Experiment, statistics: Statistics) -> str:
         "high": _counted(rewards.gained_high), "unit": unit,
     }  # fmt: skip
     return _("Extra %(unit)s vs even split: %(gain)s (%(low)s to %(high)s)") % facts
-
-
-def _chance(probability: float) -> str:
-    """Write a probability, never as certain."""
-    return f"> {format_percent(0.999)}" if probability > 0.999 else format_percent(probability)
 
 
 def _signed(fraction: float) -> str:

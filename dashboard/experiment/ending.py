@@ -116,9 +116,9 @@ def _warnings(summary: Summary) -> list[str]:
     if summary.is_mismatched:
         said.append(_("Traffic does not match the allocation (SRM): do not trust these numbers yet."))
     if allocation.kind == Kind.GUARD:
-        said.append(_("A guard has stopped the experiment: a variant is clearly worse on a guarded metric."))
+        said.append(_("A guard has stopped the experiment: a variant is worse on a guarded metric."))
     elif allocation.harms:
-        said.append(_("A guard warns: a variant is clearly worse on a guarded metric."))
+        said.append(_("A guard warns: a variant is worse on a guarded metric."))
     if summary.is_alone:
         said.append(_("Only one variant is active: there is nothing to compare."))
     if not said and allocation.state != State.DECIDED:

@@ -60,9 +60,8 @@ def _text(rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cells(row: Row) -> list[object]:
-    """Values as the API has them, not as pages write them; empty where there is none."""
-    experiment, gain, lift, ahead = row.experiment, row.summary.gain, row.lift, row.ahead
-    shown_lift = (lift.value, lift.low, lift.high) if lift and ahead else (None, None, None)
+    """Values as the API has them, not as pages write them; empty where there is none, and where the list shows none."""
+    experiment, gain, lift, ahead = row.experiment, row.summary.gain, row.shown_lift, row.ahead
     return [
         experiment.key,
         as_cell(experiment.name),
@@ -73,8 +72,8 @@ def _cells(row: Row) -> list[object]:
         as_cell(experiment.tags),
         len(experiment.variants.all()),
         as_cell(ahead.variant.key) if ahead else None,
-        *shown_lift,
-        ahead.probability_best if ahead else None,
+        *((lift.value, lift.low, lift.high) if lift else (None, None, None)),
+        ahead.probability_best if ahead and not row.is_chosen else None,
         *((gain.value, gain.low, gain.high) if gain else (None, None, None)),
         row.first,
         row.latest,

@@ -91,7 +91,8 @@ _ALARMS = f"""SELECT experiment_id, max(CASE WHEN kind = '{EventKind.SAMPLE_RATI
     FROM notifications_alarm WHERE cleared_at IS NULL GROUP BY experiment_id"""  # noqa: S608 (constants only)
 # Data is late where a running experiment has data, and none of the last days. A decision rests on days with data, so
 # where it rests on one of the last days no daily row is read. No result is called one while traffic does not arrive as
-# split, nor where nothing is compared.
+# split, nor where nothing is compared. A mismatch is shown of what has ended, too: its result stays doubtful, though it
+# waits for nobody.
 _LISTED = f"""
 WITH known AS (
     SELECT e.id, e.status, f.decision, f.value_remaining, coalesce(alarms.mismatch, 0) AS mismatch,
@@ -110,14 +111,14 @@ WITH known AS (
         CASE WHEN k.stage IN ({_among((Stage.LEADER, Stage.READY))}) AND {_ACTIVE} < 2 THEN 1 ELSE 0 END AS alone
     FROM known k
 ), listed AS {{once}} (
-    SELECT id, status, decision, value_remaining,
+    SELECT id, status, decision, value_remaining, runs,
         CASE WHEN stage IN ({_among((Stage.LEADER, Stage.READY))}) AND mismatch + alone > 0
             THEN '{Stage.LEARNING.value}' ELSE stage END AS stage,
-        runs * mismatch AS mismatch, runs * guard AS guard, late, runs * alone AS alone
+        mismatch, runs * guard AS guard, late, runs * alone AS alone
     FROM flagged
 )
 """  # noqa: S608 (constants only, here and below)
-_ATTENTION = f"""(CASE WHEN l.mismatch + l.guard + l.late + l.alone > 0
+_ATTENTION = f"""(CASE WHEN l.runs * l.mismatch + l.guard + l.late + l.alone > 0
     OR l.stage IN ({_among((Stage.GUARDED, Stage.READY))}) THEN 1 ELSE 0 END)"""
 _NUMBERS = f"""
 SELECT l.stage, {_ATTENTION} AS urgent, count(*) AS everything, sum(CASE WHEN {{found}} THEN 1 ELSE 0 END) AS shown
@@ -145,7 +146,7 @@ _NEWEST = "e.created_at DESC, e.id DESC"
 _URGENCY = " ".join(
     [
         f"CASE WHEN l.stage = '{Stage.GUARDED.value}' THEN 0",
-        *(f"WHEN l.{flag.value} > 0 THEN {n}" for n, flag in enumerate(Flag, start=1)),
+        *(f"WHEN l.runs * l.{flag.value} > 0 THEN {n}" for n, flag in enumerate(Flag, start=1)),
         *(f"WHEN l.stage = '{stage.value}' THEN {n}" for n, stage in enumerate(_URGENT, start=len(Flag) + 1)),
         f"ELSE {len(Flag) + len(_URGENT) + 1} END",
     ]

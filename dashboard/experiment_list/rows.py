@@ -68,9 +68,26 @@ class Row:
 
     @cached_property
     def has_result(self) -> bool:
-        """False before a variant is judged, and while traffic does not arrive as split."""
+        """False before a variant is judged, and while traffic does not arrive as split; what has ended has a winner."""
         distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
-        return self.stage in _JUDGED and self.has_successes and not distrusted
+        is_shown = not distrusted or self.experiment.status == Status.COMPLETED
+        return self.stage in _JUDGED and self.has_successes and is_shown
+
+    @cached_property
+    def is_chosen(self) -> bool:
+        """True of an ended experiment of whose winner nothing is claimed: compared with none, with too little data, or
+        by traffic that did not arrive as split.
+        """
+        ahead = self.ahead
+        if ahead is None or self.experiment.status != Status.COMPLETED:
+            return False
+        is_judged = ahead.probability_best is not None and not ahead.missing_trials
+        return not is_judged or self.summary.is_alone or Flag.MISMATCH in self.flags
+
+    @property
+    def shown_lift(self) -> Lift | None:
+        """The lift of who is ahead; None where it would be made of the prior alone, and where nothing is claimed."""
+        return self.lift if self.ahead and not (self.is_chosen or self.is_control_bare) else None
 
     @cached_property
     def has_successes(self) -> bool:

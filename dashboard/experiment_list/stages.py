@@ -21,7 +21,7 @@ class Stage(models.TextChoices):
 
 
 class Flag(models.TextChoices):
-    """A reason to look at a running experiment, the most pressing first."""
+    """A reason to look at a running experiment, the most pressing first; of others, a mismatch alone is shown."""
 
     MISMATCH = "mismatch", _("Traffic mismatch (SRM)")
     GUARD = "guard", _("Guard warns")

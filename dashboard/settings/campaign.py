@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from dashboard.formatting import format_moment
 from experiments.campaign.models import CURRENCY_LENGTH, OWNER_LENGTH, TAGS_LENGTH, End
 from experiments.metrics import VALUE_PLACES
-from experiments.models import Experiment
+from experiments.models import Experiment, Status
 from experiments.tables.number_fields import PlainDecimalField
 from experiments.text import format_exact
 
@@ -164,15 +164,19 @@ def campaign_in_words(experiment: Experiment) -> list[tuple[str, str]]:
 
 
 def schedule_in_words(experiment: Experiment) -> list[tuple[str, str]]:
-    """List when the experiment starts and ends by itself, and what happens then, each with its label."""
+    """List when the experiment starts and ends by itself, and what happens then, each with its label.
+
+    Once it has ended only the start is left: the schedule may lie after the end, and nothing comes of it any more.
+    """
     at_end = experiment.get_on_end_display() if experiment.ends_at else ""
     named = [v.name for v in experiment.variants.all() if v.pk == experiment.on_end_variant_id]
-    said = [
-        (_("Starts"), format_moment(experiment.starts_at) if experiment.starts_at else ""),
+    starts = (_("Starts"), format_moment(experiment.starts_at) if experiment.starts_at else "")
+    ending = [
         (_("Ends"), format_moment(experiment.ends_at) if experiment.ends_at else ""),
         (_("At the end"), ": ".join(filter(None, [at_end, *named]))),
         (_("Ends by itself once ready to decide"), _("yes") if experiment.complete_when_decided else ""),
     ]
+    said = [starts, *([] if experiment.status == Status.COMPLETED else ending)]
     return [(label, text) for label, text in said if text]
 
 

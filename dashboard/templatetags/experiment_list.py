@@ -95,12 +95,13 @@ def _ahead(row: Row, said: Said) -> SafeString:
 def _said(row: Row) -> Said:
     if row.warm_up is not None:
         return _warming(row.waits_for, row.warm_up)
-    ahead = row.ahead
+    ahead, shown = row.ahead, row.shown_lift
+    if ahead is not None and row.is_chosen:
+        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
     if ahead is not None and row.lift is not None and row.is_control_bare:
         return Said(ahead.variant.name, _beside_bare_control(row, ahead), is_ahead=True)
-    if ahead is not None and row.lift is not None:
-        interval = lift_range(row.lift.low, row.lift.high)
-        return Said(ahead.variant.name, interval, lift(row.lift.value), is_ahead=True)
+    if ahead is not None and shown is not None:
+        return Said(ahead.variant.name, lift_range(shown.low, shown.high), lift(shown.value), is_ahead=True)
     if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
         return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
     if row.is_level:

@@ -91,3 +91,16 @@ def test_page__filtered__links_to_the_file_of_its_rows(client: Client) -> None:
     page = client.get("/dashboard/?q=button&order=name").content.decode()
 
     assert 'href="/dashboard/experiments.csv?q=button&amp;order=name"' in page
+
+
+def test_file__control_without_a_click__has_no_lift_as_in_the_list(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 20_000, 0), counts("b", 20_000, 30))
+    allocate(experiment)
+
+    (line,) = _lines(client)
+
+    assert "the control has no clicks yet" in client.get("/dashboard/").content.decode()
+    assert line["leader"] == "b"
+    assert float(line["probability_best"]) > 0.99
+    assert {line[name] for name in ("lift", "lift_low", "lift_high")} == {""}

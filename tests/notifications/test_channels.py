@@ -159,6 +159,9 @@ def test_words__each_kind_of_event__are_translated(settings: Settings) -> None:
         for language in ("en", "pt-br")
     }
 
+    assert said["en"][2].sentence.endswith(
+        " can be chosen: with 95% probability no other variant is more than 1% better."
+    )
     assert "(p = 0.0004)" in said["en"][3].sentence
     assert "5% below" in said["en"][6].sentence
     assert all("{" not in words.sentence for words in said["en"] + said["pt-br"])

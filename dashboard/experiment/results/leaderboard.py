@@ -11,13 +11,14 @@ from django.utils.translation import gettext as _
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.limits import NO_LIMIT
 from allocation.models import CLOSING, AllocationShare, Kind
+from allocation.other_metrics import compared_on
 from allocation.statistics.experiment import VariantStatistics
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
 from allocation.statistics.variants import VariantRate, effect_of
 from dashboard.charts import variant_colours
 from dashboard.experiment.folding import fold
-from dashboard.experiment.results.other_metrics import compared_on, effect_word
+from dashboard.experiment.results.other_metrics import effect_word
 from dashboard.experiment.traffic.explain import limit_text
 from dashboard.formatting import format_shares
 from experiments.campaign.models import Guard, GuardAction

@@ -5,14 +5,11 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
+from allocation.other_metrics import OF_VISITORS, compared_on, worse_rates
 from allocation.statistics.results import RankedVariant, Results
 from allocation.statistics.secondary import SecondaryMetric
-from allocation.statistics.variants import Effect, VariantRate, effect_of, is_control_bare
+from allocation.statistics.variants import Effect, effect_of
 from dashboard.formatting import format_lift, format_lifts
-from experiments.metrics import Reward
-
-# A fall of conversions per click follows by itself from more clicks: only metrics of visitors speak against a winner.
-_OF_VISITORS = {Reward.CTR, Reward.CONVERSION_RATE, Reward.VALUE_PER_IMPRESSION}
 
 
 def interval_words(low: float, high: float) -> dict[str, str]:
@@ -42,16 +39,7 @@ def _metrics_to_name(results: Results) -> list[SecondaryMetric]:
     guarded = {rule.metric for rule in guarding.rules} if guarding else set()
     secondary = results.analysis.statistics.secondary
     chosen = [m for m in secondary if m.metric in guarded]
-    return chosen or [m for m in secondary if m.metric in _OF_VISITORS][:1]
-
-
-def compared_on(metric: SecondaryMetric, key: str) -> VariantRate | None:
-    """Find the variant's row where it can be compared: it and the control have enough data, the control a success."""
-    row = next((row for row in metric.variants if row.variant_key == key), None)
-    control = next((row for row in metric.variants if row.is_control), None)
-    if row is None or control is None or is_control_bare(metric.variants):
-        return None
-    return row if row.enough_data and control.enough_data else None
+    return chosen or [m for m in secondary if m.metric in OF_VISITORS][:1]
 
 
 class Worse(NamedTuple):
@@ -64,16 +52,11 @@ class Worse(NamedTuple):
 
 def worse_metrics(results: Results, row: RankedVariant) -> list[Worse]:
     """Name the metrics of visitors on which a variant is below the control, clearly or likely."""
-    found = []
-    for metric in results.analysis.statistics.secondary:
-        rate = compared_on(metric, row.statistics.variant_key) if metric.metric in _OF_VISITORS else None
-        if rate is None or rate.uplift_low is None or rate.uplift_high is None:
-            continue
-        effect = effect_of(rate)
-        if effect.is_worse:
-            words = _("95%% interval %(low)s to %(high)s") % interval_words(rate.uplift_low, rate.uplift_high)
-            found.append(Worse(str(metric.metric.label), words, effect is Effect.CLEARLY_WORSE))
-    return found
+    said = _("95%% interval %(low)s to %(high)s")
+    return [
+        Worse(str(one.metric.label), said % interval_words(one.low, one.high), one.is_clear)
+        for one in worse_rates(results.analysis.statistics.secondary, row.statistics.variant_key)
+    ]
 
 
 def names_of(worse: Sequence[Worse]) -> str:

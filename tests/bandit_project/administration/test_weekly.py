@@ -14,9 +14,12 @@ from pytest_django import Settings
 from bandit_project.administration.weekly import send_weekly_summaries, week_due
 from bandit_project.models import SentSummary, UserSettings
 from bandit_project.ops.scheduler import run_due
+from experiments.campaign.models import GuardAction
+from experiments.models import Experiment
 from notifications.events import EventKind
 from notifications.models import Alarm
-from tests.factory import NOW, TODAY, counts, make_experiment, make_running, record
+from tests.allocation.test_guards import make_guarded
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
 
 pytestmark = pytest.mark.django_db
 
@@ -131,8 +134,8 @@ def test_summary__active_experiment_and_alarm__has_lift_interval_and_gain(settin
     assert "- Headline: Data is late, since 1 Sep 2025" in body
     # 950 / 10,000 against 700 / 10,000
     assert (
-        "Headline: Leader (95%)\n  variant_b leads (probability to be best > 99.9%)\n  Lift vs control: +35."
-        in body
+        "Headline: Leader (95%)\n  variant_b leads: > 99.9% probability to be best. Another variant would gain less "
+        "than 0.1%. Keep running to measure the lift more precisely.\n  Lift vs control: +35." in body
     )
     assert "95% interval +2" in body
     assert "\n  Extra clicks vs even split: " in body
@@ -163,6 +166,7 @@ def test_summary__reader_in_portuguese__has_numbers_as_written_there() -> None:
     send_weekly_summaries(_at(1, 12))
 
     assert "+35,7%" in str(mail.outbox[0].body)
+    assert "Continue para medir o ganho relativo (lift) com mais precisão." in str(mail.outbox[0].body)
     assert "+35,7%" in _html(mail.outbox[0])
     assert '<html lang="pt-br">' in _html(mail.outbox[0])
 
@@ -190,7 +194,7 @@ def test_summary__as_html__says_what_the_text_says_and_escapes_names(settings: S
     for words in (
         "Hello ann,",
         "Results of active experiments",
-        "variant_b leads (probability to be best",
+        "variant_b leads: ",
         "Lift vs control: +35.7% (95% interval",
         "Extra clicks vs even split: ",
         "your profile ends it",
@@ -251,3 +255,95 @@ def test_summary__control_without_a_click__has_no_lift() -> None:
     body = str(mail.outbox[0].body)
     assert "The control has no clicks yet: there is no lift to show." in body
     assert "Lift vs control" not in body
+
+
+def _body() -> str:
+    """The mail on the day of the data."""
+    _reader()
+    send_weekly_summaries(_at(1, 12))
+    return str(mail.outbox[0].body)
+
+
+def _daily(days: int, rows: dict[str, tuple[int, int]]) -> Experiment:
+    """Record days up to today, each with 10,000 impressions and so many clicks and conversions of each variant."""
+    experiment = make_experiment("Headline")
+    for age in range(days):
+        date = TODAY - dt.timedelta(days=age)
+        record(experiment, *(counts(name, 10_000, *numbers, date=date) for name, numbers in rows.items()))
+    return experiment
+
+
+def test_summary__tie__names_no_leader_and_no_lift() -> None:
+    _daily(20, {"control": (5000, 0), "b": (5000, 0), "c": (4000, 0)})
+
+    body = _body()
+
+    assert "- Headline: Ready to decide\n  control and b are equally good, and either can be chosen" in body
+    assert "leads" not in body
+    assert "Lift vs control" not in body
+
+
+def test_summary__no_success_at_all__names_no_leader() -> None:
+    _daily(2, {"control": (0, 0), "b": (0, 0)})
+
+    body = _body()
+
+    assert "No variant has a success yet; there is nothing to compare." in body
+    assert "leads" not in body
+    assert "no lift to show" not in body
+
+
+def test_summary__traffic_mismatch__says_that_alone() -> None:
+    experiment = _daily(20, {"control": (1000, 0), "b": (1300, 0)})
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+
+    _attention, results = _body().split("Results of active experiments")
+
+    assert (
+        "- Headline: Traffic does not match the allocation (SRM): do not trust these numbers yet.\n\n"
+        in results
+    )
+    assert "Leader" not in results
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (GuardAction.TELL, "A guard warns. Nothing counts as decided while this holds."),
+        (GuardAction.ACT, "A guard gave the control all traffic, until a person resumes."),
+    ],
+)
+def test_summary__guard_warned_or_stopped__says_that_alone(action: GuardAction, said: str) -> None:
+    allocate(make_guarded(action, name="Headline"))
+
+    _attention, results = _body().split("Results of active experiments")
+
+    assert f"- Headline: {said}\n\n" in results
+    assert "Leader" not in results
+
+
+def test_summary__leader_sells_less__says_so_beside_ready_to_decide() -> None:
+    _daily(20, {"control": (700, 200), "b": (900, 100)})
+
+    attention, results = _body().split("Results of active experiments")
+
+    worse = "b is clearly worse than the control on: Conversion rate."
+    assert f"- Headline: Ready to decide. {worse}" in attention
+    assert f"\n  {worse}\n  Lift vs control: +28.6%" in results
+
+
+def test_summary__warming_up_with_many_impressions__names_no_leader() -> None:
+    make_running("Headline", min_impressions=100_000)
+
+    assert "- Headline: Not enough data yet\n\n" in _body()
+
+
+def test_summary__never_shown_on_the_same_day__says_that_alone() -> None:
+    experiment = make_experiment("Headline")
+    record(experiment, counts("control", 10_000, 700, date=TODAY - dt.timedelta(days=1)))
+    record(experiment, counts("b", 10_000, 950))
+
+    assert (
+        "- Headline: These variants were never shown on the same day: they cannot be compared with day "
+        "adjustment on.\n\n" in _body()
+    )

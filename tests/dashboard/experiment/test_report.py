@@ -161,6 +161,18 @@ def test_report__settings__have_percentage_points_and_the_end(client: Client) ->
 
 
 @pytest.mark.usefixtures("own_machine")
+def test_report__ended_by_hand_before_its_schedule__says_nothing_of_an_end_to_come(client: Client) -> None:
+    experiment = make_running(
+        starts_at=NOW, ends_at=NOW + dt.timedelta(days=30), on_end=End.LEADER, complete_when_decided=True
+    )
+    allocate(experiment)
+    winner = experiment.variants.get(name="variant_b")
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+
+    assert client.get(_PAGE).context["schedule"] == [("Starts", "1 Sep 2025, 12:00 UTC")]
+
+
+@pytest.mark.usefixtures("own_machine")
 def test_report__twelve_variants__keeps_to_its_budget(
     client: Client, django_assert_max_num_queries: Any
 ) -> None:

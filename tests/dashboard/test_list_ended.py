@@ -1,0 +1,85 @@
+"""Ended experiments in the list: no more is claimed of them than on their own page."""
+
+import csv
+import io
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from allocation.services import complete_experiment
+from dashboard.experiment_list.rows import Row
+from dashboard.experiment_list.stages import Flag
+from dashboard.templatetags.experiment_list import result
+from experiments.models import Experiment, Status
+from notifications.events import EventKind
+from notifications.models import Alarm
+from tests.dashboard.files import text_of
+from tests.factory import NOW, TODAY, allocate, counts, make_experiment, make_running, record
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machine")]
+
+
+def _rows(client: Client, query: str = "") -> list[Row]:
+    rows: list[Row] = client.get(f"/dashboard/{query}").context["rows"]
+    return rows
+
+
+def _end(experiment: Experiment, name: str) -> None:
+    winner = experiment.variants.get(name=name)
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
+
+
+def _alone() -> Experiment:
+    experiment = make_experiment("Ended")
+    record(experiment, counts("control", 10_000, 1000))
+    allocate(experiment)
+    _end(experiment, "control")
+    return experiment
+
+
+def _with_little_data() -> Experiment:
+    """The winner is ahead, on too few trials to be judged."""
+    experiment = make_experiment("Ended")
+    record(experiment, counts("control", 10_000, 1000), counts("b", 10_000, 1010), counts("c", 30, 12))
+    allocate(experiment)
+    _end(experiment, "c")
+    return experiment
+
+
+def _mismatched() -> Experiment:
+    experiment = make_running("Ended")
+    allocate(experiment)
+    Alarm.objects.create(experiment=experiment, kind=EventKind.SAMPLE_RATIO_MISMATCH, raised_at=NOW)
+    _end(experiment, "variant_b")
+    return experiment
+
+
+@pytest.mark.parametrize(
+    ("make", "flags"), [(_alone, []), (_with_little_data, []), (_mismatched, [Flag.MISMATCH])]
+)
+def test_list__ended_without_a_result__says_who_gets_all_traffic_alone(
+    client: Client, make: Callable[[], Experiment], flags: list[Flag]
+) -> None:
+    make()
+
+    (row,) = _rows(client)
+    said = result(row)
+    (line,) = csv.DictReader(io.StringIO(text_of(client.get("/dashboard/experiments.csv"))))
+
+    assert row.ahead is not None
+    assert f"<span>{row.ahead.variant.name}</span></span><small>gets all traffic</small>" in said
+    assert list(row.flags) == flags
+    assert line["leader"] == row.ahead.variant.key
+    assert {line[name] for name in ("lift", "lift_low", "lift_high", "probability_best")} == {""}
+
+
+def test_list__ended_beside_a_mismatch__is_flagged_and_waits_for_nobody(client: Client) -> None:
+    _mismatched()
+    make_experiment("Draft", status=Status.DRAFT)
+
+    page = client.get("/dashboard/").content.decode()
+
+    assert "Traffic mismatch (SRM)" in page
+    assert [row.experiment.name for row in _rows(client)] == ["Draft", "Ended"]
+    assert _rows(client, "?stage=attention") == []
