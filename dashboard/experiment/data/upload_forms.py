@@ -111,7 +111,7 @@ class ChoicesForm(forms.Form):
     def shown(self, report: ImportReport) -> list[forms.BoundField]:
         """List the fields that this file gives a reason for."""
         reasons = {
-            "date_order": report.dates.is_in_doubt,
+            "date_order": report.dates.has_choice,
             "blank": bool(report.kinds["blank"]),
             "repeated": bool(report.kinds["repeated"]) or self.initial["repeated"] == "sum",
             "sheet": len(self.sheets) > 1,
