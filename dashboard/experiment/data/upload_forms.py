@@ -118,6 +118,10 @@ class ChoicesForm(forms.Form):
         }
         return [self[name] for name, reason in reasons.items() if reason]
 
+    def kept(self, shown: Sequence[forms.BoundField]) -> list[forms.BoundField]:
+        """List the fields that are not shown, whose choices a form still has to send."""
+        return [field for field in self if field not in shown and field.value()]
+
 
 class ColumnsForm(forms.Form):
     """A question for each header of a file: which column it is."""

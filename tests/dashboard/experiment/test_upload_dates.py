@@ -1,6 +1,7 @@
 """Uploaded files whose dates may be read in two orders: asked about in the preview, and recorded as chosen."""
 
 import datetime as dt
+import re
 
 import pytest
 from django.test import Client
@@ -65,3 +66,18 @@ def test_preview__no_order_holds_for_the_file__offers_no_choice(analyst: Client,
 
     assert not shown.context["doubts"]
     assert "or say above" not in shown.content.decode()
+
+
+def test_preview__shown_again__keeps_choices_that_are_not_shown(analyst: Client) -> None:
+    experiment = make_running()
+    text = f"{HEADER}{experiment.key},01/03/2025,control,11,2,\n"
+    asked = analyst.post(UPLOAD, file_sent(text), follow=True)
+    query = {"date_order": "day_first", "blank": "zero", "repeated": "sum"}
+
+    shown = analyst.get(asked.redirect_chain[-1][0], query)
+
+    again = shown.content.decode().split('method="get"')[1].split("</form>")[0]
+    sent = dict(re.findall(r'type="hidden"\s+name="(\w+)"\s+value="(\w+)"', again))
+    sent |= {field.name: field.value() for field in shown.context["doubts"]}
+    assert {name: sent[name] for name in query} == query
+    assert sent.keys() == query.keys()
