@@ -19,12 +19,13 @@ from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import remembered_columns
+from experiments.tables.reading.dates import DatesRead
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
 _PROBLEMS_SHOWN = 20
-_ORDERS = {"day_first": "day first", "month_first": "month first", "": ""}
+_ORDERS = {"day_first": "day first", "month_first": "month first"}
 
 
 class Command(PlainCommand):
@@ -112,7 +113,7 @@ class Command(PlainCommand):
             ("Orders above the value cap, counted as the cap: {}", _counted(report.values_capped)),
             ("Columns not needed: {}", ", ".join(report.ignored_columns)),
             ("New variants: {}", ", ".join(report.new_variants)),
-            ("Dates were read with the {}", _ORDERS[report.dates.order]),
+            ("Dates were read with the {}", _order_of_dates(report.dates)),
             ("Read as {}: it is not UTF-8", report.encoding),
         ):
             if what:
@@ -143,6 +144,11 @@ def _by_experiment(report: ImportReport) -> list[tuple[RowIssue, int]]:
         rows[mark] += 1
         first.setdefault(mark, issue)
     return [(first[mark], number) for mark, number in rows.items()]
+
+
+def _order_of_dates(dates: DatesRead) -> str:
+    shown_by = f", as {dates.witness} can only be so" if dates.witness else ""
+    return f"{_ORDERS[dates.order]}{shown_by}" if dates.order else ""
 
 
 def _counted(number: int) -> str:

@@ -208,4 +208,14 @@ def test_command__with_an_order__reads_the_dates_so_and_says_it(tmp_path: Any) -
     call_command("import_events", file, experiment=experiment.key, date_order="day_first", stdout=said)
 
     assert _days() == [dt.date(2024, 11, 1)]
-    assert "Dates were read with the day first" in said.getvalue()
+    assert "Dates were read with the day first\n" in said.getvalue()
+
+
+def test_command__with_a_date_that_tells__names_it(tmp_path: Any) -> None:
+    file = tmp_path / "totals.csv"
+    file.write_text(f"{HEADER}01/11/2024,b,100,5,0\n13/11/2024,b,100,5,0\n")
+    said = io.StringIO()
+
+    call_command("import_events", file, experiment=make_experiment().key, stdout=said)
+
+    assert "Dates were read with the day first, as 13/11/2024 can only be so\n" in said.getvalue()
