@@ -5,15 +5,19 @@ import io
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, load_command_class
+from django.utils import timezone
 
 from experiments.exceptions import MAX_ISSUES
+from experiments.management.choices import chosen_options
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.opening import open_table
+from experiments.tables.uploads import keep_upload
+from experiments.tables.waiting import OWNER, question_of, record_waiting
 from experiments.tables.ways_in import WayIn
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import NOW, counts, make_experiment, make_table, record
@@ -219,3 +223,17 @@ def test_command__with_a_date_that_tells__names_it(tmp_path: Any) -> None:
     call_command("import_events", file, experiment=make_experiment().key, stdout=said)
 
     assert "Dates were read with the day first, as 13/11/2024 can only be so\n" in said.getvalue()
+
+
+def test_queued_file__with_an_order__is_read_so_by_a_worker() -> None:
+    experiment = make_experiment()
+    parser = load_command_class("experiments", "queue_imports").create_parser("manage.py", "queue_imports")
+    given = parser.parse_args(["a.csv", "--experiment", experiment.key, "--date-order", "day_first"])
+    content = f"{HEADER}01/11/2024,b,100,5,0\n".encode()
+    upload = keep_upload(
+        experiment=experiment, owner=OWNER, name="a.csv", content=content, now=timezone.now()
+    )
+
+    record_waiting(**question_of(upload, chosen_options(vars(given))))
+
+    assert _days() == [dt.date(2024, 11, 1)]
