@@ -40,6 +40,7 @@ ON_BOTH = (
     "tests/dashboard/experiment/test_one_story.py",
     "tests/dashboard/experiment/test_traffic.py",
     "tests/dashboard/experiment/test_upload.py",
+    "tests/dashboard/experiment/test_upload_dates.py",
     "tests/dashboard/test_every_page.py",
     "tests/dashboard/test_experiment_list.py",
     "tests/dashboard/test_list_ended.py",

@@ -36,6 +36,11 @@ _FIRST_VALUE = len(DailyCounts._fields) - len(VALUE_NAMES)
 _FIRST_COUNT = _FIRST_VALUE - len(COUNTS)
 
 
+def years_of_dates(today: dt.date) -> range:
+    """Return the years that a row's date may be in."""
+    return range(EARLIEST_DATE.year, (today + _ONE_DAY).year + 1)
+
+
 def count_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
     """Return the problems of a row by itself; ``today`` is in the installation's time zone."""
     issues = total_issues(row)

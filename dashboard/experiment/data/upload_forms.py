@@ -111,12 +111,16 @@ class ChoicesForm(forms.Form):
     def shown(self, report: ImportReport) -> list[forms.BoundField]:
         """List the fields that this file gives a reason for."""
         reasons = {
-            "date_order": report.dates.is_in_doubt,
+            "date_order": report.dates.has_choice,
             "blank": bool(report.kinds["blank"]),
             "repeated": bool(report.kinds["repeated"]) or self.initial["repeated"] == "sum",
             "sheet": len(self.sheets) > 1,
         }
         return [self[name] for name, reason in reasons.items() if reason]
+
+    def kept(self, shown: Sequence[forms.BoundField]) -> list[forms.BoundField]:
+        """List the fields that are not shown, whose choices a form still has to send."""
+        return [field for field in self if field not in shown and field.value()]
 
 
 class ColumnsForm(forms.Form):

@@ -104,13 +104,15 @@ def _preview_page(request: HttpRequest, experiment: Experiment, kept: CsvUpload)
     shown = preview_upload(
         kept, options=choices.options(), sheet=choices.sheet_name, today=today(), now=timezone.now()
     )
+    doubts = choices.shown(shown.report)
     context = tab_context(experiment, "data", today()) | {
         "upload": kept,
         "preview": shown,
         "choices": choices,
         "refused": refused_lines(kept, shown.report.issues, choices.sheet_name),
         "capped": _capped(shown.report.values_capped) if shown.report.values_capped else "",
-        "doubts": choices.shown(shown.report),
+        "doubts": doubts,
+        "other_choices": choices.kept(doubts),
         "columns_address": _address("dashboard:columns", experiment, kept.token, request.GET),
     }
     return render(request, "dashboard/experiment/preview.html", context)

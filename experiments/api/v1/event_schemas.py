@@ -159,6 +159,9 @@ class CsvReportSerializer(serializers.Serializer[Any]):
     date_order = serializers.CharField(
         help_text="day_first or month_first, where dates such as 01/11/2026 were read in that order; else empty."
     )
+    date_order_shown_by = serializers.CharField(
+        help_text="The date of the file that can be read in date_order alone, where it shows the order; else empty."
+    )
     encoding = serializers.CharField(help_text="The encoding, where it had to be guessed; else empty.")
     has_orders = serializers.BooleanField(
         help_text="True for a file of single orders, which were added up by variant and day."

@@ -114,6 +114,7 @@ class EventsCsvView(IdempotentWrites):
                 "ignored_columns": report.ignored_columns,
                 "blank_rows_skipped": report.blank_skipped,
                 "date_order": report.dates.order,
+                "date_order_shown_by": report.dates.witness,
                 "encoding": report.encoding,
                 "has_orders": report.has_orders,
                 "values_capped": report.values_capped,

@@ -11,20 +11,22 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from experiments.exceptions import ExperimentNotFoundError, InvalidError
+from experiments.management.choices import add_choices, chosen_options
 from experiments.management.plain import PlainCommand
 from experiments.management.progress import read_with_bar, rows_with_bar
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
 from experiments.tables.importing.importer import Target, import_table
-from experiments.tables.importing.report import ImportOptions, ImportReport
+from experiments.tables.importing.report import ImportReport
 from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import remembered_columns
+from experiments.tables.reading.dates import DatesRead
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
 _PROBLEMS_SHOWN = 20
-_ORDERS = {"day_first": "day first", "month_first": "month first", "": ""}
+_ORDERS = {"day_first": "day first", "month_first": "month first"}
 
 
 class Command(PlainCommand):
@@ -45,33 +47,7 @@ class Command(PlainCommand):
             help="The experiment of all rows, where the file has no such column; else the only one.",
         )
         parser.add_argument("--create", action="store_true", help="Create experiments that are missing.")
-        parser.add_argument(
-            "--skip-bad-rows", action="store_true", help="Load the good rows and report the others."
-        )
-        parser.add_argument(
-            "--blank",
-            choices=["refuse", "skip", "zero"],
-            default="refuse",
-            help="A blank cell: a problem (the default), a row that is left out, or 0.",
-        )
-        parser.add_argument(
-            "--repeated",
-            choices=["refuse", "sum"],
-            default="refuse",
-            help="Rows of one experiment, day and variant: a problem (the default), or parts to be added up.",
-        )
-        parser.add_argument(
-            "--new-variants",
-            choices=["create", "refuse"],
-            default="create",
-            help="Names that are no variant of the experiment: created (the default) or refused.",
-        )
-        parser.add_argument(
-            "--date-order",
-            choices=["detect", "day_first", "month_first"],
-            default="detect",
-            help="How dates such as 01/11/2026 are meant; by default as the file's other dates show, else refused.",
-        )
+        add_choices(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if (options["file"] is None) == (options["sql"] is None):
@@ -82,7 +58,7 @@ class Command(PlainCommand):
                     table,
                     today=today(),
                     now=timezone.now(),
-                    options=_options(options),
+                    options=chosen_options(options),
                     target=_target(options["experiment"]),
                     source="command",
                 )
@@ -112,7 +88,7 @@ class Command(PlainCommand):
             ("Orders above the value cap, counted as the cap: {}", _counted(report.values_capped)),
             ("Columns not needed: {}", ", ".join(report.ignored_columns)),
             ("New variants: {}", ", ".join(report.new_variants)),
-            ("Dates were read with the {}", _ORDERS[report.dates.order]),
+            ("Dates were read with the {}", _order_of_dates(report.dates)),
             ("Read as {}: it is not UTF-8", report.encoding),
         ):
             if what:
@@ -145,24 +121,17 @@ def _by_experiment(report: ImportReport) -> list[tuple[RowIssue, int]]:
     return [(first[mark], number) for mark, number in rows.items()]
 
 
+def _order_of_dates(dates: DatesRead) -> str:
+    shown_by = f", as {dates.witness} can only be so" if dates.witness else ""
+    return f"{_ORDERS[dates.order]}{shown_by}" if dates.order else ""
+
+
 def _counted(number: int) -> str:
     return f"{number:,}" if number else ""
 
 
 def _problems(report: ImportReport) -> str:
     return f"{report.total_issues:,}{' or more' if report.is_full else ''}"
-
-
-def _options(given: dict[str, Any]) -> ImportOptions:
-    return ImportOptions(
-        on_error="skip" if given["skip_bad_rows"] else "reject",
-        blank=given["blank"],
-        repeated=given["repeated"],
-        new_variants=given["new_variants"],
-        create=given["create"],
-        date_order=given["date_order"],
-        way_in="command",
-    )
 
 
 def _target(reference: str | None) -> Target:

@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from experiments.exceptions import ExperimentNotFoundError, InvalidError
+from experiments.management.choices import add_choices, chosen_options
 from experiments.models import CsvUpload, Experiment
 from experiments.selectors import find_experiment
-from experiments.tables.importing.report import ImportOptions
 from experiments.tables.uploads import MAX_UPLOAD_BYTES, keep_upload
 from experiments.tables.waiting import OWNER, TASK, question_of
 from experiments.workers import Done, NoWorkersError, ask_workers, has_workers
@@ -22,9 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", type=Path, nargs="+", help="CSV or another text table, or .xlsx.")
         parser.add_argument("--experiment", required=True, help="Its id or key; rows of others are left out.")
-        parser.add_argument(
-            "--skip-bad-rows", action="store_true", help="Load the good rows and report the others."
-        )
+        add_choices(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not has_workers():
@@ -34,7 +32,7 @@ class Command(BaseCommand):
         except ExperimentNotFoundError as error:
             raise CommandError(str(error)) from error
         kept = [_keep(path, experiment) for path in options["files"]]
-        choices = ImportOptions(on_error="skip" if options["skip_bad_rows"] else "reject", way_in="command")
+        choices = chosen_options(options)
         try:
             done = ask_workers(TASK, [question_of(upload, choices) for upload in kept])
             loaded = [self._tell(kept[one.place].name, one) for one in done]

@@ -19,6 +19,7 @@ from experiments.collecting import collecting_seldom
 from experiments.events import log_event_on_commit
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.record import Source
+from experiments.ingestion.validation import years_of_dates
 from experiments.metrics import Reward
 from experiments.models import Experiment
 from experiments.services import lock_experiments
@@ -100,10 +101,13 @@ def _likelier(daily: HeaderNotFoundError, orders: HeaderNotFoundError) -> Header
     return daily
 
 
-def _reader(header: Header, options: ImportOptions, references: References) -> RowReader:
+def _reader(header: Header, options: ImportOptions, references: References, today: dt.date) -> RowReader:
+    years = years_of_dates(today)
     if ORDER_VALUE in header.places:
-        return OrderReader(header, options.blank, references, options.advice, options.date_order)
-    return RowReader(header, options.blank, options.advice, options.date_order)
+        return OrderReader(
+            header, options.blank, references, options.advice, date_order=options.date_order, years=years
+        )
+    return RowReader(header, options.blank, options.advice, options.date_order, years)
 
 
 @collecting_seldom()
@@ -169,7 +173,7 @@ def _prepare(
         only=target.experiment if target.only else None,
         bounds=table.bounds,
     )
-    return check, _reader(header, options, references)
+    return check, _reader(header, options, references, today)
 
 
 def _write(

@@ -22,7 +22,6 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
 from experiments.tables.importing.rows import NUMBER_NAMES, ORDER_VALUE, Blank, RowReader
 from experiments.tables.issues import RowIssue
-from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.header import Columns, Header
 from experiments.tables.reading.synonyms import ORDER_SYNONYMS
 from experiments.tables.ways_in import Advice
@@ -72,9 +71,9 @@ class OrderReader(RowReader):
         blank: Blank,
         references: References,
         advice: Advice,
-        date_order: DateOrder = "detect",
+        **more: Any,
     ) -> None:
-        super().__init__(header, blank, advice, date_order)
+        super().__init__(header, blank, advice, **more)
         self._references = references
 
     def _day_column(self) -> Column:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from django.utils.translation import gettext as _
 
+from experiments.ingestion.validation import EARLIEST_DATE
 from experiments.metrics import COUNT_NAMES, MEASURES, DailyCounts, Measure
 from experiments.metrics import Kind as KindOfMeasure
 from experiments.tables.importing.blocks import in_blocks
@@ -56,6 +57,8 @@ KINDS: Mapping[str, Kind] = {**{number.name: _kind(number) for number in NUMBERS
 _TYPES = {number.name: type(number.zero) for number in NUMBERS}
 # Counts that a file has no column for are 0; values are not given.
 _ABSENT = [number.zero if number.kind is KindOfMeasure.WHOLE else None for number in NUMBERS]
+# Those of dates that may be recorded; today sets the end.
+_YEARS = range(EARLIEST_DATE.year, dt.MAXYEAR + 1)
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 # The name of a row that holds the sum of others.
@@ -180,7 +183,8 @@ class RowReader(LineReader):
     """Reads lines as rows of daily counts. What is plain goes a short way; what is not is looked at closely.
 
     ``number_columns``: the columns of a row's numbers, in the order of DailyCounts; ``absent``: what a row has of those
-    that the file lacks; ``build_plain``: makes rows of plain columns; ``has_times``: a date may be a moment.
+    that the file lacks; ``build_plain``: makes rows of plain columns; ``has_times``: a date may be a moment;
+    ``years``: those that a date may be in.
     """
 
     number_columns: Sequence[str] = NUMBER_NAMES
@@ -194,6 +198,7 @@ class RowReader(LineReader):
         blank: Blank = "refuse",
         advice: Advice = ADVICE["v1"],
         date_order: DateOrder = "detect",
+        years: range = _YEARS,
     ) -> None:
         super().__init__(header)
         self.blank, self._advice = blank, advice
@@ -204,6 +209,7 @@ class RowReader(LineReader):
         self._experiment = places.get("experiment_id", -1)
         self._date, self._variant = places["date"], places["variant_name"]
         self.dates = Dates(self._learn_dates, date_order, advice.date_order, has_times=self.has_times)
+        self._years = years
         self._days = Meanings(lambda text: self.dates.day(text.strip()))
         # cells without a column need a look at each
         self._plain = None if self._unnamed else self._plain_reader()
@@ -306,12 +312,16 @@ class RowReader(LineReader):
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
 
     def _learn_dates(self) -> FoundDates:
-        learner = DateLearner()
+        """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing."""
+        learner = DateLearner(self._years)
         for lines in in_blocks(self.header.lines()):
-            learner.look_at_lines(lines, self._date)
-            if learner.found.is_settled:
+            learner.look_at_lines([line for line in lines if self._is_row(*line)], self._date)
+            if learner.found.is_mixed:
                 break
         return learner.found
+
+    def _is_row(self, line: int, cells: list[str]) -> bool:
+        return self.cell_problem(line, cells) is None and bool(cells[self._variant].strip())
 
     def _texts(self, cells: list[str]) -> _Texts:
         experiment = cells[self._experiment].strip() if self._experiment >= 0 else ""

@@ -72,6 +72,12 @@ class Written(NamedTuple):
     def orders(self) -> tuple[Order, ...]:
         return tuple(order for order in ORDERS if getattr(self, order))
 
+    @property
+    def year(self) -> int:
+        """Return the year, which both orders give."""
+        day = self.day_first or self.month_first
+        return day.year if day else 0
+
 
 class DateCell(NamedTuple):
     line: int
@@ -93,35 +99,43 @@ class FoundDates:
     first: dict[str, DateCell] = field(default_factory=dict)
 
     @property
-    def is_settled(self) -> bool:
-        """True where no other date can change anything."""
-        return self.is_mixed or all(order in self.first for order in ORDERS)
-
-    @property
     def is_mixed(self) -> bool:
-        """True where dates whose order has to be known are beside dates of other forms.
+        """True where dates whose order has to be known are beside dates of other forms; no later date changes that.
 
         A spreadsheet may have swapped the day and the month of those that it could read, and left the rest as text.
         """
         return _OTHER in self.first and len(self.first) > 1
 
     @property
+    def has_choice(self) -> bool:
+        """True where one order may hold for all dates of the file, so that a person can say which."""
+        return not (self.is_mixed or len(self._of_one_order) > 1)
+
+    @property
     def clash(self) -> tuple[DateCell, DateCell] | None:
-        """Two dates that are not written alike, in the order of the file."""
-        orders = [self.first[order] for order in ORDERS if order in self.first]
-        forms = [cell for mark, cell in self.first.items() if mark not in ORDERS]
-        unlike = orders if len(orders) > 1 else forms
+        """Two dates that are not written alike, in the order of the file: of two forms in a file that is mixed, else
+        of two orders, else with two separators.
+        """
+        unlike = [cell for mark, cell in self.first.items() if mark not in (*ORDERS, _OTHER)]
+        if self.is_mixed:
+            unlike = [min(unlike), self.first[_OTHER]]
+        elif not self.has_choice:
+            unlike = self._of_one_order
         return (min(unlike), max(unlike)) if len(unlike) > 1 else None
 
     @property
     def witness(self) -> DateCell | None:
-        """A date that only one order reads, where none contradicts it."""
-        found = [self.first[order] for order in ORDERS if order in self.first]
-        return None if self.clash or not found else found[0]
+        """The date that shows the order of the file: one that only this order reads, where none contradicts it."""
+        return None if self.clash or not self._of_one_order else self._of_one_order[0]
+
+    @property
+    def _of_one_order(self) -> list[DateCell]:
+        """The first date that only the one order reads, and the first that only the other does."""
+        return [self.first[order] for order in ORDERS if order in self.first]
 
     def orders(self, chosen: DateOrder) -> tuple[Order, ...]:
         """Return the orders under which the file may be read."""
-        if self.is_mixed:
+        if not self.has_choice:
             return ()
         if chosen != "detect":
             return (chosen,)
@@ -131,10 +145,10 @@ class FoundDates:
 
 
 class DateLearner:
-    """Looks at all dates of a file, for the order of day and month."""
+    """Looks at all dates of a file, for the order of day and month; those of other ``years`` tell nothing."""
 
-    def __init__(self) -> None:
-        self.found = FoundDates()
+    def __init__(self, years: range = range(dt.MINYEAR, dt.MAXYEAR + 1)) -> None:
+        self.found, self._years = FoundDates(), years
         self._seen = set[str]()
 
     def look_at_lines(self, lines: Sequence[Line], place: int) -> None:
@@ -145,7 +159,7 @@ class DateLearner:
     def _look_at(self, line: int, date: str) -> None:
         if len(self._seen) < _MOST_REMEMBERED:
             self._seen.add(date)
-        if (written := written_day(date)) is None:
+        if (written := read_day(date)) is None or written.year not in self._years:
             return
         marks: list[str] = [written.separator or _OTHER]
         if len(written.orders) == 1:
@@ -155,13 +169,13 @@ class DateLearner:
 
 
 class DatesRead(NamedTuple):
-    """How the dates of a file were read: in which ``order``, if one had to be known, and by which of them as
-    ``witness``. ``is_in_doubt``: a person may say which order is meant.
+    """How the dates of a file were read: in which ``order``, if one had to be known, and ``witness``, the date that
+    shows it. ``has_choice``: an order had to be known, and a person may say which is meant.
     """
 
     order: Order | Literal[""] = ""
     witness: str = ""
-    is_in_doubt: bool = False
+    has_choice: bool = False
 
 
 class Dates:
@@ -194,7 +208,7 @@ class Dates:
         return DatesRead(
             orders[0] if len(orders) == 1 else "",
             witness.text if is_shown and witness else "",
-            is_in_doubt=not (is_shown or self._found.is_mixed),
+            has_choice=self._found.has_choice,
         )
 
     def day(self, text: str) -> dt.date | None:
@@ -202,7 +216,7 @@ class Dates:
         if (day := parse_date(text)) is not None:
             return day
         parts = parts_of(text)
-        if (written := written_day(parts.date)) is None:
+        if (written := read_day(parts.date)) is None:
             return None
         days = self._readings(written)
         return self._on_day(days[0], parts) if len(days) == 1 else None
@@ -212,7 +226,7 @@ class Dates:
         if not text:
             return _("is empty; write the day as 2025-08-14")
         parts = parts_of(text)
-        written = written_day(parts.date)
+        written = read_day(parts.date)
         message = _(
             "%(value)s is not a date such as 2025-08-14; write it so, in a spreadsheet with the date format yyyy-mm-dd"
         )
@@ -252,7 +266,7 @@ class Dates:
             return asked[found[0]] % {"value": shown(text)}
         else:
             said = self._clash_text(text)
-        return f"{said}, {self._advice}" if self._advice and not self._found.is_mixed else said
+        return f"{said}, {self._advice}" if self._advice and self._found.has_choice else said
 
     def _clash_text(self, text: str) -> str:
         message = _(
@@ -273,7 +287,7 @@ def parts_of(text: str) -> Parts:
 
 
 @lru_cache(maxsize=2**14)
-def written_day(text: str) -> Written | None:
+def read_day(text: str) -> Written | None:
     """Read a day in each order; None for what is no day in any."""
     if len(text) > _LONGEST:
         return None

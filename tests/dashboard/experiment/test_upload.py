@@ -380,45 +380,6 @@ def test_preview__blanks_and_repetitions__are_recorded_as_chosen(analyst: Client
     assert sorted(row[2:4] for row in stored_rows()) == [(5, 1), (11, 2), (10000, 700), (10000, 950)]
 
 
-def test_preview__order_of_day_and_month_is_in_doubt__is_asked_and_recorded_as_chosen(
-    analyst: Client,
-) -> None:
-    experiment = make_running()
-    text = f"{HEADER}{experiment.key},01/03/2025,control,11,2,0\n{experiment.key},02/03/2025,control,12,2,0\n"
-
-    asked = analyst.post(UPLOAD, file_sent(text), follow=True)
-    url = asked.redirect_chain[-1][0]
-    [question] = asked.context["doubts"]
-    assert (question.name, asked.context["preview"].report.processed_rows) == ("date_order", 0)
-    assert "can be read as 2025-01-03 or as 2025-03-01" in asked.content.decode()
-
-    shown = analyst.get(url, {"date_order": "day_first"})
-    assert [field.name for field in shown.context["doubts"]] == ["date_order"]
-    assert "can only be so" not in shown.content.decode()
-    analyst.post(url, {"date_order": "day_first"})
-
-    assert [row[0] for row in stored_rows()][:2] == [dt.date(2025, 3, 1), dt.date(2025, 3, 2)]
-
-
-@pytest.mark.parametrize(
-    ("date", "said"),
-    [
-        ("13/03/2025", "Dates are read day first, as 13/03/2025 can only be so."),
-        ("03/13/2025", "Dates are read month first, as 03/13/2025 can only be so."),
-    ],
-)
-def test_preview__order_of_day_and_month_is_shown_by_a_date__says_by_which(
-    analyst: Client, date: str, said: str
-) -> None:
-    experiment = make_running()
-    text = f"{HEADER}{experiment.key},01/03/2025,control,11,2,0\n{experiment.key},{date},control,12,2,0\n"
-
-    shown = analyst.post(UPLOAD, file_sent(text), follow=True)
-
-    assert said in shown.content.decode()
-    assert not shown.context["doubts"]
-
-
 def test_preview__column_that_the_goal_needs_is_missing__is_one_problem_with_the_fix(analyst: Client) -> None:
     experiment = make_running(reward=Reward.CONVERSION_RATE)
     rows = "".join(f"2025-08-{day},control,11,2\n" for day in (10, 11, 12))

@@ -287,7 +287,8 @@ def test_csv__order_of_day_and_month__is_refused_said_or_shown_by_another_date(a
 
     assert refused_fields(refused) == ["line 2, date"]
     assert "date_order=day_first" in refused.json()["errors"][0]["message"]
-    assert (said["processed_rows"], said["date_order"]) == (1, "month_first")
+    assert (said["processed_rows"], said["date_order"], said["date_order_shown_by"]) == (1, "month_first", "")
     assert (shown["processed_rows"], shown["date_order"]) == (2, "day_first")
+    assert shown["date_order_shown_by"] == "13/03/2025"
     rows = api.get(f"{V1}/experiments/{experiment.key}/metrics/", {"variant": "green"}).json()["results"]
     assert sorted(row["date"] for row in rows) == ["2025-01-03", "2025-03-01", "2025-03-13"]

@@ -5,14 +5,19 @@ import io
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, load_command_class
+from django.utils import timezone
 
 from experiments.exceptions import MAX_ISSUES
+from experiments.management.choices import chosen_options
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.reading.bounds import Bounds
+from experiments.tables.reading.dates import DateOrder
 from experiments.tables.reading.opening import open_table
+from experiments.tables.uploads import keep_upload
+from experiments.tables.waiting import OWNER, question_of, record_waiting
 from experiments.tables.ways_in import WayIn
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import NOW, counts, make_experiment, make_table, record
@@ -64,20 +69,87 @@ def test_totals__of_a_workbook_with_dates_as_numbers_and_as_dates__are_recorded(
     assert _days() == [dt.date(2026, 11, day) for day in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("bounds", [None, Bounds(37_000, "split it")])
+_BOUNDS = [None, Bounds(37_000, "split it")]
+
+
+def _load_text(rows: str, bounds: Bounds | None = None, **options: Any) -> ImportReport:
+    table = open_table(lambda: io.BytesIO(f"{HEADER}{rows}".encode()), bounds=bounds)
+    chosen = ImportOptions(**options)
+    return import_table(table, today=TODAY, now=NOW, target=Target(make_experiment()), options=chosen)
+
+
+def _untold(number: int) -> list[dt.date]:
+    """List days until the twelfth of a month, which tell no order."""
+    days = (dt.date(2000, 1, 1) + dt.timedelta(n) for n in range(9000))
+    return [day for day in days if day.day <= 12][:number]
+
+
+@pytest.mark.parametrize("bounds", _BOUNDS)
 @pytest.mark.parametrize("place", [0, 499, 500, 1200])
 def test_order__shown_by_one_date_anywhere__is_that_of_the_file(place: int, bounds: Bounds | None) -> None:
     """Dates until the twelfth of a month do not tell, in blocks before and behind the one that does."""
-    days = [dt.date(2000, 1, 1) + dt.timedelta(n) for n in range(9000)]
-    days = [day for day in days if day.day <= 12][:1200]
+    days = _untold(1200)
     days.insert(place, dt.date(2025, 1, 13))
-    text = HEADER + "".join(f"{day:%d/%m/%Y},b,5000,{n},0\n" for n, day in enumerate(days))
-    table = open_table(lambda: io.BytesIO(text.encode()), bounds=bounds)
 
-    report = import_table(table, today=TODAY, now=NOW, target=Target(make_experiment()))
+    report = _load_text("".join(f"{day:%d/%m/%Y},b,5000,{n},0\n" for n, day in enumerate(days)), bounds)
 
     assert _days() == days
-    assert report.dates == ("day_first", "13/01/2025", False)
+    assert report.dates == ("day_first", "13/01/2025", True)
+
+
+@pytest.mark.parametrize("bounds", _BOUNDS)
+@pytest.mark.parametrize("place", [499, 500, 1200])
+@pytest.mark.parametrize(
+    ("told", "other", "recorded"),
+    [
+        (["13/01/2025"], "01/14/2025", []),
+        (["13/01/2025"], "2025-01-05", [dt.date(2025, 1, 5)]),
+        (["13/01/2025", "01/14/2025"], "2025-01-05", [dt.date(2025, 1, 5)]),
+    ],
+)
+@pytest.mark.parametrize("order", ["detect", "day_first"])
+def test_order__that_one_date_anywhere_denies__refuses_each_date_that_needs_it(
+    told: list[str],
+    other: str,
+    recorded: list[dt.date],
+    place: int,
+    bounds: Bounds | None,
+    order: DateOrder,
+) -> None:
+    dates = [f"{day:%d/%m/%Y}" for day in _untold(1200)]
+    dates[: len(told)] = told
+    dates.insert(place, other)
+    rows = "".join(f"{date},b,5000,{n},0\n" for n, date in enumerate(dates))
+
+    report = _load_text(rows, bounds, on_error="skip", date_order=order)
+
+    assert (_days(), report.dates.has_choice) == (recorded, False)
+    assert report.total_issues == len(dates) - len(recorded)
+    assert f"'{other}' on line {place + 2}" in report.issues[-1].message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "13/02/2026,report end",
+        "13/02/2026,,,,",
+        "13/02/2026,b,1,1,0,more",
+        "13/02/0026,b,1,1,0",
+        "13/02/1999,b,1,1,0",
+        "13/02/2028,b,1,1,0",
+    ],
+)
+def test_order__in_a_line_that_cannot_count__is_not_that_of_the_file(line: str) -> None:
+    report = _load_text(f"01/11/2026,b,100,0,0\n{line}\n", on_error="skip")
+
+    assert (_days(), report.dates) == ([], ("", "", True))
+
+
+@pytest.mark.parametrize("line", ["2026-11-05,report end", "2026-11-05,,,,", "0026-11-05,b,1,1,0"])
+def test_order__beside_another_form_in_a_line_that_cannot_count__can_be_said(line: str) -> None:
+    _load_text(f"01/11/2026,b,100,0,0\n{line}\n", on_error="skip", date_order="day_first")
+
+    assert _days() == [dt.date(2026, 11, 1)]
 
 
 def test_order__that_nothing_shows__is_refused_and_can_be_said() -> None:
@@ -85,7 +157,7 @@ def test_order__that_nothing_shows__is_refused_and_can_be_said() -> None:
 
     refused = _load(dates, experiment)
 
-    assert (refused.total_issues, refused.dates.is_in_doubt, _days()) == (2, True, [])
+    assert (refused.total_issues, refused.dates.has_choice, _days()) == (2, True, [])
     _load(dates, experiment, date_order="month_first")
     assert _days() == [dt.date(2026, 1, 11), dt.date(2026, 2, 11)]
 
@@ -113,10 +185,10 @@ def test_order__that_nothing_shows__is_asked_for_as_each_way_in_has_it(way_in: W
     assert issue.message.endswith(end)
 
 
-def test_order__of_very_many_bad_dates__is_in_doubt_as_well() -> None:
+def test_order__of_very_many_bad_dates__has_choice_as_well() -> None:
     report = _load(["01/11/2026"] * (MAX_ISSUES + 600), make_experiment(), on_error="skip")
 
-    assert report.dates.is_in_doubt
+    assert report.dates.has_choice
 
 
 def test_orders__with_moments_in_the_order_of_the_file__are_added_up_by_day() -> None:
@@ -140,4 +212,28 @@ def test_command__with_an_order__reads_the_dates_so_and_says_it(tmp_path: Any) -
     call_command("import_events", file, experiment=experiment.key, date_order="day_first", stdout=said)
 
     assert _days() == [dt.date(2024, 11, 1)]
-    assert "Dates were read with the day first" in said.getvalue()
+    assert "Dates were read with the day first\n" in said.getvalue()
+
+
+def test_command__with_a_date_that_tells__names_it(tmp_path: Any) -> None:
+    file = tmp_path / "totals.csv"
+    file.write_text(f"{HEADER}01/11/2024,b,100,5,0\n13/11/2024,b,100,5,0\n")
+    said = io.StringIO()
+
+    call_command("import_events", file, experiment=make_experiment().key, stdout=said)
+
+    assert "Dates were read with the day first, as 13/11/2024 can only be so\n" in said.getvalue()
+
+
+def test_queued_file__with_an_order__is_read_so_by_a_worker() -> None:
+    experiment = make_experiment()
+    parser = load_command_class("experiments", "queue_imports").create_parser("manage.py", "queue_imports")
+    given = parser.parse_args(["a.csv", "--experiment", experiment.key, "--date-order", "day_first"])
+    content = f"{HEADER}01/11/2024,b,100,5,0\n".encode()
+    upload = keep_upload(
+        experiment=experiment, owner=OWNER, name="a.csv", content=content, now=timezone.now()
+    )
+
+    record_waiting(**question_of(upload, chosen_options(vars(given))))
+
+    assert _days() == [dt.date(2024, 11, 1)]

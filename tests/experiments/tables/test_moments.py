@@ -60,6 +60,14 @@ def test_moments__of_a_column__are_those_of_each_cell(
         assert list(_column().of(cells)) == [day_of_moment(cell) for cell in cells]
 
 
+def test_moments__of_hours_in_sao_paulo__are_on_the_days_of_its_clocks() -> None:
+    """Three hours behind UTC, an hour is the last of the day before and the next is the first of the day."""
+    cells = [f"2026-11-21T{hour:02}:{minute:02}Z" for hour in (2, 3) for minute in range(10)]
+
+    with override_settings(TIME_ZONE="America/Sao_Paulo"):
+        assert list(_column().of(cells)) == [dt.date(2026, 11, 20)] * 10 + [dt.date(2026, 11, 21)] * 10
+
+
 @pytest.mark.parametrize(
     "odd", ["", "x", " 2026-08-14T14:03", "2026-08-14", "2026-08-13T14:03\n2026-08-12T14:03", "\n"]
 )

@@ -106,6 +106,28 @@ def test_day__of_a_moment__is_that_of_the_time_zone(text: str, day: dt.date | No
     assert _dates(text, has_times=True).day(text) == day
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        # three hours behind UTC
+        ("2026-11-21T02:59:59Z", dt.date(2026, 11, 20)),
+        ("2026-11-21T03:00:00Z", dt.date(2026, 11, 21)),
+        ("2026-11-20T23:30:00-03:00", dt.date(2026, 11, 20)),
+        ("2026-11-21T04:30:00+02:00", dt.date(2026, 11, 20)),
+        ("2026-11-20 23:30", dt.date(2026, 11, 20)),
+        ("20/11/2026 23:30", dt.date(2026, 11, 20)),
+        # on 4 November 2018 clocks went from three hours behind UTC to two
+        ("2018-11-04T02:59:59Z", dt.date(2018, 11, 3)),
+        ("2018-11-05T01:59:59Z", dt.date(2018, 11, 4)),
+        ("2018-11-05T02:00:00Z", dt.date(2018, 11, 5)),
+    ],
+)
+def test_day__of_a_moment_in_sao_paulo__is_that_of_its_clocks(text: str, day: dt.date, settings: Any) -> None:
+    settings.TIME_ZONE = "America/Sao_Paulo"
+
+    assert _dates(text, has_times=True).day(text) == day
+
+
 _FORMS: list[Callable[[dt.date], str]] = [
     lambda day: f"{day:%Y-%m-%d}",
     lambda day: f"{day:%Y%m%d}",
@@ -190,18 +212,28 @@ def test_day__of_a_file_where_one_date_tells__is_read_and_the_date_is_named() ->
     dates = _dates("01/11/2026", "x", "", "13/11/2026", "14/11/2026")
 
     assert dates.day("01/11/2026") == dt.date(2026, 11, 1)
-    assert dates.read() == ("day_first", "13/11/2026", False)
+    assert dates.read() == ("day_first", "13/11/2026", True)
 
 
-def test_day__of_a_file_with_both_orders__is_refused_with_both_dates_and_the_choice() -> None:
-    dates = _dates("01/11/2026", "13/11/2026", "11/14/2026")
+@pytest.mark.parametrize("order", ["detect", "day_first", "month_first"])
+def test_day__of_a_file_with_both_orders__is_refused_with_both_dates_whatever_is_chosen(
+    order: DateOrder,
+) -> None:
+    dates = _dates("01/11/2026", "13/11/2026", "11/14/2026", order=order)
 
     assert [dates.day(cell) for cell in ("01/11/2026", "13/11/2026", "11/14/2026")] == [None, None, None]
     assert dates.problem("01/11/2026") == (
         "'01/11/2026': the file writes dates in two ways, '13/11/2026' on line 3 and '11/14/2026' on line 4; write all "
-        "of them as 2025-08-14, or say"
+        "of them as 2025-08-14"
     )
-    assert dates.read() == ("", "", True)
+    assert dates.read() == ("", "", False)
+
+
+def test_day__of_a_file_with_both_orders_and_another_form__names_its_forms() -> None:
+    dates = _dates("13/11/2026", "11/14/2026", "2026-11-05", "13.11.2026")
+
+    assert [dates.day(cell) for cell in ("13/11/2026", "2026-11-05")] == [None, dt.date(2026, 11, 5)]
+    assert "'13/11/2026' on line 2 and '2026-11-05' on line 4" in dates.problem("13/11/2026")
 
 
 def test_day__of_a_file_with_two_separators__is_refused() -> None:
@@ -221,13 +253,13 @@ def test_day__beside_dates_that_a_spreadsheet_may_have_swapped__is_refused_whate
 
     assert [dates.day(beside), dates.day("13/11/2026")] == [dt.date(2026, 1, 11), None]
     assert dates.problem("13/11/2026").endswith("on line 3; write all of them as 2025-08-14")
-    assert not dates.read().is_in_doubt
+    assert not dates.read().has_choice
 
 
 def test_day__in_the_order_that_is_chosen__is_read_so_and_the_others_are_refused() -> None:
-    dates = _dates("01/11/2026", "13/11/2026", "11/14/2026", order="month_first")
+    dates = _dates("01/11/2026", "13/11/2026", order="month_first")
 
-    assert [dates.day("01/11/2026"), dates.day("11/14/2026")] == [dt.date(2026, 1, 11), dt.date(2026, 11, 14)]
+    assert dates.day("01/11/2026") == dt.date(2026, 1, 11)
     assert dates.day("13/11/2026") is None
     assert (
         dates.problem("13/11/2026")
