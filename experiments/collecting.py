@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 # New objects between two looks for cycles that nothing uses. Sweeps and imports make many objects and few cycles: at
-# Python's own 700 the looks take a tenth of their time, or more; a file of orders takes a tenth less than at 100,000.
+# Python's own 700 the looks take a tenth of their time, or more.
 _BETWEEN_COLLECTIONS = 500_000
 
 
