@@ -1,7 +1,7 @@
 """Statistics of an experiment: rates, uplifts, other metrics, state, mismatch, convergence, rewards. Reads only."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -97,7 +97,7 @@ class Statistics:
 
     ``dispersion``: how much counts vary beyond chance, 1 if not at all. ``rates_changed_on``: the day since when the
     rates are others, if that was lately. ``comparable``: those active were shown on the same days, as they must be for
-    day effects to be taken out. ``warned``: a variant harms a guarded metric, or did when the
+    day effects to be taken out. ``harming``: the keys of the variants that harm a guarded metric, or did when the
     experiment ended. ``changes_of_rates``: as the decisions saw them, the newest decision first.
     """
 
@@ -114,7 +114,7 @@ class Statistics:
     comparable: bool
     variants: list[VariantStatistics]
     secondary: list[SecondaryMetric]
-    warned: bool
+    harming: list[str]
     sample_ratio: SampleRatioResult | None
     convergence: Convergence
     rewards: RewardsSoFar
@@ -139,7 +139,7 @@ class Statistics:
         answer = asdict(self)
         if answer["sample_ratio"]:
             del answer["sample_ratio"]["days"], answer["sample_ratio"]["compared_days"]
-        del answer["changes_of_rates"], answer["warned"]
+        del answer["changes_of_rates"], answer["harming"]
         return answer
 
 
@@ -192,7 +192,8 @@ def analyse(
         decision,
         splits,
         sample_ratio=compare(inputs.variants, splits, history),
-        warned=bool(inputs.harms(decision.window.end)) or _ended_beside_harm(experiment, date),
+        harming={harm.variant for harm in inputs.harms(decision.window.end)}
+        | _harming_at_end(experiment, inputs, date),
         variants=variants_of(inputs, decision, history if always_valid else None),
         secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
     )
@@ -205,21 +206,21 @@ def _statistics(
     splits: Sequence[Split],
     *,
     sample_ratio: SampleRatioResult | None,
-    warned: bool,
+    harming: Collection[str],
     variants: list[VariantStatistics],
     secondary: list[SecondaryMetric],
 ) -> Statistics:
     leader = inputs.variants[decision.lead]
     # traffic may have stopped arriving as split since alarms were last looked for
     mismatch = inputs.mismatch or (sample_ratio is not None and sample_ratio.mismatch)
-    state = state_of(decision, inputs.variant_days(decision.window), mismatch=mismatch, warned=warned)
+    state = state_of(decision, inputs.variant_days(decision.window), mismatch=mismatch, warned=bool(harming))
     recorded = recorded_gains(inputs.experiment_id, inputs.target_date)
     return Statistics(
         experiment_id=inputs.experiment_id,
         date=inputs.target_date,
         as_of=AsOf(inputs.target_date, _last_day(decision)),
         state=state,
-        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch, warned=warned),
+        sentence=decision_sentence(decision, inputs, state, mismatch=mismatch, warned=bool(harming)),
         leader=leader.key,
         value_remaining=decision.value_remaining,
         days_with_data=inputs.days_with_data,
@@ -228,7 +229,7 @@ def _statistics(
         comparable=not apart_in(decision, inputs),
         variants=variants,
         secondary=secondary,
-        warned=warned,
+        harming=sorted(harming),
         sample_ratio=sample_ratio,
         convergence=_convergence(splits, leader.id),
         rewards=_rewards(inputs, decision, recorded),
@@ -236,12 +237,17 @@ def _statistics(
     )
 
 
-def _ended_beside_harm(experiment: Experiment, date: dt.date) -> bool:
-    """True where a guard warned when the experiment ended; the decisions of its end look at no guard."""
+def _harming_at_end(experiment: Experiment, inputs: AllocationInputs, date: dt.date) -> set[str]:
+    """Return the keys of the variants of which a guard warned when the experiment ended: the decisions of its end look
+    at no guard. Where one had stopped it days before, these are all but the control.
+    """
     if experiment.status != Status.COMPLETED or not getattr(experiment, "has_guards", True):
-        return False
+        return set()
     last = last_computed_allocations([experiment], date).get(experiment.pk)
-    return last is not None and (last.kind == Kind.GUARD or bool(last.harms))
+    named = {harm["variant"] for harm in (last.harms if last else None) or ()}
+    if last and last.kind == Kind.GUARD and not named:
+        return {variant.key for variant in inputs.variants if not variant.is_control}
+    return named
 
 
 def _last_day(decision: engine.Decision) -> dt.date | None:

@@ -12,11 +12,11 @@ from allocation.campaigns.schedule import complete_decided, follow_schedules
 from allocation.ledger.statements import refresh_statistics
 from allocation.sweep.chunk import SweptChunk
 from allocation.sweep.processes import sweep_chunks
-from allocation.traffic.alarms import ALARMS
 from experiments.database.away import is_away
 from experiments.events import log_event
 from experiments.models import Experiment, Status
 from notifications.alarms import DATED_KINDS, clear_where_not_active
+from notifications.events import EventKind
 
 # Experiments of a chunk: what is asked about all of them at once.
 CHUNK = 500
@@ -96,10 +96,13 @@ def run_daily_sweep(
 
 
 def begin_sweep(*, target_date: dt.date, now: dt.datetime) -> None:
-    """Start and end what is due, and clear the alarms of what no longer runs."""
+    """Start and end what is due, and clear the alarms of what no longer runs.
+
+    A mismatch stays: the result of what ended beside it is doubtful for good.
+    """
     if _is_current(target_date, now):
         follow_schedules(now=now)
-        clear_where_not_active((*ALARMS, *DATED_KINDS), now)
+        clear_where_not_active((EventKind.NO_DATA, *DATED_KINDS), now)
         clear_where_over(now)
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from allocation.services import complete_experiment
+from allocation.sweep.daily import run_daily_sweep
 from dashboard.experiment_list.rows import Row
 from dashboard.experiment_list.stages import Flag
 from dashboard.templatetags.experiment_list import result
@@ -74,8 +75,13 @@ def test_list__ended_without_a_result__says_who_gets_all_traffic_alone(
     assert {line[name] for name in ("lift", "lift_low", "lift_high", "probability_best")} == {""}
 
 
-def test_list__ended_beside_a_mismatch__is_flagged_and_waits_for_nobody(client: Client) -> None:
+@pytest.mark.parametrize("is_swept", [False, True])
+def test_list__ended_beside_a_mismatch__is_flagged_and_waits_for_nobody(
+    client: Client, is_swept: bool
+) -> None:
     _mismatched()
+    if is_swept:
+        run_daily_sweep(target_date=TODAY, now=NOW)
     make_experiment("Draft", status=Status.DRAFT)
 
     page = client.get("/dashboard/").content.decode()

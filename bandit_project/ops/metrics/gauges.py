@@ -63,7 +63,10 @@ def _gauges(now: dt.datetime, date: dt.date) -> Iterator[Metric]:
         "Active experiments without data for NO_DATA_DAYS.",
         stale_experiments(date).count(),
     )
-    alarms = Alarm.objects.filter(cleared_at=None).order_by().values_list("kind").annotate(n=Count("pk"))
+    active = Alarm.objects.filter(
+        cleared_at=None, experiment__status=Status.ACTIVE, experiment__archived_at=None
+    )
+    alarms = active.order_by().values_list("kind").annotate(n=Count("pk"))
     yield _by(
         "bandit_alarms_open",
         "Alarms that hold now, by kind.",

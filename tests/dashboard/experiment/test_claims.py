@@ -141,6 +141,21 @@ def test_ended__after_a_guard_acted__says_so(client: Client) -> None:
     assert verdict.lines[1] == "b is clearly worse than the control on: Conversion rate."
 
 
+@pytest.mark.parametrize("action", [GuardAction.TELL, GuardAction.ACT])
+def test_ended__with_the_control_as_a_guard_asked__is_no_warning(client: Client, action: GuardAction) -> None:
+    experiment = make_guarded(action)
+    allocate(experiment)
+    end_with(experiment, "control")
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.tone == "info"
+    assert verdict.lines[-2:] == [
+        "A guard warned when the experiment ended.",
+        "Make this choice permanent on your site, then archive the experiment.",
+    ]
+
+
 def test_ended__worse_on_another_metric__is_weighed_as_before_the_end(client: Client) -> None:
     experiment = make_experiment()
     for age in range(20, 0, -1):

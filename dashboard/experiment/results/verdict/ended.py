@@ -34,28 +34,30 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
         return Verdict("info", title % values, [*lines, _permanent()])
     if not (is_won and lift):
         lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
-    if harm := _harm_lines(row, results):
+    statistics = results.analysis.statistics
+    warned = [_("A guard warned when the experiment ended.")] if statistics.harming else []
+    worse = _worse_lines(row, results)
+    if worse or row.statistics.variant_key in statistics.harming:
         weigh = _("Weigh that before you make this choice permanent on your site.")
-        return Verdict("warning", title % values, [*harm, *lines, weigh])
-    return Verdict("info", title % values, [*lines, _permanent()])
+        return Verdict("warning", title % values, [*warned, *worse, *lines, weigh])
+    return Verdict("info", title % values, [*lines, *warned, _permanent()])
 
 
 def _permanent() -> str:
     return _("Make this choice permanent on your site, then archive the experiment.")
 
 
-def _harm_lines(row: RankedVariant, results: Results) -> list[str]:
-    """Say what speaks against the variant that got all traffic, as the page did before the end."""
-    lines = [_("A guard warned when the experiment ended.")] if results.analysis.statistics.warned else []
-    if worse := worse_metrics(results, row):
-        values = {"variant": row.statistics.variant_name, "metrics": names_of(worse)}
-        said = (
-            _("%(variant)s is clearly worse than the control on: %(metrics)s.")
-            if any(one.is_clear for one in worse)
-            else _("%(variant)s is likely worse than the control on: %(metrics)s.")
-        )
-        lines.append(said % values)
-    return lines
+def _worse_lines(row: RankedVariant, results: Results) -> list[str]:
+    """Name what the variant that got all traffic is worse on, as the page did before the end."""
+    worse = worse_metrics(results, row)
+    if not worse:
+        return []
+    said = (
+        _("%(variant)s is clearly worse than the control on: %(metrics)s.")
+        if any(one.is_clear for one in worse)
+        else _("%(variant)s is likely worse than the control on: %(metrics)s.")
+    )
+    return [said % {"variant": row.statistics.variant_name, "metrics": names_of(worse)}]
 
 
 def _final(experiment: Experiment, summary: Summary) -> Variant | None:
