@@ -41,6 +41,7 @@ ON_BOTH = (
     "tests/dashboard/experiment/test_traffic.py",
     "tests/dashboard/experiment/test_upload.py",
     "tests/dashboard/experiment/test_upload_dates.py",
+    "tests/dashboard/experiment/test_upload_words.py",
     "tests/dashboard/test_every_page.py",
     "tests/dashboard/test_experiment_list.py",
     "tests/dashboard/test_list_ended.py",

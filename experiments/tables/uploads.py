@@ -30,7 +30,7 @@ from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.header import Header, HeaderNotFoundError
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
-from experiments.tables.reading.workbook import sheet_names
+from experiments.tables.reading.workbook.sheets import sheet_names
 from experiments.tables.ways_in import ADVICE, WayIn
 
 # Well within MAX_BODY_BYTES, and about 200,000 rows: as many as a worker records. A page takes fewer (MAX_UPLOAD_ROWS).

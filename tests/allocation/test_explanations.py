@@ -98,7 +98,7 @@ def test_sentence__beside_a_doubt__names_no_leader_and_advises_nothing(
     [
         ("decided", True, 0.99, True),
         ("decided", True, 0.951, True),
-        # little is left to gain, whoever is the best
+        # little is left to gain, but none leads for certain
         ("decided", True, 0.6, False),
         ("decided", False, 0.4, False),
         ("leader", True, 0.999, False),

@@ -6,7 +6,7 @@ from experiments.tables.reading.bounded import within
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.delimited import text_table
 from experiments.tables.reading.source import OpenBytes, Table, unreadable
-from experiments.tables.reading.workbook import is_workbook, workbook_table
+from experiments.tables.reading.workbook.sheets import is_workbook, workbook_table
 
 
 def open_table(

@@ -16,7 +16,7 @@ import psycopg
 
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.source import FIRST_LINES, Line, Table
-from experiments.tables.reading.workbook import as_text
+from experiments.tables.reading.workbook.sheets import as_text
 
 _ROWS_AT_ONCE = 5000
 

@@ -13,7 +13,7 @@ from experiments.tables.reading.header import HeaderNotFoundError, find_header
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
-from experiments.tables.reading.workbook import as_text
+from experiments.tables.reading.workbook.sheets import as_text
 from tests.experiments.tables.workbooks import workbook
 from tests.factory import make_table
 

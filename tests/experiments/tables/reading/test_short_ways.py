@@ -21,7 +21,7 @@ from experiments.tables.reading.numbers import (
 )
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.styles import StyleLearner
-from experiments.tables.reading.workbook import as_text
+from experiments.tables.reading.workbook.sheets import as_text
 from tests.experiments.tables.reading.cells import learn_styles
 
 pytestmark = pytest.mark.database_free

@@ -13,7 +13,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.numbers import Exact
 from experiments.tables.reading.source import FIRST_LINES, Line, OpenBytes, Table, unreadable
-from experiments.tables.reading.workbook_limits import no_workbook, refuse_large
+from experiments.tables.reading.workbook.limits import no_workbook, refuse_large
 
 # A decimal number of as many digits comes back from a float as it was; a sum such as 0.1 + 0.2 has more.
 _FLOAT_DIGITS = 15

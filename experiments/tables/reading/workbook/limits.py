@@ -2,7 +2,7 @@
 
 calamine keeps a sheet as a full rectangle of cells in memory, each with a copy of its text, and unpacks whatever a
 file holds. So each part is unpacked here first, a piece at a time, and its rows, cells and texts are counted where
-calamine would put them: by patterns where a part is written as spreadsheets write it (workbook_scan), else by a parser.
+calamine would put them: by patterns where a part is written as spreadsheets write it (scan.py), else by a parser.
 """
 
 import re
@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from experiments.exceptions import InvalidError
 from experiments.tables.reading.bounds import Bounds
 from experiments.tables.reading.source import unreadable
-from experiments.tables.reading.workbook_scan import Scanned, scan
+from experiments.tables.reading.workbook.scan import Scanned, scan
 
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_CELLS = 10_000_000
