@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from allocation.engine import ENGINE_VERSION
 from allocation.exceptions import NoAllocationError
-from allocation.ledger.days import first_read
+from allocation.ledger.days.reading import first_read
 from allocation.ledger.statements import rows_of_history, stream_of_shares
 from allocation.models import (
     CLOSING,

@@ -23,8 +23,8 @@ from allocation.campaigns.guard_alerts import alert_on_guards
 from allocation.engine import Settings
 from allocation.exceptions import LaterDecisionError, NoActiveVariantError
 from allocation.ledger.basis import basis_of
-from allocation.ledger.day_statements import DayColumns
-from allocation.ledger.days import first_read
+from allocation.ledger.days.reading import first_read
+from allocation.ledger.days.statements import DayColumns
 from allocation.ledger.entries import Entry, compute_entries
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import effective_settings, load_inputs

@@ -10,8 +10,8 @@ from django.db.models import Q
 from allocation.engine import Settings
 from allocation.engine.analysis.gains import Rewards
 from allocation.ledger.before import Before, decisions_before, gains_so_far
-from allocation.ledger.day_statements import DayColumns
-from allocation.ledger.days import DaysAsked, DaysRead, read_days
+from allocation.ledger.days.reading import DaysAsked, DaysRead, read_days
+from allocation.ledger.days.statements import DayColumns
 from allocation.ledger.guards import Guarding, GuardRule
 from allocation.ledger.inputs import AllocationInputs, InputVariant
 from allocation.models import Allocation, Kind

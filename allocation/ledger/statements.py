@@ -14,7 +14,7 @@ import orjson
 from django.db import connection
 
 from allocation.engine.analysis.gains import Rewards
-from allocation.ledger.day_statements import DayColumns, date_of, day_columns, select_columns
+from allocation.ledger.days.statements import DayColumns, date_of, day_columns, select_columns
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.packing import unpack
 from experiments.database.pipeline import Step, rows_of_each

@@ -12,7 +12,7 @@ from allocation.engine.analysis.convergence import first_passed
 from allocation.engine.analysis.gains import NORMAL_95, Rewards, new_gains
 from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
-from allocation.ledger.day_statements import columns_of_measures
+from allocation.ledger.days.statements import columns_of_measures
 from allocation.ledger.entries import value_facts
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains

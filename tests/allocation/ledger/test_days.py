@@ -11,8 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from allocation.ledger.day_statements import columns_of_measures
-from allocation.ledger.days import DaysAsked, DaysRead, first_read, read_days
+from allocation.ledger.days.reading import DaysAsked, DaysRead, first_read, read_days
+from allocation.ledger.days.statements import columns_of_measures
 from experiments.metrics import MEASURE_NAMES, DailyCounts
 from experiments.models import DailyMetric, Experiment
 from tests.factory import TODAY, counts, make_experiment, record

@@ -9,7 +9,7 @@ from django.db.models import Model
 from pytest_django import DjangoAssertNumQueries
 
 from allocation.campaigns.undo import undo_completion
-from allocation.ledger.days import first_read
+from allocation.ledger.days.reading import first_read
 from allocation.ledger.statements import read_for_allocation, shares_of
 from allocation.models import Allocation, AllocationShare
 from allocation.selectors import experiments_for_allocation

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from allocation.ledger.day_statements import (
+from allocation.ledger.days.statements import (
     DayColumns,
     MeasureColumns,
     Older,
