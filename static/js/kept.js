@@ -1,5 +1,6 @@
 // What was typed into a form is kept where the server could not take it: the session had expired, or an error came.
-// It stays in this tab until the form has been sent, and holds no password and no file.
+// It stays in this tab until the form has been sent, and holds no password and no file. The page waits for this small
+// script: a person may leave a page before those of the charts have come.
 const PREFIX = "kept:";
 const LEFT_OUT = ["password", "hidden", "file", "submit", "button"];
 
@@ -49,10 +50,11 @@ function restore() {
   }
 }
 
-export function keepInput() {
-  document.addEventListener("submit", (event) => {
-    if (event.target.method === "post" && !document.querySelector("[data-input-lost]")) keep(event.target);
-  });
-  if (!document.querySelector("[data-input-lost]")) restore();
-  else if (keptKeys().length) sessionStorage.setItem("input-lost", "yes");
-}
+const isLost = "inputLost" in document.documentElement.dataset;
+
+document.addEventListener("submit", (event) => {
+  if (event.target.method === "post" && !isLost) keep(event.target);
+});
+
+if (!isLost) document.addEventListener("DOMContentLoaded", restore);
+else if (keptKeys().length) sessionStorage.setItem("input-lost", "yes");

@@ -202,8 +202,25 @@ def test_day__saved__leaves_nothing_behind(clean_page: Page, live_server: Any, r
     _edit_a_day(clean_page, live_server)
     clean_page.get_by_role("button", name="Save").click()
     expect(clean_page.get_by_text("12,345").first).to_be_visible()
+    # what was typed goes once the whole page is here; the number may be seen before
+    clean_page.wait_for_load_state()
 
     assert clean_page.evaluate("Object.keys(sessionStorage)") == []
+
+
+def test_day__page_that_says_it_is_lost_left_before_its_scripts__keeps_what_was_typed(
+    page_with_refusals: Page, live_server: Any, running: Experiment
+) -> None:
+    page = page_with_refusals
+    _edit_a_day(page, live_server)
+    page.context.clear_cookies()
+    page.route("**/js/page.js", lambda route: None, times=1)
+
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your session expired.")).to_be_visible()
+    page.get_by_role("link", name="Back to the form").click()
+
+    expect(page.locator("[data-count]").first).to_have_value("12345")
 
 
 def test_invitation__link__leads_to_the_experiments(

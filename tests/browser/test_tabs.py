@@ -71,6 +71,18 @@ def test_dialog__each_width__fits_and_is_accessible(clean_page: Page, live_serve
     assert violations_at_each_width(clean_page) == []
 
 
+def test_dialog__scripts_of_the_charts_not_here_yet__opens(clean_page: Page, live_server: Any) -> None:
+    experiment = make_full()
+    clean_page.route("**/js/page.js", lambda route: None)
+    clean_page.goto(f"{live_server.url}/dashboard/experiments/{experiment.key}/", wait_until="commit")
+
+    clean_page.get_by_role("button", name="End…").click()
+    expect(clean_page.get_by_role("dialog")).to_be_visible()
+    clean_page.get_by_role("button", name="Cancel").click()
+
+    expect(clean_page.get_by_role("dialog")).to_be_hidden()
+
+
 def test_end__choose_and_undo__is_as_before(clean_page: Page, live_server: Any) -> None:
     experiment = make_experiment("Headline")
     record(experiment, counts("control", 10000, 700), counts("b", 10000, 950))
