@@ -50,7 +50,7 @@ function restore() {
   }
 }
 
-const isLost = "inputLost" in document.documentElement.dataset;
+const isLost = document.querySelector("meta[name=input-lost]") !== null;
 
 document.addEventListener("submit", (event) => {
   if (event.target.method === "post" && !isLost) keep(event.target);
