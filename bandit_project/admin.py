@@ -1,4 +1,4 @@
-"""API keys are left to the dashboard; failed logins get words in our languages."""
+"""API keys are left to the dashboard; logins and failed ones get words in our languages."""
 
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
@@ -11,6 +11,9 @@ from experiments.admin.labels import name_in_admin
 
 # The library's own model is not used; ours are made, listed and revoked in the dashboard.
 admin.site.unregister(APIKey)
+# Axes writes its log of failures only where a setting asks for it; the failed logins say who is locked out. Without
+# this the list would be empty while somebody is.
+admin.site.unregister(AccessFailureLog)
 
 _LOGIN = {
     "user_agent": _("browser"),

@@ -68,6 +68,10 @@ scheduler)
     exec python manage.py wait_for_database --seconds "$seconds" --migrated scheduler "$@"
     ;;
 worker)
+    if ! python -c "import celery" 2>/dev/null; then
+        echo "The worker needs the packages of requirements-extras.txt, which the image has." >&2
+        exit 2
+    fi
     python manage.py wait_for_database --seconds "$seconds" --migrated
     # A process of it that has grown is replaced by a new one.
     exec python -m celery --app bandit_project.workers --quiet worker --max-memory-per-child 400000 \

@@ -127,6 +127,19 @@ def _name_no_places() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
+class Refusals(logging.Filter):
+    """Makes a line at WARNING, without its traceback, of what Django refuses: a host that is not ours, a form too long.
+
+    Django writes these at ERROR. Anyone can send such a request, and the fault is not the service's.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security.") and record.levelno == logging.ERROR:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.exc_info = None
+        return True
+
+
 def logging_config(level: str, *, json: bool) -> dict[str, Any]:
     """Django's LOGGING, and gunicorn's. request_log.py logs the requests.
 
@@ -141,7 +154,10 @@ def logging_config(level: str, *, json: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"refusals": {"()": Refusals}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["refusals"]}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django": {"level": level},

@@ -34,13 +34,17 @@ class Events(NamedTuple):
 
 
 _PLACE = frozenset({"experiment_id", "date"})
+_OF_A_DAY = _PLACE | {"variants"}
 _row_of = itemgetter(*DailyCounts._fields)
 _variant_of = itemgetter(*DailyCounts._fields[1:])
 
 
 def is_day(data: Any) -> bool:
-    """Return True for a body that is one day of one experiment, and no batch."""
-    return isinstance(data, dict) and "variants" in data and "rows" not in data
+    """Return True for a body that is one day of one experiment, and no batch.
+
+    One with an experiment or a date but no variants is meant as a day: its refusal names what it lacks.
+    """
+    return isinstance(data, dict) and "rows" not in data and not data.keys().isdisjoint(_OF_A_DAY)
 
 
 def _adds(data: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 
 from experiments.exceptions import DomainError, ExperimentNotFoundError
-from experiments.models import TAKES_EVENTS, Experiment
+from experiments.models import TAKES_EVENTS, Experiment, Status
 from experiments.selectors import find_experiment
 
 
@@ -21,6 +21,7 @@ def _refusal_of(experiment_id: int) -> DomainError:
         experiment = find_experiment(experiment_id)
     except ExperimentNotFoundError as error:
         return error
-    return experiment.status_conflict(
-        _("is %(status)s and takes no events.") % {"status": experiment.state_word}
-    )
+    refusal = [_("is %(status)s and takes no events.") % {"status": experiment.state_word}]
+    if experiment.status == Status.DRAFT and not experiment.archived_at:
+        refusal.append(_("Start it first."))
+    return experiment.status_conflict(" ".join(refusal))

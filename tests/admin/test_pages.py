@@ -24,12 +24,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today")]
         "notifications/delivery/",
         "notifications/alarm/",
         "axes/accessattempt/",
+        "axes/accesslog/",
     ],
 )
 def test_admin__each_list__opens(operator: Client, path: str) -> None:
     allocate(make_running())
 
     assert operator.get(f"/admin/{path}").status_code == 200
+
+
+def test_admin__list_that_nothing_writes_to__is_not_there(operator: Client) -> None:
+    assert operator.get("/admin/axes/accessfailurelog/").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -142,4 +142,4 @@ def test_apis__portuguese_reader__stay_english(api: APIClient, running: Experime
         classic["detail"] == "There is no experiment '99'. GET /api/v1/experiments/ lists the ids and keys."
     )
     assert "leads: > 99.9% probability to be best" in statistics["sentence"]
-    assert "is draft and takes no events" in str(conflict.json())
+    assert "is draft and takes no events. Start it first." in str(conflict.json())

@@ -160,6 +160,17 @@ def test_scheduler__database_not_yet_migrated__waits_and_says_for_what(
     assert re.search(r"No database after 1 seconds: \d+ pending migrations", result.stderr)
 
 
+def test_worker__without_the_packages_of_the_extra__names_the_file_that_has_them(
+    installed: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "celery.py").write_text("raise ModuleNotFoundError")
+
+    result = installed.run("worker", PYTHONPATH=str(tmp_path))
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "The worker needs the packages of requirements-extras.txt, which the image has.\n"
+
+
 def test_entrypoint__called_with_its_own_path_first__does_what_follows(installed: Installation) -> None:
     result = installed.run("/app/deploy/entrypoint.sh", "manage", "check")
 

@@ -287,6 +287,22 @@ def test_production_log__our_lines_and_the_libraries__are_json_objects_without_s
         assert secret not in result.stderr
 
 
+def test_production_log__request_for_another_host__is_one_warning_that_names_the_setting(
+    client: Client, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.ALLOWED_HOSTS = ["bandit.example.com"]
+    logging.config.dictConfig(logging_config("WARNING", json=True))
+    try:
+        client.get("/dashboard/", headers={"Host": "elsewhere.example.com"})
+    finally:
+        logging.config.dictConfig(settings.LOGGING)
+
+    (line,) = map(json.loads, capfd.readouterr().err.splitlines())
+    assert (line["level"], line["logger"]) == ("warning", "django.security.DisallowedHost")
+    assert "You may need to add 'elsewhere.example.com' to ALLOWED_HOSTS." in line["event"]
+    assert "exception" not in line
+
+
 def test_log_at_debug__requests_with_credentials__never_hold_them(
     client: Client, settings: Settings, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,18 @@ def test_events__one_day__is_recorded_and_its_fields_are_named_as_written(api: A
     assert api.post(f"{V1}/events/", {**body, "mode": "add"}).status_code == 422
 
 
+@pytest.mark.parametrize("count", [{}, {"variant_name": "a", "impressions": 1, "clicks": 1}])
+def test_events__day_without_its_variants__is_told_where_they_go(
+    api: APIClient, count: dict[str, object]
+) -> None:
+    response = api.post("/api/v1/events/", {"experiment_id": "x", "date": "2025-09-01", **count})
+
+    said = {issue["field"]: issue["message"] for issue in response.json()["errors"]}
+    assert (response.status_code, said.pop("variants")) == (422, "This field is required.")
+    fields = "the fields are mode, new_variants, experiment_id, date, variants"
+    assert said == dict.fromkeys(count, f"Unknown field; {fields}.")
+
+
 def test_events__more_than_ten_thousand_rows__are_refused_with_the_bound(api: APIClient) -> None:
     response = api.post(f"{V1}/events/", {"rows": [row_of(make_experiment())] * 10_001})
 
