@@ -16,6 +16,7 @@ from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.table import DailyTable
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse
+from allocation.unjudged import rivals_in
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
@@ -126,6 +127,16 @@ class Results:
             return []
         top = round(self.leader.statistics.probability_best, 3)
         return [row for row in self.ranked if row.rank and round(row.statistics.probability_best, 3) == top]
+
+    @property
+    def is_tied(self) -> bool:
+        """True where another variant is, as it is written, as likely to be the best as that of the first rank."""
+        return self.is_level or len(self.level) > 1
+
+    @property
+    def rivals(self) -> list[str]:
+        """The names of variants without enough data that are likelier to be the best than that of the first rank."""
+        return rivals_in(self.analysis.decision, [one.name for one in self.analysis.inputs.variants])
 
     @property
     def control(self) -> VariantStatistics | None:

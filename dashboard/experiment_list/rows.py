@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
-from allocation.engine.state import LEADER_PROBABILITY
-from allocation.explanations import is_level
+from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.newest import decisions_of
 from allocation.models import CLOSING, Allocation, AllocationShare
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
+from allocation.unjudged import are_likelier
 from dashboard.charts import SplitPart
 from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
@@ -26,6 +26,10 @@ _RECENT_DAYS = 14
 # Shares have four places: what differs by less than their rounding is even.
 _EVEN = Decimal("0.0002")
 _JUDGED = frozenset({Stage.LEARNING, Stage.LEADER, Stage.READY, Stage.PAUSED, Stage.ENDED, Stage.ARCHIVED})
+
+
+def _chance(share: AllocationShare) -> float:
+    return share.probability_best or 0.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown;
-    None before there is a result, and while the variants are level."""
+    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown; None
+    before there is a result, while variants are level, and while one with too little data is likelier to be the best.
+    """
 
     listed: Listed
     summary: Summary
@@ -63,8 +68,24 @@ class Row:
 
     @cached_property
     def ahead(self) -> AllocationShare | None:
-        """Name nobody whom only the order of the rows puts first."""
-        return self.summary.leader if self.has_result and not self.is_level else None
+        """Name nobody whom only the order of the rows puts first, nor whom one with too little data may well beat."""
+        is_open = self.is_tied or (self.rivals and self.experiment.status != Status.COMPLETED)
+        return self.summary.leader if self.has_result and not is_open else None
+
+    @cached_property
+    def rivals(self) -> list[AllocationShare]:
+        """Those with too little data that are likelier to be the best than the leader: its page says so of them."""
+        leader = self.summary.leader if self.has_result else None
+        if leader is None or leader.missing_trials:
+            return []
+        low = [one for one in self._compared if one.missing_trials and _chance(one) >= EXCLUDED_BELOW]
+        return low if are_likelier(map(_chance, low), _chance(leader)) else []
+
+    @property
+    def _compared(self) -> list[AllocationShare]:
+        """The variants that the allocation in force compares."""
+        shares = self.summary.allocation.shares.all() if self.summary.allocation else ()
+        return [share for share in shares if share.probability_best is not None]
 
     @cached_property
     def has_result(self) -> bool:
@@ -82,7 +103,7 @@ class Row:
         if ahead is None or self.experiment.status != Status.COMPLETED:
             return False
         is_judged = ahead.probability_best is not None and not ahead.missing_trials
-        return not is_judged or self.summary.is_alone or Flag.MISMATCH in self.flags
+        return not is_judged or self.summary.is_alone or Flag.MISMATCH in self.flags or bool(self.rivals)
 
     @property
     def shown_lift(self) -> Lift | None:
@@ -96,16 +117,23 @@ class Row:
         return leader is not None and leader.successes > 0
 
     @cached_property
+    def level(self) -> list[AllocationShare]:
+        """Those judged whose chance to be the best is written as the leader's. An ended experiment has its winner."""
+        leader = self.summary.leader
+        if leader is None or not self.has_result or self.experiment.status == Status.COMPLETED:
+            return []
+        judged = [one for one in self._compared if not one.missing_trials]
+        return [one for one in judged if round(_chance(one), 3) == round(_chance(leader), 3)]
+
+    @property
+    def is_tied(self) -> bool:
+        """True where the result does not tell the leader from another variant."""
+        return len(self.level) > 1
+
+    @property
     def is_level(self) -> bool:
-        """True where the result does not tell the variants apart. An ended experiment has its winner instead."""
-        decision, leader = self.summary.allocation, self.summary.leader
-        if decision is None or leader is None or not self.has_result:
-            return False
-        if self.experiment.status == Status.COMPLETED:
-            return False
-        active = sum(variant.is_active for variant in self.experiment.variants.all())
-        low = sum(bool(share.missing_trials) for share in decision.shares.all())
-        return active > 1 and is_level(leader.probability_best or 0.0, active, low)
+        """True where the result does not tell any of the variants apart."""
+        return self.is_tied and len(self.level) == len(self._compared)
 
     @property
     def is_control_bare(self) -> bool:

@@ -104,8 +104,10 @@ def _said(row: Row) -> Said:
         return Said(ahead.variant.name, lift_range(shown.low, shown.high), lift(shown.value), is_ahead=True)
     if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
         return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
-    if row.is_level:
-        return Said(_("All variants are level"), is_quiet=True)
+    if row.rivals:
+        return _unjudged(row.rivals)
+    if row.is_tied:
+        return _level(row)
     if ahead is not None:
         words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
         return Said(ahead.variant.name, words, is_ahead=True)
@@ -113,6 +115,24 @@ def _said(row: Row) -> Said:
         words = _("No %(unit)s yet") % {"unit": row.experiment.goal.successes_count.unit}
         return Said(words, is_quiet=True)
     return Said()
+
+
+def _unjudged(rivals: Sequence[AllocationShare]) -> Said:
+    said = ngettext("%(name)s may be better", "%(count)s variants may be better", len(rivals))
+    words = said % {"name": rivals[0].variant.name, "count": len(rivals)}
+    return Said(words, _("not enough data to judge"), is_quiet=True)
+
+
+def _level(row: Row) -> Said:
+    if row.is_level:
+        return Said(_("All variants are level"), is_quiet=True)
+    names = [share.variant.name for share in row.level]
+    if len(names) == 2:
+        words = _("%(first)s and %(second)s are level") % {"first": names[0], "second": names[1]}
+    else:
+        words = _("%(count)s variants are level") % {"count": len(names)}
+    below = _("%(chance)s probability to be best each") % {"chance": chance(row.level[0].probability_best)}
+    return Said(words, below, is_quiet=True)
 
 
 def _beside_bare_control(row: Row, ahead: AllocationShare) -> str:

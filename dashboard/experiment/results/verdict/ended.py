@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from allocation.explanations import chosen_words, has_won
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
+from allocation.unjudged import unjudged
 from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.other_metrics import names_of, worse_metrics
 from dashboard.experiment.results.verdict.parts import Verdict
@@ -97,5 +98,7 @@ def _chance_lines(row: RankedVariant, results: Results) -> list[str]:
     leader = results.leader
     if row.rank is None or leader is None or not results.is_compared:
         return []
+    if results.rivals:
+        return [unjudged(results.rivals)]
     top = leader.statistics
     return [chosen_words(row.statistics.probability_best, top.variant_name, top.probability_best) + "."]

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from allocation.explanations import apart_in, best_choice, equally_good, keep_running, potential
+from allocation.explanations import (
+    apart_in,
+    best_choice,
+    equally_good,
+    keep_running,
+    open_words,
+    potential,
+)
 from allocation.models import State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import Worse, metric_lines, names_of, worse_metrics
@@ -229,15 +236,24 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
 
 
 def _open(results: Results, leader: RankedVariant) -> Verdict:
-    values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
-    title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
-    if results.is_level:
-        title = _("No clear winner yet. All variants are level.")
+    """Name nobody where several are level; what would be said of one of them holds for the others as well."""
+    is_tied = results.is_tied and not results.rivals
     lines = [
-        *lift_lines(leader, results),
+        *([] if is_tied else lift_lines(leader, results)),
         potential(results.analysis.statistics.value_remaining) + ".",
-        *metric_lines(results, leader),
+        *([] if is_tied else metric_lines(results, leader)),
         *caveats(results),
         _("Traffic shifts to better variants automatically every day."),
     ]
-    return Verdict("info", title, lines)
+    return Verdict("info", _who_is_ahead(results, leader), lines)
+
+
+def _who_is_ahead(results: Results, leader: RankedVariant) -> str:
+    return open_words(
+        leader.statistics.variant_name,
+        leader.statistics.probability_best,
+        [row.statistics.variant_name for row in results.level],
+        results.rivals,
+        is_level=results.is_level,
+        judged=sum(row.rank is not None for row in results.ranked),
+    )
