@@ -80,9 +80,9 @@ class Results:
 
     @property
     def is_mismatched(self) -> bool:
-        """True while traffic does not arrive as split."""
+        """True while traffic does not arrive as split, and until a decision clears the alarm that says so."""
         ratio = self.analysis.statistics.sample_ratio
-        return ratio is not None and ratio.mismatch
+        return self.analysis.inputs.mismatch or (ratio is not None and ratio.mismatch)
 
     @property
     def counts_from(self) -> dt.date | None:

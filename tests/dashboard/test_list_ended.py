@@ -1,6 +1,7 @@
 """Ended experiments in the list: no more is claimed of them than on their own page."""
 
 import csv
+import datetime as dt
 import io
 from collections.abc import Callable
 
@@ -89,3 +90,35 @@ def test_list__ended_beside_a_mismatch__is_flagged_and_waits_for_nobody(
     assert "Traffic mismatch (SRM)" in page
     assert [row.experiment.name for row in _rows(client)] == ["Draft", "Ended"]
     assert _rows(client, "?stage=attention") == []
+
+
+def test_list__ended_before_a_sweep_saw_its_mismatch__is_flagged_as_on_its_page(client: Client) -> None:
+    """The data that do not match came after the last decision, and no sweep looks at what has ended."""
+    experiment = make_experiment("Ended")
+    for age in range(20, 0, -1):
+        date = TODAY - age * dt.timedelta(days=1)
+        record(experiment, counts("control", 1000, 100, date=date), counts("b", 1000, 130, date=date))
+    allocate(experiment)
+    record(experiment, counts("control", 1000, 100), counts("b", 1000, 130))
+    _end(experiment, "b")
+
+    (row,) = _rows(client)
+
+    assert client.get(f"/dashboard/experiments/{experiment.key}/").context["results"].is_mismatched
+    assert row.flags == (Flag.MISMATCH,)
+    assert "gets all traffic" in result(row)
+
+
+def test_results__alarm_of_a_mismatch_is_open__page_doubts_as_the_list_and_the_answer_do(
+    client: Client,
+) -> None:
+    """The numbers may compare well by now; the alarm stays until the next decision, after an end for good."""
+    experiment = _mismatched()
+
+    shown = client.get(f"/dashboard/experiments/{experiment.key}/").context
+    answer = client.get(f"/api/v1/experiments/{experiment.key}/statistics/").json()
+
+    doubt = "Traffic did not match the allocation (SRM)"
+    assert shown["verdict"].lines[0] == f"{doubt}: this result may be wrong."
+    assert answer["sentence"].endswith(f"{doubt}.")
+    assert f"{doubt} at the last decision" in [check.text for check in shown["health"] if not check.ok]
