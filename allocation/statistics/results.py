@@ -26,6 +26,8 @@ _RECENT_DAYS = 14
 _WEEK = 7
 # Days that count less than this make "all data" another span than the evidence.
 _COUNTS_FULLY = 0.9
+# Those whose data and settings may be newer than their allocation.
+_OPEN = frozenset({Status.ACTIVE, Status.PAUSED})
 # Every day since the start, each as much as any other.
 ALL_DAYS: dict[str, SettingValue] = {"window_days": 365, "memory": False}
 
@@ -239,7 +241,7 @@ def _settings_changed(
     experiment: Experiment, analysis: Analysis, allocation: Allocation | None, overridden: bool
 ) -> bool:
     """Compare the settings and the active variants with those that the allocation in force recorded."""
-    if experiment.status != Status.ACTIVE or allocation is None or overridden:
+    if experiment.status not in _OPEN or allocation is None or overridden:
         return False
     recorded = allocation.recorded_inputs
     known = {(v["id"], v["is_control"], v["is_active"]) for v in recorded["variants"]}
@@ -253,7 +255,7 @@ def _has_newer_data(
 ) -> bool:
     """Compare the days that count with those that the allocation in force recorded."""
     through = analysis.statistics.as_of.data_through
-    if experiment.status != Status.ACTIVE or allocation is None or through is None:
+    if experiment.status not in _OPEN or allocation is None or through is None:
         return False
     if allocation.data_through is None or through > allocation.data_through:
         return True

@@ -33,13 +33,16 @@ _ORDER = tuple(State.values)
 
 
 def of_data(experiment: Experiment, results: Results) -> Verdict:
-    """Doubts come first, then too little data, then what the data says, unless the allocation does not know it yet."""
-    statistics = results.analysis.statistics
+    """Doubts come first, then too little data, then what the data says, unless the allocation does not know it yet.
+
+    Nothing is said of traffic that moves while it does not: of a paused experiment the data alone are read.
+    """
+    statistics, runs = results.analysis.statistics, experiment.status == Status.ACTIVE
     doubt = _doubt(results)
     if doubt is not None:
         return doubt
     if statistics.state == "collecting":
-        return _warming_up(results)
+        return _warming_up(results, runs=runs)
     leader = results.leader
     if leader is None:
         return Verdict("info", _("No variant has enough data yet."), caveats(results))
@@ -47,10 +50,11 @@ def of_data(experiment: Experiment, results: Results) -> Verdict:
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
     if _is_ahead_of_allocation(results):
-        return _not_allocated(results, leader, may_update=experiment.status == Status.ACTIVE)
+        return _not_allocated(results, leader, runs=runs)
     if statistics.state == "decided":
         return _decided(results, leader)
-    return _leading(results, leader) if statistics.state == "leader" else _open(results, leader)
+    say = _leading if statistics.state == "leader" else _open
+    return say(results, leader, runs=runs)
 
 
 def _doubt(results: Results) -> Verdict | None:
@@ -87,13 +91,16 @@ def _doubt(results: Results) -> Verdict | None:
     return None
 
 
-def _warming_up(results: Results) -> Verdict:
+def _warming_up(results: Results, *, runs: bool) -> Verdict:
     missing = results.missing_impressions
     if not missing:
         title = _("Waiting for data from at least two variants. Until then traffic is split evenly.")
         return Verdict("info", title, action=Action(_("Add data"), open="data"))
     needed = results.analysis.inputs.settings.min_impressions
     values = {"have": format_number(results.days.impressions, 0), "need": format_number(needed, 0)}
+    if not runs:
+        title = _("Warming up: %(have)s of %(need)s impressions collected.")
+        return Verdict("info", title % values)
     title = _("Warming up: %(have)s of %(need)s impressions collected. Traffic is split evenly until then.")
     days = results.warm_up_days or 0
     line = ngettext(
@@ -114,7 +121,7 @@ def _badge(results: Results) -> str:
     return results.allocation.state if results.allocation else ""
 
 
-def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool) -> Verdict:
+def _not_allocated(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
     """Say who is ahead, and no more: what is advised goes by the allocation, as the badge and the list do."""
     is_behind = not _badge(results) or results.newer_data or results.settings_changed
     said = (
@@ -129,9 +136,9 @@ def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool)
             *lift_lines(leader, results),
             *metric_lines(results, leader),
             *caveats(results),
-            *([_("The next allocation uses them, and then says what to do.")] if is_behind else []),
+            *([_("The next allocation uses them, and then says what to do.")] if is_behind and runs else []),
         ],
-        Action(_("Update allocation"), post="recompute") if is_behind and may_update else None,
+        Action(_("Update allocation"), post="recompute") if is_behind and runs else None,
     )
 
 
@@ -218,7 +225,7 @@ def _headline(results: Results, leader: RankedVariant) -> str:
     return said % (values | lift)
 
 
-def _leading(results: Results, leader: RankedVariant) -> Verdict:
+def _leading(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
     values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
     lift = lift_words(leader, results)
     if lift is None:
@@ -230,12 +237,12 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
         certainty(results, leader),
         *metric_lines(results, leader),
         *caveats(results),
-        keep_running(),
+        *([keep_running()] if runs else []),
     ]
     return Verdict("success", title, lines)
 
 
-def _open(results: Results, leader: RankedVariant) -> Verdict:
+def _open(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
     """Name nobody where several are level; what would be said of one of them holds for the others as well."""
     is_tied = results.is_tied and not results.rivals
     lines = [
@@ -243,7 +250,7 @@ def _open(results: Results, leader: RankedVariant) -> Verdict:
         potential(results.analysis.statistics.value_remaining) + ".",
         *([] if is_tied else metric_lines(results, leader)),
         *caveats(results),
-        _("Traffic shifts to better variants automatically every day."),
+        *([_("Traffic shifts to better variants automatically every day.")] if runs else []),
     ]
     return Verdict("info", _who_is_ahead(results, leader), lines)
 
