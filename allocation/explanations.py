@@ -213,7 +213,7 @@ def weighty_orders(large: Sequence[str]) -> str:
 
 def no_lift(unit: Text) -> str:
     """Say why nothing is compared with a control that has enough data. ``unit``: of successes."""
-    return _("The control has no %(unit)s yet: there is no lift to show.") % {"unit": unit}
+    return _("The control has no %(unit)s: there is no lift to show.") % {"unit": unit}
 
 
 def _of_state(

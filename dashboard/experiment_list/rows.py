@@ -13,7 +13,7 @@ from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
 from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.newest import decisions_of
-from allocation.models import CLOSING, Allocation, AllocationShare
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from allocation.unjudged import are_likelier
 from dashboard.charts import SplitPart
@@ -45,6 +45,7 @@ class WarmUp:
 class Row:
     """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown; None
     before there is a result, while variants are level, and while one with too little data is likelier to be the best.
+    ``was_warned``: a guard warned of a variant when it ended, or had stopped it.
     """
 
     listed: Listed
@@ -53,6 +54,7 @@ class Row:
     latest: dt.date | None
     lift: Lift | None
     warm_up: WarmUp | None
+    was_warned: bool = False
 
     @property
     def experiment(self) -> Experiment:
@@ -89,21 +91,30 @@ class Row:
 
     @cached_property
     def has_result(self) -> bool:
-        """False before a variant is judged, and while traffic does not arrive as split; what has ended has a winner."""
-        distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
-        is_shown = not distrusted or self.experiment.status == Status.COMPLETED
-        return self.stage in _JUDGED and self.has_successes and is_shown
+        """False before a variant is judged, while traffic does not arrive as split, and where a guard has stopped it;
+        what has ended has a winner.
+        """
+        if self.experiment.status == Status.COMPLETED:
+            return self.summary.leader is not None
+        is_distrusted = self.is_stopped or bool({Flag.MISMATCH, Flag.ALONE} & set(self.flags))
+        return self.stage in _JUDGED and self.has_successes and not is_distrusted
+
+    @property
+    def is_stopped(self) -> bool:
+        """True while the allocation in force is that of a guard, also of an experiment that is paused since."""
+        return self.summary.allocation is not None and self.summary.allocation.kind == Kind.GUARD
 
     @cached_property
     def is_chosen(self) -> bool:
-        """True of an ended experiment of whose winner nothing is claimed: compared with none, with too little data, or
-        by traffic that did not arrive as split.
+        """True of an ended experiment of whose winner nothing is claimed: compared with none, with too little data,
+        without a success, by traffic that did not arrive as split, or while a guard warned.
         """
         ahead = self.ahead
         if ahead is None or self.experiment.status != Status.COMPLETED:
             return False
         is_judged = ahead.probability_best is not None and not ahead.missing_trials
-        return not is_judged or self.summary.is_alone or Flag.MISMATCH in self.flags or bool(self.rivals)
+        is_doubtful = self.was_warned or Flag.MISMATCH in self.flags or bool(self.rivals)
+        return not (is_judged and self.has_successes) or self.summary.is_alone or is_doubtful
 
     @property
     def shown_lift(self) -> Lift | None:
@@ -206,16 +217,27 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
     lifts = _lifts(summaries, decisions)
     warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
     return [
-        Row(one, summary, *days[one.pk], lifts.get(one.pk), warm_ups.get(one.pk))
+        Row(
+            one,
+            summary,
+            *days[one.pk],
+            lifts.get(one.pk),
+            warm_ups.get(one.pk),
+            decisions[one.pk].was_warned,
+        )
         for one, summary in zip(chosen, summaries, strict=True)
     ]
 
 
 class _Decisions(NamedTuple):
-    """The allocation in force, and the last one from data where the end explains nothing, as early ones do."""
+    """The allocation in force, and the last one from data where the end explains nothing, as early ones do.
+
+    ``was_warned``: by the last one from data before the end; the end looks at no guard.
+    """
 
     current: Allocation | None
     computed: Allocation | None
+    was_warned: bool = False
 
     @property
     def shares(self) -> list[AllocationShare]:
@@ -238,9 +260,12 @@ def _decisions(
 
 def _both(found: Sequence[Allocation], current: int | None) -> _Decisions:
     now = next((row for row in found if row.pk == current), None)
-    if now is None or now.kind not in CLOSING or any(share.rate is not None for share in now.shares.all()):
+    if now is None or now.kind not in CLOSING:
         return _Decisions(now, None)
-    return _Decisions(now, next((row for row in found if row.kind not in CLOSING), None))
+    before = next((row for row in found if row.kind not in CLOSING), None)
+    was_warned = before is not None and (before.kind == Kind.GUARD or bool(before.harms))
+    explains = any(share.rate is not None for share in now.shares.all())
+    return _Decisions(now, None if explains else before, was_warned)
 
 
 def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> dict[int, Lift]:

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from allocation.models import AllocationShare
 from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
+from dashboard.experiment_list.stages import Stage
 from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
 from dashboard.templatetags.variants import swatch
 from experiments.models import Status
@@ -95,22 +96,31 @@ def _ahead(row: Row, said: Said) -> SafeString:
 def _said(row: Row) -> Said:
     if row.warm_up is not None:
         return _warming(row.waits_for, row.warm_up)
-    ahead, shown = row.ahead, row.shown_lift
-    if ahead is not None and row.is_chosen:
-        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
-    if ahead is not None and row.lift is not None and row.is_control_bare:
-        return Said(ahead.variant.name, _beside_bare_control(row, ahead), is_ahead=True)
-    if ahead is not None and shown is not None:
+    return _of_nobody(row) if row.ahead is None else _of_who_is_ahead(row, row.ahead)
+
+
+def _of_who_is_ahead(row: Row, ahead: AllocationShare) -> Said:
+    shown, has_ended = row.shown_lift, row.experiment.status == Status.COMPLETED
+    words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
+    if row.is_chosen:
+        words = _("gets all traffic")
+    elif row.lift is not None and row.is_control_bare:
+        words = _beside_bare_control(row, ahead)
+    elif shown is not None:
         return Said(ahead.variant.name, lift_range(shown.low, shown.high), lift(shown.value), is_ahead=True)
-    if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
-        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
+    elif has_ended and not row.is_certain:
+        words = _("gets all traffic")
+    return Said(ahead.variant.name, words, is_ahead=True)
+
+
+def _of_nobody(row: Row) -> Said:
+    """Say why nobody is ahead, where that is known."""
+    if row.is_stopped and row.experiment.status == Status.PAUSED:
+        return Said(str(Stage.GUARDED.label), is_quiet=True)
     if row.rivals:
         return _unjudged(row.rivals)
     if row.is_tied:
         return _level(row)
-    if ahead is not None:
-        words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
-        return Said(ahead.variant.name, words, is_ahead=True)
     if row.summary.leader is not None and not row.has_successes:
         words = _("No %(unit)s yet") % {"unit": row.experiment.goal.successes_count.unit}
         return Said(words, is_quiet=True)
@@ -136,7 +146,7 @@ def _level(row: Row) -> Said:
 
 
 def _beside_bare_control(row: Row, ahead: AllocationShare) -> str:
-    words = _("%(chance)s probability to be best; the control has no %(unit)s yet")
+    words = _("%(chance)s probability to be best; the control has no %(unit)s")
     unit = row.experiment.goal.successes_count.unit
     return words % {"chance": chance(ahead.probability_best), "unit": unit}
 

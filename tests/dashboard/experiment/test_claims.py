@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from allocation.services import complete_experiment
 from experiments.campaign.models import GuardAction
 from experiments.models import Experiment
+from experiments.services import archive_experiment
 from tests.allocation.test_guards import make_guarded
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
@@ -184,6 +185,24 @@ def test_ended__one_variant_alone__won_nothing(client: Client) -> None:
 
     assert context(client, experiment)["verdict"].title.endswith(": control gets all traffic.")
     assert sentence(experiment) == "Ended: control gets all traffic."
+
+
+def test_ended__archived__is_not_asked_to_be_archived(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    end_with(experiment, "b")
+    archive_experiment(experiment_id=experiment.pk, now=NOW, archived=True)
+
+    assert context(client, experiment)["verdict"].lines[-1] == "Make this choice permanent on your site."
+
+
+def test_ended__without_a_success__numbers_wait_for_nothing(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=0, b=0)
+    end_with(experiment, "b")
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/").content.decode()
+
+    assert "95% not reached yet" not in page
+    assert "95% was not reached" in page
 
 
 def test_ended__with_a_variant_of_little_data__names_no_chance(client: Client) -> None:

@@ -32,7 +32,7 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
             "warning", title % values, [doubt, *lines, _("Find out why before you change your site.")]
         )
     if results is None or row is None:
-        return Verdict("info", title % values, [*lines, _permanent()])
+        return Verdict("info", title % values, [*lines, _permanent(experiment)])
     if not (is_won and lift):
         lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
     statistics = results.analysis.statistics
@@ -41,10 +41,12 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
     if worse or row.statistics.variant_key in statistics.harming:
         weigh = _("Weigh that before you make this choice permanent on your site.")
         return Verdict("warning", title % values, [*warned, *worse, *lines, weigh])
-    return Verdict("info", title % values, [*lines, *warned, _permanent()])
+    return Verdict("info", title % values, [*lines, *warned, _permanent(experiment)])
 
 
-def _permanent() -> str:
+def _permanent(experiment: Experiment) -> str:
+    if experiment.archived_at:
+        return _("Make this choice permanent on your site.")
     return _("Make this choice permanent on your site, then archive the experiment.")
 
 
