@@ -32,11 +32,15 @@ def are_likelier(rivals: Iterable[float], top: float) -> bool:
 def missing_orders(decision: Decision, names: Sequence[str]) -> dict[str, int]:
     """Count the orders, about, that each variant with too few of them lacks to be judged: where the goal is a value."""
     rows = zip(names, decision.effective_orders.tolist(), decision.low_evidence, strict=True)
-    return {
-        name: math.ceil(ENOUGH_ORDERS - found)
-        for name, found, is_low in rows
-        if is_low and found < ENOUGH_ORDERS
-    }
+    return {name: orders_short(found) for name, found, is_low in rows if is_low and orders_short(found)}
+
+
+def orders_short(effective: float | None) -> int:
+    """Count the orders, about, by which a variant falls short of those that show how much values vary.
+
+    ``effective``: infinite or None where counts are the goal.
+    """
+    return 0 if effective is None or effective >= ENOUGH_ORDERS else math.ceil(ENOUGH_ORDERS - effective)
 
 
 def among_judged(leader: str, rivals: Sequence[str], judged: int) -> str:

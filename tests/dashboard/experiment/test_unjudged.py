@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("today", "own_machi
 DAYS = [TODAY - age * dt.timedelta(days=1) for age in range(20, 0, -1)]
 AHEAD = "No clear winner yet. b is ahead of those with enough data; c may be better, but does not have enough yet."
 
+REST = "The rest of the probability to be best is that of variants without enough data."
+
 
 def make_beside(*newcomers: str) -> Experiment:
     """b is 4% better than the control on 20,000 visits each; newcomers have 120 visits at more than twice the rate."""
@@ -68,6 +70,8 @@ def test_newcomer__likelier_to_be_the_best__no_page_shows_the_chance_of_another(
 
     assert "Probability that b is best" not in page
     assert "Probability to be best</dt>" in page
+    assert REST in page
+    assert REST in client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
 
 
 def test_newcomers__several__are_counted(client: Client) -> None:
@@ -151,6 +155,9 @@ def test_value__control_without_orders__says_that_orders_lack(client: Client) ->
     said = "control does not have enough data yet: about 20 more orders are needed to judge it."
     assert said in verdict_of(client, experiment)[1]
     assert sentence_of(experiment).endswith(said)
+    for tab in ("", "traffic/"):
+        page = client.get(f"/dashboard/experiments/{experiment.key}/{tab}").content.decode()
+        assert "<small>about 20 more orders</small>" in page
 
 
 def test_value__no_variant_with_orders__says_how_many_each_needs(client: Client) -> None:
