@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from allocation.models import Allocation
 from allocation.services import complete_experiment
 from dashboard.templatetags.experiment_list import result
 from experiments.metrics import DailyCounts, Reward
@@ -72,6 +73,27 @@ def test_newcomer__likelier_to_be_the_best__no_page_shows_the_chance_of_another(
     assert "Probability to be best</dt>" in page
     assert REST in page
     assert REST in client.get(f"/dashboard/experiments/{experiment.key}/report/").content.decode()
+
+
+def test_newcomer__in_data_without_an_allocation__nobody_is_called_ahead(client: Client) -> None:
+    experiment = make_beside("c")
+    Allocation.objects.all().delete()
+
+    title, lines = verdict_of(client, experiment)
+
+    assert title == "There are data or settings that traffic does not use yet."
+    assert lines[0] == AHEAD
+
+
+@pytest.mark.parametrize(("newcomers", "is_said"), [([], True), (["c"], False)])
+def test_deactivating__one_that_a_newcomer_may_well_beat__is_not_said_to_be_ahead(
+    client: Client, newcomers: list[str], is_said: bool
+) -> None:
+    experiment = make_beside(*newcomers)
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/settings/").content.decode()
+
+    assert ("It is ahead:" in page) == is_said
 
 
 def test_newcomers__several__are_counted(client: Client) -> None:

@@ -18,12 +18,14 @@ from experiments.models import Experiment, Variant
 
 def ended(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
     final = _final(experiment, summary)
+    if final is None:
+        return _without_variants(experiment)
     ranked = results.ranked if results else ()
-    row = next((r for r in ranked if final and r.statistics.variant_key == final.key), None)
+    row = next((r for r in ranked if r.statistics.variant_key == final.key), None)
     lift = lift_words(row, results) if results else None
     is_won = results is not None and row is not None and _is_won(row, results)
     title = _title(lift is not None, is_won)
-    values = {"date": _day_of_end(summary), "winner": final.name if final else "–"} | (lift or {})
+    values = {"date": _day_of_end(summary), "winner": final.name} | (lift or {})
     reason = reason_text(experiment.decision_reason)
     lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
     if results is not None and results.is_mismatched:
@@ -42,6 +44,14 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
         weigh = _("Weigh that before you make this choice permanent on your site.")
         return Verdict("warning", title % values, [*warned, *worse, *lines, weigh])
     return Verdict("info", title % values, [*lines, *warned, _permanent(experiment)])
+
+
+def _without_variants(experiment: Experiment) -> Verdict:
+    at = experiment.completed_at
+    day = format_date(timezone.localdate(at)) if at else "–"
+    reason = reason_text(experiment.decision_reason)
+    lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
+    return Verdict("info", _("Ended on %(date)s without a variant that gets traffic.") % {"date": day}, lines)
 
 
 def _permanent(experiment: Experiment) -> str:

@@ -122,24 +122,35 @@ def _badge(results: Results) -> str:
 
 
 def _not_allocated(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
-    """Say who is ahead, and no more: what is advised goes by the allocation, as the badge and the list do."""
+    """Say who is ahead, if anybody is, and no more: what is advised goes by the allocation, as badge and list do."""
     is_behind = not _badge(results) or results.newer_data or results.settings_changed
-    said = (
-        _("%(leader)s is ahead, with data or settings that traffic does not use yet.")
-        if is_behind
-        else _("%(leader)s is ahead if every day counts alike; traffic counts them otherwise.")
-    )
+    title, first = _of_other_data(results, leader, is_behind=is_behind)
     return Verdict(
         "info",
-        said % {"leader": leader.statistics.variant_name},
+        title,
         [
-            *lift_lines(leader, results),
+            *first,
             *metric_lines(results, leader),
             *caveats(results),
             *([_("The next allocation uses them, and then says what to do.")] if is_behind and runs else []),
         ],
         Action(_("Update allocation"), post="recompute") if is_behind and runs else None,
     )
+
+
+def _of_other_data(results: Results, leader: RankedVariant, *, is_behind: bool) -> tuple[str, list[str]]:
+    """Say in which data somebody is ahead, and what of it; or that nobody is, or another may well be better."""
+    if results.rivals or results.is_tied:
+        who = _who_is_ahead(results, leader)
+        if is_behind:
+            return _("There are data or settings that traffic does not use yet."), [who]
+        return who, [_("This holds if every day counts alike; traffic counts them otherwise.")]
+    said = (
+        _("%(leader)s is ahead, with data or settings that traffic does not use yet.")
+        if is_behind
+        else _("%(leader)s is ahead if every day counts alike; traffic counts them otherwise.")
+    )
+    return said % {"leader": leader.statistics.variant_name}, lift_lines(leader, results)
 
 
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
