@@ -178,7 +178,7 @@ def results_of(
         ranked=ranked,
         waiting_cost=_waiting_cost(analysis, ranked),
         days=days,
-        harms=analysis.inputs.harms(analysis.decision.window.end),
+        harms=analysis.harms,
         settings_changed=_settings_changed(experiment, analysis, allocation, all_days_alike),
         newer_data=_has_newer_data(experiment, analysis, allocation, all_days_alike),
         spans_differ=all_days_alike or _spans_differ(analysis),

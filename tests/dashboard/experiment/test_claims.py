@@ -53,6 +53,7 @@ def sentence(experiment: Experiment) -> str:
     return str(json.loads(answer.content)["sentence"])
 
 
+HARM = "Conversion rate: b is more than 5% below the control."
 CHANCES = "26.4% probability to be best; c was more likely, 72.3%"
 
 
@@ -123,7 +124,7 @@ def test_ended__while_a_guard_warned__was_chosen(client: Client) -> None:
     verdict = context(client, experiment)["verdict"]
     assert "was chosen with" in verdict.title
     assert verdict.tone == "warning"
-    assert verdict.lines[0] == "A guard warned when the experiment ended."
+    assert verdict.lines[:2] == ["A guard warned when the experiment ended.", HARM]
     assert verdict.lines[-1] == "Weigh that before you make this choice permanent on your site."
     assert sentence(experiment) == "Ended: b gets all traffic. A guard warned when it ended."
 
@@ -135,8 +136,11 @@ def test_ended__after_a_guard_acted__says_so(client: Client) -> None:
 
     verdict = context(client, experiment)["verdict"]
 
-    assert (verdict.tone, verdict.lines[0]) == ("warning", "A guard warned when the experiment ended.")
-    assert verdict.lines[1] == "b is clearly worse than the control on: Conversion rate."
+    assert (verdict.tone, verdict.lines[:2]) == (
+        "warning",
+        ["A guard warned when the experiment ended.", HARM],
+    )
+    assert verdict.lines[2] == "b is clearly worse than the control on: Conversion rate."
 
 
 @pytest.mark.parametrize("action", [GuardAction.TELL, GuardAction.ACT])
@@ -148,8 +152,9 @@ def test_ended__with_the_control_as_a_guard_asked__is_no_warning(client: Client,
     verdict = context(client, experiment)["verdict"]
 
     assert verdict.tone == "info"
-    assert verdict.lines[-2:] == [
+    assert verdict.lines[-3:] == [
         "A guard warned when the experiment ended.",
+        HARM,
         "Make this choice permanent on your site, then archive the experiment.",
     ]
 

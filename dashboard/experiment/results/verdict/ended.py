@@ -10,7 +10,7 @@ from allocation.unjudged import unjudged
 from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.other_metrics import names_of, worse_metrics
 from dashboard.experiment.results.verdict.parts import Verdict
-from dashboard.experiment.results.verdict.words import lift_words, no_lift_lines
+from dashboard.experiment.results.verdict.words import harm_lines, lift_words, no_lift_lines
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
 from experiments.models import Experiment, Variant
@@ -38,7 +38,9 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
     if not (is_won and lift):
         lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
     statistics = results.analysis.statistics
-    warned = [_("A guard warned when the experiment ended.")] if statistics.harming else []
+    warned = (
+        [_("A guard warned when the experiment ended."), *harm_lines(results)] if statistics.harming else []
+    )
     worse = _worse_lines(row, results)
     if worse or row.statistics.variant_key in statistics.harming:
         weigh = _("Weigh that before you make this choice permanent on your site.")
