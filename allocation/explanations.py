@@ -1,6 +1,6 @@
 """The status sentence that a page shows of an experiment: a decision in plain words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from django.utils.translation import gettext as _
@@ -11,6 +11,7 @@ from allocation.engine.evidence.values import LARGEST_PART
 from allocation.engine.posterior.probability_best import Bools
 from allocation.engine.state import DECIDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.inputs import AllocationInputs
+from allocation.unjudged import among_judged, lacking_data, missing_orders, rivals_in, unjudged, untold
 from experiments.text import Text, format_chance, format_number, format_percent
 
 # The least of an improvement that one decimal shows.
@@ -72,6 +73,8 @@ def decision_sentence(
         apart=apart_in(decision, inputs),
         large=large_orders(decision, names),
         level=_at(names, level_with_leader(decision)),
+        rivals=rivals_in(decision, names),
+        orders=missing_orders(decision, names),
         mismatch=mismatch,
         warned=warned,
     )
@@ -101,6 +104,8 @@ def status_sentence(
     apart: Sequence[str] = (),
     large: Sequence[str] = (),
     level: Sequence[str] = (),
+    rivals: Sequence[str] = (),
+    orders: Mapping[str, int] | None = None,
     mismatch: bool = False,
     warned: bool = False,
 ) -> str:
@@ -109,7 +114,8 @@ def status_sentence(
     ``reporting``: variants with data in the window. ``low``: names of those with too little data to be judged.
     ``apart``: names of those that were never shown on the same day as the others.
     ``large``: names of those whose value may be, for a large part, that of one order.
-    ``level``: names of those that are as likely to be the best as the leader.
+    ``level``: names of those that are as likely to be the best as the leader. ``rivals``: by ``rivals_in``.
+    ``orders``: by ``missing_orders``.
     """
     if active > 1 and (doubt := _doubt(active, apart, mismatch=mismatch, warned=warned)):
         return doubt
@@ -123,13 +129,14 @@ def status_sentence(
         low=len(low),
         has_successes=has_successes,
         level=level,
+        rivals=rivals,
     )
     parts = [sentence, *([never_beside(apart)] if apart else [])]
     if state == "collecting" or active < 2:
         return " ".join(parts)
-    lacking = [name for name in low if name not in apart]
+    lacking = untold(low, apart, rivals, orders or {})
     if lacking and len(low) < active:
-        parts.append(_lacking(lacking))
+        parts.append(lacking_data(lacking, orders or {}))
     return " ".join([*parts, *([weighty_orders(large)] if large else [])])
 
 
@@ -159,6 +166,9 @@ def _ended_sentence(
     is_compared = not decision.warm_up and int(decision.active.sum()) > 1 and decision.successes.any()
     if not is_compared or decision.low_evidence[place]:
         return _("Ended: %(winner)s gets all traffic.") % values
+    rivals = rivals_in(decision, [variant.name for variant in inputs.variants])
+    if rivals:
+        return " ".join([_("Ended: %(winner)s gets all traffic.") % values, unjudged(rivals)])
     chances = decision.probability_best
     values["chosen"] = chosen_words(
         float(chances[place]), inputs.variants[decision.lead].name, float(chances[decision.lead])
@@ -203,13 +213,7 @@ def weighty_orders(large: Sequence[str]) -> str:
 
 def no_lift(unit: Text) -> str:
     """Say why nothing is compared with a control that has enough data. ``unit``: of successes."""
-    return _("The control has no %(unit)s yet: there is no lift to show.") % {"unit": unit}
-
-
-def _lacking(low: Sequence[str]) -> str:
-    if len(low) == 1:
-        return _("%(variant)s does not have enough data yet.") % {"variant": low[0]}
-    return _("%(count)s variants do not have enough data yet.") % {"count": len(low)}
+    return _("The control has no %(unit)s: there is no lift to show.") % {"unit": unit}
 
 
 def _of_state(
@@ -223,6 +227,7 @@ def _of_state(
     low: int,
     has_successes: bool,
     level: Sequence[str],
+    rivals: Sequence[str],
 ) -> str:
     values = {"leader": leader, "chance": format_chance(chance)}
     if active < 2:
@@ -243,10 +248,42 @@ def _of_state(
     if state == "leader":
         said = _("%(leader)s leads: %(chance)s probability to be best. %(gain)s.") % values
         return f"{said} {keep_running()}"
-    if is_level(chance, active, low):
-        return _("No clear winner yet. All variants are level. %(gain)s.") % values
+    said = open_words(
+        leader, chance, level, rivals, is_level=is_level(chance, active, low), judged=active - low
+    )
+    return f"{said} {values['gain']}."
+
+
+def open_words(
+    leader: str, chance: float, level: Sequence[str], rivals: Sequence[str], *, is_level: bool, judged: int
+) -> str:
+    """Say who is ahead while nothing is decided; nobody where several are, or where others may well be better.
+
+    ``judged``: how many active variants have enough data.
+    """
+    if is_level:
+        return _("No clear winner yet. All variants are level.")
+    if rivals:
+        return among_judged(leader, rivals, judged)
+    if len(level) > 1:
+        return _equally_likely(level, chance)
+    values = {"leader": leader, "chance": format_chance(chance)}
+    return _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
+
+
+def _equally_likely(level: Sequence[str], chance: float) -> str:
+    values = {"first": level[0], "second": level[1], "count": len(level), "chance": format_chance(chance)}
+    if len(level) == 2:
+        return (
+            _(
+                "No clear winner yet. %(first)s and %(second)s are equally likely to be the best "
+                "(%(chance)s each)."
+            )
+            % values
+        )
     return (
-        _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best). %(gain)s.") % values
+        _("No clear winner yet. %(count)s variants are equally likely to be the best (%(chance)s each).")
+        % values
     )
 
 

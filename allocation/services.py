@@ -34,10 +34,12 @@ from allocation.ledger.statements import (
     read_one,
     read_recorded,
     shares_of,
+    variant_keys,
 )
 from allocation.ledger.writing import write_entries
 from allocation.models import Allocation
 from allocation.selectors import experiments_for_allocation
+from allocation.traffic.alarms import settle_mismatches
 from allocation.traffic.results import beside_mismatches
 from experiments.database.moment import one_moment
 from experiments.events import log_event_on_commit
@@ -126,10 +128,15 @@ def complete_experiment(
     """End an experiment, with the reason for it, and record, in the same transaction, that the winner gets all traffic
     from now on.
 
+    Its traffic is compared with its split a last time: no sweep looks at what has ended, and its result is shown beside
+    that alarm for good.
+
     None where there is no variant yet. Raises InvalidError for a winner that is retired, and the errors of
     change_status and compute_allocation.
     """
     with transaction.atomic():
+        lock_experiments([experiment_id])
+        settle_mismatches(variant_keys([experiment_id]), now)
         experiment = change_status(
             experiment_id=experiment_id,
             to=Status.COMPLETED,

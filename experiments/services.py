@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from experiments.audit import current_actor, record_history
+from experiments.audit import record_history, recorded_actor
 from experiments.campaign.models import CAMPAIGN_FIELDS, End, Guard, refuse_campaign_problems, tags_text
 from experiments.database.pipeline import Step
 from experiments.database.prepared import Prepared
@@ -360,7 +360,7 @@ def change_status(
         winner_id=winner_id if ends else None,
         decision_reason=decision_reason if ends else "",
         completed_at=now if ends else None,
-        completed_by=(current_actor() or "") if ends else "",
+        completed_by=(recorded_actor() or "") if ends else "",
         status_before_end=F("status") if ends else "",
         data_version=F("data_version") + 1,
         updated_at=now,

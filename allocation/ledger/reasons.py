@@ -17,6 +17,7 @@ from allocation.engine.evidence.values import LARGEST_PART
 from allocation.explanations import large_orders, level_with_leader
 from allocation.ledger.guards import Harm
 from allocation.limits import LIMITS
+from allocation.unjudged import rivals_in
 from experiments.metrics import Reward
 from experiments.text import NAME_LENGTH, format_number, format_percent
 
@@ -28,6 +29,7 @@ _WARM_UP_ALONE = gettext_noop(
 _ALL_LOW = gettext_noop("No variant has enough data to be judged; each gets an even share at most.")
 _NO_SUCCESS = gettext_noop("No variant has a success yet; there is nothing to compare.")
 _LEVEL = gettext_noop("No variant leads: {count} are equally likely to be the best ({chance} each).")
+_AHEAD = gettext_noop("{name} leads those with enough data; another variant may be better.")
 _LOW = gettext_noop(
     "{count} variants have too little data to be judged; until they have more they get even shares at most."
 )
@@ -66,8 +68,8 @@ _SHOWN = {
 }
 _OF_LIMITS = [limit.reason for limit in LIMITS.values()]
 _ALL = [
-    _ONE_VARIANT, _WARM_UP, _WARM_UP_ALONE, _ALL_LOW, _NO_SUCCESS, _LEVEL, _LOW, _ONE_ORDER, _SEVERAL_ORDERS, _WIDENED,
-    _STOPPED, _GUARD, _HARMS, _COMPLETED, _ON_SCHEDULE, *_OF_LIMITS,
+    _ONE_VARIANT, _WARM_UP, _WARM_UP_ALONE, _ALL_LOW, _NO_SUCCESS, _LEVEL, _AHEAD, _LOW, _ONE_ORDER, _SEVERAL_ORDERS,
+    _WIDENED, _STOPPED, _GUARD, _HARMS, _COMPLETED, _ON_SCHEDULE, *_OF_LIMITS,
 ]  # fmt: skip
 
 
@@ -108,6 +110,8 @@ def _lead(decision: Decision, names: Sequence[str]) -> str:
     """Name the leader and what its share is limited by; nobody while nothing sets one above the others."""
     if not decision.successes[decision.active].any():
         return _NO_SUCCESS
+    if rivals_in(decision, names):
+        return _AHEAD.format(name=names[decision.lead])
     chance = float(decision.probability_best[decision.lead])
     level = int(level_with_leader(decision).sum())
     if level > 1:

@@ -14,6 +14,7 @@ from allocation.engine.state import LEADER_PROBABILITY, state_of
 from allocation.explanations import apart_in, decision_sentence
 from allocation.ledger.days.statements import columns_of_measures
 from allocation.ledger.entries import value_facts
+from allocation.ledger.guards import Harm
 from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.loading import RecordedGains, recorded_gains
 from allocation.ledger.table import DailyTable
@@ -155,7 +156,8 @@ def experiment_statistics(experiment_id: int, date: dt.date, *, with_secondary: 
 class Analysis(NamedTuple):
     """The statistics, and what pages draw beside them: the inputs, the decision, every day since the start, the log.
 
-    ``splits``: every decision for every target date, in order.
+    ``splits``: every decision for every target date, in order. ``harms``: of guarded metrics; once it has ended, those
+    of which a guard warned then.
     """
 
     statistics: Statistics
@@ -163,6 +165,7 @@ class Analysis(NamedTuple):
     decision: engine.Decision
     history: DailyTable
     splits: list[Split]
+    harms: Sequence[Harm]
 
 
 def statistics_of(experiment: Experiment, date: dt.date, *, with_secondary: bool = True) -> Statistics:
@@ -187,17 +190,18 @@ def analyse(
     decision = engine.allocate_many([inputs.to_request()])[0]
     splits = splits_until([experiment.pk], date)[experiment.pk]
     history = _history(inputs, date)
+    found = inputs.harms(decision.window.end)
+    at_end = _harms_at_end(experiment, inputs, date)
     statistics = _statistics(
         inputs,
         decision,
         splits,
         sample_ratio=compare(inputs.variants, splits, history),
-        harming={harm.variant for harm in inputs.harms(decision.window.end)}
-        | _harming_at_end(experiment, inputs, date),
+        harming={harm.variant for harm in found}.union(at_end.variants),
         variants=variants_of(inputs, decision, history if always_valid else None),
         secondary=secondary_metrics(inputs, history, always_valid=always_valid) if with_secondary else [],
     )
-    return Analysis(statistics, inputs, decision, history, splits)
+    return Analysis(statistics, inputs, decision, history, splits, found or at_end.harms)
 
 
 def _statistics(
@@ -237,17 +241,25 @@ def _statistics(
     )
 
 
-def _harming_at_end(experiment: Experiment, inputs: AllocationInputs, date: dt.date) -> set[str]:
-    """Return the keys of the variants of which a guard warned when the experiment ended: the decisions of its end look
-    at no guard. Where one had stopped it days before, these are all but the control.
+class HarmsAtEnd(NamedTuple):
+    """The harms of which a guard warned when an experiment ended, and the keys of the variants that it was about."""
+
+    harms: Sequence[Harm] = ()
+    variants: Collection[str] = frozenset()
+
+
+def _harms_at_end(experiment: Experiment, inputs: AllocationInputs, date: dt.date) -> HarmsAtEnd:
+    """Read what the last decision before the end found: the decisions of an end look at no guard.
+
+    Where a guard had stopped the experiment days before, and names no harm, it is about all variants but the control.
     """
     if experiment.status != Status.COMPLETED or not getattr(experiment, "has_guards", True):
-        return set()
+        return HarmsAtEnd()
     last = last_computed_allocations([experiment], date).get(experiment.pk)
-    named = {harm["variant"] for harm in (last.harms if last else None) or ()}
-    if last and last.kind == Kind.GUARD and not named:
-        return {variant.key for variant in inputs.variants if not variant.is_control}
-    return named
+    harms = [Harm(**harm) for harm in (last.harms if last else None) or ()]
+    if last and last.kind == Kind.GUARD and not harms:
+        return HarmsAtEnd((), {variant.key for variant in inputs.variants if not variant.is_control})
+    return HarmsAtEnd(harms, {harm.variant for harm in harms})
 
 
 def _last_day(decision: engine.Decision) -> dt.date | None:

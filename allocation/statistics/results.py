@@ -16,6 +16,7 @@ from allocation.ledger.inputs import AllocationInputs
 from allocation.ledger.table import DailyTable
 from allocation.models import Allocation, AllocationShare, Kind
 from allocation.statistics.experiment import Analysis, VariantStatistics, analyse
+from allocation.unjudged import rivals_in
 from experiments.metrics import Reward
 from experiments.models import Experiment, Status
 from experiments.settings_schema import SettingValue
@@ -25,6 +26,8 @@ _RECENT_DAYS = 14
 _WEEK = 7
 # Days that count less than this make "all data" another span than the evidence.
 _COUNTS_FULLY = 0.9
+# Those whose data and settings may be newer than their allocation.
+_OPEN = frozenset({Status.ACTIVE, Status.PAUSED})
 # Every day since the start, each as much as any other.
 ALL_DAYS: dict[str, SettingValue] = {"window_days": 365, "memory": False}
 
@@ -79,9 +82,9 @@ class Results:
 
     @property
     def is_mismatched(self) -> bool:
-        """True while traffic does not arrive as split."""
+        """True while traffic does not arrive as split, and until a decision clears the alarm that says so."""
         ratio = self.analysis.statistics.sample_ratio
-        return ratio is not None and ratio.mismatch
+        return self.analysis.inputs.mismatch or (ratio is not None and ratio.mismatch)
 
     @property
     def counts_from(self) -> dt.date | None:
@@ -128,6 +131,16 @@ class Results:
         return [row for row in self.ranked if row.rank and round(row.statistics.probability_best, 3) == top]
 
     @property
+    def is_tied(self) -> bool:
+        """True where another variant is, as it is written, as likely to be the best as that of the first rank."""
+        return self.is_level or len(self.level) > 1
+
+    @property
+    def rivals(self) -> list[str]:
+        """The names of variants without enough data that are likelier to be the best than that of the first rank."""
+        return rivals_in(self.analysis.decision, [one.name for one in self.analysis.inputs.variants])
+
+    @property
     def control(self) -> VariantStatistics | None:
         return next((row.statistics for row in self.ranked if row.statistics.is_control), None)
 
@@ -165,7 +178,7 @@ def results_of(
         ranked=ranked,
         waiting_cost=_waiting_cost(analysis, ranked),
         days=days,
-        harms=analysis.inputs.harms(analysis.decision.window.end),
+        harms=analysis.harms,
         settings_changed=_settings_changed(experiment, analysis, allocation, all_days_alike),
         newer_data=_has_newer_data(experiment, analysis, allocation, all_days_alike),
         spans_differ=all_days_alike or _spans_differ(analysis),
@@ -228,7 +241,7 @@ def _settings_changed(
     experiment: Experiment, analysis: Analysis, allocation: Allocation | None, overridden: bool
 ) -> bool:
     """Compare the settings and the active variants with those that the allocation in force recorded."""
-    if experiment.status != Status.ACTIVE or allocation is None or overridden:
+    if experiment.status not in _OPEN or allocation is None or overridden:
         return False
     recorded = allocation.recorded_inputs
     known = {(v["id"], v["is_control"], v["is_active"]) for v in recorded["variants"]}
@@ -242,7 +255,7 @@ def _has_newer_data(
 ) -> bool:
     """Compare the days that count with those that the allocation in force recorded."""
     through = analysis.statistics.as_of.data_through
-    if experiment.status != Status.ACTIVE or allocation is None or through is None:
+    if experiment.status not in _OPEN or allocation is None or through is None:
         return False
     if allocation.data_through is None or through > allocation.data_through:
         return True

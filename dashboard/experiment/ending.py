@@ -24,6 +24,7 @@ from allocation.statistics.stored import Lift, control_beside, stored_lifts
 from dashboard.experiment.actions import on_experiment
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_moment
+from experiments.audit import NO_LOGIN
 from experiments.campaign.ending import can_undo, undo_until
 from experiments.campaign.models import REASON_LENGTH
 from experiments.exceptions import InvalidError, Issue
@@ -142,6 +143,8 @@ def ended_of(experiment: Experiment, now: dt.datetime) -> Ended | None:
 
 def actor_name(actor: str) -> str:
     """Name who acted, an API key in the reader's language; blank for the service itself."""
+    if actor == NO_LOGIN:
+        return _("someone without a login")
     by_key = "API key "
     if actor.startswith(by_key):
         return _("API key %(name)s") % {"name": actor.removeprefix(by_key)}

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard.access import requires
 from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
-from dashboard.experiment.summary import experiment_or_404
+from dashboard.experiment.summary import Summary, experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.settings.campaign import campaign_in_words
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
@@ -94,7 +94,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
             for variant in shown
         ],
         "variants_page": shown,
-        "leader_id": summary.leader.variant_id if summary.leader else None,
+        "leader_id": _likeliest(summary),
         "guards": guard_rows(experiment, filled.get("guard")),
         "new_guard": filled.get("new_guard") or GuardForm(prefix="new-guard"),
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
@@ -103,6 +103,14 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
         "campaign": campaign_in_words(experiment),
     }
     return render(request, "dashboard/settings/settings.html", context)
+
+
+def _likeliest(summary: Summary) -> int | None:
+    """Name the leader, unless a variant with too little data is likelier to be the best."""
+    shares = summary.allocation.shares.all() if summary.allocation else ()
+    top = max((share.probability_best or 0.0 for share in shares), default=0.0)
+    leader = summary.leader
+    return leader.variant_id if leader and (leader.probability_best or 0.0) >= top else None
 
 
 def _variants_page(variants: list[Variant], number: Any, pk: int | None) -> "Page[Variant]":

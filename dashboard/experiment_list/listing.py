@@ -92,7 +92,7 @@ _ALARMS = f"""SELECT experiment_id, max(CASE WHEN kind = '{EventKind.SAMPLE_RATI
 # Data is late where a running experiment has data, and none of the last days. A decision rests on days with data, so
 # where it rests on one of the last days no daily row is read. No result is called one while traffic does not arrive as
 # split, nor where nothing is compared. A mismatch is shown of what has ended, too: its result stays doubtful, though it
-# waits for nobody.
+# waits for nobody; so are a mismatch and a guard's warning of what is paused.
 _LISTED = f"""
 WITH known AS (
     SELECT e.id, e.status, f.decision, f.value_remaining, coalesce(alarms.mismatch, 0) AS mismatch,
@@ -114,11 +114,12 @@ WITH known AS (
     SELECT id, status, decision, value_remaining, runs,
         CASE WHEN stage IN ({_among((Stage.LEADER, Stage.READY))}) AND mismatch + alone > 0
             THEN '{Stage.LEARNING.value}' ELSE stage END AS stage,
-        mismatch, runs * guard AS guard, late, runs * alone AS alone
+        CASE WHEN stage IN ({_among((Stage.ENDED, Stage.ARCHIVED))}) THEN 0 ELSE guard END AS guard,
+        mismatch, late, runs * alone AS alone
     FROM flagged
 )
 """  # noqa: S608 (constants only, here and below)
-_ATTENTION = f"""(CASE WHEN l.runs * l.mismatch + l.guard + l.late + l.alone > 0
+_ATTENTION = f"""(CASE WHEN l.runs * (l.mismatch + l.guard) + l.late + l.alone > 0
     OR l.stage IN ({_among((Stage.GUARDED, Stage.READY))}) THEN 1 ELSE 0 END)"""
 _NUMBERS = f"""
 SELECT l.stage, {_ATTENTION} AS urgent, count(*) AS everything, sum(CASE WHEN {{found}} THEN 1 ELSE 0 END) AS shown

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
-from allocation.engine.state import LEADER_PROBABILITY
-from allocation.explanations import is_level
+from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
 from allocation.ledger.newest import decisions_of
-from allocation.models import CLOSING, Allocation, AllocationShare
+from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
+from allocation.unjudged import are_likelier
 from dashboard.charts import SplitPart
 from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
@@ -26,6 +26,10 @@ _RECENT_DAYS = 14
 # Shares have four places: what differs by less than their rounding is even.
 _EVEN = Decimal("0.0002")
 _JUDGED = frozenset({Stage.LEARNING, Stage.LEADER, Stage.READY, Stage.PAUSED, Stage.ENDED, Stage.ARCHIVED})
+
+
+def _chance(share: AllocationShare) -> float:
+    return share.probability_best or 0.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,10 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown;
-    None before there is a result, and while the variants are level."""
+    """One experiment of the list. ``first``, ``latest``: the days with data. ``ahead``: whose lift is shown; None
+    before there is a result, while variants are level, and while one with too little data is likelier to be the best.
+    ``was_warned``: a guard warned of a variant when it ended, or had stopped it.
+    """
 
     listed: Listed
     summary: Summary
@@ -48,6 +54,7 @@ class Row:
     latest: dt.date | None
     lift: Lift | None
     warm_up: WarmUp | None
+    was_warned: bool = False
 
     @property
     def experiment(self) -> Experiment:
@@ -63,26 +70,51 @@ class Row:
 
     @cached_property
     def ahead(self) -> AllocationShare | None:
-        """Name nobody whom only the order of the rows puts first."""
-        return self.summary.leader if self.has_result and not self.is_level else None
+        """Name nobody whom only the order of the rows puts first, nor whom one with too little data may well beat."""
+        is_open = self.is_tied or (self.rivals and self.experiment.status != Status.COMPLETED)
+        return self.summary.leader if self.has_result and not is_open else None
+
+    @cached_property
+    def rivals(self) -> list[AllocationShare]:
+        """Those with too little data that are likelier to be the best than the leader: its page says so of them."""
+        leader = self.summary.leader if self.has_result else None
+        if leader is None or leader.missing_trials:
+            return []
+        low = [one for one in self._compared if one.missing_trials and _chance(one) >= EXCLUDED_BELOW]
+        return low if are_likelier(map(_chance, low), _chance(leader)) else []
+
+    @property
+    def _compared(self) -> list[AllocationShare]:
+        """The variants that the allocation in force compares."""
+        shares = self.summary.allocation.shares.all() if self.summary.allocation else ()
+        return [share for share in shares if share.probability_best is not None]
 
     @cached_property
     def has_result(self) -> bool:
-        """False before a variant is judged, and while traffic does not arrive as split; what has ended has a winner."""
-        distrusted = {Flag.MISMATCH, Flag.ALONE} & set(self.flags)
-        is_shown = not distrusted or self.experiment.status == Status.COMPLETED
-        return self.stage in _JUDGED and self.has_successes and is_shown
+        """False before a variant is judged, while traffic does not arrive as split, and where a guard has stopped it;
+        what has ended has a winner.
+        """
+        if self.experiment.status == Status.COMPLETED:
+            return self.summary.leader is not None
+        is_distrusted = self.is_stopped or bool({Flag.MISMATCH, Flag.ALONE} & set(self.flags))
+        return self.stage in _JUDGED and self.has_successes and not is_distrusted
+
+    @property
+    def is_stopped(self) -> bool:
+        """True while the allocation in force is that of a guard, also of an experiment that is paused since."""
+        return self.summary.allocation is not None and self.summary.allocation.kind == Kind.GUARD
 
     @cached_property
     def is_chosen(self) -> bool:
-        """True of an ended experiment of whose winner nothing is claimed: compared with none, with too little data, or
-        by traffic that did not arrive as split.
+        """True of an ended experiment of whose winner nothing is claimed: compared with none, with too little data,
+        without a success, by traffic that did not arrive as split, or while a guard warned.
         """
         ahead = self.ahead
         if ahead is None or self.experiment.status != Status.COMPLETED:
             return False
         is_judged = ahead.probability_best is not None and not ahead.missing_trials
-        return not is_judged or self.summary.is_alone or Flag.MISMATCH in self.flags
+        is_doubtful = self.was_warned or Flag.MISMATCH in self.flags or bool(self.rivals)
+        return not (is_judged and self.has_successes) or self.summary.is_alone or is_doubtful
 
     @property
     def shown_lift(self) -> Lift | None:
@@ -96,16 +128,23 @@ class Row:
         return leader is not None and leader.successes > 0
 
     @cached_property
+    def level(self) -> list[AllocationShare]:
+        """Those judged whose chance to be the best is written as the leader's. An ended experiment has its winner."""
+        leader = self.summary.leader
+        if leader is None or not self.has_result or self.experiment.status == Status.COMPLETED:
+            return []
+        judged = [one for one in self._compared if not one.missing_trials]
+        return [one for one in judged if round(_chance(one), 3) == round(_chance(leader), 3)]
+
+    @property
+    def is_tied(self) -> bool:
+        """True where the result does not tell the leader from another variant."""
+        return len(self.level) > 1
+
+    @property
     def is_level(self) -> bool:
-        """True where the result does not tell the variants apart. An ended experiment has its winner instead."""
-        decision, leader = self.summary.allocation, self.summary.leader
-        if decision is None or leader is None or not self.has_result:
-            return False
-        if self.experiment.status == Status.COMPLETED:
-            return False
-        active = sum(variant.is_active for variant in self.experiment.variants.all())
-        low = sum(bool(share.missing_trials) for share in decision.shares.all())
-        return active > 1 and is_level(leader.probability_best or 0.0, active, low)
+        """True where the result does not tell any of the variants apart."""
+        return self.is_tied and len(self.level) == len(self._compared)
 
     @property
     def is_control_bare(self) -> bool:
@@ -178,16 +217,27 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
     lifts = _lifts(summaries, decisions)
     warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
     return [
-        Row(one, summary, *days[one.pk], lifts.get(one.pk), warm_ups.get(one.pk))
+        Row(
+            one,
+            summary,
+            *days[one.pk],
+            lifts.get(one.pk),
+            warm_ups.get(one.pk),
+            decisions[one.pk].was_warned,
+        )
         for one, summary in zip(chosen, summaries, strict=True)
     ]
 
 
 class _Decisions(NamedTuple):
-    """The allocation in force, and the last one from data where the end explains nothing, as early ones do."""
+    """The allocation in force, and the last one from data where the end explains nothing, as early ones do.
+
+    ``was_warned``: by the last one from data before the end; the end looks at no guard.
+    """
 
     current: Allocation | None
     computed: Allocation | None
+    was_warned: bool = False
 
     @property
     def shares(self) -> list[AllocationShare]:
@@ -210,9 +260,12 @@ def _decisions(
 
 def _both(found: Sequence[Allocation], current: int | None) -> _Decisions:
     now = next((row for row in found if row.pk == current), None)
-    if now is None or now.kind not in CLOSING or any(share.rate is not None for share in now.shares.all()):
+    if now is None or now.kind not in CLOSING:
         return _Decisions(now, None)
-    return _Decisions(now, next((row for row in found if row.kind not in CLOSING), None))
+    before = next((row for row in found if row.kind not in CLOSING), None)
+    was_warned = before is not None and (before.kind == Kind.GUARD or bool(before.harms))
+    explains = any(share.rate is not None for share in now.shares.all())
+    return _Decisions(now, None if explains else before, was_warned)
 
 
 def _lifts(summaries: Sequence[Summary], decisions: dict[int, _Decisions]) -> dict[int, Lift]:

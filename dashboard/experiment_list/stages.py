@@ -21,7 +21,10 @@ class Stage(models.TextChoices):
 
 
 class Flag(models.TextChoices):
-    """A reason to look at a running experiment, the most pressing first; of others, a mismatch alone is shown."""
+    """A reason to look at a running experiment, the most pressing first.
+
+    Of a paused one a mismatch and a warning are shown, of one that has ended a mismatch.
+    """
 
     MISMATCH = "mismatch", _("Traffic mismatch (SRM)")
     GUARD = "guard", _("Guard warns")

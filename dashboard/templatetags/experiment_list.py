@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from allocation.models import AllocationShare
 from dashboard.charts import SplitPart, split_drawn
 from dashboard.experiment_list.rows import Row, WarmUp
+from dashboard.experiment_list.stages import Stage
 from dashboard.templatetags.formats import chance, count, day, lift, lift_range, percent, reward_unit, signed
 from dashboard.templatetags.variants import swatch
 from experiments.models import Status
@@ -95,28 +96,57 @@ def _ahead(row: Row, said: Said) -> SafeString:
 def _said(row: Row) -> Said:
     if row.warm_up is not None:
         return _warming(row.waits_for, row.warm_up)
-    ahead, shown = row.ahead, row.shown_lift
-    if ahead is not None and row.is_chosen:
-        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
-    if ahead is not None and row.lift is not None and row.is_control_bare:
-        return Said(ahead.variant.name, _beside_bare_control(row, ahead), is_ahead=True)
-    if ahead is not None and shown is not None:
+    return _of_nobody(row) if row.ahead is None else _of_who_is_ahead(row, row.ahead)
+
+
+def _of_who_is_ahead(row: Row, ahead: AllocationShare) -> Said:
+    shown, has_ended = row.shown_lift, row.experiment.status == Status.COMPLETED
+    words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
+    if row.is_chosen:
+        words = _("gets all traffic")
+    elif row.lift is not None and row.is_control_bare:
+        words = _beside_bare_control(row, ahead)
+    elif shown is not None:
         return Said(ahead.variant.name, lift_range(shown.low, shown.high), lift(shown.value), is_ahead=True)
-    if ahead is not None and not row.is_certain and row.experiment.status == Status.COMPLETED:
-        return Said(ahead.variant.name, _("gets all traffic"), is_ahead=True)
-    if row.is_level:
-        return Said(_("All variants are level"), is_quiet=True)
-    if ahead is not None:
-        words = _("%(chance)s probability to be best") % {"chance": chance(ahead.probability_best)}
-        return Said(ahead.variant.name, words, is_ahead=True)
+    elif has_ended and not row.is_certain:
+        words = _("gets all traffic")
+    return Said(ahead.variant.name, words, is_ahead=True)
+
+
+def _of_nobody(row: Row) -> Said:
+    """Say why nobody is ahead, where that is known."""
+    if row.is_stopped and row.experiment.status == Status.PAUSED:
+        return Said(str(Stage.GUARDED.label), is_quiet=True)
+    if row.rivals:
+        return _unjudged(row.rivals)
+    if row.is_tied:
+        return _level(row)
     if row.summary.leader is not None and not row.has_successes:
         words = _("No %(unit)s yet") % {"unit": row.experiment.goal.successes_count.unit}
         return Said(words, is_quiet=True)
     return Said()
 
 
+def _unjudged(rivals: Sequence[AllocationShare]) -> Said:
+    said = ngettext("%(name)s may be better", "%(count)s variants may be better", len(rivals))
+    words = said % {"name": rivals[0].variant.name, "count": len(rivals)}
+    return Said(words, _("not enough data to judge"), is_quiet=True)
+
+
+def _level(row: Row) -> Said:
+    if row.is_level:
+        return Said(_("All variants are level"), is_quiet=True)
+    names = [share.variant.name for share in row.level]
+    if len(names) == 2:
+        words = _("%(first)s and %(second)s are level") % {"first": names[0], "second": names[1]}
+    else:
+        words = _("%(count)s variants are level") % {"count": len(names)}
+    below = _("%(chance)s probability to be best each") % {"chance": chance(row.level[0].probability_best)}
+    return Said(words, below, is_quiet=True)
+
+
 def _beside_bare_control(row: Row, ahead: AllocationShare) -> str:
-    words = _("%(chance)s probability to be best; the control has no %(unit)s yet")
+    words = _("%(chance)s probability to be best; the control has no %(unit)s")
     unit = row.experiment.goal.successes_count.unit
     return words % {"chance": chance(ahead.probability_best), "unit": unit}
 

@@ -12,8 +12,10 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from allocation.models import AllocationShare
+from allocation.unjudged import orders_short
 from dashboard.formatting import (
     decimals_of,
     format_date,
@@ -33,6 +35,16 @@ register = template.Library()
 _MISSING = "–"
 # What Django's templates make of an attribute of None.
 _NOTHING = (None, "")
+
+
+@register.filter
+def missing(found: Any, experiment: Experiment) -> str:
+    """Write what a variant's statistics or share lack to be judged: orders where those are too few, else trials."""
+    if orders := orders_short(found.effective_orders):
+        said = ngettext("about %(orders)s more order", "about %(orders)s more orders", orders)
+        return said % {"orders": format_number(orders, 0)}
+    trials = {"missing": count(found.missing_trials), "unit": experiment.goal.trials_count.unit}
+    return _("about %(missing)s more %(unit)s") % trials
 
 
 @register.simple_tag

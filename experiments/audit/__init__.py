@@ -13,15 +13,17 @@ from simple_history.models import HistoricalRecords
 
 ACTOR_LENGTH = 160
 REASON_LENGTH = 500
+# The actor of a request without a login or a key, where pages or the API are open to all. No login has a space.
+NO_LOGIN = "no login"
 
 
 def audit_history(**options: Any) -> HistoricalRecords:
-    """Keep a model's history, with the actor as text: a login, an API key's name, or nothing for a command."""
+    """Keep a model's history, with the actor as text, by ``recorded_actor``; nothing for a command."""
     return HistoricalRecords(
         history_user_id_field=models.CharField(max_length=ACTOR_LENGTH, null=True),
         history_user_getter=lambda record: record.history_user_id,
         history_user_setter=_set_actor,
-        get_user=lambda **_kwargs: current_actor(),
+        get_user=lambda **_kwargs: recorded_actor(),
         history_change_reason_field=models.CharField(max_length=REASON_LENGTH, null=True),
         **options,
     )
@@ -53,6 +55,12 @@ def current_actor() -> str | None:
         return f"API key {key}"[:ACTOR_LENGTH]
     user = getattr(request, "user", None)
     return str(user)[:ACTOR_LENGTH] if user is not None and user.is_authenticated else None
+
+
+def recorded_actor() -> str | None:
+    """Name who is acting; ``NO_LOGIN`` for a request of somebody unknown, None for a command and the service itself."""
+    request = getattr(HistoricalRecords.context, "request", None)
+    return current_actor() or (NO_LOGIN if request is not None else None)
 
 
 def _set_actor(record: Any, actor: str | None) -> None:

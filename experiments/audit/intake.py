@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import connection, models
 
-from experiments.audit import ACTOR_LENGTH, current_actor
+from experiments.audit import ACTOR_LENGTH, recorded_actor
 
 # A line for so many days: beyond that the data themselves say what there is.
 KEPT_DAYS = 400
@@ -45,7 +45,7 @@ class IntakeLine(NamedTuple):
 
 def line_of_caller(source: str, today: dt.date) -> IntakeLine:
     """Return the line of today for the one who is calling, in this way."""
-    return IntakeLine(today, current_actor() or "", source)
+    return IntakeLine(today, recorded_actor() or "", source)
 
 
 # Its rows stand between: VALUES or a SELECT.

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from experiments.audit import current_actor
+from experiments.audit import recorded_actor
 from experiments.campaign.models import Guard, Note
 from experiments.exceptions import GuardNotFoundError, InvalidError, Issue, NoteNotFoundError
 from experiments.ingestion.validation import EARLIEST_DATE
@@ -27,7 +27,7 @@ def add_note(*, experiment_id: int, date: dt.date, text: str, now: dt.datetime) 
     with transaction.atomic():
         experiment = find_experiment(experiment_id, Experiment.objects.select_for_update())
         return Note.objects.create(
-            experiment=experiment, date=date, text=text, author=current_actor() or "", created_at=now
+            experiment=experiment, date=date, text=text, author=recorded_actor() or "", created_at=now
         )
 
 

@@ -50,6 +50,9 @@ def _control(results: Results) -> list[Check]:
 
 def _traffic(results: Results) -> list[Check]:
     ratio = results.analysis.statistics.sample_ratio
+    if results.is_mismatched and not (ratio and ratio.mismatch):
+        text = _("Traffic did not match the allocation (SRM) at the last decision")
+        return [Check(False, text, "traffic")]
     if ratio is None:
         return []
     p = p_value(ratio.p_value)

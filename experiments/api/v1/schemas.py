@@ -178,7 +178,8 @@ class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
         allow_null=True, help_text="When it was ended; null while it is not."
     )
     completed_by = serializers.CharField(
-        help_text="A login or an API key; blank where it ended by itself or by a command."
+        help_text="A login or an API key, `no login` where neither was asked for; blank where it ended by itself or "
+        "by a command."
     )
     undo_until = serializers.SerializerMethodField(help_text="Until then its end can be undone.")
     variants = VariantSerializer(many=True)

@@ -27,7 +27,7 @@ def test_complete__answer__says_when_by_whom_and_until_when_it_can_be_undone(api
     answer = api.get(ONE).json()
 
     assert (answer["completed_at"], answer["undo_until"]) == ("2025-09-01T12:00:00Z", "2025-09-02T12:00:00Z")
-    assert answer["completed_by"] == ""
+    assert answer["completed_by"] == "no login"
 
 
 def test_complete__without_a_reason__is_still_taken(api: APIClient) -> None:

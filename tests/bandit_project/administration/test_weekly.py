@@ -253,7 +253,7 @@ def test_summary__control_without_a_click__has_no_lift() -> None:
     send_weekly_summaries(_at(1, 12))
 
     body = str(mail.outbox[0].body)
-    assert "The control has no clicks yet: there is no lift to show." in body
+    assert "The control has no clicks: there is no lift to show." in body
     assert "Lift vs control" not in body
 
 

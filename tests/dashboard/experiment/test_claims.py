@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from allocation.services import complete_experiment
 from experiments.campaign.models import GuardAction
 from experiments.models import Experiment
+from experiments.services import archive_experiment
 from tests.allocation.test_guards import make_guarded
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
@@ -52,6 +53,7 @@ def sentence(experiment: Experiment) -> str:
     return str(json.loads(answer.content)["sentence"])
 
 
+HARM = "Conversion rate: b is more than 5% below the control."
 CHANCES = "26.4% probability to be best; c was more likely, 72.3%"
 
 
@@ -122,7 +124,7 @@ def test_ended__while_a_guard_warned__was_chosen(client: Client) -> None:
     verdict = context(client, experiment)["verdict"]
     assert "was chosen with" in verdict.title
     assert verdict.tone == "warning"
-    assert verdict.lines[0] == "A guard warned when the experiment ended."
+    assert verdict.lines[:2] == ["A guard warned when the experiment ended.", HARM]
     assert verdict.lines[-1] == "Weigh that before you make this choice permanent on your site."
     assert sentence(experiment) == "Ended: b gets all traffic. A guard warned when it ended."
 
@@ -134,8 +136,11 @@ def test_ended__after_a_guard_acted__says_so(client: Client) -> None:
 
     verdict = context(client, experiment)["verdict"]
 
-    assert (verdict.tone, verdict.lines[0]) == ("warning", "A guard warned when the experiment ended.")
-    assert verdict.lines[1] == "b is clearly worse than the control on: Conversion rate."
+    assert (verdict.tone, verdict.lines[:2]) == (
+        "warning",
+        ["A guard warned when the experiment ended.", HARM],
+    )
+    assert verdict.lines[2] == "b is clearly worse than the control on: Conversion rate."
 
 
 @pytest.mark.parametrize("action", [GuardAction.TELL, GuardAction.ACT])
@@ -147,8 +152,9 @@ def test_ended__with_the_control_as_a_guard_asked__is_no_warning(client: Client,
     verdict = context(client, experiment)["verdict"]
 
     assert verdict.tone == "info"
-    assert verdict.lines[-2:] == [
+    assert verdict.lines[-3:] == [
         "A guard warned when the experiment ended.",
+        HARM,
         "Make this choice permanent on your site, then archive the experiment.",
     ]
 
@@ -184,6 +190,34 @@ def test_ended__one_variant_alone__won_nothing(client: Client) -> None:
 
     assert context(client, experiment)["verdict"].title.endswith(": control gets all traffic.")
     assert sentence(experiment) == "Ended: control gets all traffic."
+
+
+def test_ended__without_a_variant__says_so_with_its_day(client: Client) -> None:
+    experiment = make_experiment()
+    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
+
+    verdict = context(client, experiment)["verdict"]
+
+    assert verdict.title == "Ended on 1 Sep 2025 without a variant that gets traffic."
+    assert verdict.lines == []
+
+
+def test_ended__archived__is_not_asked_to_be_archived(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=100, b=130)
+    end_with(experiment, "b")
+    archive_experiment(experiment_id=experiment.pk, now=NOW, archived=True)
+
+    assert context(client, experiment)["verdict"].lines[-1] == "Make this choice permanent on your site."
+
+
+def test_ended__without_a_success__numbers_wait_for_nothing(client: Client) -> None:
+    experiment = make_daily(20, 1000, control=0, b=0)
+    end_with(experiment, "b")
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/").content.decode()
+
+    assert "95% not reached yet" not in page
+    assert "95% was not reached" in page
 
 
 def test_ended__with_a_variant_of_little_data__names_no_chance(client: Client) -> None:

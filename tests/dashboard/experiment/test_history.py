@@ -6,6 +6,7 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from allocation.campaigns.guards import resume_after_guard
@@ -56,6 +57,38 @@ def test_history__moves__are_titled_by_what_they_were() -> None:
         "Created", "Started", "Paused", "Resumed", "Ended", "End undone", "Archived", "Restored",
     }  # fmt: skip
     assert [entry.text for entry in found if entry.title == "Ended"] == ["Enough."]
+
+
+def test_history__done_without_a_login__is_not_said_to_be_the_service(own_machine: None) -> None:
+    experiment, client, api = make_running(), Client(), APIClient()
+    address = f"/dashboard/experiments/{experiment.key}/"
+    client.post(f"{address}history/notes/", {"date": "2025-09-01", "text": "A sale"})
+    row = {"date": "2025-09-01", "variant_name": "control", "impressions": 10, "clicks": 1}
+    recorded = api.post(
+        "/api/v1/events/", {"rows": [{**row, "experiment_id": experiment.key}]}, format="json"
+    )
+    ends = {"winner": experiment.variants.get(is_control=True).pk, "decision_reason": "Enough."}
+    client.post(f"{address}complete/", ends)
+
+    shown = page(client, experiment)
+
+    assert recorded.status_code == 200, recorded.content
+    assert shown.count("someone without a login ·") == 3
+    assert re.search(r"Created (?:\S+ )?the service ·", shown)
+    experiment.refresh_from_db()
+    assert experiment.completed_by == "no login"
+
+
+def test_undo__of_an_end_without_a_login__it_still_ends_by_itself_once_decided(own_machine: None) -> None:
+    experiment = make_running()
+    Experiment.objects.update(complete_when_decided=True)
+    ends = {"winner": experiment.variants.get(is_control=True).pk, "decision_reason": "Enough."}
+    Client().post(f"/dashboard/experiments/{experiment.key}/complete/", ends)
+
+    undo_completion(experiment_id=experiment.pk, now=timezone.now())
+
+    experiment.refresh_from_db()
+    assert (experiment.status, experiment.complete_when_decided) == (Status.ACTIVE, True)
 
 
 def test_history__links_to_the_report__are_reported_when_made_and_when_revoked() -> None:

@@ -29,7 +29,7 @@ def make_bare() -> Experiment:
     return experiment
 
 
-NO_LIFT = "The control has no clicks yet: there is no lift to show."
+NO_LIFT = "The control has no clicks: there is no lift to show."
 
 
 @pytest.mark.parametrize("tab", ["", "explore/", "report/"])
@@ -69,7 +69,7 @@ def test_control_without_successes__list_and_dialog__have_no_lift(client: Client
     html = client.get("/dashboard/").content.decode()
     choices = context(client, experiment)["ending"].choices
 
-    assert "&gt; 99.9% probability to be best; the control has no clicks yet" in html
+    assert "&gt; 99.9% probability to be best; the control has no clicks" in html
     assert [choice.lift for choice in choices] == [None, None]
 
 

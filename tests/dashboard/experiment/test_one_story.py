@@ -67,9 +67,10 @@ def _completed() -> Experiment:
 
 
 def _completed_with_newer_data() -> Experiment:
-    """The last day came after the last decision: the end is the first to know it."""
+    """The last day came after the last decision, split as it said: the end is the first to know it."""
     experiment = _daily({"a": 0.1, "b": 0.12})()
-    record(experiment, counts("a", 1000, 130), counts("b", 1000, 110))
+    visits = {name: round(2000 * share) for name, share in shares_of(allocate(experiment)).items()}
+    record(experiment, counts("a", visits["a"], visits["a"] // 8), counts("b", visits["b"], visits["b"] // 9))
     winner = experiment.variants.get(name="b")
     complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW, winner_id=winner.pk)
     return experiment

@@ -269,6 +269,72 @@ def test_verdict__paused__still_says_what_the_data_say(client: Client) -> None:
     assert found.action.post == "resume"
 
 
+PAUSED = "Paused. Traffic stays at the last allocation."
+
+
+def pause(experiment: Experiment) -> None:
+    change_status(experiment_id=experiment.pk, to=Status.PAUSED, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("days", "clicks"), [(10, (102, 20)), (5, (130, 26))], ids=["nothing decided", "a leader"]
+)
+def test_verdict__paused__says_nothing_of_traffic_that_moves(
+    client: Client, days: int, clicks: tuple[int, int]
+) -> None:
+    experiment = make_experiment()
+    add_days(experiment, days, b=clicks)
+    allocate(experiment)
+    running = verdict(client, experiment).lines
+    pause(experiment)
+
+    found = verdict(client, experiment)
+
+    assert running[-1] in {
+        "Traffic shifts to better variants automatically every day.",
+        "Keep running to measure the lift more precisely.",
+    }
+    assert found.title == PAUSED
+    assert found.lines[1:] == [*running[:-1], "Resume to keep optimizing, or end the experiment."]
+
+
+def test_verdict__paused_in_the_warm_up__promises_no_day_on_which_traffic_moves(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 50, 2), counts("b", 50, 3))
+    allocate(experiment)
+    pause(experiment)
+
+    assert verdict(client, experiment).lines == [
+        "Warming up: 100 of 1,000 impressions collected.",
+        "Resume to keep optimizing, or end the experiment.",
+    ]
+
+
+def test_verdict__paused_without_data__says_that_it_is_paused(client: Client) -> None:
+    experiment = make_experiment()
+    record(experiment, counts("control", 0, 0), counts("b", 0, 0))
+    pause(experiment)
+
+    found = verdict(client, experiment)
+
+    assert (found.tone, found.title) == ("warning", "Paused. Traffic stays split evenly.")
+    assert found.action is not None
+    assert found.action.post == "resume"
+
+
+def test_verdict__paused_with_newer_data__says_that_traffic_does_not_use_them(client: Client) -> None:
+    """It said that every day counted alike, which the reader had not asked for."""
+    experiment = make_experiment()
+    record(experiment, counts("control", 50, 2), counts("b", 50, 3))
+    allocate(experiment)
+    pause(experiment)
+    add_days(experiment, 20)
+
+    assert verdict(client, experiment).lines[0] == (
+        "b is ahead, with data or settings that traffic does not use yet."
+    )
+
+
 def test_completed__result__stays_with_its_numbers(client: Client) -> None:
     experiment = make_decided()
     before = context(client, experiment)

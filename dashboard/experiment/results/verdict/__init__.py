@@ -20,13 +20,12 @@ def verdict_of(experiment: Experiment, summary: Summary, results: Results | None
     if experiment.status == Status.COMPLETED:
         return ended(experiment, summary, results)
     if results is None or not results.days.count:
-        return _without_data(experiment)
-    if summary.is_stopped:
+        found = _without_data(experiment)
+    elif summary.is_stopped:
         return _stopped(results)
-    found = of_data(experiment, results)
-    if experiment.status == Status.PAUSED:
-        return _paused(found)
-    return found
+    else:
+        found = of_data(experiment, results)
+    return _paused(found, summary) if experiment.status == Status.PAUSED else found
 
 
 def _draft(experiment: Experiment) -> Verdict:
@@ -55,9 +54,13 @@ def _stopped(results: Results) -> Verdict:
     return Verdict("danger", title, lines, Action(_("Resume after the guard"), post="resume-after-guard"))
 
 
-def _paused(found: Verdict) -> Verdict:
+def _paused(found: Verdict, summary: Summary) -> Verdict:
     lines = [found.title, *found.lines, _("Resume to keep optimizing, or end the experiment.")]
-    title = _("Paused. Traffic stays at the last allocation.")
+    title = (
+        _("Paused. Traffic stays at the last allocation.")
+        if summary.allocation
+        else _("Paused. Traffic stays split evenly.")
+    )
     return Verdict(
         found.tone if found.tone == "danger" else "warning", title, lines, Action(_("Resume"), post="resume")
     )

@@ -6,10 +6,11 @@ from django.utils.translation import gettext as _
 from allocation.explanations import chosen_words, has_won
 from allocation.models import CLOSING
 from allocation.statistics.results import RankedVariant, Results
+from allocation.unjudged import unjudged
 from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.other_metrics import names_of, worse_metrics
 from dashboard.experiment.results.verdict.parts import Verdict
-from dashboard.experiment.results.verdict.words import lift_words, no_lift_lines
+from dashboard.experiment.results.verdict.words import harm_lines, lift_words, no_lift_lines
 from dashboard.experiment.summary import Summary
 from dashboard.formatting import format_date
 from experiments.models import Experiment, Variant
@@ -17,12 +18,14 @@ from experiments.models import Experiment, Variant
 
 def ended(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
     final = _final(experiment, summary)
+    if final is None:
+        return _without_variants(experiment)
     ranked = results.ranked if results else ()
-    row = next((r for r in ranked if final and r.statistics.variant_key == final.key), None)
+    row = next((r for r in ranked if r.statistics.variant_key == final.key), None)
     lift = lift_words(row, results) if results else None
     is_won = results is not None and row is not None and _is_won(row, results)
     title = _title(lift is not None, is_won)
-    values = {"date": _day_of_end(summary), "winner": final.name if final else "–"} | (lift or {})
+    values = {"date": _day_of_end(summary), "winner": final.name} | (lift or {})
     reason = reason_text(experiment.decision_reason)
     lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
     if results is not None and results.is_mismatched:
@@ -31,19 +34,31 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
             "warning", title % values, [doubt, *lines, _("Find out why before you change your site.")]
         )
     if results is None or row is None:
-        return Verdict("info", title % values, [*lines, _permanent()])
+        return Verdict("info", title % values, [*lines, _permanent(experiment)])
     if not (is_won and lift):
         lines = [*_chance_lines(row, results), *no_lift_lines(results), *lines]
     statistics = results.analysis.statistics
-    warned = [_("A guard warned when the experiment ended.")] if statistics.harming else []
+    warned = (
+        [_("A guard warned when the experiment ended."), *harm_lines(results)] if statistics.harming else []
+    )
     worse = _worse_lines(row, results)
     if worse or row.statistics.variant_key in statistics.harming:
         weigh = _("Weigh that before you make this choice permanent on your site.")
         return Verdict("warning", title % values, [*warned, *worse, *lines, weigh])
-    return Verdict("info", title % values, [*lines, *warned, _permanent()])
+    return Verdict("info", title % values, [*lines, *warned, _permanent(experiment)])
 
 
-def _permanent() -> str:
+def _without_variants(experiment: Experiment) -> Verdict:
+    at = experiment.completed_at
+    day = format_date(timezone.localdate(at)) if at else "–"
+    reason = reason_text(experiment.decision_reason)
+    lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
+    return Verdict("info", _("Ended on %(date)s without a variant that gets traffic.") % {"date": day}, lines)
+
+
+def _permanent(experiment: Experiment) -> str:
+    if experiment.archived_at:
+        return _("Make this choice permanent on your site.")
     return _("Make this choice permanent on your site, then archive the experiment.")
 
 
@@ -97,5 +112,7 @@ def _chance_lines(row: RankedVariant, results: Results) -> list[str]:
     leader = results.leader
     if row.rank is None or leader is None or not results.is_compared:
         return []
+    if results.rivals:
+        return [unjudged(results.rivals)]
     top = leader.statistics
     return [chosen_words(row.statistics.probability_best, top.variant_name, top.probability_best) + "."]

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from allocation.explanations import apart_in, best_choice, equally_good, keep_running, potential
+from allocation.explanations import (
+    apart_in,
+    best_choice,
+    equally_good,
+    keep_running,
+    open_words,
+    potential,
+)
 from allocation.models import State
 from allocation.statistics.results import RankedVariant, Results
 from dashboard.experiment.results.other_metrics import Worse, metric_lines, names_of, worse_metrics
@@ -26,13 +33,16 @@ _ORDER = tuple(State.values)
 
 
 def of_data(experiment: Experiment, results: Results) -> Verdict:
-    """Doubts come first, then too little data, then what the data says, unless the allocation does not know it yet."""
-    statistics = results.analysis.statistics
+    """Doubts come first, then too little data, then what the data says, unless the allocation does not know it yet.
+
+    Nothing is said of traffic that moves while it does not: of a paused experiment the data alone are read.
+    """
+    statistics, runs = results.analysis.statistics, experiment.status == Status.ACTIVE
     doubt = _doubt(results)
     if doubt is not None:
         return doubt
     if statistics.state == "collecting":
-        return _warming_up(results)
+        return _warming_up(results, runs=runs)
     leader = results.leader
     if leader is None:
         return Verdict("info", _("No variant has enough data yet."), caveats(results))
@@ -40,10 +50,11 @@ def of_data(experiment: Experiment, results: Results) -> Verdict:
         title = _("No %(unit)s yet: there is nothing to compare.")
         return Verdict("info", title % {"unit": results.analysis.inputs.reward.successes_count.unit})
     if _is_ahead_of_allocation(results):
-        return _not_allocated(results, leader, may_update=experiment.status == Status.ACTIVE)
+        return _not_allocated(results, leader, runs=runs)
     if statistics.state == "decided":
         return _decided(results, leader)
-    return _leading(results, leader) if statistics.state == "leader" else _open(results, leader)
+    say = _leading if statistics.state == "leader" else _open
+    return say(results, leader, runs=runs)
 
 
 def _doubt(results: Results) -> Verdict | None:
@@ -80,13 +91,16 @@ def _doubt(results: Results) -> Verdict | None:
     return None
 
 
-def _warming_up(results: Results) -> Verdict:
+def _warming_up(results: Results, *, runs: bool) -> Verdict:
     missing = results.missing_impressions
     if not missing:
         title = _("Waiting for data from at least two variants. Until then traffic is split evenly.")
         return Verdict("info", title, action=Action(_("Add data"), open="data"))
     needed = results.analysis.inputs.settings.min_impressions
     values = {"have": format_number(results.days.impressions, 0), "need": format_number(needed, 0)}
+    if not runs:
+        title = _("Warming up: %(have)s of %(need)s impressions collected.")
+        return Verdict("info", title % values)
     title = _("Warming up: %(have)s of %(need)s impressions collected. Traffic is split evenly until then.")
     days = results.warm_up_days or 0
     line = ngettext(
@@ -107,25 +121,36 @@ def _badge(results: Results) -> str:
     return results.allocation.state if results.allocation else ""
 
 
-def _not_allocated(results: Results, leader: RankedVariant, *, may_update: bool) -> Verdict:
-    """Say who is ahead, and no more: what is advised goes by the allocation, as the badge and the list do."""
+def _not_allocated(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
+    """Say who is ahead, if anybody is, and no more: what is advised goes by the allocation, as badge and list do."""
     is_behind = not _badge(results) or results.newer_data or results.settings_changed
+    title, first = _of_other_data(results, leader, is_behind=is_behind)
+    return Verdict(
+        "info",
+        title,
+        [
+            *first,
+            *metric_lines(results, leader),
+            *caveats(results),
+            *([_("The next allocation uses them, and then says what to do.")] if is_behind and runs else []),
+        ],
+        Action(_("Update allocation"), post="recompute") if is_behind and runs else None,
+    )
+
+
+def _of_other_data(results: Results, leader: RankedVariant, *, is_behind: bool) -> tuple[str, list[str]]:
+    """Say in which data somebody is ahead, and what of it; or that nobody is, or another may well be better."""
+    if results.rivals or results.is_tied:
+        who = _who_is_ahead(results, leader)
+        if is_behind:
+            return _("There are data or settings that traffic does not use yet."), [who]
+        return who, [_("This holds if every day counts alike; traffic counts them otherwise.")]
     said = (
         _("%(leader)s is ahead, with data or settings that traffic does not use yet.")
         if is_behind
         else _("%(leader)s is ahead if every day counts alike; traffic counts them otherwise.")
     )
-    return Verdict(
-        "info",
-        said % {"leader": leader.statistics.variant_name},
-        [
-            *lift_lines(leader, results),
-            *metric_lines(results, leader),
-            *caveats(results),
-            *([_("The next allocation uses them, and then says what to do.")] if is_behind else []),
-        ],
-        Action(_("Update allocation"), post="recompute") if is_behind and may_update else None,
-    )
+    return said % {"leader": leader.statistics.variant_name}, lift_lines(leader, results)
 
 
 def _decided(results: Results, leader: RankedVariant) -> Verdict:
@@ -211,7 +236,7 @@ def _headline(results: Results, leader: RankedVariant) -> str:
     return said % (values | lift)
 
 
-def _leading(results: Results, leader: RankedVariant) -> Verdict:
+def _leading(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
     values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
     lift = lift_words(leader, results)
     if lift is None:
@@ -223,21 +248,30 @@ def _leading(results: Results, leader: RankedVariant) -> Verdict:
         certainty(results, leader),
         *metric_lines(results, leader),
         *caveats(results),
-        keep_running(),
+        *([keep_running()] if runs else []),
     ]
     return Verdict("success", title, lines)
 
 
-def _open(results: Results, leader: RankedVariant) -> Verdict:
-    values = {"leader": leader.statistics.variant_name, "chance": chance(leader.statistics.probability_best)}
-    title = _("No clear winner yet. %(leader)s is ahead (%(chance)s probability to be best).") % values
-    if results.is_level:
-        title = _("No clear winner yet. All variants are level.")
+def _open(results: Results, leader: RankedVariant, *, runs: bool) -> Verdict:
+    """Name nobody where several are level; what would be said of one of them holds for the others as well."""
+    is_tied = results.is_tied and not results.rivals
     lines = [
-        *lift_lines(leader, results),
+        *([] if is_tied else lift_lines(leader, results)),
         potential(results.analysis.statistics.value_remaining) + ".",
-        *metric_lines(results, leader),
+        *([] if is_tied else metric_lines(results, leader)),
         *caveats(results),
-        _("Traffic shifts to better variants automatically every day."),
+        *([_("Traffic shifts to better variants automatically every day.")] if runs else []),
     ]
-    return Verdict("info", title, lines)
+    return Verdict("info", _who_is_ahead(results, leader), lines)
+
+
+def _who_is_ahead(results: Results, leader: RankedVariant) -> str:
+    return open_words(
+        leader.statistics.variant_name,
+        leader.statistics.probability_best,
+        [row.statistics.variant_name for row in results.level],
+        results.rivals,
+        is_level=results.is_level,
+        judged=sum(row.rank is not None for row in results.ranked),
+    )

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from allocation.explanations import apart_in, large_orders, never_beside, no_lift, potential, weighty_orders
 from allocation.statistics.results import RankedVariant, Results
+from allocation.unjudged import lacking_data, missing_orders, untold
 from dashboard.experiment.results.other_metrics import interval_words
 from dashboard.formatting import format_lift
 from dashboard.templatetags.formats import chance
@@ -80,9 +81,9 @@ def no_lift_lines(results: Results) -> list[str]:
 
 
 def _low_lines(results: Results, apart: Sequence[str]) -> list[str]:
-    low = [variant for variant in results.low_variants if variant.variant_name not in apart]
-    if not low:
-        return []
-    if len(low) == 1:
-        return [_("%(variant)s does not have enough data yet.") % {"variant": low[0].variant_name}]
-    return [_("%(count)s variants do not have enough data yet.") % {"count": len(low)}]
+    """Say what lacks data, but for what the title says so of."""
+    decision = results.analysis.decision
+    low = [variant.variant_name for variant in results.low_variants]
+    orders = missing_orders(decision, [one.name for one in results.analysis.inputs.variants])
+    lacking = untold(low, apart, results.rivals, orders)
+    return [lacking_data(lacking, orders)] if lacking else []
