@@ -157,7 +157,7 @@ class DateLearner:
                 self._look_at(line, date)
 
     def _look_at(self, line: int, date: str) -> None:
-        if len(self._seen) < _MOST_REMEMBERED:
+        if len(self._seen) < _MOST_REMEMBERED and len(date) <= _LONGEST:
             self._seen.add(date)
         if (written := read_day(date)) is None or written.year not in self._years:
             return
@@ -286,11 +286,13 @@ def parts_of(text: str) -> Parts:
     return Parts(text, "", "")
 
 
-@lru_cache(maxsize=2**14)
 def read_day(text: str) -> Written | None:
-    """Read a day in each order; None for what is no day in any."""
-    if len(text) > _LONGEST:
-        return None
+    """Read a day in each order; None for what is no day in any. Only what is as short as a day is remembered."""
+    return _read_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=2**14)
+def _read_short(text: str) -> Written | None:
     if found := _YEAR_LAST.fullmatch(text):
         first, separator, second, year = found.groups()
         days = _date(year, second, first), _date(year, first, second)

@@ -3,12 +3,13 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from experiments.tables.reading.dates import DateLearner, DateOrder, Dates
+from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, read_day
 from experiments.tables.reading.numbers import Exact
 
 pytestmark = pytest.mark.database_free
@@ -126,6 +127,20 @@ def test_day__of_a_moment_in_sao_paulo__is_that_of_its_clocks(text: str, day: dt
     settings.TIME_ZONE = "America/Sao_Paulo"
 
     assert _dates(text, has_times=True).day(text) == day
+
+
+def test_text__too_long_for_a_day__is_not_kept() -> None:
+    """A cell may have 100,000 characters, and a worker reads files for weeks."""
+
+    class Cell(str):
+        pass
+
+    cell = Cell("x" * 65)
+    kept = ref(cell)
+
+    assert read_day(cell) is None
+    del cell
+    assert kept() is None
 
 
 _FORMS: list[Callable[[dt.date], str]] = [
