@@ -1,4 +1,4 @@
-"""Imports of blanks, repetitions, totals, names and new variants."""
+"""Imports of blanks, repetitions, names and new variants."""
 
 import datetime as dt
 from typing import Any
@@ -129,49 +129,6 @@ def test_repeated__under_id_and_key__are_the_same_experiment() -> None:
     text = HEADER + "".join(f"{ref},2025-08-14,a,5,1,0\n" for ref in (experiment.pk, experiment.key))
 
     assert [issue.line for issue in _import(text).issues] == [2, 3]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales",
-        "Total Campaign", "Total (2 rows)", "Sum total", "Overall",
-    ],
-)  # fmt: skip
-def test_totals__with_the_sum_of_the_others__are_refused_by_name(name: str) -> None:
-    rows = ("2025-08-14,a,1000,50,5", f"2025-08-14,{name},3000,110,10", "2025-08-14,b,2000,60,5")
-
-    report = _import(_rows(make_experiment(), *rows), on_error="skip")
-
-    assert [(issue.line, issue.column) for issue in report.issues] == [(3, "variant_name")]
-    assert f"'{name}' is a row of totals" in report.issues[0].message
-    assert [row[0] for row in _stored()] == ["a", "b"]
-
-
-def test_totals__a_variant_called_so_with_numbers_of_its_own__is_a_variant() -> None:
-    rows = ("2025-08-14,a,1000,50,5", "2025-08-14,Total,999,50,5")
-
-    assert _import(_rows(make_experiment(), *rows)).processed_rows == 2
-
-
-@pytest.mark.parametrize("untaken", ["a,1000,50,", "a,x,50,5", "a,1000,50,5,6,7", ",1000,50,5"])
-def test_totals__beside_a_row_that_is_not_taken__make_no_variant(untaken: str) -> None:
-    rows = (f"2025-08-14,{untaken}", "2025-08-14,b,2000,60,5", "2025-08-14,Total,3000,110,5")
-
-    report = _import(_rows(make_experiment(), *rows), blank="skip", on_error="skip")
-
-    assert report.issues[-1].message.startswith("'Total' may be a row of totals")
-    assert _stored() == [("b", 2000, 60, 5)]
-
-
-@pytest.mark.parametrize("other", ["2025-08-13,b", "2025-08-12,a"])
-def test_totals__of_the_whole_file_with_one_day_s_date__are_refused(other: str) -> None:
-    rows = ("2025-08-14,a,1000,50,5", f"{other},2000,60,5", "2025-08-14,Total,3000,110,10")
-
-    report = _import(_rows(make_experiment(), *rows), on_error="skip")
-
-    assert [issue.line for issue in report.issues] == [4]
-    assert "the sum of the file's other rows" in report.issues[0].message
 
 
 @pytest.mark.parametrize(
