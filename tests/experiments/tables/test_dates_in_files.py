@@ -234,6 +234,7 @@ def test_queued_file__with_an_order__is_read_so_by_a_worker() -> None:
         experiment=experiment, owner=OWNER, name="a.csv", content=content, now=timezone.now()
     )
 
-    record_waiting(**question_of(upload, chosen_options(vars(given))))
+    answer = record_waiting(**question_of(upload, chosen_options(vars(given))))
 
     assert _days() == [dt.date(2024, 11, 1)]
+    assert answer["facts"] == ["New variants: b", "Dates were read with the day first"]
