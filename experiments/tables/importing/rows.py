@@ -301,7 +301,11 @@ class RowReader(LineReader):
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
 
     def _learn_dates(self) -> FoundDates:
-        """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing."""
+        """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing.
+
+        A row that is refused for its numbers, left out or of another experiment does: whoever wrote the file wrote its
+        date as the others, and what may be mixed up in it may be so in all of it.
+        """
         learner = DateLearner(self._years)
         for lines in in_blocks(self.header.lines()):
             learner.look_at_lines([line for line in lines if self._is_row(*line)], self._date)
