@@ -17,7 +17,7 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.importing.rows import ORDER_VALUE, RowReader
-from experiments.tables.importing.totals import Span, Totals, is_total, may_be_total
+from experiments.tables.importing.totals import Span, Totals, is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.bounds import Bounds
 from experiments.text import format_number
@@ -102,8 +102,7 @@ class Check:
         if len(set(places)) < len(places) or not self._first_lines.keys().isdisjoint(places):
             return False
         self._first_lines.update(zip(places, lines, strict=True))
-        if totals := {name for name in set(names) if may_be_total(name)}:
-            self._totals.rows += [row for row in rows if row.counts.variant_name in totals]
+        self._totals.keep(rows)
         self.report.total_rows += sum(numbers)
         return True
 
@@ -316,8 +315,7 @@ class Check:
         first = self._first_lines.setdefault(place, row.line)
         if first != row.line:
             self._repetition(row, place, first)
-        if may_be_total(row.counts.variant_name):
-            self._totals.rows.append(row)
+        self._totals.keep([row])
 
     def _repetition(self, row: CsvRow, place: int, first: int) -> None:
         """Refuse all rows of a place, or note that they are to be added up. None of them alone is the day's total."""

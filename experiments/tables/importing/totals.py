@@ -34,17 +34,25 @@ def is_total(name: str) -> bool:
     return _TOTAL.fullmatch(name.strip(" :")) is not None
 
 
-def may_be_total(name: str) -> bool:
-    """Say whether a row of this name may hold the sum of others."""
-    return is_total(name) or _ALL.fullmatch(name.strip(" :*()")) is not None
-
-
 class Totals:
-    """Judges the ``rows`` whose names are those of totals."""
+    """Judges ``rows`` whose names are those of totals."""
 
     def __init__(self, references: References) -> None:
         self.rows: list[CsvRow] = []
         self._references = references
+
+    def keep(self, rows: Sequence[CsvRow]) -> None:
+        """Keep the rows that may hold the sum of others, until all are known."""
+        marks = {(row.experiment, row.counts.variant_name) for row in rows}
+        if suspects := {mark for mark in marks if self._suspects(*mark)}:
+            self.rows += [row for row in rows if (row.experiment, row.counts.variant_name) in suspects]
+
+    def _suspects(self, experiment: str, name: str) -> bool:
+        """Say whether a row of this name may hold the sum of others; a variant that is known may be called All."""
+        if is_total(name):
+            return True
+        may_be = _ALL.fullmatch(name.strip(" :*()")) is not None
+        return may_be and name not in self._references.identity(experiment).variants
 
     def problems(self, rows: Iterable[CsvRow | BadRow], doubtful: Set[Span]) -> Iterator[tuple[CsvRow, str]]:
         """Say of each that holds the sum of other rows, or may hold it, why it is refused.
@@ -62,7 +70,7 @@ class Totals:
         """Add up the other rows of what each may be the sum of."""
         sums: dict[Span, DayTotals] = {span: NO_TOTALS for row in self.rows for span in self._spans(row)}
         for row in rows:
-            if isinstance(row, CsvRow) and not may_be_total(row.counts.variant_name):
+            if isinstance(row, CsvRow) and not self._suspects(row.experiment, row.counts.variant_name):
                 for span in self._spans(row):
                     if span in sums:
                         sums[span] = row.counts.plus(sums[span]).totals
@@ -83,7 +91,7 @@ class Totals:
             "this name first"
         )
         if not is_total(name):
-            return unknown if any(holds) and name not in known.variants else ""
+            return unknown if any(holds) else ""
         if holds[0]:
             return _("%(name)s is a row of totals: it holds the sum of the day's other rows; remove it")
         if any(holds):

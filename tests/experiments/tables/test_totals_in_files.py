@@ -83,11 +83,17 @@ def test_totals__called_all__are_refused_where_they_hold_the_sum(name: str, is_s
     assert all(f"'{name}' may be a row of totals" in issue.message for issue in report.issues)
 
 
-def test_totals__a_known_variant_called_all__may_hold_the_sum() -> None:
+def test_totals__a_known_variant_called_all__may_hold_the_sum_and_is_a_part_of_it() -> None:
     experiment = make_experiment()
     record(experiment, counts("All", 1000, 50), counts("a", 1000, 50))
+    rows = ("2025-08-14,a,10,0,0", "2025-08-14,All,10,0,0", "2025-08-14,Total,20,0,0")
 
-    assert _import(_rows(experiment, "2025-08-14,a,10,0,0", "2025-08-14,All,10,0,0")).processed_rows == 2
+    report = _import(_rows(experiment, *rows), on_error="skip")
+
+    assert report.processed_rows == 2
+    assert [issue.message for issue in report.issues] == [
+        "'Total' is a row of totals: it holds the sum of the day's other rows; remove it"
+    ]
 
 
 @pytest.mark.parametrize("known", ["Total", "a"])
