@@ -21,6 +21,14 @@ _PT = [
     "janeiro", "fevereiro", "março", "abril", "maio", "junho",
     "julho", "agosto", "setembro", "outubro", "novembro", "dezembro",
 ]  # fmt: skip
+_ES = [
+    "enero", "febrero", "marzo", "abril", "mayo", "junio",
+    "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+]  # fmt: skip
+_DE = [
+    "Januar", "Februar", "März", "April", "Mai", "Juni",
+    "Juli", "August", "September", "Oktober", "November", "Dezember",
+]  # fmt: skip
 
 
 def _dates(*cells: str, order: DateOrder = "detect", has_times: bool = False, at_once: int = 500) -> Dates:
@@ -153,9 +161,10 @@ _FORMS: list[Callable[[dt.date], str]] = [
     lambda day: f"{day:%Y-%m-%d}T00:00:00Z",
     *(
         form
-        for names in (_EN, _PT, [name[:3] for name in _EN], [name[:3] for name in _PT])
+        for names in (_EN, _PT, _ES, _DE, *([name[:3] for name in names] for names in (_EN, _PT, _ES, _DE)))
         for form in (
             lambda day, names=names: f"{day.day} {names[day.month - 1]} {day.year}",
+            lambda day, names=names: f"{day.day}. {names[day.month - 1]}. {day.year}",
             lambda day, names=names: f"{day.day} de {names[day.month - 1].upper()} de {day.year}",
             lambda day, names=names: f"{names[day.month - 1]} {day:%d}, {day.year}",
             lambda day, names=names: f"{day:%d}-{names[day.month - 1]}-{day.year}",
