@@ -1,7 +1,6 @@
 """Rows that hold the sum of others: their names tell which may, their numbers which do."""
 
 import datetime as dt
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
@@ -10,28 +9,11 @@ from django.utils.translation import gettext as _
 from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
+from experiments.tables.importing.total_names import is_all, is_total
 from experiments.tables.issues import shown
 
 # What a row may be the sum of: an experiment's day, all its days, or the file.
 Span = tuple[object, dt.date | None]
-
-_TOTAL = re.compile(
-    r"(?:(?:grand|overall|account|campaign|sub|sum)[ -]?)?totals?"
-    r"(?: (?:geral|general|overall|sum|campaigns?|accounts?|ad ?groups?|ads?|rows?|days?))?(?:\s*(?:[:\-–].*|\(.*\)))?"
-    r"|totais|totales|overall|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
-    re.IGNORECASE | re.DOTALL,
-)
-# A variant may be called so, too.
-_ALL = re.compile(
-    r"(?:all|alle|todos|todas)(?: (?:[ao]s )?(?:variants?|variations?|versions?|groups?|ads?|ad groups|users|visitors"
-    r"|traffic|variantes|variações|anúncios|varianten|anzeigen))?|results from [0-9].*",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def is_total(name: str) -> bool:
-    """Say whether a row of this name is hardly anything else than the sum of others."""
-    return _TOTAL.fullmatch(name.strip(" :")) is not None
 
 
 class Totals:
@@ -51,8 +33,7 @@ class Totals:
         """Say whether a row of this name may hold the sum of others; a variant that is known may be called All."""
         if is_total(name):
             return True
-        may_be = _ALL.fullmatch(name.strip(" :*()")) is not None
-        return may_be and name not in self._references.identity(experiment).variants
+        return is_all(name) and name not in self._references.identity(experiment).variants
 
     def problems(self, rows: Iterable[CsvRow | BadRow], doubtful: Set[Span]) -> Iterator[tuple[CsvRow, str]]:
         """Say of each that holds the sum of other rows, or may hold it, why it is refused.
