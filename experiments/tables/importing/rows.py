@@ -351,9 +351,9 @@ class RowReader(LineReader):
 
     def _bad(self, line: int, cells: list[str], issues: Iterable[RowIssue]) -> BadRow:
         """Build a bad row; a line of totals is called so, whatever else is wrong with it."""
-        texts = [cells[p] for c, p in self.header.places.items() if c not in KINDS and p < len(cells)]
-        # Google Analytics says it in a cell beyond the header
-        texts += cells[self.width :]
+        # exports say it in their first column, or in a cell beyond the header
+        numbers = {place for column, place in self.header.places.items() if column in KINDS}
+        texts = [cell for place, cell in enumerate(cells) if place not in numbers]
         if total := next((text for text in texts if is_total(text)), None):
             message = _("%(name)s is a row of totals; remove it") % {"name": shown(total)}
             issues = [RowIssue(line, self.names["variant_name"], message)]

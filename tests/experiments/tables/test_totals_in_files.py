@@ -136,3 +136,16 @@ def test_totals__of_the_whole_file_with_one_day_s_date__are_refused(other: str) 
 
     assert [issue.line for issue in report.issues] == [4]
     assert "the sum of the file's other rows" in report.issues[0].message
+
+
+def test_totals__named_in_a_column_that_nobody_needs__are_called_so() -> None:
+    """Google Ads names them in its first column, whatever that is."""
+    header = "Ad group status,Ad group,Day,Impr.,Clicks,Conv.,Experiment\n"
+    key = make_experiment().key
+    rows = f"Enabled,a,2025-08-14,1000,50,5,{key}\nTotal: Ad groups, --, --,3000,110,10, --\n"
+
+    report = _import(header + rows)
+
+    assert [str(issue) for issue in report.issues] == [
+        "line 3, Ad group: 'Total: Ad groups' is a row of totals; remove it"
+    ]
