@@ -17,7 +17,7 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.importing.rows import ORDER_VALUE, RowReader
-from experiments.tables.importing.total_names import is_total
+from experiments.tables.importing.total_names import is_none, is_total
 from experiments.tables.importing.totals import Span, Totals
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.bounds import Bounds
@@ -270,6 +270,11 @@ class Check:
         known = self.references.identity(experiment)
         if name in known.variants or (self.references.problem(experiment) and not known.variants):
             return ""  # an experiment that there is not has no variants to list
+        if is_none(name):
+            message = _(
+                "%(name)s stands for what has no variant: remove the row, or add a variant of this name first"
+            )
+            return message % {"name": shown(name)}
         judge = self._judge_of(experiment)
         issue = judge.problem(name)
         if issue is None and is_good:

@@ -1,4 +1,4 @@
-"""Names of rows that hold the sum of others."""
+"""Names of rows that are of no variant: they hold the sum of others, or what has no variant."""
 
 import re
 
@@ -14,6 +14,15 @@ _ALL = re.compile(
     r"|traffic|variantes|variações|anúncios|varianten|anzeigen))?|results from [0-9].*",
     re.IGNORECASE | re.DOTALL,
 )
+# As exports write that there is none.
+_NONE = re.compile(
+    r"\((?:not set|other|none|not provided|data not available|blank)\)|[-–—]+|#N/A", re.IGNORECASE
+)
+
+
+def is_none(name: str) -> bool:
+    """Say whether this name stands for what has no variant, as visits before the experiment have none."""
+    return _NONE.fullmatch(name) is not None
 
 
 def is_total(name: str) -> bool:

@@ -168,6 +168,22 @@ def test_name__that_cannot_be__is_shown_with_the_sign_and_the_fix(name: str, sai
     assert issue.message == said
 
 
+@pytest.mark.parametrize("name", ["(not set)", "(Other)", "(none)", "--", "–", "#N/A"])
+def test_new_variant__whose_name_stands_for_none__is_refused(name: str) -> None:
+    """Google Analytics has such a row for all who are not in the experiment."""
+    experiment = make_running()
+    text = _rows(experiment, f"2025-08-14,{name},5,1,0", "2025-08-14,control,5,1,0")
+
+    report = _import(text, on_error="skip")
+
+    assert [str(issue) for issue in report.issues] == [
+        f"line 2, variant_name: '{name}' stands for what has no variant: remove the row, or add a variant of this name "
+        "first"
+    ]
+    Variant.objects.filter(key="variant_b").update(name=name)
+    assert _import(text).processed_rows == 2
+
+
 def test_new_variants__are_named_and_can_be_refused() -> None:
     text = _rows(make_running(), "2025-08-14,green,5,1,0", "2025-08-14,control,5,1,0")
 
