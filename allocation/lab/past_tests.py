@@ -18,7 +18,8 @@ from allocation.exceptions import PastTestsError
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURES, Reward, fewest_squares
 from experiments.models import MAX_VARIANTS
-from experiments.tables.importing.rows import LineReader, as_name, is_total, name_problem
+from experiments.tables.importing.rows import LineReader, as_name, name_problem
+from experiments.tables.importing.total_names import is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, find_header
 from experiments.tables.reading.numbers import NumberError, is_blank

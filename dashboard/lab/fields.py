@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
-from django.utils.formats import get_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,7 +25,7 @@ from experiments.settings_schema import (
     setting_problems,
     with_defaults,
 )
-from experiments.tables.number_fields import PlainDecimalField, WholeNumberField
+from experiments.tables.number_fields import PercentField, WholeNumberField, with_decimal_sign
 from experiments.text import Text, format_number
 
 _MOST_RATES = 12
@@ -49,7 +48,7 @@ class _ListField(forms.CharField):
 
 
 def _written(whole: str, decimals: str | None) -> str:
-    return whole if decimals is None else f"{whole}{get_format('DECIMAL_SEPARATOR')}{decimals}"
+    return whole if decimals is None else with_decimal_sign(f"{whole}.{decimals}")
 
 
 class RatesField(_ListField):
@@ -79,31 +78,6 @@ def _rate(word: str) -> float:
     if rate is None or rate > 1:
         raise ValidationError(_("%(word)s is not a rate from 0 to 100 percent.") % {"word": repr(word[:20])})
     return float(rate)
-
-
-class PercentField(PlainDecimalField):
-    """A percentage that is shown as the page's language writes it, and read with a point or a comma in any language.
-
-    It is a field of text: a browser's own field of numbers writes them in the browser's language.
-    """
-
-    widget = forms.TextInput(attrs={"inputmode": "decimal"})
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(_with_point(value))
-
-    def prepare_value(self, value: Any) -> Any:
-        found = _DECIMAL.fullmatch(str(value))
-        return _written(found[1], found[2]) if found else value
-
-
-_DECIMAL = re.compile(r"\s*([-+]?[0-9]+)(?:[.,]([0-9]+))?\s*")
-
-
-def _with_point(value: Any) -> Any:
-    """Write a comma as a point: no percentage of these forms has thousands."""
-    found = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
-    return f"{found[1]}.{found[2]}" if found and found[2] else value
 
 
 def seed_field() -> WholeNumberField:

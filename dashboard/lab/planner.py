@@ -20,10 +20,10 @@ from allocation.lab.work import MOST_MICROSECONDS, together, work
 from dashboard.charts import Chart, Mark
 from dashboard.lab import charts
 from dashboard.lab.columns import Column, service_column
-from dashboard.lab.fields import LabForm, PercentField, daily_traffic_field, seed_field, value_cv_field
+from dashboard.lab.fields import LabForm, daily_traffic_field, seed_field, value_cv_field
 from dashboard.lab.tool import Tool
 from experiments.settings_schema import SettingValue
-from experiments.tables.number_fields import WholeNumberField
+from experiments.tables.number_fields import PercentField, WholeNumberField
 
 Results = dict[str, WatchedResult]
 # Half a year: who waits longer than that has another question.

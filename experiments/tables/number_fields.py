@@ -48,25 +48,49 @@ class _PlainDigits:
 class PlainDecimalField(_PlainDigits, forms.DecimalField):
     """A decimal number in the digits 0 to 9. A comma may be its point, as an address or a paste has it: 8,78.
 
-    The field of the browser, which shows a number in its own language, sends a point.
+    The field of the browser, which shows a number in its own language, sends a point. ``has_thousands``: three digits
+    behind a comma may be thousands, as the page's language says.
     """
 
+    has_thousands = True
+
     def to_python(self, value: Any) -> Any:
-        return super().to_python(_with_point(value))
+        return super().to_python(self._with_point(value))
 
     def prepare_value(self, value: Any) -> Any:
-        return super().prepare_value(_with_point(value))
+        return super().prepare_value(self._with_point(value))
+
+    def _with_point(self, value: Any) -> Any:
+        """Write the comma of decimals as a point."""
+        found = _ONE_COMMA.fullmatch(value) if isinstance(value, str) else None
+        if found is None or (
+            self.has_thousands and len(found[2]) == 3 and get_format("DECIMAL_SEPARATOR") != ","
+        ):
+            return value
+        return f"{found[1]}.{found[2]}"
 
 
 _ONE_COMMA = re.compile(r"\s*([-+]?[0-9]+),([0-9]+)\s*")
+_ONE_POINT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 
 
-def _with_point(value: Any) -> Any:
-    """Write the comma of decimals as a point. Three digits behind it may be thousands: the page's language says."""
-    found = _ONE_COMMA.fullmatch(value) if isinstance(value, str) else None
-    if found is None or (len(found[2]) == 3 and get_format("DECIMAL_SEPARATOR") != ","):
-        return value
-    return f"{found[1]}.{found[2]}"
+class PercentField(PlainDecimalField):
+    """A percentage that is shown as the page's language writes it, and read with a point or a comma in any language.
+
+    It is a field of text: a browser's own field of numbers writes them in the browser's language.
+    """
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal"})
+    has_thousands = False
+
+    def prepare_value(self, value: Any) -> Any:
+        shown = super().prepare_value(value)
+        return with_decimal_sign(str(shown)) if _ONE_POINT.fullmatch(str(shown)) else shown
+
+
+def with_decimal_sign(number: str) -> str:
+    """Write the decimal point of a number as the page's language does."""
+    return number.replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
 class PlainFloatField(_PlainDigits, forms.FloatField):
@@ -131,4 +155,4 @@ def _written(value: Decimal | float) -> str:
     plain = f"{Decimal(str(value)).normalize():f}"
     if len(plain) > _LONGEST_PLAIN and isinstance(value, float):
         return str(value)
-    return plain.replace(".", get_format("DECIMAL_SEPARATOR"))
+    return with_decimal_sign(plain)

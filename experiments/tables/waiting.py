@@ -12,6 +12,7 @@ from django.utils import timezone
 from experiments.exceptions import NotFoundError
 from experiments.models import CsvUpload
 from experiments.selectors import today
+from experiments.tables.facts import facts_of
 from experiments.tables.importing.report import ImportOptions
 from experiments.tables.uploads import record_upload
 
@@ -28,7 +29,7 @@ def question_of(upload: CsvUpload, options: ImportOptions) -> dict[str, Any]:
 def record_waiting(token: str, options: dict[str, Any]) -> dict[str, Any]:
     """Record a waiting file in a worker; ``processed`` rows of it, or ``issues`` why nothing was.
 
-    ``gone``: it was recorded before, or has waited for too long.
+    ``facts``: what a person should know of those rows. ``gone``: it was recorded before, or has waited for too long.
     """
     upload = CsvUpload.objects.select_related("experiment").filter(token=token).first()
     if upload is None:
@@ -48,4 +49,5 @@ def record_waiting(token: str, options: dict[str, Any]) -> dict[str, Any]:
     issues = [str(issue) for issue in report.issues]
     if not (report.has_loaded or issues):
         issues = [issue.message for issue in report.refusals()]
-    return {"processed": report.processed_rows, "total": report.total_rows, "issues": issues}
+    facts = list(facts_of(report)) if report.has_loaded else []
+    return {"processed": report.processed_rows, "total": report.total_rows, "issues": issues, "facts": facts}

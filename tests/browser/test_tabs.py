@@ -148,3 +148,30 @@ def test_calendar__on_a_telephone__begins_at_the_latest_week(clean_page: Page, l
 
     expect(clean_page.get_by_role("link", name="Mon, 1 Sep 2025")).to_be_in_viewport()
     expect(clean_page.locator(".calendar-weekdays")).to_be_in_viewport()
+
+
+def test_hypothesis__cut_on_a_telephone__is_shown_whole_on_request(
+    clean_page: Page, live_server: Any
+) -> None:
+    make_experiment(key="long", description=f"{'We believe in this. ' * 12}The end.")
+    show(clean_page, f"{live_server.url}/dashboard/experiments/long/data/", 390, "light")
+    text, more = clean_page.locator("#experiment-about"), clean_page.get_by_role("button", name="Show all")
+    cut = text.bounding_box()
+
+    more.click()
+
+    whole = text.bounding_box()
+    assert cut
+    assert whole
+    assert whole["height"] > 2 * cut["height"]
+    expect(more).to_be_hidden()
+
+
+def test_hypothesis__that_fits__has_no_button(clean_page: Page, live_server: Any) -> None:
+    make_experiment(key="short", description="We believe in this.")
+    make_experiment(key="long", description="We believe in this. " * 12)
+    for key, width in (("short", 390), ("long", 1440)):
+        show(clean_page, f"{live_server.url}/dashboard/experiments/{key}/data/", width, "light")
+
+        expect(clean_page.locator("#experiment-about")).to_be_visible()
+        expect(clean_page.locator(".experiment-more")).to_be_hidden()

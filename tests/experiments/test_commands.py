@@ -1,3 +1,4 @@
+import datetime as dt
 import io
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pytest_django import Settings
 from experiments.metrics import Reward
 from experiments.models import DailyMetric, Experiment
 from tests.conftest import ROOT
-from tests.factory import make_running
+from tests.factory import counts, make_experiment, make_running, record
 
 pytestmark = pytest.mark.django_db
 
@@ -210,6 +211,23 @@ def test_import_events__sql_without_an_order__is_executed_once(warehouse: str) -
         "date__day", flat=True
     )
     assert sorted(days) == list(range(1, 11))
+
+
+def test_import_events__sql_of_orders__counts_each_on_the_day_of_its_moment(
+    warehouse: str, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "America/Sao_Paulo"
+    own, days = make_experiment(), [dt.date(2025, 8, 1), dt.date(2025, 8, 2)]
+    record(own, *(counts("control", 100, 5, date=day) for day in days))
+    sql = """
+        SELECT at::timestamptz AS date, 'control' AS variant, 5 AS value
+        FROM unnest('{2025-08-02 00:00:00+00, 2025-08-02 00:00:01+00, 2025-08-02 03:00:00+00}'::text[]) AS orders (at)
+    """
+
+    call_command("import_events", sql=sql, url=warehouse, experiment=own.key)
+
+    stored = DailyMetric.objects.order_by("date").values_list("date", "conversions")
+    assert list(stored) == [(days[0], 2), (days[1], 1)]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from django.core.management.base import CommandError
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from experiments.exceptions import ExperimentNotFoundError, InvalidError
 from experiments.management.choices import add_choices, chosen_options
@@ -16,17 +17,16 @@ from experiments.management.plain import PlainCommand
 from experiments.management.progress import read_with_bar, rows_with_bar
 from experiments.models import Experiment
 from experiments.selectors import find_experiment, today
+from experiments.tables.facts import counted_problems, facts_of
 from experiments.tables.importing.importer import Target, import_table
 from experiments.tables.importing.report import ImportReport
 from experiments.tables.issues import RowIssue
 from experiments.tables.mapping import remembered_columns
-from experiments.tables.reading.dates import DatesRead
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.query import query_table
 from experiments.tables.reading.source import Table
 
 _PROBLEMS_SHOWN = 20
-_ORDERS = {"day_first": "day first", "month_first": "month first"}
 
 
 class Command(PlainCommand):
@@ -73,26 +73,15 @@ class Command(PlainCommand):
     def _tell(self, report: ImportReport) -> None:
         self._tell_problems(report)
         if not report.has_loaded:
-            problems = f"Problems found: {_problems(report)}. " if report.issues else ""
-            reason = "" if report.issues else f" {report.refusals()[0].message}."
-            raise CommandError(f"{problems}Nothing was loaded.{reason}")
+            if report.issues:
+                raise CommandError(f"Problems found: {counted_problems(report)}. Nothing was loaded.")
+            raise CommandError(f"{capfirst(report.refusals()[0].message)}.")
         rows = "single orders" if report.has_orders else "rows"
         loaded = f"{report.processed_rows:,} of {report.total_rows:,} {rows}"
         experiments = len(report.experiment_ids)
         self.stdout.write(f"Loaded {loaded} into {experiments:,} experiment{'s' * (experiments != 1)}.")
-        for said, what in (
-            ("Rows refused and left out: {}", _counted(report.refused_rows)),
-            ("Problems found: {}", _problems(report) if report.issues else ""),
-            ("Rows with a blank cell left out: {}", _counted(report.blank_skipped)),
-            ("Rows of other experiments left out: {}", _counted(report.left_out)),
-            ("Orders above the value cap, counted as the cap: {}", _counted(report.values_capped)),
-            ("Columns not needed: {}", ", ".join(report.ignored_columns)),
-            ("New variants: {}", ", ".join(report.new_variants)),
-            ("Dates were read with the {}", _order_of_dates(report.dates)),
-            ("Read as {}: it is not UTF-8", report.encoding),
-        ):
-            if what:
-                self.stdout.write(said.format(what))
+        for fact in facts_of(report):
+            self.stdout.write(fact)
         for experiment in Experiment.objects.filter(pk__in=report.experiment_ids).order_by("pk"):
             variants = ", ".join(experiment.variants.values_list("name", flat=True))
             self.stdout.write(f"  {experiment.pk} {experiment.key}: {variants}")
@@ -119,19 +108,6 @@ def _by_experiment(report: ImportReport) -> list[tuple[RowIssue, int]]:
         rows[mark] += 1
         first.setdefault(mark, issue)
     return [(first[mark], number) for mark, number in rows.items()]
-
-
-def _order_of_dates(dates: DatesRead) -> str:
-    shown_by = f", as {dates.witness} can only be so" if dates.witness else ""
-    return f"{_ORDERS[dates.order]}{shown_by}" if dates.order else ""
-
-
-def _counted(number: int) -> str:
-    return f"{number:,}" if number else ""
-
-
-def _problems(report: ImportReport) -> str:
-    return f"{report.total_issues:,}{' or more' if report.is_full else ''}"
 
 
 def _target(reference: str | None) -> Target:

@@ -52,6 +52,9 @@ class Command(BaseCommand):
             self.stderr.write(f"{name}: {issue}")
         if done.result["processed"]:
             self.stdout.write(f"{name}: {done.result['processed']} of {done.result['total']} rows.")
+            # a worker of an earlier version gives none
+            for fact in done.result.get("facts", ()):
+                self.stdout.write(f"{name}: {fact}")
         return bool(done.result["processed"])
 
 

@@ -1,7 +1,7 @@
 """The first reading of a file: problems of each row by itself and beside the others."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import cast
 
@@ -10,21 +10,20 @@ from django.utils.translation import gettext as _
 from experiments.exceptions import MAX_ISSUES
 from experiments.ingestion.new_names import NewNames
 from experiments.ingestion.validation import count_issues, has_plain_issue, have_no_issues
-from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.models import Experiment
 from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.orders import without_impressions
 from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
-from experiments.tables.importing.rows import ORDER_VALUE, RowReader, is_total
+from experiments.tables.importing.rows import ORDER_VALUE, RowReader
+from experiments.tables.importing.total_names import is_none, is_total
+from experiments.tables.importing.totals import Span, Totals
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.bounds import Bounds
 from experiments.text import format_number
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]
-# An experiment's day, all its days, or the file.
-_Span = tuple[object, dt.date | None]
 
 
 class Check:
@@ -58,8 +57,8 @@ class Check:
         # Places with a row that is not taken: the others, alone or added up, would be less than the day's total.
         self._broken: set[int] = set()
         # Days with a row that cannot be read: the sum of the others is not that of the day.
-        self._doubtful: set[_Span] = set()
-        self._totals: list[CsvRow] = []
+        self._doubtful: set[Span] = set()
+        self._totals = Totals(references)
         # By experiment as the file names it, whether the file lacks a column that its goal needs.
         self._lacking: dict[str, bool] = {}
         # Of names that no variant has: who judges those of an experiment, and what was said of each.
@@ -104,8 +103,7 @@ class Check:
         if len(set(places)) < len(places) or not self._first_lines.keys().isdisjoint(places):
             return False
         self._first_lines.update(zip(places, lines, strict=True))
-        if totals := {name for name in set(names) if is_total(name)}:
-            self._totals += [row for row in rows if row.counts.variant_name in totals]
+        self._totals.keep(rows)
         self.report.total_rows += sum(numbers)
         return True
 
@@ -123,7 +121,7 @@ class Check:
 
     def _compare(self, rows: Rows) -> None:
         """Refuse, once all rows are known, those that are sums or parts of others."""
-        if self._totals:
+        if self._totals.rows:
             self._refuse_totals(rows)
         if not self._broken.isdisjoint(self._first_lines):
             self._refuse_parts(rows)
@@ -272,6 +270,11 @@ class Check:
         known = self.references.identity(experiment)
         if name in known.variants or (self.references.problem(experiment) and not known.variants):
             return ""  # an experiment that there is not has no variants to list
+        if is_none(name):
+            message = _(
+                "%(name)s stands for what has no variant: remove the row, or add a variant of this name first"
+            )
+            return message % {"name": shown(name)}
         judge = self._judge_of(experiment)
         issue = judge.problem(name)
         if issue is None and is_good:
@@ -318,8 +321,7 @@ class Check:
         first = self._first_lines.setdefault(place, row.line)
         if first != row.line:
             self._repetition(row, place, first)
-        if is_total(row.counts.variant_name):
-            self._totals.append(row)
+        self._totals.keep([row])
 
     def _repetition(self, row: CsvRow, place: int, first: int) -> None:
         """Refuse all rows of a place, or note that they are to be added up. None of them alone is the day's total."""
@@ -345,36 +347,10 @@ class Check:
 
     def _refuse_totals(self, rows: Rows) -> None:
         """Refuse a row called Total, or the like, that holds the sum of other rows, or may hold it."""
-        sums: dict[_Span, DayTotals] = {span: NO_TOTALS for row in self._totals for span in self._spans(row)}
-        for row in rows():
-            if isinstance(row, CsvRow) and not is_total(row.counts.variant_name):
-                for span in self._spans(row):
-                    if span in sums:
-                        sums[span] = row.counts.plus(sums[span]).totals
-        for row in self._totals:
-            if row.line not in self.bad_lines and (said := self._total_problem(row, sums)):
-                message = said % {"name": shown(row.counts.variant_name)}
-                self._refuse(row.line, [RowIssue(row.line, self.names["variant_name"], message)])
-
-    def _total_problem(self, row: CsvRow, sums: Mapping[_Span, DayTotals]) -> str:
-        if row.counts.counts != NO_TOTALS.counts:
-            day, *longer = [sums[span].counts == row.counts.counts for span in self._spans(row)]
-            if day:
-                return _("%(name)s is a row of totals: it holds the sum of the day's other rows; remove it")
-            if any(longer):
-                return _("%(name)s is a row of totals: it holds the sum of the file's other rows; remove it")
-        identity = self._identity(row.experiment)
-        if not self._doubtful.isdisjoint([(identity, row.counts.date), (identity, None)]):
-            return _(
-                "%(name)s may be a row of totals: other rows of the day are not taken, so that it cannot be compared "
-                "with their sum; remove it, or complete those"
-            )
-        return ""
-
-    def _spans(self, row: CsvRow) -> tuple[_Span, ...]:
-        """List what a row of totals may be the sum of: its day, its experiment's days, the file."""
-        identity = self._identity(row.experiment)
-        return (identity, row.counts.date), (identity, None), (None, None)
+        for row, said in self._totals.problems(rows(), self._doubtful):
+            self._broken.add(self._place(row))
+            if row.line not in self.bad_lines:
+                self._refuse(row.line, [RowIssue(row.line, self.names["variant_name"], said)])
 
     def _place(self, row: CsvRow) -> int:
         return self._place_of(row.experiment, row.counts.date, row.counts.variant_name)

@@ -15,6 +15,7 @@ from experiments.metrics import Kind as KindOfMeasure
 from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.plain_rows import Column, Meanings, NumberColumn, PlainRows, rows_of_counts
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
+from experiments.tables.importing.total_names import is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, FoundDates
 from experiments.tables.reading.header import Columns, Header
@@ -61,13 +62,6 @@ _ABSENT = [number.zero if number.kind is KindOfMeasure.WHOLE else None for numbe
 _YEARS = range(EARLIEST_DATE.year, dt.MAXYEAR + 1)
 # A spreadsheet runs a cell that begins so as a formula; some trim it first, some accept wide characters.
 _FORMULA = re.compile(r"['\"\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-# The name of a row that holds the sum of others.
-_TOTAL = re.compile(
-    r"(?:(?:grand|overall|account|campaign|sub|sum)[ -]?)?totals?"
-    r"(?: (?:geral|general|overall|sum|campaigns?|accounts?|ad ?groups?|ads?|rows?|days?))?(?:\s*(?:[:\-–].*|\(.*\)))?"
-    r"|totais|totales|overall|(?:gesamt)?summe(?:\s*:.*)?|gesamt(?:ergebnis)?|insgesamt|sum|soma|suma",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def template(day: dt.date) -> str:
@@ -94,11 +88,6 @@ def as_name(cell: str) -> str:
         part[1:] if part.startswith("'") and _FORMULA.match(part) else part
         for part in cell.strip().split(";")
     )
-
-
-def is_total(name: str) -> bool:
-    """Say whether a row of this name may hold the sum of others."""
-    return _TOTAL.fullmatch(name.strip(" :")) is not None
 
 
 class LineReader:
@@ -312,7 +301,11 @@ class RowReader(LineReader):
         return CsvRow(line, texts.experiment, DailyCounts(day, texts.variant, *numbers))
 
     def _learn_dates(self) -> FoundDates:
-        """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing."""
+        """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing.
+
+        A row that is refused for its numbers, left out or of another experiment does: whoever wrote the file wrote its
+        date as the others, and what may be mixed up in it may be so in all of it.
+        """
         learner = DateLearner(self._years)
         for lines in in_blocks(self.header.lines()):
             learner.look_at_lines([line for line in lines if self._is_row(*line)], self._date)
@@ -358,7 +351,9 @@ class RowReader(LineReader):
 
     def _bad(self, line: int, cells: list[str], issues: Iterable[RowIssue]) -> BadRow:
         """Build a bad row; a line of totals is called so, whatever else is wrong with it."""
-        texts = [cells[p] for c, p in self.header.places.items() if c not in KINDS and p < len(cells)]
+        # exports say it in their first column, or in a cell beyond the header
+        numbers = {place for column, place in self.header.places.items() if column in KINDS}
+        texts = [cell for place, cell in enumerate(cells) if place not in numbers]
         if total := next((text for text in texts if is_total(text)), None):
             message = _("%(name)s is a row of totals; remove it") % {"name": shown(total)}
             issues = [RowIssue(line, self.names["variant_name"], message)]

@@ -35,22 +35,22 @@ _YEAR_FIRST = re.compile(
     r"([0-9]{4})([-/.]?)([0-9]{2})\2([0-9]{2})|([0-9]{4})([-/.])([0-9]{1,2})\6([0-9]{1,2})"
 )
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})")
-_DAY_MONTH = re.compile(r"([0-9]{1,2})(?: de | |-)([^\W\d_]{3,9})\.?(?: de |,? |-)([0-9]{4})")
-_MONTH_DAY = re.compile(r"([^\W\d_]{3,9})\.? ([0-9]{1,2}),? ([0-9]{4})")
-# In English and Portuguese; no name is that of another month in the other language.
+_DAY_MONTH = re.compile(r"([0-9]{1,2})(?: de |\.? |-)([^\W\d_]{3,10})\.?(?: de |,? |-)([0-9]{4})")
+_MONTH_DAY = re.compile(r"([^\W\d_]{3,10})\.? ([0-9]{1,2}),? ([0-9]{4})")
+# In English, Portuguese, Spanish and German, as the names of columns; no name is that of another month elsewhere.
 _NAMES = """
-    jan january janeiro
-    feb february fev fevereiro
-    mar march março marco
+    jan january janeiro ene enero januar jän jänner
+    feb february fev fevereiro febrero februar
+    mar march março marco marzo mär märz mrz
     apr april abr abril
-    may mai maio
-    jun june junho
-    jul july julho
+    may mai maio mayo
+    jun june junho junio juni
+    jul july julho julio juli
     aug august ago agosto
-    sep sept september set setembro
-    oct october out outubro
-    nov november novembro
-    dec december dez dezembro
+    sep sept september set setembro septiembre setiembre
+    oct october out outubro octubre okt oktober
+    nov november novembro noviembre
+    dec december dez dezembro dic diciembre dezember
 """
 _MONTHS: Mapping[str, int] = {
     name: month for month, names in enumerate(_NAMES.strip().splitlines(), 1) for name in names.split()
@@ -157,7 +157,7 @@ class DateLearner:
                 self._look_at(line, date)
 
     def _look_at(self, line: int, date: str) -> None:
-        if len(self._seen) < _MOST_REMEMBERED:
+        if len(self._seen) < _MOST_REMEMBERED and len(date) <= _LONGEST:
             self._seen.add(date)
         if (written := read_day(date)) is None or written.year not in self._years:
             return
@@ -286,11 +286,13 @@ def parts_of(text: str) -> Parts:
     return Parts(text, "", "")
 
 
-@lru_cache(maxsize=2**14)
 def read_day(text: str) -> Written | None:
-    """Read a day in each order; None for what is no day in any."""
-    if len(text) > _LONGEST:
-        return None
+    """Read a day in each order; None for what is no day in any. Only what is as short as a day is remembered."""
+    return _read_short(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=2**14)
+def _read_short(text: str) -> Written | None:
     if found := _YEAR_LAST.fullmatch(text):
         first, separator, second, year = found.groups()
         days = _date(year, second, first), _date(year, first, second)

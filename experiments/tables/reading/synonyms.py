@@ -37,12 +37,20 @@ _SYNONYMS = {
 }
 
 
-@lru_cache(maxsize=1024)
+# Each of a file's first lines may be the header, and a cell may have 100,000 characters, which a worker would keep.
+_LOOKED_AT = 5 * NAME_LENGTH
+
+
 def plain(header: str) -> str:
     """Reduce a header to its letters and digits: "Conv. Value" is "convvalue", "impressões" is "impressoes".
 
     No more of it is looked at than can be remembered.
     """
+    return _plain(header[:_LOOKED_AT])
+
+
+@lru_cache(maxsize=1024)
+def _plain(header: str) -> str:
     text = unicodedata.normalize("NFKD", header).casefold()
     return re.sub(r"[^\w]|_", "", "".join(c for c in text if not unicodedata.combining(c)))[:NAME_LENGTH]
 

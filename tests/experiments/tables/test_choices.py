@@ -1,4 +1,4 @@
-"""Imports of blanks, repetitions, totals, names and new variants."""
+"""Imports of blanks, repetitions, names and new variants."""
 
 import datetime as dt
 from typing import Any
@@ -132,49 +132,6 @@ def test_repeated__under_id_and_key__are_the_same_experiment() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales",
-        "Total Campaign", "Total (2 rows)", "Sum total", "Overall",
-    ],
-)  # fmt: skip
-def test_totals__with_the_sum_of_the_others__are_refused_by_name(name: str) -> None:
-    rows = ("2025-08-14,a,1000,50,5", f"2025-08-14,{name},3000,110,10", "2025-08-14,b,2000,60,5")
-
-    report = _import(_rows(make_experiment(), *rows), on_error="skip")
-
-    assert [(issue.line, issue.column) for issue in report.issues] == [(3, "variant_name")]
-    assert f"'{name}' is a row of totals" in report.issues[0].message
-    assert [row[0] for row in _stored()] == ["a", "b"]
-
-
-def test_totals__a_variant_called_so_with_numbers_of_its_own__is_a_variant() -> None:
-    rows = ("2025-08-14,a,1000,50,5", "2025-08-14,Total,999,50,5")
-
-    assert _import(_rows(make_experiment(), *rows)).processed_rows == 2
-
-
-@pytest.mark.parametrize("untaken", ["a,1000,50,", "a,x,50,5", "a,1000,50,5,6,7", ",1000,50,5"])
-def test_totals__beside_a_row_that_is_not_taken__make_no_variant(untaken: str) -> None:
-    rows = (f"2025-08-14,{untaken}", "2025-08-14,b,2000,60,5", "2025-08-14,Total,3000,110,5")
-
-    report = _import(_rows(make_experiment(), *rows), blank="skip", on_error="skip")
-
-    assert report.issues[-1].message.startswith("'Total' may be a row of totals")
-    assert _stored() == [("b", 2000, 60, 5)]
-
-
-@pytest.mark.parametrize("other", ["2025-08-13,b", "2025-08-12,a"])
-def test_totals__of_the_whole_file_with_one_day_s_date__are_refused(other: str) -> None:
-    rows = ("2025-08-14,a,1000,50,5", f"{other},2000,60,5", "2025-08-14,Total,3000,110,10")
-
-    report = _import(_rows(make_experiment(), *rows), on_error="skip")
-
-    assert [issue.line for issue in report.issues] == [4]
-    assert "the sum of the file's other rows" in report.issues[0].message
-
-
-@pytest.mark.parametrize(
     ("name", "said"),
     [("Control", "write 'control'"), ("control ", ""), ("ｃontrol", "write 'control'"), ("con trol", "")],
 )
@@ -209,6 +166,22 @@ def test_name__that_cannot_be__is_shown_with_the_sign_and_the_fix(name: str, sai
     [issue] = _import(_rows(make_experiment(), f"2025-08-14,{name},5,1,0")).issues
 
     assert issue.message == said
+
+
+@pytest.mark.parametrize("name", ["(not set)", "(Other)", "(none)", "--", "–", "#N/A"])
+def test_new_variant__whose_name_stands_for_none__is_refused(name: str) -> None:
+    """Google Analytics has such a row for all who are not in the experiment."""
+    experiment = make_running()
+    text = _rows(experiment, f"2025-08-14,{name},5,1,0", "2025-08-14,control,5,1,0")
+
+    report = _import(text, on_error="skip")
+
+    assert [str(issue) for issue in report.issues] == [
+        f"line 2, variant_name: '{name}' stands for what has no variant: remove the row, or add a variant of this name "
+        "first"
+    ]
+    Variant.objects.filter(key="variant_b").update(name=name)
+    assert _import(text).processed_rows == 2
 
 
 def test_new_variants__are_named_and_can_be_refused() -> None:

@@ -145,6 +145,23 @@ def test_order__in_a_line_that_cannot_count__is_not_that_of_the_file(line: str) 
     assert (_days(), report.dates) == ([], ("", "", True))
 
 
+@pytest.mark.parametrize("row", ["13/11/2026,b,100,x,0", "13/11/2026,b,100,200,0", "13/11/2026,b,100,,0"])
+def test_order__in_a_row_that_is_refused_for_its_numbers_or_left_out__is_that_of_the_file(row: str) -> None:
+    report = _load_text(f"01/11/2026,b,100,0,0\n{row}\n", on_error="skip", blank="skip")
+
+    assert (_days(), report.dates.order) == ([dt.date(2026, 11, 1)], "day_first")
+
+
+def test_order__in_a_row_of_another_experiment__is_that_of_the_file() -> None:
+    own, other = make_experiment("Own"), make_experiment("Other")
+    rows = f"{own.key},01/11/2026,b,100,0,0\n{other.key},13/11/2026,b,100,0,0\n"
+    table = make_table(f"experiment_id,{HEADER}{rows}")
+
+    report = import_table(table, today=TODAY, now=NOW, target=Target(own, only=True))
+
+    assert (_days(), report.dates.order, report.left_out) == ([dt.date(2026, 11, 1)], "day_first", 1)
+
+
 @pytest.mark.parametrize("line", ["2026-11-05,report end", "2026-11-05,,,,", "0026-11-05,b,1,1,0"])
 def test_order__beside_another_form_in_a_line_that_cannot_count__can_be_said(line: str) -> None:
     _load_text(f"01/11/2026,b,100,0,0\n{line}\n", on_error="skip", date_order="day_first")
@@ -234,6 +251,7 @@ def test_queued_file__with_an_order__is_read_so_by_a_worker() -> None:
         experiment=experiment, owner=OWNER, name="a.csv", content=content, now=timezone.now()
     )
 
-    record_waiting(**question_of(upload, chosen_options(vars(given))))
+    answer = record_waiting(**question_of(upload, chosen_options(vars(given))))
 
     assert _days() == [dt.date(2024, 11, 1)]
+    assert answer["facts"] == ["New variants: b", "Dates were read with the day first"]

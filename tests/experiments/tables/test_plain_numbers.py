@@ -3,9 +3,15 @@
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
+from django.utils.translation import override
 from rest_framework.test import APIClient
 
-from experiments.tables.number_fields import PlainDecimalField, PlainFloatField, PlainIntegerField
+from experiments.tables.number_fields import (
+    PercentField,
+    PlainDecimalField,
+    PlainFloatField,
+    PlainIntegerField,
+)
 from tests.factory import make_running
 
 _ODD = ["1_000", "\uff11", "\u0661", "\u00b2", "0x10", "NaN", "Infinity", "1\x00"]
@@ -24,6 +30,33 @@ def test_field__digits_of_every_day__are_read() -> None:
     assert float(PlainDecimalField().clean("4.5") or 0) == 4.5
     assert PlainFloatField().clean("1e-3") == 0.001
     assert PlainIntegerField().clean("-12") == -12
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "percent", "decimal", "shown"),
+    [
+        ("en", "4,5", "4.5", "4.5", "4.5"),
+        ("pt-br", "4,5", "4.5", "4.5", "4,5"),
+        ("pt-br", "4.5", "4.5", "4.5", "4,5"),
+        ("en", " -0,125 ", "-0.125", None, "-0.125"),
+        ("pt-br", "0,125", "0.125", "0.125", "0,125"),
+        ("en", "8", "8", "8", "8"),
+        ("pt-br", "x", None, None, "x"),
+    ],
+)
+def test_field__of_a_percentage__has_a_point_or_a_comma_and_never_thousands(
+    language: str, text: str, percent: str | None, decimal: str | None, shown: str
+) -> None:
+    with override(language):
+        assert (_cleaned(PercentField(), text), _cleaned(PlainDecimalField(), text)) == (percent, decimal)
+        assert PercentField().prepare_value(text) == shown
+
+
+def _cleaned(field: PlainDecimalField, text: str) -> str | None:
+    try:
+        return str(field.clean(text))
+    except ValidationError:
+        return None
 
 
 @pytest.mark.django_db

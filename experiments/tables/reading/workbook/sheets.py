@@ -91,7 +91,8 @@ def as_text(value: Any) -> str:
             return _float_text(value)
         case Decimal():
             return _number_text(value)
-        case dt.datetime() if value.time() == dt.time():
+        # with a time zone it is a moment, which belongs to the day before or after elsewhere
+        case dt.datetime() if value.time() == dt.time() and value.tzinfo is None:
             return value.date().isoformat()
         case dt.date():
             return value.isoformat()

@@ -3,12 +3,13 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from experiments.tables.reading.dates import DateLearner, DateOrder, Dates
+from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, read_day
 from experiments.tables.reading.numbers import Exact
 
 pytestmark = pytest.mark.database_free
@@ -19,6 +20,14 @@ _EN = [f"{dt.date(2026, month, 1):%B}" for month in range(1, 13)]
 _PT = [
     "janeiro", "fevereiro", "março", "abril", "maio", "junho",
     "julho", "agosto", "setembro", "outubro", "novembro", "dezembro",
+]  # fmt: skip
+_ES = [
+    "enero", "febrero", "marzo", "abril", "mayo", "junio",
+    "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+]  # fmt: skip
+_DE = [
+    "Januar", "Februar", "März", "April", "Mai", "Juni",
+    "Juli", "August", "September", "Oktober", "November", "Dezember",
 ]  # fmt: skip
 
 
@@ -128,6 +137,20 @@ def test_day__of_a_moment_in_sao_paulo__is_that_of_its_clocks(text: str, day: dt
     assert _dates(text, has_times=True).day(text) == day
 
 
+def test_text__too_long_for_a_day__is_not_kept() -> None:
+    """A cell may have 100,000 characters, and a worker reads files for weeks."""
+
+    class Cell(str):
+        pass
+
+    cell = Cell("x" * 65)
+    kept = ref(cell)
+
+    assert read_day(cell) is None
+    del cell
+    assert kept() is None
+
+
 _FORMS: list[Callable[[dt.date], str]] = [
     lambda day: f"{day:%Y-%m-%d}",
     lambda day: f"{day:%Y%m%d}",
@@ -138,9 +161,10 @@ _FORMS: list[Callable[[dt.date], str]] = [
     lambda day: f"{day:%Y-%m-%d}T00:00:00Z",
     *(
         form
-        for names in (_EN, _PT, [name[:3] for name in _EN], [name[:3] for name in _PT])
+        for names in (_EN, _PT, _ES, _DE, *([name[:3] for name in names] for names in (_EN, _PT, _ES, _DE)))
         for form in (
             lambda day, names=names: f"{day.day} {names[day.month - 1]} {day.year}",
+            lambda day, names=names: f"{day.day}. {names[day.month - 1]}. {day.year}",
             lambda day, names=names: f"{day.day} de {names[day.month - 1].upper()} de {day.year}",
             lambda day, names=names: f"{names[day.month - 1]} {day:%d}, {day.year}",
             lambda day, names=names: f"{day:%d}-{names[day.month - 1]}-{day.year}",

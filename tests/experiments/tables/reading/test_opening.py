@@ -1,5 +1,6 @@
 """Files of any encoding and format: bytes to lines of cells, or a refusal that says what to do."""
 
+import datetime as dt
 import zipfile
 from decimal import Decimal
 from io import BytesIO
@@ -184,6 +185,21 @@ def test_workbook__numbers_dates_and_titles__are_read_as_a_csv_would_have_them()
 )  # fmt: skip
 def test_workbook__float__has_the_digits_that_it_keeps(value: float | Decimal, text: str) -> None:
     assert (as_text(value), type(as_text(value))) == (text, Exact)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (dt.datetime.fromisoformat("2026-11-20"), "2026-11-20"),
+        (dt.datetime.fromisoformat("2026-11-20T14:03"), "2026-11-20T14:03:00"),
+        # of a query: at that moment it is another day elsewhere
+        (dt.datetime(2026, 11, 20, tzinfo=dt.UTC), "2026-11-20T00:00:00+00:00"),
+    ],
+)
+def test_cell__midnight__is_its_day_where_no_time_zone_says_it_is_a_moment(
+    value: dt.datetime, text: str
+) -> None:
+    assert as_text(value) == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), Decimal("NaN")])

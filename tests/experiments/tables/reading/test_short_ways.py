@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from io import BytesIO
+from weakref import ref
 
 import pytest
 from hypothesis import example, given
@@ -21,7 +22,9 @@ from experiments.tables.reading.numbers import (
 )
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.styles import StyleLearner
+from experiments.tables.reading.synonyms import plain
 from experiments.tables.reading.workbook.sheets import as_text
+from experiments.text import NAME_LENGTH
 from tests.experiments.tables.reading.cells import learn_styles
 
 pytestmark = pytest.mark.database_free
@@ -117,3 +120,15 @@ def test_bounded_table__read_twice_at_once__gives_each_line_to_both_and_the_refu
     assert [first, next(lines)] == [(2, ["1", "2"]), (3, ["3", "4"])]
     with pytest.raises(InvalidError, match="more than 2 rows"):
         next(lines)
+
+
+def test_plain__of_a_header__keeps_no_long_text() -> None:
+    class Cell(str):
+        pass
+
+    cell = Cell("Conv. value " * 1000)
+    kept = ref(cell)
+
+    assert plain(cell) == ("convvalue" * 1000)[:NAME_LENGTH]
+    del cell
+    assert kept() is None
