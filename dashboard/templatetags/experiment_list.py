@@ -128,8 +128,10 @@ def _of_nobody(row: Row) -> Said:
 
 
 def _unjudged(rivals: Sequence[AllocationShare]) -> Said:
-    said = ngettext("%(name)s may be better", "%(count)s variants may be better", len(rivals))
-    words = said % {"name": rivals[0].variant.name, "count": len(rivals)}
+    if len(rivals) == 1:
+        words = _("%(name)s may be better") % {"name": rivals[0].variant.name}
+    else:
+        words = _("%(count)s variants may be better") % {"count": len(rivals)}
     return Said(words, _("not enough data to judge"), is_quiet=True)
 
 

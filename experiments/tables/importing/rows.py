@@ -303,8 +303,8 @@ class RowReader(LineReader):
     def _learn_dates(self) -> FoundDates:
         """Look at the dates of all lines; a line that is no row, such as a report's end, tells nothing.
 
-        A row that is refused for its numbers, left out or of another experiment does: whoever wrote the file wrote its
-        date as the others, and what may be mixed up in it may be so in all of it.
+        A row that is refused for its numbers, left out or of another experiment does: its date was written as the
+        others were, and what may be mixed up in it may be so in all of them.
         """
         learner = DateLearner(self._years)
         for lines in in_blocks(self.header.lines()):
