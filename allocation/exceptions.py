@@ -28,6 +28,15 @@ class NoActiveVariantError(ConflictError):
 
     code = "no_active_variant"
 
+    @classmethod
+    def of(cls, key: str, *, has_retired: bool) -> Self:
+        message = (
+            _("Experiment %(key)r has no active variant; reactivate one.")
+            if has_retired
+            else _("Experiment %(key)r has no active variant. Add at least two variants first.")
+        )
+        return cls(message % {"key": key})
+
 
 class LaterDecisionError(ConflictError):
     """A decision for a later date has split traffic already; decide for that date, or for today."""

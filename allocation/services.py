@@ -91,7 +91,7 @@ def known_allocation(*, experiment_id: int, target_date: dt.date) -> Entry | Non
     if not shares:
         return None  # deleted meanwhile
     entry = Entry(last, tuple(shares))
-    _attach_objects(entry, found[experiment_id])
+    entry.attach(found[experiment_id])
     return entry
 
 
@@ -158,7 +158,7 @@ def preview_allocation(
     experiment = find_for_allocation(experiment_id, target_date)
     _refuse_not_running(experiment)
     entry = compute_entries([current_inputs(experiment, target_date, overrides)], now)[0]
-    _attach_objects(entry, experiment)
+    entry.attach(experiment)
     return entry
 
 
@@ -287,12 +287,7 @@ def _refuse_not_running(experiment: Experiment) -> None:
 def _refuse_without_variants(experiment: Experiment) -> None:
     variants = experiment.every_variant()
     if not any(variant.is_active for variant in variants):
-        message = (
-            _("Experiment %(key)r has no active variant; reactivate one.")
-            if variants
-            else _("Experiment %(key)r has no active variant. Add at least two variants first.")
-        )
-        raise NoActiveVariantError(message % {"key": experiment.key})
+        raise NoActiveVariantError.of(experiment.key, has_retired=bool(variants))
 
 
 def _refuse_retired(winner: Variant | None) -> None:
@@ -315,7 +310,7 @@ def _recorded_before(allocations: Sequence[Allocation], experiments: Mapping[int
     shares = shares_of(allocations)
     entries = [Entry(allocation, tuple(shares[allocation.pk])) for allocation in allocations]
     for entry in entries:
-        _attach_objects(entry, experiments[entry.allocation.experiment_id])
+        entry.attach(experiments[entry.allocation.experiment_id])
     return entries
 
 
@@ -338,7 +333,7 @@ def _record(
     entries = [replace(entry, is_new=True) for entry in computed if not _is_known(entry.inputs, latest)]
     for entry in entries:
         pk = entry.allocation.experiment_id
-        _attach_objects(entry, experiments[pk])
+        entry.attach(experiments[pk])
         _follow(entry.allocation, latest.get(pk))
         entry.allocation.basis = _basis(entry, experiments[pk], bases[pk])
     write_entries(entries)
@@ -380,14 +375,6 @@ def _follow(row: Allocation, last: Allocation | None) -> None:
     """Number the revision; a clock that was set back does not put it before the one that it replaces."""
     row.revision = last.revision + 1 if last else 1
     row.created_at = max(row.created_at, last.created_at) if last else row.created_at
-
-
-def _attach_objects(entry: Entry, experiment: Experiment) -> None:
-    """Set the experiment and the variants that were read already, so that they are not read again."""
-    variants = {variant.pk: variant for variant in experiment.every_variant()}
-    entry.allocation.experiment = experiment
-    for share in entry.shares:
-        share.variant = variants[share.variant_id]
 
 
 def _log_decision(entry: Entry, milliseconds: float) -> None:

@@ -20,6 +20,7 @@ from allocation.ledger.reasons import end_sentence, guard_sentence, reason_sente
 from allocation.limits import LIMITS, NO_LIMIT
 from allocation.models import Allocation, AllocationShare, Kind, shares_with_variants
 from experiments.database.rows import unsaved
+from experiments.models import Experiment
 
 _SHARE_STEP = Decimal("0.0001")
 _PRUNE_BATCH = 500
@@ -42,6 +43,13 @@ class Entry:
         if self.allocation.data_through is None:
             return _("There are no data yet: traffic is split evenly.")
         return _("Allocation updated with the latest data.")
+
+    def attach(self, experiment: Experiment) -> None:
+        """Set the experiment and the variants that were read already, so that they are not read again."""
+        variants = {variant.pk: variant for variant in experiment.every_variant()}
+        self.allocation.experiment = experiment
+        for share in self.shares:
+            share.variant = variants[share.variant_id]
 
     def allocation_with_shares(self) -> Allocation:
         """The allocation as a query with ``with_shares`` returns it; reads its shares as they are stored."""
