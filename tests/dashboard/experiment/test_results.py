@@ -12,6 +12,7 @@ from dashboard.experiment.results.verdict import Verdict
 from experiments.campaign.models import GuardAction
 from experiments.models import Experiment, Status
 from experiments.services import change_status
+from experiments.variants import add_variant
 from tests.allocation.test_guards import make_guarded
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
@@ -315,6 +316,29 @@ def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -
     assert found.waiting_cost == pytest.approx(126, rel=0.02)
     assert (found.days.first, found.days.last, found.days.count) == (TODAY - 20 * DAY, TODAY - DAY, 20)
     assert (found.days.impressions, found.days.missing) == (40_000, [])
+
+
+def test_numbers__a_week_more_before_the_first_allocation__costs_what_an_even_split_does(client: Client) -> None:
+    experiment = make_experiment()
+    add_days(experiment, 14)
+
+    response = client.get(f"/dashboard/experiments/{experiment.key}/")
+
+    # an assignment without a decision is even: 0.5 * 7 * 2,000 * (0.13 - 0.10)
+    assert response.context["results"].waiting_cost == pytest.approx(210, rel=0.02)
+    assert "clicks, at the even split of before the first allocation" in response.content.decode()
+
+
+def test_numbers__a_week_more_beside_a_variant_of_unknown_rate__is_not_priced(client: Client) -> None:
+    experiment = make_decided()
+    add_variant(experiment_id=experiment.pk, name="c", now=NOW)
+    without_traffic = context(client, experiment)["results"].waiting_cost
+
+    allocate(experiment)
+
+    assert without_traffic is not None
+    assert without_traffic > 50
+    assert context(client, experiment)["results"].waiting_cost is None
 
 
 def test_range__every_day_alike__is_offered_where_it_differs(client: Client) -> None:
