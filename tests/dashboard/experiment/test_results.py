@@ -318,7 +318,9 @@ def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -
     assert (found.days.impressions, found.days.missing) == (40_000, [])
 
 
-def test_numbers__a_week_more_before_the_first_allocation__costs_what_an_even_split_does(client: Client) -> None:
+def test_numbers__a_week_more_before_the_first_allocation__costs_what_an_even_split_does(
+    client: Client,
+) -> None:
     experiment = make_experiment()
     add_days(experiment, 14)
 
