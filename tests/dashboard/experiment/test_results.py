@@ -307,6 +307,22 @@ def test_results__before_an_allocation_was_in_force__claim_no_gain(client: Clien
     assert "No day with an uneven split has data yet" in response.content.decode()
 
 
+def test_results__gain_of_a_fraction__is_0_in_the_chart_as_in_the_number(client: Client) -> None:
+    experiment = make_experiment()
+    for age in range(14, 0, -1):
+        date = TODAY - age * DAY
+        record(experiment, counts("control", 1000, 100, date=date), counts("b", 999, 130, date=date))
+
+    found = context(client, experiment)
+
+    assert -0.5 < found["statistics"].rewards.gained_over_even < -0.1
+    chart = found["charts"][1].data()
+    assert (chart["yMin"], chart["yMax"]) == (-1, 1)
+    assert {key: chart["series"][0][key] for key in ("values", "low", "high")} == {
+        "values": [0.0], "low": [0.0], "high": [0.0],
+    }  # fmt: skip
+
+
 def test_numbers__a_week_more__costs_what_the_others_would_get(client: Client) -> None:
     experiment = make_decided(max_daily_shift=0.2)
 
