@@ -9,7 +9,9 @@ from dashboard.experiment.results.verdict.of_data import of_data
 from dashboard.experiment.results.verdict.parts import Action, Verdict
 from dashboard.experiment.results.verdict.words import harm_lines
 from dashboard.experiment.summary import Summary
+from dashboard.formatting import format_date
 from experiments.models import Experiment, Status
+from experiments.selectors import day_ahead, today
 
 __all__ = ["Verdict", "verdict_of"]
 
@@ -52,6 +54,9 @@ def _ended_empty(experiment: Experiment) -> Verdict:
 
 
 def _without_data(experiment: Experiment) -> Verdict:
+    if day := day_ahead(experiment, today()):
+        title = _("Data counts from tomorrow on: the first day is %(date)s.") % {"date": format_date(day)}
+        return Verdict("info", title, [_("Traffic is split evenly until then.")])
     return Verdict(
         "info",
         _("No data yet. Traffic is split evenly until the first results arrive."),
