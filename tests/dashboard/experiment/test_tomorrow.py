@@ -41,10 +41,12 @@ def test_pages__data_of_tomorrow_alone__say_that_it_counts_from_then_on(
     if is_decided:
         allocate(experiment)
 
-    results, data, listed = (words(analyst, path) for path in (at(experiment), at(experiment) + "data/", ""))
+    paths = (at(experiment), at(experiment) + "explore/", at(experiment) + "data/", "")
+    results, explored, data, listed = (words(analyst, path) for path in paths)
 
     assert "Data counts from tomorrow on: the first day is 2 Sep 2025." in results
-    assert "No data yet" not in results
+    assert "Data counts from tomorrow on" in explored
+    assert "No data yet" not in results + explored
     assert "Data up to – Counts from tomorrow on 2 Sep 2025" in data
     assert "10,000 impressions counts from tomorrow on" in data
     assert "Data counts from tomorrow on" in listed
