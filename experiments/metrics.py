@@ -338,6 +338,12 @@ def fewest_squares(value_sum: Decimal, conversions: int) -> float:
     return total * total / (max(conversions, 1) * SQUARES_TOLERANCE)
 
 
+def most_squares(value_sum: Decimal) -> float:
+    """Return the largest sum of squares that values of this sum can have: that of a single one, as none is below 0."""
+    total = float(value_sum)
+    return total * total * SQUARES_TOLERANCE
+
+
 def values_condition() -> models.Q:
     """Build the condition of the database on values: from 0 on, and squares that such a sum can have."""
     total = Cast("value_sum", models.FloatField())

@@ -47,6 +47,12 @@ def not_found(reference: int | str) -> ExperimentNotFoundError:
     return ExperimentNotFoundError(message, field="experiment_id")
 
 
+def day_ahead(experiment: Experiment, date: dt.date) -> dt.date | None:
+    """Find the first day after ``date`` with data: clients of time zones ahead may have begun tomorrow. One query."""
+    later = DailyMetric.objects.filter(variant__experiment=experiment, date__gt=date)
+    return later.order_by("date").values_list("date", flat=True).first()
+
+
 def find_experiment_id(reference: str) -> int:
     """Return the id behind an id or a key. An id is not looked up: its use shows if there is none."""
     if reference.isascii() and reference.isdigit() and len(reference) <= _ID_DIGITS:

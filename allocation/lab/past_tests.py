@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from allocation.engine.lab.backtest import PastTest
 from allocation.exceptions import PastTestsError
 from experiments.exceptions import InvalidError, Issue
-from experiments.metrics import MEASURES, Reward, fewest_squares
+from experiments.metrics import MEASURES, Reward, fewest_squares, most_squares
 from experiments.models import MAX_VARIANTS
 from experiments.tables.importing.rows import LineReader, as_name, name_problem
 from experiments.tables.importing.total_names import is_total
@@ -211,6 +211,13 @@ def problem(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
             written = {key: format_number(value, 0) for key, value in values.items()}
             return [(name, message % {"name": name, **written})]
     total, squares = numbers.get("value_sum", 0), numbers.get("value_squares", 0.0)
+    if squares > most_squares(total):
+        message = _(
+            "value_squares (%(squares)s) is too large for a sum of %(sum)s, whose squares add up to %(most)s at most: "
+            "square each single value, in the unit of the sum, then add the squares up"
+        )
+        values = {"squares": f"{squares:.15g}", "sum": total, "most": f"{float(total) ** 2:.15g}"}
+        return [("value_squares", message % values)]
     if squares < fewest_squares(total, numbers.get("conversions", 0)):
         message = _(
             "value_squares (%(squares)s) is too small for %(orders)s orders that add up to %(sum)s: square each single "

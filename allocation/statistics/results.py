@@ -222,19 +222,31 @@ def _days(analysis: Analysis) -> DataDays:
 
 
 def _waiting_cost(analysis: Analysis, ranked: Sequence[RankedVariant]) -> float | None:
-    """Price the traffic that a week at this split takes from the leader, by the rates of this span."""
+    """Price the traffic that a week at this split takes from the leader, by the rates of this span.
+
+    None where a variant has traffic whose rate nobody knows yet: what it costs is unknown, and not 0.
+    """
     leader = next((row for row in ranked if row.rank == 1), None)
-    if leader is None:
+    served = [
+        (row.statistics, share) for row, share in zip(ranked, _shares_now(ranked), strict=True) if share
+    ]
+    if leader is None or not all(found.enough_data for found, _share in served):
         return None
-    judged = [row for row in ranked if row.rank is not None and row.share is not None]
-    behind = sum(
-        float(row.share.share) * max(leader.statistics.rate - row.statistics.rate, 0.0)
-        for row in judged
-        if row.share is not None
-    )
+    behind = sum(share * max(leader.statistics.rate - found.rate, 0.0) for found, share in served)
     trials = Reward(analysis.inputs.reward).trials(analysis.history.measures).sum(axis=1)
     recent = trials[trials > 0][-_RECENT_DAYS:]
     return _WEEK * float(recent.mean()) * behind if recent.size else None
+
+
+def _shares_now(ranked: Sequence[RankedVariant]) -> list[float]:
+    """Return the part of the traffic that each variant gets now: by the allocation, an even one before the first.
+
+    A variant that is newer than the allocation gets nothing until the next.
+    """
+    if any(row.share is not None for row in ranked):
+        return [float(row.share.share) if row.share is not None else 0.0 for row in ranked]
+    active = sum(row.statistics.is_active for row in ranked)
+    return [1 / active if row.statistics.is_active else 0.0 for row in ranked]
 
 
 def _settings_changed(

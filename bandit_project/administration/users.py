@@ -19,9 +19,9 @@ from bandit_project.administration.invitations import has_expired
 from bandit_project.models import UserSettings
 from experiments.exceptions import ConflictError, InvalidError, Issue, NotFoundError
 from experiments.roles import Role, role_of
-from experiments.text import Text
+from experiments.text import Text, is_name
 
-EMAIL_LENGTH = 150  # the address is the user name too
+EMAIL_LENGTH = NAME_LENGTH = 150  # the address is the user name too
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,22 @@ def _invited_at(user: User) -> dt.datetime | None:
 def invite_user(*, email: str, name: str, role: Role, now: dt.datetime) -> User:
     """Make an account that its owner opens with the link of the invitation."""
     address = _new_address(email)
-    user = User(username=address, email=address, first_name=name.strip()[:150])
+    user = User(username=address, email=address, first_name=_person(name))
     user.set_unusable_password()
     _insert(user)
     _give(user, role)
     UserSettings.objects.create(user=user, invited_at=now)
     record_change(Subject.USER, address, "invited", now, role=role.group)
     return user
+
+
+def _person(name: str) -> str:
+    """Take a name, or none; refuse what could not be stored or read whole."""
+    given = name.strip()
+    if given and (not is_name(given) or len(given) > NAME_LENGTH):
+        message = _("Use at most %(most)s visible characters.") % {"most": NAME_LENGTH}
+        raise InvalidError([Issue("name", "invalid", message)])
+    return given
 
 
 def _insert(user: User) -> None:

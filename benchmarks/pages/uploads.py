@@ -84,11 +84,11 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def values(n: int) -> str:
-    return f"{1000 + n % 999},{n % 800},10,{300 + n % 50_000 / 100:.2f},{10**8 + n}.5"
+    return f"{1000 + n % 999},{n % 800},10,{300 + n % 50_000 / 100:.2f},{64_000 + n % 25_000}.5"
 
 
 def grouped_values(n: int) -> str:
-    return f'"{1000 + n:,}",{n % 900}.0,10,"{1000 + n:,}.{n % 100:02}",1e15'
+    return f'"{1000 + n:,}",{n % 900}.0,10,"{1000 + n:,}.{n % 100:02}",{(1000 + n) ** 2 / 2:.3e}'
 
 
 def good(rows: int) -> Files:

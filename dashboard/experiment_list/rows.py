@@ -162,11 +162,14 @@ class Row:
 
     @cached_property
     def waits_for(self) -> str:
-        """Name what its first result waits for, while it warms up: data, impressions, the allocation or variants."""
+        """Name what its first result waits for, while it warms up: data, the day that its data is of, impressions, the
+        allocation or variants."""
         if self.warm_up is None:
             return ""
         if not self.warm_up.impressions:
-            return "data" if self.latest is None else "impressions"
+            if self.latest is not None:
+                return "impressions"
+            return "data" if self.first is None else "day"
         if self.warm_up.impressions < self.warm_up.needed:
             return "more"
         if sum(variant.is_active for variant in self.experiment.variants.all()) < 2:
@@ -215,7 +218,7 @@ def rows_of(chosen: Sequence[Listed], today: dt.date) -> list[Row]:
         for one in chosen
     ]
     lifts = _lifts(summaries, decisions)
-    warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP])
+    warm_ups = _warm_ups([found[one.pk] for one in chosen if one.stage == Stage.WARM_UP], today)
     return [
         Row(
             one,
@@ -300,11 +303,11 @@ def _days_of(experiment: Experiment) -> _Days:
     return _Days(min(begins, default=None), max(ends, default=None))
 
 
-def _warm_ups(experiments: Sequence[Experiment]) -> dict[int, WarmUp]:
-    """How far each experiment is on its way to its first result."""
+def _warm_ups(experiments: Sequence[Experiment], today: dt.date) -> dict[int, WarmUp]:
+    """How far each experiment is on its way to its first result; a day that has not begun does not count yet."""
     if not experiments:
         return {}
-    rows = DailyMetric.objects.filter(variant__experiment__in=experiments, impressions__gt=0)
+    rows = DailyMetric.objects.filter(variant__experiment__in=experiments, impressions__gt=0, date__lte=today)
     by_day: defaultdict[int, list[int]] = defaultdict(list)
     sums = rows.values_list("variant__experiment_id", "date").annotate(total=Sum("impressions"))
     for pk, _date, total in sums.order_by("date"):

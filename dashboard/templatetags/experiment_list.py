@@ -159,6 +159,8 @@ def _warming(waits_for: str, warm_up: WarmUp) -> Said:
     match waits_for:
         case "data":
             return Said(_("No data yet"), is_quiet=True)
+        case "day":
+            return Said(_("Data counts from tomorrow on"), is_quiet=True)
         case "impressions":
             return Said(_("No impressions yet"), is_quiet=True)
         case "allocation":

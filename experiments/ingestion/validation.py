@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from operator import ge
+from operator import ge, le
 from typing import Any, cast
 
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from experiments.metrics import (
     columns_of,
     fewest_squares,
     is_nested,
+    most_squares,
     nesting_problems,
 )
 from experiments.text import written_day
@@ -81,6 +82,7 @@ def _have_no_value_issues(columns: Any) -> bool:
         # false for NaN too
         and all(map(_is_sum_of_squares, squares))
         and all(map(ge, squares, map(fewest_squares, sums, columns.conversions)))
+        and all(map(le, squares, map(most_squares, sums)))
     )
 
 
@@ -118,6 +120,8 @@ def _are_in_range(row: DayTotals) -> bool:
 
 
 def _value_issues(row: DayTotals) -> list[Issue]:
+    if row.value_squares > most_squares(row.value_sum):
+        return [_too_large(row)]
     if row.value_squares >= fewest_squares(row.value_sum, row.conversions):
         return []
     values = {"squares": row.value_squares, "sum": row.value_sum, "conversions": row.conversions}
@@ -132,6 +136,17 @@ def _value_issues(row: DayTotals) -> list[Issue]:
         "squares that add up to more. Square each single value, then add the squares up"
     )
     return [Issue("value_squares", "too_small", message % values)]
+
+
+def _too_large(row: DayTotals) -> Issue:
+    """Refuse squares that no values of this sum have, such as squares of cents beside a sum of euros."""
+    message = _(
+        "the sum of squared values (%(squares)s) is too large: values that add up to %(sum)s have squares that add up "
+        "to %(most)s at most. Square each single value, in the unit of the sum, then add the squares up"
+    )
+    most = float(row.value_sum) ** 2
+    values = {"squares": f"{row.value_squares:.15g}", "sum": row.value_sum, "most": f"{most:.15g}"}
+    return Issue("value_squares", "too_large", message % values)
 
 
 def _date_issue(date: dt.date, today: dt.date) -> Issue:

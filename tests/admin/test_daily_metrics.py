@@ -91,7 +91,8 @@ def test_admin__amounts__are_read_in_the_pages_language(
     totals = DailyMetric.objects.filter(variant__name="control")
     totals.update(conversions=10, value_sum=2000, value_squares=1_000_000)
     metric = totals.get()
-    values = {"value_sum": typed, "value_squares": "100.000.000" if language == "pt-br" else "100,000,000"}
+    squares = f"{stored**2:,}" if stored > 1000 else "100"
+    values = {"value_sum": typed, "value_squares": squares.replace(",", "." if language == "pt-br" else ",")}
 
     operator.post(
         f"/admin/experiments/dailymetric/{metric.pk}/change/",

@@ -36,6 +36,18 @@ def test_allocate__experiment_and_date__computes_that_one_for_that_day() -> None
     assert Allocation.objects.get().target_date == dt.date(2025, 9, 2)
 
 
+def test_allocate__named_experiment_fails__ends_with_an_error() -> None:
+    empty = make_experiment("Empty")
+    out, err = io.StringIO(), io.StringIO()
+
+    with pytest.raises(CommandError, match="named has no new allocation") as failed:
+        call_command("allocate", "--experiment", empty.key, stdout=out, stderr=err)
+
+    assert failed.value.returncode == 1
+    assert f"0 computed for {TODAY}, 1 failed." in out.getvalue()
+    assert "no active variant" in err.getvalue()
+
+
 @pytest.mark.parametrize("date", ["yesterday", "1999-01-01", "2099-01-01"])
 def test_allocate__impossible_date__is_refused(date: str) -> None:
     with pytest.raises(CommandError, match="--date"):

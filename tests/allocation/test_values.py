@@ -37,7 +37,7 @@ def make_shop(
     rows = [
         DailyCounts(
             TODAY - dt.timedelta(days=DAYS - 1 - day), name, daily, 2 * int(orders[day, i]), int(orders[day, i]),
-            Decimal(f"{values[day, i]:.4f}"), float(squares[day, i]) * (1 + 1e-4),
+            (value := Decimal(f"{values[day, i]:.4f}")), min(float(squares[day, i]) * (1 + 1e-4), float(value) ** 2),
         )
         for day in range(DAYS)
         for i, name in enumerate(("control", "dear"))

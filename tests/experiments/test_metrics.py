@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from django.db import models
 from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments.metrics import (
     COUNT_NAMES,
@@ -22,6 +24,7 @@ from experiments.metrics import (
     Measures,
     Reward,
     fewest_squares,
+    most_squares,
     nesting_condition,
     nesting_problems,
 )
@@ -120,6 +123,13 @@ def test_fewest_squares__so_many_equal_values__have_the_least(
     value_sum: str, conversions: int, fewest: float
 ) -> None:
     assert fewest_squares(Decimal(value_sum), conversions) == pytest.approx(fewest, rel=2e-9)
+
+
+@given(st.lists(st.decimals(0, 10**6, places=4), min_size=1, max_size=30))
+def test_most_and_fewest_squares__any_values__hold_theirs(values: list[Decimal]) -> None:
+    total, squares = sum(values, Decimal(0)), float(sum(value * value for value in values))
+
+    assert fewest_squares(total, len(values)) <= squares <= most_squares(total)
 
 
 def test_reward__arrays_and_columns__are_read_as_rows_are() -> None:

@@ -51,7 +51,7 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group()
-        which.add_argument("--experiment", help="Its id or key.")
+        which.add_argument("--experiment", help="Its id or key. The exit code is 1 where it fails.")
         which.add_argument("--all", action="store_true", help="Every active experiment.")
         parser.add_argument("--date", type=_date, help=_DATE_HELP)
         parser.add_argument("--jobs", type=_jobs, default=1, help=_JOBS_HELP)
@@ -68,6 +68,8 @@ class Command(PlainCommand):
         self._report(SweptChunk((swept(outcome),)))
         failed = int(outcome.error is not None)
         self.stdout.write(f"{1 - failed} computed for {target_date}, {failed} failed.")
+        if outcome.error:
+            raise CommandError("The experiment that was named has no new allocation.")
 
     def _all(self, target_date: dt.date, now: dt.datetime, jobs: int) -> None:
         with stopping_at_a_signal() as stop:

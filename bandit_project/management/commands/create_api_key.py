@@ -1,10 +1,12 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from bandit_project.administration.keys import KEY_NAME_LENGTH, MOST_DAYS, create_key
 from bandit_project.models import Scope
+from experiments.exceptions import InvalidError
 from experiments.management.plain import PlainCommand
 
 
@@ -18,16 +20,23 @@ class Command(PlainCommand):
     help = "Make an API key and print it. It is shown this once and cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="The person or program that uses it.")
+        parser.add_argument(
+            "name", help=f"The person or program that uses it; 1 to {KEY_NAME_LENGTH} characters."
+        )
         parser.add_argument("--scope", choices=Scope.values, default=Scope.READ.value)
         parser.add_argument("--days", type=_days, help="Days until it expires (default: never).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        _, key = create_key(
-            name=options["name"][:KEY_NAME_LENGTH],
-            scope=Scope(options["scope"]),
-            days=options["days"],
-            now=timezone.now(),
-        )
+        try:
+            _, key = create_key(
+                name=options["name"],
+                scope=Scope(options["scope"]),
+                days=options["days"],
+                now=timezone.now(),
+            )
+        except InvalidError as error:
+            raise CommandError(
+                f"{options['name']!r} is no name of a key. {error.issues[0].message}"
+            ) from error
         self.stderr.write(f"A key with scope {options['scope']}. Keep it; it is not stored.")
         self.stdout.write(key)

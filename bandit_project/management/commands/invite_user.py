@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bandit_project.administration.invitations import invitation_token, send_invitation
-from bandit_project.administration.users import invite_user, renew_invitation
+from bandit_project.administration.users import NAME_LENGTH, invite_user, renew_invitation
 from experiments.address import public_address
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.management.plain import PlainCommand
@@ -23,7 +23,9 @@ class Command(PlainCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="The email address; it is the user name too.")
         parser.add_argument("--role", choices=[role.group for role in Role], default=Role.VIEWER.group)
-        parser.add_argument("--name", default="", help="How pages name the person.")
+        parser.add_argument(
+            "--name", default="", help=f"How pages name the person; at most {NAME_LENGTH} characters."
+        )
         parser.add_argument("--site", help="Where the dashboard is, such as https://bandit.example.com.")
         parser.add_argument(
             "--again", action="store_true", help="Replace the link of an invitation that is still open."

@@ -128,6 +128,13 @@ class DayForm(StaleCheckMixin):
                     self.add_error(name, message)
                 elif message not in self.errors.get("date", []):
                     self.add_error("date", message)
+        self._refuse_tomorrow(date, now)
+
+    def _refuse_tomorrow(self, date: dt.date, now: dt.date) -> None:
+        """Refuse a new day that has not begun: of a person it is a slip, of programs the day of a time zone ahead."""
+        said = _said(Issue("date", "in_future", ""), date, now)
+        if self.day is None and date > now and said not in self.errors.get("date", []):
+            self.add_error("date", said)
 
     def _is_given(self, variant: Variant) -> bool:
         return any(

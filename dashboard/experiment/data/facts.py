@@ -1,5 +1,6 @@
 """Facts of all the data of an experiment, beside the calendar: from when to when, how many days, and their totals."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,20 +11,29 @@ from experiments.models import Experiment
 
 
 class Facts(NamedTuple):
-    """Facts of all days, whatever the filter keeps; ``missing`` days lie between the first and the last."""
+    """Facts of all days, whatever the filter keeps; ``missing`` days lie between the first and the last.
+
+    ``through``: the last day that counts; ``ahead``: one that has not begun here, and counts once it has.
+    """
 
     span: Span
+    through: dt.date | None
+    ahead: dt.date | None
     days: int
     missing: int
     totals: list[tuple[Measure, Number]]
     rate: float | None
 
 
-def facts_of(experiment: Experiment, history: History, measures: Sequence[Measure]) -> Facts | None:
+def facts_of(
+    experiment: Experiment, history: History, measures: Sequence[Measure], today: dt.date
+) -> Facts | None:
     """Add everything up; None without data."""
     if (span := history.span) is None:
         return None
     totals = sum_of(history.days.values())
     missing = (span.last - span.first).days + 1 - len(history.days)
     shown = [(measure, getattr(totals, measure.name)) for measure in measures]
-    return Facts(span, len(history.days), missing, shown, rate_of(totals, experiment.goal))
+    through = max((day for day in history.days if day <= today), default=None)
+    ahead = span.last if span.last > today else None
+    return Facts(span, through, ahead, len(history.days), missing, shown, rate_of(totals, experiment.goal))

@@ -70,6 +70,7 @@ def _page(
         "page": page,
         "days": days_of(experiment, dates, measures, chosen.variant),
         "measures": measures,
+        "today": date,
         "form": form,
         "is_above": form is not None and form.day not in dates,
         "taken": taken,
@@ -78,7 +79,7 @@ def _page(
         "has_data": bool(history.days),
         "totals": [(measure, getattr(totals, measure.name)) for measure in measures],
         "totals_rate": rate_of(totals, experiment.goal),
-        "facts": None if form else facts_of(experiment, history, measures),
+        "facts": None if form else facts_of(experiment, history, measures, date),
         "remembered": 0 if form else len(remembered_columns(experiment)),
         "calendar": None if form else calendar_of(experiment, history.span, date, _weeks_back(request)),
     }

@@ -33,7 +33,7 @@ from experiments.exceptions import InvalidError
 from experiments.metrics import Reward
 from experiments.models import Experiment, Variant
 from experiments.roles import Role
-from experiments.selectors import today
+from experiments.selectors import day_ahead, today
 
 # Of two dates compared; more rows would be no comparison.
 _MOST_COMPARED = 12
@@ -54,6 +54,8 @@ def explore(request: HttpRequest, reference: str) -> HttpResponse:
         shares = {s.variant_id: float(s.share) for s in allocation.shares.all()} if allocation else {}
         rows = analysis.statistics.variants if as_it_is else None
         context |= _of_data(experiment, analysis, shares, request.GET.dict(), rows)
+    else:
+        context["ahead"] = day_ahead(experiment, date)
     return render(request, "dashboard/experiment/explore.html", context)
 
 

@@ -69,5 +69,7 @@ def _refusal(experiment: Experiment) -> str:
             "This experiment is a draft: until it is started, visitors get the fallback, and data is refused."
         )
     if experiment.status == Status.COMPLETED:
+        if not experiment.variants.all():
+            return _("This experiment has ended without variants, and data is refused.")
         return _("This experiment has ended: everyone gets the final variant, and data is refused.")
     return ""

@@ -34,6 +34,12 @@ def traffic_over_time(analysis: Analysis, lines: Sequence[Line]) -> Chart:
 def cumulative_gain(analysis: Analysis, experiment: Experiment) -> Chart:
     """Draw what the split has brought beyond an even one, with its interval."""
     by_day = analysis.statistics.rewards.by_day
+    is_nothing = _is_nothing(by_day)
+    # as the number beside the chart is written: a dot at -0.33 on an axis of its own would be news
+    gains, low, high = (
+        [0.0 if is_nothing else getattr(day, name) for day in by_day]
+        for name in ("gained_over_even", "gained_low", "gained_high")
+    )
     goal = experiment.goal
     unit = str(goal.successes_count.label)
     named = f"{unit}, {experiment.currency}" if goal.is_value and experiment.currency else unit
@@ -43,17 +49,15 @@ def cumulative_gain(analysis: Analysis, experiment: Experiment) -> Chart:
         unit="count",
         y_title=named,
         x=[row.date for row in by_day],
-        y_min=_least(by_day),
-        series=[
-            Series(
-                named,
-                "variant-3",
-                [row.gained_over_even for row in by_day],
-                [row.gained_low for row in by_day],
-                [row.gained_high for row in by_day],
-            )
-        ],
+        y_min=-1 if is_nothing else _least(by_day),
+        y_max=1 if is_nothing else None,
+        series=[Series(named, "variant-3", gains, low, high)],
     )
+
+
+def _is_nothing(by_day: Sequence[DailyRewards]) -> bool:
+    """Tell of gains that each is written as 0, and its interval as 0 to 0."""
+    return not any(round(bound) for day in by_day for bound in (day.gained_low, day.gained_high))
 
 
 def _least(by_day: Sequence[DailyRewards]) -> float | None:

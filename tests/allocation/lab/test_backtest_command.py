@@ -106,6 +106,7 @@ def test_backtest__repeated_rows__are_added_up_when_asked(tmp_path: Path) -> Non
     ("row", "words"),
     [
         ("a,two,50,100,3000,180000", "conversions 100 exceed impressions 50"),
+        ("a,two,5000,100,3000,9e9", "value_squares (9000000000) is too large for a sum of 3000"),
         ("a,two,5000,100,3000,10", "value_squares (10.0) is too small for 100 orders that add up to 3000"),
         ("a,two,5000,100,-1,10", "'-1' is not from 0 to"),
         ("a,two,5000,100,,10", "is blank"),

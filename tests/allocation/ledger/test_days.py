@@ -170,7 +170,9 @@ def test_columns_of_measures__sums_of_many_digits__are_the_nearest_floats() -> N
     ]
     for back, value in enumerate(sums):
         for name in ("control", "b"):
-            row = DailyCounts(TODAY - back * DAY, name, 10**9, 10**9, 10**9, value + back, 1 / 3 + 1e24)
+            row = DailyCounts(
+                TODAY - back * DAY, name, 10**9, 10**9, 10**9, value + back, float(value + back) ** 2 / 3
+            )
             record(experiment, row)
 
     columns = columns_of_measures([([experiment.pk], dt.date.min, TODAY)])

@@ -88,3 +88,11 @@ def test_invite_user__again_without_an_open_invitation__is_refused() -> None:
 
     with pytest.raises(CommandError, match="still open"):
         _run("--again")
+
+
+@pytest.mark.parametrize("name", ["Ann\nBcc: eve", "x" * 151])
+def test_invite_user__name_that_cannot_be_kept__is_refused_with_the_limit(name: str) -> None:
+    with pytest.raises(CommandError, match="Use at most 150 visible characters"):
+        call_command("invite_user", "ann@example.com", "--name", name)
+
+    assert not User.objects.exists()

@@ -168,6 +168,14 @@ def test_create_api_key__impossible_days__are_refused(days: str) -> None:
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["", " ", "shop\nweb", "x" * 51])
+def test_create_api_key__bad_name__is_refused_with_the_limit(name: str) -> None:
+    with pytest.raises(CommandError, match=r"is no name of a key\. Use 1 to 50 visible characters"):
+        call_command("create_api_key", name)
+
+    assert not ApiKey.objects.exists()
+
+
 @pytest.mark.parametrize(("group", "code"), [("viewer", 403), ("analyst", 201), ("admin", 201)])
 def test_session__writes_from_the_role_of_an_analyst_on(group: str, code: int, settings: Settings) -> None:
     settings.API_KEY_REQUIRED = True

@@ -151,10 +151,13 @@ def test_day__experiment_with_values__shows_and_takes_them(analyst: Client) -> N
     numbers |= {f"value_sum-{variant_b}": "0"}
     refused = analyst.post(EDIT, {**numbers, f"value_sum-{control}": "1042.50"})
     values = {f"value_sum-{control}": "1042.50", f"value_squares-{control}": "1000900.0"}
+    in_cents = analyst.post(EDIT, {**numbers, **values, f"value_squares-{control}": "1e10"})
     page = analyst.post(EDIT, {**numbers, **values}, follow=True).content.decode()
 
     ((field, (message,)),) = form_errors(refused)
     assert (field, message[:45]) == ("value_squares", "the sum of squared values is needed beside th")
+    ((field, (message,)),) = form_errors(in_cents)
+    assert (field, message[:48]) == ("value_squares", "the sum of squared values (10000000000) is too l")
     row = DailyMetric.objects.get(variant=control)
     assert (row.value_sum, row.value_squares) == (Decimal("1042.5"), 1000900.0)
     assert "value 0.00 → 1,042.50" in page

@@ -56,6 +56,27 @@ def end(
     ).content.decode()
 
 
+def test_ended__without_variants__no_page_names_a_choice(analyst: Client) -> None:
+    experiment = make_experiment()
+    complete_experiment(
+        experiment_id=experiment.pk, target_date=TODAY, now=NOW, decision_reason="By mistake."
+    )
+
+    pages = {
+        tab: page(analyst, experiment, tab) for tab in ("", "explore/", "traffic/", "integrate/", "report/")
+    }
+
+    for tab in ("", "report/"):
+        assert (
+            "Ended without variants: nothing was tested, and there is nothing to make permanent."
+            in pages[tab]
+        )
+        assert "Reason: By mistake." in pages[tab]
+        assert "Archive or delete the experiment." in pages[tab]
+    assert "This experiment has ended without variants" in pages["integrate/"]
+    assert not any("all traffic" in html or "Make this choice" in html for html in pages.values())
+
+
 def test_dialog__every_tab__lists_each_variant_with_lift_and_probability(analyst: Client) -> None:
     experiment = make_running()
     allocate(experiment)

@@ -88,7 +88,9 @@ def test_day__amounts__are_shown_and_read_in_the_pages_language(
 ) -> None:
     client = client_of("analyst")
     day = DailyMetric.objects.filter(variant__experiment=shop).latest("date")
-    DailyMetric.objects.filter(pk=day.pk).update(conversions=10, value_sum=str(stored), value_squares=1e8)
+    # the squares of a single order
+    totals = {"value_sum": str(stored), "value_squares": stored**2}
+    DailyMetric.objects.filter(pk=day.pk).update(conversions=10, **totals)
     url = f"/dashboard/experiments/{shop.key}/data/day/?date={day.date}"
     form = client.get(url, headers={"accept-language": language}).context["form"]
     with translation.override(language):

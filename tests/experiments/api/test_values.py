@@ -49,10 +49,12 @@ def _stored() -> tuple[Any, ...]:
 def test_events__value_sum__is_read_exactly_as_number_or_text(api: APIClient, given: Any, value: str) -> None:
     make_experiment()
 
-    response = _send(api, _row(conversions=2, value_sum=given, value_squares=1e24))
+    squares = float(value) ** 2
+
+    response = _send(api, _row(conversions=2, value_sum=given, value_squares=squares))
 
     assert response.status_code == 200, response.content
-    assert _stored() == (2, Decimal(value), 1e24)
+    assert _stored() == (2, Decimal(value), squares)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,15 @@ def test_events__value_squares_out_of_range__are_refused(api: APIClient, squares
     make_experiment()
 
     assert _problem(_send(api, _row(value_sum=1, value_squares=squares)))[0] == "rows[0].value_squares"
+
+
+def test_events__more_squares_than_the_sum_can_have__name_the_field_and_the_most(api: APIClient) -> None:
+    make_experiment()
+
+    field, message = _problem(_send(api, _row(conversions=60, value_sum=3000, value_squares=90_000_000)))
+
+    assert field == "rows[0].value_squares"
+    assert "up to 9000000 at most. Square each single value, in the unit of the sum" in message
 
 
 def test_events__value_sum_without_squares__names_the_field_and_the_fix(api: APIClient) -> None:

@@ -134,6 +134,13 @@ def test_record_events__largest_sum__is_stored_whole_or_refused_by_name() -> Non
     [
         (_valued("42.5", 0), "value_squares", "required", "for 12.5 and 30 it is 1056.25"),
         (_valued("42.5", 903), "value_squares", "too_small", "2 values that add up to 42.5"),
+        (
+            _valued("3000", 9e7),
+            "value_squares",
+            "too_large",
+            "add up to 3000 have squares that add up to 9000000",
+        ),
+        (_valued("0", 1), "value_squares", "too_large", "to 0 at most"),
         (_valued("-1", 1), "value_sum", "out_of_range", "must be from 0 to 1000000000000000, not -1"),
         (_valued("1", -1.0), "value_squares", "out_of_range", "must be from 0 to"),
         (_valued("1", float("nan")), "value_squares", "out_of_range", "not nan"),
@@ -159,6 +166,23 @@ def test_record_events__equal_values__have_the_least_squares_that_are_taken() ->
     record(make_experiment(), _valued("42.5", 903.125))
 
     assert _stored() == (2, Decimal("42.5"), 903.125)
+
+
+def test_record_events__a_single_value__has_the_most_squares_that_are_taken() -> None:
+    record(make_experiment(), _valued("42.5", 1806.25))
+
+    assert _stored() == (2, Decimal("42.5"), 1806.25)
+
+
+def test_record_events__counts_beside_stored_squares_that_are_too_large__are_taken() -> None:
+    experiment = make_experiment()
+    record(experiment, _valued("42.5", 1056.25))
+    # as versions before took them
+    DailyMetric.objects.update(value_squares=9e7)
+
+    record(experiment, counts("control", 200, 20, 2))
+
+    assert (DailyMetric.objects.get().impressions, _stored()[2]) == (200, 9e7)
 
 
 def test_record_events__add__adds_both_sums_without_rounding() -> None:

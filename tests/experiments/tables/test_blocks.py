@@ -193,7 +193,7 @@ def test_import__odd_rows_behind_many_good_ones__are_judged_as_behind_one(
     make_experiment("other")
     odd = [line.format(key=experiment.key) for line in _ODD]
     days = (TODAY - dt.timedelta(days=500 + n) for n in range(1200))
-    good = [f"{experiment.key},{day},control,100,10,1,12.50,200" for day in days]
+    good = [f"{experiment.key},{day},control,100,10,1,12.50,156.25" for day in days]
     options = {"on_error": on_error, "repeated": repeated}
 
     few, many = _report([*good[:1], *odd], **options), _report([*good, *odd], **options)
@@ -209,7 +209,7 @@ def test_import__odd_rows_among_many_good_ones__leave_the_good_ones_recorded() -
     experiment = make_experiment()
     days = [TODAY - dt.timedelta(days=n) for n in range(1200)]
     lines = [
-        f"{experiment.key},{day},control,{'x' if n % 97 == 5 else 100},10,1,12.50,200"
+        f"{experiment.key},{day},control,{'x' if n % 97 == 5 else 100},10,1,12.50,156.25"
         for n, day in enumerate(days)
     ]
 

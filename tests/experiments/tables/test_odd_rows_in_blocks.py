@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.database_free]
 _HEADER = "experiment_id,date,variant_name,impressions,clicks,conversions,value_sum,value_squares"
 # The rows of the first 500 lines are looked at one by one, as the first of each experiment is: those behind are not.
 _DAYS = [TODAY - dt.timedelta(days=n) for n in range(1800)]
-_COUNTS = "100,10,1,12.50,200"
+_COUNTS = "100,10,1,12.50,156.25"
 _MIDDLE, _LATER = 750, 1600
 
 
@@ -74,9 +74,9 @@ _ODD = {
     "total": Odd("Total", "'Total' is a row of totals: it holds the sum of the day's other rows; remove it"),
     "like another": Odd("BLUE", "'Blue'"),
     "new": Odd("Green", "'Green'", options={"new_variants": "refuse"}),
-    "clicks": Odd("Green", "clicks", counts="100,101,1,12.50,200"),
+    "clicks": Odd("Green", "clicks", counts="100,101,1,12.50,156.25"),
     "values": Odd("Green", "squares", counts="100,10,1,12.50,1"),
-    "no number": Odd("Green", "'ten' is not a number", counts="ten,10,1,12.50,200"),
+    "no number": Odd("Green", "'ten' is not a number", counts="ten,10,1,12.50,156.25"),
 }
 
 

@@ -65,6 +65,15 @@ def test_import__revenue_without_squares__goal_is_value__says_what_is_needed() -
     assert not DailyMetric.objects.exists()
 
 
+def test_import__more_squares_than_the_sum_can_have__names_line_column_and_the_most() -> None:
+    report = _load(f"{_HEADER}2025-08-31,control,1000,40,1,40,99999\n", _valued())
+
+    ((line, column, message),) = report.issues
+    assert (line, column) == (2, "value_squares")
+    assert "values that add up to 40 have squares that add up to 1600 at most" in message
+    assert not DailyMetric.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("reward", "columns", "lacking"),
     [
