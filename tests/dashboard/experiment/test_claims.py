@@ -192,16 +192,6 @@ def test_ended__one_variant_alone__won_nothing(client: Client) -> None:
     assert sentence(experiment) == "Ended: control gets all traffic."
 
 
-def test_ended__without_a_variant__says_so_with_its_day(client: Client) -> None:
-    experiment = make_experiment()
-    complete_experiment(experiment_id=experiment.pk, target_date=TODAY, now=NOW)
-
-    verdict = context(client, experiment)["verdict"]
-
-    assert verdict.title == "Ended on 1 Sep 2025 without a variant that gets traffic."
-    assert verdict.lines == []
-
-
 def test_ended__archived__is_not_asked_to_be_archived(client: Client) -> None:
     experiment = make_daily(20, 1000, control=100, b=130)
     end_with(experiment, "b")

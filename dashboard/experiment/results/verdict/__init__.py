@@ -3,7 +3,6 @@
 from django.utils.translation import gettext as _
 
 from allocation.statistics.results import Results
-from dashboard.experiment.ending import reason_text
 from dashboard.experiment.results.verdict.ended import ended
 from dashboard.experiment.results.verdict.of_data import of_data
 from dashboard.experiment.results.verdict.parts import Action, Verdict
@@ -20,8 +19,6 @@ def verdict_of(experiment: Experiment, summary: Summary, results: Results | None
     """Say where the experiment stands. A winner is offered only where nothing speaks against it."""
     if experiment.status == Status.DRAFT:
         return _draft(experiment)
-    if experiment.status == Status.COMPLETED and not experiment.variants.all():
-        return _ended_empty(experiment)
     if experiment.status == Status.COMPLETED:
         return ended(experiment, summary, results)
     if results is None or not results.days.count:
@@ -42,14 +39,6 @@ def _draft(experiment: Experiment) -> Verdict:
         [_("Add variants, check the settings, then start.")],
         None if experiment.archived_at else action,
     )
-
-
-def _ended_empty(experiment: Experiment) -> Verdict:
-    """Promise nobody traffic where nothing was ever tested."""
-    reason = reason_text(experiment.decision_reason)
-    lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
-    title = _("Ended without variants: nothing was tested, and there is nothing to make permanent.")
-    return Verdict("info", title, [*lines, _("Archive or delete the experiment.")])
 
 
 def _without_data(experiment: Experiment) -> Verdict:

@@ -19,7 +19,7 @@ from experiments.models import Experiment, Variant
 def ended(experiment: Experiment, summary: Summary, results: Results | None) -> Verdict:
     final = _final(experiment, summary)
     if final is None:
-        return _without_variants(experiment)
+        return _without_shares(experiment)
     ranked = results.ranked if results else ()
     row = next((r for r in ranked if r.statistics.variant_key == final.key), None)
     lift = lift_words(row, results) if results else None
@@ -48,12 +48,18 @@ def ended(experiment: Experiment, summary: Summary, results: Results | None) -> 
     return Verdict("info", title % values, [*lines, *warned, _permanent(experiment)])
 
 
-def _without_variants(experiment: Experiment) -> Verdict:
+def _without_shares(experiment: Experiment) -> Verdict:
+    """Promise nobody traffic where no decision says who gets it, as an experiment without variants has none."""
     at = experiment.completed_at
     day = format_date(timezone.localdate(at)) if at else "–"
     reason = reason_text(experiment.decision_reason)
     lines = [_("Reason: %(reason)s") % {"reason": reason}] if reason else []
-    return Verdict("info", _("Ended on %(date)s without a variant that gets traffic.") % {"date": day}, lines)
+    if experiment.variants.all():
+        title = _("Ended on %(date)s without a variant that gets traffic.")
+        return Verdict("info", title % {"date": day}, lines)
+    title = _("Ended on %(date)s without variants: nothing was tested.")
+    advice = [] if experiment.archived_at else [_("Archive or delete the experiment.")]
+    return Verdict("info", title % {"date": day}, [*lines, *advice])
 
 
 def _permanent(experiment: Experiment) -> str:
