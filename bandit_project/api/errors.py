@@ -47,6 +47,8 @@ from experiments.text import Text
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+# How the paths begin at which people read; programs call all others.
+PAGES = ("/dashboard", "/accounts/", "/admin")
 _RETRY_AFTER = {"Retry-After": "5"}
 _STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
@@ -258,6 +260,7 @@ def page_or_problem(
 _TITLES: Mapping[str, Text] = {
     "not_found": gettext_lazy("Page not found"),
     "permission_denied": gettext_lazy("Not allowed"),
+    "method_not_allowed": gettext_lazy("Nothing to show here"),
     "csrf_failed": gettext_lazy("Session expired"),
     "body_too_large": gettext_lazy("Too large"),
     "throttled": gettext_lazy("Too many attempts"),

@@ -150,7 +150,7 @@ def on_channel(act: Act) -> View:
         messages.success(request, answer)
         return redirect("dashboard:channel", channel_id=channel_id)
 
-    return administers("dashboard:channels")(acting)
+    return administers("dashboard:channels", "dashboard:channel", "channel_id")(acting)
 
 
 @on_channel

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from dashboard.access import requires
 from dashboard.experiment.actions import on_experiment
@@ -19,6 +19,7 @@ from dashboard.experiment.history.others import (
 from dashboard.experiment.history.records import entries_of_records
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.post_only import post_only
 from experiments.campaign.watch import add_note, delete_note
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment
@@ -45,7 +46,7 @@ def _page(request: HttpRequest, experiment: Experiment, form: NoteForm) -> HttpR
     return render(request, "dashboard/experiment/history.html", context)
 
 
-@require_POST
+@post_only("dashboard:history", "reference")
 @requires(Role.ANALYST)
 def write_note(request: HttpRequest, reference: str) -> HttpResponse:
     """Write a note about a day; what is refused is shown beside its field."""
