@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dashboard.access import View
@@ -26,8 +27,9 @@ def post_only(page: str, *places: str) -> Callable[[View], View]:
         @wraps(view)
         def led(request: HttpRequest, *args: Any, **parts: Any) -> HttpResponseBase:
             if request.method in _LOOKS:
-                return redirect(page, **{name: parts[name] for name in places})
-            return posted(request, *args, **parts)
+                return redirect(reverse(page, kwargs={name: parts[name] for name in places}))
+            answer: HttpResponseBase = posted(request, *args, **parts)
+            return answer
 
         return led
 

@@ -1,9 +1,8 @@
-"""Addresses that show nothing by themselves lead to a page: those of forms and buttons."""
+"""Addresses that show nothing by themselves lead to a page: those of forms, and those without their slash."""
 
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from tests.dashboard.clients import client_of
@@ -55,7 +54,7 @@ _NOT_NOW = (
 )
 
 
-def _not_a_page_of_its_form(world: World, pages: dict[str, HttpResponse]) -> set[str]:
+def _not_a_page_of_its_form(world: World, pages: dict[str, Any]) -> set[str]:
     return {place for place, page in pages.items() if f'"{world.path(place)}"' not in page.content.decode()}
 
 
@@ -103,3 +102,51 @@ def test_other_method__of_a_page_by_a_program__is_refused_as_a_problem(client: C
 
     assert (refused.status_code, refused["Content-Type"]) == (405, "application/problem+json")
     assert refused.json()["code"] == "method_not_allowed"
+
+
+# --- without the slash ---
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize(
+    "path",
+    ["/dashboard/simulator", _ONE.rstrip("/"), "/dashboard/shared/wrong", "/accounts/password_reset"],
+)
+@pytest.mark.parametrize("headers", [{}, _HTML])
+def test_page__without_its_slash__leads_to_it(
+    client: Client, method: str, path: str, headers: dict[str, str]
+) -> None:
+    sent = getattr(client, method)(f"{path}?a=1&b=%20x", headers=headers)
+
+    assert (sent.status_code, sent["Location"]) == (302, f"{path}/?a=1&b=%20x")
+
+
+def test_report_link__wrong_and_without_its_slash__says_that_the_link_is_wrong(client: Client) -> None:
+    shown = client.get("/dashboard/shared/wrong", follow=True)
+
+    assert shown.status_code == 404
+    assert "This link is wrong, has expired or was revoked." in shown.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/dashboard/nothing", "/admin/nothing", "/dashboard/x.csv"])
+def test_page__that_does_not_exist__speaks_of_no_slash(client: Client, path: str) -> None:
+    missing = client.get(path, headers=_HTML, follow=True)
+
+    assert "slash" not in missing.content.decode()
+
+
+def test_page__posted_to_without_its_slash__names_the_address(client: Client) -> None:
+    refused = client.post("/dashboard/simulator", headers=_HTML)
+
+    assert refused.status_code == 404
+    assert "Send it to /dashboard/simulator/, which ends in a slash." in refused.content.decode()
+
+
+def test_admin__without_its_slash__leads_to_it() -> None:
+    sent = person("admin").get("/admin/experiments")
+
+    assert (sent.status_code, sent["Location"]) == (302, "/admin/experiments/")
+
+
+def test_admin__address_that_does_not_exist__is_not_found() -> None:
+    assert person("admin").get("/admin/nothing").status_code == 404
