@@ -27,6 +27,8 @@ from experiments.roles import Role
 from experiments.selectors import today
 
 _PER_PAGE = 50
+# Older ones of a kind are left out of the page: the file of everything has them.
+_MOST = 2000
 
 
 @require_safe
@@ -69,11 +71,11 @@ def remove_note(request: HttpRequest, experiment: Experiment, note_id: int) -> s
     return _("Note deleted.")
 
 
-def entries_of(experiment: Experiment) -> list[Entry]:
-    """Collect everything that happened, newest first; five queries."""
+def entries_of(experiment: Experiment, most: int | None = _MOST) -> list[Entry]:
+    """Collect everything that happened, newest first, at the ``most`` so many of each kind; five queries."""
     found = [
-        *entries_of_records(experiment),
-        *entries_of_days(experiment),
-        *entries_of_guard_alarms(experiment),
+        *entries_of_records(experiment, most),
+        *entries_of_days(experiment, most),
+        *entries_of_guard_alarms(experiment, most),
     ]
     return sorted(found, key=lambda entry: entry.at, reverse=True)
