@@ -20,6 +20,7 @@ from allocation.engine.lab.tape import Tape
 from dashboard.access import View, requires
 from dashboard.lab import backtest, planner, simulator
 from dashboard.lab.budget import refusal, seconds_to_wait
+from dashboard.lab.examples import EXAMPLE, example_note
 from dashboard.lab.fields import LabForm
 from dashboard.lab.parts import COMPUTED, Pace, PausedError, question_of, seal, unseal
 from dashboard.lab.stream import stream
@@ -76,6 +77,7 @@ def _page(request: HttpRequest, tool: Tool, form: LabForm) -> HttpResponse:
         "page_url": reverse(f"dashboard:{tool.name}"),
         "run_url": reverse(f"dashboard:{tool.name}-run"),
         "form": form,
+        "example_note": example_note(request.GET.get(EXAMPLE, "")),
         "starts": is_valid and (asked or tool.runs_at_once),
         "presets": [(name, urlencode(values)) for name, values in tool.presets],
     }
