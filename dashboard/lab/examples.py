@@ -1,4 +1,4 @@
-"""What the lab's pages say of numbers that an experiment could not fill in: they are examples."""
+"""Sentences about numbers of the lab's forms that an experiment could not fill in: they are examples."""
 
 from collections.abc import Mapping
 from enum import StrEnum
