@@ -13,8 +13,8 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.statistics.experiment import analyse
 from allocation.statistics.world import ObservedWorld, observed_world
 from dashboard.access import requires
+from dashboard.example_numbers import EXAMPLE, Invented
 from dashboard.experiment.summary import experiment_or_404
-from dashboard.lab.examples import EXAMPLE, Invented
 from dashboard.settings.labels import as_typed
 from dashboard.settings.proposal import proposed_settings
 from experiments.exceptions import InvalidError

@@ -18,9 +18,9 @@ from django.views.decorators.http import require_http_methods
 
 from allocation.engine.lab.tape import Tape
 from dashboard.access import View, requires
+from dashboard.example_numbers import EXAMPLE, example_note
 from dashboard.lab import backtest, planner, simulator
 from dashboard.lab.budget import refusal, seconds_to_wait
-from dashboard.lab.examples import EXAMPLE, example_note
 from dashboard.lab.fields import LabForm
 from dashboard.lab.parts import COMPUTED, Pace, PausedError, question_of, seal, unseal
 from dashboard.lab.stream import stream
