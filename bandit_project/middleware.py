@@ -1,6 +1,7 @@
 """Middleware for every request: language, the reader's own settings, security headers, host, body size."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from corsheaders.middleware import CorsMiddleware
 from csp.middleware import CSPMiddleware
@@ -13,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from bandit_project.administration.profile import preferences_of
-from bandit_project.api.errors import is_browser, page_or_problem, problem_response
+from bandit_project.api.errors import PAGES, is_browser, page_or_problem, problem_response
 from bandit_project.body_length import body_length
 from dashboard.access import page_of
 from dashboard.formatting import shown_in
@@ -23,7 +24,6 @@ from experiments.text import on_a_page
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-_PAGES = ("/dashboard", "/accounts/", "/admin")
 _LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 # The browser's note that a person has just changed something.
 _CHANGED = "just_changed"
@@ -33,20 +33,20 @@ class PageLanguage(LocaleMiddleware):
     """Shows pages in the visitor's language. The APIs answer in English, as programs compare their messages."""
 
     def process_request(self, request: HttpRequest) -> None:
-        if request.path.startswith(_PAGES):
+        if request.path.startswith(PAGES):
             super().process_request(request)
         else:
             translation.activate(settings.LANGUAGE_CODE)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        return super().process_response(request, response) if request.path.startswith(_PAGES) else response
+        return super().process_response(request, response) if request.path.startswith(PAGES) else response
 
 
 def own_settings(get_response: GetResponse) -> GetResponse:
     """Show pages as the person who is logged in has chosen: language, theme and time zone."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not request.path.startswith(_PAGES):
+        if not request.path.startswith(PAGES):
             return get_response(request)
         with on_a_page():
             return answer(request)
@@ -79,7 +79,7 @@ def read_own_writes(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         with primary_only():
             response = get_response(request)
-        if not is_look and request.path.startswith(_PAGES):
+        if not is_look and request.path.startswith(PAGES):
             _note_change(response)
         return response
 
@@ -176,12 +176,27 @@ def form_limit(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def shown_refusal(get_response: GetResponse) -> GetResponse:
+    """Show a page to who comes to an address of pages by a method that it does not take: Django's answer is blank."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or not request.path.startswith(PAGES):
+            return response
+        said = _("This address only works from a button or a form. Go back to the page that has it.")
+        shown = page_or_problem(request, response.status_code, "method_not_allowed", said)
+        shown["Allow"] = response["Allow"]
+        return shown
+
+    return middleware
+
+
 def _is_too_large(request: HttpRequest) -> bool:
     return (body_length(request.META) or 0) > settings.MAX_BODY_BYTES
 
 
 def _is_form(request: HttpRequest) -> bool:
-    return request.path.startswith(_PAGES) and is_browser(request)
+    return request.path.startswith(PAGES) and is_browser(request)
 
 
 def _form_too_large() -> str:

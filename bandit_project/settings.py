@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "bandit_project.middleware.shown_refusal",
     "bandit_project.ops.metrics.requests.CountViews",
 ]
 ROOT_URLCONF = "bandit_project.urls"

@@ -10,7 +10,7 @@ _RECENT_DAYS = 14
 
 
 class ObservedWorld(NamedTuple):
-    """Rates of active variants, the control first, and trials a day of the latest days with data.
+    """Rates of the active variants that have any, the control first, and trials a day of the latest days with data.
 
     ``order_values`` and ``value_cv`` where the goal is a value: the mean worth of a success by variant, and how far
     single values spread around their mean; the rates are then those of successes.
@@ -23,22 +23,23 @@ class ObservedWorld(NamedTuple):
 
 
 def observed_world(analysis: Analysis, most_variants: int) -> ObservedWorld | None:
-    """Read the world; None before two active variants have successes."""
+    """Read the world; None without data. A variant without successes is left out: nothing is known of its rate."""
     goal, measures = analysis.inputs.reward, analysis.history.measures
     trials = goal.trials(measures)
     by_day = trials.sum(axis=1)
     places = _places(analysis.statistics.variants, trials.sum(axis=0), most_variants)
-    if len(places) < 2 or not by_day.any():
+    if not places or not by_day.any():
         return None
     daily = max(round(float(by_day[by_day > 0][-_RECENT_DAYS:].mean())), 1)
     if not goal.is_value:
         rates = [analysis.statistics.variants[place].rate for place in places]
-        return ObservedWorld(rates, daily) if all(rate > 0 for rate in rates) else None
-    orders = measures.conversions.sum(axis=0)[places]
-    worth = measures.value_sum.sum(axis=0)[places]
+        return ObservedWorld([rate for rate in rates if rate > 0], daily)
+    sold, earned = measures.conversions.sum(axis=0), measures.value_sum.sum(axis=0)
+    places = [place for place in places if sold[place] > 0 and earned[place] > 0]
+    if not places:
+        return ObservedWorld([], daily)
+    orders, worth = sold[places], earned[places]
     squares = measures.value_squares.sum(axis=0)[places]
-    if not (orders > 0).all() or not (worth > 0).all():
-        return None
     cv = np.sqrt(max(float(squares.sum() * orders.sum() / worth.sum() ** 2) - 1, 0.0))
     rates = (orders / trials.sum(axis=0)[places]).tolist()
     return ObservedWorld(rates, daily, (worth / orders).tolist(), float(cv))

@@ -15,7 +15,7 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ObjectDoesNotE
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.middleware.csrf import get_token
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import resolve
 from django.utils.translation import gettext as _
@@ -47,6 +47,8 @@ from experiments.text import Text
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+# How the paths begin at which people read; programs call all others.
+PAGES = ("/dashboard", "/accounts/", "/admin")
 _RETRY_AFTER = {"Retry-After": "5"}
 _STATUS: dict[type[DomainError], int] = {
     NotFoundError: 404,
@@ -258,6 +260,7 @@ def page_or_problem(
 _TITLES: Mapping[str, Text] = {
     "not_found": gettext_lazy("Page not found"),
     "permission_denied": gettext_lazy("Not allowed"),
+    "method_not_allowed": gettext_lazy("Nothing to show here"),
     "csrf_failed": gettext_lazy("Session expired"),
     "body_too_large": gettext_lazy("Too large"),
     "throttled": gettext_lazy("Too many attempts"),
@@ -286,10 +289,30 @@ def permission_denied(request: HttpRequest, exception: PermissionDenied) -> Http
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpResponse:
+    """Lead who looks for a page to the address with its slash, where that is all that is wrong; else say so.
+
+    A redirect of another call would lose its body.
+    """
+    meant = _meant(request)
+    if meant and request.path.startswith(PAGES) and request.method in {"GET", "HEAD"}:
+        return redirect(f"{meant}?{query}" if (query := request.META.get("QUERY_STRING")) else meant)
     said = _("There is nothing at %(path)s. It may have been deleted or renamed.")
-    if resolve(f"{request.path_info}/").func is not not_found:
-        said = _("There is nothing at %(path)s. Send it to %(path)s/, which ends in a slash.")
-    return page_or_problem(request, 404, "not_found", said % {"path": request.path})
+    if meant.endswith("/"):
+        said = _("There is nothing at %(path)s. Send it to %(meant)s, which ends in a slash.")
+    elif meant:
+        said = _("There is nothing at %(path)s. Send it to %(meant)s, which does not end in a slash.")
+    return page_or_problem(request, 404, "not_found", said % {"path": request.path, "meant": meant})
+
+
+def _meant(request: HttpRequest) -> str:
+    """Find the address that differs by the slash at its end and exists; blank where there is none."""
+    path = request.path_info
+    other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+    found = resolve(other)
+    # the admin takes any address, to refuse it
+    if found.func is not_found or (found.app_names == ["admin"] and found.url_name is None):
+        return ""
+    return request.path.removesuffix(path) + other
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

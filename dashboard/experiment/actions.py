@@ -8,13 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from allocation.campaigns.guards import resume_after_guard
 from allocation.demo import seed_demo
 from allocation.services import compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
+from dashboard.post_only import post_only
 from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role
@@ -37,7 +37,7 @@ def on_experiment(*, back: str = "dashboard:results", needed: Role = Role.ANALYS
     """
 
     def decorate(act: Act) -> View:
-        @require_POST
+        @post_only(back, "reference")
         @requires(needed)
         def view(request: HttpRequest, reference: str, **place: int) -> HttpResponse:
             experiment = experiment_or_404(reference, today())
@@ -126,7 +126,7 @@ def unarchive(request: HttpRequest, experiment: Experiment) -> str:
     return _("Restored.")
 
 
-@on_experiment(needed=Role.ADMIN)
+@on_experiment(back="dashboard:settings", needed=Role.ADMIN)
 def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     delete_experiment(experiment_id=experiment.pk)
     messages.success(
@@ -135,7 +135,7 @@ def delete(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     return redirect("dashboard:experiments")
 
 
-@require_POST
+@post_only("dashboard:experiments")
 @requires(Role.ADMIN)
 def load_demo(request: HttpRequest) -> HttpResponse:
     """Load demo data into an empty installation only: invented data has no place among real ones."""

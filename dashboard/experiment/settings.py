@@ -9,13 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from dashboard.access import requires
 from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import Summary, experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.post_only import post_only
 from dashboard.settings.campaign import campaign_in_words
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.guards import GuardForm, guard_rows
@@ -121,7 +122,7 @@ def _variants_page(variants: list[Variant], number: Any, pk: int | None) -> "Pag
     return Paginator(variants, _VARIANTS_PER_PAGE).get_page(number)
 
 
-@require_POST
+@post_only(_HERE, "reference")
 @requires(Role.ANALYST)
 def add_guard(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, today())
@@ -134,7 +135,7 @@ def add_guard(request: HttpRequest, reference: str) -> HttpResponse:
     return _page(request, experiment, new_guard=form)
 
 
-@require_POST
+@post_only(_HERE, "reference")
 @requires(Role.ANALYST)
 def change_guard(request: HttpRequest, reference: str, guard_id: int) -> HttpResponse:
     experiment = experiment_or_404(reference, today())
@@ -179,7 +180,7 @@ def _rename_form(variant: Any) -> _RenameForm:
     return _RenameForm(pk=variant.pk, name=variant.name)
 
 
-@require_POST
+@post_only(_HERE, "reference")
 @requires(Role.ANALYST)
 def add_variant(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, today())
@@ -198,7 +199,7 @@ def add_variant(request: HttpRequest, reference: str) -> HttpResponse:
     return _page(request, experiment, new_variant=form)
 
 
-@require_POST
+@post_only(_HERE, "reference")
 @requires(Role.ANALYST)
 def rename_variant(request: HttpRequest, reference: str, variant_id: int) -> HttpResponse:
     experiment = experiment_or_404(reference, today())

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from dashboard.access import requires
 from dashboard.experiment_list.listing import (
@@ -29,6 +29,7 @@ from dashboard.experiment_list.listing import (
 from dashboard.experiment_list.rows import rows_of
 from dashboard.experiment_list.stages import Listed, Stage
 from dashboard.experiment_list.totals import totals
+from dashboard.post_only import post_only
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
 from experiments.roles import Role
@@ -136,7 +137,7 @@ def shown_entries(request: HttpRequest, date: dt.date) -> list[Listed]:
     return page_of(_asked(_query(request)), date)
 
 
-@require_POST
+@post_only("dashboard:experiments")
 @requires(Role.ANALYST)
 def archive_selected(request: HttpRequest) -> HttpResponse:
     """Archive the experiments that are ticked, or restore them; those that cannot be are named, with the reason."""

@@ -18,7 +18,7 @@ from allocation.lab.compare import compare_in_world
 from allocation.lab.work import Work, together, work
 from dashboard.charts import Chart, Series, nth_colour
 from dashboard.lab import charts
-from dashboard.lab.columns import Column, rule_columns, service_column
+from dashboard.lab.columns import EVEN, Column, rule_columns, service_column
 from dashboard.lab.fields import (
     OrderValuesField,
     RatesField,
@@ -192,11 +192,16 @@ def simulation_of(form: SimulatorForm) -> Simulation:
 
 @dataclass(frozen=True)
 class Row:
-    """One column's line in the table of results; ``ratio``: its regret over that of the even split."""
+    """One column's line in the table of results; ``ratio``: its regret over that of the even split.
+
+    ``is_measure``: it is what the others' gains are measured against. What it gains on itself in the numbers is chance:
+    how the visitors happened to be split.
+    """
 
     column: Column
     result: SimulationResult
     ratio: float | None
+    is_measure: bool
 
 
 def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
@@ -220,8 +225,14 @@ def result_context(simulation: Simulation, results: Results) -> dict[str, Any]:
 
 def _rows(simulation: Simulation, results: Results) -> list[Row]:
     even = results["even"].end.regret_mean
+    measure = None if simulation.values["stop"] else EVEN.key  # one that stops goes on with the leader
     return [
-        Row(column, (end := results[column.key].end), end.regret_mean / even if even > 0 else None)
+        Row(
+            column,
+            (end := results[column.key].end),
+            end.regret_mean / even if even > 0 else None,
+            column.key == measure,
+        )
         for column in simulation.columns
     ]
 

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 
 from allocation.engine.lab.tape import Tape
 from dashboard.access import View, requires
+from dashboard.example_numbers import EXAMPLE, example_note
 from dashboard.lab import backtest, planner, simulator
 from dashboard.lab.budget import refusal, seconds_to_wait
 from dashboard.lab.fields import LabForm
@@ -76,6 +77,7 @@ def _page(request: HttpRequest, tool: Tool, form: LabForm) -> HttpResponse:
         "page_url": reverse(f"dashboard:{tool.name}"),
         "run_url": reverse(f"dashboard:{tool.name}-run"),
         "form": form,
+        "example_note": example_note(request.GET.get(EXAMPLE, "")),
         "starts": is_valid and (asked or tool.runs_at_once),
         "presets": [(name, urlencode(values)) for name, values in tool.presets],
     }

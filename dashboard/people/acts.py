@@ -5,23 +5,24 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
 
 from dashboard.access import View, requires
+from dashboard.post_only import post_only
 from experiments.exceptions import DomainError, InvalidError
 from experiments.roles import Role
 
 Act = Callable[..., str | HttpResponse]
 
 
-def administers(back: str) -> Callable[[Act], View]:
+def administers(back: str, page: str = "", *places: str) -> Callable[[Act], View]:
     """Turn an act into a view of a POST by administrators; what the service refuses is shown on the page ``back``.
 
-    The act answers what to say, or the response.
+    The act answers what to say, or the response. ``page`` has its form, where that is another one, and is found by
+    the ``places`` of the address.
     """
 
     def decorate(act: Act) -> View:
-        @require_POST
+        @post_only(page or back, *places)
         @requires(Role.ADMIN)
         def view(request: HttpRequest, **place: str | int) -> HttpResponse:
             try:

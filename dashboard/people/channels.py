@@ -25,6 +25,7 @@ from bandit_project.administration.invitations import has_mail_server
 from dashboard.access import View, requires
 from dashboard.people.acts import Act, administers
 from dashboard.people.forms import ChannelForm
+from dashboard.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError, NotFoundError
 from experiments.roles import Role
 from notifications.channels.kinds import Channel
@@ -59,6 +60,7 @@ def _events_text(channel: Endpoint) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ADMIN)
+@refuse_repeated
 def new(request: HttpRequest) -> HttpResponse:
     form = ChannelForm(request.POST if request.method == "POST" else None)
     if not (form.is_bound and form.is_valid()):
@@ -69,6 +71,7 @@ def new(request: HttpRequest) -> HttpResponse:
         form.add_issues(error)
         return _form_page(request, form)
     if made.channel == Channel.WEBHOOK:
+        note_sent(request)
         return _one(request, made, ChannelForm(stored=made), secret=made.secret)
     messages.success(request, _("Created. Send a test to see whether it arrives."))
     return redirect("dashboard:channel", channel_id=made.pk)
@@ -150,7 +153,7 @@ def on_channel(act: Act) -> View:
         messages.success(request, answer)
         return redirect("dashboard:channel", channel_id=channel_id)
 
-    return administers("dashboard:channels")(acting)
+    return administers("dashboard:channels", "dashboard:channel", "channel_id")(acting)
 
 
 @on_channel
@@ -165,8 +168,10 @@ def test(request: HttpRequest, channel_id: int) -> HttpResponse:
 
 
 @on_channel
+@refuse_repeated
 def secret(request: HttpRequest, channel_id: int) -> HttpResponse:
     changed = renew_secret(channel_id=channel_id, now=timezone.now())
+    note_sent(request)
     return _one(request, changed, ChannelForm(stored=changed), secret=changed.secret)
 
 

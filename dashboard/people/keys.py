@@ -10,6 +10,7 @@ from bandit_project.administration.keys import Scope, create_key, list_keys, rev
 from dashboard.access import requires
 from dashboard.people.acts import administers
 from dashboard.people.forms import KeyForm
+from dashboard.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError
 from experiments.roles import Role
 
@@ -20,6 +21,7 @@ _ANY = "/api/v1/experiments/"
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ADMIN)
+@refuse_repeated
 def keys(request: HttpRequest) -> HttpResponse:
     form = KeyForm(request.POST if request.method == "POST" else None)
     if not (form.is_bound and form.is_valid()):
@@ -34,6 +36,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     except InvalidError as error:
         form.add_issues(error)
         return _page(request, form)
+    note_sent(request)
     url = request.build_absolute_uri(_TRIES.get(Scope(key.scope), _ANY))
     curl = f'curl -H "Authorization: Api-Key {secret}" {url}'
     return _page(request, KeyForm(), made=key, secret=secret, curl=curl)

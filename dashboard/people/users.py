@@ -26,12 +26,14 @@ from bandit_project.administration.users import (
 from dashboard.access import requires
 from dashboard.people.acts import administers
 from dashboard.people.forms import InvitationForm, RoleForm
+from dashboard.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError, Issue
 from experiments.roles import Role
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.ADMIN)
+@refuse_repeated
 def users(request: HttpRequest) -> HttpResponse:
     """List everyone; invite someone."""
     form = InvitationForm(request.POST if request.method == "POST" else None)
@@ -53,6 +55,7 @@ def users(request: HttpRequest) -> HttpResponse:
 def _invited(request: HttpRequest, user: User) -> HttpResponse:
     """Send the link of an invitation; where that cannot be done, show it this once."""
     link = request.build_absolute_uri(reverse("invitation", args=[invitation_token(user)]))
+    note_sent(request)
     sent = send_invitation(user=user, link=link)
     return _page(request, InvitationForm(), invited=user, link="" if sent else link)
 
@@ -95,6 +98,7 @@ def reactivate(request: HttpRequest, user_id: int) -> str:
 
 
 @administers("dashboard:users")
+@refuse_repeated
 def resend(request: HttpRequest, user_id: int) -> HttpResponse:
     return _invited(request, renew_invitation(user_id=user_id, now=timezone.now()))
 

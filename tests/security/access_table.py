@@ -168,6 +168,16 @@ _PAGES = {
     ),
 }  # fmt: skip
 
+# Who looks at the address of a button is led to its page, which asks who that is.
+_BUTTONS = {
+    ("GET", ANYONE): tuple(
+        place
+        for (method, _least), places in _PAGES.items()
+        for place in places
+        if method == "POST" and not any(place in there for (by, _), there in _PAGES.items() if by == "GET")
+    )
+}
+
 # The admin's people have "staff status" besides their role.
 _ADMIN = {
     ("GET", LOOK): (
@@ -223,6 +233,7 @@ ACCESS: list[Row] = [
     *_rows(_API),
     *_rows({key: (*places, *(f"{place}/" for place in places)) for key, places in _CLASSIC.items()}),
     *_rows(_PAGES, "/accounts/login/"),
+    *_rows(_BUTTONS),
     *_rows(_ADMIN, "/admin/login/"),
     *_model_rows(),
 ]

@@ -40,9 +40,13 @@ class UploadForm(forms.Form):
         return file
 
 
-# Characters of a cell that are shown beside the question what its column is.
-_LONGEST_SAMPLE = 24
+# Characters of a cell that are shown beside the question what its column is: a moment to the microsecond fits.
+_LONGEST_SAMPLE = 32
 _SELECT = forms.Select(attrs={"class": "form-select"})
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_SAMPLE else f"{cell[: _LONGEST_SAMPLE - 1]}…"
 
 
 class ChoicesForm(forms.Form):
@@ -150,7 +154,7 @@ class ColumnsForm(forms.Form):
         ]
 
     def _samples(self, place: int) -> str:
-        cells = dict.fromkeys(line[place].strip()[:_LONGEST_SAMPLE] for line in self.found.lines)
+        cells = dict.fromkeys(_cut(line[place].strip()) for line in self.found.lines)
         return " · ".join(cell for cell in cells if cell)
 
     def clean(self) -> dict[str, Any]:

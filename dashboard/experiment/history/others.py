@@ -21,10 +21,8 @@ from experiments.text import format_exact, format_number
 from notifications.events import EventKind
 from notifications.models import Alarm
 
-_MOST = 1000
 
-
-def entries_of_days(experiment: Experiment) -> Iterator[Entry]:
+def entries_of_days(experiment: Experiment, most: int | None) -> Iterator[Entry]:
     """Tell of notes, and of each day what each program recorded, at the time of its last call; one query."""
     blank, zero = Value("", CharField()), Value(0, BigIntegerField())
     columns = ("at", "who", "date", "said", "by", "rows", "times", "note")
@@ -38,7 +36,7 @@ def entries_of_days(experiment: Experiment) -> Iterator[Entry]:
         note=zero,
     )  # fmt: skip
     both = notes.values_list(*columns).union(intakes.values_list(*columns), all=True)
-    for at, actor, date, text, source, rows, calls, note in both.order_by("-at")[:_MOST]:
+    for at, actor, date, text, source, rows, calls, note in both.order_by("-at")[:most]:
         if source:
             yield _recorded(Entry(at, Topic.DATA, "", actor_name(actor)), date, source, rows, calls)
         else:
@@ -58,11 +56,11 @@ def _recorded(entry: Entry, date: dt.date, source: str, rows: int, calls: int) -
     return replace(entry, title=title % {"rows": format_number(rows, 0)}, text=text)
 
 
-def entries_of_guard_alarms(experiment: Experiment) -> Iterator[Entry]:
+def entries_of_guard_alarms(experiment: Experiment, most: int | None) -> Iterator[Entry]:
     """Tell when a guard warned and when one gave the control all traffic."""
     kinds = (EventKind.GUARD_WARNED, EventKind.GUARD_ACTED)
     names = {variant.key: variant.name for variant in experiment.variants.all()}
-    for alarm in Alarm.objects.filter(experiment=experiment, kind__in=kinds)[:_MOST]:
+    for alarm in Alarm.objects.filter(experiment=experiment, kind__in=kinds)[:most]:
         has_acted = alarm.kind == EventKind.GUARD_ACTED
         title = _("A guard gave the control all traffic") if has_acted else _("A guard warned")
         harms = [_harm(harm, names) for harm in alarm.facts.get("harms", ())]

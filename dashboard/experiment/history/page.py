@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from dashboard.access import requires
 from dashboard.experiment.actions import on_experiment
@@ -19,6 +19,7 @@ from dashboard.experiment.history.others import (
 from dashboard.experiment.history.records import entries_of_records
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.post_only import post_only
 from experiments.campaign.watch import add_note, delete_note
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment
@@ -26,6 +27,8 @@ from experiments.roles import Role
 from experiments.selectors import today
 
 _PER_PAGE = 50
+# Older ones of a kind are left out of the page: the file of everything has them.
+_MOST = 2000
 
 
 @require_safe
@@ -45,7 +48,7 @@ def _page(request: HttpRequest, experiment: Experiment, form: NoteForm) -> HttpR
     return render(request, "dashboard/experiment/history.html", context)
 
 
-@require_POST
+@post_only("dashboard:history", "reference")
 @requires(Role.ANALYST)
 def write_note(request: HttpRequest, reference: str) -> HttpResponse:
     """Write a note about a day; what is refused is shown beside its field."""
@@ -68,11 +71,11 @@ def remove_note(request: HttpRequest, experiment: Experiment, note_id: int) -> s
     return _("Note deleted.")
 
 
-def entries_of(experiment: Experiment) -> list[Entry]:
-    """Collect everything that happened, newest first; five queries."""
+def entries_of(experiment: Experiment, most: int | None = _MOST) -> list[Entry]:
+    """Collect everything that happened, newest first, at the ``most`` so many of each kind; five queries."""
     found = [
-        *entries_of_records(experiment),
-        *entries_of_days(experiment),
-        *entries_of_guard_alarms(experiment),
+        *entries_of_records(experiment, most),
+        *entries_of_days(experiment, most),
+        *entries_of_guard_alarms(experiment, most),
     ]
     return sorted(found, key=lambda entry: entry.at, reverse=True)

@@ -20,8 +20,6 @@ from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS
 from experiments.text import format_exact
 
-# More records than these are not read: the API has them all.
-_MOST = 2000
 # Variants added together that are named one by one.
 _MOST_NAMED = 10
 _NOT_SHOWN = {
@@ -34,11 +32,11 @@ _TOPICS = {"data": Topic.DATA, "day": Topic.DATA, "guard": Topic.GUARDS, "report
 _IN_TITLES = {"status", "archived_at", "winner", "decision_reason", "is_active", "is_control"}
 
 
-def entries_of_records(experiment: Experiment) -> list[Entry]:
+def entries_of_records(experiment: Experiment, most: int | None) -> list[Entry]:
     """Collect the entries of the experiment, its variants and its guards; three queries."""
-    own = _records(Experiment.history.filter(id=experiment.pk))
-    variants = _records(Variant.history.filter(experiment=experiment.pk))
-    guards = _records(Guard.history.filter(experiment=experiment.pk))
+    own = _records(Experiment.history.filter(id=experiment.pk), most)
+    variants = _records(Variant.history.filter(experiment=experiment.pk), most)
+    guards = _records(Guard.history.filter(experiment=experiment.pk), most)
     names: dict[int, str] = {record.id: record.name for record in variants}
     return [
         *_of_experiment(own, names),
@@ -47,8 +45,8 @@ def entries_of_records(experiment: Experiment) -> list[Entry]:
     ]
 
 
-def _records(found: Any) -> list[Any]:
-    return list(found.order_by("-history_id")[:_MOST])[::-1]
+def _records(found: Any, most: int | None) -> list[Any]:
+    return list(found.order_by("-history_id")[:most])[::-1]
 
 
 def _of_experiment(records: Sequence[Any], names: Mapping[int, str]) -> Iterator[Entry]:

@@ -15,6 +15,7 @@ from dashboard.experiment.integrate.calls import last_calls
 from dashboard.experiment.integrate.snippets import PLACEHOLDER, filled_ways
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
+from dashboard.sent_once import note_sent, refuse_repeated
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today
@@ -25,6 +26,7 @@ _OFFERED = (Scope.SERVE, Scope.WRITE)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.VIEWER, to_post=Role.ADMIN)
+@refuse_repeated
 def integrate(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the code; a POST makes a key of the ``scope`` and shows it in the answer, and never again."""
     experiment = experiment_or_404(reference, today())
@@ -53,6 +55,7 @@ def _make_key(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     scope = Scope(asked)
     name = f"{experiment.key[: KEY_NAME_LENGTH - 10]} ({scope.value})"
     _key, secret = create_key(name=name, scope=scope, days=None, now=timezone.now())
+    note_sent(request)
     return {"secret": secret, "scope": scope}
 
 

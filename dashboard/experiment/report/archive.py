@@ -16,11 +16,11 @@ from allocation.exceptions import NoActiveVariantError
 from allocation.statistics.csv_file import statistics_download
 from allocation.statistics.decision_log import decision_log_lines
 from allocation.statistics.experiment import statistics_of
+from dashboard.experiment.history.file import HISTORY_COLUMNS, history_lines
 from experiments.database.moment import one_moment
 from experiments.exceptions import InvalidError
 from experiments.models import DailyMetric, Experiment
 from experiments.tables.export import metrics_download
-from experiments.tables.history import HISTORY_COLUMNS, history_lines
 from experiments.tables.importing.rows import as_cell
 
 NOTE_COLUMNS = ("date", "text", "author", "written_at")

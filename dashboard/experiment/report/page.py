@@ -19,6 +19,7 @@ from dashboard.experiment.report.links import DAYS, create_link, find_link, open
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.models import ReportLink
+from dashboard.sent_once import note_sent, refuse_repeated
 from experiments.database.moment import answer_may_lag, one_moment
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
@@ -31,6 +32,7 @@ _USUAL_DAYS = 30
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Role.VIEWER, to_post=Role.ANALYST, may_lag=True)
+@refuse_repeated
 def report(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the report; a POST makes a link for so many ``days`` and shows it in the answer, and never again."""
     made = ""
@@ -67,6 +69,7 @@ def _make_link(request: HttpRequest, experiment: Experiment) -> str:
     except DomainError as error:
         messages.error(request, error_text(error))
         return ""
+    note_sent(request)
     return request.build_absolute_uri(reverse("dashboard:shared-report", args=[token]))
 
 

@@ -154,14 +154,24 @@ def test_refusal__value_of_another_kind__is_named_as_json_has_it(
     assert (refused.status_code, error["field"], error["message"]) == (422, field, f"Must be {kind}")
 
 
+_FLAGS = "/ofrep/v1/evaluate/flags"
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
         (f"{V1}/events", f"There is nothing at {V1}/events. Send it to {V1}/events/, which ends in a slash."),
         (f"{V1}/event", f"There is nothing at {V1}/event. It may have been deleted or renamed."),
+        (f"{V1}/event/", f"There is nothing at {V1}/event/. It may have been deleted or renamed."),
+        (
+            f"{_FLAGS}/",
+            f"There is nothing at {_FLAGS}/. Send it to {_FLAGS}, which does not end in a slash.",
+        ),
     ],
 )
-def test_refusal__post_without_the_slash__names_the_address(client: Client, path: str, said: str) -> None:
+def test_refusal__post_at_fault_by_its_slash__names_the_address_that_exists(
+    client: Client, path: str, said: str
+) -> None:
     refused = client.post(path, "{}", content_type="application/json")
 
     assert (refused.status_code, refused.json()["detail"]) == (404, said)

@@ -40,6 +40,16 @@ def test_upload__unknown_columns__are_asked_for_and_remembered(analyst: Client) 
     assert [dict(page.context["preview"].tally) for page in (shown, again)] == [{"added": 2}, {"same": 2}]
 
 
+def test_columns__example_that_is_long__is_cut_with_a_mark(analyst: Client) -> None:
+    make_running()
+    moment = "2025-08-31T14:02:10.123456-05:00"
+    rows = f"When,Group,Shown,clicks\n{moment},{'a' * 33},700,63\n"
+
+    asked = analyst.post(UPLOAD, file_sent(rows), follow=True)
+
+    assert [cells for _field, cells in asked.context["form"].rows()][:2] == [moment, f"{'a' * 31}…"]
+
+
 def test_upload__columns_answered_but_not_recorded__are_asked_for_again(analyst: Client) -> None:
     experiment = make_running()
     url = analyst.post(UPLOAD, file_sent(EXPORT), follow=True).redirect_chain[-1][0]

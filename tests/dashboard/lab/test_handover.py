@@ -15,6 +15,7 @@ from experiments.ingestion.record import record_events
 from experiments.metrics import DailyCounts, Reward
 from experiments.models import Experiment, Status
 from experiments.services import create_experiment
+from experiments.variants import add_variant
 from tests.dashboard.clients import client_of
 from tests.factory import NOW, TODAY, allocate, counts, make_experiment, record
 
@@ -64,14 +65,80 @@ def test_plan__experiment__gives_the_control_and_the_number_of_variants(client: 
     assert client.get(path, query).context["form"].is_valid()
 
 
+_NOTHING_KNOWN = "does not have enough data yet: the rates and the traffic here are examples."
+
+
 @pytest.mark.parametrize("page", ["simulate", "plan"])
-def test_lab__experiment_without_data__shows_an_example_and_says_so(client: Client, page: str) -> None:
-    make_experiment()
+@pytest.mark.parametrize("status", [Status.DRAFT, Status.ACTIVE])
+def test_lab__experiment_without_data__shows_examples_and_says_so(
+    client: Client, page: str, status: Status
+) -> None:
+    experiment = make_experiment(status=status, max_daily_shift=0.1)
+    for name in ("control", "b", "c"):
+        add_variant(experiment_id=experiment.pk, name=name, now=NOW)
 
-    response = client.get(f"{_ONE}{page}/", follow=True)
+    path, query = _sent_to(client, f"{_ONE}{page}/")
+    shown = client.get(path, query)
 
-    assert response.status_code == 200
-    assert "does not have enough data yet" in response.content.decode()
+    assert shown.context["form"].is_valid()
+    assert _NOTHING_KNOWN in shown.content.decode()
+    known = {"rates": "4 6 4.5", "a_max_daily_shift": "10"} if page == "simulate" else {"variants": "3"}
+    assert {name: query[name] for name in known} == known
+    assert not {"daily_traffic", "base_rate"} & query.keys()
+
+
+def test_plan__data_of_one_variant__gives_its_rate_and_traffic(client: Client) -> None:
+    record(make_experiment(), counts("control", 10_000, 1_000))
+
+    path, query = _sent_to(client, f"{_ONE}plan/")
+    shown = client.get(path, query)
+
+    assert float(query["base_rate"]) == pytest.approx(10, abs=0.1)
+    assert (query["daily_traffic"], query["variants"]) == ("10000", "2")
+    assert "examples" not in shown.content.decode()
+
+
+def test_simulate__data_of_one_variant__says_that_the_other_rate_is_an_example(client: Client) -> None:
+    record(make_experiment(), counts("control", 10_000, 1_000))
+
+    path, query = _sent_to(client, f"{_ONE}simulate/")
+    shown = client.get(path, query)
+
+    control, other = (float(rate) for rate in query["rates"].split())
+    assert [control, other / control] == pytest.approx([10, 1.5], abs=0.1)
+    assert query["daily_traffic"] == "10000"
+    assert "the other rates are examples." in shown.content.decode()
+
+
+@pytest.mark.parametrize("page", ["simulate", "plan"])
+def test_lab__value_without_an_order__gives_its_traffic(client: Client, page: str) -> None:
+    experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)
+    rows = [DailyCounts(TODAY, name, 1000, 0, 0, Decimal(0), 0.0) for name in ("control", "b")]
+    record_events(experiment_id=experiment.pk, rows=rows, today=TODAY, now=NOW)
+
+    path, query = _sent_to(client, f"{_ONE}{page}/")
+    shown = client.get(path, query)
+
+    assert (query["daily_traffic"], shown.context["form"].errors) == ("2000", {})
+    assert "its traffic is filled in, the rates are examples." in shown.content.decode()
+
+
+def test_simulate__value_of_one_variant_only__gives_what_its_orders_are_worth_to_all(client: Client) -> None:
+    experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)
+    rows = [
+        DailyCounts(TODAY, "control", 1000, 0, 4, Decimal(80), 2000.0),
+        DailyCounts(TODAY, "b", 1000, 0, 0, Decimal(0), 0.0),
+    ]
+    record_events(experiment_id=experiment.pk, rows=rows, today=TODAY, now=NOW)
+
+    path, query = _sent_to(client, f"{_ONE}simulate/")
+
+    assert (query["rates"], query["order_values"], query["value_cv"]) == ("0.4 0.6", "20 20", "50")
+    assert client.get(path, query).context["form"].errors == {}
+
+
+def test_lab__address_with_a_word_of_its_own__says_nothing(client: Client) -> None:
+    assert client.get("/dashboard/planner/?example=<b>").context["example_note"] == ""
 
 
 @pytest.mark.parametrize("page", ["simulate", "plan"])
@@ -101,12 +168,20 @@ def test_world__goal_of_value__has_the_worth_of_a_success_and_its_spread() -> No
     assert world.value_cv == pytest.approx(0.5)
 
 
-def test_world__one_variant_or_no_success__is_none() -> None:
-    one, none = make_experiment("One"), make_experiment("None")
-    record(one, counts("control", 100, 5))
+def test_world__one_variant__has_its_rate() -> None:
+    one = make_experiment("One")
+    record(one, counts("control", 100, 5), counts("b", 0, 0))
+
+    world = _world(one)
+
+    assert world is not None
+    assert [*world.rates, world.daily_trials] == pytest.approx([0.05, 100], abs=0.005)
+
+
+def test_world__no_trial__is_none() -> None:
+    none = make_experiment("None")
     record(none, counts("control", 0, 0), counts("b", 0, 0))
 
-    assert _world(one) is None
     assert _world(none) is None
 
 

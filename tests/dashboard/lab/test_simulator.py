@@ -293,6 +293,18 @@ def test_simulator__values__are_those_of_the_command_and_spoken_of(client: Clien
     assert b"clicks" not in page.content
 
 
+def test_simulator__even_split__has_nothing_extra_against_itself(client: Client) -> None:
+    query = "rates=5+5&order_values=50+80&value_cv=80&daily_traffic=500&days=16&runs=20&seed=3&whole=1"
+
+    rows = {row.column.key: row for row in client.get(f"{PAGE}?{query}").context["rows"]}
+    page = " ".join(client.get(f"{PAGE}?{query}").content.decode().split())
+    stopped = {row.column.key: row for row in client.get(f"{PAGE}?{query}&stop=on").context["rows"]}
+
+    assert round(rows["even"].result.gain_over_even_mean) != 0  # how visitors happened to be split
+    assert re.findall(r'data-label="Extra vs even split"[^>]*>\s*([^<]*?)\s*<', page)[-1] == "0"
+    assert [row.is_measure for row in (rows["a"], rows["even"], stopped["even"])] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("query", "field", "words"),
     [

@@ -218,3 +218,12 @@ def test_new__campaign_that_cannot_be__is_refused_beside_its_field(
     assert all(text in found[name][0] for name, text in said.items())
     assert "<details open>" in " ".join(response.content.decode().split())
     assert not Experiment.objects.exists()
+
+
+def test_new__problem_of_the_variants_alone__is_said_at_the_top_too(analyst: Client) -> None:
+    refused = analyst.post(NEW, _filled("control", "Control"))
+
+    page = refused.content.decode()
+    assert not refused.context["form"].errors
+    assert ("Not saved" in page, "Please fix the highlighted fields." in page) == (True, True)
+    assert "Not saved" not in analyst.get(NEW).content.decode()
