@@ -349,8 +349,7 @@ if folder := env.string("PROMETHEUS_MULTIPROC_DIR"):
     # prometheus-client writes there once it is imported, also in commands. gunicorn.conf.py empties it at its start.
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
-# Alarms: days and impressions before an experiment can raise one, and days without data that raise one. Webhooks:
-# whether private addresses are allowed.
+# Alarms: days and impressions before an experiment raises one; days without data that do. Webhooks: private addresses.
 ALARM_GRACE_DAYS = env.integer("ALARM_GRACE_DAYS", 3, 0, 365)
 ALARM_MIN_IMPRESSIONS = env.integer("ALARM_MIN_IMPRESSIONS", 1000, 0, 10**9)
 NO_DATA_DAYS = env.integer("NO_DATA_DAYS", 3, 1, 365)

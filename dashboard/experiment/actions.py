@@ -14,7 +14,7 @@ from allocation.demo import seed_demo
 from allocation.services import compute_allocation
 from dashboard.access import View, requires
 from dashboard.experiment.summary import experiment_or_404
-from dashboard.post_only import post_only
+from dashboard.posts.post_only import post_only
 from experiments.exceptions import DomainError, InvalidError, Issue
 from experiments.models import Experiment, Status
 from experiments.roles import Role

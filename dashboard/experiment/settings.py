@@ -16,7 +16,7 @@ from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
 from dashboard.experiment.summary import Summary, experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from dashboard.post_only import post_only
+from dashboard.posts.post_only import post_only
 from dashboard.settings.campaign import campaign_in_words
 from dashboard.settings.forms import ExperimentForm, VariantForm, version_token
 from dashboard.settings.guards import GuardForm, guard_rows

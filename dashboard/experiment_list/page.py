@@ -29,7 +29,7 @@ from dashboard.experiment_list.listing import (
 from dashboard.experiment_list.rows import rows_of
 from dashboard.experiment_list.stages import Listed, Stage
 from dashboard.experiment_list.totals import totals
-from dashboard.post_only import post_only
+from dashboard.posts.post_only import post_only
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
 from experiments.roles import Role

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from dashboard.access import View, requires
-from dashboard.post_only import post_only
+from dashboard.posts.post_only import post_only
 from experiments.exceptions import DomainError, InvalidError
 from experiments.roles import Role
 

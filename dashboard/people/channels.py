@@ -25,7 +25,7 @@ from bandit_project.administration.invitations import has_mail_server
 from dashboard.access import View, requires
 from dashboard.people.acts import Act, administers
 from dashboard.people.forms import ChannelForm
-from dashboard.sent_once import note_sent, refuse_repeated
+from dashboard.posts.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError, NotFoundError
 from experiments.roles import Role
 from notifications.channels.kinds import Channel

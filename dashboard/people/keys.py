@@ -10,7 +10,7 @@ from bandit_project.administration.keys import Scope, create_key, list_keys, rev
 from dashboard.access import requires
 from dashboard.people.acts import administers
 from dashboard.people.forms import KeyForm
-from dashboard.sent_once import note_sent, refuse_repeated
+from dashboard.posts.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError
 from experiments.roles import Role
 

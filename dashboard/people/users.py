@@ -26,7 +26,7 @@ from bandit_project.administration.users import (
 from dashboard.access import requires
 from dashboard.people.acts import administers
 from dashboard.people.forms import InvitationForm, RoleForm
-from dashboard.sent_once import note_sent, refuse_repeated
+from dashboard.posts.sent_once import note_sent, refuse_repeated
 from experiments.exceptions import InvalidError, Issue
 from experiments.roles import Role
 

@@ -9,10 +9,10 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.posts.stale_check import StaleCheckMixin
 from dashboard.settings.campaign import CampaignFields
 from dashboard.settings.fields import SettingField, no_room, setting_field
 from dashboard.settings.labels import as_typed, format_default, format_range
-from dashboard.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import Reward
 from experiments.models import MAX_VARIANTS, Experiment, Status

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.formatting import format_date
-from dashboard.stale_check import StaleCheckMixin
+from dashboard.posts.stale_check import StaleCheckMixin
 from experiments.exceptions import InvalidError, InvalidRowsError, Issue
 from experiments.ingestion.validation import EARLIEST_DATE, count_issues
 from experiments.metrics import COUNTS, VALUE_PLACES, DailyCounts, DayTotals, Kind, Measure, Number

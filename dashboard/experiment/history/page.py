@@ -19,7 +19,7 @@ from dashboard.experiment.history.others import (
 from dashboard.experiment.history.records import entries_of_records
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from dashboard.post_only import post_only
+from dashboard.posts.post_only import post_only
 from experiments.campaign.watch import add_note, delete_note
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment

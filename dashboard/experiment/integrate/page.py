@@ -15,7 +15,7 @@ from dashboard.experiment.integrate.calls import last_calls
 from dashboard.experiment.integrate.snippets import PLACEHOLDER, filled_ways
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
-from dashboard.sent_once import note_sent, refuse_repeated
+from dashboard.posts.sent_once import note_sent, refuse_repeated
 from experiments.models import Experiment, Status
 from experiments.roles import Role
 from experiments.selectors import today

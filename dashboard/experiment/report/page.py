@@ -19,7 +19,7 @@ from dashboard.experiment.report.links import DAYS, create_link, find_link, open
 from dashboard.experiment.summary import experiment_or_404
 from dashboard.experiment.tabs import tab_context
 from dashboard.models import ReportLink
-from dashboard.sent_once import note_sent, refuse_repeated
+from dashboard.posts.sent_once import note_sent, refuse_repeated
 from experiments.database.moment import answer_may_lag, one_moment
 from experiments.exceptions import DomainError
 from experiments.models import Experiment
