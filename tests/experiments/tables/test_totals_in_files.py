@@ -162,3 +162,13 @@ def test_totals__named_in_a_column_that_nobody_needs__are_called_so() -> None:
     assert [str(issue) for issue in report.issues] == [
         "line 3, Ad group: 'Total: Ad groups' is a row of totals; remove it"
     ]
+
+
+def test_totals__named_in_every_row_of_a_column_that_nobody_needs__hide_no_other_problem() -> None:
+    header = "device,date,variant_name,impressions,clicks,conversions,experiment_id\n"
+    key = make_experiment().key
+    rows = f"Total,2025-08-14,a,1000,50,5,{key}\nTotal,2025-08-14,b,2000,x,5,{key}\n"
+
+    [issue] = _import(header + rows).issues
+
+    assert (issue.line, issue.column) == (3, "clicks")
