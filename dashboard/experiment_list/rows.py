@@ -76,12 +76,15 @@ class Row:
 
     @cached_property
     def rivals(self) -> list[AllocationShare]:
-        """Those with too little data that are likelier to be the best than the leader: its page says so of them."""
-        leader = self.summary.leader if self.has_result else None
-        if leader is None or leader.missing_trials:
+        """Those with too little data that are likelier to be the best than the first of the others: its page says so.
+
+        That is the leader while nothing has ended; then the winner may be another.
+        """
+        judged = [_chance(one) for one in self._compared if not one.missing_trials]
+        if not (self.has_result and judged):
             return []
         low = [one for one in self._compared if one.missing_trials and _chance(one) >= EXCLUDED_BELOW]
-        return low if are_likelier(map(_chance, low), _chance(leader)) else []
+        return low if are_likelier(map(_chance, low), max(judged)) else []
 
     @property
     def _compared(self) -> list[AllocationShare]:

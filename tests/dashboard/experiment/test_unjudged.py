@@ -191,3 +191,21 @@ def test_value__no_variant_with_orders__says_how_many_each_needs(client: Client)
 
     assert title == "No variant has enough data yet."
     assert lines == ["2 variants do not have enough data yet: each needs about 20 orders in all."]
+
+
+def test_newcomer__likelier_than_the_chosen_one_but_not_than_the_leader__is_no_rival(client: Client) -> None:
+    """The list shows the lift that the page of the experiment shows."""
+    experiment = make_experiment()
+    for date in DAYS:
+        clicks = {"control": 100, "b": 106, "d": 112}
+        record(experiment, *(counts(name, 1000, number, date=date) for name, number in clicks.items()))
+    record(experiment, *(counts("c", 60, 6, date=date) for date in DAYS[-2:]))
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    title, lines = verdict_of(client, experiment)
+    (row,) = client.get("/dashboard/").context["rows"]
+
+    assert "b was chosen with click-through rate (CTR) +6.0% vs control" in title
+    assert "d was more likely" in lines[0]
+    assert "+6.0%" in result(row)
