@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 from allocation.engine import Decision
 from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.state import EXCLUDED_BELOW
+from allocation.models import AllocationShare
 from experiments.text import format_number
 
 
@@ -19,6 +20,15 @@ def rivals_in(decision: Decision, names: Sequence[str]) -> list[str]:
     top = float(decision.probability_best[decision.lead])
     has_rivals = is_judged and are_likelier(decision.probability_best[low].tolist(), top)
     return [name for name, is_rival in zip(names, low, strict=True) if is_rival] if has_rivals else []
+
+
+def rivals_of(shares: Iterable[AllocationShare]) -> list[AllocationShare]:
+    """Find the rivals, by ``rivals_in``, in what a decision recorded of its variants."""
+    compared = [(share.probability_best, share) for share in shares if share.probability_best is not None]
+    judged = [chance for chance, share in compared if not share.missing_trials]
+    low = [(chance, one) for chance, one in compared if one.missing_trials and chance >= EXCLUDED_BELOW]
+    has_rivals = judged and are_likelier([chance for chance, _share in low], max(judged))
+    return [share for _chance, share in low] if has_rivals else []
 
 
 def are_likelier(rivals: Iterable[float], top: float) -> bool:

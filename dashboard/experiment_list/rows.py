@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
-from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
+from allocation.engine.state import LEADER_PROBABILITY
 from allocation.ledger.newest import decisions_of
 from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
-from allocation.unjudged import are_likelier
+from allocation.unjudged import rivals_of
 from dashboard.charts import SplitPart
 from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
@@ -80,11 +80,7 @@ class Row:
 
         That is the leader while nothing has ended; then the winner may be another.
         """
-        judged = [_chance(one) for one in self._compared if not one.missing_trials]
-        if not (self.has_result and judged):
-            return []
-        low = [one for one in self._compared if one.missing_trials and _chance(one) >= EXCLUDED_BELOW]
-        return low if are_likelier(map(_chance, low), max(judged)) else []
+        return rivals_of(self._compared) if self.has_result else []
 
     @property
     def _compared(self) -> list[AllocationShare]:

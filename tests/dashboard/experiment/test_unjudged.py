@@ -96,6 +96,22 @@ def test_deactivating__one_that_a_newcomer_may_well_beat__is_not_said_to_be_ahea
     assert ("It is ahead:" in page) == is_said
 
 
+def test_deactivating__one_that_two_newcomers_together_may_well_beat__is_not_said_to_be_ahead(
+    client: Client,
+) -> None:
+    """Each of them alone is less likely to be the best than b."""
+    experiment = make_experiment()
+    for date in DAYS:
+        record(experiment, counts("control", 1000, 100, date=date), counts("b", 1000, 108, date=date))
+    record(experiment, *(counts(name, 60, 6, date=date) for name in ("c", "d") for date in DAYS[-2:]))
+    allocate(experiment)
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/settings/").content.decode()
+
+    assert "2 others may be better" in verdict_of(client, experiment)[0]
+    assert "It is ahead:" not in page
+
+
 def test_newcomers__several__are_counted(client: Client) -> None:
     title, _lines = verdict_of(client, make_beside("c", "d"))
 
@@ -165,6 +181,8 @@ def test_tie__nothing_decided__nobody_is_called_ahead(client: Client, others: di
     assert sentence_of(experiment).startswith(title)
     assert not any("vs control" in line for line in lines)
     assert row.ahead is None
+    settings = client.get(f"/dashboard/experiments/{experiment.key}/settings/").content.decode()
+    assert "It is ahead:" not in settings
 
 
 def test_value__control_without_orders__says_that_orders_lack(client: Client) -> None:
