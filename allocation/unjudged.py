@@ -97,13 +97,7 @@ def untold(
 def lacking_data(low: Sequence[str], orders: Mapping[str, int]) -> str:
     """Say that these variants cannot be judged yet, and where it is known in which way. ``orders``: those missing."""
     if len(low) > 1:
-        values = {"count": len(low), "orders": format_number(ENOUGH_ORDERS, 0)}
-        if all(name in orders for name in low):
-            said = _(
-                "%(count)s variants do not have enough data yet: each needs about %(orders)s orders in all."
-            )
-            return said % values
-        return _("%(count)s variants do not have enough data yet.") % values
+        return _several_lack(low, orders)
     if low[0] not in orders:
         return _("%(variant)s does not have enough data yet.") % {"variant": low[0]}
     missing = orders[low[0]]
@@ -113,3 +107,17 @@ def lacking_data(low: Sequence[str], orders: Mapping[str, int]) -> str:
         missing,
     )
     return said % {"variant": low[0], "orders": format_number(missing, 0)}
+
+
+def _several_lack(low: Sequence[str], orders: Mapping[str, int]) -> str:
+    """Count the variants, and the most orders that one of them lacks: one whose orders vary much has many already."""
+    values: dict[str, object] = {"count": len(low)}
+    if not all(name in orders for name in low):
+        return _("%(count)s variants do not have enough data yet.") % values
+    missing = max(orders[name] for name in low)
+    said = ngettext(
+        "%(count)s variants do not have enough data yet: each needs at most about %(orders)s more order.",
+        "%(count)s variants do not have enough data yet: each needs at most about %(orders)s more orders.",
+        missing,
+    )
+    return said % (values | {"orders": format_number(missing, 0)})

@@ -208,7 +208,24 @@ def test_value__no_variant_with_orders__says_how_many_each_needs(client: Client)
     title, lines = verdict_of(client, experiment)
 
     assert title == "No variant has enough data yet."
-    assert lines == ["2 variants do not have enough data yet: each needs about 20 orders in all."]
+    assert lines == ["2 variants do not have enough data yet: each needs at most about 20 more orders."]
+
+
+def test_value__variants_of_whose_orders_one_has_enough_but_varies__are_not_said_to_need_fewer(
+    client: Client,
+) -> None:
+    """c has 25 orders, which weigh less than 20 whose values vary as the others' do."""
+    experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)
+    for date in DAYS:
+        value = (Decimal(200), 9000.0)
+        record(experiment, *(DailyCounts(date, name, 500, 50, 10, *value) for name in ("control", "b")))
+    record(experiment, DailyCounts(DAYS[-1], "c", 30, 10, 25, Decimal(1000), 45000.0))
+    record(experiment, DailyCounts(DAYS[-1], "d", 900, 10, 5, Decimal(300), 20000.0))
+    allocate(experiment)
+
+    [said] = [line for line in verdict_of(client, experiment)[1] if "enough data yet" in line]
+
+    assert said == "2 variants do not have enough data yet: each needs at most about 15 more orders."
 
 
 def test_newcomer__likelier_than_the_chosen_one_but_not_than_the_leader__is_no_rival(client: Client) -> None:
