@@ -162,6 +162,23 @@ def test_newcomer__likelier_when_it_ended__is_named(client: Client) -> None:
     assert "<small>gets all traffic</small>" in result(row)
 
 
+def test_newcomer__likelier_when_another_than_the_leader_was_chosen__hides_no_leader(client: Client) -> None:
+    experiment = make_experiment()
+    for date in DAYS:
+        clicks = {"control": 100, "b": 106, "d": 110}
+        record(experiment, *(counts(name, 1000, number, date=date) for name, number in clicks.items()))
+    record(experiment, *(counts("c", 60, 7, date=date) for date in DAYS[-2:]))
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    _title, lines = verdict_of(client, experiment)
+
+    chosen = "4.2% probability to be best; d was more likely, 40.5%."
+    rival = "c may have been better, but did not have enough data."
+    assert lines[:2] == [chosen, rival]
+    assert sentence_of(experiment) == f"Ended: b was chosen, with {chosen} {rival}"
+
+
 @pytest.mark.parametrize("others", [{}, {"d": 52}])
 def test_tie__nothing_decided__nobody_is_called_ahead(client: Client, others: dict[str, int]) -> None:
     experiment = make_experiment()
