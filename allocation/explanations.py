@@ -167,15 +167,16 @@ def _ended_sentence(
     if not is_compared or decision.low_evidence[place]:
         return _("Ended: %(winner)s gets all traffic.") % values
     rivals = rivals_in(decision, [variant.name for variant in inputs.variants])
-    if rivals:
-        return " ".join([_("Ended: %(winner)s gets all traffic.") % values, unjudged(rivals)])
+    may_be_better = [unjudged(rivals)] if rivals else []
+    if may_be_better and place == decision.lead:
+        return " ".join([_("Ended: %(winner)s gets all traffic.") % values, *may_be_better])
     chances = decision.probability_best
     values["chosen"] = chosen_words(
         float(chances[place]), inputs.variants[decision.lead].name, float(chances[decision.lead])
     )
     if has_won(state, place == decision.lead, float(chances[place])):
         return _("Ended: %(winner)s won, with %(chosen)s.") % values
-    return _("Ended: %(winner)s was chosen, with %(chosen)s.") % values
+    return " ".join([_("Ended: %(winner)s was chosen, with %(chosen)s.") % values, *may_be_better])
 
 
 def has_won(state: str, is_leader: bool, chance: float) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 from allocation.engine import Decision
 from allocation.engine.evidence.values import ENOUGH_ORDERS
 from allocation.engine.state import EXCLUDED_BELOW
+from allocation.models import AllocationShare
 from experiments.text import format_number
 
 
@@ -19,6 +20,15 @@ def rivals_in(decision: Decision, names: Sequence[str]) -> list[str]:
     top = float(decision.probability_best[decision.lead])
     has_rivals = is_judged and are_likelier(decision.probability_best[low].tolist(), top)
     return [name for name, is_rival in zip(names, low, strict=True) if is_rival] if has_rivals else []
+
+
+def rivals_of(shares: Iterable[AllocationShare]) -> list[AllocationShare]:
+    """Find the rivals, by ``rivals_in``, in what a decision recorded of its variants."""
+    compared = [(share.probability_best, share) for share in shares if share.probability_best is not None]
+    judged = [chance for chance, share in compared if not share.missing_trials]
+    low = [(chance, one) for chance, one in compared if one.missing_trials and chance >= EXCLUDED_BELOW]
+    has_rivals = judged and are_likelier([chance for chance, _share in low], max(judged))
+    return [share for _chance, share in low] if has_rivals else []
 
 
 def are_likelier(rivals: Iterable[float], top: float) -> bool:
@@ -87,13 +97,7 @@ def untold(
 def lacking_data(low: Sequence[str], orders: Mapping[str, int]) -> str:
     """Say that these variants cannot be judged yet, and where it is known in which way. ``orders``: those missing."""
     if len(low) > 1:
-        values = {"count": len(low), "orders": format_number(ENOUGH_ORDERS, 0)}
-        if all(name in orders for name in low):
-            said = _(
-                "%(count)s variants do not have enough data yet: each needs about %(orders)s orders in all."
-            )
-            return said % values
-        return _("%(count)s variants do not have enough data yet.") % values
+        return _several_lack(low, orders)
     if low[0] not in orders:
         return _("%(variant)s does not have enough data yet.") % {"variant": low[0]}
     missing = orders[low[0]]
@@ -103,3 +107,17 @@ def lacking_data(low: Sequence[str], orders: Mapping[str, int]) -> str:
         missing,
     )
     return said % {"variant": low[0], "orders": format_number(missing, 0)}
+
+
+def _several_lack(low: Sequence[str], orders: Mapping[str, int]) -> str:
+    """Count the variants, and the most orders that one of them lacks: one whose orders vary much has many already."""
+    values: dict[str, object] = {"count": len(low)}
+    if not all(name in orders for name in low):
+        return _("%(count)s variants do not have enough data yet.") % values
+    missing = max(orders[name] for name in low)
+    said = ngettext(
+        "%(count)s variants do not have enough data yet: each needs at most about %(orders)s more order.",
+        "%(count)s variants do not have enough data yet: each needs at most about %(orders)s more orders.",
+        missing,
+    )
+    return said % (values | {"orders": format_number(missing, 0)})

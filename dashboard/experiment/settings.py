@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from allocation.unjudged import rivals_of
 from dashboard.access import requires
 from dashboard.charts import variant_colours
 from dashboard.experiment.actions import OFFER_RECOMPUTE, closed_reason, error_text, on_experiment
@@ -95,7 +96,7 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
             for variant in shown
         ],
         "variants_page": shown,
-        "leader_id": _likeliest(summary),
+        "leader_id": _ahead(summary),
         "guards": guard_rows(experiment, filled.get("guard")),
         "new_guard": filled.get("new_guard") or GuardForm(prefix="new-guard"),
         "new_variant": filled.get("new_variant") or VariantForm(prefix="new"),
@@ -106,12 +107,13 @@ def _page(request: HttpRequest, experiment: Experiment, **filled: Any) -> HttpRe
     return render(request, "dashboard/settings/settings.html", context)
 
 
-def _likeliest(summary: Summary) -> int | None:
-    """Name the leader, unless a variant with too little data is likelier to be the best."""
+def _ahead(summary: Summary) -> int | None:
+    """Name the leader, unless another is as likely to be the best, or those with too little data are likelier."""
     shares = summary.allocation.shares.all() if summary.allocation else ()
-    top = max((share.probability_best or 0.0 for share in shares), default=0.0)
-    leader = summary.leader
-    return leader.variant_id if leader and (leader.probability_best or 0.0) >= top else None
+    if summary.leader is None or rivals_of(shares):
+        return None
+    chances = [round(share.probability_best or 0.0, 3) for share in shares if not share.missing_trials]
+    return summary.leader.variant_id if chances.count(max(chances)) == 1 else None
 
 
 def _variants_page(variants: list[Variant], number: Any, pk: int | None) -> "Page[Variant]":

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, Prefetch, Subquery, Sum
 
-from allocation.engine.state import EXCLUDED_BELOW, LEADER_PROBABILITY
+from allocation.engine.state import LEADER_PROBABILITY
 from allocation.ledger.newest import decisions_of
 from allocation.models import CLOSING, Allocation, AllocationShare, Kind
 from allocation.statistics.stored import Lift, control_beside, stored_lifts
-from allocation.unjudged import are_likelier
+from allocation.unjudged import rivals_of
 from dashboard.charts import SplitPart
 from dashboard.experiment.summary import Summary, summary_of
 from dashboard.experiment_list.stages import Flag, Listed, Stage
@@ -76,12 +76,11 @@ class Row:
 
     @cached_property
     def rivals(self) -> list[AllocationShare]:
-        """Those with too little data that are likelier to be the best than the leader: its page says so of them."""
-        leader = self.summary.leader if self.has_result else None
-        if leader is None or leader.missing_trials:
-            return []
-        low = [one for one in self._compared if one.missing_trials and _chance(one) >= EXCLUDED_BELOW]
-        return low if are_likelier(map(_chance, low), _chance(leader)) else []
+        """Those with too little data that are likelier to be the best than the first of the others: its page says so.
+
+        That is the leader while nothing has ended; then the winner may be another.
+        """
+        return rivals_of(self._compared) if self.has_result else []
 
     @property
     def _compared(self) -> list[AllocationShare]:

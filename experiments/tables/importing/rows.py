@@ -350,10 +350,18 @@ class RowReader(LineReader):
         return numbers, has_blank, issues
 
     def _bad(self, line: int, cells: list[str], issues: Iterable[RowIssue]) -> BadRow:
-        """Build a bad row; a line of totals is called so, whatever else is wrong with it."""
-        # exports say it in their first column, or in a cell beyond the header
-        numbers = {place for column, place in self.header.places.items() if column in KINDS}
-        texts = [cell for place, cell in enumerate(cells) if place not in numbers]
+        """Build a bad row; a line of totals is called so, whatever else is wrong with it.
+
+        Exports say it in their first column, or in a cell beyond the header. But where there is a day, as in the rows
+        of variants, columns that nobody needs tell nothing: each row of a report may have the device Total.
+        """
+        places = {place: column for column, place in self.header.places.items()}
+        has_day = self.dates.day(self._texts([*cells, *[""] * self.width]).date) is not None
+        texts = [
+            cell
+            for place, cell in enumerate(cells)
+            if (places[place] not in KINDS if place in places else not has_day)
+        ]
         if total := next((text for text in texts if is_total(text)), None):
             message = _("%(name)s is a row of totals; remove it") % {"name": shown(total)}
             issues = [RowIssue(line, self.names["variant_name"], message)]

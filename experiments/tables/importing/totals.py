@@ -41,11 +41,19 @@ class Totals:
         ``rows``: all of the file; ``doubtful``: days with a row that cannot be read.
         """
         sums, own = self._sums(rows), self._added_up()
-        for row in self.rows:
-            held = {row.counts.counts, own[self._mark(row)].counts} - {NO_TOTALS.counts}
-            holds = [sums[span].counts in held for span in self._spans(row)]
-            if said := self._problem(row, holds, doubtful):
+        holds = [self._holds(row, sums, own) for row in self.rows]
+        # what is a sum on one day is none of its own on a day on which the numbers differ
+        sure = {self._name(row) for row, held in zip(self.rows, holds, strict=True) if any(held)}
+        for row, held in zip(self.rows, holds, strict=True):
+            if said := self._problem(row, held, doubtful, is_sure=self._name(row) in sure):
                 yield row, said % {"name": shown(row.counts.variant_name)}
+
+    def _holds(
+        self, row: CsvRow, sums: Mapping[Span, DayTotals], own: Mapping[object, DayTotals]
+    ) -> Sequence[bool]:
+        """Tell of each of its spans if a row holds the sum of the others, alone or with those of its name and day."""
+        held = {row.counts.counts, own[self._mark(row)].counts} - {NO_TOTALS.counts}
+        return [sums[span].counts in held for span in self._spans(row)]
 
     def _sums(self, rows: Iterable[CsvRow | BadRow]) -> Mapping[Span, DayTotals]:
         """Add up the other rows of what each may be the sum of."""
@@ -65,14 +73,15 @@ class Totals:
             own[mark] = row.counts.plus(own[mark]).totals
         return own
 
-    def _problem(self, row: CsvRow, holds: Sequence[bool], doubtful: Set[Span]) -> str:
+    def _problem(self, row: CsvRow, holds: Sequence[bool], doubtful: Set[Span], *, is_sure: bool) -> str:
+        """Say why a row is refused; "" where it is taken. ``is_sure``: one of this name holds the sum of others."""
         known, name = self._references.identity(row.experiment), row.counts.variant_name
         unknown = _(
             "%(name)s may be a row of totals, and the experiment has no such variant: remove it, or add a variant of "
             "this name first"
         )
-        if not is_total(name):
-            return unknown if any(holds) else ""
+        if not is_total(name) and is_sure:
+            return unknown
         if holds[0]:
             return _("%(name)s is a row of totals: it holds the sum of the day's other rows; remove it")
         if any(holds):
@@ -83,12 +92,15 @@ class Totals:
                 "with their sum; remove it, or complete those"
             )
         # a report that counts a person once has less in all than in its rows
-        return "" if name in known.variants else unknown
+        return unknown if is_total(name) and name not in known.variants else ""
 
     def _spans(self, row: CsvRow) -> tuple[Span, ...]:
         """List what a row may be the sum of."""
         identity = self._references.identity(row.experiment).experiment
         return (identity, row.counts.date), (identity, None), (None, None)
+
+    def _name(self, row: CsvRow) -> object:
+        return self._references.identity(row.experiment).experiment, row.counts.variant_name
 
     def _mark(self, row: CsvRow) -> object:
         return self._spans(row)[0], row.counts.variant_name

@@ -96,6 +96,22 @@ def test_deactivating__one_that_a_newcomer_may_well_beat__is_not_said_to_be_ahea
     assert ("It is ahead:" in page) == is_said
 
 
+def test_deactivating__one_that_two_newcomers_together_may_well_beat__is_not_said_to_be_ahead(
+    client: Client,
+) -> None:
+    """Each of them alone is less likely to be the best than b."""
+    experiment = make_experiment()
+    for date in DAYS:
+        record(experiment, counts("control", 1000, 100, date=date), counts("b", 1000, 108, date=date))
+    record(experiment, *(counts(name, 60, 6, date=date) for name in ("c", "d") for date in DAYS[-2:]))
+    allocate(experiment)
+
+    page = client.get(f"/dashboard/experiments/{experiment.key}/settings/").content.decode()
+
+    assert "2 others may be better" in verdict_of(client, experiment)[0]
+    assert "It is ahead:" not in page
+
+
 def test_newcomers__several__are_counted(client: Client) -> None:
     title, _lines = verdict_of(client, make_beside("c", "d"))
 
@@ -146,6 +162,23 @@ def test_newcomer__likelier_when_it_ended__is_named(client: Client) -> None:
     assert "<small>gets all traffic</small>" in result(row)
 
 
+def test_newcomer__likelier_when_another_than_the_leader_was_chosen__hides_no_leader(client: Client) -> None:
+    experiment = make_experiment()
+    for date in DAYS:
+        clicks = {"control": 100, "b": 106, "d": 110}
+        record(experiment, *(counts(name, 1000, number, date=date) for name, number in clicks.items()))
+    record(experiment, *(counts("c", 60, 7, date=date) for date in DAYS[-2:]))
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    _title, lines = verdict_of(client, experiment)
+
+    chosen = "4.2% probability to be best; d was more likely, 40.5%."
+    rival = "c may have been better, but did not have enough data."
+    assert lines[:2] == [chosen, rival]
+    assert sentence_of(experiment) == f"Ended: b was chosen, with {chosen} {rival}"
+
+
 @pytest.mark.parametrize("others", [{}, {"d": 52}])
 def test_tie__nothing_decided__nobody_is_called_ahead(client: Client, others: dict[str, int]) -> None:
     experiment = make_experiment()
@@ -165,6 +198,8 @@ def test_tie__nothing_decided__nobody_is_called_ahead(client: Client, others: di
     assert sentence_of(experiment).startswith(title)
     assert not any("vs control" in line for line in lines)
     assert row.ahead is None
+    settings = client.get(f"/dashboard/experiments/{experiment.key}/settings/").content.decode()
+    assert "It is ahead:" not in settings
 
 
 def test_value__control_without_orders__says_that_orders_lack(client: Client) -> None:
@@ -190,4 +225,39 @@ def test_value__no_variant_with_orders__says_how_many_each_needs(client: Client)
     title, lines = verdict_of(client, experiment)
 
     assert title == "No variant has enough data yet."
-    assert lines == ["2 variants do not have enough data yet: each needs about 20 orders in all."]
+    assert lines == ["2 variants do not have enough data yet: each needs at most about 20 more orders."]
+
+
+def test_value__variants_of_whose_orders_one_has_enough_but_varies__are_not_said_to_need_fewer(
+    client: Client,
+) -> None:
+    """c has 25 orders, which weigh less than 20 whose values vary as the others' do."""
+    experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)
+    for date in DAYS:
+        value = (Decimal(200), 9000.0)
+        record(experiment, *(DailyCounts(date, name, 500, 50, 10, *value) for name in ("control", "b")))
+    record(experiment, DailyCounts(DAYS[-1], "c", 30, 10, 25, Decimal(1000), 45000.0))
+    record(experiment, DailyCounts(DAYS[-1], "d", 900, 10, 5, Decimal(300), 20000.0))
+    allocate(experiment)
+
+    [said] = [line for line in verdict_of(client, experiment)[1] if "enough data yet" in line]
+
+    assert said == "2 variants do not have enough data yet: each needs at most about 15 more orders."
+
+
+def test_newcomer__likelier_than_the_chosen_one_but_not_than_the_leader__is_no_rival(client: Client) -> None:
+    """The list shows the lift that the page of the experiment shows."""
+    experiment = make_experiment()
+    for date in DAYS:
+        clicks = {"control": 100, "b": 106, "d": 112}
+        record(experiment, *(counts(name, 1000, number, date=date) for name, number in clicks.items()))
+    record(experiment, *(counts("c", 60, 6, date=date) for date in DAYS[-2:]))
+    allocate(experiment)
+    end_with(experiment, "b")
+
+    title, lines = verdict_of(client, experiment)
+    (row,) = client.get("/dashboard/").context["rows"]
+
+    assert "b was chosen with click-through rate (CTR) +6.0% vs control" in title
+    assert "d was more likely" in lines[0]
+    assert "+6.0%" in result(row)

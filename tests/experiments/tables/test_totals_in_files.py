@@ -118,14 +118,27 @@ def test_totals__named_in_a_cell_beyond_the_header__are_called_so() -> None:
     assert [issue.message for issue in report.issues] == ["'Grand total' is a row of totals; remove it"]
 
 
+@pytest.mark.parametrize("name", ["Total", "All variants"])
 @pytest.mark.parametrize("untaken", ["a,1000,50,", "a,x,50,5", "a,1000,50,5,6,7", ",1000,50,5"])
-def test_totals__beside_a_row_that_is_not_taken__make_no_variant(untaken: str) -> None:
-    rows = (f"2025-08-14,{untaken}", "2025-08-14,b,2000,60,5", "2025-08-14,Total,3000,110,5")
+def test_totals__beside_a_row_that_is_not_taken__make_no_variant(untaken: str, name: str) -> None:
+    rows = (f"2025-08-14,{untaken}", "2025-08-14,b,2000,60,5", f"2025-08-14,{name},3000,110,5")
 
     report = _import(_rows(make_experiment(), *rows), blank="skip", on_error="skip")
 
-    assert report.issues[-1].message.startswith("'Total' may be a row of totals")
+    assert report.issues[-1].message.startswith(f"'{name}' may be a row of totals")
     assert _stored() == [("b", 2000, 60, 5)]
+
+
+def test_totals__called_all_that_add_up_on_one_day__are_refused_on_every_day() -> None:
+    days = (("2025-08-13", 3000), ("2025-08-14", 2999))
+    rows = [
+        f"{day},{row}" for day, all_ in days for row in ("a,1000,50,5", "b,2000,60,5", f"All,{all_},110,10")
+    ]
+
+    report = _import(_rows(make_experiment(), *rows), on_error="skip")
+
+    assert [issue.line for issue in report.issues] == [4, 7]
+    assert {row[0] for row in _stored()} == {"a", "b"}
 
 
 @pytest.mark.parametrize("other", ["2025-08-13,b", "2025-08-12,a"])
@@ -149,3 +162,13 @@ def test_totals__named_in_a_column_that_nobody_needs__are_called_so() -> None:
     assert [str(issue) for issue in report.issues] == [
         "line 3, Ad group: 'Total: Ad groups' is a row of totals; remove it"
     ]
+
+
+def test_totals__named_in_every_row_of_a_column_that_nobody_needs__hide_no_other_problem() -> None:
+    header = "device,date,variant_name,impressions,clicks,conversions,experiment_id\n"
+    key = make_experiment().key
+    rows = f"Total,2025-08-14,a,1000,50,5,{key}\nTotal,2025-08-14,b,2000,x,5,{key}\n"
+
+    [issue] = _import(header + rows).issues
+
+    assert (issue.line, issue.column) == (3, "clicks")

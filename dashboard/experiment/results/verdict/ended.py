@@ -114,11 +114,13 @@ def _title(has_lift: bool, is_won: bool) -> str:
 
 
 def _chance_lines(row: RankedVariant, results: Results) -> list[str]:
-    """Say how likely it is the best, where that was judged."""
+    """Say how likely it is the best, where that was judged; of the leader not beside others that may be better."""
     leader = results.leader
     if row.rank is None or leader is None or not results.is_compared:
         return []
-    if results.rivals:
-        return [unjudged(results.rivals)]
+    may_be_better = [unjudged(results.rivals)] if results.rivals else []
+    if may_be_better and row is leader:
+        return may_be_better
     top = leader.statistics
-    return [chosen_words(row.statistics.probability_best, top.variant_name, top.probability_best) + "."]
+    chosen = chosen_words(row.statistics.probability_best, top.variant_name, top.probability_best) + "."
+    return [chosen, *may_be_better]
