@@ -19,12 +19,12 @@ from experiments.exceptions import InvalidError, Issue
 from experiments.metrics import MEASURES, Reward, fewest_squares, most_squares
 from experiments.models import MAX_VARIANTS
 from experiments.tables.importing.rows import LineReader, as_name, name_problem
-from experiments.tables.importing.total_names import is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.header import Columns, find_header
 from experiments.tables.reading.numbers import NumberError, is_blank
 from experiments.tables.reading.opening import open_table
 from experiments.tables.reading.source import Table
+from experiments.tables.reading.total_names import is_total
 from experiments.text import format_number
 from experiments.variants import control_among, plain_name
 

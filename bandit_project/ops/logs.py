@@ -130,11 +130,17 @@ def _name_no_places() -> None:
 class Refusals(logging.Filter):
     """Makes a line at WARNING, without its traceback, of what Django refuses: a host that is not ours, a form too long.
 
-    Django writes these at ERROR. Anyone can send such a request, and the fault is not the service's.
+    Django writes these at ERROR. Anyone can send such a request, and the fault is not the service's. What else it
+    calls suspicious keeps its traceback, as it may be a fault of the service.
     """
 
+    _REFUSALS = frozenset(
+        f"django.security.{name}"
+        for name in ("DisallowedHost", "RequestDataTooBig", "TooManyFieldsSent", "TooManyFilesSent")
+    )
+
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith("django.security.") and record.levelno == logging.ERROR:
+        if record.name in self._REFUSALS:
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.exc_info = None
         return True

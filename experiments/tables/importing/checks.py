@@ -17,10 +17,10 @@ from experiments.tables.importing.references import References
 from experiments.tables.importing.report import ImportOptions, ImportReport
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
 from experiments.tables.importing.rows import ORDER_VALUE, RowReader
-from experiments.tables.importing.total_names import is_none, is_total
 from experiments.tables.importing.totals import Span, Totals
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.bounds import Bounds
+from experiments.tables.reading.total_names import is_none, is_total
 from experiments.text import format_number
 
 Rows = Callable[[], Iterable[CsvRow | BadRow]]

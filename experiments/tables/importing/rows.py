@@ -15,7 +15,6 @@ from experiments.metrics import Kind as KindOfMeasure
 from experiments.tables.importing.blocks import in_blocks
 from experiments.tables.importing.plain_rows import Column, Meanings, NumberColumn, PlainRows, rows_of_counts
 from experiments.tables.importing.row_kinds import UNSAID, BadRow, CsvRow
-from experiments.tables.importing.total_names import is_total
 from experiments.tables.issues import RowIssue, shown
 from experiments.tables.reading.dates import DateLearner, DateOrder, Dates, FoundDates
 from experiments.tables.reading.header import Columns, Header
@@ -30,6 +29,7 @@ from experiments.tables.reading.numbers import (
 )
 from experiments.tables.reading.source import Line
 from experiments.tables.reading.styles import StyleLearner
+from experiments.tables.reading.total_names import is_total
 from experiments.tables.ways_in import ADVICE, Advice
 from experiments.text import NAME_LENGTH, is_name
 

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from experiments.metrics import NO_TOTALS, DayTotals
 from experiments.tables.importing.references import References
 from experiments.tables.importing.row_kinds import BadRow, CsvRow
-from experiments.tables.importing.total_names import is_all, is_total
 from experiments.tables.issues import shown
+from experiments.tables.reading.total_names import is_all, is_total
 
 # What a row may be the sum of: an experiment's day, all its days, or the file.
 Span = tuple[object, dt.date | None]

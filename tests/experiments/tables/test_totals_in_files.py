@@ -31,7 +31,7 @@ def _stored() -> list[tuple[Any, ...]]:
     "name",
     [
         "Total", "GRAND TOTAL", "Total geral", "Summe", "Gesamt", "total:", "Totales",
-        "Total Campaign", "Total (2 rows)", "Sum total", "Overall",
+        "Total Campaign", "Total (2 rows)", "Sum total", "Overall", "(Total)", "Total*",
     ],
 )  # fmt: skip
 def test_totals__with_the_sum_of_the_others__are_refused_by_name(name: str) -> None:

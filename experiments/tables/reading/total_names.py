@@ -27,7 +27,9 @@ def is_none(name: str) -> bool:
 
 def is_total(name: str) -> bool:
     """Say whether a row of this name is hardly anything else than the sum of others."""
-    return _TOTAL.fullmatch(name.strip(" :")) is not None
+    bare = name.strip(" :*")
+    in_brackets = bare.startswith("(") and bare.endswith(")")
+    return _TOTAL.fullmatch(bare[1:-1] if in_brackets else bare) is not None
 
 
 def is_all(name: str) -> bool:
