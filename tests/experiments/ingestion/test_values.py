@@ -174,6 +174,23 @@ def test_record_events__a_single_value__has_the_most_squares_that_are_taken() ->
     assert _stored() == (2, Decimal("42.5"), 1806.25)
 
 
+@pytest.mark.parametrize(
+    ("value_sum", "squares"),
+    [
+        ("33.33", 1110.89),
+        ("33.3333", 33.333333**2),
+        ("33.33", 33.333333**2),
+        ("0.03", 0.034**2),
+        ("1250", 1250.49**2),
+        ("987654321.9876", 987654321.9876**2 * (1 + 1e-9)),
+    ],
+)
+def test_record_events__a_single_value_that_was_rounded__is_taken(value_sum: str, squares: float) -> None:
+    record(make_experiment(), _valued(value_sum, squares, conversions=1))
+
+    assert _stored() == (1, Decimal(value_sum), squares)
+
+
 def test_record_events__counts_beside_stored_squares_that_are_too_large__are_taken() -> None:
     experiment = make_experiment()
     record(experiment, _valued("42.5", 1056.25))
