@@ -17,6 +17,7 @@ class Invented(StrEnum):
     ALL = "all"
     RATES = "rates"
     OTHER_RATES = "other-rates"
+    BASELINE = "baseline"
 
 
 _SENTENCES: Mapping[str, Text] = {
@@ -27,8 +28,11 @@ _SENTENCES: Mapping[str, Text] = {
         "This experiment has no successes yet: its traffic is filled in, the rates are examples. Enter your own."
     ),
     Invented.OTHER_RATES: gettext_lazy(
-        "This experiment has data of one variant only: its rate and traffic are filled in, the other rates are"
+        "Only one active variant has successes yet: its rate and the traffic are filled in, the other rates are"
         " examples. Enter your own."
+    ),
+    Invented.BASELINE: gettext_lazy(
+        "The control has no successes yet: the traffic is filled in, the baseline rate is an example. Enter your own."
     ),
 }
 

@@ -28,6 +28,8 @@ EXACT_DIGITS = 15
 HIGHEST_SQUARES = float(HIGHEST_VALUE**2)
 # Squares are added as floats; their sum may be a hair less than exact.
 SQUARES_TOLERANCE = 1 + 1e-9
+# What rounding may add to the largest squares: a part of them, and a cent.
+_ROUNDED_PART, _CENT = 1.01, 0.01
 NO_VALUE = Decimal(0)
 
 T = TypeVar("T")
@@ -339,9 +341,13 @@ def fewest_squares(value_sum: Decimal, conversions: int) -> float:
 
 
 def most_squares(value_sum: Decimal) -> float:
-    """Return the largest sum of squares that values of this sum can have: that of a single one, as none is below 0."""
+    """Return the largest sum of squares that is taken beside a sum: that of a single value, as none is below 0.
+
+    Sum and squares are often rounded, each by itself: 1110.89 beside 33.33, or beside the 33.3333 of a currency that
+    was converted. Squares in another unit are far above that, such as 10,000 times as large in cents.
+    """
     total = float(value_sum)
-    return total * total * SQUARES_TOLERANCE
+    return total * total * _ROUNDED_PART + _CENT
 
 
 def values_condition() -> models.Q:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from bandit_project.administration.users import name_issues
 from bandit_project.models import Theme, UserSettings
 from experiments.exceptions import InvalidError, Issue
 
@@ -50,7 +51,7 @@ def preferences_of(user: User) -> Preferences:
 @transaction.atomic
 def change_profile(*, user: User, name: str, email: str, preferences: Preferences) -> None:
     """Save the settings with the name and the address, which mails go to."""
-    issues = list(_issues(preferences))
+    issues = [*name_issues(name), *_issues(preferences)]
     if preferences.weekly_summary and not email:
         issues.append(Issue("email", "required", _("The weekly summary needs an email address.")))
     if email and _is_anothers(email, user):

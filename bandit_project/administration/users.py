@@ -84,8 +84,10 @@ def _invited_at(user: User) -> dt.datetime | None:
 @transaction.atomic
 def invite_user(*, email: str, name: str, role: Role, now: dt.datetime) -> User:
     """Make an account that its owner opens with the link of the invitation."""
-    address = _new_address(email)
-    user = User(username=address, email=address, first_name=_person(name))
+    address, name = _new_address(email), name.strip()
+    if issues := name_issues(name):
+        raise InvalidError(issues)
+    user = User(username=address, email=address, first_name=name)
     user.set_unusable_password()
     _insert(user)
     _give(user, role)
@@ -94,13 +96,12 @@ def invite_user(*, email: str, name: str, role: Role, now: dt.datetime) -> User:
     return user
 
 
-def _person(name: str) -> str:
-    """Take a name, or none; refuse what could not be stored or read whole."""
-    given = name.strip()
-    if given and (not is_name(given) or len(given) > NAME_LENGTH):
-        message = _("Use at most %(most)s visible characters.") % {"most": NAME_LENGTH}
-        raise InvalidError([Issue("name", "invalid", message)])
-    return given
+def name_issues(name: str) -> list[Issue]:
+    """Find the problem of a person's name that could not be stored or read whole; none is needed."""
+    if not name or (is_name(name) and len(name) <= NAME_LENGTH):
+        return []
+    message = _("Use at most %(most)s visible characters.") % {"most": NAME_LENGTH}
+    return [Issue("name", "invalid", message)]
 
 
 def _insert(user: User) -> None:

@@ -18,6 +18,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import resolve
+from django.utils.encoding import escape_uri_path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
@@ -295,7 +296,8 @@ def not_found(request: HttpRequest, exception: Http404 | None = None) -> HttpRes
     """
     meant = _meant(request)
     if meant and request.path.startswith(PAGES) and request.method in {"GET", "HEAD"}:
-        return redirect(f"{meant}?{query}" if (query := request.META.get("QUERY_STRING")) else meant)
+        address = escape_uri_path(meant)
+        return redirect(f"{address}?{query}" if (query := request.META.get("QUERY_STRING")) else address)
     said = _("There is nothing at %(path)s. It may have been deleted or renamed.")
     if meant.endswith("/"):
         said = _("There is nothing at %(path)s. Send it to %(meant)s, which ends in a slash.")

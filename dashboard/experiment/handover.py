@@ -52,10 +52,12 @@ def plan(request: HttpRequest, reference: str) -> HttpResponse:
     experiment = experiment_or_404(reference, today())
     world = _world(experiment)
     query = {"variants": str(min(_variants(experiment), _MOST_PLANNED)), **_traffic(world), **_spread(world)}
-    if world.rates:
+    if world.has_control:
         percent = min(max(100 * world.rates[0], _LEAST_PERCENT), _MOST_PERCENT)
         query["base_rate"] = _rounded(percent, 4)
-    return _to("planner", query | _said(world, all_known=bool(world.rates)))
+    if world.rates and not world.has_control:
+        return _to("planner", {**query, EXAMPLE: Invented.BASELINE})
+    return _to("planner", query | _said(world, all_known=world.has_control))
 
 
 @require_safe

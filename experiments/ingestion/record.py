@@ -30,6 +30,7 @@ from experiments.ingestion.upsert import (
 from experiments.ingestion.validation import (
     count_issues,
     have_no_issues,
+    increased_issues,
     increment_issues,
     total_issues,
 )
@@ -373,12 +374,13 @@ def _refuse_what_sqlite_would_round(totals: Sequence[PlacedCounts]) -> None:
 
 def _added_to_stored(rows: Sequence[PlacedCounts]) -> list[PlacedCounts]:
     """Add the rows to what is stored; the experiments' locks keep that from changing meanwhile."""
-    before = _stored_totals(rows)
-    sums = [(variant_id, row.plus(before.get((variant_id, row.date), NO_TOTALS))) for variant_id, row in rows]
+    stored = _stored_totals(rows)
+    before = [stored.get((variant_id, row.date), NO_TOTALS) for variant_id, row in rows]
+    sums = [(variant_id, row.plus(totals)) for (variant_id, row), totals in zip(rows, before, strict=True)]
     found = [
         (index, issue._replace(message=_("the day's total: %(problem)s") % {"problem": issue.message}))
         for index, (_id, row) in enumerate(sums)
-        for issue in total_issues(row)
+        for issue in increased_issues(row, before[index])
     ]
     if found:
         raise InvalidRowsError(found)

@@ -34,6 +34,7 @@ from experiments.text import written_day
 EARLIEST_DATE = dt.date(2000, 1, 1)
 _ONE_DAY = dt.timedelta(days=1)
 _FIRST_VALUE = len(DailyCounts._fields) - len(VALUE_NAMES)
+_TOO_LARGE = "too_large"
 _FIRST_COUNT = _FIRST_VALUE - len(COUNTS)
 
 
@@ -102,6 +103,17 @@ def increment_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
     return issues
 
 
+def increased_issues(row: DailyCounts, before: DayTotals) -> list[Issue]:
+    """Return the problems of a day's numbers that were added to those ``before``.
+
+    Squares that earlier versions took do not hold up what comes in all day: no addition can mend them.
+    """
+    issues = total_issues(row)
+    if not _has_too_large_squares(before):
+        return issues
+    return [issue for issue in issues if issue.code != _TOO_LARGE]
+
+
 def total_issues(row: DailyCounts) -> list[Issue]:
     """Return the problems of a day's numbers, whatever the day."""
     counts = cast(tuple[int, ...], row[_FIRST_COUNT:_FIRST_VALUE])
@@ -120,7 +132,7 @@ def _are_in_range(row: DayTotals) -> bool:
 
 
 def _value_issues(row: DayTotals) -> list[Issue]:
-    if row.value_squares > most_squares(row.value_sum):
+    if _has_too_large_squares(row):
         return [_too_large(row)]
     if row.value_squares >= fewest_squares(row.value_sum, row.conversions):
         return []
@@ -138,6 +150,11 @@ def _value_issues(row: DayTotals) -> list[Issue]:
     return [Issue("value_squares", "too_small", message % values)]
 
 
+def _has_too_large_squares(row: DayTotals) -> bool:
+    """Tell of squares that no values of their sum have."""
+    return row.value_squares > most_squares(row.value_sum)
+
+
 def _too_large(row: DayTotals) -> Issue:
     """Refuse squares that no values of this sum have, such as squares of cents beside a sum of euros."""
     message = _(
@@ -146,7 +163,7 @@ def _too_large(row: DayTotals) -> Issue:
     )
     most = float(row.value_sum) ** 2
     values = {"squares": f"{row.value_squares:.15g}", "sum": row.value_sum, "most": f"{most:.15g}"}
-    return Issue("value_squares", "too_large", message % values)
+    return Issue("value_squares", _TOO_LARGE, message % values)
 
 
 def _date_issue(date: dt.date, today: dt.date) -> Issue:

@@ -121,6 +121,13 @@ def test_page__without_its_slash__leads_to_it(
     assert (sent.status_code, sent["Location"]) == (302, f"{path}/?a=1&b=%20x")
 
 
+@pytest.mark.parametrize("name", ["50%2541", "a%3Fb", "a%23b", "50%25", "%C3%A9", "x%0Ay"])
+def test_page__without_its_slash__keeps_the_signs_of_its_address(client: Client, name: str) -> None:
+    sent = client.get(f"/dashboard/experiments/{name}?a=1")
+
+    assert (sent.status_code, sent["Location"]) == (302, f"/dashboard/experiments/{name}/?a=1")
+
+
 def test_report_link__wrong_and_without_its_slash__says_that_the_link_is_wrong(client: Client) -> None:
     shown = client.get("/dashboard/shared/wrong", follow=True)
 

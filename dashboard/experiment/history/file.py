@@ -17,8 +17,10 @@ def history_lines(experiment: Experiment) -> Iterator[tuple[str, ...]]:
     """Yield a line for each entry, newest first; one that changed fields has a line for each of them."""
     with translation.override(settings.LANGUAGE_CODE):
         entries = entries_of(experiment, most=None)
-        lines = [line for entry in entries for line in _lines(entry)]
-    yield from lines
+    for entry in entries:
+        with translation.override(settings.LANGUAGE_CODE):
+            lines = list(_lines(entry))
+        yield from lines
 
 
 def _lines(entry: Entry) -> Iterator[tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 from django.db import models
@@ -20,6 +21,7 @@ from experiments.models import Experiment, Status, Variant
 from experiments.settings_schema import ALGORITHM_SETTINGS
 from experiments.text import format_exact
 
+_CHUNK = 500
 # Variants added together that are named one by one.
 _MOST_NAMED = 10
 _NOT_SHOWN = {
@@ -35,7 +37,7 @@ _IN_TITLES = {"status", "archived_at", "winner", "decision_reason", "is_active",
 def entries_of_records(experiment: Experiment, most: int | None) -> list[Entry]:
     """Collect the entries of the experiment, its variants and its guards; three queries."""
     own = _records(Experiment.history.filter(id=experiment.pk), most)
-    variants = _records(Variant.history.filter(experiment=experiment.pk), most)
+    variants = list(_records(Variant.history.filter(experiment=experiment.pk), most))
     guards = _records(Guard.history.filter(experiment=experiment.pk), most)
     names: dict[int, str] = {record.id: record.name for record in variants}
     return [
@@ -45,12 +47,16 @@ def entries_of_records(experiment: Experiment, most: int | None) -> list[Entry]:
     ]
 
 
-def _records(found: Any, most: int | None) -> list[Any]:
+def _records(found: Any, most: int | None) -> Iterable[Any]:
+    """Read records, oldest first; all of them by and by, as each is many times as large as its entry."""
+    if most is None:
+        by_and_by: Iterable[Any] = found.order_by("history_id").iterator(_CHUNK)
+        return by_and_by
     return list(found.order_by("-history_id")[:most])[::-1]
 
 
-def _of_experiment(records: Sequence[Any], names: Mapping[int, str]) -> Iterator[Entry]:
-    for before, record in zip([None, *records], records, strict=False):
+def _of_experiment(records: Iterable[Any], names: Mapping[int, str]) -> Iterator[Entry]:
+    for before, record in pairwise(chain([None], records)):
         if before is None:
             if record.history_type == "+":
                 yield Entry(record.history_date, Topic.STATUS, _("Created"), _actor(record))
@@ -129,7 +135,7 @@ def _variant_titles(before: Any, record: Any) -> Iterator[str]:
         yield _("%(name)s is the control") % names
 
 
-def _of_guards(records: Sequence[Any]) -> Iterator[Entry]:
+def _of_guards(records: Iterable[Any]) -> Iterator[Entry]:
     for mine in _by_id(records):
         for before, record in zip([None, *mine], mine, strict=False):
             said = {"metric": Reward(record.metric).label}
@@ -157,7 +163,7 @@ def _action(before: Any, after: Any) -> FieldChange:
     return FieldChange(_("Action"), before.get_action_display(), after.get_action_display())
 
 
-def _by_id(records: Sequence[Any]) -> list[list[Any]]:
+def _by_id(records: Iterable[Any]) -> list[list[Any]]:
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for record in records:
         found[record.id].append(record)

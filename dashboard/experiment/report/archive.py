@@ -1,4 +1,7 @@
-"""Everything of an experiment as one ZIP, written while it is sent: a block of it is in memory at a time."""
+"""Everything of an experiment as one ZIP, written while it is sent: a block of it is in memory at a time.
+
+Only the entries of the history are in memory together, to be sorted.
+"""
 
 import csv
 import datetime as dt

@@ -28,3 +28,13 @@ def test_address__that_names_the_own_account__is_taken() -> None:
     change_profile(user=ann, name="Ann", email="ann@example.com", preferences=Preferences())
 
     assert User.objects.get().email == "ann@example.com"
+
+
+@pytest.mark.parametrize("name", ["Ann\nBcc: eve", "\u200b", "x" * 151])
+def test_name__that_an_invitation_may_not_have__is_refused(name: str) -> None:
+    ann = User.objects.create_user("ann")
+
+    with pytest.raises(InvalidError, match="Use at most 150 visible characters"):
+        change_profile(user=ann, name=name, email="", preferences=Preferences())
+
+    assert not User.objects.get().first_name

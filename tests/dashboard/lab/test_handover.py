@@ -110,6 +110,45 @@ def test_simulate__data_of_one_variant__says_that_the_other_rate_is_an_example(c
     assert "the other rates are examples." in shown.content.decode()
 
 
+@pytest.mark.parametrize("rows", [[("b", 1000, 50)], [("b", 1000, 50), ("c", 1000, 60)]])
+def test_plan__control_without_data__takes_no_other_rate_for_its_own(
+    client: Client, rows: list[tuple[str, int, int]]
+) -> None:
+    record(make_experiment(), counts("control", 0, 0), *(counts(*row) for row in rows))
+
+    path, query = _sent_to(client, f"{_ONE}plan/")
+    shown = client.get(path, query)
+
+    assert "base_rate" not in query
+    assert query["daily_traffic"] == str(1000 * len(rows))
+    assert "The control has no successes yet" in shown.content.decode()
+    assert "the baseline rate is an example." in shown.content.decode()
+
+
+@pytest.mark.parametrize("page", ["simulate", "plan"])
+def test_lab__impressions_without_a_click__are_no_rate(client: Client, page: str) -> None:
+    record(make_experiment(), counts("control", 1000, 0), counts("b", 1000, 0))
+
+    path, query = _sent_to(client, f"{_ONE}{page}/")
+    shown = client.get(path, query)
+
+    assert (query.get("rates", "4 6"), query["daily_traffic"], "base_rate" in query) == ("4 6", "2000", False)
+    assert "its traffic is filled in, the rates are examples." in shown.content.decode()
+
+
+def test_simulate__orders_of_one_variant_of_two_with_data__says_so(client: Client) -> None:
+    experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)
+    rows = [
+        DailyCounts(TODAY, "control", 1000, 0, 4, Decimal(80), 2000.0),
+        DailyCounts(TODAY, "b", 1000, 0, 0, Decimal(0), 0.0),
+    ]
+    record_events(experiment_id=experiment.pk, rows=rows, today=TODAY, now=NOW)
+
+    shown = client.get(f"{_ONE}simulate/", follow=True).content.decode()
+
+    assert "Only one active variant has successes yet: its rate and the traffic are filled in" in shown
+
+
 @pytest.mark.parametrize("page", ["simulate", "plan"])
 def test_lab__value_without_an_order__gives_its_traffic(client: Client, page: str) -> None:
     experiment = make_experiment(reward=Reward.VALUE_PER_IMPRESSION)

@@ -174,15 +174,57 @@ def test_record_events__a_single_value__has_the_most_squares_that_are_taken() ->
     assert _stored() == (2, Decimal("42.5"), 1806.25)
 
 
+@pytest.mark.parametrize(
+    ("value_sum", "squares"),
+    [
+        ("33.33", 1110.89),
+        ("33.3333", 33.333333**2),
+        ("33.33", 33.333333**2),
+        ("0.03", 0.034**2),
+        ("1250", 1250.49**2),
+        ("987654321.9876", 987654321.9876**2 * (1 + 1e-9)),
+    ],
+)
+def test_record_events__a_single_value_that_was_rounded__is_taken(value_sum: str, squares: float) -> None:
+    record(make_experiment(), _valued(value_sum, squares, conversions=1))
+
+    assert _stored() == (1, Decimal(value_sum), squares)
+
+
+def _with_squares_in_cents(experiment: Experiment) -> None:
+    """Store what versions before took."""
+    record(experiment, _valued("42.5", 1056.25))
+    DailyMetric.objects.update(value_squares=9e7)
+
+
 def test_record_events__counts_beside_stored_squares_that_are_too_large__are_taken() -> None:
     experiment = make_experiment()
-    record(experiment, _valued("42.5", 1056.25))
-    # as versions before took them
-    DailyMetric.objects.update(value_squares=9e7)
+    _with_squares_in_cents(experiment)
 
     record(experiment, counts("control", 200, 20, 2))
 
     assert (DailyMetric.objects.get().impressions, _stored()[2]) == (200, 9e7)
+
+
+def test_record_events__added_to_stored_squares_that_are_too_large__is_taken() -> None:
+    experiment = make_experiment()
+    _with_squares_in_cents(experiment)
+
+    _add(experiment, counts("control", 5, 1, 0))
+    _add_singles(experiment, counts("control", 0, 0, 1), "10")
+
+    assert (DailyMetric.objects.get().impressions, _stored()) == (105, (3, Decimal("52.5"), 9e7 + 100))
+
+
+def test_record_events__added_squares_that_are_too_large__are_refused() -> None:
+    experiment = make_experiment()
+    record(experiment, _valued("42.5", 1056.25))
+
+    with pytest.raises(InvalidRowsError) as error:
+        _add(experiment, _valued("10", 1e6))
+
+    ((_index, issue),) = error.value.row_issues
+    assert (issue.code, issue.message[:16]) == ("too_large", "the day's total:")
 
 
 def test_record_events__add__adds_both_sums_without_rounding() -> None:
