@@ -203,7 +203,6 @@ _MODELS = {
     "auth/user": (OWN, OWN, OWN, OWN),
     "axes/accessattempt": (OWN, NOBODY, OWN, OWN),
     "axes/accesslog": (OWN, NOBODY, OWN, OWN),
-    "axes/accessfailurelog": (OWN, NOBODY, OWN, OWN),
 }
 
 _Rows = dict[tuple[str, Least], tuple[str, ...]]

@@ -245,7 +245,7 @@ def test_note_intake__again_the_same_day__adds_up_and_another_day_is_another_lin
     note_intake({one.pk: 5}, IntakeLine(TODAY, "", "csv"), later)
     note_intake({one.pk: 7}, IntakeLine(TODAY + dt.timedelta(days=1), "", "api"), later)
 
-    rows = Intake.objects.filter(experiment=one).order_by("row_count")
+    rows = Intake.objects.filter(experiment=one).order_by("row_count", "source")
     assert [(row.source, row.row_count, row.calls) for row in rows] == [
         ("api", 5, 2),
         ("csv", 5, 1),
