@@ -106,7 +106,7 @@ def increment_issues(row: DailyCounts, today: dt.date) -> list[Issue]:
 def increased_issues(row: DailyCounts, before: DayTotals) -> list[Issue]:
     """Return the problems of a day's numbers that were added to those ``before``.
 
-    Squares that earlier versions took do not hold up what comes in all day: no addition can mend them.
+    Squares that earlier versions took do not hold up what comes in all day: no addition can correct them.
     """
     issues = total_issues(row)
     if not _has_too_large_squares(before):
