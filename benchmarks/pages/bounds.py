@@ -46,8 +46,8 @@ _SIMULATIONS: dict[str, dict[str, Any]] = {
     "100 variants, priors of 1e-9": {"rates": [0.05] * 100, "days": 20, "settings": _TINY},
     "9 variants, stop": {"rates": [0.05] * 9, **_STOP},
     "9 variants, stop, five at 0, alpha_prior 0.01": {"rates": _HALF, **_STOP, "settings": {"alpha_prior": 0.01}},
-    "30 variants, stop, priors of 0.1, 5 visits a day": {
-        "rates": [0.5] * 30, **_STOP, "daily_traffic": 5, "settings": {**_SMALL, "min_impressions": 0},
+    "20 variants, stop, priors of 0.1, 5 visits a day": {
+        "rates": [0.5] * 20, **_STOP, "daily_traffic": 5, "settings": {**_SMALL, "min_impressions": 0},
     },
     "2 variants, stop, rates of 1, beta_prior 1e-9": {"rates": [1.0, 1.0], **_STOP, "settings": {"beta_prior": 1e-9}},
 }  # fmt: skip

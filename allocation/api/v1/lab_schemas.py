@@ -43,7 +43,7 @@ class SimulationSerializer(_RunSerializer):
     )
     daily_traffic = WholeNumberField(min_value=1, max_value=10**9, required=False, default=1000)
     days = WholeNumberField(min_value=1, max_value=3650, required=False, default=60)
-    runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=100)
+    runs = WholeNumberField(min_value=1, max_value=100_000, required=False, default=50)
     scenario = OneOfField(list(SCENARIOS), required=False, default="constant")
     stop = OneOfField(["value-remaining"], required=False, allow_null=True, default=None)
     order_values = BoundedListField(
