@@ -13,7 +13,7 @@ import numpy as np
 from allocation.engine import Settings
 
 MOST_MICROSECONDS = 10_000_000
-MOST_OF_A_REQUEST = 1_200_000
+MOST_OF_A_REQUEST = 1_100_000
 # A day of all runs together: a page's request ends between two of them (dashboard.lab.parts).
 MOST_OF_A_STEP = 600_000
 # Rules that ask nothing of the evidence.
@@ -63,8 +63,7 @@ def work(
     if policy in _PLAIN_POLICIES and not (watch or stop):
         return Work(days * _PLAIN_DAY, variants * days * _PLAIN_DECISION, variants * _PLAIN_DECISION)
     history = np.minimum(np.arange(days), settings.longest_window)
-    # measured on rates that drift, whose regimes begin often
-    contest = 0.8 * variants * (3 if settings.memory else 1) * (1 + variants / 200)
+    contest = 0.8 * variants * (2 if settings.memory else 1) * (1 + variants / 200)
     decision, once = 5 + 40 / variants + contest + 0.25 * history, np.full(days, _DAY)
     if settings.memory:
         decision += 0.8 * history + 0.0125 * history**2

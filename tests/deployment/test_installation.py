@@ -291,7 +291,7 @@ def test_stop__while_requests_run__answers_them_first(
     port = free_port()
     other = replace(installed, app=port, environment=dict(installed.environment))
     other.environment |= {"PATH": path(), "PORT": str(port), "WEB_CONCURRENCY": "2", "WEB_THREADS": "2"}
-    body = {"rates": [0.04, 0.05], "days": 60, "runs": 120, "daily_traffic": 1000}
+    body = {"rates": [0.04, 0.05], "days": 60, "runs": 90, "daily_traffic": 1000}
 
     def simulate() -> int:
         headers = {"Authorization": f"Api-Key {key}", "X-Forwarded-Proto": "https", "Host": "localhost"}

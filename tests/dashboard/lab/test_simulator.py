@@ -198,7 +198,7 @@ def test_rates__several_spellings__are_read(text: str) -> None:
         ("scenario=flood", "scenario", "flood is not one of the available choices"),
         ("policies=best", "policies", "best is not one of the available choices"),
         ("seed=-1", "seed", "greater than or equal to 0"),
-        ("runs=5000", "runs", "A page computes at most 1,316 simulations"),
+        ("runs=5000", "runs", "A page computes at most 1,389 simulations"),
         ("runs=3000&days=365&a_window_days=365", "runs", "A page computes at most 3 simulations"),
         ("days=365&policies=ucb1", "days", "So many days, rates and columns are too much for a page."),
         ("a_window_days=0", "a_window_days", "A whole number from 1 to 365 days."),
