@@ -34,12 +34,12 @@ from allocation.statistics.experiment import Analysis, Statistics, VariantStatis
 from bandit_project.administration.invitations import has_mail_server
 from bandit_project.administration.profile import preferences_of
 from bandit_project.models import SentSummary
-from experiments.address import public_address
 from experiments.database.locks import only_one
 from experiments.events import log_event, log_problem_event
 from experiments.exceptions import InvalidError
 from experiments.models import Experiment
 from experiments.text import format_number, format_percent
+from notifications.address import public_address
 from notifications.channels.mails import Mail
 from notifications.models import Alarm
 from notifications.selectors import active_experiments

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import override
 
-from experiments.address import public_address
+from notifications.address import public_address
 from notifications.channels.facts import facts_of
 from notifications.channels.kinds import Message, Result
 from notifications.channels.wording import words_of

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from bandit_project.administration.invitations import invitation_token, send_invitation
 from bandit_project.administration.users import NAME_LENGTH, invite_user, renew_invitation
-from experiments.address import public_address
 from experiments.exceptions import ConflictError, InvalidError
 from experiments.management.plain import PlainCommand
 from experiments.roles import Role
+from notifications.address import public_address
 
 
 class Command(PlainCommand):
